@@ -1,0 +1,138 @@
+/**
+ * What the public client says to its producer and consumer actors, and what they answer. Both live on the same host,
+ * so the client's side of this conversation never crosses a thread.
+ */
+import type { TopicPartition } from '../ids.ts'
+import type { CommittedOffset } from './group.ts'
+import type { FileRange } from './fetch.ts'
+
+/** A sealed batch for one partition. `records` belongs to the producer actor until it answers `delivered`. */
+export interface Submit {
+  readonly kind: 'submit'
+  readonly token: number
+  readonly topic: string
+  readonly partition: number
+  readonly records: Uint8Array
+}
+
+/** The outcome of one submitted batch. `baseOffset` is -1 with an error, and with acks none. */
+export interface Delivered {
+  readonly kind: 'delivered'
+  readonly token: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly baseOffset: number
+  readonly logAppendTime: number
+}
+
+/** Consumes as a member of the group of the actor's configuration. Replaces the former subscription or assignment. */
+export interface Subscribe {
+  readonly kind: 'subscribe'
+  readonly topics: readonly string[]
+}
+
+/** Consumes exactly these partitions, without group membership. */
+export interface Assign {
+  readonly kind: 'assign'
+  readonly partitions: readonly TopicPartition[]
+}
+
+/** The application has processed everything below `position`; `more` asks for the next chunk. */
+export interface Progress {
+  readonly kind: 'progress'
+  readonly topic: string
+  readonly partition: number
+  readonly position: number
+  readonly more: boolean
+}
+
+/** Fetch goes on at `offset`. Chunks of a lower `session` are stale and must be dropped. */
+export interface Seek {
+  readonly kind: 'seek'
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly session: number
+}
+
+/** Stops or resumes fetching. */
+export interface Pause {
+  readonly kind: 'pause'
+  readonly partitions: readonly TopicPartition[]
+  readonly paused: boolean
+}
+
+/** Commits the given offsets, or what has been processed (null). */
+export interface Commit {
+  readonly kind: 'commit'
+  readonly correlationId: number
+  readonly offsets: readonly CommittedOffset[] | null
+}
+
+/** The application has dropped these partitions: the actor may give them up. */
+export interface Released {
+  readonly kind: 'released'
+  readonly partitions: readonly TopicPartition[]
+}
+
+/** Commits what has been processed (with auto-commit), leaves the group, answers `consumerClosed`, and stops. */
+export interface CloseConsumer {
+  readonly kind: 'closeConsumer'
+  readonly correlationId: number
+}
+
+/** The consumer has these partitions from now on; `position` is the first offset that it will deliver. */
+export interface Assigned {
+  readonly kind: 'assigned'
+  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly position: number; readonly session: number }[]
+}
+
+/** The consumer must stop delivering these partitions, report its `progress`, and answer `released`. */
+export interface Revoking {
+  readonly kind: 'revoking'
+  readonly partitions: readonly TopicPartition[]
+  /** The group has already given them away (session timed out): nothing can be committed any more. */
+  readonly lost: boolean
+}
+
+/** Batches for the application, beginning at or before `fetchOffset`: records below it are skipped. */
+export interface Chunk {
+  readonly kind: 'chunk'
+  readonly topic: string
+  readonly partition: number
+  readonly session: number
+  readonly fetchOffset: number
+  readonly highWatermark: number
+  readonly range: FileRange | null
+  readonly records: Uint8Array | null
+}
+
+/** The position was reset because no committed offset existed or it was out of range. */
+export interface PositionReset {
+  readonly kind: 'positionReset'
+  readonly topic: string
+  readonly partition: number
+  readonly position: number
+  readonly session: number
+}
+
+export interface CommitResult {
+  readonly kind: 'commitResult'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
+/** The consumer cannot go on with a partition (or at all, topic null) without the application. */
+export interface ConsumerFailed {
+  readonly kind: 'consumerFailed'
+  readonly topic: string | null
+  readonly partition: number
+  readonly errorCode: number
+  readonly errorMessage: string
+}
+
+export interface ConsumerClosed {
+  readonly kind: 'consumerClosed'
+  readonly correlationId: number
+}

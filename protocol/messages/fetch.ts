@@ -1,0 +1,64 @@
+/**
+ * Fetch and ListOffsets: reading one partition (Kafka API keys 1 and 2, one partition at a time).
+ */
+
+/** How a fetch wants its answer: batches as bytes, or a piece of a file that the reader reads itself. */
+export type FetchMode = 'bytes' | 'range'
+
+/** Consumer to leader. Parks until `minBytes` lie below the high watermark or `maxWaitMillis` are over. */
+export interface FetchRequest {
+  readonly kind: 'fetch'
+  readonly correlationId: number
+  readonly topicId: number
+  readonly leaderEpoch: number
+  readonly fetchOffset: number
+  readonly minBytes: number
+  readonly maxBytes: number
+  readonly maxWaitMillis: number
+  readonly mode: FetchMode
+}
+
+/** A piece of a segment file below the high watermark; starts at a batch, may end inside one. */
+export interface FileRange {
+  readonly path: string
+  readonly position: number
+  /** Bytes to read first. */
+  readonly sizeBytes: number
+  /** Bytes that may be read if the first batch is larger than `sizeBytes`. */
+  readonly availableBytes: number
+}
+
+/** Leader to consumer: `records` holds whole batches, the first of which contains `fetchOffset`; or `range`; or neither (nothing new). */
+export interface FetchResponse {
+  readonly kind: 'fetchResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly highWatermark: number
+  readonly logStartOffset: number
+  readonly range: FileRange | null
+  readonly records: Uint8Array | null
+}
+
+/** The timestamp of a ListOffsets that asks for the high watermark. */
+export const LATEST_TIMESTAMP = -1
+/** The timestamp of a ListOffsets that asks for the log start offset. */
+export const EARLIEST_TIMESTAMP = -2
+
+/** Asks for the first offset whose timestamp is at least `timestamp`, or for an end of the log (-1 latest, -2 earliest). */
+export interface ListOffsetsRequest {
+  readonly kind: 'listOffsets'
+  readonly correlationId: number
+  readonly topicId: number
+  readonly timestamp: number
+}
+
+/** `offset` and `timestamp` are -1 if no record is that young. */
+export interface ListOffsetsResponse {
+  readonly kind: 'listOffsetsResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly offset: number
+  readonly timestamp: number
+}

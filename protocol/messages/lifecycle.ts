@@ -1,0 +1,100 @@
+/**
+ * What a host tells an actor, and what broker and coordinator tell each other about replicas and groups.
+ */
+import type { TopicConfig } from '../topic-config.ts'
+
+/** The first message of every actor, after each start. */
+export interface Started {
+  readonly kind: 'started'
+}
+
+/** A timer that the actor started has fired. */
+export interface TimerFired {
+  readonly kind: 'timerFired'
+  readonly timer: string
+}
+
+/** One partition as the coordinator hands it to a broker. */
+export interface PartitionAssignment {
+  readonly topic: string
+  readonly topicId: number
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly config: TopicConfig
+}
+
+/** A broker asks for its partitions: at its start, and as a heartbeat while it lives. */
+export interface RegisterBroker {
+  readonly kind: 'registerBroker'
+  readonly node: number
+}
+
+/** Coordinator to broker: everything that this broker shall serve. What is not in the list is stopped and removed. */
+export interface AssignPartitions {
+  readonly kind: 'assignPartitions'
+  readonly metadataOffset: number
+  readonly partitions: readonly PartitionAssignment[]
+}
+
+/** Broker to coordinator: the assignment up to `metadataOffset` is applied. */
+export interface PartitionsAssigned {
+  readonly kind: 'partitionsAssigned'
+  readonly node: number
+  readonly metadataOffset: number
+}
+
+/** Broker to replica: a changed topic configuration. */
+export interface ConfigureReplica {
+  readonly kind: 'configureReplica'
+  readonly config: TopicConfig
+}
+
+/** Replica to broker: recovery is done, the partition is served. */
+export interface ReplicaReady {
+  readonly kind: 'replicaReady'
+  readonly topic: string
+  readonly partition: number
+}
+
+/** On a clean stop, host to broker to replicas: sync, write the checkpoint, answer `drained`. */
+export interface Drain {
+  readonly kind: 'drain'
+}
+
+export interface Drained {
+  readonly kind: 'drained'
+}
+
+/** The host of a request's addressee has no such actor (yet, or any more): retriable elsewhere or later. */
+export interface Undeliverable {
+  readonly kind: 'undeliverable'
+  readonly correlationId: number
+}
+
+/** Asks a broker for a group's actor; it is started if it is not there. */
+export interface EnsureGroup {
+  readonly kind: 'ensureGroup'
+  readonly correlationId: number
+  readonly group: string
+  readonly partition: number
+  readonly topicId: number
+}
+
+/** The group's actor runs on that node, or why not. */
+export interface GroupEnsured {
+  readonly kind: 'groupEnsured'
+  readonly correlationId: number
+  readonly errorCode: number
+}
+
+/** Asks a broker for the groups whose actors it runs. */
+export interface ListGroups {
+  readonly kind: 'listGroups'
+  readonly correlationId: number
+}
+
+export interface GroupsListed {
+  readonly kind: 'groupsListed'
+  readonly correlationId: number
+  readonly groups: readonly string[]
+}

@@ -1,0 +1,115 @@
+/**
+ * Metadata and topic administration, spoken with the coordinator (Kafka API keys 3, 10, 19, 20, 22, 32, 37, 44).
+ */
+import type { TopicConfig } from '../topic-config.ts'
+
+/** Asks for topics by name; null asks for all. */
+export interface MetadataRequest {
+  readonly kind: 'metadata'
+  readonly correlationId: number
+  readonly topics: readonly string[] | null
+}
+
+/** One partition in a metadata answer; `leader` is -1 while no broker serves it. */
+export interface PartitionMetadata {
+  readonly partition: number
+  readonly leader: number
+  readonly leaderEpoch: number
+}
+
+/** One topic in a metadata answer; with an error there are no partitions. */
+export interface TopicMetadata {
+  readonly topic: string
+  readonly topicId: number
+  readonly errorCode: number
+  readonly partitions: readonly PartitionMetadata[]
+  readonly config: TopicConfig | null
+}
+
+export interface MetadataResponse {
+  readonly kind: 'metadataResponse'
+  readonly correlationId: number
+  readonly metadataOffset: number
+  readonly topics: readonly TopicMetadata[]
+}
+
+/** A topic to create. `configs` holds raw settings: the coordinator parses them. */
+export interface NewTopic {
+  readonly name: string
+  readonly numPartitions: number
+  readonly configs: Readonly<Record<string, unknown>>
+}
+
+export interface CreateTopicsRequest {
+  readonly kind: 'createTopics'
+  readonly correlationId: number
+  readonly topics: readonly NewTopic[]
+  readonly validateOnly: boolean
+}
+
+export interface DeleteTopicsRequest {
+  readonly kind: 'deleteTopics'
+  readonly correlationId: number
+  readonly topics: readonly string[]
+}
+
+/** Grows topics to `count` partitions; it never shrinks them. */
+export interface CreatePartitionsRequest {
+  readonly kind: 'createPartitions'
+  readonly correlationId: number
+  readonly topics: readonly { readonly name: string; readonly count: number }[]
+}
+
+/** Changes the named settings of one topic and leaves the others; null returns a setting to its default. */
+export interface AlterConfigsRequest {
+  readonly kind: 'incrementalAlterConfigs'
+  readonly correlationId: number
+  readonly topic: string
+  readonly configs: Readonly<Record<string, unknown>>
+}
+
+/** The outcome for one topic. */
+export interface AdminResult {
+  readonly name: string
+  readonly topicId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
+/** The answer to createTopics, deleteTopics, createPartitions and incrementalAlterConfigs: one result per topic, in order. */
+export interface AdminResponse {
+  readonly kind: 'adminResponse'
+  readonly correlationId: number
+  readonly results: readonly AdminResult[]
+}
+
+/** Asks for a producer id that nobody ever had in this cluster (KIP-98). */
+export interface InitProducerIdRequest {
+  readonly kind: 'initProducerId'
+  readonly correlationId: number
+}
+
+export interface InitProducerIdResponse {
+  readonly kind: 'initProducerIdResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly producerId: number
+  readonly producerEpoch: number
+}
+
+/** Asks which node coordinates a group. */
+export interface FindCoordinatorRequest {
+  readonly kind: 'findCoordinator'
+  readonly correlationId: number
+  readonly group: string
+}
+
+export interface FindCoordinatorResponse {
+  readonly kind: 'findCoordinatorResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly node: number
+  /** The partition of `__consumer_offsets` that holds the group's commits. */
+  readonly partition: number
+  readonly topicId: number
+}

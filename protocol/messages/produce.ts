@@ -1,0 +1,27 @@
+/**
+ * Produce: one record batch for one partition (Kafka API key 0, one partition at a time).
+ */
+
+/** What a producer is promised before it is answered: nothing, or the leader's log under the topic's flush policy. */
+export type Acks = 'none' | 'leader'
+
+/** Producer to leader. `records` holds exactly one record batch v2 and is borrowed: it is gone when `receive` and its effects are done. */
+export interface ProduceRequest {
+  readonly kind: 'produce'
+  readonly correlationId: number
+  readonly topicId: number
+  readonly leaderEpoch: number
+  readonly acks: Acks
+  readonly records: Uint8Array
+}
+
+/** Leader to producer. `baseOffset` is -1 with an error; `logAppendTime` is -1 unless the topic stamps it. */
+export interface ProduceResponse {
+  readonly kind: 'produceResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly baseOffset: number
+  readonly logAppendTime: number
+  readonly logStartOffset: number
+}

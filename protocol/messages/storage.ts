@@ -1,0 +1,60 @@
+/**
+ * The disk answers. Every storage effect names a token; its answer brings the token back, in the order of the effects per file.
+ */
+
+/** What went wrong on the disk: no space left, or any other I/O error. */
+export type StorageError = 'full' | 'io'
+
+/** One file of a log directory. */
+export interface FileStat {
+  readonly name: string
+  readonly sizeBytes: number
+}
+
+/** The bytes are in the page cache, whole (`error` null), or some of them may be (error). */
+export interface Appended {
+  readonly kind: 'appended'
+  readonly token: number
+  readonly error: StorageError | null
+}
+
+/** The first `sizeBytes` of the file outlive a power loss. */
+export interface Synced {
+  readonly kind: 'synced'
+  readonly token: number
+  readonly file: string
+  readonly sizeBytes: number
+  readonly error: StorageError | null
+}
+
+/** The bytes at the position; fewer than asked for at the end of the file; null with an error. Owned by the receiver. */
+export interface ReadCompleted {
+  readonly kind: 'readCompleted'
+  readonly token: number
+  readonly records: Uint8Array | null
+  readonly error: StorageError | null
+}
+
+/** The file was cut, the files were removed, or the small file was replaced. */
+export interface StorageDone {
+  readonly kind: 'storageDone'
+  readonly token: number
+  readonly error: StorageError | null
+}
+
+/** The files of a log directory, sorted by name; empty if there is none. */
+export interface Listed {
+  readonly kind: 'listed'
+  readonly token: number
+  readonly files: readonly FileStat[]
+  readonly error: StorageError | null
+}
+
+/** The log directories of a node, sorted by name. */
+export interface LogsListed {
+  readonly kind: 'logsListed'
+  readonly token: number
+  readonly logs: readonly string[]
+}
+
+export type StorageAnswer = Appended | Synced | ReadCompleted | StorageDone | Listed | LogsListed
