@@ -1,0 +1,190 @@
+/**
+ * The public face: five nouns (cluster, topic, producer, consumer, record) as types. `open` in `cluster.ts` makes the first.
+ * Options carry Kafka's names in camel case with their unit; defaults are the safe ones.
+ */
+import type { Acks } from '../../protocol/messages/produce.ts'
+import type { CommittedOffset, DescribeGroupResponse } from '../../protocol/messages/group.ts'
+import type { Compression } from '../../protocol/compression.ts'
+import type { RecordHeader } from '../../protocol/record-batch.ts'
+import type { TopicConfig } from '../../protocol/topic-config.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { Serde } from './serdes.ts'
+
+/** How a cluster is opened. */
+export interface ClusterOptions {
+  /** Nodes (failure domains, each with a worker thread); partitions are spread over them. Default 1. */
+  readonly nodes?: number
+  /** 0 runs all nodes on the caller's thread; default: one worker thread per node. */
+  readonly threads?: number
+  /** Opens an existing directory only. Default false: it is made. */
+  readonly mustExist?: boolean
+}
+
+/** A cluster in this process. Closing syncs, writes checkpoints and leaves no handle open. */
+export interface Cluster extends AsyncDisposable {
+  readonly directory: string | null
+  readonly admin: Admin
+  producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V>
+  consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V>
+  /** Live counters and the state of all actors, as plain data. */
+  inspect(): Promise<Record<string, unknown>>
+  on(event: ClusterEvent, listener: (detail: Record<string, unknown>) => void): void
+  close(): Promise<void>
+}
+
+export type ClusterEvent = 'nodeDown' | 'nodeUp' | 'error'
+
+/** Everything that waits can be given up. */
+export interface Waiting {
+  readonly signal?: AbortSignal
+}
+
+export interface TopicDescription {
+  readonly name: string
+  readonly topicId: number
+  readonly config: TopicConfig
+  readonly partitions: readonly { readonly partition: number; readonly leader: number; readonly leaderEpoch: number; readonly beginOffset: number; readonly endOffset: number }[]
+}
+
+export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'members' | 'offsets'> {
+  readonly group: string
+}
+
+export interface Admin {
+  /** Default: one partition. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
+  createTopic(name: string, options?: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean }): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  /** Names of all topics, sorted; internal ones only on request. */
+  listTopics(options?: { readonly internal?: boolean }): Promise<string[]>
+  describeTopic(name: string): Promise<TopicDescription>
+  createPartitions(name: string, count: number): Promise<void>
+  /** Changes only the named settings; null returns one to its default. */
+  alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
+  /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
+  listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
+  listGroups(): Promise<string[]>
+  describeGroup(group: string): Promise<GroupDescription>
+  /** Sets committed offsets of a group without members. */
+  alterGroupOffsets(group: string, offsets: readonly CommittedOffset[]): Promise<void>
+}
+
+/** Chooses a partition; return undefined to leave it to the default partitioner. */
+export type Partitioner<K, V> = (record: ProducerRecord<K, V>, partitionCount: number) => number | undefined
+
+export interface ProducerOptions<K, V> {
+  /** Serdes of keys and values; default bytes. */
+  readonly key?: Serde<K>
+  readonly value?: Serde<V>
+  /** 'leader' (default) or 'none'. */
+  readonly acks?: Acks
+  /** How long a batch may wait for more records. Default 0: until the end of the current turn of the event loop. 0 … 60,000. */
+  readonly lingerMillis?: number
+  /** A batch is sent when it has this size. Default 65,536. 512 … 1,048,576. */
+  readonly batchSizeBytes?: number
+  /** All unacknowledged batches together. `write` answers false above it. Default 33,554,432. */
+  readonly bufferMemoryBytes?: number
+  readonly compression?: Compression
+  /** A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT. Default 120,000. */
+  readonly deliveryTimeoutMillis?: number
+  readonly requestTimeoutMillis?: number
+  readonly partitioner?: Partitioner<K, V>
+}
+
+export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
+  readonly topic: string
+  readonly key?: K | null
+  /** null is a tombstone. */
+  readonly value: V | null
+  readonly partition?: number
+  /** Milliseconds since 1970; default now. */
+  readonly timestamp?: number
+  /** Header values: strings are UTF-8 encoded. */
+  readonly headers?: Readonly<Record<string, string | Uint8Array | null>>
+}
+
+/** Where a record went. `offset` is -1 with acks none. */
+export interface RecordMetadata {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+}
+
+export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  /** The lane without a promise per record: false asks the caller to await `drained()` first. A failed record fails the next `flush`. */
+  write(record: ProducerRecord<K, V>): boolean
+  /** Resolves when `write` may go on. */
+  drained(): Promise<void>
+  /** Sends all open batches and waits for their outcome; throws the first failure since the last flush. */
+  flush(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ConsumerOptions<K, V> {
+  readonly key?: Serde<K>
+  readonly value?: Serde<V>
+  /** With `topics`: become a member of this group. Without topics: only `commit` and `committed` use it. */
+  readonly group?: string
+  readonly topics?: readonly string[]
+  /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
+  readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
+  /** Commit what has been processed every `autoCommitIntervalMillis` and at the end. Default true with a group. */
+  readonly autoCommit?: boolean
+  readonly autoCommitIntervalMillis?: number
+  readonly sessionTimeoutMillis?: number
+  readonly heartbeatIntervalMillis?: number
+  readonly fetchMinBytes?: number
+  /** Default 1,048,576. */
+  readonly fetchMaxBytes?: number
+  readonly fetchMaxWaitMillis?: number
+  /** Most records of one `poll`. Default 500. */
+  readonly maxPollRecords?: number
+  readonly onAssigned?: (partitions: readonly TopicPartition[]) => void
+  /** Called before the partitions go; what was processed is committed after it returns. */
+  readonly onRevoked?: (partitions: readonly TopicPartition[]) => void
+}
+
+export interface ConsumerRecord<K = Uint8Array, V = Uint8Array> {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: K | null
+  readonly value: V | null
+  readonly headers: readonly RecordHeader[]
+}
+
+/** A batch as it lies in the log: its records are decoded when iterated. */
+export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<ConsumerRecord<K, V>> {
+  readonly topic: string
+  readonly partition: number
+  readonly baseOffset: number
+  /** One past the last record. */
+  readonly endOffset: number
+  readonly count: number
+  readonly sizeBytes: number
+}
+
+/** Asking for the next record (or batch, or poll) means that the one before is processed. */
+export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
+  subscribe(topics: readonly string[]): void
+  assign(partitions: readonly TopicPartition[]): void
+  assignment(): readonly TopicPartition[]
+  /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */
+  poll(options?: Waiting & { readonly timeoutMillis?: number }): Promise<ConsumerRecord<K, V>[]>
+  records(options?: Waiting): AsyncIterable<ConsumerRecord<K, V>>
+  batches(options?: Waiting): AsyncIterable<ConsumerBatch<K, V>>
+  seek(partition: TopicPartition, offset: number): void
+  /** To the first record at least that young, or the end of the log. All assigned partitions by default. */
+  seekToTimestamp(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void>
+  pause(partitions?: readonly TopicPartition[]): void
+  resume(partitions?: readonly TopicPartition[]): void
+  /** The offset of the next record to be delivered. */
+  position(partition: TopicPartition): number | undefined
+  /** Commits what has been processed, or a batch (its end), or the given offsets. */
+  commit(what?: ConsumerBatch<K, V> | readonly CommittedOffset[]): Promise<void>
+  committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  close(): Promise<void>
+}
