@@ -1,0 +1,218 @@
+// The settings of a topic as data: Kafka's names in camel case with the unit last, Kafka's dotted names as aliases, type, default and range.
+// Parsing takes what people write and answers with a complete TopicConfig or with one sentence that names the setting and what it allows.
+// It does not decide what the settings do: that is retention, the log and the replicas.
+
+import type { Compression } from './compression.ts'
+
+/** What happens to old records. `'compact'` is known from Kafka, but not offered yet. */
+export type CleanupPolicy = 'delete'
+
+/** When an append counts as written: synced before it is acknowledged, synced every now and then, or left to the operating system. */
+export type FlushPolicy = 'commit' | 'interval' | 'os'
+
+/** All settings of a topic. */
+export type TopicConfig = {
+  readonly cleanupPolicy: CleanupPolicy
+  /** How long records are kept; -1 = for ever. */
+  readonly retentionMillis: number
+  /** How many bytes of a partition are kept at least before old segments go; -1 = no limit. */
+  readonly retentionBytes: number
+  /** The size at which a segment file is closed and the next begun. */
+  readonly segmentBytes: number
+  /** The age at which a segment is closed even if it is not full. */
+  readonly segmentMillis: number
+  /** How many bytes of log lie between two entries of the offset index. */
+  readonly indexIntervalBytes: number
+  /** The largest record batch that is accepted, header included, as sent (compressed). */
+  readonly maxMessageBytes: number
+  readonly messageTimestampType: 'CreateTime' | 'LogAppendTime'
+  /** `'producer'` keeps the codec that the producer chose. */
+  readonly compressionType: 'producer' | Compression
+  readonly flush: FlushPolicy
+  /** How often to sync with `flush: 'interval'`. */
+  readonly flushIntervalMillis: number
+  /** How many replicas must be in sync for an append that asks for all of them. */
+  readonly minInsyncReplicas: number
+  /** Whether a replica that has fallen behind may lead when no other is left; loses records when it happens. */
+  readonly uncleanLeaderElection: boolean
+}
+
+/** The name of a setting. */
+export type TopicSetting = keyof TopicConfig
+
+type Range = { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unlimited?: true }
+type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly refused?: readonly string[] }
+type Switch = { readonly kind: 'boolean' }
+
+/** What a setting is: its Kafka name, default, allowed values and meaning. */
+export type TopicSettingRule = {
+  /** Kafka's dotted name; settings of our own have one in Kafka's style. */
+  readonly kafkaName: string
+  readonly allowed: Range | Choice | Switch
+  readonly doc: string
+}
+
+/** The outcome of `parseTopicConfig`. */
+export type TopicConfigParsed =
+  { readonly ok: true; readonly config: TopicConfig } | { readonly ok: false; readonly reason: string }
+
+const DAY_MILLIS = 24 * 60 * 60 * 1000
+const MIB = 1024 * 1024
+const I32_MAX = 2 ** 31 - 1
+
+/** What a topic gets that asks for nothing. */
+export const defaultTopicConfig: TopicConfig = Object.freeze({
+  cleanupPolicy: 'delete',
+  retentionMillis: 7 * DAY_MILLIS,
+  retentionBytes: -1,
+  segmentBytes: 128 * MIB,
+  segmentMillis: 7 * DAY_MILLIS,
+  indexIntervalBytes: 4096,
+  maxMessageBytes: MIB + 12,
+  messageTimestampType: 'CreateTime',
+  compressionType: 'producer',
+  flush: 'commit',
+  flushIntervalMillis: 1000,
+  minInsyncReplicas: 1,
+  uncleanLeaderElection: false,
+})
+
+/** All settings with their rules, in the order in which they are shown. */
+export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
+  cleanupPolicy: {
+    kafkaName: 'cleanup.policy',
+    allowed: { kind: 'choice', values: ['delete'], refused: ['compact', 'compact,delete', 'delete,compact'] },
+    doc: 'What happens to old records: delete removes whole segments.',
+  },
+  retentionMillis: {
+    kafkaName: 'retention.ms',
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, unlimited: true },
+    doc: 'How long records are kept; -1 keeps everything.',
+  },
+  retentionBytes: {
+    kafkaName: 'retention.bytes',
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, unlimited: true },
+    doc: 'How many bytes of each partition are kept; -1 is no limit.',
+  },
+  segmentBytes: {
+    kafkaName: 'segment.bytes',
+    allowed: { kind: 'integer', min: 16 * 1024, max: I32_MAX },
+    doc: 'The size at which a segment file is closed.',
+  },
+  segmentMillis: {
+    kafkaName: 'segment.ms',
+    allowed: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER },
+    doc: 'The age at which a segment file is closed.',
+  },
+  indexIntervalBytes: {
+    kafkaName: 'index.interval.bytes',
+    allowed: { kind: 'integer', min: 0, max: I32_MAX },
+    doc: 'How many bytes of log lie between two entries of the offset index.',
+  },
+  maxMessageBytes: {
+    kafkaName: 'max.message.bytes',
+    allowed: { kind: 'integer', min: 0, max: I32_MAX },
+    doc: 'The largest record batch that is accepted.',
+  },
+  messageTimestampType: {
+    kafkaName: 'message.timestamp.type',
+    allowed: { kind: 'choice', values: ['CreateTime', 'LogAppendTime'] },
+    doc: "Whose clock gives records their timestamp: the producer's or the broker's.",
+  },
+  compressionType: {
+    kafkaName: 'compression.type',
+    allowed: { kind: 'choice', values: ['producer', 'none', 'gzip', 'snappy', 'lz4', 'zstd'] },
+    doc: 'The codec of stored batches; producer keeps what the producer chose.',
+  },
+  flush: {
+    kafkaName: 'flush',
+    allowed: { kind: 'choice', values: ['commit', 'interval', 'os'] },
+    doc: 'When bytes are synced: before an acknowledgement, at intervals, or when the operating system likes.',
+  },
+  flushIntervalMillis: {
+    kafkaName: 'flush.ms',
+    allowed: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER },
+    doc: "How often to sync when flush is 'interval'.",
+  },
+  minInsyncReplicas: {
+    kafkaName: 'min.insync.replicas',
+    allowed: { kind: 'integer', min: 1, max: I32_MAX },
+    doc: 'How many replicas must be in sync for an append with acks from all.',
+  },
+  uncleanLeaderElection: {
+    kafkaName: 'unclean.leader.election.enable',
+    allowed: { kind: 'boolean' },
+    doc: 'Whether a replica that has fallen behind may lead when no other is left.',
+  },
+}
+
+const settingOfKafkaName: ReadonlyMap<string, TopicSetting> = new Map(
+  settingNames().map((setting) => [topicSettings[setting].kafkaName, setting]),
+)
+
+/** The setting that a name means, in camel case or in Kafka's dotted form; null for a name that means none. */
+export function topicSettingOf(name: string): TopicSetting | null {
+  if (Object.hasOwn(topicSettings, name)) return name as TopicSetting
+  return settingOfKafkaName.get(name) ?? null
+}
+
+/**
+ * Completes some settings to all of them, or says in one sentence which setting is wrong and what it allows.
+ *
+ * Names may be in camel case or Kafka's; values may be texts, as Kafka's tools send them; undefined means "not set".
+ */
+export function parseTopicConfig(input: Readonly<Record<string, unknown>>): TopicConfigParsed {
+  const values: Partial<Record<TopicSetting, unknown>> = {}
+  for (const [name, value] of Object.entries(input)) {
+    if (value === undefined) continue
+    const setting = topicSettingOf(name)
+    if (setting === null) return { ok: false, reason: `there is no topic setting '${name}'` }
+    if (setting in values) return { ok: false, reason: `the topic setting '${name}' is given twice` }
+    const { allowed } = topicSettings[setting]
+    const parsed = parseValue(allowed, value)
+    if (parsed === null) return { ok: false, reason: complaint(name, allowed, value) }
+    values[setting] = parsed
+  }
+  return { ok: true, config: { ...defaultTopicConfig, ...(values as Partial<TopicConfig>) } }
+}
+
+/** The allowed values of a setting in words, for example `a whole number from 1 to 2147483647`. */
+export function describeAllowed(allowed: TopicSettingRule['allowed']): string {
+  if (allowed.kind === 'boolean') return 'true or false'
+  if (allowed.kind === 'choice') return `one of ${allowed.values.map((value) => `'${value}'`).join(', ')}`
+  const range = `a whole number from ${allowed.min} to ${allowed.max}`
+  return allowed.unlimited === true ? `${range}, or -1 for no limit` : range
+}
+
+function settingNames(): TopicSetting[] {
+  return Object.keys(topicSettings) as TopicSetting[]
+}
+
+function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): number | string | boolean | null {
+  if (allowed.kind === 'boolean') return parseBoolean(value)
+  if (allowed.kind === 'choice') return allowed.values.find((choice) => choice === value) ?? null
+  const number = parseInteger(value)
+  if (number === null) return null
+  if (number === -1 && allowed.unlimited === true) return number
+  return number >= allowed.min && number <= allowed.max ? number : null
+}
+
+function parseBoolean(value: unknown): boolean | null {
+  if (value === true || value === 'true') return true
+  return value === false || value === 'false' ? false : null
+}
+
+function parseInteger(value: unknown): number | null {
+  const number = typeof value === 'string' && /^-?\d{1,19}$/.test(value) ? Number(value) : value
+  if (typeof number !== 'number') return null
+  // Kafka's tools write "for ever" as the largest i64, which a number cannot hold.
+  if (value === '9223372036854775807') return Number.MAX_SAFE_INTEGER
+  return Number.isSafeInteger(number) ? number : null
+}
+
+function complaint(name: string, allowed: TopicSettingRule['allowed'], value: unknown): string {
+  const known = allowed.kind === 'choice' && allowed.refused?.some((choice) => choice === value) === true
+  const given = typeof value === 'object' && value !== null ? 'an object' : `'${String(value)}'`
+  const verdict = known ? `does not support ${given} yet` : `cannot be ${given}`
+  return `the topic setting '${name}' ${verdict}: it is ${describeAllowed(allowed)}`
+}
