@@ -1,0 +1,33 @@
+/**
+ * Which old segments may go: by time and by size (Kafka's retention.ms, retention.bytes). Whole closed segments only, from the
+ * oldest on, and never one that holds records at or above the high watermark.
+ */
+import type { TopicConfig } from '../protocol/topic-config.ts'
+import { logSizeBytes } from './log.ts'
+import type { Log, Segment } from './log.ts'
+
+/** The oldest segments that have outlived the topic's settings, oldest first. The active one is never among them. */
+export function expiredSegments(log: Log, config: TopicConfig, highWatermark: number, now: number): Segment[] {
+  const expired: Segment[] = []
+  let excessBytes = config.retentionBytes < 0 ? -1 : logSizeBytes(log) - config.retentionBytes
+  for (let i = 0; i + 1 < log.segments.length; i++) {
+    const segment = log.segments[i]
+    const next = log.segments[i + 1]
+    if (segment === undefined || next === undefined || next.baseOffset > highWatermark) break
+    if (!isTooOld(segment, config, now) && excessBytes < segment.sizeBytes) break
+    excessBytes -= segment.sizeBytes
+    expired.push(segment)
+  }
+  return expired
+}
+
+/** Whether every record of the segment is older than the topic keeps records; then even the active one is rolled so that it can go. */
+export function isTooOld(segment: Segment, config: TopicConfig, now: number): boolean {
+  return config.retentionMillis >= 0 && segment.sizeBytes > 0 && now - segment.maxTimestamp > config.retentionMillis
+}
+
+/** Drops the oldest segments; the log start moves up to what is left. */
+export function dropSegments(log: Log, expired: readonly Segment[]): void {
+  log.segments.splice(0, expired.length)
+  log.logStartOffset = log.segments[0]?.baseOffset ?? log.logEndOffset
+}
