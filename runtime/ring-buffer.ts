@@ -15,41 +15,41 @@ import {
   TAIL_INDEX,
   recordSpan,
   ringCapacity,
-} from './ring-layout.ts';
+} from './ring-layout.ts'
 
 /** Receives one record: borrowed memory `bytes[start..end)`, valid until the reader's `release()`. */
-export type OnRecord = (bytes: Uint8Array, start: number, end: number) => void;
+export type OnRecord = (bytes: Uint8Array, start: number, end: number) => void
 
 /** Views of a header buffer up to this size are kept, because making one costs more than the copy. */
-const KEPT_VIEW_SIZE_MAX = 512;
+const KEPT_VIEW_SIZE_MAX = 512
 
 /** The producing end: exactly one thread may hold one of these per ring. */
 export class RingWriter {
   /** Largest record (header and payload together) that `tryWrite` takes: a quarter of the ring less its length. */
-  readonly maxRecordBytes: number;
+  readonly maxRecordBytes: number
   /** How many times `tryWrite` found no room since this writer was made. */
-  failedWrites = 0;
-  readonly #counters: Int32Array;
-  readonly #lengths: Int32Array;
-  readonly #data: Uint8Array;
-  readonly #capacity: number;
-  readonly #mask: number;
-  #tail: number;
-  #publishedTail: number;
-  #cachedHead: number;
-  #viewed: Uint8Array | null = null;
-  #views: (Uint8Array | undefined)[] = [];
+  failedWrites = 0
+  readonly #counters: Int32Array
+  readonly #lengths: Int32Array
+  readonly #data: Uint8Array
+  readonly #capacity: number
+  readonly #mask: number
+  #tail: number
+  #publishedTail: number
+  #cachedHead: number
+  #viewed: Uint8Array | null = null
+  #views: (Uint8Array | undefined)[] = []
 
   constructor(shared: SharedArrayBuffer) {
-    this.#capacity = ringCapacity(shared);
-    this.#mask = this.#capacity - 1;
-    this.maxRecordBytes = this.#capacity / RECORDS_PER_RING_MIN - LENGTH_SIZE;
-    this.#counters = new Int32Array(shared, 0, DATA_BEGIN >> 2);
-    this.#lengths = new Int32Array(shared, DATA_BEGIN);
-    this.#data = new Uint8Array(shared, DATA_BEGIN);
-    this.#tail = Atomics.load(this.#counters, TAIL_INDEX);
-    this.#publishedTail = this.#tail;
-    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX);
+    this.#capacity = ringCapacity(shared)
+    this.#mask = this.#capacity - 1
+    this.maxRecordBytes = this.#capacity / RECORDS_PER_RING_MIN - LENGTH_SIZE
+    this.#counters = new Int32Array(shared, 0, DATA_BEGIN >> 2)
+    this.#lengths = new Int32Array(shared, DATA_BEGIN)
+    this.#data = new Uint8Array(shared, DATA_BEGIN)
+    this.#tail = Atomics.load(this.#counters, TAIL_INDEX)
+    this.#publishedTail = this.#tail
+    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX)
   }
 
   /**
@@ -57,81 +57,81 @@ export class RingWriter {
    * full. Both are copied. The reader sees nothing before `publish()`. Throws a RangeError beyond `maxRecordBytes`.
    */
   tryWrite(header: Uint8Array, headerSize: number, payload: Uint8Array | null): boolean {
-    const size = payload === null ? headerSize : headerSize + payload.length;
-    if (size > this.maxRecordBytes) throw new RangeError(`a record of ${size} bytes exceeds ${this.maxRecordBytes}`);
-    const span = recordSpan(size);
-    let begin = this.#tail & this.#mask;
-    const padding = begin + span > this.#capacity ? this.#capacity - begin : 0;
-    if (!this.#hasRoom(padding + span)) return this.#refuse();
+    const size = payload === null ? headerSize : headerSize + payload.length
+    if (size > this.maxRecordBytes) throw new RangeError(`a record of ${size} bytes exceeds ${this.maxRecordBytes}`)
+    const span = recordSpan(size)
+    let begin = this.#tail & this.#mask
+    const padding = begin + span > this.#capacity ? this.#capacity - begin : 0
+    if (!this.#hasRoom(padding + span)) return this.#refuse()
     if (padding > 0) {
-      this.#lengths[begin >> 2] = PADDING_LENGTH;
-      begin = 0;
+      this.#lengths[begin >> 2] = PADDING_LENGTH
+      begin = 0
     }
-    this.#lengths[begin >> 2] = size;
-    const at = begin + LENGTH_SIZE;
-    this.#data.set(header.length === headerSize ? header : this.#view(header, headerSize), at);
-    if (payload !== null) this.#data.set(payload, at + headerSize);
-    this.#tail = (this.#tail + padding + span) | 0;
-    return true;
+    this.#lengths[begin >> 2] = size
+    const at = begin + LENGTH_SIZE
+    this.#data.set(header.length === headerSize ? header : this.#view(header, headerSize), at)
+    if (payload !== null) this.#data.set(payload, at + headerSize)
+    this.#tail = (this.#tail + padding + span) | 0
+    return true
   }
 
   /** Makes every record written so far visible to the reader; false when there was nothing new. */
   publish(): boolean {
-    if (this.#tail === this.#publishedTail) return false;
-    this.#publishedTail = this.#tail;
-    Atomics.store(this.#counters, TAIL_INDEX, this.#tail);
-    return true;
+    if (this.#tail === this.#publishedTail) return false
+    this.#publishedTail = this.#tail
+    Atomics.store(this.#counters, TAIL_INDEX, this.#tail)
+    return true
   }
 
   /** True when a record of the largest size would be accepted now. */
   hasRoom(): boolean {
-    return this.#hasRoom(2 * (this.maxRecordBytes + LENGTH_SIZE));
+    return this.#hasRoom(2 * (this.maxRecordBytes + LENGTH_SIZE))
   }
 
   #hasRoom(neededBytes: number): boolean {
-    const limit = this.#capacity - neededBytes;
-    if (((this.#tail - this.#cachedHead) | 0) <= limit) return true;
-    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX);
-    return ((this.#tail - this.#cachedHead) | 0) <= limit;
+    const limit = this.#capacity - neededBytes
+    if (((this.#tail - this.#cachedHead) | 0) <= limit) return true
+    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX)
+    return ((this.#tail - this.#cachedHead) | 0) <= limit
   }
 
   /** Counts the failure and asks the reader to tell (from `release()`) when it has given space back. */
   #refuse(): false {
-    this.failedWrites++;
-    Atomics.store(this.#counters, STARVED_INDEX, 1);
-    return false;
+    this.failedWrites++
+    Atomics.store(this.#counters, STARVED_INDEX, 1)
+    return false
   }
 
   #view(header: Uint8Array, size: number): Uint8Array {
-    if (size > KEPT_VIEW_SIZE_MAX) return header.subarray(0, size);
+    if (size > KEPT_VIEW_SIZE_MAX) return header.subarray(0, size)
     if (header !== this.#viewed) {
-      this.#viewed = header;
-      this.#views = [];
+      this.#viewed = header
+      this.#views = []
     }
-    return (this.#views[size] ??= header.subarray(0, size));
+    return (this.#views[size] ??= header.subarray(0, size))
   }
 }
 
 /** The consuming end: exactly one thread may hold one of these per ring. */
 export class RingReader {
-  readonly #counters: Int32Array;
-  readonly #lengths: Int32Array;
-  readonly #data: Uint8Array;
-  readonly #capacity: number;
-  readonly #mask: number;
-  #head: number;
-  #releasedHead: number;
-  #cachedTail: number;
+  readonly #counters: Int32Array
+  readonly #lengths: Int32Array
+  readonly #data: Uint8Array
+  readonly #capacity: number
+  readonly #mask: number
+  #head: number
+  #releasedHead: number
+  #cachedTail: number
 
   constructor(shared: SharedArrayBuffer) {
-    this.#capacity = ringCapacity(shared);
-    this.#mask = this.#capacity - 1;
-    this.#counters = new Int32Array(shared, 0, DATA_BEGIN >> 2);
-    this.#lengths = new Int32Array(shared, DATA_BEGIN);
-    this.#data = new Uint8Array(shared, DATA_BEGIN);
-    this.#head = Atomics.load(this.#counters, HEAD_INDEX);
-    this.#releasedHead = this.#head;
-    this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX);
+    this.#capacity = ringCapacity(shared)
+    this.#mask = this.#capacity - 1
+    this.#counters = new Int32Array(shared, 0, DATA_BEGIN >> 2)
+    this.#lengths = new Int32Array(shared, DATA_BEGIN)
+    this.#data = new Uint8Array(shared, DATA_BEGIN)
+    this.#head = Atomics.load(this.#counters, HEAD_INDEX)
+    this.#releasedHead = this.#head
+    this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
   }
 
   /**
@@ -139,34 +139,34 @@ export class RingReader {
    * caller's until `release()`. A record counts as read before `onRecord` sees it, so one that throws is not repeated.
    */
   drain(limit: number, onRecord: OnRecord): number {
-    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX);
-    const data = this.#data;
-    let count = 0;
+    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
+    const data = this.#data
+    let count = 0
     while (count < limit && this.#head !== this.#cachedTail) {
-      const begin = this.#head & this.#mask;
-      const size = this.#lengths[begin >> 2] ?? PADDING_LENGTH;
+      const begin = this.#head & this.#mask
+      const size = this.#lengths[begin >> 2] ?? PADDING_LENGTH
       if (size === PADDING_LENGTH) {
-        this.#head = (this.#head + this.#capacity - begin) | 0;
-        continue;
+        this.#head = (this.#head + this.#capacity - begin) | 0
+        continue
       }
-      this.#head = (this.#head + recordSpan(size)) | 0;
-      count++;
-      onRecord(data, begin + LENGTH_SIZE, begin + LENGTH_SIZE + size);
+      this.#head = (this.#head + recordSpan(size)) | 0
+      count++
+      onRecord(data, begin + LENGTH_SIZE, begin + LENGTH_SIZE + size)
     }
-    return count;
+    return count
   }
 
   /** Gives the memory of every drained record back to the writer; true when the writer had found no room. */
   release(): boolean {
-    if (this.#head === this.#releasedHead) return false;
-    this.#releasedHead = this.#head;
-    Atomics.store(this.#counters, HEAD_INDEX, this.#head);
-    return Atomics.load(this.#counters, STARVED_INDEX) === 1 && Atomics.exchange(this.#counters, STARVED_INDEX, 0) === 1;
+    if (this.#head === this.#releasedHead) return false
+    this.#releasedHead = this.#head
+    Atomics.store(this.#counters, HEAD_INDEX, this.#head)
+    return Atomics.load(this.#counters, STARVED_INDEX) === 1 && Atomics.exchange(this.#counters, STARVED_INDEX, 0) === 1
   }
 
   /** True when a published record waits to be drained. */
   hasRecords(): boolean {
-    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX);
-    return this.#head !== this.#cachedTail;
+    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
+    return this.#head !== this.#cachedTail
   }
 }

@@ -15,56 +15,56 @@
  */
 
 /** Where the head counter is, as an index into an Int32Array over the whole ring. */
-export const HEAD_INDEX = 0;
+export const HEAD_INDEX = 0
 
 /** Where the tail counter is, as an index into an Int32Array over the whole ring. */
-export const TAIL_INDEX = 32;
+export const TAIL_INDEX = 32
 
 /** Where the starved flag is, as an index into an Int32Array over the whole ring. */
-export const STARVED_INDEX = 64;
+export const STARVED_INDEX = 64
 
 /** Bytes before the data region. */
-export const DATA_BEGIN = 384;
+export const DATA_BEGIN = 384
 
 /** Bytes of the length in front of every payload. */
-export const LENGTH_SIZE = 4;
+export const LENGTH_SIZE = 4
 
 /** Every record begins at a multiple of this many bytes, so a length never straddles the end of the data region. */
-export const RECORD_ALIGNMENT = 8;
+export const RECORD_ALIGNMENT = 8
 
 /** The length (as i32) that says: skip to the end of the data region. */
-export const PADDING_LENGTH = -1;
+export const PADDING_LENGTH = -1
 
 /** A record, with its length, takes at most this share of the ring, so that several fit whatever the padding. */
-export const RECORDS_PER_RING_MIN = 4;
+export const RECORDS_PER_RING_MIN = 4
 
 /** Smallest data region: below it a quarter would not hold a fragment with its header. */
-export const CAPACITY_BYTES_MIN = 256;
+export const CAPACITY_BYTES_MIN = 256
 
 /** Largest data region: half the range of a 32-bit counter would be the theoretical limit. */
-export const CAPACITY_BYTES_MAX = 2 ** 30;
+export const CAPACITY_BYTES_MAX: number = 2 ** 30
 
 /** Makes an empty ring whose data region holds `capacityBytes`, a power of two between 256 B and 1 GiB. */
 export function allocateRing(capacityBytes: number): SharedArrayBuffer {
-  checkCapacity(capacityBytes);
-  return new SharedArrayBuffer(DATA_BEGIN + capacityBytes);
+  checkCapacity(capacityBytes)
+  return new SharedArrayBuffer(DATA_BEGIN + capacityBytes)
 }
 
 /** The size of the data region of a ring that `allocateRing` made; throws a RangeError for other memory. */
 export function ringCapacity(shared: SharedArrayBuffer): number {
-  const capacityBytes = shared.byteLength - DATA_BEGIN;
-  checkCapacity(capacityBytes);
-  return capacityBytes;
+  const capacityBytes = shared.byteLength - DATA_BEGIN
+  checkCapacity(capacityBytes)
+  return capacityBytes
 }
 
 /** What a record with a payload of `sizeBytes` takes in the ring. */
 export function recordSpan(sizeBytes: number): number {
-  return (sizeBytes + LENGTH_SIZE + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT;
+  return (sizeBytes + LENGTH_SIZE + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT
 }
 
 function checkCapacity(capacityBytes: number): void {
-  const isPowerOfTwo = capacityBytes > 0 && Number.isInteger(Math.log2(capacityBytes));
+  const isPowerOfTwo = capacityBytes > 0 && Number.isInteger(Math.log2(capacityBytes))
   if (!isPowerOfTwo || capacityBytes < CAPACITY_BYTES_MIN || capacityBytes > CAPACITY_BYTES_MAX) {
-    throw new RangeError(`a ring holds a power of two of bytes in 256..2^30, not ${capacityBytes}`);
+    throw new RangeError(`a ring holds a power of two of bytes in 256..2^30, not ${capacityBytes}`)
   }
 }
