@@ -1,0 +1,36 @@
+// Kafka's rules for names of topics and groups.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
+
+test('every name of the allowed alphabet and length is fine', () => {
+  fc.assert(
+    fc.property(fc.stringMatching(/^[a-zA-Z0-9._-]{1,249}$/), (name) => {
+      fc.pre(name !== '.' && name !== '..')
+      expect(checkTopicName(name)).toBeNull()
+    }),
+  )
+})
+
+test.each([
+  ['', 'must not be empty'],
+  ['.', "must not be named '.'"],
+  ['..', "must not be named '..'"],
+  ['a'.repeat(250), 'at most 249 characters, not 250'],
+  ['a/b', '"a/b" has characters other than'],
+  ['new\nline', 'has characters other than'],
+  ['ende\n', 'has characters other than'],
+  ['Käfer', 'has characters other than'],
+  [7, 'a string, not number'],
+  [null, 'a string, not object'],
+])('the topic name %j is refused with a reason', (name, reason) => {
+  expect(checkTopicName(name)).toContain(reason)
+})
+
+test('a group id is any text of a length that fits the wire', () => {
+  expect(checkGroupId('billing / Käfer')).toBeNull()
+  expect(checkGroupId('')).toContain('must not be empty')
+  expect(checkGroupId('g'.repeat(32_768))).toContain('at most 32767')
+  expect(checkGroupId(undefined)).toContain('a string, not undefined')
+})
