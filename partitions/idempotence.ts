@@ -40,10 +40,10 @@ export type SequenceCheck =
 
 const APPEND: SequenceCheck = { verdict: 'append' }
 
-/** Judges a batch against what is acknowledged (`states`) and what is still on its way to the disk (`pending`, oldest first). */
-export function checkSequence(states: ProducerStates, pending: Iterable<NumberedBatch>, batch: NumberedBatch): SequenceCheck {
-  const entry = knownEntry(states, pending, batch.producerId)
-  if (entry === null) return batch.baseSequence === 0 ? APPEND : refuse('UNKNOWN_PRODUCER_ID')
+/** Judges a batch against what has been appended so far, acknowledged or not. */
+export function checkSequence(states: ProducerStates, batch: NumberedBatch): SequenceCheck {
+  const entry = states.get(batch.producerId)
+  if (entry === undefined) return batch.baseSequence === 0 ? APPEND : refuse('UNKNOWN_PRODUCER_ID')
   if (batch.producerEpoch < entry.producerEpoch) return refuse('INVALID_PRODUCER_EPOCH')
   if (batch.producerEpoch > entry.producerEpoch) return batch.baseSequence === 0 ? APPEND : refuse('OUT_OF_ORDER_SEQUENCE_NUMBER')
   for (const known of entry.batches) {
@@ -56,14 +56,24 @@ export function checkSequence(states: ProducerStates, pending: Iterable<Numbered
   return refuse(isBefore(batch.baseSequence, last.lastSequence) ? 'DUPLICATE_SEQUENCE_NUMBER' : 'OUT_OF_ORDER_SEQUENCE_NUMBER')
 }
 
-/** Remembers a batch that is acknowledged. */
+/** Remembers a batch that has been appended. A batch that is remembered already (recovery reads some twice) changes nothing. */
 export function rememberBatch(states: ProducerStates, batch: NumberedBatch): void {
   const known = states.get(batch.producerId)
-  states.delete(batch.producerId)
+  const last = known?.batches[known.batches.length - 1]
+  if (last !== undefined && last.baseOffset >= batch.baseOffset) return
   const entry = known !== undefined && known.producerEpoch === batch.producerEpoch ? known : { producerEpoch: batch.producerEpoch, batches: [] }
-  pushBatch(entry, batch)
+  entry.batches.push({ baseSequence: batch.baseSequence, lastSequence: batch.lastSequence, baseOffset: batch.baseOffset })
+  if (entry.batches.length > IN_FLIGHT_BATCHES_MAX) entry.batches.shift()
+  states.delete(batch.producerId)
   states.set(batch.producerId, entry)
   if (states.size > PRODUCERS_MAX) forgetOldest(states)
+}
+
+/** An independent copy. */
+export function copyStates(states: ProducerStates): ProducerStates {
+  const copy: ProducerStates = new Map()
+  for (const [producerId, entry] of states) copy.set(producerId, { producerEpoch: entry.producerEpoch, batches: [...entry.batches] })
+  return copy
 }
 
 /** The sequence number after one. */
@@ -75,22 +85,6 @@ export function nextSequence(sequence: number): number {
 export function lastSequenceOf(baseSequence: number, count: number): number {
   const last = baseSequence + count - 1
   return last > SEQUENCE_MAX ? last - SEQUENCE_MAX - 1 : last
-}
-
-function knownEntry(states: ProducerStates, pending: Iterable<NumberedBatch>, producerId: number): ProducerEntry | null {
-  const known = states.get(producerId)
-  let entry: ProducerEntry | null = known === undefined ? null : { producerEpoch: known.producerEpoch, batches: [...known.batches] }
-  for (const batch of pending) {
-    if (batch.producerId !== producerId) continue
-    if (entry === null || entry.producerEpoch !== batch.producerEpoch) entry = { producerEpoch: batch.producerEpoch, batches: [] }
-    pushBatch(entry, batch)
-  }
-  return entry
-}
-
-function pushBatch(entry: ProducerEntry, batch: NumberedBatch): void {
-  entry.batches.push({ baseSequence: batch.baseSequence, lastSequence: batch.lastSequence, baseOffset: batch.baseOffset })
-  if (entry.batches.length > IN_FLIGHT_BATCHES_MAX) entry.batches.shift()
 }
 
 /** Whether a sequence lies in the half of the number circle that ends at `last`. */

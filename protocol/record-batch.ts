@@ -188,6 +188,14 @@ export function stampLogAppendTime(bytes: Uint8Array, at: number, timestamp: Tim
   stampCrc(bytes, at)
 }
 
+/** Writes a producer's numbers into a finished batch; takes the CRC. */
+export function stampProducer(bytes: Uint8Array, at: number, id: ProducerId, epoch: ProducerEpoch, sequence: Sequence): void {
+  writeI64(bytes, at + FIELD.producerId, id)
+  writeI16(bytes, at + FIELD.producerEpoch, epoch)
+  writeI32(bytes, at + FIELD.baseSequence, sequence)
+  stampCrc(bytes, at)
+}
+
 /** Takes the CRC of a finished batch and writes it into the header. */
 export function stampCrc(bytes: Uint8Array, at: number): void {
   writeI32(bytes, at + FIELD.crc, computeCrc(bytes, at))

@@ -49,13 +49,6 @@ export interface ConfigureReplica {
   readonly config: TopicConfig
 }
 
-/** Replica to broker: recovery is done, the partition is served. */
-export interface ReplicaReady {
-  readonly kind: 'replicaReady'
-  readonly topic: string
-  readonly partition: number
-}
-
 /** On a clean stop, host to broker to replicas: sync, write the checkpoint, answer `drained`. */
 export interface Drain {
   readonly kind: 'drain'

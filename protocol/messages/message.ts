@@ -12,7 +12,7 @@ import type {
 } from './group.ts'
 import type {
   AssignPartitions, ConfigureReplica, Drain, Drained, EnsureGroup, GroupEnsured, ListGroups, GroupsListed, PartitionsAssigned,
-  RegisterBroker, ReplicaReady, Started, TimerFired, Undeliverable,
+  RegisterBroker, Started, TimerFired, Undeliverable,
 } from './lifecycle.ts'
 import type {
   AdminResponse, AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
@@ -41,7 +41,7 @@ export type Response =
 
 /** What hosts, brokers and the coordinator tell actors. */
 export type LifecycleMessage =
-  | Started | TimerFired | RegisterBroker | AssignPartitions | PartitionsAssigned | ConfigureReplica | Drain | Drained | ReplicaReady
+  | Started | TimerFired | RegisterBroker | AssignPartitions | PartitionsAssigned | ConfigureReplica | Drain | Drained
 
 export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
 

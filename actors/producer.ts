@@ -1,0 +1,328 @@
+/**
+ * One producer: numbers the batches of its client per partition (idempotence, KIP-98), keeps up to five in flight to each leader,
+ * retries in order, and says exactly once per batch what became of it.
+ *
+ *   submit ─► queued ─► in flight ─► delivered          a retriable refusal or a time-out puts it back at its place in the queue
+ *
+ * A refusal that leaves a gap in the numbers (or a broker that lost its memory) starts a new epoch for that partition (KIP-360).
+ * What it does not do: batching and partitioning (the client does), transactions.
+ */
+import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
+import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { Submit } from '../protocol/messages/client.ts'
+import type { Message, MessageOf } from '../protocol/messages/message.ts'
+import type { TopicMetadata } from '../protocol/messages/metadata.ts'
+import type { Acks } from '../protocol/messages/produce.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { IN_FLIGHT_BATCHES_MAX, lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
+import type { Actor, Context, Outbox } from './actor.ts'
+
+/** What a producer actor is started with. */
+export interface ProducerConfig {
+  /** Hears `delivered`. */
+  readonly client: Address
+  readonly coordinatorNode: number
+  readonly acks: Acks
+  readonly requestTimeoutMillis: number
+  readonly deliveryTimeoutMillis: number
+  readonly retryBackoffMillis: number
+}
+
+interface OutgoingBatch {
+  readonly token: number
+  readonly records: Uint8Array
+  readonly count: number
+  readonly deadline: number
+  /** -1 until it is numbered. */
+  sequence: number
+  /** Of the request under way; -1 while there is none. */
+  correlationId: number
+  /** No earlier batch was outstanding when it was sent: a gap in front of it is then no accident of the network. */
+  sentFirst: boolean
+  timeoutAt: number
+}
+
+interface PartitionQueue {
+  readonly topic: string
+  readonly partition: number
+  /** In the order of submission; answered ones are gone. */
+  readonly batches: OutgoingBatch[]
+  producerEpoch: number
+  nextSequence: number
+  inFlight: number
+  /** Nothing is sent before. */
+  retryAt: number
+  failures: number
+}
+
+export interface ProducerState {
+  readonly self: Address
+  readonly config: ProducerConfig
+  producerId: number
+  /** Time-out of the request for a producer id; -1 while there is none. */
+  producerIdTimeoutAt: number
+  readonly topics: Map<string, TopicMetadata>
+  /** Topics whose metadata is wanted. */
+  readonly wanted: Set<string>
+  metadataTimeoutAt: number
+  readonly queues: Map<string, PartitionQueue>
+  readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
+  nextCorrelationId: number
+  ticking: boolean
+}
+
+/** Longest pause between two attempts. */
+const RETRY_BACKOFF_MAX_MILLIS = 1000
+
+export const actor: Actor<ProducerState, ProducerConfig> = {
+  url: import.meta.url,
+  start: (self, config) => ({
+    self, config, producerId: -1, producerIdTimeoutAt: -1, topics: new Map(), wanted: new Set(), metadataTimeoutAt: -1, queues: new Map(),
+    inFlight: new Map(), nextCorrelationId: 1, ticking: false,
+  }),
+  receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
+    switch (message.kind) {
+      case 'started':
+        if (state.config.acks !== 'none') requestProducerId(state, context, outbox)
+        return
+      case 'submit':
+        return onSubmit(state, message, context, outbox)
+      case 'produceResponse':
+        return onProduceResponse(state, message, context, outbox)
+      case 'undeliverable':
+        return onUndeliverable(state, message.correlationId, context, outbox)
+      case 'metadataResponse':
+        return onMetadata(state, message, context, outbox)
+      case 'initProducerIdResponse':
+        return onProducerId(state, message, context, outbox)
+      case 'timerFired':
+        return onTick(state, context, outbox)
+      default:
+        assert(false, `a producer does not understand ${message.kind}`)
+    }
+  },
+}
+
+// ── out ──
+
+function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
+  const queue = queueOf(state, message.topic, message.partition)
+  queue.batches.push({
+    token: message.token, records: message.records, count: batch.recordCount(message.records, 0),
+    deadline: context.uptime + state.config.deliveryTimeoutMillis, sequence: -1, correlationId: -1, sentFirst: false, timeoutAt: -1,
+  })
+  pump(state, queue, context, outbox)
+  keepTicking(state, outbox)
+}
+
+function queueOf(state: ProducerState, topic: string, partition: number): PartitionQueue {
+  const name = topicPartitionName(topic, partition)
+  const known = state.queues.get(name)
+  if (known !== undefined) return known
+  const queue: PartitionQueue = { topic, partition, batches: [], producerEpoch: 0, nextSequence: 0, inFlight: 0, retryAt: 0, failures: 0 }
+  state.queues.set(name, queue)
+  return queue
+}
+
+/** Sends what may be sent now, in order. */
+function pump(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
+  if (queue.batches.length === queue.inFlight || context.uptime < queue.retryAt) return
+  const topic = state.topics.get(queue.topic)
+  if (topic === undefined) return requestMetadata(state, queue.topic, context, outbox)
+  const leader = topic.partitions[queue.partition]
+  if (leader === undefined) return failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
+  if (leader.leader < 0) return retryLater(state, queue, context, outbox)
+  if (state.config.acks === 'none') return sendUnanswered(state, queue, topic, leader, outbox)
+  if (state.producerId < 0) return
+  for (const one of queue.batches) {
+    if (queue.inFlight >= IN_FLIGHT_BATCHES_MAX) return
+    if (one.correlationId >= 0) continue
+    if (one.sequence < 0) number(state, queue, one)
+    one.sentFirst = one === queue.batches[0]
+    one.correlationId = state.nextCorrelationId++
+    one.timeoutAt = context.uptime + state.config.requestTimeoutMillis
+    state.inFlight.set(one.correlationId, { queue, batch: one })
+    queue.inFlight++
+    sendProduce(state, queue, topic.topicId, leader, one, outbox)
+  }
+}
+
+function number(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch): void {
+  one.sequence = queue.nextSequence
+  queue.nextSequence = nextSequence(lastSequenceOf(one.sequence, one.count))
+  batch.stampProducer(one.records, 0, state.producerId, queue.producerEpoch, one.sequence)
+}
+
+function sendProduce(
+  state: ProducerState, queue: PartitionQueue, topicId: number, leader: { readonly leader: number; readonly leaderEpoch: number }, one: OutgoingBatch, outbox: Outbox,
+): void {
+  outbox.push({
+    kind: 'send', to: { node: leader.leader, actor: replicaActor(queue.topic, queue.partition) },
+    message: { kind: 'produce', correlationId: one.correlationId, topicId, leaderEpoch: leader.leaderEpoch, acks: state.config.acks, records: one.records },
+  })
+}
+
+/** Acks none: sent once, never answered. */
+function sendUnanswered(state: ProducerState, queue: PartitionQueue, topic: TopicMetadata, leader: { readonly leader: number; readonly leaderEpoch: number }, outbox: Outbox): void {
+  for (const one of queue.batches) {
+    sendProduce(state, queue, topic.topicId, leader, one, outbox)
+    deliver(state, one, NONE, null, -1, -1, outbox)
+  }
+  queue.batches.length = 0
+}
+
+// ── back ──
+
+function onProduceResponse(state: ProducerState, response: MessageOf<'produceResponse'>, context: Context, outbox: Outbox): void {
+  const sent = takeInFlight(state, response.correlationId)
+  if (sent === null) return
+  const { queue, batch: one } = sent
+  const error = errorOf(response.errorCode)
+  if (response.errorCode === NONE || error.name === 'DUPLICATE_SEQUENCE_NUMBER') {
+    queue.failures = 0
+    finish(state, queue, one, NONE, null, response.baseOffset, response.logAppendTime, outbox)
+  } else if (error.name === 'OUT_OF_ORDER_SEQUENCE_NUMBER' || error.name === 'UNKNOWN_PRODUCER_ID') {
+    if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
+    else queue.retryAt = context.uptime + state.config.retryBackoffMillis
+  } else if (error.retriable) {
+    state.topics.delete(queue.topic)
+    retryLater(state, queue, context, outbox)
+  } else {
+    finish(state, queue, one, response.errorCode, response.errorMessage, -1, -1, outbox)
+    startEpoch(state, queue)
+  }
+  pump(state, queue, context, outbox)
+}
+
+function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
+  const sent = takeInFlight(state, correlationId)
+  if (sent === null) return
+  state.topics.delete(sent.queue.topic)
+  retryLater(state, sent.queue, context, outbox)
+}
+
+function takeInFlight(state: ProducerState, correlationId: number): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {
+  const sent = state.inFlight.get(correlationId)
+  if (sent === undefined) return null
+  state.inFlight.delete(correlationId)
+  sent.batch.correlationId = -1
+  sent.queue.inFlight--
+  return sent
+}
+
+function finish(
+  state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, errorCode: number, reason: string | null, baseOffset: number, logAppendTime: number, outbox: Outbox,
+): void {
+  if (one === queue.batches[0]) queue.batches.shift()
+  else queue.batches.splice(queue.batches.indexOf(one), 1)
+  deliver(state, one, errorCode, reason, baseOffset, logAppendTime, outbox)
+}
+
+function deliver(state: ProducerState, one: OutgoingBatch, errorCode: number, errorMessage: string | null, baseOffset: number, logAppendTime: number, outbox: Outbox): void {
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, errorCode, errorMessage, baseOffset, logAppendTime } })
+}
+
+/** The numbers of this partition begin anew under a higher epoch; what was numbered is numbered again, in order. */
+function startEpoch(state: ProducerState, queue: PartitionQueue): void {
+  queue.producerEpoch++
+  queue.nextSequence = 0
+  for (const one of queue.batches) {
+    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+    one.sequence = -1
+  }
+}
+
+function retryLater(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
+  const backoff = Math.min(state.config.retryBackoffMillis * 2 ** queue.failures, RETRY_BACKOFF_MAX_MILLIS)
+  queue.failures = Math.min(queue.failures + 1, 16)
+  queue.retryAt = context.uptime + backoff + (context.random % state.config.retryBackoffMillis)
+  keepTicking(state, outbox)
+}
+
+function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
+  const gone = queue.batches.filter((one) => one.correlationId < 0)
+  for (const one of gone) finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
+  state.topics.delete(queue.topic)
+  startEpoch(state, queue)
+}
+
+// ── metadata and producer id ──
+
+function requestMetadata(state: ProducerState, topic: string, context: Context, outbox: Outbox): void {
+  state.wanted.add(topic)
+  if (state.metadataTimeoutAt >= 0 && context.uptime < state.metadataTimeoutAt) return
+  state.metadataTimeoutAt = context.uptime + state.config.requestTimeoutMillis
+  sendToCoordinator(state, { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...state.wanted] }, outbox)
+  keepTicking(state, outbox)
+}
+
+function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  state.metadataTimeoutAt = -1
+  for (const topic of response.topics) {
+    state.topics.set(topic.topic, topic)
+    state.wanted.delete(topic.topic)
+  }
+  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+}
+
+function requestProducerId(state: ProducerState, context: Context, outbox: Outbox): void {
+  state.producerIdTimeoutAt = context.uptime + state.config.requestTimeoutMillis
+  sendToCoordinator(state, { kind: 'initProducerId', correlationId: state.nextCorrelationId++ }, outbox)
+  keepTicking(state, outbox)
+}
+
+function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
+  if (state.producerId >= 0 || response.errorCode !== NONE) return
+  state.producerId = response.producerId
+  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+}
+
+function sendToCoordinator(state: ProducerState, message: Message, outbox: Outbox): void {
+  outbox.push({ kind: 'send', to: { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }, message })
+}
+
+// ── time ──
+
+/** The timer runs only while something is outstanding. */
+function keepTicking(state: ProducerState, outbox: Outbox): void {
+  if (state.ticking) return
+  state.ticking = true
+  outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis: state.config.retryBackoffMillis })
+}
+
+function onTick(state: ProducerState, context: Context, outbox: Outbox): void {
+  state.ticking = false
+  const { uptime } = context
+  if (state.config.acks !== 'none' && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
+  if (state.metadataTimeoutAt >= 0 && uptime >= state.metadataTimeoutAt) state.metadataTimeoutAt = -1
+  let outstanding = state.producerId < 0 && state.config.acks !== 'none'
+  for (const queue of state.queues.values()) {
+    if (queue.batches.length === 0) continue
+    expire(state, queue, context, outbox)
+    pump(state, queue, context, outbox)
+    outstanding ||= queue.batches.length > 0
+  }
+  if (outstanding) keepTicking(state, outbox)
+}
+
+function expire(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
+  let timedOut = false
+  for (const one of queue.batches) {
+    if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
+    takeInFlight(state, one.correlationId)
+    timedOut = true
+  }
+  if (timedOut) state.topics.delete(queue.topic)
+  const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
+  if (expired.length === 0) return
+  const error: ErrorName = 'REQUEST_TIMED_OUT'
+  for (const one of expired) {
+    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+    finish(state, queue, one, codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`, -1, -1, outbox)
+  }
+  startEpoch(state, queue)
+}

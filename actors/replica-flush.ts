@@ -1,0 +1,192 @@
+/**
+ * How a replica makes appends durable: grouped syncs before acknowledgements (flush commit), flushes that let the checkpoint
+ * move up, and what happens when the disk fails. After a failed write or sync nothing unproven is kept: the log is cut back to the
+ * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again.
+ */
+import { assert } from '../protocol/assert.ts'
+import { codeOf } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
+import { copyStates } from '../partitions/idempotence.ts'
+import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
+import { expectAnswer } from '../partitions/replica-state.ts'
+import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import { encodeIndex } from '../partitions/segment-index.ts'
+import type { Outbox } from './actor.ts'
+import { refuseParked } from './replica-read.ts'
+
+/** Pause before a failed replica opens its log again. */
+const REOPEN_MILLIS = 1000
+
+// ── commit: sync, then acknowledge ──
+
+/** Asks for a sync of a segment, unless one is under way: then the next follows it and covers what came meanwhile. */
+export function requestSync(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
+  if (state.syncing.has(segmentBaseOffset)) return
+  state.syncing.add(segmentBaseOffset)
+  const token = expectAnswer(state, { kind: 'sync', segmentBaseOffset })
+  outbox.push({ kind: 'sync', log: state.logName, file: logFileName(segmentBaseOffset), token })
+}
+
+/** Marks what the sync has covered. */
+export function onSynced(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
+  state.syncing.delete(segmentBaseOffset)
+  if (message.error !== null) return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  let more = false
+  for (const entry of state.pending) {
+    if (entry.segmentBaseOffset !== segmentBaseOffset || !entry.written) continue
+    if (entry.endPosition <= message.sizeBytes) entry.synced = true
+    else more = true
+  }
+  if (more) requestSync(state, segmentBaseOffset, outbox)
+}
+
+// ── flush and checkpoint ──
+
+/** Syncs every segment with unflushed appends, then writes a checkpoint that vouches for what is acknowledged now. */
+export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox): void {
+  if (state.flush !== null) {
+    if (clean || state.flushAgain === 'no') state.flushAgain = clean ? 'clean' : 'plain'
+    return
+  }
+  const bases = [...state.dirty].filter((base) => state.log.segments.some((segment) => segment.baseOffset === base && segment.sizeBytes > 0))
+  state.flush = { target: state.highWatermark.offset, producers: copyStates(state.producers), clean, segmentBaseOffsets: bases, waiting: bases.length }
+  state.dirty.clear()
+  state.bytesSinceFlush = 0
+  for (const base of bases) {
+    const token = expectAnswer(state, { kind: 'flush', segmentBaseOffset: base })
+    outbox.push({ kind: 'sync', log: state.logName, file: logFileName(base), token })
+  }
+  if (bases.length === 0) writeCheckpoint(state, outbox)
+}
+
+/** One file of a flush is synced, or is not. */
+export function onFlushed(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
+  const { flush } = state
+  if (flush === null) return
+  if (message.error !== null) return onFlushFailed(state, segmentBaseOffset, outbox)
+  flush.waiting--
+  if (flush.waiting === 0) writeCheckpoint(state, outbox)
+}
+
+/** No checkpoint may pass a file whose sync failed; its records are as safe as before, if the topic promises no more than that. */
+function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
+  const reason = `the disk failed to sync ${logFileName(segmentBaseOffset)}`
+  state.flush = null
+  if (state.phase === 'settling') return failReplica(state, reason, 'passing', outbox)
+  if (state.config.flush === 'commit') return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  failReplica(state, reason, 'passing', outbox)
+}
+
+function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
+  const { flush, log } = state
+  assert(flush !== null, 'F1 a checkpoint ends a flush')
+  const active = activeSegment(log)
+  if (flush.clean && active.index !== null) {
+    const bytes = encodeIndex(active.index, active.baseOffset)
+    outbox.push({ kind: 'replace', log: state.logName, file: indexFileName(active.baseOffset), bytes, token: expectAnswer(state, { kind: 'ignore' }) })
+  }
+  state.checkpointSequence++
+  const bytes = encodeCheckpoint({
+    sequence: state.checkpointSequence, clean: flush.clean, recoveryPoint: flush.target, logStartOffset: log.logStartOffset,
+    segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
+    producers: flush.producers,
+  })
+  const token = expectAnswer(state, { kind: 'checkpoint', clean: flush.clean })
+  outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(state.checkpointSequence), bytes, token })
+}
+
+/** The flush is over. */
+export function onCheckpointed(state: ReplicaState, clean: boolean, outbox: Outbox): void {
+  state.flush = null
+  if (clean) return finishDrain(state, outbox)
+  if (state.flushAgain === 'no') return
+  const cleanNext = state.flushAgain === 'clean'
+  state.flushAgain = 'no'
+  requestFlush(state, cleanNext, outbox)
+}
+
+/** Begins the last flush of a replica that is being stopped, once nothing is pending. */
+export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
+  if (state.drainWaiter === null) return
+  if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
+  if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
+}
+
+function finishDrain(state: ReplicaState, outbox: Outbox): void {
+  if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
+  state.drainWaiter = null
+}
+
+// ── failure ──
+
+/** Forgets everything that is not acknowledged, in memory and on disk. */
+export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  if (state.phase !== 'leading') return
+  refusePending(state, error, outbox)
+  state.continuations.forEach((continuation, token) => {
+    if (continuation.kind === 'append' || continuation.kind === 'sync' || continuation.kind === 'flush') state.continuations.delete(token)
+  })
+  state.syncing.clear()
+  for (const base of state.flush?.segmentBaseOffsets ?? []) state.dirty.add(base)
+  state.flush = null
+  state.appended = copyStates(state.producers)
+  const to = state.highWatermark
+  const removed = truncateLog(state.log, to)
+  for (const base of removed) state.dirty.delete(base)
+  state.phase = 'rollingBack'
+  state.rollBackWaiting = 1
+  if (removed.length > 0) {
+    const files = removed.flatMap((base) => [logFileName(base), indexFileName(base)])
+    state.rollBackWaiting++
+    outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'rollBack' }) })
+  }
+  const token = expectAnswer(state, { kind: 'rollBack' })
+  outbox.push({ kind: 'truncate', log: state.logName, file: logFileName(to.segmentBaseOffset), sizeBytes: to.position, token })
+}
+
+/** One step of the disk's part is done: truncations and removals are durable when they are answered. */
+export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDone'>, outbox: Outbox): void {
+  if (state.phase !== 'rollingBack') return
+  if (message.error !== null) return failReplica(state, 'the disk failed to cut the log back', 'passing', outbox)
+  state.rollBackWaiting--
+  if (state.rollBackWaiting > 0) return
+  if (activeSegment(state.log).sizeBytes > 0) {
+    const closed = roll(state.log, -1)
+    assert(closed.index !== null, 'F2 the segment that was cut has its index in memory')
+    const bytes = encodeIndex(closed.index, closed.baseOffset)
+    outbox.push({ kind: 'replace', log: state.logName, file: indexFileName(closed.baseOffset), bytes, token: expectAnswer(state, { kind: 'ignore' }) })
+    state.loadedIndexes.push(closed.baseOffset)
+  }
+  state.phase = 'leading'
+  drainIfIdle(state, outbox)
+}
+
+/** The partition goes offline. A passing failure is tried again from what the disk proves; damage is not. */
+export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
+  state.phase = 'failed'
+  state.failure = reason
+  state.continuations.clear()
+  refusePending(state, 'KAFKA_STORAGE_ERROR', outbox)
+  refuseParked(state, outbox)
+  if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
+  drainIfIdle(state, outbox)
+}
+
+function refusePending(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  for (const entry of state.pending) refuseEntry(entry, error, outbox)
+  state.pending = []
+}
+
+function refuseEntry(entry: PendingAppend, error: ErrorName, outbox: Outbox): void {
+  for (const waiter of entry.waiters) {
+    outbox.push({
+      kind: 'send', to: waiter.from,
+      message: {
+        kind: 'produceResponse', correlationId: waiter.correlationId, errorCode: codeOf(error), errorMessage: null, baseOffset: -1,
+        logAppendTime: -1, logStartOffset: -1,
+      },
+    })
+  }
+}

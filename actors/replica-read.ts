@@ -1,0 +1,309 @@
+/**
+ * How a replica serves readers: fetches below the high watermark, parked while there is nothing new; offsets by timestamp; and the
+ * indexes of closed segments, loaded when somebody reads there and rebuilt from the segment if the index file is not sound.
+ */
+import type { Address } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
+import type { FetchRequest, FileRange, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { findOffsetByTimestamp, RecordBatchView } from '../protocol/record-batch-reader.ts'
+import { indexFileName, logFileName, planRead, segmentOf } from '../partitions/log.ts'
+import type { LogPosition, ReadPlan, Segment } from '../partitions/log.ts'
+import { expectAnswer } from '../partitions/replica-state.ts'
+import type { Continuation, ParkedFetch, ReplicaState } from '../partitions/replica-state.ts'
+import { addEntry, decodeIndex, emptyIndex, floorByTimestamp } from '../partitions/segment-index.ts'
+import type { Context, Outbox } from './actor.ts'
+
+type FetchReading = Extract<Continuation, { kind: 'fetch' }>
+type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
+type Rebuilding = Extract<Continuation, { kind: 'rebuild' }>
+
+/** Indexes of closed segments kept in memory per replica. */
+const LOADED_INDEXES_MAX = 32
+
+/** Most bytes that one fetch is answered with, whatever it asks for (a first batch may be larger). */
+const FETCH_BYTES_MAX = 16 * 1024 * 1024
+
+/** One read while looking for a timestamp or rebuilding an index. */
+const SCAN_BYTES = 1024 * 1024
+
+// ── fetch ──
+
+export function onFetch(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
+  const refusal = refusalOf(state, request)
+  if (refusal !== null) return replyFetch(state, context.from, request, refusal, null, null, outbox)
+  const { highWatermark: limit, parked } = state
+  if (request.fetchOffset < limit.offset && availableBytes(state, request.fetchOffset) >= request.minBytes) {
+    return serveFetch(state, context.from, request, null, outbox)
+  }
+  if (request.maxWaitMillis <= 0) return serveFetch(state, context.from, request, null, outbox)
+  const deadline = context.uptime + request.maxWaitMillis
+  parked.push({ from: context.from, request, deadline, position: request.fetchOffset === limit.offset ? limit : null })
+  if (deadline < state.parkedTimerAt) armFetchTimer(state, deadline, context, outbox)
+}
+
+function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null {
+  if (state.phase === 'failed') return 'KAFKA_STORAGE_ERROR'
+  if (state.phase === 'recovering' || state.phase === 'settling') return 'NOT_LEADER_OR_FOLLOWER'
+  if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
+  if (request.leaderEpoch >= 0 && request.leaderEpoch < state.leaderEpoch) return 'FENCED_LEADER_EPOCH'
+  if (request.leaderEpoch > state.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
+  if (request.fetchOffset < state.log.logStartOffset || request.fetchOffset > state.log.logEndOffset) return 'OFFSET_OUT_OF_RANGE'
+  return null
+}
+
+/** Answers with what lies between the offset and the high watermark, perhaps nothing. */
+function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, begin: LogPosition | null, outbox: Outbox): void {
+  const { fetchOffset } = request
+  if (fetchOffset >= state.highWatermark.offset) return replyFetch(state, from, request, null, null, null, outbox)
+  if (fetchOffset < state.log.logStartOffset) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
+  const segment = segmentOf(state.log, fetchOffset)
+  assert(segment !== null, 'P9 an offset in range has a segment')
+  if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
+  const plan = planFrom(state, request, segment, begin)
+  const sizeBytes = Math.min(Math.max(request.maxBytes, 1), FETCH_BYTES_MAX, plan.endPosition - plan.position)
+  if (request.mode === 'range') {
+    const path = `${state.logName}/${logFileName(segment.baseOffset)}`
+    const range = { path, position: plan.position, sizeBytes, availableBytes: plan.endPosition - plan.position }
+    return replyFetch(state, from, request, null, range, null, outbox)
+  }
+  readFor(state, { kind: 'fetch', from, request, position: plan.position, endPosition: plan.endPosition }, segment, sizeBytes, outbox)
+}
+
+/** A reader that waited at the high watermark need not be looked up in the index: its position was noted. */
+function planFrom(state: ReplicaState, request: FetchRequest, segment: Segment, begin: LogPosition | null): ReadPlan {
+  const plan = planRead(state.log, request.fetchOffset, state.highWatermark)
+  const known = begin !== null && begin.segmentBaseOffset === segment.baseOffset && begin.offset === request.fetchOffset
+  return known && begin.position >= plan.position ? { ...plan, position: begin.position } : plan
+}
+
+export function onFetchRead(state: ReplicaState, reading: FetchReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const { from, request, position, endPosition } = reading
+  const segment = segmentOf(state.log, request.fetchOffset)
+  const { records } = message
+  if (request.fetchOffset < state.log.logStartOffset || segment === null) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
+  if (records === null) return replyFetch(state, from, request, 'KAFKA_STORAGE_ERROR', null, null, outbox)
+  let begin = 0
+  let sizeBytes = batch.wholeBatchSize(records, 0)
+  while (sizeBytes > 0 && batch.lastOffset(records, begin) < request.fetchOffset) {
+    begin += sizeBytes
+    sizeBytes = batch.wholeBatchSize(records, begin)
+  }
+  if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
+  assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the high watermark is served')
+  replyFetch(state, from, request, null, null, wholeBatches(records, begin), outbox)
+}
+
+/** The batch that was asked for is not wholly there: reads again from its beginning, enough of it. */
+function readMore(state: ReplicaState, reading: FetchReading, records: Uint8Array, begin: number, segment: Segment, outbox: Outbox): void {
+  const position = reading.position + begin
+  const available = records.length - begin
+  const wanted = available >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, begin) : batch.BATCH_HEADER_BYTES
+  const progress = begin > 0 || available < wanted
+  if (!progress || wanted < batch.BATCH_HEADER_BYTES || position + wanted > reading.endPosition) {
+    return replyFetch(state, reading.from, reading.request, 'CORRUPT_MESSAGE', null, null, outbox)
+  }
+  const sizeBytes = Math.min(Math.max(wanted, Math.min(reading.request.maxBytes, FETCH_BYTES_MAX)), reading.endPosition - position)
+  readFor(state, { ...reading, position }, segment, sizeBytes, outbox)
+}
+
+function wholeBatches(records: Uint8Array, begin: number): Uint8Array {
+  let end = begin
+  for (let sizeBytes = batch.wholeBatchSize(records, end); sizeBytes > 0; sizeBytes = batch.wholeBatchSize(records, end)) end += sizeBytes
+  return records.subarray(begin, end)
+}
+
+/** How much a fetch at this offset would find, at least. */
+function availableBytes(state: ReplicaState, fetchOffset: number): number {
+  const { highWatermark: limit, log } = state
+  const segment = segmentOf(log, fetchOffset)
+  if (segment === null || segment.index === null || segment.baseOffset !== limit.segmentBaseOffset) return Infinity
+  return limit.position - planRead(log, fetchOffset, limit).position
+}
+
+// ── waiting for news ──
+
+/** The high watermark has moved: serves whoever waited for it. */
+export function wakeParked(state: ReplicaState, outbox: Outbox): void {
+  if (state.parked.length === 0) return
+  const waiting: ParkedFetch[] = []
+  for (const fetch of state.parked) {
+    const { from, request, position } = fetch
+    if (request.fetchOffset < state.highWatermark.offset && availableBytes(state, request.fetchOffset) >= request.minBytes) {
+      serveFetch(state, from, request, position, outbox)
+    } else waiting.push(fetch)
+  }
+  state.parked = waiting
+}
+
+/** Answers those who have waited long enough. */
+export function onFetchTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const over = state.parked.filter((fetch) => fetch.deadline <= context.uptime)
+  state.parked = state.parked.filter((fetch) => fetch.deadline > context.uptime)
+  for (const { from, request, position } of over) serveFetch(state, from, request, position, outbox)
+  state.parkedTimerAt = Infinity
+  let next = Infinity
+  for (const fetch of state.parked) next = Math.min(next, fetch.deadline)
+  if (next < Infinity) armFetchTimer(state, next, context, outbox)
+}
+
+/** The partition goes offline: nobody waits any longer. */
+export function refuseParked(state: ReplicaState, outbox: Outbox): void {
+  for (const { from, request } of state.parked) replyFetch(state, from, request, 'NOT_LEADER_OR_FOLLOWER', null, null, outbox)
+  state.parked = []
+}
+
+function armFetchTimer(state: ReplicaState, deadline: number, context: Context, outbox: Outbox): void {
+  state.parkedTimerAt = deadline
+  outbox.push({ kind: 'startTimer', timer: 'fetch', afterMillis: Math.max(0, deadline - context.uptime) })
+}
+
+function replyFetch(
+  state: ReplicaState, to: Address, request: FetchRequest, error: ErrorName | null, range: FileRange | null, records: Uint8Array | null, outbox: Outbox,
+): void {
+  outbox.push({
+    kind: 'send', to,
+    message: {
+      kind: 'fetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error),
+      errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
+      highWatermark: state.highWatermark.offset, logStartOffset: state.log.logStartOffset, range, records,
+    },
+  })
+}
+
+function readProblem(state: ReplicaState, error: ErrorName, offset: number): string | null {
+  const name = `${state.topic}-${state.partition}`
+  if (error === 'OFFSET_OUT_OF_RANGE') return `${name} has offsets ${state.log.logStartOffset} to ${state.log.logEndOffset - 1}, not ${offset}`
+  if (error === 'CORRUPT_MESSAGE') return `the batch at offset ${offset} of ${name} is damaged`
+  if (error === 'KAFKA_STORAGE_ERROR') return `${name} cannot be read: ${state.failure ?? 'the disk failed'}`
+  return null
+}
+
+// ── offsets by time ──
+
+export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, context: Context, outbox: Outbox): void {
+  const { from } = context
+  if (request.topicId !== state.topicId) return replyOffset(state, from, request, 'UNKNOWN_TOPIC_ID', -1, -1, outbox)
+  if (state.phase !== 'leading' && state.phase !== 'rollingBack') return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
+  if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, state.highWatermark.offset, -1, outbox)
+  if (request.timestamp === EARLIEST_TIMESTAMP) return replyOffset(state, from, request, null, state.log.logStartOffset, -1, outbox)
+  lookUp(state, from, request, outbox)
+}
+
+function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox): void {
+  const segment = state.log.segments.find((one) => one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
+  if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset) return replyOffset(state, from, request, null, -1, -1, outbox)
+  if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
+  const { position } = floorByTimestamp(segment.index, request.timestamp, segment.baseOffset)
+  const endPosition = segment.baseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : segment.sizeBytes
+  readTimestamps(state, { kind: 'timestamp', from, request, segmentBaseOffset: segment.baseOffset, position, endPosition }, SCAN_BYTES, outbox)
+}
+
+function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeBytes: number, outbox: Outbox): void {
+  const segment = segmentOf(state.log, reading.segmentBaseOffset)
+  const left = reading.endPosition - reading.position
+  if (segment === null || left <= 0) return replyOffset(state, reading.from, reading.request, null, -1, -1, outbox)
+  readFor(state, reading, segment, Math.min(sizeBytes, left), outbox)
+}
+
+export function onTimestampRead(state: ReplicaState, reading: TimestampReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const { records } = message
+  const { from, request } = reading
+  if (records === null) return replyOffset(state, from, request, 'KAFKA_STORAGE_ERROR', -1, -1, outbox)
+  let at = 0
+  for (const found of batch.walkBatches(records)) {
+    const hit = findOffsetByTimestamp(new RecordBatchView(records, found.at), request.timestamp)
+    if (hit !== null) return replyOffset(state, from, request, null, hit.offset, hit.timestamp, outbox)
+    at = found.at + found.sizeBytes
+  }
+  const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
+  if (at === 0 && wanted <= records.length) return replyOffset(state, from, request, 'CORRUPT_MESSAGE', -1, -1, outbox)
+  readTimestamps(state, { ...reading, position: reading.position + at }, Math.max(SCAN_BYTES, wanted), outbox)
+}
+
+function replyOffset(
+  state: ReplicaState, to: Address, request: ListOffsetsRequest, error: ErrorName | null, offset: number, timestamp: number, outbox: Outbox,
+): void {
+  outbox.push({
+    kind: 'send', to,
+    message: {
+      kind: 'listOffsetsResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error),
+      errorMessage: error === null ? null : readProblem(state, error, offset), offset, timestamp,
+    },
+  })
+}
+
+// ── indexes of closed segments ──
+
+function waitForIndex(state: ReplicaState, segment: Segment, from: Address, request: FetchRequest | ListOffsetsRequest, outbox: Outbox): void {
+  const loading = state.indexWaiters.some((waiter) => waiter.segmentBaseOffset === segment.baseOffset)
+  state.indexWaiters.push({ segmentBaseOffset: segment.baseOffset, from, request })
+  if (loading) return
+  const token = expectAnswer(state, { kind: 'index', segmentBaseOffset: segment.baseOffset })
+  outbox.push({ kind: 'read', log: state.logName, file: indexFileName(segment.baseOffset), position: 0, sizeBytes: segment.sizeBytes, token })
+}
+
+export function onIndexRead(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const index = message.records === null ? null : decodeIndex(message.records, segmentBaseOffset)
+  if (index !== null) return onIndexLoaded(state, segmentBaseOffset, index, outbox)
+  rebuild(state, { kind: 'rebuild', segmentBaseOffset, index: emptyIndex(), position: 0, sizeBytes: SCAN_BYTES, maxTimestamp: -1 }, outbox)
+}
+
+function rebuild(state: ReplicaState, rebuilding: Rebuilding, outbox: Outbox): void {
+  const segment = state.log.segments.find((one) => one.baseOffset === rebuilding.segmentBaseOffset)
+  if (segment === undefined || rebuilding.position >= segment.sizeBytes) return onIndexLoaded(state, rebuilding.segmentBaseOffset, rebuilding.index, outbox)
+  readFor(state, rebuilding, segment, Math.min(rebuilding.sizeBytes, segment.sizeBytes - rebuilding.position), outbox)
+}
+
+export function onRebuildRead(state: ReplicaState, rebuilding: Rebuilding, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const { index, segmentBaseOffset, position } = rebuilding
+  const records = message.records ?? new Uint8Array(0)
+  let { maxTimestamp } = rebuilding
+  let at = 0
+  for (const found of batch.walkBatches(records)) {
+    maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp(records, found.at))
+    const last = index.positions[index.positions.length - 1]
+    if (last === undefined || position + found.at - last >= state.config.indexIntervalBytes) {
+      addEntry(index, batch.baseOffset(records, found.at), position + found.at, maxTimestamp)
+    }
+    at = found.at + found.sizeBytes
+  }
+  const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
+  // A damaged batch ends the index early: readers behind it start from its last entry and find the damage themselves.
+  if (at === 0 && wanted <= records.length) return onIndexLoaded(state, segmentBaseOffset, index, outbox)
+  rebuild(state, { ...rebuilding, position: position + at, maxTimestamp, sizeBytes: Math.max(SCAN_BYTES, wanted) }, outbox)
+}
+
+function onIndexLoaded(state: ReplicaState, segmentBaseOffset: number, index: ReturnType<typeof emptyIndex>, outbox: Outbox): void {
+  const segment = state.log.segments.find((one) => one.baseOffset === segmentBaseOffset)
+  if (segment !== undefined && segment.index === null) {
+    segment.index = index
+    state.loadedIndexes.push(segmentBaseOffset)
+    evictIndexes(state)
+  }
+  const ready = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset === segmentBaseOffset)
+  state.indexWaiters = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset !== segmentBaseOffset)
+  for (const { from, request } of ready) {
+    if (request.kind === 'fetch') serveFetch(state, from, request, null, outbox)
+    else lookUp(state, from, request, outbox)
+  }
+}
+
+/** Keeps the number of loaded indexes bounded, the oldest loading goes first. The active segment's index is never among them. */
+function evictIndexes(state: ReplicaState): void {
+  while (state.loadedIndexes.length > LOADED_INDEXES_MAX) {
+    const base = state.loadedIndexes.shift()
+    const segment = state.log.segments.find((one) => one.baseOffset === base)
+    const isActive = segment === state.log.segments[state.log.segments.length - 1]
+    if (segment !== undefined && !isActive) segment.index = null
+  }
+}
+
+function readFor(state: ReplicaState, continuation: FetchReading | TimestampReading | Rebuilding, segment: Segment, sizeBytes: number, outbox: Outbox): void {
+  const token = expectAnswer(state, continuation)
+  outbox.push({ kind: 'read', log: state.logName, file: logFileName(segment.baseOffset), position: continuation.position, sizeBytes, token })
+}

@@ -1,0 +1,303 @@
+/**
+ * Opening a partition: from the files of its directory back to a log. Pure steps: each answer of the disk leads to the next
+ * demand. Segments that the checkpoint vouches for are trusted; all others are scanned batch by batch, with CRC above the
+ * recovery point. The first unsound batch there is a torn tail: the log is cut, and nothing acknowledged lies behind it.
+ *
+ *   listing ─► checkpoints ─► scanning (segment by segment, chunk by chunk) ─► cutting ─► done
+ *                                                                           └► failed (damage below the recovery point)
+ */
+import { assert, unreachable } from '../protocol/assert.ts'
+import type { FileStat } from '../protocol/messages/storage.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
+import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
+import { rememberBatch } from './idempotence.ts'
+import type { ProducerStates } from './idempotence.ts'
+import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
+import type { Log, Segment } from './log.ts'
+import { numberedBatch } from './numbered-batch.ts'
+import { decodeIndex } from './segment-index.ts'
+
+/** What recovery wants from the disk next, or its outcome. Each demand but the outcome is answered by one `RecoveryAnswer`. */
+export type RecoveryDemand =
+  | { readonly kind: 'list' }
+  | { readonly kind: 'read'; readonly file: string; readonly position: number; readonly sizeBytes: number }
+  | { readonly kind: 'truncate'; readonly file: string; readonly sizeBytes: number }
+  | { readonly kind: 'remove'; readonly files: readonly string[] }
+  | { readonly kind: 'done'; readonly recovered: Recovered }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** What the disk says to a demand; `bytes` are owned by recovery. */
+export type RecoveryAnswer =
+  | { readonly kind: 'listed'; readonly files: readonly FileStat[] }
+  | { readonly kind: 'read'; readonly bytes: Uint8Array }
+  | { readonly kind: 'changed' }
+
+/** A log that can be served. */
+export interface Recovered {
+  readonly log: Log
+  readonly producers: ProducerStates
+  /** Everything below is known to be synced. */
+  readonly recoveryPoint: number
+  readonly checkpointSequence: number
+  /** Bytes that were cut off as a torn tail. */
+  readonly cutBytes: number
+}
+
+/** Where recovery stands. Plain data. */
+export interface Recovery {
+  step: 'listing' | 'checkpoints' | 'index' | 'scanning' | 'cutting' | 'removing' | 'over'
+  readonly indexIntervalBytes: number
+  readonly files: Map<string, number>
+  readonly checkpoints: CheckpointDecoded[]
+  checkpoint: Checkpoint | null
+  /** Base offsets of the log files on disk, ascending. */
+  bases: number[]
+  /** Which of `bases` is being opened. */
+  current: number
+  readonly segments: Segment[]
+  producers: ProducerStates
+  expectedOffset: number
+  /** Bytes of the current segment that are scanned. */
+  scannedBytes: number
+  chunkBytes: number
+  cutBytes: number
+}
+
+/** One read of the scan; grows when a batch is larger. */
+const CHUNK_BYTES = 1024 * 1024
+
+export function beginRecovery(indexIntervalBytes: number): Recovery {
+  return {
+    step: 'listing', indexIntervalBytes, files: new Map(), checkpoints: [], checkpoint: null, bases: [], current: 0, segments: [],
+    producers: new Map(), expectedOffset: 0, scannedBytes: 0, chunkBytes: CHUNK_BYTES, cutBytes: 0,
+  }
+}
+
+/** Takes the answer to the last demand (null to begin) and says what is next. */
+export function advanceRecovery(recovery: Recovery, answer: RecoveryAnswer | null): RecoveryDemand {
+  const { step } = recovery
+  switch (step) {
+    case 'listing':
+      return answer === null ? { kind: 'list' } : onListed(recovery, answer)
+    case 'checkpoints':
+      return onCheckpointRead(recovery, bytesOf(answer))
+    case 'index':
+      return onIndexRead(recovery, bytesOf(answer))
+    case 'scanning':
+      return onChunkRead(recovery, bytesOf(answer))
+    case 'cutting':
+      return removeRest(recovery)
+    case 'removing':
+      return finish(recovery)
+    case 'over':
+      throw new Error('recovery is over')
+    default:
+      return unreachable(step)
+  }
+}
+
+function onListed(recovery: Recovery, answer: RecoveryAnswer): RecoveryDemand {
+  assert(answer.kind === 'listed', 'R1 a listing answers the first demand')
+  for (const file of answer.files) recovery.files.set(file.name, file.sizeBytes)
+  recovery.bases = answer.files.map((file) => baseOffsetOfFile(file.name)).filter((base) => base !== null).toSorted((a, b) => a - b)
+  recovery.step = 'checkpoints'
+  return readCheckpoint(recovery)
+}
+
+function readCheckpoint(recovery: Recovery): RecoveryDemand {
+  while (recovery.checkpoints.length < 2) {
+    const file = `checkpoint-${recovery.checkpoints.length}`
+    const sizeBytes = recovery.files.get(file)
+    if (sizeBytes !== undefined && sizeBytes > 0) return { kind: 'read', file, position: 0, sizeBytes }
+    recovery.checkpoints.push('unsound')
+  }
+  return onCheckpoints(recovery)
+}
+
+function onCheckpointRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
+  recovery.checkpoints.push(decodeCheckpoint(bytes))
+  return readCheckpoint(recovery)
+}
+
+function onCheckpoints(recovery: Recovery): RecoveryDemand {
+  const checkpoint = newestCheckpoint(recovery.checkpoints)
+  if (checkpoint === 'newer') return { kind: 'failed', reason: 'the checkpoint was written by a newer version of this software' }
+  recovery.checkpoint = checkpoint
+  if (checkpoint !== null) {
+    recovery.producers = checkpoint.producers
+    // Segments below the log start were dropped by retention; a crash came before their files were removed.
+    const stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
+    recovery.bases = recovery.bases.slice(stale.length)
+  }
+  recovery.expectedOffset = recovery.bases[0] ?? checkpoint?.logStartOffset ?? 0
+  return openSegment(recovery)
+}
+
+function openSegment(recovery: Recovery): RecoveryDemand {
+  const { checkpoint, bases } = recovery
+  for (;;) {
+    const base = bases[recovery.current]
+    if (base === undefined) return removeRest(recovery)
+    if (base !== recovery.expectedOffset) return onGap(recovery, base)
+    const sizeBytes = recovery.files.get(logFileName(base)) ?? 0
+    const summary = checkpoint?.segments.find((one) => one.baseOffset === base && one.sizeBytes === sizeBytes)
+    const next = bases[recovery.current + 1]
+    const vouched = summary !== undefined && checkpoint !== null
+    if (vouched && next !== undefined && next <= checkpoint.recoveryPoint) {
+      const segment = newSegment(base, summary.maxTimestamp)
+      recovery.segments.push({ ...segment, sizeBytes, maxTimestamp: summary.maxTimestamp, index: null })
+      recovery.expectedOffset = next
+      recovery.current++
+      continue
+    }
+    recovery.segments.push(newSegment(base, -1))
+    recovery.scannedBytes = 0
+    if (vouched && next === undefined && checkpoint.clean) return readActiveIndex(recovery, base)
+    recovery.step = 'scanning'
+    return readChunk(recovery)
+  }
+}
+
+/** A file is missing in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
+function onGap(recovery: Recovery, base: number): RecoveryDemand {
+  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
+    return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)
+  }
+  return removeRest(recovery)
+}
+
+function readActiveIndex(recovery: Recovery, base: number): RecoveryDemand {
+  const file = indexFileName(base)
+  recovery.step = 'index'
+  return { kind: 'read', file, position: 0, sizeBytes: recovery.files.get(file) ?? 0 }
+}
+
+function onIndexRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
+  const segment = currentSegment(recovery)
+  const { checkpoint } = recovery
+  const index = decodeIndex(bytes, segment.baseOffset)
+  const summary = checkpoint?.segments.find((one) => one.baseOffset === segment.baseOffset)
+  if (index === null || checkpoint === null || summary === undefined) {
+    recovery.step = 'scanning'
+    return readChunk(recovery)
+  }
+  segment.index = index
+  segment.sizeBytes = summary.sizeBytes
+  segment.maxTimestamp = summary.maxTimestamp
+  segment.createdAt = summary.maxTimestamp
+  segment.indexedPosition = index.positions[index.positions.length - 1] ?? 0
+  recovery.expectedOffset = checkpoint.recoveryPoint
+  recovery.current++
+  return openSegment(recovery)
+}
+
+function readChunk(recovery: Recovery): RecoveryDemand {
+  const segment = currentSegment(recovery)
+  const sizeBytes = recovery.files.get(logFileName(segment.baseOffset)) ?? 0
+  if (recovery.scannedBytes >= sizeBytes) {
+    recovery.current++
+    return openSegment(recovery)
+  }
+  return {
+    kind: 'read', file: logFileName(segment.baseOffset), position: recovery.scannedBytes,
+    sizeBytes: Math.min(recovery.chunkBytes, sizeBytes - recovery.scannedBytes),
+  }
+}
+
+function onChunkRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
+  const segment = currentSegment(recovery)
+  const fileBytes = recovery.files.get(logFileName(segment.baseOffset)) ?? 0
+  let at = 0
+  while (at < bytes.length) {
+    const verdict = scanBatch(recovery, segment, bytes, at)
+    if (verdict === 'unsound') return cutAt(recovery, segment, fileBytes)
+    if (verdict === 'partial') break
+    at += verdict
+  }
+  recovery.scannedBytes = segment.sizeBytes
+  if (at === 0) {
+    // Not one whole batch: either the chunk was too small for it, or the file ends inside it.
+    if (recovery.scannedBytes + bytes.length >= fileBytes) return cutAt(recovery, segment, fileBytes)
+    recovery.chunkBytes = Math.max(recovery.chunkBytes * 2, batch.batchSizeBytes(bytes, 0))
+  } else recovery.chunkBytes = CHUNK_BYTES
+  return readChunk(recovery)
+}
+
+/** Takes one batch into the segment; its size, or why not. */
+function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: number): number | 'partial' | 'unsound' {
+  const available = bytes.length - at
+  if (available < batch.LOG_OVERHEAD_BYTES) return 'partial'
+  const sizeBytes = batch.batchSizeBytes(bytes, at)
+  const baseOffset = batch.baseOffset(bytes, at)
+  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset) return 'unsound'
+  if (available < sizeBytes) return 'partial'
+  const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
+  if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'
+  if (!trusted && batch.producerId(bytes, at) >= 0) rememberBatch(recovery.producers, numberedBatch(bytes, at, baseOffset))
+  extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
+  if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
+  recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
+  return sizeBytes
+}
+
+/** Cuts the current segment behind its last sound batch; everything that follows goes, too. */
+function cutAt(recovery: Recovery, segment: Segment, fileBytes: number): RecoveryDemand {
+  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
+    return fail(recovery, `the batch at offset ${recovery.expectedOffset} is damaged (${logFileName(segment.baseOffset)}, position ${segment.sizeBytes})`)
+  }
+  recovery.cutBytes += fileBytes - segment.sizeBytes
+  recovery.current++
+  recovery.step = 'cutting'
+  return { kind: 'truncate', file: logFileName(segment.baseOffset), sizeBytes: segment.sizeBytes }
+}
+
+/** Removes every segment file that is not part of the recovered log. */
+function removeRest(recovery: Recovery): RecoveryDemand {
+  const kept = new Set(recovery.segments.map((segment) => segment.baseOffset))
+  const stray = [...recovery.files.keys()].filter((name) => {
+    const base = baseOffsetOfFile(name)
+    return base !== null && !kept.has(base)
+  })
+  recovery.step = 'removing'
+  return stray.length === 0 ? finish(recovery) : { kind: 'remove', files: stray.toSorted() }
+}
+
+function finish(recovery: Recovery): RecoveryDemand {
+  const { checkpoint, expectedOffset, segments } = recovery
+  recovery.step = 'over'
+  const recoveryPoint = Math.min(checkpoint?.recoveryPoint ?? 0, expectedOffset)
+  if (checkpoint !== null && expectedOffset < checkpoint.recoveryPoint) {
+    return fail(recovery, `offsets ${expectedOffset} to ${checkpoint.recoveryPoint - 1} are missing`)
+  }
+  const log = segments.length === 0 ? emptyLog(expectedOffset) : recoveredLog(recovery)
+  return {
+    kind: 'done',
+    recovered: { log, producers: recovery.producers, recoveryPoint, checkpointSequence: checkpoint?.sequence ?? 0, cutBytes: recovery.cutBytes },
+  }
+}
+
+function recoveredLog(recovery: Recovery): Log {
+  const { checkpoint, expectedOffset, segments } = recovery
+  const active = segments[segments.length - 1]
+  assert(active !== undefined, 'R2 a recovered log has a segment')
+  // A trusted last segment whose index was not loaded cannot take appends: the log goes on in a new one.
+  if (active.index === null) segments.push(newSegment(expectedOffset, -1))
+  return { segments, logStartOffset: Math.max(checkpoint?.logStartOffset ?? 0, segments[0]?.baseOffset ?? 0), logEndOffset: expectedOffset }
+}
+
+function currentSegment(recovery: Recovery): Segment {
+  const segment = recovery.segments[recovery.segments.length - 1]
+  assert(segment !== undefined, 'R3 a segment is being opened')
+  return segment
+}
+
+function bytesOf(answer: RecoveryAnswer | null): Uint8Array {
+  assert(answer !== null && answer.kind === 'read', 'R4 a read is answered by bytes')
+  return answer.bytes
+}
+
+function fail(recovery: Recovery, reason: string): RecoveryDemand {
+  recovery.step = 'over'
+  return { kind: 'failed', reason }
+}

@@ -1,0 +1,156 @@
+/**
+ * Everything one partition replica knows, as plain data. `actors/replica.ts` holds the rules of who may change what.
+ *
+ *   recovering ─► settling (making what was recovered durable) ─► leading ◄──► rollingBack (after a failed write or sync)
+ *        ▲                                                          │                │
+ *        └───────────── after a pause ◄──── failed ◄────────────────┴────────────────┘
+ */
+import type { Address } from '../protocol/address.ts'
+import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
+import type { TopicConfig } from '../protocol/topic-config.ts'
+import type { NumberedBatch, ProducerStates } from './idempotence.ts'
+import { emptyLog } from './log.ts'
+import type { Log, LogPosition } from './log.ts'
+import { beginRecovery } from './recovery.ts'
+import type { Recovery } from './recovery.ts'
+import type { SegmentIndex } from './segment-index.ts'
+
+/** What a replica is started with. */
+export interface ReplicaConfig {
+  readonly topic: string
+  readonly topicId: number
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly topicConfig: TopicConfig
+}
+
+export type ReplicaPhase = 'recovering' | 'settling' | 'leading' | 'rollingBack' | 'failed'
+
+/** Who waits for an append, and under which correlation id. */
+export interface Waiter {
+  readonly from: Address
+  readonly correlationId: number
+}
+
+/** A batch that is appended but not acknowledged. */
+export interface PendingAppend {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly segmentBaseOffset: number
+  readonly endPosition: number
+  readonly logAppendTime: number
+  /** Null without idempotence. */
+  readonly numbered: NumberedBatch | null
+  readonly waiters: Waiter[]
+  written: boolean
+  synced: boolean
+}
+
+/** A request that reads and must wait: for new records, or for an index to be loaded. */
+export interface ParkedFetch {
+  readonly from: Address
+  readonly request: FetchRequest
+  readonly deadline: number
+  /** Where the high watermark stood when it was parked: its offset is the request's. */
+  readonly position: LogPosition | null
+}
+
+/** A flush under way: when all its files are synced, the checkpoint may vouch for everything below `target`. */
+export interface Flush {
+  readonly target: number
+  readonly producers: ProducerStates
+  readonly clean: boolean
+  /** The segments that it syncs. */
+  readonly segmentBaseOffsets: readonly number[]
+  /** Sync answers still awaited. */
+  waiting: number
+}
+
+/** What the answer of the disk to a token is for. */
+export type Continuation =
+  | { readonly kind: 'recovery' }
+  | { readonly kind: 'append'; readonly entry: PendingAppend }
+  | { readonly kind: 'sync'; readonly segmentBaseOffset: number }
+  | { readonly kind: 'flush'; readonly segmentBaseOffset: number }
+  | { readonly kind: 'checkpoint'; readonly clean: boolean }
+  | { readonly kind: 'rollBack' }
+  | { readonly kind: 'ignore' }
+  | { readonly kind: 'fetch'; readonly from: Address; readonly request: FetchRequest; readonly position: number; readonly endPosition: number }
+  | { readonly kind: 'timestamp'; readonly from: Address; readonly request: ListOffsetsRequest; readonly segmentBaseOffset: number; readonly position: number; readonly endPosition: number }
+  | { readonly kind: 'index'; readonly segmentBaseOffset: number }
+  | { readonly kind: 'rebuild'; readonly segmentBaseOffset: number; readonly index: SegmentIndex; readonly position: number; readonly sizeBytes: number; readonly maxTimestamp: number }
+
+/** A reader that waits for the index of a closed segment. */
+export interface IndexWaiter {
+  readonly segmentBaseOffset: number
+  readonly from: Address
+  readonly request: FetchRequest | ListOffsetsRequest
+}
+
+export interface ReplicaState {
+  readonly self: Address
+  readonly topic: string
+  readonly topicId: number
+  readonly partition: number
+  leaderEpoch: number
+  config: TopicConfig
+  /** The log directory's name. */
+  readonly logName: string
+  phase: ReplicaPhase
+  /** Why the phase is `failed`. */
+  failure: string | null
+  recovery: Recovery | null
+  log: Log
+  /** As of the high watermark. */
+  producers: ProducerStates
+  /** As of the log end: with the batches that are pending. */
+  appended: ProducerStates
+  pending: PendingAppend[]
+  /** Readers see everything below it: acknowledged under the topic's flush policy. */
+  highWatermark: LogPosition
+  parked: ParkedFetch[]
+  /** Deadline that the timer `fetch` runs for; Infinity if it does not run. */
+  parkedTimerAt: number
+  indexWaiters: IndexWaiter[]
+  /** Closed segments whose index is in memory, in loading order. */
+  loadedIndexes: number[]
+  continuations: Map<number, Continuation>
+  nextToken: number
+  /** Segments with a commit sync under way. */
+  syncing: Set<number>
+  /** Segments with appends since their last flush. */
+  dirty: Set<number>
+  flush: Flush | null
+  /** A flush was asked for while one was under way; true asks for a clean one. */
+  flushAgain: 'no' | 'plain' | 'clean'
+  bytesSinceFlush: number
+  checkpointSequence: number
+  drainWaiter: Address | null
+  /** Waits for rollBack's disk work. */
+  rollBackWaiting: number
+  cutBytes: number
+}
+
+/** The log directory of a partition. The topic id keeps a deleted topic's files apart from its successor's. */
+export function logNameOf(topic: string, topicId: number, partition: number): string {
+  return `${topic}-${partition}.${topicId}`
+}
+
+export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaState {
+  return {
+    self, topic: config.topic, topicId: config.topicId, partition: config.partition, leaderEpoch: config.leaderEpoch,
+    config: config.topicConfig, logName: logNameOf(config.topic, config.topicId, config.partition),
+    phase: 'recovering', failure: null, recovery: beginRecovery(config.topicConfig.indexIntervalBytes), log: emptyLog(0),
+    producers: new Map(), appended: new Map(), pending: [],
+    highWatermark: { offset: 0, segmentBaseOffset: 0, position: 0 }, parked: [], parkedTimerAt: Infinity, indexWaiters: [], loadedIndexes: [],
+    continuations: new Map(), nextToken: 1, syncing: new Set(), dirty: new Set(), flush: null, flushAgain: 'no',
+    bytesSinceFlush: 0, checkpointSequence: 0, drainWaiter: null, rollBackWaiting: 0, cutBytes: 0,
+  }
+}
+
+/** Notes what the answer to the next storage effect is for; returns the effect's token. */
+export function expectAnswer(state: ReplicaState, continuation: Continuation): number {
+  const token = state.nextToken++
+  state.continuations.set(token, continuation)
+  return token
+}
