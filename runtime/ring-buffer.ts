@@ -1,8 +1,8 @@
 /**
  * The two ends of a single-producer, single-consumer ring in shared memory (bytes: ring-layout.ts; after Lamport's
  * queue with the cached counters of FastForward and Disruptor). Each end keeps its own counter private and publishes
- * it once per burst; it reads the opposite counter only when its cached copy says "full" or "empty". So the threads
- * touch each other's cache lines once per burst, not once per record.
+ * it once per burst; the writer reads the reader's only when its cached copy says "full", the reader reads the writer's once
+ * per drain. So the threads touch each other's cache lines once per burst, not once per record.
  * It does NOT wait, wake anybody or know what is inside a record.
  */
 import {
@@ -139,7 +139,7 @@ export class RingReader {
    * caller's until `release()`. A record counts as read before `onRecord` sees it, so one that throws is not repeated.
    */
   drain(limit: number, onRecord: OnRecord): number {
-    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
+    this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
     const data = this.#data
     let count = 0
     while (count < limit && this.#head !== this.#cachedTail) {
@@ -166,7 +166,6 @@ export class RingReader {
 
   /** True when a published record waits to be drained. */
   hasRecords(): boolean {
-    if (this.#head === this.#cachedTail) this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
-    return this.#head !== this.#cachedTail
+    return this.#head !== Atomics.load(this.#counters, TAIL_INDEX)
   }
 }
