@@ -92,7 +92,7 @@ export function writeVarlong(bytes: Uint8Array, at: number, value: number): numb
   bytes[position++] = ((magnitude % 64) * 2 + (value < 0 ? 1 : 0)) | 0x80
   let rest = Math.floor(magnitude / 64)
   while (rest >= 0x80) {
-    bytes[position++] = rest % 0x80 | 0x80
+    bytes[position++] = (rest % 0x80) | 0x80
     rest = Math.floor(rest / 0x80)
   }
   bytes[position++] = rest

@@ -36,8 +36,7 @@ export function crc32cUpdate(crc: number, bytes: Uint8Array, start: number, end:
   let state = ~crc
   let at = start
   for (const last = end - 8; at <= last; at += 8) {
-    const word =
-      state ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+    const word = state ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
     state =
       tables[1792 + (word & 0xff)]! ^
       tables[1536 + ((word >>> 8) & 0xff)]! ^

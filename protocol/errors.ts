@@ -23,9 +23,7 @@ export const NONE: ErrorCode = 0
 /** All rows of the error table, in the order of Kafka's codes, our own last. */
 export const allErrors: readonly ErrorEntry[] = (Object.keys(ERROR_TABLE) as ErrorName[]).map(toEntry)
 
-const entryOfCode: ReadonlyMap<ErrorCode, ErrorEntry> = new Map(
-  allErrors.map((entry) => [entry.code, entry]),
-)
+const entryOfCode: ReadonlyMap<ErrorCode, ErrorEntry> = new Map(allErrors.map((entry) => [entry.code, entry]))
 
 /** The row of a code; a code that we do not know (from a newer broker) reads as UNKNOWN_SERVER_ERROR. */
 export function errorOf(code: ErrorCode): ErrorEntry {
@@ -58,10 +56,7 @@ export class KafkaError extends Error {
   readonly retriable: boolean
 
   constructor(name: ErrorName, message?: string, options?: KafkaErrorOptions) {
-    super(
-      message ?? ERROR_TABLE[name][2],
-      options?.cause === undefined ? undefined : { cause: options.cause },
-    )
+    super(message ?? ERROR_TABLE[name][2], options?.cause === undefined ? undefined : { cause: options.cause })
     this.name = name
     this.code = codeOf(name)
     this.retriable = options?.retriable ?? isRetriable(name)

@@ -79,12 +79,7 @@ export class RecordBatchBuilder {
    * Returns false, with nothing written, when the record does not fit a batch that already holds one; a record that is
    * larger than the capacity by itself makes the buffer grow.
    */
-  append(
-    timestamp: Timestamp,
-    key: Uint8Array | null,
-    value: Uint8Array | null,
-    headers: readonly RecordHeader[] | undefined,
-  ): boolean {
+  append(timestamp: Timestamp, key: Uint8Array | null, value: Uint8Array | null, headers: readonly RecordHeader[] | undefined): boolean {
     assert(Number.isSafeInteger(timestamp), 'a timestamp is a whole number of milliseconds')
     const count = this.#count
     const timestampDelta = count === 0 ? 0 : timestamp - this.#firstTimestamp

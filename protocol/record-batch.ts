@@ -60,8 +60,7 @@ export type TimestampType = 'CreateTime' | 'LogAppendTime'
 export type BatchDefect = 'truncated' | 'magic' | 'length' | 'crc' | 'count'
 
 /** What `checkBatch` found. */
-export type BatchCheck =
-  { readonly ok: true; readonly sizeBytes: number } | { readonly ok: false; readonly reason: BatchDefect }
+export type BatchCheck = { readonly ok: true; readonly sizeBytes: number } | { readonly ok: false; readonly reason: BatchDefect }
 
 /** Whether every offset of the batch must have its record (`dense`, as produced), or compaction may have removed some (`sparse`). */
 export type BatchDensity = 'dense' | 'sparse'
@@ -207,12 +206,7 @@ export function stampCrc(bytes: Uint8Array, at: number): void {
  * Checks length, magic, CRC and count, in that order of trust; says `truncated` when more bytes could still make it whole.
  * It does not decode the records, and never throws, whatever the bytes.
  */
-export function checkBatch(
-  bytes: Uint8Array,
-  at: number,
-  available: number,
-  density: BatchDensity = 'dense',
-): BatchCheck {
+export function checkBatch(bytes: Uint8Array, at: number, available: number, density: BatchDensity = 'dense'): BatchCheck {
   const present = Math.min(available, bytes.length - at)
   if (present < LOG_OVERHEAD_BYTES) return defect('truncated')
   const sizeBytes = batchSizeBytes(bytes, at)

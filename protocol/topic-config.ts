@@ -53,8 +53,7 @@ export type TopicSettingRule = {
 }
 
 /** The outcome of `parseTopicConfig`. */
-export type TopicConfigParsed =
-  { readonly ok: true; readonly config: TopicConfig } | { readonly ok: false; readonly reason: string }
+export type TopicConfigParsed = { readonly ok: true; readonly config: TopicConfig } | { readonly ok: false; readonly reason: string }
 
 const DAY_MILLIS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024

@@ -31,11 +31,7 @@ function compress(codec: Compression, bytes: Uint8Array): Uint8Array {
   }
 }
 
-function decompress(
-  codec: Compression,
-  bytes: Uint8Array,
-  sizeBytesMax: number = DECOMPRESSED_BYTES_MAX,
-): Uint8Array {
+function decompress(codec: Compression, bytes: Uint8Array, sizeBytesMax: number = DECOMPRESSED_BYTES_MAX): Uint8Array {
   try {
     return decompressWithin(codec, bytes, sizeBytesMax)
   } catch (cause) {

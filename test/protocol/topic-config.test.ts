@@ -2,13 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  defaultTopicConfig,
-  describeAllowed,
-  parseTopicConfig,
-  topicSettingOf,
-  topicSettings,
-} from '../../protocol/topic-config.ts'
+import { defaultTopicConfig, describeAllowed, parseTopicConfig, topicSettingOf, topicSettings } from '../../protocol/topic-config.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 
 function parsed(input: Record<string, unknown>): TopicConfig {
@@ -51,7 +45,7 @@ describe('accepted', () => {
     })
   })
 
-  test("a setting is found under both of its names", () => {
+  test('a setting is found under both of its names', () => {
     expect(topicSettingOf('segment.bytes')).toBe('segmentBytes')
     expect(topicSettingOf('segmentBytes')).toBe('segmentBytes')
     expect(topicSettingOf('toString')).toBeNull()

@@ -68,9 +68,7 @@ describe.each(CODECS)('%s', (codec) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), fc.boolean(), (noise, realStart) => {
         const bytes = realStart ? new Uint8Array([...start, ...noise]) : noise
-        expect(['none', 'CORRUPT_MESSAGE', 'MESSAGE_TOO_LARGE']).toContain(
-          failureOf(() => nodeCompressor.decompress(codec, bytes)),
-        )
+        expect(['none', 'CORRUPT_MESSAGE', 'MESSAGE_TOO_LARGE']).toContain(failureOf(() => nodeCompressor.decompress(codec, bytes)))
       }),
       { numRuns: 1000 },
     )
