@@ -200,7 +200,12 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
 
 function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
   const sent = takeInFlight(state, correlationId)
-  if (sent === null) return
+  if (sent === null) {
+    // The coordinator is not there yet: ask again at the next tick.
+    state.metadataTimeoutAt = Math.min(state.metadataTimeoutAt, context.uptime)
+    state.producerIdTimeoutAt = context.uptime
+    return
+  }
   state.topics.delete(sent.queue.topic)
   retryLater(state, sent.queue, context, outbox)
 }
@@ -276,7 +281,11 @@ function requestProducerId(state: ProducerState, context: Context, outbox: Outbo
 }
 
 function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
-  if (state.producerId >= 0 || response.errorCode !== NONE) return
+  if (state.producerId >= 0) return
+  if (response.errorCode !== NONE) {
+    state.producerIdTimeoutAt = context.uptime
+    return
+  }
   state.producerId = response.producerId
   for (const queue of state.queues.values()) pump(state, queue, context, outbox)
 }

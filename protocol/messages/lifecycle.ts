@@ -23,10 +23,12 @@ export interface PartitionAssignment {
   readonly config: TopicConfig
 }
 
-/** A broker asks for its partitions: at its start, and as a heartbeat while it lives. */
+/** A broker asks for its partitions: at its start (`metadataOffset` -1), and every now and then while it lives. */
 export interface RegisterBroker {
   readonly kind: 'registerBroker'
   readonly node: number
+  /** How much of the metadata it has applied. */
+  readonly metadataOffset: number
 }
 
 /** Coordinator to broker: everything that this broker shall serve. What is not in the list is stopped and removed. */
@@ -34,13 +36,6 @@ export interface AssignPartitions {
   readonly kind: 'assignPartitions'
   readonly metadataOffset: number
   readonly partitions: readonly PartitionAssignment[]
-}
-
-/** Broker to coordinator: the assignment up to `metadataOffset` is applied. */
-export interface PartitionsAssigned {
-  readonly kind: 'partitionsAssigned'
-  readonly node: number
-  readonly metadataOffset: number
 }
 
 /** Broker to replica: a changed topic configuration. */

@@ -11,7 +11,7 @@ import type {
   OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
 } from './group.ts'
 import type {
-  AssignPartitions, ConfigureReplica, Drain, Drained, EnsureGroup, GroupEnsured, ListGroups, GroupsListed, PartitionsAssigned,
+  AssignPartitions, ConfigureReplica, Drain, Drained, EnsureGroup, GroupEnsured, ListGroups, GroupsListed,
   RegisterBroker, Started, TimerFired, Undeliverable,
 } from './lifecycle.ts'
 import type {
@@ -41,7 +41,7 @@ export type Response =
 
 /** What hosts, brokers and the coordinator tell actors. */
 export type LifecycleMessage =
-  | Started | TimerFired | RegisterBroker | AssignPartitions | PartitionsAssigned | ConfigureReplica | Drain | Drained
+  | Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained
 
 export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
 

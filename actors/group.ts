@@ -1,0 +1,247 @@
+/**
+ * One consumer group: its members (rules in coordinator/groups/membership.ts) and its committed offsets, which are records of
+ * `__consumer_offsets`. A commit is answered when its records are in the log; only then does a fetch of offsets show it.
+ *
+ *   loading (reads the partition of __consumer_offsets) ─► active
+ */
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { CommittedOffset, OffsetCommitRequest } from '../protocol/messages/group.ts'
+import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import type { Message, MessageOf } from '../protocol/messages/message.ts'
+import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
+import { decodeGroupCommit, encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset-record.ts'
+import { emptyMembership, expiredMembers, isStable, removeMember, setPartitions, takeHeartbeat } from '../coordinator/groups/membership.ts'
+import type { Membership } from '../coordinator/groups/membership.ts'
+import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
+import type { StateLog } from '../coordinator/state-log.ts'
+import type { Actor, Context, Outbox } from './actor.ts'
+
+/** What a group is started with. */
+export interface GroupConfig {
+  readonly group: string
+  /** The partition of `__consumer_offsets` that holds its commits, led by this node. */
+  readonly partition: number
+  readonly topicId: number
+  readonly coordinatorNode: number
+  readonly graceMillis: number
+}
+
+/** A commit on its way to the log. */
+interface PendingCommit {
+  readonly from: Address
+  readonly request: OffsetCommitRequest
+}
+
+export interface GroupState {
+  readonly self: Address
+  readonly config: GroupConfig
+  readonly log: StateLog
+  readonly membership: Membership
+  /** By partition name. */
+  readonly offsets: Map<string, CommittedOffset>
+  readonly pending: Map<number, PendingCommit>
+  /** Partition counts of the topics that members subscribe to. */
+  readonly topics: Map<string, number>
+  nextCorrelationId: number
+}
+
+const LOAD_RETRY_MILLIS = 5
+
+/** How often sessions are checked and the partitions of the subscribed topics are looked up. */
+const TICK_MILLIS = 250
+
+/** Every so many ticks the metadata is asked for again, so that added partitions are found. */
+const REFRESH_MILLIS = 1000
+
+export const actor: Actor<GroupState, GroupConfig> = {
+  url: import.meta.url,
+  start: (self, config) => ({
+    self, config, log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId), membership: emptyMembership(), offsets: new Map(),
+    pending: new Map(), topics: new Map(), nextCorrelationId: 1,
+  }),
+  receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
+    switch (message.kind) {
+      case 'started':
+        state.membership.graceUntil = context.uptime + state.config.graceMillis
+        outbox.push({ kind: 'startTimer', timer: 'sessions', afterMillis: TICK_MILLIS })
+        outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: REFRESH_MILLIS })
+        return load(state, outbox)
+      case 'timerFired':
+        return onTimer(state, message.timer, context, outbox)
+      case 'undeliverable':
+        if (!state.log.loaded) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
+        return
+      case 'fetchResponse':
+        return onLoaded(state, message, outbox)
+      case 'produceResponse':
+        return onCommitted(state, message, outbox)
+      case 'metadataResponse':
+        return onMetadata(state, message)
+      case 'consumerGroupHeartbeat':
+        return onHeartbeat(state, message, context, outbox)
+      case 'offsetCommit':
+        return onOffsetCommit(state, message, context, outbox)
+      case 'offsetFetch':
+        return onOffsetFetch(state, message, context, outbox)
+      case 'describeGroup':
+        return onDescribe(state, message, context, outbox)
+      default:
+        assert(false, `a group does not understand ${message.kind}`)
+    }
+  },
+}
+
+// ── loading ──
+
+function load(state: GroupState, outbox: Outbox): void {
+  if (!state.log.loaded) outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
+}
+
+function onLoaded(state: GroupState, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
+  if (state.log.loaded) return
+  const records = takeLoaded(state.log, response)
+  if (records === null) return outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
+  for (const record of records) {
+    const commit = decodeGroupCommit(record.key, record.value)
+    if (commit !== null && commit.group === state.config.group) remember(state, commit.committed)
+  }
+  load(state, outbox)
+}
+
+function remember(state: GroupState, committed: CommittedOffset): void {
+  state.offsets.set(topicPartitionName(committed.topic, committed.partition), committed)
+}
+
+// ── members ──
+
+function onHeartbeat(state: GroupState, request: MessageOf<'consumerGroupHeartbeat'>, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  const { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics } = request
+  if (!state.log.loaded) return answerHeartbeat(request, context.from, 'COORDINATOR_LOAD_IN_PROGRESS', outbox)
+  if (memberEpoch === LEAVE_EPOCH) {
+    removeMember(membership, memberId)
+    return answerHeartbeat(request, context.from, null, outbox, LEAVE_EPOCH)
+  }
+  const heartbeat = { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics, owned: namesOf(request.ownedPartitions) }
+  const member = takeHeartbeat(membership, heartbeat, context.uptime)
+  if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
+  if (subscribedTopics.some((topic) => !state.topics.has(topic))) askMetadata(state, outbox)
+  answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
+}
+
+function answerHeartbeat(
+  request: MessageOf<'consumerGroupHeartbeat'>, to: Address, error: ErrorName | null, outbox: Outbox, memberEpoch = -1, assigned: ReadonlySet<string> = new Set(),
+): void {
+  outbox.push({
+    kind: 'send', to,
+    message: {
+      kind: 'consumerGroupHeartbeatResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), memberEpoch,
+      assignment: partitionsOf(assigned),
+    },
+  })
+}
+
+function onTimer(state: GroupState, timer: string, context: Context, outbox: Outbox): void {
+  if (timer === 'load') return load(state, outbox)
+  if (timer === 'refresh') {
+    outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
+    if (state.membership.members.size > 0) askMetadata(state, outbox)
+    return
+  }
+  outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
+  for (const memberId of expiredMembers(state.membership, context.uptime)) removeMember(state.membership, memberId)
+}
+
+function askMetadata(state: GroupState, outbox: Outbox): void {
+  const topics = new Set<string>()
+  for (const member of state.membership.members.values()) for (const topic of member.subscribedTopics) topics.add(topic)
+  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
+}
+
+function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>): void {
+  let changed = false
+  for (const { topic, partitions } of response.topics) {
+    if (state.topics.get(topic) === partitions.length) continue
+    state.topics.set(topic, partitions.length)
+    changed = true
+  }
+  if (!changed) return
+  const all = [...state.topics].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  setPartitions(state.membership, all.flatMap(([topic, count]) => Array.from({ length: count }, (_, partition) => ({ topic, name: topicPartitionName(topic, partition) }))))
+}
+
+// ── offsets ──
+
+function onOffsetCommit(state: GroupState, request: OffsetCommitRequest, context: Context, outbox: Outbox): void {
+  const refusal = refuseCommit(state, request)
+  if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
+  const member = state.membership.members.get(request.memberId)
+  if (member !== undefined) {
+    if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)
+    member.lastCommitId = request.correlationId
+  }
+  if (request.offsets.length === 0) return answerCommit(request, context.from, NONE, null, outbox)
+  const records = request.offsets.map((one) => ({
+    key: encodeOffsetKey(state.config.group, one.topic, one.partition), value: encodeOffsetValue(one, context.now),
+  }))
+  const correlationId = state.nextCorrelationId++
+  state.pending.set(correlationId, { from: context.from, request })
+  outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, correlationId, records, context.now) })
+}
+
+/** A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. */
+function refuseCommit(state: GroupState, request: OffsetCommitRequest): ErrorName | null {
+  const { membership } = state
+  if (!state.log.loaded) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (request.memberEpoch < 0) return membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
+  const member = membership.members.get(request.memberId)
+  if (member === undefined) return 'UNKNOWN_MEMBER_ID'
+  if (request.memberEpoch !== member.epoch) return 'STALE_MEMBER_EPOCH'
+  const holdsAll = request.offsets.every((one) => membership.holders.get(topicPartitionName(one.topic, one.partition)) === request.memberId)
+  return holdsAll ? null : 'FENCED_MEMBER_EPOCH'
+}
+
+function onCommitted(state: GroupState, response: MessageOf<'produceResponse'>, outbox: Outbox): void {
+  const commit = state.pending.get(response.correlationId)
+  if (commit === undefined) return
+  state.pending.delete(response.correlationId)
+  if (response.errorCode === NONE) for (const one of commit.request.offsets) remember(state, one)
+  answerCommit(commit.request, commit.from, response.errorCode, response.errorMessage, outbox)
+}
+
+function answerCommit(request: OffsetCommitRequest, to: Address, errorCode: number, errorMessage: string | null, outbox: Outbox): void {
+  outbox.push({ kind: 'send', to, message: { kind: 'offsetCommitResponse', correlationId: request.correlationId, errorCode, errorMessage } })
+}
+
+/** While a commit is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */
+function onOffsetFetch(state: GroupState, request: MessageOf<'offsetFetch'>, context: Context, outbox: Outbox): void {
+  const error: ErrorName | null = !state.log.loaded ? 'COORDINATOR_LOAD_IN_PROGRESS' : state.pending.size > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
+  const wanted = request.partitions === null ? [...state.offsets.keys()].toSorted() : [...namesOf(request.partitions)]
+  const offsets = error !== null ? [] : wanted.map((name) => state.offsets.get(name)).filter((one) => one !== undefined)
+  outbox.push({
+    kind: 'send', to: context.from,
+    message: { kind: 'offsetFetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), offsets },
+  })
+}
+
+function onDescribe(state: GroupState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  const members = [...membership.members.values()].map(({ memberId, epoch, subscribedTopics, assigned }) => ({
+    memberId, memberEpoch: epoch, subscribedTopics, assignment: partitionsOf(assigned),
+  }))
+  outbox.push({
+    kind: 'send', to: context.from,
+    message: {
+      kind: 'describeGroupResponse', correlationId: request.correlationId, errorCode: state.log.loaded ? NONE : codeOf('COORDINATOR_LOAD_IN_PROGRESS'),
+      state: members.length === 0 ? 'empty' : isStable(membership) ? 'stable' : 'reconciling', epoch: membership.epoch, members,
+      offsets: [...state.offsets.values()],
+    },
+  })
+}

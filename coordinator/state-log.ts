@@ -1,0 +1,73 @@
+/**
+ * How a coordinator keeps its state in a partition: it reads the log from the beginning when it starts, and appends from then on.
+ * The partition's replica lives on the same host, where messages arrive in order and for certain.
+ */
+import { replicaActor } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
+import type { FetchRequest } from '../protocol/messages/fetch.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { ProduceRequest } from '../protocol/messages/produce.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
+import { walkBatches } from '../protocol/record-batch.ts'
+import { readRecords } from '../protocol/record-batch-reader.ts'
+import type { LogRecord } from '../protocol/record-batch.ts'
+
+/** Where the log is, and how far it has been read. */
+export interface StateLog {
+  readonly replica: Address
+  readonly topicId: number
+  nextOffset: number
+  loaded: boolean
+}
+
+/** A record to append. */
+export interface StateRecord {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+}
+
+/** One answer while loading. */
+const LOAD_BYTES = 1024 * 1024
+
+/** Where an open batch starts out; it grows with its records. */
+const BATCH_BYTES = 1024 * 1024
+
+export function openStateLog(node: number, topic: string, partition: number, topicId: number): StateLog {
+  return { replica: { node, actor: replicaActor(topic, partition) }, topicId, nextOffset: 0, loaded: false }
+}
+
+/** The next request while loading. */
+export function loadRequest(log: StateLog, correlationId: number): FetchRequest {
+  return {
+    kind: 'fetch', correlationId, topicId: log.topicId, leaderEpoch: -1, fetchOffset: log.nextOffset, minBytes: 1, maxBytes: LOAD_BYTES,
+    maxWaitMillis: 0, mode: 'bytes',
+  }
+}
+
+/** The records of an answer; null if the partition cannot be read yet. Sets `loaded` at the high watermark. */
+export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>): LogRecord[] | null {
+  if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) {
+    log.nextOffset = response.logStartOffset
+    return []
+  }
+  if (response.errorCode !== NONE) return null
+  const records: LogRecord[] = []
+  for (const { at } of walkBatches(response.records ?? new Uint8Array(0))) {
+    for (const record of readRecords(response.records ?? new Uint8Array(0), at)) {
+      if (record.offset >= log.nextOffset) records.push(record)
+    }
+  }
+  const last = records[records.length - 1]
+  if (last !== undefined) log.nextOffset = last.offset + 1
+  log.loaded = log.nextOffset >= response.highWatermark
+  return records
+}
+
+/** A request that appends the records as one batch. */
+export function appendRequest(log: StateLog, correlationId: number, records: readonly StateRecord[], now: number): ProduceRequest {
+  const builder = new RecordBatchBuilder(BATCH_BYTES)
+  for (const { key, value } of records) builder.append(now, key, value, undefined)
+  const bytes = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 })
+  return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: -1, acks: 'leader', records: bytes.slice() }
+}
