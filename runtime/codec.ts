@@ -75,7 +75,7 @@ export class Codec {
   #scratch: Buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE)
   #source: Uint8Array = this.header
   #sourceView: DataView = this.#view
-  readonly #packr: Packr = new Packr({ useRecords: false })
+  readonly #packr: Packr = new Packr({ useRecords: false, useToJSON: false })
   readonly #unpackr: Unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' })
   readonly #shapesByKind: Map<string, Shape> = new Map()
   readonly #textsByName: Map<string, Uint8Array> = new Map()
@@ -324,9 +324,11 @@ function isPlain(value: unknown, depth: number): boolean {
   }
 }
 
+/** `__proto__` is the one name that msgpackr does not carry. */
 function isPlainObject(value: object, depth: number): boolean {
   if (Array.isArray(value)) return value.every((item) => isPlain(item, depth))
-  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every((item) => isPlain(item, depth))
+  if (Object.getPrototypeOf(value) !== Object.prototype || Object.hasOwn(value, '__proto__')) return false
+  return Object.values(value).every((item) => isPlain(item, depth))
 }
 
 function checkedNode(node: number): number {

@@ -121,7 +121,6 @@ export class RingReader {
   readonly #mask: number
   #head: number
   #releasedHead: number
-  #cachedTail: number
 
   constructor(shared: SharedArrayBuffer) {
     this.#capacity = ringCapacity(shared)
@@ -131,7 +130,6 @@ export class RingReader {
     this.#data = new Uint8Array(shared, DATA_BEGIN)
     this.#head = Atomics.load(this.#counters, HEAD_INDEX)
     this.#releasedHead = this.#head
-    this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
   }
 
   /**
@@ -139,10 +137,10 @@ export class RingReader {
    * caller's until `release()`. A record counts as read before `onRecord` sees it, so one that throws is not repeated.
    */
   drain(limit: number, onRecord: OnRecord): number {
-    this.#cachedTail = Atomics.load(this.#counters, TAIL_INDEX)
+    const tail = Atomics.load(this.#counters, TAIL_INDEX)
     const data = this.#data
     let count = 0
-    while (count < limit && this.#head !== this.#cachedTail) {
+    while (count < limit && this.#head !== tail) {
       const begin = this.#head & this.#mask
       const size = this.#lengths[begin >> 2] ?? PADDING_LENGTH
       if (size === PADDING_LENGTH) {
