@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config'
 import type { ViteUserConfig } from 'vitest/config'
 
 const config: ViteUserConfig = defineConfig({
-  resolve: { alias: { odradek: fileURLToPath(new URL('./edge/client/index.ts', import.meta.url)) } },
+  resolve: { alias: [{ find: /^odradek$/, replacement: fileURLToPath(new URL('./edge/client/index.ts', import.meta.url)) }] },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
