@@ -71,6 +71,8 @@ export class Codec {
   headerSize = 0
   /** The record batch that follows the header in the frame: the message's own bytes, not a copy. */
   payload: Uint8Array | null = null
+  /** The header after its fixed part. */
+  #body: Uint8Array = this.header
   #view: DataView = new DataView(this.header.buffer)
   #scratch: Buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE)
   #source: Uint8Array = this.header
@@ -101,7 +103,7 @@ export class Codec {
     const size = fromAt + fromActor.length
     if (size > this.header.length) this.#useHeader(new Uint8Array(2 * size))
     const header = this.header
-    copy(packed, packed.start, valuesSize, header, HEADER_SIZE)
+    copy(packed, packed.start, packed.end, this.#body)
     header.set(text, shapeAt)
     header.set(toActor, toAt)
     header.set(fromActor, fromAt)
@@ -167,7 +169,7 @@ export class Codec {
   #unpack(bytes: Uint8Array, start: number, size: number): unknown {
     if (size > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(2 * size)
     const scratch = this.#scratch
-    copy(bytes, start, size, scratch, 0)
+    copy(bytes, start, start + size, scratch)
     try {
       return this.#unpackr.unpack(scratch, size)
     } catch (cause) {
@@ -186,6 +188,7 @@ export class Codec {
 
   #useHeader(header: Uint8Array): void {
     this.header = header
+    this.#body = header.subarray(HEADER_SIZE)
     this.#view = new DataView(header.buffer)
   }
 }
@@ -219,9 +222,9 @@ class TextCache<Value> {
   }
 }
 
-function copy(from: Uint8Array, begin: number, size: number, to: Uint8Array, at: number): void {
-  if (size > LOOP_SIZE_MAX) to.set(from.subarray(begin, begin + size), at)
-  else for (let index = 0; index < size; index++) to[at + index] = from[begin + index]!
+function copy(from: Uint8Array, begin: number, end: number, to: Uint8Array): void {
+  if (end - begin > LOOP_SIZE_MAX) to.set(from.subarray(begin, end))
+  else for (let index = 0; index < end - begin; index++) to[index] = from[begin + index]!
 }
 
 /** By size and last eight bytes, as names of actors differ at their ends; all of it if shorter. */
