@@ -3,7 +3,7 @@
  * side. A record of the ring is a frame of the codec or, if the frame exceeds a quarter of the ring, a piece of one:
  *
  *     frame:  | size of the values (u32), never 0xFFFFFFFF | ... codec.ts |
- *     piece:  | 0xFFFFFFFF (u32) | size of the frame (u32) | where the piece belongs (u32) | bytes |
+ *     piece:  | 0xFFFFFFFF (u32) | size of the frame (u32) | where the piece belongs (u32) | 0 (u32) | bytes |
  *
  * What the ring does not take is copied, waits in order, and goes out with a later `flush()`. Only when the other side
  * has stood still for so long that `OVERFLOW_BYTES_MAX` wait here are messages dropped, and counted. It does NOT run
@@ -23,7 +23,8 @@ export const OVERFLOW_BYTES_MAX: number = 2 ** 28
 export const FRAME_BYTES_MAX: number = 2 ** 27
 
 const PIECE_MARK = 0xffffffff
-const PIECE_HEADER_SIZE = 12
+/** A multiple of 8, like the size of a piece, so that pieces are copied by words (ring-layout.ts). */
+const PIECE_HEADER_SIZE = 16
 
 /** The sending end; one per ordered pair of threads. */
 export class ChannelWriter {
@@ -43,12 +44,7 @@ export class ChannelWriter {
   #sentBytes = 0
 
   /** Writes to `ring` and rings `bell`, the reader's. A thread's channels may share one codec. */
-  constructor(
-    ring: SharedArrayBuffer,
-    bell: Doorbell,
-    codec: Codec = new Codec(),
-    overflowBytesMax: number = OVERFLOW_BYTES_MAX,
-  ) {
+  constructor(ring: SharedArrayBuffer, bell: Doorbell, codec: Codec = new Codec(), overflowBytesMax: number = OVERFLOW_BYTES_MAX) {
     this.#ring = new RingWriter(ring)
     this.#bell = bell
     this.#codec = codec

@@ -8,7 +8,7 @@
 import {
   DATA_BEGIN,
   HEAD_INDEX,
-  LENGTH_SIZE,
+  RECORD_HEADER_SIZE,
   PADDING_LENGTH,
   RECORDS_PER_RING_MIN,
   STARVED_INDEX,
@@ -25,7 +25,7 @@ const KEPT_VIEW_SIZE_MAX = 512
 
 /** The producing end: exactly one thread may hold one of these per ring. */
 export class RingWriter {
-  /** Largest record (header and payload together) that `tryWrite` takes: a quarter of the ring less its length. */
+  /** Largest record (header and payload together) that `tryWrite` takes: a quarter of the ring less 8. */
   readonly maxRecordBytes: number
   /** How many times `tryWrite` found no room since this writer was made. */
   failedWrites = 0
@@ -43,7 +43,7 @@ export class RingWriter {
   constructor(shared: SharedArrayBuffer) {
     this.#capacity = ringCapacity(shared)
     this.#mask = this.#capacity - 1
-    this.maxRecordBytes = this.#capacity / RECORDS_PER_RING_MIN - LENGTH_SIZE
+    this.maxRecordBytes = this.#capacity / RECORDS_PER_RING_MIN - RECORD_HEADER_SIZE
     this.#counters = new Int32Array(shared, 0, DATA_BEGIN >> 2)
     this.#lengths = new Int32Array(shared, DATA_BEGIN)
     this.#data = new Uint8Array(shared, DATA_BEGIN)
@@ -54,7 +54,7 @@ export class RingWriter {
 
   /**
    * Writes `header[0..headerSize)` followed by `payload` as one record, or returns false (and counts) when the ring is
-   * full. Both are copied. The reader sees nothing before `publish()`. Throws a RangeError beyond `maxRecordBytes`.
+   * full. Both are copied, fastest if both begin at multiples of 8 and `headerSize` is one. The reader sees nothing before `publish()`. Throws a RangeError beyond `maxRecordBytes`.
    */
   tryWrite(header: Uint8Array, headerSize: number, payload: Uint8Array | null): boolean {
     const size = payload === null ? headerSize : headerSize + payload.length
@@ -68,7 +68,7 @@ export class RingWriter {
       begin = 0
     }
     this.#lengths[begin >> 2] = size
-    const at = begin + LENGTH_SIZE
+    const at = begin + RECORD_HEADER_SIZE
     this.#data.set(header.length === headerSize ? header : this.#view(header, headerSize), at)
     if (payload !== null) this.#data.set(payload, at + headerSize)
     this.#tail = (this.#tail + padding + span) | 0
@@ -85,7 +85,7 @@ export class RingWriter {
 
   /** True when a record of the largest size would be accepted now. */
   hasRoom(): boolean {
-    return this.#hasRoom(2 * (this.maxRecordBytes + LENGTH_SIZE))
+    return this.#hasRoom(2 * (this.maxRecordBytes + RECORD_HEADER_SIZE))
   }
 
   #hasRoom(neededBytes: number): boolean {
@@ -149,7 +149,7 @@ export class RingReader {
       }
       this.#head = (this.#head + recordSpan(size)) | 0
       count++
-      onRecord(data, begin + LENGTH_SIZE, begin + LENGTH_SIZE + size)
+      onRecord(data, begin + RECORD_HEADER_SIZE, begin + RECORD_HEADER_SIZE + size)
     }
     return count
   }

@@ -7,11 +7,12 @@
  *     | head (i32)    | tail (i32)    | starved (i32) | data: a power of two of bytes ...            |
  *     | reader stores | writer stores | both store    | records, each at a multiple of 8             |
  *
- *     record:   | length (u32) | payload: length bytes | 0..7 bytes up to the next multiple of 8 |
+ *     record:   | length (u32) | unused (u32) | payload: length bytes | 0..7 bytes up to the next multiple of 8 |
  *     padding:  | 0xFFFFFFFF   | anything, up to the end of the data region (a record never wraps) |
  *
  * Head and tail count bytes ever released and ever published, modulo 2^32. They are compared by `(tail - head) | 0`
- * and become an index by masking, so they may pass 2^31 and 2^32. `starved` is 1 while a writer found no room.
+ * and become an index by masking, so they may pass 2^31 and 2^32. The unused word makes payloads begin at multiples of 8:
+ * V8 copies to shared memory by words if source and target are aligned alike (25 GB/s), or else by bytes (3.5 GB/s). `starved` is 1 while a writer found no room.
  */
 
 /** Where the head counter is, as an index into an Int32Array over the whole ring. */
@@ -26,8 +27,8 @@ export const STARVED_INDEX = 64
 /** Bytes before the data region. */
 export const DATA_BEGIN = 384
 
-/** Bytes of the length in front of every payload. */
-export const LENGTH_SIZE = 4
+/** Bytes in front of every payload. */
+export const RECORD_HEADER_SIZE = 8
 
 /** Every record begins at a multiple of this many bytes, so a length never straddles the end of the data region. */
 export const RECORD_ALIGNMENT = 8
@@ -59,7 +60,7 @@ export function ringCapacity(shared: SharedArrayBuffer): number {
 
 /** What a record with a payload of `sizeBytes` takes in the ring. */
 export function recordSpan(sizeBytes: number): number {
-  return (sizeBytes + LENGTH_SIZE + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT
+  return (sizeBytes + RECORD_HEADER_SIZE + RECORD_ALIGNMENT - 1) & -RECORD_ALIGNMENT
 }
 
 function checkCapacity(capacityBytes: number): void {

@@ -110,10 +110,7 @@ describe('a channel', () => {
   })
 
   test('delivers everything once and in order, for any sizes and any interleaving', () => {
-    const size = fc.oneof(
-      { weight: 5, arbitrary: fc.nat({ max: 100 }) },
-      { weight: 1, arbitrary: fc.nat({ max: 3000 }) },
-    )
+    const size = fc.oneof({ weight: 5, arbitrary: fc.nat({ max: 100 }) }, { weight: 1, arbitrary: fc.nat({ max: 3000 }) })
     const command = fc.oneof(
       { weight: 4, arbitrary: size.map((size) => ({ kind: 'send' as const, size })) },
       { weight: 2, arbitrary: fc.constant({ kind: 'flush' as const }) },

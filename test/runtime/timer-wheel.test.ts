@@ -99,7 +99,10 @@ const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k
 const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('start' as const), key, delay }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cancel' as const), key }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('advance' as const), by: delay.map((by) => Math.max(by, 0)) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('advance' as const), by: delay.map((by) => Math.max(by, 0)) }),
+  },
 )
 
 /** The obvious implementation: an array, sorted by time; `sort` is stable. */
