@@ -227,7 +227,7 @@ function onOffsetFetch(state: GroupState, request: MessageOf<'offsetFetch'>, con
   const offsets = error !== null ? [] : wanted.map((name) => state.offsets.get(name)).filter((one) => one !== undefined)
   outbox.push({
     kind: 'send', to: context.from,
-    message: { kind: 'offsetFetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), offsets },
+    message: { kind: 'offsetFetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), requested: wanted, offsets },
   })
 }
 

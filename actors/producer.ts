@@ -20,6 +20,8 @@ import type { Acks } from '../protocol/messages/produce.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX, lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { forgetTopic, giveUpRequest, newLeaderCache, takeTopics, topicOrAsk } from './leader-cache.ts'
+import type { LeaderCache } from './leader-cache.ts'
 
 /** What a producer actor is started with. */
 export interface ProducerConfig {
@@ -65,10 +67,7 @@ export interface ProducerState {
   producerId: number
   /** Time-out of the request for a producer id; -1 while there is none. */
   producerIdTimeoutAt: number
-  readonly topics: Map<string, TopicMetadata>
-  /** Topics whose metadata is wanted. */
-  readonly wanted: Set<string>
-  metadataTimeoutAt: number
+  readonly leaders: LeaderCache
   readonly queues: Map<string, PartitionQueue>
   readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
   nextCorrelationId: number
@@ -81,8 +80,8 @@ const RETRY_BACKOFF_MAX_MILLIS = 1000
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
-    self, config, producerId: -1, producerIdTimeoutAt: -1, topics: new Map(), wanted: new Set(), metadataTimeoutAt: -1, queues: new Map(),
-    inFlight: new Map(), nextCorrelationId: 1, ticking: false,
+    self, config, producerId: -1, producerIdTimeoutAt: -1, leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    queues: new Map(), inFlight: new Map(), nextCorrelationId: 1, ticking: false,
   }),
   receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
@@ -131,8 +130,8 @@ function queueOf(state: ProducerState, topic: string, partition: number): Partit
 /** Sends what may be sent now, in order. */
 function pump(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
   if (queue.batches.length === queue.inFlight || context.uptime < queue.retryAt) return
-  const topic = state.topics.get(queue.topic)
-  if (topic === undefined) return requestMetadata(state, queue.topic, context, outbox)
+  const topic = topicOrAsk(state.leaders, queue.topic, state.nextCorrelationId++, context.uptime, outbox)
+  if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]
   if (leader === undefined) return failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
   if (leader.leader < 0) return retryLater(state, queue, context, outbox)
@@ -189,7 +188,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
     if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
     else queue.retryAt = context.uptime + state.config.retryBackoffMillis
   } else if (error.retriable) {
-    state.topics.delete(queue.topic)
+    forgetTopic(state.leaders, queue.topic)
     retryLater(state, queue, context, outbox)
   } else {
     finish(state, queue, one, response.errorCode, response.errorMessage, -1, -1, outbox)
@@ -202,11 +201,11 @@ function onUndeliverable(state: ProducerState, correlationId: number, context: C
   const sent = takeInFlight(state, correlationId)
   if (sent === null) {
     // The coordinator is not there yet: ask again at the next tick.
-    state.metadataTimeoutAt = Math.min(state.metadataTimeoutAt, context.uptime)
+    giveUpRequest(state.leaders)
     state.producerIdTimeoutAt = context.uptime
     return
   }
-  state.topics.delete(sent.queue.topic)
+  forgetTopic(state.leaders, sent.queue.topic)
   retryLater(state, sent.queue, context, outbox)
 }
 
@@ -251,32 +250,21 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
   const gone = queue.batches.filter((one) => one.correlationId < 0)
   for (const one of gone) finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
-  state.topics.delete(queue.topic)
+  forgetTopic(state.leaders, queue.topic)
   startEpoch(state, queue)
 }
 
 // ── metadata and producer id ──
 
-function requestMetadata(state: ProducerState, topic: string, context: Context, outbox: Outbox): void {
-  state.wanted.add(topic)
-  if (state.metadataTimeoutAt >= 0 && context.uptime < state.metadataTimeoutAt) return
-  state.metadataTimeoutAt = context.uptime + state.config.requestTimeoutMillis
-  sendToCoordinator(state, { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...state.wanted] }, outbox)
-  keepTicking(state, outbox)
-}
-
 function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
-  state.metadataTimeoutAt = -1
-  for (const topic of response.topics) {
-    state.topics.set(topic.topic, topic)
-    state.wanted.delete(topic.topic)
-  }
+  takeTopics(state.leaders, response.topics)
   for (const queue of state.queues.values()) pump(state, queue, context, outbox)
 }
 
 function requestProducerId(state: ProducerState, context: Context, outbox: Outbox): void {
   state.producerIdTimeoutAt = context.uptime + state.config.requestTimeoutMillis
-  sendToCoordinator(state, { kind: 'initProducerId', correlationId: state.nextCorrelationId++ }, outbox)
+  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  outbox.push({ kind: 'send', to, message: { kind: 'initProducerId', correlationId: state.nextCorrelationId++ } })
   keepTicking(state, outbox)
 }
 
@@ -288,10 +276,6 @@ function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdR
   }
   state.producerId = response.producerId
   for (const queue of state.queues.values()) pump(state, queue, context, outbox)
-}
-
-function sendToCoordinator(state: ProducerState, message: Message, outbox: Outbox): void {
-  outbox.push({ kind: 'send', to: { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }, message })
 }
 
 // ── time ──
@@ -307,7 +291,6 @@ function onTick(state: ProducerState, context: Context, outbox: Outbox): void {
   state.ticking = false
   const { uptime } = context
   if (state.config.acks !== 'none' && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
-  if (state.metadataTimeoutAt >= 0 && uptime >= state.metadataTimeoutAt) state.metadataTimeoutAt = -1
   let outstanding = state.producerId < 0 && state.config.acks !== 'none'
   for (const queue of state.queues.values()) {
     if (queue.batches.length === 0) continue
@@ -325,7 +308,7 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
     takeInFlight(state, one.correlationId)
     timedOut = true
   }
-  if (timedOut) state.topics.delete(queue.topic)
+  if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
   if (expired.length === 0) return
   const error: ErrorName = 'REQUEST_TIMED_OUT'

@@ -158,5 +158,5 @@ function sameTopics(a: readonly string[], b: readonly string[]): boolean {
 }
 
 function sameSet(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  return a.size === b.size && a.isSubsetOf(b)
+  return a.size === b.size && [...a].every((name) => b.has(name))
 }

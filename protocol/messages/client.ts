@@ -37,13 +37,21 @@ export interface Assign {
   readonly partitions: readonly TopicPartition[]
 }
 
-/** The application has processed everything below `position`; `more` asks for the next chunk. */
+/** The application has processed everything below `position`. */
 export interface Progress {
   readonly kind: 'progress'
   readonly topic: string
   readonly partition: number
   readonly position: number
-  readonly more: boolean
+}
+
+/** The application has room for another chunk, which shall begin at `offset`: the end of the one before. */
+export interface FetchMore {
+  readonly kind: 'fetchMore'
+  readonly topic: string
+  readonly partition: number
+  readonly session: number
+  readonly offset: number
 }
 
 /** Fetch goes on at `offset`. Chunks of a lower `session` are stale and must be dropped. */
@@ -55,7 +63,7 @@ export interface Seek {
   readonly session: number
 }
 
-/** Stops or resumes fetching. */
+/** Stops or resumes fetching. A chunk that is under way may still come. */
 export interface Pause {
   readonly kind: 'pause'
   readonly partitions: readonly TopicPartition[]

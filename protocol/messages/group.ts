@@ -70,6 +70,8 @@ export interface OffsetFetchResponse {
   readonly kind: 'offsetFetchResponse'
   readonly correlationId: number
   readonly errorCode: number
+  /** Names of the partitions that were asked for. */
+  readonly requested: readonly string[]
   readonly offsets: readonly CommittedOffset[]
 }
 

@@ -2,7 +2,7 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
-  Assign, Assigned, Chunk, CloseConsumer, Commit, CommitResult, ConsumerClosed, ConsumerFailed, Delivered, Pause,
+  Assign, Assigned, Chunk, CloseConsumer, Commit, CommitResult, ConsumerClosed, ConsumerFailed, Delivered, FetchMore, Pause,
   PositionReset, Progress, Released, Revoking, Seek, Submit, Subscribe,
 } from './client.ts'
 import type { FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse } from './fetch.ts'
@@ -24,7 +24,7 @@ import type { StorageAnswer } from './storage.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
 export type ClientMessage =
-  | Submit | Delivered | Subscribe | Assign | Progress | Seek | Pause | Commit | Released | CloseConsumer | Assigned | Revoking
+  | Submit | Delivered | Subscribe | Assign | Progress | FetchMore | Seek | Pause | Commit | Released | CloseConsumer | Assigned | Revoking
   | Chunk | PositionReset | CommitResult | ConsumerFailed | ConsumerClosed
 
 /** What is asked across nodes and carries a correlation id. */

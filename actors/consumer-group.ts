@@ -1,0 +1,384 @@
+/**
+ * A consumer as a member of its group: finds the group's actor, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
+ * to, and commits, one commit at a time so that an older one can never overtake a newer one.
+ *
+ *   finding ─► ensuring ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
+ *
+ * A member that has not been heard for its session time-out counts itself as lost, before the group does.
+ */
+import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
+import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { CommittedOffset } from '../protocol/messages/group.ts'
+import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
+import type { Context, Outbox } from './actor.ts'
+import { addPartition, locate, wakeAt } from './consumer-state.ts'
+import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
+
+/** Becomes a member that wants these topics; none: leaves at the next heartbeat what it had. */
+export function subscribe(state: ConsumerState, topics: readonly string[], context: Context, outbox: Outbox): void {
+  state.membership.topics = topics
+  state.membership.dueAt = context.uptime
+  if (state.config.autoCommit) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
+  groupWork(state, context, outbox)
+}
+
+/** Does whatever is due with the group. Safe to call at any time. */
+export function groupWork(state: ConsumerState, context: Context, outbox: Outbox): void {
+  if (state.config.group === null) return closeIfDone(state, context, outbox)
+  checkSession(state, context, outbox)
+  commitAutomatically(state, context, outbox)
+  talk(state, context, outbox)
+  sendCommit(state, context, outbox)
+  finishRevocations(state, context, outbox)
+  closeIfDone(state, context, outbox)
+}
+
+/** When `groupWork` has something to do again. */
+export function groupDue(state: ConsumerState): number {
+  const { membership, commits } = state
+  if (state.config.group === null) return Infinity
+  let due = state.autoCommitAt
+  if (membership.correlationId >= 0) due = Math.min(due, membership.timeoutAt)
+  else if (needsGroup(state)) due = Math.min(due, membership.dueAt)
+  if (membership.offsetsCorrelationId >= 0) due = Math.min(due, membership.offsetsTimeoutAt)
+  if (membership.memberEpoch > 0) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis)
+  const commit = commits[0]
+  if (commit !== undefined) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt, commit.deadline)
+  return due
+}
+
+// ── finding the group and staying in it ──
+
+function needsGroup(state: ConsumerState): boolean {
+  if (state.membership.topics.length > 0 || state.commits.length > 0) return true
+  for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return true
+  return false
+}
+
+function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  if (membership.correlationId >= 0) {
+    if (context.uptime < membership.timeoutAt) return
+    membership.correlationId = -1
+    if (membership.step !== 'leaving') membership.step = 'finding'
+  }
+  if (!needsGroup(state) || state.closing >= 0) return
+  if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
+  if (membership.step === 'finding') return askForCoordinator(state, context, outbox)
+  if (membership.step === 'ensuring') return ensureGroup(state, context, outbox)
+  if (membership.step === 'ready' && membership.topics.length > 0) sendHeartbeat(state, context, outbox)
+}
+
+function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): number {
+  const { membership } = state
+  membership.correlationId = state.nextCorrelationId++
+  membership.sentAt = context.uptime
+  membership.timeoutAt = context.uptime + state.config.requestTimeoutMillis
+  wakeAt(state, membership.timeoutAt, context, outbox)
+  return membership.correlationId
+}
+
+function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const correlationId = beginRequest(state, context, outbox)
+  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
+}
+
+function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const correlationId = beginRequest(state, context, outbox)
+  const { partition, topicId } = membership
+  outbox.push({
+    kind: 'send', to: { node: membership.node, actor: BROKER_ACTOR },
+    message: { kind: 'ensureGroup', correlationId, group: config.group ?? '', partition, topicId },
+  })
+}
+
+function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config, partitions } = state
+  if (membership.lost && partitions.size > 0) return
+  membership.lost = false
+  const correlationId = beginRequest(state, context, outbox)
+  outbox.push({
+    kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    message: {
+      kind: 'consumerGroupHeartbeat', correlationId, memberId: config.memberId, memberEpoch: membership.memberEpoch,
+      sessionTimeoutMillis: config.sessionTimeoutMillis, subscribedTopics: membership.topics, ownedPartitions: partitionsOf(partitions.keys()),
+    },
+  })
+}
+
+export function onGroupAnswer(
+  state: ConsumerState, message: MessageOf<'findCoordinatorResponse'> | MessageOf<'groupEnsured'>, context: Context, outbox: Outbox,
+): void {
+  const { membership } = state
+  if (message.correlationId !== membership.correlationId) return
+  membership.correlationId = -1
+  if (message.errorCode !== NONE) return findAgain(state, context, outbox)
+  if (message.kind === 'findCoordinatorResponse') {
+    membership.node = message.node
+    membership.partition = message.partition
+    membership.topicId = message.topicId
+    membership.step = 'ensuring'
+  } else membership.step = 'ready'
+  groupWork(state, context, outbox)
+  for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
+}
+
+/** The request's addressee is not there: a group request begins the search anew. */
+export function onGroupUndeliverable(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
+  const { membership, commits } = state
+  if (correlationId === membership.offsetsCorrelationId) membership.offsetsCorrelationId = -1
+  if (correlationId === commits[0]?.correlationId) retryCommit(state, commits[0], context, outbox)
+  if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
+  membership.correlationId = -1
+  if (membership.step === 'leaving') return closeIfDone(state, context, outbox)
+  findAgain(state, context, outbox)
+}
+
+function findAgain(state: ConsumerState, context: Context, outbox: Outbox): void {
+  state.membership.step = 'finding'
+  state.membership.dueAt = context.uptime + state.config.retryBackoffMillis + (context.random % state.config.retryBackoffMillis)
+  wakeAt(state, state.membership.dueAt, context, outbox)
+}
+
+export function onHeartbeatAnswer(state: ConsumerState, message: MessageOf<'consumerGroupHeartbeatResponse'>, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
+  if (message.correlationId !== membership.correlationId) return
+  membership.correlationId = -1
+  if (membership.step === 'leaving') return closeIfDone(state, context, outbox)
+  const error = errorOf(message.errorCode)
+  if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
+  if (message.errorCode !== NONE) return findAgain(state, context, outbox)
+  membership.memberEpoch = message.memberEpoch
+  membership.aliveAt = membership.sentAt
+  membership.dueAt = context.uptime + state.config.heartbeatIntervalMillis
+  adopt(state, namesOf(message.assignment), context, outbox)
+  // A member that has nothing yet asks again soon: others may be letting go for it.
+  if (state.partitions.size === 0) membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
+  wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** Takes what the group gives, and begins to give up what it takes away. */
+function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: Context, outbox: Outbox): void {
+  const taken = [...state.partitions.values()].filter((one) => one.phase !== 'revoking' && !assignment.has(one.name))
+  if (taken.length > 0) beginRevocation(state, taken, false, outbox)
+  for (const name of assignment) {
+    const { topic, partition } = parseName(name)
+    addPartition(state, topic, partition)
+  }
+  finishRevocations(state, context, outbox)
+}
+
+// ── giving up partitions ──
+
+function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition[], lost: boolean, outbox: Outbox): void {
+  for (const one of taken) {
+    // One that was never located is unknown to the application.
+    one.released = one.position < 0
+    one.phase = 'revoking'
+    one.correlationId = -1
+  }
+  const partitions = taken.filter((one) => !one.released).map(({ topic, partition }) => ({ topic, partition }))
+  if (partitions.length > 0) outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'revoking', partitions, lost } })
+}
+
+/** Forgets partitions that are released and whose progress is committed; the next heartbeat confirms it. */
+export function finishRevocations(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config, commits } = state
+  const released = [...state.partitions.values()].filter((one) => one.phase === 'revoking' && one.released)
+  if (released.length === 0) return
+  if (config.autoCommit && !membership.lost && commits.length === 0) {
+    const offsets = uncommitted(released)
+    if (offsets.length > 0) return enqueueCommit(state, -1, offsets, context, outbox)
+  }
+  let gone = false
+  for (const one of released) {
+    if (!membership.lost && commits.some((commit) => commit.offsets.some((offset) => topicPartitionName(offset.topic, offset.partition) === one.name))) continue
+    state.partitions.delete(one.name)
+    gone = true
+  }
+  if (!gone || membership.topics.length === 0) return
+  membership.dueAt = context.uptime
+  wakeAt(state, context.uptime, context, outbox)
+}
+
+function checkSession(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  if (membership.memberEpoch > 0 && context.uptime - membership.aliveAt >= config.sessionTimeoutMillis) lose(state, context, outbox)
+}
+
+/** The group has given our partitions to others, or is about to. */
+function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  membership.lost = true
+  membership.memberEpoch = JOIN_EPOCH
+  membership.correlationId = -1
+  membership.dueAt = context.uptime + state.config.retryBackoffMillis
+  for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
+  beginRevocation(state, [...state.partitions.values()].filter((one) => one.phase !== 'revoking'), true, outbox)
+  finishRevocations(state, context, outbox)
+  wakeAt(state, membership.dueAt, context, outbox)
+}
+
+// ── committed offsets ──
+
+/** Asks the group where its partitions begin, unless that is under way. */
+export function askOffsets(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  if (membership.step !== 'ready') return groupWork(state, context, outbox)
+  if (membership.offsetsCorrelationId >= 0 && context.uptime < membership.offsetsTimeoutAt) return
+  const names = [...state.partitions.values()].filter((one) => one.phase === 'locating' && !one.resetting).map((one) => one.name)
+  membership.offsetsCorrelationId = state.nextCorrelationId++
+  membership.offsetsTimeoutAt = context.uptime + config.requestTimeoutMillis
+  wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
+  const to = { node: membership.node, actor: groupActor(config.group ?? '') }
+  outbox.push({ kind: 'send', to, message: { kind: 'offsetFetch', correlationId: membership.offsetsCorrelationId, partitions: partitionsOf(names) } })
+}
+
+/** Partitions with a committed offset begin there; for the others the reset policy decides. */
+export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchResponse'>, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  if (message.correlationId !== membership.offsetsCorrelationId) return
+  membership.offsetsCorrelationId = -1
+  if (message.errorCode !== NONE) {
+    membership.offsetsCorrelationId = state.nextCorrelationId++
+    membership.offsetsTimeoutAt = context.uptime + config.retryBackoffMillis
+    return wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
+  }
+  const committed = new Map(message.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
+  for (const name of message.requested) {
+    const one = state.partitions.get(name)
+    if (one === undefined || one.phase !== 'locating' || one.resetting) continue
+    const offset = committed.get(one.name)
+    if (offset === undefined) one.resetting = true
+    else {
+      one.committed = offset
+      locate(state, one, offset, outbox)
+    }
+  }
+}
+
+// ── commits ──
+
+/** Queues a commit of the given offsets, or (null) of everything processed. `clientCorrelationId` -1: nobody waits for it. */
+export function enqueueCommit(state: ConsumerState, clientCorrelationId: number, offsets: readonly CommittedOffset[] | null, context: Context, outbox: Outbox): void {
+  const commit: QueuedCommit = {
+    clientCorrelationId, offsets: offsets ?? uncommitted(state.partitions.values()), deadline: context.uptime + state.config.sessionTimeoutMillis,
+    correlationId: -1, timeoutAt: 0, retryAt: 0,
+  }
+  if (commit.offsets.length === 0) return answerCommit(state, commit, null, outbox)
+  state.commits.push(commit)
+  groupWork(state, context, outbox)
+}
+
+function uncommitted(partitions: Iterable<ConsumedPartition>): CommittedOffset[] {
+  const offsets: CommittedOffset[] = []
+  for (const { topic, partition, position, committed, phase } of partitions) {
+    if (phase !== 'locating' && position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position, metadata: '' })
+  }
+  return offsets
+}
+
+function commitAutomatically(state: ConsumerState, context: Context, outbox: Outbox): void {
+  if (context.uptime < state.autoCommitAt || state.closing >= 0) return
+  state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
+  if (state.commits.length === 0 && !state.membership.lost) enqueueCommit(state, -1, null, context, outbox)
+  wakeAt(state, state.autoCommitAt, context, outbox)
+}
+
+function sendCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const commit = state.commits[0]
+  if (commit === undefined) return
+  if (context.uptime >= commit.deadline) {
+    state.commits.shift()
+    answerCommit(state, commit, 'REQUEST_TIMED_OUT', outbox)
+    return sendCommit(state, context, outbox)
+  }
+  const isMember = membership.topics.length > 0
+  const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
+  if (waits || membership.step !== 'ready' || (isMember && membership.memberEpoch <= 0)) return
+  commit.correlationId = state.nextCorrelationId++
+  commit.timeoutAt = context.uptime + config.requestTimeoutMillis
+  wakeAt(state, commit.timeoutAt, context, outbox)
+  outbox.push({
+    kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    message: {
+      kind: 'offsetCommit', correlationId: commit.correlationId, memberId: isMember ? config.memberId : '',
+      memberEpoch: isMember ? membership.memberEpoch : -1, offsets: commit.offsets,
+    },
+  })
+}
+
+export function onCommitAnswer(state: ConsumerState, message: MessageOf<'offsetCommitResponse'>, context: Context, outbox: Outbox): void {
+  const commit = state.commits[0]
+  if (commit === undefined || commit.correlationId !== message.correlationId) return
+  const error = errorOf(message.errorCode)
+  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH')) return retryCommit(state, commit, context, outbox)
+  state.commits.shift()
+  for (const { topic, partition, offset } of commit.offsets) {
+    const one = state.partitions.get(topicPartitionName(topic, partition))
+    // A commit that is refused for good will not be tried again: who gets the partition next processes those records again.
+    if (one !== undefined) one.committed = offset
+  }
+  answerCommit(state, commit, message.errorCode === NONE ? null : error.name, outbox)
+  if (error.name === 'UNKNOWN_MEMBER_ID') return lose(state, context, outbox)
+  groupWork(state, context, outbox)
+}
+
+function retryCommit(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): void {
+  commit.correlationId = -1
+  commit.retryAt = context.uptime + state.config.retryBackoffMillis
+  wakeAt(state, commit.retryAt, context, outbox)
+}
+
+function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorName | null, outbox: Outbox): void {
+  if (commit.clientCorrelationId < 0) return
+  outbox.push({
+    kind: 'send', to: state.config.client,
+    message: {
+      kind: 'commitResult', correlationId: commit.clientCorrelationId, errorCode: error === null ? NONE : codeOf(error),
+      errorMessage: error === null ? null : `the commit was refused: ${errorOf(codeOf(error)).message}`,
+    },
+  })
+}
+
+// ── closing ──
+
+export function closeConsumer(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
+  state.closing = correlationId
+  state.autoCommitAt = Infinity
+  if (state.config.group !== null && state.config.autoCommit && !state.membership.lost) return enqueueLastCommit(state, context, outbox)
+  groupWork(state, context, outbox)
+}
+
+function enqueueLastCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
+  enqueueCommit(state, -1, null, context, outbox)
+  groupWork(state, context, outbox)
+}
+
+/** The last commit is answered: says farewell to the group, then to the client. */
+function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  if (state.closing < 0 || state.commits.length > 0) return
+  if (membership.step === 'ready' && membership.memberEpoch > 0) {
+    membership.step = 'leaving'
+    const correlationId = beginRequest(state, context, outbox)
+    return outbox.push({
+      kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+      message: {
+        kind: 'consumerGroupHeartbeat', correlationId, memberId: config.memberId, memberEpoch: LEAVE_EPOCH, sessionTimeoutMillis: config.sessionTimeoutMillis,
+        subscribedTopics: [], ownedPartitions: [],
+      },
+    })
+  }
+  if (membership.step === 'leaving' && membership.correlationId >= 0) return
+  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
+  outbox.push({ kind: 'stop', actor: state.self.actor })
+}

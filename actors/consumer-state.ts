@@ -1,0 +1,169 @@
+/**
+ * What a consumer actor knows, as plain data: its partitions, its place in the group, and the commits on their way.
+ */
+import type { Address } from '../protocol/address.ts'
+import type { FetchMode } from '../protocol/messages/fetch.ts'
+import type { CommittedOffset } from '../protocol/messages/group.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { Context, Outbox } from './actor.ts'
+import { newLeaderCache } from './leader-cache.ts'
+import type { LeaderCache } from './leader-cache.ts'
+
+/** What a consumer actor is started with. */
+export interface ConsumerConfig {
+  /** Hears chunks, assignments and failures. */
+  readonly client: Address
+  readonly coordinatorNode: number
+  readonly group: string | null
+  /** Unique among all members that ever were. */
+  readonly memberId: string
+  readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
+  readonly autoCommit: boolean
+  readonly autoCommitIntervalMillis: number
+  readonly sessionTimeoutMillis: number
+  readonly heartbeatIntervalMillis: number
+  readonly fetchMinBytes: number
+  readonly fetchMaxBytes: number
+  readonly fetchMaxWaitMillis: number
+  readonly fetchMode: FetchMode
+  readonly requestTimeoutMillis: number
+  readonly retryBackoffMillis: number
+}
+
+/**
+ *   locating ─► fetching ─► revoking (gone when the application has released it and its progress is committed)
+ */
+export interface ConsumedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly name: string
+  phase: 'locating' | 'fetching' | 'revoking'
+  /** Chunks of another session are stale. */
+  session: number
+  /** The topic's incarnation that the offsets belong to; -1 until the first fetch. */
+  topicId: number
+  fetchOffset: number
+  /** Everything below it is processed; -1 until it is located. */
+  position: number
+  /** As last committed or found committed; -1 if never. */
+  committed: number
+  /** The application waits for a chunk. */
+  hungry: boolean
+  paused: boolean
+  /** Of the request under way; -1 while there is none. */
+  correlationId: number
+  timeoutAt: number
+  retryAt: number
+  failures: number
+  /** While locating: the group has no offset for it, the reset policy decides. */
+  resetting: boolean
+  released: boolean
+}
+
+/** A commit that waits for its turn, or (the first) for its answer. */
+export interface QueuedCommit {
+  /** The client's; -1 for an automatic one. */
+  readonly clientCorrelationId: number
+  readonly offsets: readonly CommittedOffset[]
+  readonly deadline: number
+  correlationId: number
+  timeoutAt: number
+  retryAt: number
+}
+
+/** Where the consumer stands with its group. */
+export interface GroupMembership {
+  step: 'finding' | 'ensuring' | 'ready' | 'leaving'
+  /** The group has given our partitions away: nothing more is committed, and we join again when the application has released them. */
+  lost: boolean
+  /** The subscribed topics; empty without a subscription. */
+  topics: readonly string[]
+  memberEpoch: number
+  node: number
+  /** The group's partition of `__consumer_offsets`, and that topic's id. */
+  partition: number
+  topicId: number
+  /** Of the find, ensure or heartbeat request under way; -1 while there is none. */
+  correlationId: number
+  sentAt: number
+  timeoutAt: number
+  /** When the next request is due. */
+  dueAt: number
+  /** When the last heartbeat that was answered had been sent. */
+  aliveAt: number
+  offsetsCorrelationId: number
+  offsetsTimeoutAt: number
+}
+
+export interface ConsumerState {
+  readonly self: Address
+  readonly config: ConsumerConfig
+  readonly leaders: LeaderCache
+  readonly partitions: Map<string, ConsumedPartition>
+  readonly membership: GroupMembership
+  readonly commits: QueuedCommit[]
+  autoCommitAt: number
+  /** The client's, while closing; -1 before. */
+  closing: number
+  nextCorrelationId: number
+  /** When the timer fires; Infinity if it does not run. */
+  tickAt: number
+}
+
+export function newConsumerState(self: Address, config: ConsumerConfig): ConsumerState {
+  return {
+    self, config, leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis), partitions: new Map(),
+    membership: {
+      step: 'finding', lost: false, topics: [], memberEpoch: 0, node: -1, partition: -1, topicId: -1, correlationId: -1, sentAt: 0, timeoutAt: 0, dueAt: 0, aliveAt: 0,
+      offsetsCorrelationId: -1, offsetsTimeoutAt: 0,
+    },
+    commits: [], autoCommitAt: Infinity, closing: -1, nextCorrelationId: 1, tickAt: Infinity,
+  }
+}
+
+/** The consumer is to consume a partition; where it begins is still to be found. */
+export function addPartition(state: ConsumerState, topic: string, partition: number): void {
+  const name = topicPartitionName(topic, partition)
+  if (state.partitions.has(name)) return
+  const added = newPartition(topic, partition, name)
+  added.resetting = state.config.group === null
+  state.partitions.set(name, added)
+}
+
+/** The partition begins (again) at an offset; the client is told. */
+export function locate(state: ConsumerState, one: ConsumedPartition, offset: number, outbox: Outbox): void {
+  const first = one.phase === 'locating' && one.position < 0
+  one.phase = 'fetching'
+  one.resetting = false
+  one.fetchOffset = offset
+  one.position = offset
+  one.hungry = true
+  one.failures = 0
+  const { topic, partition, session } = one
+  if (first) outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'assigned', partitions: [{ topic, partition, position: offset, session }] } })
+}
+
+/** Makes sure that the actor wakes at `at` at the latest. */
+export function wakeAt(state: ConsumerState, at: number, context: Context, outbox: Outbox): void {
+  if (at >= state.tickAt) return
+  state.tickAt = at
+  outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis: Math.max(0, at - context.uptime) })
+}
+
+/** Exponential pause before the next attempt. */
+export function backOff(state: ConsumerState, one: { failures: number; retryAt: number }, context: Context, outbox: Outbox): void {
+  const pause = Math.min(state.config.retryBackoffMillis * 2 ** one.failures, RETRY_BACKOFF_MAX_MILLIS)
+  one.failures = Math.min(one.failures + 1, 16)
+  one.retryAt = context.uptime + pause + (context.random % state.config.retryBackoffMillis)
+  wakeAt(state, one.retryAt, context, outbox)
+}
+
+function newPartition(topic: string, partition: number, name: string): ConsumedPartition {
+  return {
+    topic, partition, name, phase: 'locating', session: 1, topicId: -1, fetchOffset: -1, position: -1, committed: -1, hungry: true, paused: false,
+    correlationId: -1, timeoutAt: 0, retryAt: 0, failures: 0, resetting: false, released: false,
+  }
+}
+
+/** Longest pause between two attempts. */
+const RETRY_BACKOFF_MAX_MILLIS = 1000

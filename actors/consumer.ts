@@ -1,0 +1,297 @@
+/**
+ * One consumer: finds where to begin, keeps one fetch per partition under way while its application wants more, and is a member of its
+ * group (consumer-group.ts). Its client on the same host plays the application: it takes chunks, reports progress, releases.
+ *
+ * What it does not do: read files or decode records (the client does), transactions.
+ */
+import { replicaActor } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
+import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
+import type { Message, MessageOf } from '../protocol/messages/message.ts'
+import type { TopicMetadata } from '../protocol/messages/metadata.ts'
+import type { Actor, Context, Outbox } from './actor.ts'
+import {
+  askOffsets, closeConsumer, enqueueCommit, finishRevocations, groupDue, groupWork, onCommitAnswer, onGroupAnswer, onGroupUndeliverable,
+  onHeartbeatAnswer, onOffsets, subscribe,
+} from './consumer-group.ts'
+import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
+import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
+import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+
+export const actor: Actor<ConsumerState, ConsumerConfig> = {
+  url: import.meta.url,
+  start: newConsumerState,
+  receive(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
+    switch (message.kind) {
+      case 'started':
+        return
+      case 'subscribe':
+        return subscribe(state, message.topics, context, outbox)
+      case 'assign':
+        return onAssign(state, message, context, outbox)
+      case 'progress':
+        return onProgress(state, message)
+      case 'fetchMore':
+        return onFetchMore(state, message, context, outbox)
+      case 'seek':
+        return onSeek(state, message, context, outbox)
+      case 'pause':
+        return onPause(state, message, context, outbox)
+      case 'commit':
+        return enqueueCommit(state, message.correlationId, message.offsets, context, outbox)
+      case 'released':
+        for (const one of message.partitions) release(state, one.topic, one.partition)
+        return finishRevocations(state, context, outbox)
+      case 'closeConsumer':
+        return closeConsumer(state, message.correlationId, context, outbox)
+      case 'timerFired':
+        return onTick(state, context, outbox)
+      default:
+        return onAnswer(state, message, context, outbox)
+    }
+  },
+}
+
+function onAnswer(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
+  switch (message.kind) {
+    case 'metadataResponse':
+      takeTopics(state.leaders, message.topics)
+      return work(state, context, outbox)
+    case 'fetchResponse':
+      return onFetched(state, message, context, outbox)
+    case 'listOffsetsResponse':
+      return onLocated(state, message, context, outbox)
+    case 'findCoordinatorResponse':
+    case 'groupEnsured':
+      return onGroupAnswer(state, message, context, outbox)
+    case 'consumerGroupHeartbeatResponse':
+      onHeartbeatAnswer(state, message, context, outbox)
+      return work(state, context, outbox)
+    case 'offsetFetchResponse':
+      onOffsets(state, message, context, outbox)
+      return work(state, context, outbox)
+    case 'offsetCommitResponse':
+      return onCommitAnswer(state, message, context, outbox)
+    case 'undeliverable':
+      return onUndeliverable(state, message.correlationId, context, outbox)
+    default:
+      assert(false, `a consumer does not understand ${message.kind}`)
+  }
+}
+
+// ── what the client asks ──
+
+function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: Context, outbox: Outbox): void {
+  assert(state.membership.topics.length === 0, 'C1 a consumer is assigned by hand or by its group, not both')
+  const wanted = new Set(message.partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
+  for (const name of state.partitions.keys()) if (!wanted.has(name)) state.partitions.delete(name)
+  for (const { topic, partition } of message.partitions) addPartition(state, topic, partition)
+  work(state, context, outbox)
+}
+
+function onProgress(state: ConsumerState, { topic, partition, position }: MessageOf<'progress'>): void {
+  const one = state.partitions.get(topicPartitionName(topic, partition))
+  if (one === undefined || one.phase === 'locating') return
+  one.position = position
+}
+
+function onFetchMore(state: ConsumerState, message: MessageOf<'fetchMore'>, context: Context, outbox: Outbox): void {
+  const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
+  if (one === undefined || one.session !== message.session || one.phase !== 'fetching') return
+  one.hungry = true
+  one.fetchOffset = message.offset
+  advance(state, one, context, outbox)
+}
+
+function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Context, outbox: Outbox): void {
+  const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
+  if (one === undefined || one.phase === 'revoking') return
+  one.session = message.session
+  one.correlationId = -1
+  locate(state, one, message.offset, outbox)
+  advance(state, one, context, outbox)
+}
+
+function onPause(state: ConsumerState, message: MessageOf<'pause'>, context: Context, outbox: Outbox): void {
+  for (const { topic, partition } of message.partitions) {
+    const one = state.partitions.get(topicPartitionName(topic, partition))
+    if (one === undefined) continue
+    one.paused = message.paused
+    advance(state, one, context, outbox)
+  }
+}
+
+function release(state: ConsumerState, topic: string, partition: number): void {
+  const one = state.partitions.get(topicPartitionName(topic, partition))
+  if (one !== undefined && one.phase === 'revoking') one.released = true
+}
+
+// ── one partition ──
+
+/** Sends the request that the partition needs next, if it needs one and none is under way. */
+function advance(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
+  if (one.correlationId >= 0 || one.phase === 'revoking' || context.uptime < one.retryAt || state.closing >= 0) return
+  if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
+  if (one.phase === 'locating' && state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
+  if (one.phase === 'fetching' && (!one.hungry || one.paused)) return
+  const topic = topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
+  if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
+  const leader = topic.partitions[one.partition]
+  if (leader === undefined) return onUnknown(state, one, context, outbox)
+  if (one.topicId >= 0 && one.topicId !== topic.topicId) return resetOffset(state, one, context, outbox)
+  if (leader.leader < 0) {
+    forgetTopic(state.leaders, one.topic)
+    return backOff(state, one, context, outbox)
+  }
+  request(state, one, topic, leader, context, outbox)
+}
+
+function request(
+  state: ConsumerState, one: ConsumedPartition, topic: TopicMetadata, leader: { readonly leader: number; readonly leaderEpoch: number }, context: Context, outbox: Outbox,
+): void {
+  const { config } = state
+  const to = { node: leader.leader, actor: replicaActor(one.topic, one.partition) }
+  const correlationId = state.nextCorrelationId++
+  one.correlationId = correlationId
+  one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
+  wakeAt(state, one.timeoutAt, context, outbox)
+  if (one.phase === 'locating') {
+    const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
+    return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })
+  }
+  one.topicId = topic.topicId
+  outbox.push({
+    kind: 'send', to,
+    message: {
+      kind: 'fetch', correlationId, topicId: topic.topicId, leaderEpoch: leader.leaderEpoch, fetchOffset: one.fetchOffset,
+      minBytes: config.fetchMinBytes, maxBytes: config.fetchMaxBytes, maxWaitMillis: config.fetchMaxWaitMillis, mode: config.fetchMode,
+    },
+  })
+}
+
+function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsResponse'>, context: Context, outbox: Outbox): void {
+  const one = takeRequest(state, response.correlationId)
+  if (one === null || one.phase !== 'locating') return
+  if (response.errorCode !== NONE) {
+    forgetTopic(state.leaders, one.topic)
+    return backOff(state, one, context, outbox)
+  }
+  const again = one.position >= 0
+  locate(state, one, response.offset, outbox)
+  if (again) {
+    one.session++
+    const { topic, partition, session } = one
+    outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position: response.offset, session } })
+  }
+  advance(state, one, context, outbox)
+}
+
+function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
+  const one = takeRequest(state, response.correlationId)
+  if (one === null || one.phase !== 'fetching') return
+  const error = errorOf(response.errorCode)
+  if (response.errorCode === NONE) {
+    one.failures = 0
+    if (response.range !== null || response.records !== null) deliver(state, one, response, outbox)
+    return advance(state, one, context, outbox)
+  }
+  if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, context, outbox)
+  if (error.name === 'CORRUPT_MESSAGE' || error.name === 'KAFKA_STORAGE_ERROR') {
+    fail(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
+    if (error.name === 'CORRUPT_MESSAGE') return
+  }
+  forgetTopic(state.leaders, one.topic)
+  backOff(state, one, context, outbox)
+}
+
+function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
+  const { topic, partition, session, fetchOffset } = one
+  one.hungry = false
+  outbox.push({
+    kind: 'send', to: state.config.client,
+    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark: response.highWatermark, range: response.range, records: response.records },
+  })
+}
+
+/** There is no such offset (any more): the reset policy says where to go on. */
+function resetOffset(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
+  one.topicId = -1
+  one.phase = 'locating'
+  one.resetting = true
+  advance(state, one, context, outbox)
+}
+
+/** There is nowhere to go on: the application must seek. */
+function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
+  const never = one.position < 0
+  const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  one.phase = 'fetching'
+  one.hungry = false
+  fail(state, one, codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'`, outbox)
+}
+
+/** The topic is gone, or never was: a group will revoke the partition, an assignment by hand is the application's mistake. */
+function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
+  forgetTopic(state.leaders, one.topic)
+  if (state.membership.topics.length === 0) {
+    state.partitions.delete(one.name)
+    return fail(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
+  }
+  backOff(state, one, context, outbox)
+}
+
+function fail(state: ConsumerState, one: ConsumedPartition, errorCode: number, errorMessage: string, outbox: Outbox): void {
+  const { topic, partition } = one
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerFailed', topic, partition, errorCode, errorMessage } })
+}
+
+/** The partition whose request is answered; null if the answer is stale. */
+function takeRequest(state: ConsumerState, correlationId: number): ConsumedPartition | null {
+  for (const one of state.partitions.values()) {
+    if (one.correlationId !== correlationId) continue
+    one.correlationId = -1
+    return one
+  }
+  return null
+}
+
+function onUndeliverable(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
+  const one = takeRequest(state, correlationId)
+  if (one === null) {
+    giveUpRequest(state.leaders)
+    onGroupUndeliverable(state, correlationId, context, outbox)
+    return wakeAt(state, context.uptime + state.config.retryBackoffMillis, context, outbox)
+  }
+  forgetTopic(state.leaders, one.topic)
+  backOff(state, one, context, outbox)
+}
+
+// ── time ──
+
+function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
+  state.tickAt = Infinity
+  for (const one of state.partitions.values()) {
+    if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
+    one.correlationId = -1
+    forgetTopic(state.leaders, one.topic)
+  }
+  work(state, context, outbox)
+  wakeAt(state, nextDue(state, context), context, outbox)
+}
+
+function work(state: ConsumerState, context: Context, outbox: Outbox): void {
+  groupWork(state, context, outbox)
+  for (const one of [...state.partitions.values()]) advance(state, one, context, outbox)
+}
+
+function nextDue(state: ConsumerState, context: Context): number {
+  let due = groupDue(state)
+  for (const one of state.partitions.values()) {
+    if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt)
+    else if (one.retryAt > context.uptime) due = Math.min(due, one.retryAt)
+  }
+  if (state.leaders.wanted.size > 0 && state.leaders.timeoutAt >= 0) due = Math.min(due, state.leaders.timeoutAt)
+  return due
+}

@@ -1,0 +1,52 @@
+/**
+ * What a client knows of leaders: topics as the coordinator last described them, asked for when they are needed and forgotten
+ * when an answer shows that they have changed.
+ */
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
+import type { TopicMetadata } from '../protocol/messages/metadata.ts'
+import type { Outbox } from './actor.ts'
+
+export interface LeaderCache {
+  readonly coordinatorNode: number
+  readonly requestTimeoutMillis: number
+  readonly topics: Map<string, TopicMetadata>
+  /** Topics that are wanted and not there. */
+  readonly wanted: Set<string>
+  /** Uptime after which the request under way counts as lost; -1 while there is none. */
+  timeoutAt: number
+}
+
+export function newLeaderCache(coordinatorNode: number, requestTimeoutMillis: number): LeaderCache {
+  return { coordinatorNode, requestTimeoutMillis, topics: new Map(), wanted: new Set(), timeoutAt: -1 }
+}
+
+/** The topic, or null: then it has been asked for. */
+export function topicOrAsk(cache: LeaderCache, topic: string, correlationId: number, uptime: number, outbox: Outbox): TopicMetadata | null {
+  const known = cache.topics.get(topic)
+  if (known !== undefined) return known
+  cache.wanted.add(topic)
+  if (cache.timeoutAt >= 0 && uptime < cache.timeoutAt) return null
+  cache.timeoutAt = uptime + cache.requestTimeoutMillis
+  const to = { node: cache.coordinatorNode, actor: COORDINATOR_ACTOR }
+  outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId, topics: [...cache.wanted] } })
+  return null
+}
+
+/** Takes the coordinator's answer. */
+export function takeTopics(cache: LeaderCache, topics: readonly TopicMetadata[]): void {
+  cache.timeoutAt = -1
+  for (const topic of topics) {
+    cache.topics.set(topic.topic, topic)
+    cache.wanted.delete(topic.topic)
+  }
+}
+
+/** The next need asks again. */
+export function forgetTopic(cache: LeaderCache, topic: string): void {
+  cache.topics.delete(topic)
+}
+
+/** The request under way came to nothing. */
+export function giveUpRequest(cache: LeaderCache): void {
+  cache.timeoutAt = -1
+}
