@@ -14,13 +14,13 @@ import { assert } from '../protocol/assert.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { Codec, type Envelope } from './codec.ts'
 import type { Doorbell } from './doorbell.ts'
-import { RingReader, RingWriter } from './ring-buffer.ts'
+import { type OnRecord, RingReader, RingWriter } from './ring-buffer.ts'
 
 /** Most bytes that wait in front of one full ring. The data plane works by credit, so it means that the reader hangs. */
 export const OVERFLOW_BYTES_MAX: number = 2 ** 28
 
 /** The largest frame: no batch comes near it, and it bounds what one piece may make the reader allocate. */
-export const FRAME_BYTES_MAX: number = 2 ** 27
+const FRAME_BYTES_MAX: number = 2 ** 27
 
 const PIECE_MARK = 0xffffffff
 /** A multiple of 8, like the size of a piece, so that pieces are copied by words (ring-layout.ts). */
@@ -136,7 +136,7 @@ export class ChannelReader {
   readonly #ring: RingReader
   readonly #bell: Doorbell
   readonly #codec: Codec
-  readonly #onRecord: (bytes: Uint8Array, start: number, end: number) => void
+  readonly #onRecord: OnRecord
   #onEnvelope: (envelope: Envelope) => void = ignore
   /** The frame whose pieces arrive, and how much of it is here. */
   #assembly: Uint8Array | null = null

@@ -31,7 +31,7 @@ export const DATA_BEGIN = 384
 export const RECORD_HEADER_SIZE = 8
 
 /** Every record begins at a multiple of this many bytes, so a length never straddles the end of the data region. */
-export const RECORD_ALIGNMENT = 8
+const RECORD_ALIGNMENT = 8
 
 /** The length (as i32) that says: skip to the end of the data region. */
 export const PADDING_LENGTH = -1
@@ -40,10 +40,10 @@ export const PADDING_LENGTH = -1
 export const RECORDS_PER_RING_MIN = 4
 
 /** Smallest data region: below it a quarter would not hold a fragment with its header. */
-export const CAPACITY_BYTES_MIN = 256
+const CAPACITY_BYTES_MIN = 256
 
 /** Largest data region: half the range of a 32-bit counter would be the theoretical limit. */
-export const CAPACITY_BYTES_MAX: number = 2 ** 30
+const CAPACITY_BYTES_MAX: number = 2 ** 30
 
 /** Makes an empty ring whose data region holds `capacityBytes`, a power of two between 256 B and 1 GiB. */
 export function allocateRing(capacityBytes: number): SharedArrayBuffer {
