@@ -1,0 +1,143 @@
+/**
+ * `odradek consume`: prints records, up to the end that the topic had when it began, or for ever with --follow. With a group it commits what it
+ * has printed; without one it leaves no trace.
+ */
+import { Command } from 'commander'
+import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord } from '../client/api.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { InputError } from './failure.ts'
+import { write } from './output.ts'
+import { parseCount, parseStart, parseWholes } from './parse.ts'
+import type { StartPosition } from './parse.ts'
+import { jsonOfRecord, lineOfRecord } from './record-line.ts'
+import { withCluster, withGlobals } from './session.ts'
+import type { Session } from './session.ts'
+
+/** Without --follow, a member of a group gives up when it was not given a partition in this time: others hold them all. */
+const ASSIGNMENT_MILLIS_MAX = 15_000
+
+/** How long one poll may take: Ctrl-C and the end of the topic are noticed at least so often. */
+const POLL_MILLIS = 200
+
+const EXAMPLES = `
+Examples:
+  odradek consume orders                              everything there is, then end
+  odradek consume orders --follow --from latest       only what comes from now on
+  odradek consume orders --from 2018-02-06T12:00Z     from the first record of that age
+  odradek consume orders --partition 0 --from 100 --max 10
+  odradek consume orders --group billing --json       what billing has not seen yet; commits`
+
+interface ConsumeOptions {
+  readonly from?: StartPosition
+  readonly group?: string
+  readonly partition?: readonly number[]
+  readonly follow?: boolean
+  readonly max?: number
+}
+
+/** The command. */
+export function consumeCommand(): Command {
+  return withGlobals(new Command('consume'))
+    .description('print records')
+    .argument('<topic>')
+    .option('-f, --from <where>', 'earliest (default), latest, an OFFSET, @MILLISECONDS or a date', parseStart)
+    .option('-g, --group <group>', 'read as a member of this group, and commit')
+    .option('-p, --partition <number>', 'only this partition; may be repeated', parseWholes)
+    .option('-F, --follow', 'wait for new records until Ctrl-C')
+    .option('-n, --max <count>', 'end after so many records', parseCount)
+    .addHelpText('after', EXAMPLES)
+    .action((topic: string, options: ConsumeOptions, command: Command) => {
+      checkOptions(options)
+      return withCluster(command, 'read', (session) => consume(session, topic, options))
+    })
+}
+
+function checkOptions({ group, from, partition }: ConsumeOptions): void {
+  if (group === undefined) return
+  if (partition !== undefined) throw new InputError('--partition and --group exclude each other: a group spreads the partitions itself')
+  if (from?.kind === 'offset' || from?.kind === 'timestamp') {
+    throw new InputError('a group goes on where it has committed: --from can only be earliest or latest, for partitions without a commit')
+  }
+}
+
+async function consume(session: Session, topic: string, options: ConsumeOptions): Promise<void> {
+  const { cluster } = session
+  const ends = await cluster.admin.listOffsets(topic, 'latest')
+  const consumer = cluster.consumer(consumerOptions(topic, options))
+  if (options.group === undefined) await assignAll(cluster, consumer, topic, options)
+  try {
+    await printAll(session, consumer, options.follow === true ? null : ends, options)
+  } finally {
+    await consumer.close()
+  }
+}
+
+function consumerOptions(topic: string, { group, from }: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
+  if (group !== undefined)
+    return { group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
+  return { autoOffsetReset: from?.kind === 'offset' ? 'none' : 'earliest' }
+}
+
+async function assignAll(cluster: Cluster, consumer: Consumer, topic: string, { from, partition }: ConsumeOptions): Promise<void> {
+  const { partitions } = await cluster.admin.describeTopic(topic)
+  const chosen = partition ?? partitions.map((description) => description.partition)
+  const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' })
+  consumer.assign(chosen.map((number) => ({ topic, partition: number })))
+  for (const number of chosen) {
+    const offset = starts.get(number)
+    if (offset !== undefined) consumer.seek({ topic, partition: number }, offset)
+  }
+}
+
+/** A partition without a record of that age begins at its end. */
+async function startOffsets(cluster: Cluster, topic: string, from: StartPosition): Promise<Map<number, number>> {
+  if (from.kind === 'earliest' || from.kind === 'latest') return cluster.admin.listOffsets(topic, from.kind)
+  const ends = await cluster.admin.listOffsets(topic, 'latest')
+  if (from.kind === 'offset') return new Map([...ends.keys()].map((partition) => [partition, from.offset]))
+  return new Map([...ends, ...(await cluster.admin.listOffsets(topic, from.timestamp))])
+}
+
+async function printAll(
+  session: Session,
+  consumer: Consumer,
+  ends: Map<number, number> | null,
+  { max = Infinity, group }: ConsumeOptions,
+): Promise<void> {
+  const assignedBy = performance.now() + ASSIGNMENT_MILLIS_MAX
+  let left = max
+  while (left > 0 && !session.interrupted.aborted) {
+    if (ends !== null && consumer.assignment().length === 0 && performance.now() > assignedBy) return
+    const records = await pollOnce(consumer, session.interrupted)
+    const printed = records.slice(0, left)
+    await print(printed, session.asJson)
+    if (group !== undefined && printed.length > 0) await consumer.commit(offsetsAfter(printed))
+    left -= printed.length
+    if (ends !== null && isAtEnd(consumer, ends)) return
+  }
+}
+
+async function pollOnce(consumer: Consumer, signal: AbortSignal): Promise<ConsumerRecord[]> {
+  try {
+    return await consumer.poll({ timeoutMillis: POLL_MILLIS, signal })
+  } catch (error) {
+    if (signal.aborted) return []
+    throw error
+  }
+}
+
+async function print(records: readonly ConsumerRecord[], asJson: boolean): Promise<void> {
+  if (records.length === 0) return
+  if (asJson) await write(records.map((record) => `${JSON.stringify(jsonOfRecord(record))}\n`).join(''))
+  else await write(Buffer.concat(records.map(lineOfRecord)))
+}
+
+function isAtEnd(consumer: Consumer, ends: ReadonlyMap<number, number>): boolean {
+  const assigned = consumer.assignment()
+  return assigned.length > 0 && assigned.every((partition) => (consumer.position(partition) ?? -1) >= (ends.get(partition.partition) ?? 0))
+}
+
+/** One past the last record of each partition: what a group has seen when these are printed. */
+function offsetsAfter(records: readonly ConsumerRecord[]): CommittedOffset[] {
+  const next = new Map(records.map(({ topic, partition, offset }) => [partition, { topic, partition, offset: offset + 1, metadata: '' }]))
+  return [...next.values()]
+}

@@ -1,0 +1,25 @@
+#!/usr/bin/env node
+/**
+ * The command `odradek`: hands what was typed to one file per command, and turns failures into a sentence and an exit code:
+ * 0 done, 1 failed, 2 not understood, 130 interrupted. It does NOT do anything itself.
+ */
+import { CommanderError } from 'commander'
+import { describeFailure } from './failure.ts'
+import { endWhenPipeCloses } from './output.ts'
+import { buildProgram } from './program.ts'
+
+const EXIT_FAILED = 1
+const EXIT_USAGE = 2
+
+endWhenPipeCloses()
+try {
+  await buildProgram().parseAsync()
+} catch (error) {
+  process.exitCode = report(error)
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+  process.stderr.write(`${describeFailure(error, process.argv.includes('--json'))}\n`)
+  return EXIT_FAILED
+}

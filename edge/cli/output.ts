@@ -1,0 +1,52 @@
+/**
+ * How commands write: tables for people, one JSON value per line for programs, and at the pace of whoever reads. A reader that goes away
+ * (`odradek consume … | head`) ends the command quietly.
+ */
+import { once } from 'node:events'
+
+const closing = new AbortController()
+
+/** Fires when nobody reads the standard output any more. */
+export const pipeClosed: AbortSignal = closing.signal
+
+/** Turns EPIPE into the signal above, instead of a crash. */
+export function endWhenPipeCloses(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    closing.abort()
+  })
+}
+
+/** Writes a piece of output and waits while the reader is slower than we are. */
+export async function write(text: string | Uint8Array): Promise<void> {
+  if (pipeClosed.aborted || process.stdout.write(text)) return
+  try {
+    await once(process.stdout, 'drain', { signal: pipeClosed })
+  } catch (error) {
+    if (!pipeClosed.aborted) throw error
+  }
+}
+
+/** Writes one JSON value on a line of its own. */
+export async function writeJson(value: unknown): Promise<void> {
+  await write(`${JSON.stringify(value)}\n`)
+}
+
+/** Says something to the person, who may have redirected the output: on the standard error. */
+export function say(text: string): void {
+  process.stderr.write(`${text}\n`)
+}
+
+/** Rows in aligned columns, numbers to the right, under a heading. */
+export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const widths = heading.map((title, column) => Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)))
+  const line = (cells: readonly (string | number)[]): string => {
+    const padded = cells.map((cell, column) => pad(cell, widths[column] ?? 0))
+    return `${padded.join('  ').trimEnd()}\n`
+  }
+  return [heading, ...rows].map(line).join('')
+}
+
+function pad(cell: string | number, width: number): string {
+  return typeof cell === 'number' ? String(cell).padStart(width) : cell.padEnd(width)
+}

@@ -1,0 +1,49 @@
+/**
+ * How arguments are read: numbers, settings, and where to begin reading. What it cannot read it refuses with a sentence, and commander adds the
+ * name of the option.
+ */
+import { InvalidArgumentError } from 'commander'
+
+/** Where a consumer begins. */
+export type StartPosition =
+  | { readonly kind: 'earliest' }
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'offset'; readonly offset: number }
+  | { readonly kind: 'timestamp'; readonly timestamp: number }
+
+/** A whole number from 1. */
+export function parseCount(text: string): number {
+  const count = parseWhole(text)
+  if (count < 1) throw new InvalidArgumentError('It must be a whole number from 1.')
+  return count
+}
+
+/** A whole number from 0. */
+export function parseWhole(text: string): number {
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number.')
+  return number
+}
+
+/** A whole number from 0, collected over repetitions. */
+export function parseWholes(text: string, before: readonly number[] | undefined): number[] {
+  return [...(before ?? []), parseWhole(text)]
+}
+
+/** `name=value`, collected over repetitions. Whether the setting exists is the cluster's to say. */
+export function parseSettings(text: string, before: Readonly<Record<string, string>>): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('It must be NAME=VALUE.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+/** `earliest`, `latest`, an offset, `@` and milliseconds since 1970, or a date such as 2018-02-06T12:00Z. */
+export function parseStart(text: string): StartPosition {
+  if (text === 'earliest' || text === 'latest') return { kind: text }
+  if (/^\d+$/.test(text)) return { kind: 'offset', offset: parseWhole(text) }
+  const timestamp = /^@\d+$/.test(text) ? parseWhole(text.slice(1)) : Date.parse(text)
+  if (!/^(@|\d{4}-)/.test(text) || Number.isNaN(timestamp)) {
+    throw new InvalidArgumentError('It must be earliest, latest, an OFFSET, @MILLISECONDS or a date such as 2018-02-06T12:00Z.')
+  }
+  return { kind: 'timestamp', timestamp }
+}

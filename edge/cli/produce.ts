@@ -1,0 +1,81 @@
+/**
+ * `odradek produce`: one record per line of the standard input. It succeeds when all of them are acknowledged.
+ */
+import { Command, Option } from 'commander'
+import type { Producer, ProducerRecord } from '../client/api.ts'
+import { COMPRESSIONS } from '../../protocol/compression.ts'
+import type { Compression } from '../../protocol/compression.ts'
+import { linesOf } from './lines.ts'
+import { say, writeJson } from './output.ts'
+import { recordOfJson, recordOfLine } from './record-line.ts'
+import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
+import type { Session } from './session.ts'
+
+const EXAMPLES = `
+Lines are KEY<TAB>VALUE, or VALUE alone. With --json each line is an object:
+  {"key":"alice","value":"book","headers":{"from":"web"},"partition":0,"timestamp":1517966773840}
+Only value is needed; null is a tombstone, and what is not text becomes JSON text.
+
+Examples:
+  printf 'alice\\tbook\\n' | odradek produce orders
+  odradek consume orders --json | odradek --directory ./copy produce orders --json`
+
+interface ProduceOptions {
+  readonly acks: 'leader' | 'none'
+  readonly compression: Compression
+}
+
+/** The command. */
+export function produceCommand(): Command {
+  return withGlobals(new Command('produce'))
+    .description('write records from the standard input, one per line')
+    .argument('<topic>')
+    .addOption(new Option('--acks <acks>', 'what to wait for').choices(['leader', 'none']).default('leader'))
+    .addOption(new Option('--compression <codec>', 'how batches are compressed').choices(COMPRESSIONS).default('none'))
+    .addHelpText('after', EXAMPLES)
+    .action((topic: string, options: ProduceOptions, command: Command) =>
+      withCluster(command, 'read', (session) => produce(session, topic, options)),
+    )
+}
+
+async function produce(session: Session, topic: string, { acks, compression }: ProduceOptions): Promise<void> {
+  const { cluster, interrupted, asJson } = session
+  await cluster.admin.describeTopic(topic)
+  if (process.stdin.isTTY) say('One record per line; Ctrl-D ends.')
+  const producer = cluster.producer({ acks, compression })
+  const count = await writeAll(producer, recordsOf(topic, asJson, interrupted))
+  await producer.close()
+  if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED
+  const verb = acks === 'none' ? 'sent' : 'acknowledged'
+  await (asJson ? writeJson({ topic, [verb]: count }) : say(`${count} ${count === 1 ? 'record' : 'records'} ${verb}`))
+}
+
+/** A bad line ends the input, but what came before it is written first. */
+async function writeAll(producer: Producer, records: AsyncIterable<ProducerRecord>): Promise<number> {
+  let count = 0
+  try {
+    for await (const record of records) {
+      if (!producer.write(record)) await producer.drained()
+      count += 1
+    }
+  } finally {
+    await producer.flush()
+  }
+  return count
+}
+
+async function* recordsOf(topic: string, asJson: boolean, interrupted: AbortSignal): AsyncGenerator<ProducerRecord> {
+  const stop = (): void => void process.stdin.destroy()
+  interrupted.addEventListener('abort', stop, { once: true })
+  let lineNumber = 0
+  try {
+    for await (const line of linesOf(process.stdin)) {
+      lineNumber += 1
+      if (line.length > 0) yield asJson ? recordOfJson(topic, line, lineNumber) : recordOfLine(topic, line)
+    }
+  } catch (error) {
+    if (!interrupted.aborted) throw error
+  } finally {
+    interrupted.removeEventListener('abort', stop)
+  }
+}

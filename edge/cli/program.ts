@@ -1,0 +1,45 @@
+/**
+ * The whole command line as one tree: global options, the commands, and the help that shows how to begin.
+ */
+import { Command } from 'commander'
+import { consumeCommand } from './consume.ts'
+import { groupsCommand } from './groups.ts'
+import { produceCommand } from './produce.ts'
+import { benchCommand, simulateCommand } from './program-of.ts'
+import { withGlobals } from './session.ts'
+import { topicsCommand } from './topics.ts'
+import { version } from './version.ts'
+
+const EXAMPLES = `
+Examples:
+  odradek topics create orders --partitions 4
+  printf 'alice\\tbook\\nbob\\tpen\\n' | odradek produce orders
+  odradek consume orders
+  odradek consume orders --group billing --follow --json
+  odradek groups describe billing
+
+Data lives in ./data; --directory or ODRADEK_DIRECTORY name another place.
+One process at a time can have it open.`
+
+/** The command line. It throws CommanderError instead of exiting. */
+export function buildProgram(): Command {
+  const program = withGlobals(new Command('odradek'))
+    .description('Kafka inside one Node.js process: topics, records and consumer groups in a directory.')
+    .version(version())
+    .enablePositionalOptions()
+    .showHelpAfterError('(odradek --help says more)')
+    .addHelpText('after', EXAMPLES)
+  program.addCommand(topicsCommand())
+  program.addCommand(produceCommand())
+  program.addCommand(consumeCommand())
+  program.addCommand(groupsCommand())
+  program.addCommand(simulateCommand())
+  program.addCommand(benchCommand())
+  throwInsteadOfExit(program)
+  return program
+}
+
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) throwInsteadOfExit(child)
+}

@@ -1,0 +1,57 @@
+/**
+ * What every command that touches data shares: the global options, the cluster that is open while it works, and the signal that ends it.
+ * The first Ctrl-C asks it to finish and close; a second one does not wait.
+ */
+import type { Command } from 'commander'
+import { open } from '../client/index.ts'
+import type { Cluster } from '../client/api.ts'
+import { pipeClosed } from './output.ts'
+
+/** The options that all commands have. */
+export interface GlobalOptions {
+  readonly directory?: string
+  readonly json?: boolean
+}
+
+/** What a command works with; `interrupted` fires on Ctrl-C, on SIGTERM, and when nobody reads the output any more. */
+export interface Session {
+  readonly cluster: Cluster
+  readonly interrupted: AbortSignal
+  readonly asJson: boolean
+}
+
+/** The exit code of a command that was interrupted before it was done: 128 + SIGINT. */
+export const EXIT_INTERRUPTED = 130
+
+const DEFAULT_DIRECTORY = './data'
+
+/** Adds the global options: they may stand before or after the name of a command. */
+export function withGlobals(command: Command): Command {
+  return command.option('-d, --directory <dir>', 'where the data is (default: ./data)').option('--json', 'write JSON, for programs')
+}
+
+/** Opens the cluster that the options name, does the work, and closes it whatever happens. Reading never makes a directory. */
+export async function withCluster(command: Command, purpose: 'read' | 'write', work: (session: Session) => Promise<void>): Promise<void> {
+  const options = command.optsWithGlobals<GlobalOptions>()
+  const directory = options.directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
+  const interrupted = interruption()
+  const cluster = await open(directory, { mustExist: purpose === 'read' })
+  try {
+    await work({ cluster, interrupted, asJson: options.json === true })
+  } finally {
+    await cluster.close()
+  }
+}
+
+function interruption(): AbortSignal {
+  const controller = new AbortController()
+  let count = 0
+  const onSignal = (): void => {
+    count += 1
+    if (count > 1) process.exit(EXIT_INTERRUPTED)
+    controller.abort()
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  return AbortSignal.any([controller.signal, pipeClosed])
+}

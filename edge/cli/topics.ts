@@ -1,0 +1,125 @@
+/**
+ * `odradek topics`: make, list, describe, change and delete topics.
+ */
+import { Command } from 'commander'
+import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
+import type { TopicDescription } from '../client/api.ts'
+import { InputError } from './failure.ts'
+import { table, write, writeJson } from './output.ts'
+import { parseCount, parseSettings } from './parse.ts'
+import { withCluster, withGlobals } from './session.ts'
+import type { Session } from './session.ts'
+
+/** The command with its subcommands. */
+export function topicsCommand(): Command {
+  const command = new Command('topics').description('make, list, describe, change and delete topics')
+  for (const child of [list(), create(), describe(), alter(), addPartitions(), remove()]) command.addCommand(withGlobals(child))
+  return command
+}
+
+function list(): Command {
+  return new Command('list')
+    .description('list all topics')
+    .option('--internal', 'list internal topics, too')
+    .action((options: { internal?: boolean }, command: Command) =>
+      withCluster(command, 'read', async ({ cluster, asJson }) => {
+        const names = await cluster.admin.listTopics({ internal: options.internal === true })
+        await (asJson ? writeJson(names) : write(names.map((name) => `${name}\n`).join('')))
+      }),
+    )
+}
+
+function create(): Command {
+  return new Command('create')
+    .description('make a topic, and the data directory if there is none')
+    .argument('<name>')
+    .option('-p, --partitions <count>', 'how many partitions', parseCount, 1)
+    .option('-c, --config <name=value...>', 'a setting; may be repeated', parseSettings, {})
+    .option('--if-not-exists', 'do nothing if the topic exists')
+    .addHelpText(
+      'after',
+      () => `\nExample:\n  odradek topics create orders --partitions 4 --config retentionMillis=-1\n\n${settingsHelp()}`,
+    )
+    .action((name: string, options: { partitions: number; config: Record<string, string>; ifNotExists?: boolean }, command: Command) =>
+      withCluster(command, 'write', async (session) => {
+        const { partitions, config, ifNotExists } = options
+        await session.cluster.admin.createTopic(name, { partitions, config, ifNotExists: ifNotExists === true })
+        await show(session, name)
+      }),
+    )
+}
+
+function describe(): Command {
+  return new Command('describe')
+    .description('show the partitions, offsets and settings of a topic')
+    .argument('<name>')
+    .action((name: string, _options: unknown, command: Command) => withCluster(command, 'read', (session) => show(session, name)))
+}
+
+function alter(): Command {
+  return new Command('alter')
+    .description('change settings of a topic')
+    .argument('<name>')
+    .option('-c, --config <name=value...>', 'a setting; may be repeated', parseSettings, {})
+    .option('-r, --reset <setting...>', 'a setting that returns to its default', [])
+    .addHelpText(
+      'after',
+      () => `\nExample:\n  odradek topics alter orders --config retentionMillis=86400000 --reset flush\n\n${settingsHelp()}`,
+    )
+    .action((name: string, options: { config: Record<string, string>; reset: string[] }, command: Command) => {
+      const resets = options.reset.map((setting): [string, null] => [setting, null])
+      const config = { ...options.config, ...Object.fromEntries(resets) }
+      if (Object.keys(config).length === 0) throw new InputError('nothing to change: give --config NAME=VALUE or --reset NAME')
+      return withCluster(command, 'read', async (session) => {
+        await session.cluster.admin.alterConfig(name, config)
+        await show(session, name)
+      })
+    })
+}
+
+function addPartitions(): Command {
+  return new Command('add-partitions')
+    .description('raise the number of partitions; keys may move to other partitions')
+    .argument('<name>')
+    .argument('<total>', 'the new number of partitions', parseCount)
+    .action((name: string, total: number, _options: unknown, command: Command) =>
+      withCluster(command, 'read', async (session) => {
+        await session.cluster.admin.createPartitions(name, total)
+        await show(session, name)
+      }),
+    )
+}
+
+function remove(): Command {
+  return new Command('delete')
+    .description('delete a topic and all its records')
+    .argument('<name>')
+    .action((name: string, _options: unknown, command: Command) =>
+      withCluster(command, 'read', async ({ cluster, asJson }) => {
+        await cluster.admin.deleteTopic(name)
+        await (asJson ? writeJson({ deleted: name }) : write(`deleted ${name}\n`))
+      }),
+    )
+}
+
+async function show({ cluster, asJson }: Session, name: string): Promise<void> {
+  const topic = await cluster.admin.describeTopic(name)
+  await (asJson ? writeJson(topic) : write(describeText(topic)))
+}
+
+function describeText(topic: TopicDescription): string {
+  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, beginOffset, endOffset }) => [
+    partition,
+    leader,
+    leaderEpoch,
+    beginOffset,
+    endOffset,
+  ])
+  const settings = Object.entries(topic.config).map(([setting, value]) => [setting, String(value)])
+  return `${topic.name}\n\n${table(['partition', 'leader', 'epoch', 'begin', 'end'], rows)}\n${table(['setting', 'value'], settings)}`
+}
+
+function settingsHelp(): string {
+  const rows = Object.entries(topicSettings).map(([name, { doc, allowed }]) => `  ${name}\n      ${doc} ${describeAllowed(allowed)}.`)
+  return `Settings (Kafka's dotted names work, too):\n${rows.join('\n')}`
+}

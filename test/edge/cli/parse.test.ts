@@ -1,0 +1,23 @@
+import { InvalidArgumentError } from 'commander'
+import { expect, test } from 'vitest'
+import { parseCount, parseSettings, parseStart, parseWholes } from '../../../edge/cli/parse.ts'
+
+test.each([
+  ['earliest', { kind: 'earliest' }],
+  ['latest', { kind: 'latest' }],
+  ['42', { kind: 'offset', offset: 42 }],
+  ['@1517966773840', { kind: 'timestamp', timestamp: 1517966773840 }],
+  ['2018-02-06T12:00Z', { kind: 'timestamp', timestamp: Date.UTC(2018, 1, 6, 12) }],
+])('reading begins at %s', (text, position) => expect(parseStart(text)).toEqual(position))
+
+test.each(['', 'first', '-1', '@', '@x', '1.5', '2018-99-99', '99999999999999999999'])('reading does not begin at "%s"', (text) => {
+  expect(() => parseStart(text)).toThrow(InvalidArgumentError)
+})
+
+test.each(['0', '-1', '1.5', 'x', ''])('"%s" is not a count', (text) => expect(() => parseCount(text)).toThrow(InvalidArgumentError))
+
+test('repeated options are collected', () => {
+  expect(parseWholes('2', parseWholes('0', undefined))).toEqual([0, 2])
+  expect(parseSettings('b==', parseSettings('a=1', {}))).toEqual({ a: '1', b: '=' })
+  expect(() => parseSettings('a', {})).toThrow(InvalidArgumentError)
+})
