@@ -1,0 +1,242 @@
+/**
+ * Runs the actors of one node: delivers one message at a time, performs the effects, keeps timers and a local queue. The same class
+ * serves a worker thread and the caller's thread; only who calls `cycle` differs. Ports are addresses whose messages go to
+ * a callback: that is how the public client, which is no actor, hears from actors.
+ */
+import type { Actor, Address, Outbox } from '../actors/actor.ts'
+import type { Effect, SendEffect, SpawnEffect } from '../actors/effect.ts'
+import { InvariantViolation, unreachable } from '../protocol/assert.ts'
+import type { Message } from '../protocol/messages/message.ts'
+import type { StorageAnswer } from '../protocol/messages/storage.ts'
+import type { Storage } from './storage.ts'
+import { TimerWheel } from './timer-wheel.ts'
+
+/** A behaviour whose types are known to itself only. */
+type AnyActor = Actor<unknown, unknown>
+
+interface RunningActor {
+  readonly address: Address
+  readonly behaviour: AnyActor
+  readonly url: string
+  readonly config: unknown
+  state: unknown
+}
+
+interface QueuedMessage {
+  readonly to: string
+  readonly from: Address
+  readonly message: Message
+}
+
+interface MutableContext {
+  from: Address
+  now: number
+  uptime: number
+  random: number
+}
+
+/** What a host is made of. */
+export interface HostOptions {
+  readonly node: number
+  readonly storage: Storage
+  /** Takes messages for other nodes. */
+  readonly sendAway: (to: Address, from: Address, message: Message) => void
+  /** An actor has broken an invariant, or the node cannot go on (`actor` null). */
+  readonly onFailure: (actor: string | null, error: Error) => void
+}
+
+/** Messages of the local queue handled in one cycle, so that rings and timers get their turn. */
+const LOCAL_MESSAGES_MAX = 10_000
+
+export class ActorHost {
+  readonly node: number
+  readonly #options: HostOptions
+  readonly #behaviours: Map<string, AnyActor> = new Map()
+  readonly #actors: Map<string, RunningActor> = new Map()
+  readonly #ports: Map<string, (message: Message, from: Address) => void> = new Map()
+  readonly #timers: TimerWheel<{ readonly actor: RunningActor; readonly timer: string }>
+  readonly #outbox: Effect[] = []
+  readonly #outboxFace: Outbox
+  readonly #context: MutableContext
+  #queue: QueuedMessage[] = []
+  #started = performance.now()
+  messagesHandled = 0
+
+  constructor(options: HostOptions) {
+    this.node = options.node
+    this.#options = options
+    this.#timers = new TimerWheel(0)
+    this.#context = { from: { node: options.node, actor: '' }, now: 0, uptime: 0, random: 0 }
+    this.#outboxFace = { push: (effect) => void this.#outbox.push(effect) }
+  }
+
+  /** Loads behaviours, so that actors can be spawned from them at once. */
+  async preload(urls: readonly string[]): Promise<void> {
+    for (const url of urls) {
+      const module = (await import(url)) as { readonly actor: AnyActor }
+      this.#behaviours.set(module.actor.url, module.actor)
+    }
+  }
+
+  /** Starts an actor; its first message is `started`. */
+  spawn(name: string, url: string, config: unknown): void {
+    if (this.#actors.has(name)) return
+    const behaviour = this.#behaviours.get(url)
+    if (behaviour === undefined) return this.#options.onFailure(name, new Error(`no behaviour was loaded from ${url}`))
+    const address = { node: this.node, actor: name }
+    this.#actors.set(name, { address, behaviour, url, config, state: behaviour.start(address, config) })
+    this.post(address, address, { kind: 'started' })
+  }
+
+  /** Opens an address on this host whose messages go to a callback. */
+  openPort(name: string, onMessage: (message: Message, from: Address) => void): Address {
+    this.#ports.set(name, onMessage)
+    return { node: this.node, actor: name }
+  }
+
+  closePort(name: string): void {
+    this.#ports.delete(name)
+  }
+
+  /** Sends a message from outside: it is handled in the next cycle. */
+  post(to: Address, from: Address, message: Message): void {
+    if (to.node === this.node) this.#queue.push({ to: to.actor, from, message })
+    else this.#options.sendAway(to, from, message)
+  }
+
+  /** Handles a message from another thread now: its `records` are borrowed and gone when this returns and the effects are done. */
+  deliver(to: string, from: Address, message: Message): void {
+    this.#handle(to, from, message)
+  }
+
+  /** Refreshes the clocks; call once before a burst of messages. */
+  tick(): void {
+    this.#context.now = Date.now()
+    this.#context.uptime = performance.now() - this.#started
+  }
+
+  /** Handles what is queued and due, and starts the syncs that were asked for. Returns whether there was anything. */
+  cycle(): boolean {
+    let handled = this.#timers.advance(this.#context.uptime, this.#fire)
+    for (let queue = this.#queue; queue.length > 0 && handled < LOCAL_MESSAGES_MAX; queue = this.#queue) {
+      this.#queue = []
+      for (const { to, from, message } of queue) this.#handle(to, from, message)
+      handled += queue.length
+    }
+    this.#options.storage.startSyncs()
+    return handled > 0
+  }
+
+  /** Whether `cycle` would find something without waiting. */
+  hasWork(): boolean {
+    return this.#queue.length > 0
+  }
+
+  /** Milliseconds until the next timer, Infinity without one. */
+  millisToNextTimer(): number {
+    return this.#timers.nextAt - (performance.now() - this.#started)
+  }
+
+  /** The state of every actor, as plain data. */
+  inspect(): Record<string, unknown> {
+    const states: Record<string, unknown> = {}
+    for (const [name, { state }] of this.#actors) states[name] = state
+    return states
+  }
+
+  /** Names of the actors that run here. */
+  actorNames(): string[] {
+    return [...this.#actors.keys()]
+  }
+
+  readonly #fire = ({ actor, timer }: { readonly actor: RunningActor; readonly timer: string }): void => {
+    if (this.#actors.get(actor.address.actor) === actor) this.#receive(actor, actor.address, { kind: 'timerFired', timer })
+  }
+
+  #handle(to: string, from: Address, message: Message): void {
+    const actor = this.#actors.get(to)
+    if (actor !== undefined) return this.#receive(actor, from, message)
+    const port = this.#ports.get(to)
+    if (port !== undefined) return port(message, from)
+    if ('correlationId' in message && isRequest(message)) {
+      this.post(from, { node: this.node, actor: to }, { kind: 'undeliverable', correlationId: message.correlationId })
+    }
+  }
+
+  #receive(actor: RunningActor, from: Address, message: Message): void {
+    const context = this.#context
+    context.from = from
+    context.random = (Math.random() * 0x1_0000_0000) >>> 0
+    this.messagesHandled++
+    try {
+      actor.behaviour.receive(actor.state, message, context, this.#outboxFace)
+    } catch (error) {
+      this.#outbox.length = 0
+      return this.#onCrash(actor, error)
+    }
+    const outbox = this.#outbox
+    for (let i = 0; i < outbox.length; i++) this.#perform(actor, outbox[i]!)
+    outbox.length = 0
+  }
+
+  #perform(actor: RunningActor, effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        return this.#send(actor, effect)
+      case 'startTimer':
+        return this.#timers.start(`${actor.address.actor}/${effect.timer}`, this.#context.uptime + effect.afterMillis, { actor, timer: effect.timer })
+      case 'cancelTimer':
+        return this.#timers.cancel(`${actor.address.actor}/${effect.timer}`)
+      case 'spawn':
+        return this.#spawn(effect)
+      case 'stop':
+        this.#actors.delete(effect.actor)
+        return
+      case 'fatal':
+        return this.#options.onFailure(null, new Error(effect.reason))
+      case 'append':
+      case 'read':
+      case 'sync':
+      case 'truncate':
+      case 'replace':
+      case 'remove':
+      case 'list':
+      case 'listLogs':
+        return this.#options.storage.perform(effect, (answer) => this.#onStorageAnswer(actor, answer))
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  #send(actor: RunningActor, { to, message }: SendEffect): void {
+    if (to.node === this.node) this.#queue.push({ to: to.actor, from: actor.address, message })
+    else this.#options.sendAway(to, actor.address, message)
+  }
+
+  #spawn({ actor, url, config }: SpawnEffect): void {
+    if (this.#behaviours.has(url)) return this.spawn(actor, url, config)
+    this.preload([url]).then(
+      () => this.spawn(actor, url, config),
+      (error: unknown) => this.#options.onFailure(actor, error instanceof Error ? error : new Error(String(error))),
+    )
+  }
+
+  /** Answers to an actor that has been stopped meanwhile are dropped. */
+  #onStorageAnswer(actor: RunningActor, message: StorageAnswer): void {
+    if (this.#actors.get(actor.address.actor) !== actor) return
+    this.#queue.push({ to: actor.address.actor, from: actor.address, message })
+  }
+
+  /** A bug: the actor starts again from what storage proves. */
+  #onCrash(actor: RunningActor, error: unknown): void {
+    if (!(error instanceof Error)) throw error
+    this.#actors.delete(actor.address.actor)
+    this.#options.onFailure(actor.address.actor, error)
+    if (error instanceof InvariantViolation) this.spawn(actor.address.actor, actor.url, actor.config)
+  }
+}
+
+/** Answers carry a correlation id, too, and are never answered. */
+function isRequest(message: Message): message is Message & { readonly correlationId: number } {
+  return !message.kind.endsWith('Response') && message.kind !== 'undeliverable' && message.kind !== 'groupEnsured' && message.kind !== 'groupsListed'
+}

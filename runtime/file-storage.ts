@@ -1,0 +1,219 @@
+/**
+ * Storage in real files: `<node directory>/<log>/<file>`. Writes and reads are synchronous (the page cache answers in
+ * microseconds, a thread pool in tens of them); syncs are asynchronous and grouped: one fdatasync per file and cycle, for all who asked.
+ */
+import { closeSync, fdatasync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { AppendEffect, ReadEffect, RemoveEffect, ReplaceEffect, StorageEffect, SyncEffect, TruncateEffect } from '../actors/effect.ts'
+import { unreachable } from '../protocol/assert.ts'
+import type { StorageError } from '../protocol/messages/storage.ts'
+import { OpenFiles } from './open-files.ts'
+import type { OpenFile } from './open-files.ts'
+import type { Answer, Storage } from './storage.ts'
+
+interface WantedSync {
+  readonly effects: SyncEffect[]
+  readonly answers: Answer[]
+}
+
+/** Name of a directory that holds one log; other entries of the node directory are not ours to list. */
+const LOG_DIRECTORY = /^.+-\d+\.\d+$/
+
+export class FileStorage implements Storage {
+  readonly #directory: string
+  readonly #files: OpenFiles = new OpenFiles()
+  /** Syncs asked for in this cycle, by path. */
+  #wanted: Map<string, WantedSync> = new Map()
+  #pendingSyncs = 0
+  #closed = false
+
+  /** The node's own directory; it is made when the first file is. */
+  constructor(directory: string) {
+    this.#directory = directory
+  }
+
+  get pendingSyncs(): number {
+    return this.#pendingSyncs
+  }
+
+  perform(effect: StorageEffect, answer: Answer): void {
+    switch (effect.kind) {
+      case 'append':
+        return answer({ kind: 'appended', token: effect.token, error: attempt(() => this.#append(effect)) })
+      case 'read':
+        return this.#read(effect, answer)
+      case 'sync':
+        return this.#wantSync(effect, answer)
+      case 'truncate':
+        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#truncate(effect)) })
+      case 'replace':
+        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#replace(effect)) })
+      case 'remove':
+        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#remove(effect)) })
+      case 'list':
+        return this.#list(effect.log, effect.token, answer)
+      case 'listLogs':
+        return answer({ kind: 'logsListed', token: effect.token, logs: this.#logs() })
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  startSyncs(): void {
+    if (this.#wanted.size === 0) return
+    const wanted = this.#wanted
+    this.#wanted = new Map()
+    for (const [path, sync] of wanted) this.#sync(path, sync)
+  }
+
+  close(): void {
+    this.#closed = true
+    if (this.#pendingSyncs === 0) this.#files.closeAll()
+  }
+
+  #path(log: string, file: string): string {
+    return `${this.#directory}/${log}/${file}`
+  }
+
+  #append({ log, file, position, bytes }: AppendEffect): void {
+    const open = this.#files.open(this.#path(log, file), true)
+    let written = 0
+    while (written < bytes.length) written += writeSync(open.fd, bytes, written, bytes.length - written, position + written)
+    open.sizeBytes = position + bytes.length
+  }
+
+  #read({ log, file, position, sizeBytes, token }: ReadEffect, answer: Answer): void {
+    let records: Uint8Array | null = null
+    const error = attempt(() => {
+      const open = this.#files.open(this.#path(log, file), false)
+      const bytes = new Uint8Array(Math.max(0, Math.min(sizeBytes, open.sizeBytes - position)))
+      let count = 0
+      for (let read = 1; read > 0 && count < bytes.length; count += read) read = readSync(open.fd, bytes, count, bytes.length - count, position + count)
+      records = count === bytes.length ? bytes : bytes.subarray(0, count)
+    })
+    answer({ kind: 'readCompleted', token, records, error })
+  }
+
+  #wantSync(effect: SyncEffect, answer: Answer): void {
+    const path = this.#path(effect.log, effect.file)
+    const wanted = this.#wanted.get(path)
+    if (wanted === undefined) this.#wanted.set(path, { effects: [effect], answers: [answer] })
+    else {
+      wanted.effects.push(effect)
+      wanted.answers.push(answer)
+    }
+  }
+
+  #sync(path: string, { effects, answers }: WantedSync): void {
+    const finish = (sizeBytes: number, error: StorageError | null): void => {
+      effects.forEach(({ token, file }, i) => answers[i]?.({ kind: 'synced', token, file, sizeBytes, error }))
+    }
+    let open: OpenFile
+    try {
+      open = this.#files.open(path, false)
+      if (open.fresh) syncDirectories(path, this.#directory)
+    } catch {
+      return finish(0, 'io')
+    }
+    const { sizeBytes } = open
+    open.fresh = false
+    open.syncs++
+    this.#pendingSyncs++
+    fdatasync(open.fd, (failure) => {
+      open.syncs--
+      this.#pendingSyncs--
+      finish(sizeBytes, failure === null ? null : errorOf(failure))
+      if (this.#closed && this.#pendingSyncs === 0) this.#files.closeAll()
+    })
+  }
+
+  #truncate({ log, file, sizeBytes }: TruncateEffect): void {
+    const path = this.#path(log, file)
+    const open = this.#files.open(path, true)
+    ftruncateSync(open.fd, sizeBytes)
+    fdatasyncSync(open.fd)
+    open.sizeBytes = sizeBytes
+  }
+
+  #replace({ log, file, bytes }: ReplaceEffect): void {
+    const path = this.#path(log, file)
+    this.#files.close(path)
+    mkdirSync(dirname(path), { recursive: true })
+    writeFileSync(path, bytes)
+  }
+
+  #remove({ log, files }: RemoveEffect): void {
+    const directory = `${this.#directory}/${log}`
+    if (files === null) {
+      this.#files.close(directory)
+      rmSync(directory, { recursive: true, force: true })
+      return syncDirectory(this.#directory)
+    }
+    for (const file of files) {
+      this.#files.close(`${directory}/${file}`)
+      unlinkIfThere(`${directory}/${file}`)
+    }
+    syncDirectory(directory)
+  }
+
+  #list(log: string, token: number, answer: Answer): void {
+    const directory = `${this.#directory}/${log}`
+    let names: string[] = []
+    const error = attempt(() => {
+      names = namesIn(directory)
+    })
+    const files = names.toSorted().map((name) => ({ name, sizeBytes: statSync(`${directory}/${name}`).size }))
+    answer({ kind: 'listed', token, files, error })
+  }
+
+  #logs(): string[] {
+    return namesIn(this.#directory).filter((name) => LOG_DIRECTORY.test(name)).toSorted()
+  }
+}
+
+function attempt(work: () => void): StorageError | null {
+  try {
+    work()
+    return null
+  } catch (error) {
+    return errorOf(error)
+  }
+}
+
+function errorOf(error: unknown): StorageError {
+  const code = error instanceof Error && 'code' in error ? error.code : ''
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' ? 'full' : 'io'
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    throw error
+  }
+}
+
+function unlinkIfThere(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+  }
+}
+
+/** Makes the entry of a new file durable, and that of its directory. */
+function syncDirectories(path: string, nodeDirectory: string): void {
+  syncDirectory(dirname(path))
+  syncDirectory(nodeDirectory)
+}
+
+function syncDirectory(directory: string): void {
+  const fd = openSync(directory, 'r')
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeSync(fd)
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Open file descriptors of one node, bounded in number: thousands of partitions share them, the one used longest ago is closed
+ * first. A file with a sync under way stays open.
+ */
+import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { constants } from 'node:fs'
+import { dirname } from 'node:path'
+
+/** A file of a log directory, opened for reading and writing. */
+export interface OpenFile {
+  readonly path: string
+  readonly fd: number
+  /** Tracked, so that nobody asks the operating system on the hot path. */
+  sizeBytes: number
+  /** Syncs under way. */
+  syncs: number
+  /** Its directory entry may not be durable yet. */
+  fresh: boolean
+}
+
+/** Descriptors per node. The usual limit of a process is 1,024 or more. */
+const OPEN_FILES_MAX = 256
+
+export class OpenFiles {
+  /** In order of use, the latest last. */
+  readonly #files: Map<string, OpenFile> = new Map()
+  readonly #limit: number
+
+  constructor(limit: number = OPEN_FILES_MAX) {
+    this.#limit = limit
+  }
+
+  /** The file, opened; made (with its directory) if `create` says so. Throws what the operating system says. */
+  open(path: string, create: boolean): OpenFile {
+    const known = this.#files.get(path)
+    if (known !== undefined) {
+      if (this.#files.size > 1) {
+        this.#files.delete(path)
+        this.#files.set(path, known)
+      }
+      return known
+    }
+    this.#makeRoom()
+    const file = openFile(path, create)
+    this.#files.set(path, file)
+    return file
+  }
+
+  /** Forgets a file, or all files below a directory. */
+  close(path: string): void {
+    for (const file of [...this.#files.values()]) {
+      if (file.path !== path && !file.path.startsWith(`${path}/`)) continue
+      this.#files.delete(file.path)
+      closeSync(file.fd)
+    }
+  }
+
+  closeAll(): void {
+    for (const file of this.#files.values()) closeSync(file.fd)
+    this.#files.clear()
+  }
+
+  #makeRoom(): void {
+    if (this.#files.size < this.#limit) return
+    for (const file of this.#files.values()) {
+      if (file.syncs > 0) continue
+      this.#files.delete(file.path)
+      closeSync(file.fd)
+      return
+    }
+  }
+}
+
+function openFile(path: string, create: boolean): OpenFile {
+  try {
+    const fd = openSync(path, constants.O_RDWR)
+    return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0, fresh: false }
+  } catch (error) {
+    if (!create || !(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
+  }
+  mkdirSync(dirname(path), { recursive: true })
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
+  return { path, fd, sizeBytes: 0, syncs: 0, fresh: true }
+}
