@@ -1,0 +1,58 @@
+/**
+ * Drives the duty cycle on the caller's thread, whose event loop belongs to the application: a cycle runs when the client has posted
+ * something (`kick`), when another thread rings, and when a timer is due.
+ */
+import type { ThreadRuntime } from './thread-runtime.ts'
+
+/** Longest sleep; also how long a lost ring could delay things. */
+const SLEEP_MILLIS_MAX = 1000
+
+/** Cycles in a row before the application's own events get their turn. */
+const CYCLES_MAX = 64
+
+export class CallerLoop {
+  readonly #runtime: ThreadRuntime
+  #open = true
+  /** When the sleep under way ends by itself, by performance.now(). */
+  #wakesAt = Infinity
+  readonly #ended: Promise<void>
+  readonly #beforeCycle: () => void
+
+  /** `beforeCycle` runs before the cycles that other threads or timers cause. */
+  constructor(runtime: ThreadRuntime, beforeCycle: () => void = () => undefined) {
+    this.#runtime = runtime
+    this.#beforeCycle = beforeCycle
+    this.#ended = this.#run()
+    runtime.onWake(() => this.kick())
+  }
+
+  /** Runs cycles now, until there is nothing to do at once. */
+  kick(): void {
+    for (let i = 0; i < CYCLES_MAX && this.#runtime.cycle(); i++);
+    const next = performance.now() + this.#runtime.millisToNextTimer()
+    if (next < this.#wakesAt || this.#runtime.hasWork()) this.#runtime.bell.ring()
+  }
+
+  /** Ends the loop; resolves when nothing of it is left. */
+  close(): Promise<void> {
+    this.#open = false
+    this.#runtime.bell.ring()
+    return this.#ended
+  }
+
+  async #run(): Promise<void> {
+    while (this.#open) {
+      this.#beforeCycle()
+      let cycles = 0
+      while (this.#runtime.cycle() && ++cycles < CYCLES_MAX);
+      if (cycles === CYCLES_MAX) {
+        await new Promise((resolve) => setImmediate(resolve))
+        continue
+      }
+      const millis = Math.min(this.#runtime.millisToNextTimer(), SLEEP_MILLIS_MAX)
+      this.#wakesAt = performance.now() + millis
+      await this.#runtime.bell.waitAsync(Math.ceil(millis), () => !this.#open || this.#runtime.hasWork())
+      this.#wakesAt = Infinity
+    }
+  }
+}

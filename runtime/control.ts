@@ -1,0 +1,28 @@
+/**
+ * The control plane: what the caller's thread can ask of a worker thread, by Comlink. The data plane never comes this way.
+ * A worker may sleep where its event loop stands still, so every question is followed by a ring of its doorbell.
+ */
+import type { Worker } from 'node:worker_threads'
+import { wrap } from 'comlink'
+import type { Remote } from 'comlink'
+import { endpointOf } from './comlink-endpoint.ts'
+import type { Doorbell } from './doorbell.ts'
+import type { LinkSetup } from './links.ts'
+import type { ThreadSetup, ThreadStatistics } from './thread-runtime.ts'
+
+/** What a worker answers. */
+export interface ThreadControl {
+  start(setup: ThreadSetup): Promise<void>
+  inspect(): Record<string, unknown>
+  statistics(): ThreadStatistics
+  /** Renews the channels to a thread that was restarted. */
+  connect(link: LinkSetup): void
+  drain(): Promise<void>
+  /** Closes all files and lets the thread end. */
+  close(): void
+}
+
+/** A worker's control, seen from the caller's thread. */
+export function controlOf(worker: Worker, bell: Doorbell): Remote<ThreadControl> {
+  return wrap<ThreadControl>(endpointOf(worker, () => bell.ring()))
+}

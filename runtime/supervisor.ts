@@ -1,0 +1,129 @@
+/**
+ * Starts the worker threads of a cluster, one per node, and keeps them running: a worker that dies is noticed by its `exit`
+ * event, announced, and started again after a pause that doubles while it keeps dying. It recovers from its directory.
+ */
+import { Worker } from 'node:worker_threads'
+import type { Remote } from 'comlink'
+import { releaseProxy } from 'comlink'
+import { controlOf } from './control.ts'
+import type { ThreadControl } from './control.ts'
+import { Doorbell } from './doorbell.ts'
+import { makeLink, threadOfNode } from './links.ts'
+import type { LinkSetup } from './links.ts'
+import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
+
+/** What a supervisor watches over. */
+export interface SupervisorOptions {
+  readonly doorbells: SharedArrayBuffer
+  readonly preload: readonly string[]
+  /** The setup of a node; `restarts` counts its former lives. */
+  readonly nodeSetup: (node: number, restarts: number) => NodeSetup
+  readonly nodeCount: number
+  readonly caller: ThreadRuntime
+  readonly onDown: (node: number, restarts: number) => void
+  readonly onUp: (node: number, restarts: number) => void
+}
+
+interface SupervisedThread {
+  readonly node: number
+  worker: Worker
+  control: Remote<ThreadControl>
+  restarts: number
+  upSince: number
+  restart: NodeJS.Timeout | null
+}
+
+const RESTART_MILLIS_MIN = 20
+const RESTART_MILLIS_MAX = 5000
+
+/** A worker that has run so long starts with the shortest pause again. */
+const STABLE_MILLIS = 10_000
+
+export class Supervisor {
+  readonly #options: SupervisorOptions
+  readonly #threads: Map<number, SupervisedThread> = new Map()
+  #closing = false
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options
+  }
+
+  /** Starts all workers. `links`: between any two of them, by (node, node); those to the caller are made here. */
+  async start(): Promise<void> {
+    const links = new Map<number, LinkSetup[]>()
+    for (let node = 0; node < this.#options.nodeCount; node++) links.set(node, [])
+    for (let a = 0; a < this.#options.nodeCount; a++) {
+      for (let b = a + 1; b < this.#options.nodeCount; b++) {
+        const link = makeLink(threadOfNode(a), threadOfNode(b))
+        links.get(a)?.push(link.a)
+        links.get(b)?.push(link.b)
+      }
+    }
+    await Promise.all([...links].map(([node, between]) => this.#startThread(node, 0, between)))
+  }
+
+  /** The control of a node's thread, if it runs. */
+  control(node: number): Remote<ThreadControl> | null {
+    const thread = this.#threads.get(node)
+    return thread === undefined || thread.restart !== null ? null : thread.control
+  }
+
+  /** Ends a node's thread without any warning. For tests: the supervisor must notice by itself. */
+  async terminate(node: number): Promise<void> {
+    await this.#threads.get(node)?.worker.terminate()
+  }
+
+  /** Drains and ends all workers. */
+  async close(): Promise<void> {
+    this.#closing = true
+    await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread)))
+  }
+
+  async #startThread(node: number, restarts: number, links: readonly LinkSetup[]): Promise<void> {
+    const { caller, doorbells, preload, nodeSetup } = this.#options
+    const thread = threadOfNode(node)
+    const link = makeLink(0, thread)
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: `odradek node ${node}` })
+    const control = controlOf(worker, new Doorbell(doorbells, thread))
+    const supervised: SupervisedThread = { node, worker, control, restarts, upSince: performance.now(), restart: null }
+    this.#threads.set(node, supervised)
+    worker.on('error', (error) => process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`))
+    worker.once('exit', () => this.#onExit(supervised))
+    caller.links.connect(link.a)
+    const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }
+    await control.start(setup)
+  }
+
+  #onExit(thread: SupervisedThread): void {
+    if (this.#closing || this.#threads.get(thread.node) !== thread) return
+    const { node } = thread
+    const wasStable = performance.now() - thread.upSince >= STABLE_MILLIS
+    const restarts = wasStable ? 1 : thread.restarts + 1
+    this.#options.caller.links.disconnect(threadOfNode(node))
+    this.#options.onDown(node, restarts)
+    const pause = Math.min(RESTART_MILLIS_MIN * 2 ** Math.min(restarts - 1, 10), RESTART_MILLIS_MAX)
+    thread.restart = setTimeout(() => void this.#restart(node, restarts), pause)
+  }
+
+  async #restart(node: number, restarts: number): Promise<void> {
+    const between: LinkSetup[] = []
+    for (const other of this.#threads.values()) {
+      if (other.node === node || other.restart !== null) continue
+      const link = makeLink(threadOfNode(node), threadOfNode(other.node))
+      between.push(link.a)
+      await other.control.connect(link.b)
+    }
+    if (this.#closing) return
+    await this.#startThread(node, restarts, between)
+    this.#options.onUp(node, restarts)
+  }
+
+  async #closeThread(thread: SupervisedThread): Promise<void> {
+    if (thread.restart !== null) return clearTimeout(thread.restart)
+    const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
+    await Promise.race([thread.control.drain(), exited])
+    thread.control.close().catch(() => undefined)
+    await exited
+    thread.control[releaseProxy]()
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * Everything that runs on one thread: the hosts of its nodes and the links to other threads, driven by one duty cycle:
+ *
+ *   drain rings ─► receive, perform effects ─► local queue, timers ─► start grouped syncs ─► release and flush rings
+ *
+ * A worker thread and the caller's thread run the same cycle; they differ in how they sleep (worker.ts, caller-loop.ts).
+ */
+import type { Address } from '../actors/actor.ts'
+import { BROKER_ACTOR } from '../protocol/address.ts'
+import type { Message } from '../protocol/messages/message.ts'
+import { ActorHost } from './actor-host.ts'
+import type { Envelope } from './codec.ts'
+import { Doorbell } from './doorbell.ts'
+import { FileStorage } from './file-storage.ts'
+import { Links } from './links.ts'
+import type { LinkSetup } from './links.ts'
+import { MemoryStorage } from './memory-storage.ts'
+import type { Storage } from './storage.ts'
+
+/** An actor that runs from the start of a node. */
+export interface ActorSetup {
+  readonly name: string
+  readonly url: string
+  readonly config: unknown
+}
+
+export interface NodeSetup {
+  readonly node: number
+  /** The node's own directory; null keeps everything in memory. */
+  readonly directory: string | null
+  readonly actors: readonly ActorSetup[]
+}
+
+/** What a thread is started with. Plain data and shared memory: it crosses to a worker. */
+export interface ThreadSetup {
+  readonly thread: number
+  readonly doorbells: SharedArrayBuffer
+  readonly links: readonly LinkSetup[]
+  readonly nodes: readonly NodeSetup[]
+  /** Modules of behaviours to load before anything runs. */
+  readonly preload: readonly string[]
+}
+
+/** Counters of one thread. */
+export interface ThreadStatistics {
+  readonly cycles: number
+  readonly messages: number
+  readonly failedWrites: number
+  readonly droppedMessages: number
+}
+
+/** Longest wait for the replicas of a node to write their checkpoints at a clean stop. */
+const DRAIN_MILLIS_MAX = 30_000
+
+export class ThreadRuntime {
+  readonly bell: Doorbell
+  readonly links: Links
+  readonly #hosts: Map<number, ActorHost> = new Map()
+  readonly #storages: Storage[] = []
+  readonly #onFailure: (node: number, actor: string | null, error: Error) => void
+  readonly #onEnvelope: (envelope: Envelope) => void
+  readonly #setup: ThreadSetup
+  #cycles = 0
+  #cycling = false
+  #wake: () => void = () => undefined
+
+  constructor(setup: ThreadSetup, onFailure: (node: number, actor: string | null, error: Error) => void) {
+    this.#setup = setup
+    this.#onFailure = onFailure
+    this.bell = new Doorbell(setup.doorbells, setup.thread)
+    this.links = new Links(setup.doorbells, setup.links)
+    this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
+    for (const { node, directory } of setup.nodes) this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory))
+  }
+
+  /** Loads behaviours and starts the first actors. */
+  async start(): Promise<void> {
+    for (const { node, actors } of this.#setup.nodes) {
+      const host = this.host(node)
+      await host.preload(this.#setup.preload)
+      host.tick()
+      for (const { name, url, config } of actors) host.spawn(name, url, config)
+    }
+  }
+
+  host(node: number): ActorHost {
+    const host = this.#hosts.get(node)
+    if (host === undefined) throw new Error(`node ${node} does not live on this thread`)
+    return host
+  }
+
+  /** Is called when something was posted from outside the cycle. */
+  onWake(wake: () => void): void {
+    this.#wake = wake
+  }
+
+  /** One duty cycle; returns whether there was anything to do. Not reentrant: a call from within does nothing. */
+  cycle(): boolean {
+    if (this.#cycling) return false
+    this.#cycling = true
+    this.#cycles++
+    try {
+      for (const host of this.#hosts.values()) host.tick()
+      let worked = this.links.drain(this.#onEnvelope) > 0
+      for (const host of this.#hosts.values()) worked = host.cycle() || worked
+      return worked
+    } finally {
+      this.links.release()
+      this.links.flush()
+      this.#cycling = false
+    }
+  }
+
+  /** A reason not to sleep. */
+  hasWork(): boolean {
+    for (const host of this.#hosts.values()) if (host.hasWork()) return true
+    return this.links.hasWork()
+  }
+
+  /** Syncs under way: the event loop must run for their answers. */
+  get pendingSyncs(): number {
+    let count = 0
+    for (const storage of this.#storages) count += storage.pendingSyncs
+    return count
+  }
+
+  millisToNextTimer(): number {
+    let millis = Infinity
+    for (const host of this.#hosts.values()) millis = Math.min(millis, host.millisToNextTimer())
+    return Math.max(0, millis)
+  }
+
+  /** Clean stop, first half: every replica of the nodes here syncs and writes its checkpoint. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#setup.nodes.filter(({ node }) => node >= 0).map(({ node }) => this.#drainNode(node)))
+  }
+
+  /** Closes all files. */
+  close(): void {
+    for (const storage of this.#storages) storage.close()
+  }
+
+  inspect(): Record<string, unknown> {
+    const states: Record<string, unknown> = {}
+    for (const [node, host] of this.#hosts) states[String(node)] = host.inspect()
+    return states
+  }
+
+  statistics(): ThreadStatistics {
+    let messages = 0
+    for (const host of this.#hosts.values()) messages += host.messagesHandled
+    return { cycles: this.#cycles, messages, ...this.links.counters() }
+  }
+
+  #addHost(node: number, storage: Storage): void {
+    this.#storages.push(storage)
+    const sendAway = (to: Address, from: Address, message: Message): void => {
+      const local = this.#hosts.get(to.node)
+      if (local === undefined) this.links.send(to, from, message)
+      else local.post(to, from, message)
+    }
+    this.#hosts.set(node, new ActorHost({ node, storage, sendAway, onFailure: (actor, error) => this.#onFailure(node, actor, error) }))
+  }
+
+  #drainNode(node: number): Promise<void> {
+    const host = this.host(node)
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer)
+        host.closePort('drain')
+        resolve()
+      }
+      const timer = setTimeout(finish, DRAIN_MILLIS_MAX)
+      const from = host.openPort('drain', finish)
+      host.post({ node, actor: BROKER_ACTOR }, from, { kind: 'drain' })
+      this.#wake()
+    })
+  }
+}

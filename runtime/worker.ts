@@ -1,0 +1,65 @@
+/**
+ * The main module of a worker thread: exposes its control plane, and runs the duty cycle of its nodes until it is closed.
+ * It sleeps in Atomics.wait (wakes fastest) unless a sync is under way, whose answer needs the event loop.
+ */
+import { parentPort } from 'node:worker_threads'
+import { expose } from 'comlink'
+import { endpointOf } from './comlink-endpoint.ts'
+import type { ThreadControl } from './control.ts'
+import { ThreadRuntime } from './thread-runtime.ts'
+import type { ThreadSetup } from './thread-runtime.ts'
+
+/** Longest sleep outside the event loop; whoever needs the thread rings, so this only bounds a lost ring. */
+const SLEEP_MILLIS_MAX = 100
+
+/** Cycles without work before the thread sleeps: a message that comes within some microseconds is met awake. */
+const IDLE_CYCLES_MAX = 20
+
+let runtime: ThreadRuntime | null = null
+let closed = false
+let idleCycles = 0
+
+function fail(node: number, actor: string | null, error: Error): void {
+  process.stderr.write(`odradek: ${actor ?? 'node'} on node ${node} failed: ${error.stack ?? error.message}\n`)
+  if (actor === null) process.exit(1)
+}
+
+function run(): void {
+  if (closed || runtime === null) return
+  idleCycles = runtime.cycle() ? 0 : idleCycles + 1
+  if (idleCycles <= IDLE_CYCLES_MAX) return void setImmediate(run)
+  const hasWork = (): boolean => runtime?.hasWork() ?? true
+  const millis = Math.min(runtime.millisToNextTimer(), SLEEP_MILLIS_MAX)
+  if (runtime.pendingSyncs > 0) {
+    runtime.bell.waitAsync(millis, hasWork).then(run, crash)
+    return
+  }
+  if (millis > 0) runtime.bell.waitBlocking(millis, hasWork)
+  setImmediate(run)
+}
+
+/** A broken thread must not linger: its supervisor restarts it. */
+function crash(error: unknown): never {
+  throw error
+}
+
+const control: ThreadControl = {
+  async start(setup: ThreadSetup): Promise<void> {
+    runtime = new ThreadRuntime(setup, fail)
+    runtime.onWake(() => void (idleCycles = 0))
+    await runtime.start()
+    run()
+  },
+  inspect: () => runtime?.inspect() ?? {},
+  statistics: () => runtime?.statistics() ?? { cycles: 0, messages: 0, failedWrites: 0, droppedMessages: 0 },
+  connect: (link) => runtime?.links.connect(link),
+  drain: async () => runtime?.drain(),
+  close: () => {
+    closed = true
+    runtime?.close()
+    runtime?.bell.ring()
+    setImmediate(() => parentPort?.close())
+  },
+}
+
+if (parentPort !== null) expose(control, endpointOf(parentPort))
