@@ -1,0 +1,132 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+const main = fileURLToPath(new URL('../../../edge/cli/main.ts', import.meta.url))
+let directory = ''
+
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), 'odradek-cli-')), 'data')
+})
+
+afterEach(() => rmSync(join(directory, '..'), { recursive: true, force: true }))
+
+describe('topics', () => {
+  test('are made, listed, described, changed and deleted', () => {
+    expect(ok('topics', 'create', 'orders', '--partitions', '2', '--config', 'retention.ms=-1')).toContain('retentionMillis')
+    expect(ok('topics', 'list')).toBe('orders\n')
+    ok('topics', 'alter', 'orders', '--config', 'segmentBytes=1048576', '--reset', 'retentionMillis')
+    ok('topics', 'add-partitions', 'orders', '3')
+    const described = json('topics', 'describe', 'orders') as { partitions: unknown[]; config: Record<string, unknown> }
+    expect(described.partitions).toHaveLength(3)
+    expect(described.config).toMatchObject({ segmentBytes: 1_048_576, retentionMillis: 604_800_000 })
+    expect(json('topics', 'delete', 'orders')).toEqual({ deleted: 'orders' })
+    expect(json('topics', 'list')).toEqual([])
+  })
+})
+
+describe('records', () => {
+  beforeEach(() => void ok('topics', 'create', 'orders'))
+
+  test('go in as lines and come out as the same lines', () => {
+    const lines = 'alice\tbook\nbob\tpen\nno key\n'
+    expect(run(['produce', 'orders'], lines)).toMatchObject({ status: 0, stderr: '3 records acknowledged\n' })
+    expect(ok('consume', 'orders')).toBe(lines)
+    expect(ok('consume', 'orders', '--from', '1', '--max', '1')).toBe('bob\tpen\n')
+  })
+
+  test('go in as JSON and come out as JSON that goes in again', () => {
+    const record = { key: 'alice', value: 'book', headers: { from: 'web' }, partition: 0, timestamp: 1_517_966_773_840 }
+    expect(run(['produce', 'orders', '--json'], JSON.stringify(record)).stdout).toBe('{"topic":"orders","acknowledged":1}\n')
+    const out = ok('consume', 'orders', '--json', '--from', '2018-01-01')
+    expect(JSON.parse(out)).toEqual({ ...record, topic: 'orders', offset: 0 })
+    ok('topics', 'create', 'copy')
+    expect(run(['produce', 'copy', '--json'], out).status).toBe(0)
+    expect(ok('consume', 'copy')).toBe('alice\tbook\n')
+  })
+
+  test('before a bad line are written, and the line is named', () => {
+    const result = run(['produce', 'orders', '--json'], '{"value":"good"}\n{"value":')
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('line 2 is not JSON')
+    expect(ok('consume', 'orders')).toBe('good\n')
+  })
+
+  test('are read once by a group, which goes on where it stopped', () => {
+    run(['produce', 'orders'], 'a\nb\nc\n')
+    expect(ok('consume', 'orders', '--group', 'billing', '--max', '2')).toBe('a\nb\n')
+    expect(ok('consume', 'orders', '--group', 'billing')).toBe('c\n')
+    expect(json('groups', 'list')).toEqual(['billing'])
+    expect(json('groups', 'describe', 'billing')).toMatchObject({ lags: [{ topic: 'orders', committed: 3, end: 3, lag: 0 }] })
+  })
+
+  test('are followed until Ctrl-C', async () => {
+    run(['produce', 'orders'], 'a\n')
+    const child = spawn(process.execPath, [main, '-d', directory, 'consume', 'orders', '--follow'])
+    const [chunk] = (await once(child.stdout, 'data')) as [Buffer]
+    expect(chunk.toString()).toBe('a\n')
+    child.kill('SIGINT')
+    expect((await once(child, 'exit'))[0]).toBe(0)
+  })
+
+  test('end quietly when their reader goes away', () => {
+    run(['produce', 'orders'], 'a line\n'.repeat(50_000))
+    const shell = spawnSync('sh', ['-c', `"${process.execPath}" "${main}" -d "${directory}" consume orders | head -1`], {
+      encoding: 'utf8',
+    })
+    expect([shell.stdout, shell.stderr]).toEqual(['a line\n', ''])
+  })
+})
+
+describe('what goes wrong', () => {
+  test('in Kafka is named, with what to do next, and is exit code 1', () => {
+    ok('topics', 'create', 'orders')
+    const result = run(['consume', 'order'])
+    expect(result.status).toBe(1)
+    expect(result.stderr).toContain('UNKNOWN_TOPIC_OR_PARTITION')
+    expect(result.stderr).toContain('odradek topics list')
+    expect(JSON.parse(run(['consume', 'order', '--json']).stderr)).toMatchObject({ error: { name: 'UNKNOWN_TOPIC_OR_PARTITION', code: 3 } })
+  })
+
+  test.each([
+    [['nonsense'], 'unknown command'],
+    [['consume'], "missing required argument 'topic'"],
+    [['consume', 'orders', '--from', 'here'], 'must be earliest, latest'],
+    [['topics', 'create', 'orders', '--partitions', '0'], 'whole number from 1'],
+    [['produce', 'orders', '--acks', 'all'], 'Allowed choices are leader, none'],
+  ])('on the command line is exit code 2: %j', (parameters, message) => {
+    const result = run(parameters)
+    expect(result.status).toBe(2)
+    expect(result.stderr).toContain(message)
+    expect(existsSync(directory)).toBe(false)
+  })
+
+  test('with reading makes no directory', () => {
+    expect(run(['topics', 'list']).status).toBe(1)
+    expect(existsSync(directory)).toBe(false)
+  })
+})
+
+test('help shows examples, and needs no directory', () => {
+  expect(ok('--help')).toContain('odradek consume orders --group billing')
+  for (const command of ['topics', 'produce', 'consume', 'groups']) expect(ok(command, '--help')).toContain('Usage:')
+  expect(existsSync(directory)).toBe(false)
+})
+
+function run(parameters: readonly string[], input = ''): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [main, '--directory', directory, ...parameters], { encoding: 'utf8', input })
+}
+
+function ok(...parameters: string[]): string {
+  const { status, stdout, stderr } = run(parameters)
+  expect([status, stderr], parameters.join(' ')).toEqual([0, ''])
+  return stdout
+}
+
+function json(...parameters: string[]): unknown {
+  return JSON.parse(ok(...parameters, '--json'))
+}
