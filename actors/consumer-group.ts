@@ -226,6 +226,16 @@ function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   wakeAt(state, membership.dueAt, context, outbox)
 }
 
+/** The node of the group is dead, and the group's memory of its members with it. */
+export function onGroupLost(state: ConsumerState, context: Context, outbox: Outbox): void {
+  state.membership.step = 'finding'
+  state.membership.correlationId = -1
+  state.membership.offsetsCorrelationId = -1
+  if (state.membership.topics.length > 0) return lose(state, context, outbox)
+  const commit = state.commits[0]
+  if (commit !== undefined) retryCommit(state, commit, context, outbox)
+}
+
 // ── committed offsets ──
 
 /** Asks the group where its partitions begin, unless that is under way. */

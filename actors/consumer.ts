@@ -13,7 +13,7 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
-  askOffsets, closeConsumer, enqueueCommit, finishRevocations, groupDue, groupWork, onCommitAnswer, onGroupAnswer, onGroupUndeliverable,
+  askOffsets, closeConsumer, enqueueCommit, finishRevocations, groupDue, groupWork, onCommitAnswer, onGroupAnswer, onGroupLost, onGroupUndeliverable,
   onHeartbeatAnswer, onOffsets, subscribe,
 } from './consumer-group.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
@@ -46,6 +46,8 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return finishRevocations(state, context, outbox)
       case 'closeConsumer':
         return closeConsumer(state, message.correlationId, context, outbox)
+      case 'nodeDown':
+        return onNodeDown(state, message.node, context, outbox)
       case 'timerFired':
         return onTick(state, context, outbox)
       default:
@@ -266,6 +268,16 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
   }
   forgetTopic(state.leaders, one.topic)
   backOff(state, one, context, outbox)
+}
+
+function onNodeDown(state: ConsumerState, node: number, context: Context, outbox: Outbox): void {
+  giveUpRequest(state.leaders)
+  for (const one of state.partitions.values()) {
+    if (one.correlationId < 0 || state.leaders.topics.get(one.topic)?.partitions[one.partition]?.leader !== node) continue
+    one.correlationId = -1
+    backOff(state, one, context, outbox)
+  }
+  if (state.membership.node === node) onGroupLost(state, context, outbox)
 }
 
 // ── time ──

@@ -98,6 +98,8 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onMetadata(state, message, context, outbox)
       case 'initProducerIdResponse':
         return onProducerId(state, message, context, outbox)
+      case 'nodeDown':
+        return onNodeDown(state, message.node, context, outbox)
       case 'timerFired':
         return onTick(state, context, outbox)
       default:
@@ -207,6 +209,17 @@ function onUndeliverable(state: ProducerState, correlationId: number, context: C
   }
   forgetTopic(state.leaders, sent.queue.topic)
   retryLater(state, sent.queue, context, outbox)
+}
+
+/** What was in flight to a dead node is sent again, to whoever leads then. */
+function onNodeDown(state: ProducerState, node: number, context: Context, outbox: Outbox): void {
+  giveUpRequest(state.leaders)
+  state.producerIdTimeoutAt = Math.min(state.producerIdTimeoutAt, context.uptime)
+  for (const queue of state.queues.values()) {
+    if (state.leaders.topics.get(queue.topic)?.partitions[queue.partition]?.leader !== node) continue
+    for (const one of queue.batches) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+    retryLater(state, queue, context, outbox)
+  }
 }
 
 function takeInFlight(state: ProducerState, correlationId: number): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {

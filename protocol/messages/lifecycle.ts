@@ -59,6 +59,12 @@ export interface Undeliverable {
   readonly correlationId: number
 }
 
+/** Host to the actors of clients: a node is dead. What was asked of it will not be answered; groups that lived there are gone. */
+export interface NodeDown {
+  readonly kind: 'nodeDown'
+  readonly node: number
+}
+
 /** Asks a broker for a group's actor; it is started if it is not there. */
 export interface EnsureGroup {
   readonly kind: 'ensureGroup'

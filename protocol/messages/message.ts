@@ -12,7 +12,7 @@ import type {
 } from './group.ts'
 import type {
   AssignPartitions, ConfigureReplica, Drain, Drained, EnsureGroup, GroupEnsured, ListGroups, GroupsListed,
-  RegisterBroker, Started, TimerFired, Undeliverable,
+  NodeDown, RegisterBroker, Started, TimerFired, Undeliverable,
 } from './lifecycle.ts'
 import type {
   AdminResponse, AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
@@ -41,7 +41,7 @@ export type Response =
 
 /** What hosts, brokers and the coordinator tell actors. */
 export type LifecycleMessage =
-  | Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained
+  | Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
 
 export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
 
