@@ -1,0 +1,22 @@
+/**
+ * How much of a log must be there after a power loss: the offset at the end of the batches that lie whole in the synced part of its files.
+ */
+import { wholeBatchSize } from '../../protocol/record-batch.ts'
+import { baseOffsetOfFile } from '../../partitions/log.ts'
+import type { SimulatedFile } from '../disk-file.ts'
+import { extentOf } from '../records.ts'
+
+/** One past the last offset that no power loss may take. */
+export function durableEnd(files: ReadonlyMap<string, SimulatedFile>): number {
+  let end = 0
+  const names = [...files.keys()].filter((name) => baseOffsetOfFile(name) !== null).toSorted()
+  names.forEach((name, i) => {
+    const base = baseOffsetOfFile(name) ?? 0
+    const file = files.get(name)
+    if (file === undefined || !file.isEntryDurable || (i > 0 && base !== end)) return
+    end = Math.max(end, base)
+    const bytes = file.bytes.subarray(0, file.durableBytes)
+    for (let at = 0, size = 0; (size = wholeBatchSize(bytes, at)) > 0; at += size) end = extentOf(bytes, at).end
+  })
+  return end
+}

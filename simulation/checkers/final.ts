@@ -1,0 +1,65 @@
+/**
+ * The last look, after healing and draining. LIVE: everything submitted was answered, consumers and groups reached the end. LOST, ORD, DUP, REC: the files
+ * of every partition hold every acknowledged record once, in each producer's order, at the offsets that everybody was told.
+ */
+import { baseOffsetOfFile } from '../../partitions/log.ts'
+import { checkBatch } from '../../protocol/record-batch.ts'
+import type { Cluster } from '../cluster.ts'
+import type { Disk } from '../disk.ts'
+import { readBatches } from '../records.ts'
+import type { SeenRecord } from '../records.ts'
+import { nameOf, place } from '../truth.ts'
+import type { PartitionTruth } from '../truth.ts'
+
+/** Checks the files of all partitions that producers wrote to. */
+export function checkFiles(cluster: Cluster): void {
+  for (const { disk } of cluster.nodes) {
+    for (const log of disk.logNames()) {
+      const name = log.slice(0, log.lastIndexOf('.'))
+      const partition = cluster.truth.partitions.get(name)
+      if (partition === undefined || name.startsWith('__')) continue
+      const records = readLog(cluster, disk, log)
+      checkOrder(cluster, partition, records)
+      checkPresence(cluster, partition, records)
+    }
+  }
+}
+
+function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
+  const records: SeenRecord[] = []
+  const files = [...disk.files(log)].filter(([name]) => baseOffsetOfFile(name) !== null).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  for (const [name, file] of files) {
+    const bytes = file.bytes.subarray(0, file.sizeBytes)
+    for (let at = 0; at < bytes.length;) {
+      const check = checkBatch(bytes, at, bytes.length - at)
+      if (!check.ok) {
+        cluster.world.fail('REC', `${log}/${name} is not sound at ${at}: ${check.reason}`)
+        return records
+      }
+      records.push(...readBatches(bytes.subarray(at, at + check.sizeBytes)))
+      at += check.sizeBytes
+    }
+  }
+  return records
+}
+
+function checkOrder(cluster: Cluster, partition: PartitionTruth, records: readonly SeenRecord[]): void {
+  const last = new Map<number, number>()
+  let expected = records[0]?.offset ?? 0
+  for (const { offset, value } of records) {
+    if (offset !== expected) cluster.world.fail('REC', `${partition.name} has offset ${offset} where ${expected} is due`)
+    expected = offset + 1
+    const writer = Math.floor(value / 0x1_0000_0000)
+    const before = last.get(writer) ?? -1
+    if (value <= before) cluster.world.fail(value === before ? 'DUP' : 'ORD', `${partition.name} offset ${offset}: ${nameOf(value)} after ${nameOf(before)}`)
+    last.set(writer, Math.max(before, value))
+  }
+}
+
+function checkPresence(cluster: Cluster, partition: PartitionTruth, records: readonly SeenRecord[]): void {
+  for (const { offset, value } of records) place(cluster.truth, partition, offset, value, Infinity, 'the file')
+  const end = (records[records.length - 1]?.offset ?? -1) + 1
+  const begin = records[0]?.offset ?? end
+  if (end < partition.acknowledgedEnd) cluster.world.fail('LOST', `${partition.name} ends at ${end}, but ${partition.acknowledgedEnd - 1} was acknowledged`)
+  if (begin > partition.startOffset && records.length > 0) cluster.world.fail('LOST', `${partition.name} begins at ${begin}, but retention left ${partition.startOffset}`)
+}

@@ -1,0 +1,171 @@
+/**
+ * What a consumer group may and may not do, seen from outside its actor. SKIP: a commit never passes a record that nobody processed. BACK: what was committed
+ * does not go back. FENCE: who lost a partition commits nothing for it. EXCL: the group never gives a partition to two members,
+ * and no two members believe that they have it, unless one of them has outlived its session without knowing.
+ */
+import type { Effect } from '../../actors/effect.ts'
+import type { GroupState } from '../../actors/group.ts'
+import { NONE } from '../../protocol/errors.ts'
+import type { Address } from '../../protocol/address.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { CommittedOffset, TopicPartitions } from '../../protocol/messages/group.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { PartitionTruth, Truth } from '../truth.ts'
+
+/** What is known of one group's hold on one partition. */
+interface GroupPartition {
+  readonly processed: boolean[]
+  /** Everything below it is processed, or nobody's fault. */
+  processedEnd: number
+  /** The highest commit that a member was told of. */
+  committed: number
+  /** Who was given it last. */
+  owner: string | null
+  /** Who believes to have it. */
+  readonly believers: Set<string>
+}
+
+/** What is known of one group. */
+export interface GroupTruth {
+  readonly truth: Truth
+  readonly name: string
+  readonly sessionMillis: number
+  readonly partitions: Map<string, GroupPartition>
+  /** By client and correlation id: commits that the group has taken. */
+  readonly accepted: Map<string, readonly CommittedOffset[]>
+  /** By member: when the group last took its heartbeat. */
+  readonly heardAt: Map<string, number>
+}
+
+export function newGroupTruth(truth: Truth, name: string, sessionMillis: number): GroupTruth {
+  const group: GroupTruth = { truth, name, sessionMillis, partitions: new Map(), accepted: new Map(), heardAt: new Map() }
+  truth.onLoss.push((partition) => onLoss(group, partition))
+  return group
+}
+
+/** A member's application has processed a record. */
+export function markProcessed(group: GroupTruth, partition: PartitionTruth, offset: number): void {
+  const known = partitionOf(group, partition.name)
+  if (known.processed[offset] === true) group.truth.anomalies.processedAgain++
+  known.processed[offset] = true
+}
+
+/** A member's application starts to believe that it has a partition. */
+export function beginBelief(group: GroupTruth, name: string, member: string): void {
+  const known = partitionOf(group, name)
+  const { world, anomalies } = group.truth
+  for (const other of known.believers) {
+    if (other === member) continue
+    const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
+    if (silentMicros < group.sessionMillis * 1000) world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
+    else anomalies.zombieBelief++
+  }
+  known.believers.add(member)
+}
+
+/** It lets go, knows that it lost it, or dies. */
+export function endBelief(group: GroupTruth, name: string, member: string): void {
+  partitionOf(group, name).believers.delete(member)
+}
+
+/** How far the group has committed a partition, as members were told; -1 if never. */
+export function committedOf(group: GroupTruth, name: string): number {
+  return group.partitions.get(name)?.committed ?? -1
+}
+
+/** The group's actor has handled a message. */
+export function checkGroup(group: GroupTruth, state: GroupState, message: Message, from: Address, effects: readonly Effect[]): void {
+  if (message.kind === 'offsetCommit' && hasSent(effects, 'produce')) onAccepted(group, message.memberId, message.offsets, keyOf(from, message.correlationId))
+  for (const effect of effects) {
+    if (effect.kind !== 'send') continue
+    const told = effect.message
+    if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
+    if (told.kind === 'offsetFetchResponse' && told.errorCode === NONE) onOffsetsTold(group, told.requested, told.offsets)
+    if (told.kind === 'consumerGroupHeartbeatResponse' && told.errorCode === NONE && message.kind === 'consumerGroupHeartbeat') {
+      onHeartbeatTold(group, message.memberId, told.assignment)
+    }
+  }
+  if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
+}
+
+function hasSent(effects: readonly Effect[], kind: Message['kind']): boolean {
+  return effects.some((effect) => effect.kind === 'send' && effect.message.kind === kind)
+}
+
+function keyOf(client: Address, correlationId: number): string {
+  return `${client.node}/${correlationId}`
+}
+
+function onAccepted(group: GroupTruth, member: string, offsets: readonly CommittedOffset[], key: string): void {
+  const { world, partitions } = group.truth
+  group.accepted.set(key, offsets)
+  for (const { topic, partition, offset } of offsets) {
+    const name = topicPartitionName(topic, partition)
+    const known = partitionOf(group, name)
+    const truth = partitions.get(name)
+    if (known.owner !== null && known.owner !== member) world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${known.owner} has it`)
+    const end = processedEnd(known, truth?.startOffset ?? 0)
+    if (offset > end) world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
+    if (offset < known.committed && known.committed > (truth?.lossEnd ?? 0)) {
+      world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
+    }
+  }
+}
+
+/** A member is told that its commit counts: from now on it must not be forgotten. */
+function onCommitTold(group: GroupTruth, key: string): void {
+  for (const { topic, partition, offset } of group.accepted.get(key) ?? []) {
+    const known = partitionOf(group, topicPartitionName(topic, partition))
+    known.committed = Math.max(known.committed, offset)
+  }
+}
+
+/** Somebody is told where to begin. */
+function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets: readonly CommittedOffset[]): void {
+  const told = new Map(offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
+  for (const name of requested) {
+    const { committed } = partitionOf(group, name)
+    const offset = told.get(name) ?? -1
+    if (offset >= committed || committed <= (group.truth.partitions.get(name)?.lossEnd ?? 0)) continue
+    group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but ${committed} was committed`)
+  }
+}
+
+function onHeartbeatTold(group: GroupTruth, member: string, assignment: readonly TopicPartitions[]): void {
+  group.heardAt.set(member, group.truth.world.nowMicros)
+  for (const { topic, partitions } of assignment) {
+    for (const partition of partitions) partitionOf(group, topicPartitionName(topic, partition)).owner = member
+  }
+}
+
+/** No partition may be with two members, not even while one of them gives it up. */
+function checkExclusive(group: GroupTruth, state: GroupState): void {
+  const holders = new Map<string, string>()
+  for (const { memberId, assigned, revoking } of state.membership.members.values()) {
+    for (const name of [...assigned, ...revoking]) {
+      const other = holders.get(name)
+      if (other !== undefined && other !== memberId) group.truth.world.fail('EXCL', `${group.name} has given ${name} to ${other} and ${memberId}`)
+      holders.set(name, memberId)
+    }
+  }
+}
+
+/** What a power loss took cannot be processed, and offsets below its end may be met again. */
+function onLoss(group: GroupTruth, partition: PartitionTruth): void {
+  const known = partitionOf(group, partition.name)
+  known.processedEnd = Math.max(known.processedEnd, partition.lossEnd)
+}
+
+function processedEnd(known: GroupPartition, startOffset: number): number {
+  known.processedEnd = Math.max(known.processedEnd, startOffset)
+  while (known.processed[known.processedEnd] === true) known.processedEnd++
+  return known.processedEnd
+}
+
+function partitionOf(group: GroupTruth, name: string): GroupPartition {
+  const known = group.partitions.get(name)
+  if (known !== undefined) return known
+  const partition: GroupPartition = { processed: [], processedEnd: 0, committed: -1, owner: null, believers: new Set() }
+  group.partitions.set(name, partition)
+  return partition
+}

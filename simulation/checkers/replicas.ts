@@ -1,0 +1,74 @@
+/**
+ * Looks into every replica after every message. HW: nothing is exposed that is not as durable as the topic promises, and the high watermark never
+ * goes back. REC and LOST: a log that was opened again has everything that was exposed. RET: retention stays below the high watermark.
+ */
+import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import { logFileName } from '../../partitions/log.ts'
+import type { Disk } from '../disk.ts'
+import { forgetFrom, partitionTruth } from '../truth.ts'
+import type { PartitionTruth, Truth } from '../truth.ts'
+
+/** One life of one replica, as its watcher knows it. */
+export interface WatchedReplica {
+  readonly truth: PartitionTruth
+  phase: ReplicaPhase
+  highWatermark: number
+  startOffset: number
+}
+
+/** A replica begins a life. */
+export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplica {
+  const name = topicPartitionName(config.topic, config.partition)
+  return { truth: partitionTruth(truth, name, config.topicConfig.flush), phase: 'recovering', highWatermark: -1, startOffset: -1 }
+}
+
+/** A replica has handled a message. */
+export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+  const { phase, log, highWatermark } = state
+  if (phase !== watched.phase) {
+    const wasOpening = watched.phase === 'recovering' || watched.phase === 'settling'
+    watched.phase = phase
+    if (phase === 'recovering') watched.highWatermark = -1
+    if (phase === 'leading' && wasOpening) onOpened(truth, watched, state, disk)
+  }
+  if (phase !== 'leading' && phase !== 'rollingBack') return
+  if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
+  if (log.logStartOffset === watched.startOffset) return
+  watched.startOffset = log.logStartOffset
+  watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
+  if (log.logStartOffset > highWatermark.offset) truth.world.fail('RET', `${watched.truth.name} starts at ${log.logStartOffset}, above its high watermark ${highWatermark.offset}`)
+}
+
+function onOpened(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+  const { truth: partition } = watched
+  const end = state.log.logEndOffset
+  const mayLose = partition.flush !== 'commit' && partition.lossFloor >= 0
+  const floor = mayLose ? Math.min(partition.lossFloor, partition.exposedEnd) : partition.exposedEnd
+  if (end < floor) {
+    const code = end < Math.min(partition.acknowledgedEnd, floor) ? 'LOST' : 'REC'
+    truth.world.fail(code, `${partition.name} opens with end ${end}, but ${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`)
+  }
+  if (mayLose) forgetFrom(truth, partition, end)
+  partition.lossFloor = -1
+  if (partition.flush !== 'commit') return
+  for (const { baseOffset, sizeBytes } of state.log.segments) checkDurable(truth, watched, state, disk, baseOffset, sizeBytes)
+}
+
+function onHighWatermark(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+  const { offset, segmentBaseOffset, position } = state.highWatermark
+  const { truth: partition } = watched
+  if (offset < watched.highWatermark) truth.world.fail('HW', `${partition.name}: the high watermark goes back from ${watched.highWatermark} to ${offset}`)
+  if (offset > state.log.logEndOffset) truth.world.fail('HW', `${partition.name}: high watermark ${offset} above log end ${state.log.logEndOffset}`)
+  watched.highWatermark = offset
+  partition.exposedEnd = Math.max(partition.exposedEnd, offset)
+  if (partition.flush === 'commit') checkDurable(truth, watched, state, disk, segmentBaseOffset, position)
+}
+
+function checkDurable(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, segmentBaseOffset: number, sizeBytes: number): void {
+  if (sizeBytes === 0) return
+  const file = disk.files(state.logName).get(logFileName(segmentBaseOffset))
+  if (file !== undefined && file.isEntryDurable && file.durableBytes >= sizeBytes) return
+  const durable = file === undefined || !file.isEntryDurable ? 0 : file.durableBytes
+  truth.world.fail('HW', `${watched.truth.name} exposes ${sizeBytes} bytes of segment ${segmentBaseOffset}, but only ${durable} are synced`)
+}

@@ -1,0 +1,40 @@
+/**
+ * The watcher of all nodes: hands each actor's step to the checker that knows that kind of actor.
+ */
+import type { Effect } from '../../actors/effect.ts'
+import type { GroupState } from '../../actors/group.ts'
+import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
+import type { Address } from '../../protocol/address.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { Disk } from '../disk.ts'
+import type { Host, Watcher } from '../host.ts'
+import type { Truth } from '../truth.ts'
+import { checkGroup } from './groups.ts'
+import type { GroupTruth } from './groups.ts'
+import { checkReplica, watchReplica } from './replicas.ts'
+import type { WatchedReplica } from './replicas.ts'
+
+/** Watches the actors of one node. */
+export class NodeWatcher implements Watcher {
+  readonly #truth: Truth
+  readonly #disk: Disk
+  readonly #groups: ReadonlyMap<string, GroupTruth>
+  readonly #replicas: Map<string, WatchedReplica> = new Map()
+
+  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>) {
+    this.#truth = truth
+    this.#disk = disk
+    this.#groups = groups
+  }
+
+  spawned(_host: Host, name: string, config: unknown): void {
+    if (name.startsWith('replica/')) this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
+  }
+
+  received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+    const replica = this.#replicas.get(name)
+    if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk)
+    const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
+    if (group !== undefined) checkGroup(group, state as GroupState, message, from, effects)
+  }
+}

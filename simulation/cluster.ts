@@ -1,0 +1,150 @@
+/**
+ * The hosts of a run: nodes with a disk, a broker and (node 0) the coordinator, which start again after a crash from what their disk has; and
+ * clients, each life of which is a new host, because a process that died never hears what was meant for it.
+ */
+import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
+import { actor as broker } from '../actors/broker.ts'
+import type { BrokerConfig } from '../actors/broker.ts'
+import { actor as coordinator } from '../actors/coordinator.ts'
+import type { CoordinatorConfig } from '../actors/coordinator.ts'
+import { durableEnd } from './checkers/durable-end.ts'
+import type { GroupTruth } from './checkers/groups.ts'
+import { NodeWatcher } from './checkers/watch.ts'
+import { Clock } from './clock.ts'
+import { Disk } from './disk.ts'
+import type { DiskStage } from './disk.ts'
+import type { Faults } from './faults.ts'
+import { Host } from './host.ts'
+import { Network } from './network.ts'
+import type { Plan } from './plan.ts'
+import { Random } from './random.ts'
+import type { Truth } from './truth.ts'
+import type { World } from './world.ts'
+
+/** Session time-out of group members, and how long a group waits at its start. */
+export const SESSION_MILLIS = 3000
+
+/** A node comes back after so long on average. */
+const RESTART_MICROS = 400_000
+
+/** A drained node that does not answer is killed. */
+const DRAIN_MICROS = 5_000_000
+
+/** A node of the cluster. */
+export interface SimulatedNode {
+  readonly host: Host
+  readonly disk: Disk
+}
+
+/** Everything that runs. */
+export class Cluster {
+  readonly world: World
+  readonly plan: Plan
+  readonly faults: Faults
+  readonly truth: Truth
+  /** By actor name. */
+  readonly groups: Map<string, GroupTruth> = new Map()
+  readonly nodes: SimulatedNode[] = []
+  /** The living hosts of clients. */
+  readonly clients: Set<Host> = new Set()
+  readonly #network: Network
+  readonly #restarts: Random
+  #clientCount = 0
+
+  constructor(world: World, plan: Plan, faults: Faults, truth: Truth) {
+    this.world = world
+    this.plan = plan
+    this.faults = faults
+    this.truth = truth
+    this.#network = new Network(world, faults)
+    this.#restarts = new Random(world.seed, 'restarts')
+  }
+
+  /** Starts all nodes; groups must be known by then. */
+  start(): void {
+    for (let node = 0; node < this.plan.nodeCount; node++) {
+      const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
+      const disk = new Disk(this.world, owner, this.faults)
+      const watcher = new NodeWatcher(this.truth, disk, this.groups)
+      const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk, watcher })
+      host.onDeath = () => this.crash(node, false)
+      this.nodes.push({ host, disk })
+      this.#boot(node)
+    }
+  }
+
+  /** A host for a new life of a client. */
+  newClient(): Host {
+    const node = -1 - this.#clientCount++
+    const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk: null, watcher: null })
+    host.boot()
+    this.clients.add(host)
+    return host
+  }
+
+  /** A client's process is gone. */
+  killClient(host: Host): void {
+    host.die()
+    this.#network.leave(host)
+    this.clients.delete(host)
+  }
+
+  /** A node dies, and comes back after a while. */
+  crash(node: number, isPowerLoss: boolean): void {
+    const { host, disk } = this.nodes[node]!
+    if (!host.isUp) return
+    this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
+    host.die()
+    disk.crash(isPowerLoss)
+    if (isPowerLoss) this.#noteLoss(disk)
+    this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
+  }
+
+  /** A node is stopped as an operator does it, and started again. */
+  stopCleanly(node: number): void {
+    const { host, disk } = this.nodes[node]!
+    if (!host.isUp) return
+    const stop = (): void => {
+      if (!host.isUp) return
+      this.world.log?.(`clean stop of node ${node}`)
+      host.die()
+      disk.crash(false)
+      this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
+    }
+    host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
+    host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'drain' })
+    host.after(DRAIN_MICROS, stop)
+  }
+
+  #boot(node: number): void {
+    const { host } = this.nodes[node]!
+    if (host.isUp) return
+    host.boot()
+    const coordinatorConfig: CoordinatorConfig = { nodeCount: this.plan.nodeCount, offsetsPartitions: 2 }
+    const brokerConfig: BrokerConfig = { coordinatorNode: 0, groupGraceMillis: SESSION_MILLIS }
+    if (node === 0) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
+    host.spawn(BROKER_ACTOR, broker.url, brokerConfig)
+  }
+
+  /** What was synced must be there again; what was not may be gone where the topic promises no more. */
+  #noteLoss(disk: Disk): void {
+    for (const log of disk.logNames()) {
+      const partition = this.truth.partitions.get(log.slice(0, log.lastIndexOf('.')))
+      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log))
+    }
+  }
+
+  #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {
+    const { host } = this.nodes[node]!
+    if (!host.isUp || !this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
+    const random = this.faults.draws('killPending')
+    if (stage === 'between' && random.below(2) === 0) {
+      host.dieAfterEffects = random.below(3)
+      return false
+    }
+    const isPowerLoss = this.faults.options.powerLoss > 0 && random.below(2) === 0
+    if (isPowerLoss) this.faults.counts.powerLoss++
+    this.crash(node, isPowerLoss)
+    return true
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * One file of a simulated disk: what the page cache holds, and what of it would outlive a power loss. The contract is that of the storage effects:
+ * a synced prefix stays; of what is not synced, each 512-byte sector stays or reads as zeros; a failed sync may lose what it should have
+ * written although later syncs succeed, as on Linux.
+ */
+import type { Random } from './random.ts'
+
+/** The unit in which a disk writes or does not. */
+const SECTOR_BYTES = 512
+
+/** A file. `bytes` has room beyond `sizeBytes`. */
+export interface SimulatedFile {
+  bytes: Uint8Array
+  /** As the page cache has it. */
+  sizeBytes: number
+  /** Bytes that outlive a power loss. */
+  durableBytes: number
+  /** The directory entry outlives a power loss. */
+  isEntryDurable: boolean
+  /** From here a failed sync may have lost pages; -1 if none did. Nothing above becomes durable any more. */
+  lostFrom: number
+  /** An append failed and may have left some bytes. */
+  isTorn: boolean
+  /** What a power loss may bring back after `replace`; undefined if the file was never replaced, null if it did not exist. */
+  before: Uint8Array | null | undefined
+}
+
+/** A file that has just been created. */
+export function newFile(): SimulatedFile {
+  return { bytes: new Uint8Array(1024), sizeBytes: 0, durableBytes: 0, isEntryDurable: false, lostFrom: -1, isTorn: false, before: undefined }
+}
+
+/** Adds bytes at the end; they are copied. */
+export function appendBytes(file: SimulatedFile, bytes: Uint8Array): void {
+  const end = file.sizeBytes + bytes.length
+  if (end > file.bytes.length) {
+    const grown = new Uint8Array(Math.max(end, 2 * file.bytes.length))
+    grown.set(file.bytes.subarray(0, file.sizeBytes))
+    file.bytes = grown
+  }
+  file.bytes.set(bytes, file.sizeBytes)
+  file.sizeBytes = end
+}
+
+/** Cuts the file, durably. */
+export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
+  file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
+  file.durableBytes = Math.min(file.durableBytes, sizeBytes)
+  if (file.lostFrom >= sizeBytes) file.lostFrom = -1
+  file.isTorn = false
+}
+
+/** Replaces the content; what was there may come back with a power loss. */
+export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: boolean): void {
+  if (file.before === undefined) file.before = isNew ? null : file.bytes.slice(0, file.sizeBytes)
+  file.bytes = bytes.slice()
+  file.sizeBytes = bytes.length
+}
+
+/** A successful sync: everything written so far is durable, unless an earlier failure lost some of it. */
+export function syncFile(file: SimulatedFile): void {
+  file.durableBytes = file.lostFrom < 0 ? file.sizeBytes : Math.max(file.durableBytes, Math.min(file.lostFrom, file.sizeBytes))
+  file.isEntryDurable = true
+}
+
+/** A failed sync: the pages count as clean from now on, written or not. */
+export function failSync(file: SimulatedFile): void {
+  if (file.lostFrom < 0 && file.sizeBytes > file.durableBytes) file.lostFrom = file.durableBytes
+}
+
+/** What is left of the file when the power comes back; null if nothing is. */
+export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: boolean): SimulatedFile | null {
+  if (file.before !== undefined) return afterTornReplace(file, file.before, random, isTearing)
+  if (!file.isEntryDurable && random.below(2) === 0) return null
+  const kept = keptBytes(file, random, isTearing)
+  const survivor = { ...newFile(), bytes: file.bytes.slice(0, Math.max(kept, 1)), sizeBytes: kept, durableBytes: kept, isEntryDurable: true }
+  if (isTearing || file.lostFrom >= 0) loseSectors(survivor, file.durableBytes, random)
+  return survivor
+}
+
+function keptBytes(file: SimulatedFile, random: Random, isTearing: boolean): number {
+  const unsynced = file.sizeBytes - file.durableBytes
+  if (unsynced <= 0) return file.sizeBytes
+  const fate = random.below(4)
+  if (fate <= 1) return file.durableBytes
+  return fate === 2 && isTearing ? file.durableBytes + random.below(unsynced + 1) : file.sizeBytes
+}
+
+function loseSectors(file: SimulatedFile, from: number, random: Random): void {
+  for (let at = from; at < file.sizeBytes;) {
+    const end = Math.min(file.sizeBytes, (Math.floor(at / SECTOR_BYTES) + 1) * SECTOR_BYTES)
+    if (random.below(2) === 0) file.bytes.fill(0, at, end)
+    at = end
+  }
+}
+
+function afterTornReplace(file: SimulatedFile, before: Uint8Array | null, random: Random, isTearing: boolean): SimulatedFile | null {
+  const fate = random.below(3)
+  if (fate === 0 && before === null) return null
+  const now = file.bytes.subarray(0, file.sizeBytes)
+  let content = fate === 0 && before !== null ? before : now.slice()
+  if (fate === 2 && isTearing) {
+    content = now.slice(0, random.below(now.length + 1))
+    if (before !== null) content.set(before.subarray(0, random.below(Math.min(before.length, content.length) + 1)))
+  }
+  return { ...newFile(), bytes: content, sizeBytes: content.length, durableBytes: content.length, isEntryDurable: true }
+}

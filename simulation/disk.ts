@@ -1,0 +1,225 @@
+/**
+ * The disk of one node: log directories with files, and a queue of operations per directory, done one after the other in the order of their
+ * effects. An operation takes effect when its time has come, and is answered then. A kill keeps what took effect and perhaps some of the
+ * queue; a power loss keeps what is durable and, of the rest, what chance leaves.
+ */
+import type { StorageEffect } from '../actors/effect.ts'
+import type { StorageAnswer, StorageError } from '../protocol/messages/storage.ts'
+import { afterPowerLoss, appendBytes, failSync, newFile, replaceContent, syncFile, truncateFile } from './disk-file.ts'
+import type { SimulatedFile } from './disk-file.ts'
+import type { Faults } from './faults.ts'
+import { Random } from './random.ts'
+import type { World } from './world.ts'
+
+/** Where in an operation a crash may strike: before it takes effect, before its answer is heard, or after what the answer led to. */
+export type DiskStage = 'before' | 'between' | 'after'
+
+/** What the disk needs of its node. */
+export interface DiskOwner {
+  readonly node: number
+  /** Asks whether the node crashes at this point of an operation; true if it did. */
+  crashesAt(stage: DiskStage, isWrite: boolean): boolean
+}
+
+interface Operation {
+  readonly effect: StorageEffect
+  readonly answer: (message: StorageAnswer) => void
+}
+
+interface LogDirectory {
+  readonly files: Map<string, SimulatedFile>
+  readonly queue: Operation[]
+  busyUntil: number
+}
+
+/** How long the quick operations take at most, in microseconds. */
+const QUICK_MICROS = 30
+
+/** A sync, least and most. */
+const SYNC_MICROS = [150, 1200] as const
+
+/** What a slow operation takes at most. */
+const SLOW_MICROS = 2_000_000
+
+/** The queue of operations that concern no log directory. */
+const NODE_QUEUE = ''
+
+/** A file system in memory. */
+export class Disk {
+  readonly #world: World
+  readonly #owner: DiskOwner
+  readonly #faults: Faults
+  readonly #random: Random
+  readonly #logs: Map<string, LogDirectory> = new Map()
+  /** Counts crashes: completions of a former life do nothing. */
+  #life = 0
+  /** Appends fail until then. */
+  fullUntil = 0
+
+  constructor(world: World, owner: DiskOwner, faults: Faults) {
+    this.#world = world
+    this.#owner = owner
+    this.#faults = faults
+    this.#random = new Random(world.seed, `disk/${owner.node}`)
+  }
+
+  /** Takes an operation; borrowed bytes are copied. */
+  submit(effect: StorageEffect, answer: (message: StorageAnswer) => void): void {
+    const name = effect.kind === 'listLogs' ? NODE_QUEUE : effect.log
+    const log = this.#log(name)
+    const owned = effect.kind === 'append' || effect.kind === 'replace' ? { ...effect, bytes: effect.bytes.slice() } : effect
+    log.queue.push({ effect: owned, answer })
+    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect)
+    const life = this.#life
+    this.#world.at(log.busyUntil, () => {
+      if (life === this.#life) this.#complete(log)
+    })
+  }
+
+  /** The files of a log directory; what a checker looks at. */
+  files(log: string): ReadonlyMap<string, SimulatedFile> {
+    return this.#logs.get(log)?.files ?? new Map()
+  }
+
+  /** The log directories. */
+  logNames(): string[] {
+    return [...this.#logs.keys()].filter((name) => name !== NODE_QUEUE && this.files(name).size > 0).toSorted()
+  }
+
+  /** The node dies. Some of the queued operations may have taken effect, the one under way perhaps in part. */
+  crash(isPowerLoss: boolean): void {
+    this.#life++
+    const isTearing = this.#faults.options.tornWrite > 0 && this.#faults.draws('tornWrite').perMillion(this.#faults.options.tornWrite)
+    for (const [name, log] of this.#logs) {
+      this.#finishSome(log, isTearing)
+      log.busyUntil = 0
+      if (!isPowerLoss) continue
+      for (const [file, content] of log.files) {
+        const left = afterPowerLoss(content, this.#random, isTearing)
+        if (left === null) log.files.delete(file)
+        else log.files.set(file, left)
+      }
+      this.#world.log?.(`disk ${this.#owner.node} ${name} after power loss: ${[...log.files].map(([file, one]) => `${file}=${one.sizeBytes}`).join(' ')}`)
+    }
+  }
+
+  #finishSome(log: LogDirectory, isTearing: boolean): void {
+    const { queue } = log
+    const finished = queue.length === 0 ? 0 : this.#random.below(queue.length + 1)
+    for (const { effect } of queue.slice(0, finished)) {
+      if (effect.kind !== 'sync') this.#perform(log, effect)
+    }
+    const torn = queue[finished]?.effect
+    if (isTearing && torn?.kind === 'append' && torn.bytes.length > 1) {
+      this.#faults.counts.tornWrite++
+      this.#perform(log, { ...torn, bytes: torn.bytes.slice(0, 1 + this.#random.below(torn.bytes.length - 1)) })
+    }
+    queue.length = 0
+  }
+
+  #duration(effect: StorageEffect): number {
+    if (this.#faults.strikes('slowDisk')) return this.#faults.draws('slowDisk').exponential(SLOW_MICROS / 5)
+    return effect.kind === 'sync' ? this.#random.between(...SYNC_MICROS) : this.#random.between(1, QUICK_MICROS)
+  }
+
+  #complete(log: LogDirectory): void {
+    const isWrite = log.queue.some(({ effect }) => effect.kind !== 'read')
+    if (this.#owner.crashesAt('before', isWrite)) return
+    const operation = log.queue.shift()!
+    const { effect } = operation
+    const error = this.#errorOf(effect)
+    const message = error === null ? this.#perform(log, effect) : this.#failed(log, effect, error)
+    if (this.#owner.crashesAt('between', isWrite)) return
+    operation.answer(message)
+    this.#owner.crashesAt('after', isWrite)
+  }
+
+  #errorOf(effect: StorageEffect): StorageError | null {
+    if (effect.kind === 'append' && this.#world.nowMicros < this.fullUntil) return 'full'
+    if (effect.kind === 'sync' && this.#faults.strikes('syncError')) return 'io'
+    return effect.kind === 'read' && this.#faults.strikes('readError') ? 'io' : null
+  }
+
+  #failed(log: LogDirectory, effect: StorageEffect, error: StorageError): StorageAnswer {
+    const { token } = effect
+    if (effect.kind === 'append') {
+      const file = log.files.get(effect.file)
+      if (file !== undefined && file.sizeBytes === effect.position) {
+        appendBytes(file, effect.bytes.subarray(0, this.#random.below(effect.bytes.length)))
+        file.isTorn = true
+      }
+      return { kind: 'appended', token, error }
+    }
+    if (effect.kind !== 'sync') return { kind: 'readCompleted', token, records: null, error }
+    const file = log.files.get(effect.file)
+    if (file !== undefined) failSync(file)
+    return { kind: 'synced', token, file: effect.file, sizeBytes: 0, error }
+  }
+
+  #perform(log: LogDirectory, effect: StorageEffect): StorageAnswer {
+    const { token } = effect
+    switch (effect.kind) {
+      case 'append':
+        return { kind: 'appended', token, error: this.#append(log, effect.file, effect.position, effect.bytes) }
+      case 'read':
+        return { kind: 'readCompleted', token, ...readFile(log.files.get(effect.file), effect.position, effect.sizeBytes) }
+      case 'sync': {
+        const file = log.files.get(effect.file)
+        if (file === undefined) return { kind: 'synced', token, file: effect.file, sizeBytes: 0, error: 'io' }
+        syncFile(file)
+        return { kind: 'synced', token, file: effect.file, sizeBytes: file.sizeBytes, error: null }
+      }
+      case 'truncate': {
+        const file = log.files.get(effect.file)
+        if (file !== undefined) truncateFile(file, effect.sizeBytes)
+        return { kind: 'storageDone', token, error: null }
+      }
+      case 'replace': {
+        const isNew = !log.files.has(effect.file)
+        replaceContent(fileOf(log, effect.file), effect.bytes, isNew)
+        return { kind: 'storageDone', token, error: null }
+      }
+      case 'remove':
+        for (const file of effect.files ?? [...log.files.keys()]) log.files.delete(file)
+        return { kind: 'storageDone', token, error: null }
+      case 'list': {
+        const files = [...log.files].map(([name, { sizeBytes }]) => ({ name, sizeBytes })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
+        return { kind: 'listed', token, files, error: null }
+      }
+      default:
+        return { kind: 'logsListed', token, logs: this.logNames() }
+    }
+  }
+
+  #append(log: LogDirectory, name: string, position: number, bytes: Uint8Array): StorageError | null {
+    const file = fileOf(log, name)
+    if (file.isTorn) return 'io'
+    if (file.sizeBytes !== position) {
+      this.#world.fail('ASSERT', `node ${this.#owner.node} appends to ${name} at ${position}, but it has ${file.sizeBytes} bytes`)
+      return 'io'
+    }
+    appendBytes(file, bytes)
+    return null
+  }
+
+  #log(name: string): LogDirectory {
+    const known = this.#logs.get(name)
+    if (known !== undefined) return known
+    const log: LogDirectory = { files: new Map(), queue: [], busyUntil: 0 }
+    this.#logs.set(name, log)
+    return log
+  }
+}
+
+function fileOf(log: LogDirectory, name: string): SimulatedFile {
+  const known = log.files.get(name)
+  if (known !== undefined) return known
+  const file = newFile()
+  log.files.set(name, file)
+  return file
+}
+
+function readFile(file: SimulatedFile | undefined, position: number, sizeBytes: number): { records: Uint8Array | null; error: StorageError | null } {
+  if (file === undefined) return { records: null, error: 'io' }
+  return { records: file.bytes.slice(position, Math.max(position, Math.min(position + sizeBytes, file.sizeBytes))), error: null }
+}

@@ -1,0 +1,125 @@
+/**
+ * What can go wrong in a run, how often, and how often it did. Each seed switches about half of the kinds off and draws the intensity
+ * of the others (swarm testing): faults that mask each other get to act alone.
+ *
+ * The promise stays decidable: there is one replica per partition, so no fault may take away what is synced; a power loss takes only
+ * unsynced bytes, and a disk that answered "synced" has told the truth.
+ */
+import { Random } from './random.ts'
+
+/** How often each kind of fault strikes; 0 is never. Means are virtual milliseconds between two strikes; shares are per million. */
+export interface FaultOptions {
+  /** Share of messages that take up to 400 ms. */
+  readonly latencyTail: number
+  /** Share of messages that are lost. */
+  readonly loss: number
+  /** Share of messages that arrive twice. */
+  readonly duplicate: number
+  /** Share of messages that others may overtake. */
+  readonly reorder: number
+  /** Mean time between one-way cuts of a link. */
+  readonly partition: number
+  /** Mean time between kills of a node: the page cache survives. */
+  readonly kill: number
+  /** Share of the disk's steps (before, between and after write, sync and answer) at which the node is killed. */
+  readonly killPending: number
+  /** Mean time between power losses of a node: unsynced bytes are lost, by sector. */
+  readonly powerLoss: number
+  /** Share of crashes that tear the write that was under way. */
+  readonly tornWrite: number
+  /** Share of disk operations that take up to 2 s. */
+  readonly slowDisk: number
+  /** Share of syncs that fail; what they should have written may be gone although later syncs succeed. */
+  readonly syncError: number
+  /** Mean time between spells of a full disk. */
+  readonly appendError: number
+  /** Share of reads that fail. */
+  readonly readError: number
+  /** Mean time between pauses of a host, some longer than a session. */
+  readonly pause: number
+  /** Mean time between steps of a wall clock. */
+  readonly clockStep: number
+  /** Share of chunks that a consumer takes seconds to process. */
+  readonly slowConsumer: number
+  /** Mean time between crashes of a client. */
+  readonly clientCrash: number
+  /** Mean time between clean stops of a node: drained first. */
+  readonly cleanRestart: number
+}
+
+/** A kind of fault. */
+export type FaultKind = keyof FaultOptions
+
+/** The intensities between which a seed draws, weakest first. */
+const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
+  latencyTail: [1_000, 50_000],
+  loss: [1_000, 60_000],
+  duplicate: [1_000, 60_000],
+  reorder: [5_000, 200_000],
+  partition: [40_000, 8_000],
+  kill: [40_000, 6_000],
+  killPending: [1, 30],
+  powerLoss: [40_000, 8_000],
+  tornWrite: [300_000, 1_000_000],
+  slowDisk: [500, 20_000],
+  syncError: [500, 20_000],
+  appendError: [40_000, 10_000],
+  readError: [500, 20_000],
+  pause: [30_000, 5_000],
+  clockStep: [30_000, 5_000],
+  slowConsumer: [2_000, 100_000],
+  clientCrash: [40_000, 8_000],
+  cleanRestart: [60_000, 15_000],
+}
+
+/** All kinds, in a fixed order. */
+export const FAULT_KINDS: readonly FaultKind[] = Object.keys(RANGES) as FaultKind[]
+
+/** The faults of one run. */
+export class Faults {
+  readonly options: FaultOptions
+  readonly counts: Record<FaultKind, number>
+  /** False once the run heals: then nothing strikes any more. */
+  active = true
+  readonly #draws: Record<FaultKind, Random>
+
+  constructor(seed: number, options: FaultOptions) {
+    this.options = options
+    this.counts = mapKinds(() => 0)
+    this.#draws = mapKinds((kind) => new Random(seed, `fault/${kind}`))
+  }
+
+  /** Whether a fault of this kind strikes here and now; counts it if so. `factor` makes it likelier. */
+  strikes(kind: FaultKind, factor = 1): boolean {
+    const share = this.options[kind]
+    if (share === 0 || !this.active || !this.#draws[kind].perMillion(share * factor)) return false
+    this.counts[kind]++
+    return true
+  }
+
+  /** The generator of a kind, for when and how. */
+  draws(kind: FaultKind): Random {
+    return this.#draws[kind]
+  }
+}
+
+/** The faults that a seed chooses for itself. */
+export function drawFaults(seed: number): FaultOptions {
+  const random = new Random(seed, 'swarm')
+  return mapKinds((kind) => {
+    const [weak, strong] = RANGES[kind]
+    const isOn = random.below(2) === 0
+    const share = random.below(1001)
+    return isOn ? Math.round(weak + ((strong - weak) * share) / 1000) : 0
+  })
+}
+
+/** No faults at all. */
+export function noFaults(): FaultOptions {
+  return mapKinds(() => 0)
+}
+
+/** One value for each kind. */
+export function mapKinds<Value>(make: (kind: FaultKind) => Value): Record<FaultKind, Value> {
+  return Object.fromEntries(FAULT_KINDS.map((kind) => [kind, make(kind)])) as Record<FaultKind, Value>
+}

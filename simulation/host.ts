@@ -1,0 +1,299 @@
+/**
+ * One host of a simulation: it runs the actors of a node, or of a client, under the contract of the real hosts. `start`, then `started`; effects in
+ * order after `receive`; local messages in order and for certain, others as bytes through the network; answers of the disk and timers
+ * of actors that are gone are dropped. A host can be killed, paused, and started again.
+ */
+import { InvariantViolation } from '../protocol/assert.ts'
+import type { Address } from '../protocol/address.ts'
+import type { Message } from '../protocol/messages/message.ts'
+import type { Effect, SendEffect, StorageEffect } from '../actors/effect.ts'
+import { Codec } from '../runtime/codec.ts'
+import type { Envelope } from '../runtime/codec.ts'
+import { behaviourOf } from './behaviours.ts'
+import type { Behaviour } from './behaviours.ts'
+import type { Clock } from './clock.ts'
+import type { Disk } from './disk.ts'
+import type { Network } from './network.ts'
+import { Random } from './random.ts'
+import { hashText } from './trace-hash.ts'
+import type { World } from './world.ts'
+
+/** Something that lives on a host and is not an actor: a workload that plays the client's part. */
+export interface Resident {
+  receive(message: Message, from: Address): void
+}
+
+/** Who watches actors from outside; called after each message, before its effects. */
+export interface Watcher {
+  spawned(host: Host, name: string, config: unknown): void
+  received(host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void
+}
+
+/** What a host is made of. */
+export interface HostParts {
+  readonly world: World
+  readonly network: Network
+  readonly clock: Clock
+  readonly disk: Disk | null
+  readonly watcher: Watcher | null
+}
+
+interface Cell {
+  readonly address: Address
+  readonly nameHash: number
+  readonly behaviour: Behaviour | null
+  readonly resident: Resident | null
+  state: unknown
+  /** By timer name: which start of it counts. */
+  readonly timers: Map<string, number>
+  isAlive: boolean
+}
+
+/** Messages that want an answer: they are sent back when nobody is there. */
+const REQUESTS: ReadonlySet<string> = new Set<Message['kind']>([
+  'produce', 'fetch', 'listOffsets', 'metadata', 'createTopics', 'deleteTopics', 'createPartitions', 'incrementalAlterConfigs',
+  'initProducerId', 'findCoordinator', 'ensureGroup', 'listGroups', 'consumerGroupHeartbeat', 'offsetCommit', 'offsetFetch', 'describeGroup',
+])
+
+/** A local message takes at most so long, in microseconds. */
+const LOCAL_MICROS = 8
+
+const codec = new Codec()
+
+/** A host. It starts out dead. */
+export class Host {
+  readonly node: number
+  readonly clock: Clock
+  isUp = false
+  /** Effects of the message at hand that are still carried out before the host dies; -1 while it is not to die. */
+  dieAfterEffects = -1
+  /** Does the dying. */
+  onDeath: () => void = () => undefined
+  readonly #world: World
+  readonly #network: Network
+  readonly #disk: Disk | null
+  readonly #watcher: Watcher | null
+  readonly #random: Random
+  readonly #cells: Map<string, Cell> = new Map()
+  readonly #context: { from: Address; now: number; uptime: number; random: number }
+  readonly #effects: Effect[] = []
+  #life = 0
+  #timerCount = 0
+  #lastLocal = 0
+  #pausedUntil = 0
+  readonly #deferred: (() => void)[] = []
+
+  constructor(node: number, parts: HostParts) {
+    this.node = node
+    this.clock = parts.clock
+    this.#world = parts.world
+    this.#network = parts.network
+    this.#disk = parts.disk
+    this.#watcher = parts.watcher
+    this.#random = new Random(parts.world.seed, `actors/${node}`)
+    this.#context = { from: { node, actor: '' }, now: 0, uptime: 0, random: 0 }
+  }
+
+  /** Begins a life without any actor. */
+  boot(): void {
+    this.isUp = true
+    this.#network.join(this)
+  }
+
+  /** Everything in memory is gone. */
+  die(): void {
+    this.isUp = false
+    this.#life++
+    for (const cell of this.#cells.values()) cell.isAlive = false
+    this.#cells.clear()
+    this.#deferred.length = 0
+    this.#pausedUntil = 0
+    this.dieAfterEffects = -1
+  }
+
+  /** Nothing runs here until then; what arrives waits. */
+  pause(untilMicros: number): void {
+    if (!this.isUp || untilMicros <= this.#pausedUntil) return
+    this.#pausedUntil = untilMicros
+    this.#world.at(untilMicros, () => this.#resume(untilMicros))
+  }
+
+  /** Starts an actor. No effect if the name is taken. */
+  spawn(name: string, url: string, config: unknown): void {
+    const behaviour = behaviourOf(url)
+    if (behaviour === undefined) return this.#world.fail('ASSERT', `no behaviour ${url}`)
+    if (this.#cells.has(name)) return
+    const cell = this.#cell(name, behaviour, null)
+    cell.state = behaviour.start(cell.address, config)
+    this.#watcher?.spawned(this, name, config)
+    this.#soon(() => this.#receive(cell, { kind: 'started' }, cell.address))
+  }
+
+  /** Gives a resident a name. */
+  attach(name: string, resident: Resident): void {
+    this.#cell(name, null, resident)
+  }
+
+  /** A resident's own timer: nothing happens if the host has died meanwhile. */
+  after(micros: number, run: () => void): void {
+    const life = this.#life
+    this.#world.after(micros, () => {
+      if (life === this.#life) this.#run(run)
+    })
+  }
+
+  /** A message from somebody on this host, to anybody. */
+  send(from: Address, to: Address, message: Message): void {
+    if (to.node !== this.node) return this.#network.send(to, from, message)
+    this.#soon(() => this.#deliver(to, from, message))
+  }
+
+  /** A message has come through the network. */
+  arrive(envelope: Envelope, frame: Uint8Array): void {
+    this.#world.trace.addBytes(frame, 0, frame.length)
+    this.#run(() => this.#deliver(envelope.to, envelope.from, envelope.message))
+  }
+
+  /** The state of an actor, for checkers; undefined if there is none. */
+  stateOf(name: string): unknown {
+    return this.#cells.get(name)?.state
+  }
+
+  #cell(name: string, behaviour: Behaviour | null, resident: Resident | null): Cell {
+    const address = { node: this.node, actor: name }
+    const cell: Cell = { address, nameHash: hashText(name), behaviour, resident, state: undefined, timers: new Map(), isAlive: true }
+    this.#cells.set(name, cell)
+    return cell
+  }
+
+  /** Local things happen one after the other, each a little later. */
+  #soon(run: () => void): void {
+    const life = this.#life
+    this.#lastLocal = Math.max(this.#lastLocal, this.#world.nowMicros) + 1 + (this.#random.next() % LOCAL_MICROS)
+    this.#world.at(this.#lastLocal, () => {
+      if (life === this.#life) this.#run(run)
+    })
+  }
+
+  #run(run: () => void): void {
+    if (!this.isUp) return
+    if (this.#world.nowMicros < this.#pausedUntil || this.#deferred.length > 0) this.#deferred.push(run)
+    else run()
+  }
+
+  #resume(untilMicros: number): void {
+    if (this.#pausedUntil !== untilMicros) return
+    const life = this.#life
+    while (life === this.#life && this.#deferred.length > 0) {
+      const next = this.#deferred[0]!
+      next()
+      if (life === this.#life) this.#deferred.shift()
+    }
+  }
+
+  #deliver(to: Address, from: Address, message: Message): void {
+    const cell = this.#cells.get(to.actor)
+    if (cell !== undefined) return this.#receive(cell, message, from)
+    if (!REQUESTS.has(message.kind) || !('correlationId' in message)) return
+    this.send(to, from, { kind: 'undeliverable', correlationId: message.correlationId })
+  }
+
+  #receive(cell: Cell, message: Message, from: Address): void {
+    if (!cell.isAlive || this.#world.violation !== null) return
+    this.#note(cell, message, from)
+    if (cell.resident !== null) return cell.resident.receive(message, from)
+    const context = this.#context
+    context.from = from
+    context.now = this.clock.now()
+    context.uptime = this.clock.uptime()
+    context.random = this.#random.next()
+    const effects = this.#effects
+    effects.length = 0
+    try {
+      cell.behaviour?.receive(cell.state, message, context, effects)
+      this.#watcher?.received(this, cell.address.actor, cell.state, message, from, effects)
+    } catch (error) {
+      const what = error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
+      return this.#world.fail('ASSERT', `${cell.address.actor}@${this.node} on ${message.kind}: ${what}`)
+    }
+    this.#perform(cell, effects)
+  }
+
+  /** Every step goes into the fingerprint: when, who, what. */
+  #note(cell: Cell, message: Message, from: Address): void {
+    const { trace, nowMicros, log } = this.#world
+    trace.addTime(nowMicros)
+    trace.add(cell.nameHash + this.node)
+    if (message.kind === 'timerFired') trace.add(hashText(message.timer))
+    else if (from.node === this.node) {
+      codec.encode(cell.address, from, message)
+      trace.addBytes(codec.header, 0, codec.headerSize)
+      if (codec.payload !== null) trace.addBytes(codec.payload, 0, codec.payload.length)
+    }
+    if (log !== null) log(`${from.actor}@${from.node} -> ${cell.address.actor}@${this.node} ${describe(message)}`)
+  }
+
+  #perform(cell: Cell, effects: readonly Effect[]): void {
+    const life = this.#life
+    for (const effect of effects) {
+      if (this.dieAfterEffects === 0) return this.onDeath()
+      if (this.dieAfterEffects > 0) this.dieAfterEffects--
+      this.#performOne(cell, effect)
+      if (life !== this.#life) return
+    }
+  }
+
+  #performOne(cell: Cell, effect: Effect): void {
+    switch (effect.kind) {
+      case 'send':
+        return this.#sendEffect(cell, effect)
+      case 'startTimer':
+        return this.#startTimer(cell, effect.timer, effect.afterMillis)
+      case 'cancelTimer':
+        cell.timers.delete(effect.timer)
+        return
+      case 'spawn':
+        return this.spawn(effect.actor, effect.url, effect.config)
+      case 'stop':
+        return this.#stop(effect.actor)
+      case 'fatal':
+        this.#world.log?.(`node ${this.node} stops: ${effect.reason}`)
+        return this.onDeath()
+      default:
+        return this.#storage(cell, effect)
+    }
+  }
+
+  #sendEffect(cell: Cell, effect: SendEffect): void {
+    this.send(cell.address, effect.to, effect.message)
+  }
+
+  #startTimer(cell: Cell, timer: string, afterMillis: number): void {
+    const start = ++this.#timerCount
+    cell.timers.set(timer, start)
+    this.after(Math.ceil(afterMillis * 1000), () => {
+      if (cell.timers.get(timer) !== start) return
+      cell.timers.delete(timer)
+      this.#receive(cell, { kind: 'timerFired', timer }, cell.address)
+    })
+  }
+
+  #stop(name: string): void {
+    const cell = this.#cells.get(name)
+    if (cell === undefined) return
+    cell.isAlive = false
+    cell.timers.clear()
+    this.#cells.delete(name)
+  }
+
+  #storage(cell: Cell, effect: StorageEffect): void {
+    const life = this.#life
+    this.#disk?.submit(effect, (message) => {
+      if (life === this.#life) this.#run(() => this.#receive(cell, message, cell.address))
+    })
+  }
+}
+
+function describe(message: Message): string {
+  return JSON.stringify(message, (_, value: unknown) => (value instanceof Uint8Array ? `<${value.length} bytes>` : value))
+}

@@ -1,0 +1,123 @@
+/**
+ * The wires between hosts. Messages travel as the bytes of the real codec, each in its own time, in order on each link unless a fault lets
+ * others overtake; they may be late, lost, or arrive twice, and a link may be cut in one direction for a while.
+ */
+import type { Address } from '../protocol/address.ts'
+import type { Message } from '../protocol/messages/message.ts'
+import { Codec } from '../runtime/codec.ts'
+import type { Envelope } from '../runtime/codec.ts'
+import type { Faults } from './faults.ts'
+import { Random } from './random.ts'
+import type { World } from './world.ts'
+
+/** Where messages arrive. */
+export interface Station {
+  readonly node: number
+  /** False while the host is dead: what arrives is lost. */
+  readonly isUp: boolean
+  arrive(envelope: Envelope, frame: Uint8Array): void
+}
+
+interface Link {
+  /** When the last message arrives that nobody overtakes. */
+  lastArrival: number
+  cutUntil: number
+}
+
+/** A message on its way, least and most, in microseconds. */
+const DELAY_MICROS = [20, 300] as const
+
+/** A late message, at most. */
+const LATE_MICROS = 400_000
+
+/** A cut lasts so long on average. */
+const CUT_MICROS = 700_000
+
+/** All links of a run. */
+export class Network {
+  readonly #world: World
+  readonly #faults: Faults
+  readonly #random: Random
+  readonly #codec: Codec = new Codec()
+  readonly #stations: Map<number, Station> = new Map()
+  readonly #links: Map<number, Link> = new Map()
+
+  constructor(world: World, faults: Faults) {
+    this.#world = world
+    this.#faults = faults
+    this.#random = new Random(world.seed, 'network')
+    this.#planCut()
+  }
+
+  join(station: Station): void {
+    this.#stations.set(station.node, station)
+  }
+
+  leave(station: Station): void {
+    this.#stations.delete(station.node)
+  }
+
+  /** Sends a message to another host; it arrives, or not. */
+  send(to: Address, from: Address, message: Message): void {
+    const link = this.#link(from.node, to.node)
+    const frame = this.#frame(to, from, message)
+    const isLost = this.#faults.strikes('loss') || (this.#faults.active && this.#world.nowMicros < link.cutUntil)
+    const isTwice = this.#faults.strikes('duplicate')
+    if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
+    if (!isLost) this.#carry(to.node, link, frame)
+    if (isTwice) this.#carry(to.node, link, frame.slice())
+  }
+
+  #carry(to: number, link: Link, frame: Uint8Array): void {
+    const faults = this.#faults
+    let delay = this.#random.between(...DELAY_MICROS)
+    const isLate = faults.strikes('latencyTail')
+    if (isLate) delay += faults.draws('latencyTail').exponential(LATE_MICROS / 5)
+    let arrival = this.#world.nowMicros + delay
+    if (faults.strikes('reorder')) arrival += faults.draws('reorder').below(10 * DELAY_MICROS[1])
+    else {
+      arrival = Math.max(arrival, link.lastArrival + 1)
+      link.lastArrival = arrival
+    }
+    this.#world.at(arrival, () => {
+      const station = this.#stations.get(to)
+      if (station?.isUp === true) station.arrive(this.#codec.decode(frame, 0, frame.length), frame)
+    })
+  }
+
+  #frame(to: Address, from: Address, message: Message): Uint8Array {
+    const codec = this.#codec
+    codec.encode(to, from, message)
+    const { header, headerSize, payload } = codec
+    const frame = new Uint8Array(headerSize + (payload?.length ?? 0))
+    frame.set(header.subarray(0, headerSize))
+    if (payload !== null) frame.set(payload, headerSize)
+    return frame
+  }
+
+  #link(from: number, to: number): Link {
+    const key = from * 0x10000 + to
+    const known = this.#links.get(key)
+    if (known !== undefined) return known
+    const link: Link = { lastArrival: 0, cutUntil: 0 }
+    this.#links.set(key, link)
+    return link
+  }
+
+  /** Cuts one direction of a link for a while, again and again. */
+  #planCut(): void {
+    const mean = this.#faults.options.partition
+    if (mean === 0) return
+    const random = this.#faults.draws('partition')
+    this.#world.after(random.exponential(mean * 1000), () => {
+      if (!this.#faults.active) return
+      const nodes = [...this.#stations.keys()]
+      const from = random.pick(nodes)
+      const to = random.pick(nodes)
+      this.#link(from, to).cutUntil = this.#world.nowMicros + random.exponential(CUT_MICROS)
+      this.#faults.counts.partition++
+      this.#world.log?.(`cut ${from} -> ${to}`)
+      this.#planCut()
+    })
+  }
+}

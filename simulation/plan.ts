@@ -1,0 +1,65 @@
+/**
+ * What a run simulates: how many nodes and clients, which topics, how fast. A seed draws it; options may fix parts of it.
+ */
+import { drawFaults, noFaults } from './faults.ts'
+import type { FaultOptions } from './faults.ts'
+import { Random } from './random.ts'
+
+/** A topic of the run. */
+export interface PlannedTopic {
+  readonly name: string
+  readonly partitions: number
+  readonly configs: Readonly<Record<string, unknown>>
+}
+
+/** One run, before it begins. */
+export interface Plan {
+  readonly seed: number
+  /** How long faults strike and producers produce. */
+  readonly seconds: number
+  readonly nodeCount: number
+  readonly topics: readonly PlannedTopic[]
+  readonly producerCount: number
+  readonly groupSize: number
+  /** Mean time between two submissions of one producer. */
+  readonly submitMillis: number
+  readonly deliveryTimeoutMillis: number
+  readonly faults: FaultOptions
+}
+
+/** What a caller may fix. */
+export interface PlanOptions {
+  readonly seconds?: number
+  /** No faults: a quiet run. */
+  readonly quiet?: boolean
+}
+
+/** Virtual seconds of a run unless somebody says otherwise. */
+export const DEFAULT_SECONDS = 60
+
+/** Small segments, so that they roll. */
+const SEGMENT_BYTES = 16 * 1024
+
+export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
+  const random = new Random(seed, 'plan')
+  const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
+  const topics: PlannedTopic[] = [
+    { name: 'orders', partitions: random.between(1, 3), configs: { ...small, flush: 'commit', retentionMillis: -1 } },
+    { name: 'clicks', partitions: random.between(1, 2), configs: { ...small, flush: 'os', retentionMillis: -1 } },
+  ]
+  if (random.below(2) === 0) {
+    const flush = random.pick(['commit', 'interval'])
+    topics.push({ name: 'recent', partitions: 1, configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 } })
+  }
+  return {
+    seed,
+    seconds: options.seconds ?? DEFAULT_SECONDS,
+    nodeCount: random.between(1, 2),
+    topics,
+    producerCount: random.between(2, 3),
+    groupSize: random.between(2, 3),
+    submitMillis: random.pick([150, 300, 600, 1200]),
+    deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
+    faults: options.quiet === true ? noFaults() : drawFaults(seed),
+  }
+}

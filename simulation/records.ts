@@ -1,0 +1,49 @@
+/**
+ * The records that simulated producers write: the first eight bytes of a value say which record it is, so that each can be recognised wherever it turns up.
+ */
+import { readU32, writeI32 } from '../protocol/bytes.ts'
+import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
+import { readRecords } from '../protocol/record-batch-reader.ts'
+import { baseOffset, lastOffset, walkBatches } from '../protocol/record-batch.ts'
+
+/** A record that was read. */
+export interface SeenRecord {
+  readonly offset: number
+  readonly value: number
+}
+
+/** The largest value, padding included. */
+const VALUE_BYTES_MAX = 1024
+
+const builder = new RecordBatchBuilder(1024 * 1024)
+const scratch = new Uint8Array(VALUE_BYTES_MAX)
+
+/** One batch of records with these values, each padded to a size. */
+export function buildBatch(values: readonly number[], sizeBytes: number, timestamp: number): Uint8Array {
+  for (const value of values) {
+    writeI32(scratch, 0, Math.floor(value / 0x1_0000_0000))
+    writeI32(scratch, 4, value % 0x1_0000_0000)
+    builder.append(timestamp, null, scratch.subarray(0, Math.min(VALUE_BYTES_MAX, Math.max(8, sizeBytes))), undefined)
+  }
+  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 }).slice()
+  builder.reset()
+  return batch
+}
+
+/** All records of some whole batches, in order. */
+export function readBatches(bytes: Uint8Array): SeenRecord[] {
+  const seen: SeenRecord[] = []
+  for (const { at } of walkBatches(bytes)) {
+    for (const { offset, value } of readRecords(bytes, at)) seen.push({ offset, value: value === null ? -1 : valueOf(value) })
+  }
+  return seen
+}
+
+/** The first offset and one past the last of the batch at `at`. */
+export function extentOf(bytes: Uint8Array, at: number): { readonly begin: number; readonly end: number } {
+  return { begin: baseOffset(bytes, at), end: lastOffset(bytes, at) + 1 }
+}
+
+function valueOf(bytes: Uint8Array): number {
+  return readU32(bytes, 0) * 0x1_0000_0000 + readU32(bytes, 4)
+}

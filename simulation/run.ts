@@ -1,0 +1,143 @@
+/**
+ * One run from one seed: builds the cluster, lets clients work and faults strike, heals, waits until everything has settled, and looks at what is
+ * left. Same seed and options, same result, to the bit.
+ */
+import { replicaActor } from '../protocol/address.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { ReplicaState } from '../partitions/replica-state.ts'
+import { unleash } from './chaos.ts'
+import { checkFiles } from './checkers/final.ts'
+import { committedOf, newGroupTruth } from './checkers/groups.ts'
+import type { GroupTruth } from './checkers/groups.ts'
+import { Cluster, SESSION_MILLIS } from './cluster.ts'
+import { Faults } from './faults.ts'
+import type { FaultKind } from './faults.ts'
+import { withoutAmbientTime } from './guard.ts'
+import { drawPlan } from './plan.ts'
+import type { PlanOptions } from './plan.ts'
+import { newTruth } from './truth.ts'
+import type { Anomaly } from './truth.ts'
+import { ConsumerWorkload, groupActorOf } from './workloads/consumer.ts'
+import { ProducerWorkload } from './workloads/producer.ts'
+import { createTopics } from './workloads/topics.ts'
+import { World } from './world.ts'
+import type { Violation } from './world.ts'
+
+/** What a run came to. */
+export interface RunResult {
+  readonly seed: number
+  readonly hash: string
+  readonly violation: Violation | null
+  readonly virtualSeconds: number
+  readonly events: number
+  readonly acknowledged: number
+  readonly faults: Readonly<Record<FaultKind, number>>
+  readonly anomalies: Readonly<Record<Anomaly, number>>
+}
+
+/** Everything must have settled so long after healing. */
+const SETTLE_MICROS = 60_000_000
+
+/** How often it is asked whether everything has settled. */
+const SETTLE_STEP_MICROS = 200_000
+
+/** Runs a seed. `log` takes the lines of the transcript. */
+export function runSeed(seed: number, options: PlanOptions = {}, log: ((line: string) => void) | null = null): RunResult {
+  return withoutAmbientTime(() => new Run(seed, options, log).result())
+}
+
+class Run {
+  readonly #world: World
+  readonly #cluster: Cluster
+  readonly #group: GroupTruth
+  readonly #producers: ProducerWorkload[]
+  readonly #reader: ConsumerWorkload
+  readonly #members: ConsumerWorkload[]
+
+  constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
+    const plan = drawPlan(seed, options)
+    const world = new World(seed)
+    if (log !== null) world.log = (line) => log(`${(world.nowMicros / 1000).toFixed(3).padStart(10)} ${line}`)
+    log?.(JSON.stringify(plan))
+    const truth = newTruth(world)
+    const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
+    this.#world = world
+    this.#cluster = cluster
+    this.#group = newGroupTruth(truth, 'billing', SESSION_MILLIS)
+    cluster.groups.set(groupActorOf(this.#group), this.#group)
+    this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
+    this.#reader = new ConsumerWorkload(cluster, 0, null)
+    this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
+  }
+
+  /** Runs to the end. */
+  result(): RunResult {
+    const { plan, faults, truth } = this.#cluster
+    const world = this.#world
+    const clients = [...this.#producers, this.#reader, ...this.#members]
+    this.#cluster.start()
+    createTopics(this.#cluster, () => {
+      for (const client of clients) client.start()
+      unleash(this.#cluster, clients)
+    })
+    world.runUntil(plan.seconds * 1_000_000)
+    faults.active = false
+    for (const producer of this.#producers) producer.stop()
+    if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
+    return {
+      seed: plan.seed, hash: world.trace.toString(), violation: world.violation, virtualSeconds: world.nowMicros / 1_000_000, events: world.eventCount,
+      acknowledged: truth.acknowledgedCount, faults: faults.counts, anomalies: truth.anomalies,
+    }
+  }
+
+  /** What is submitted now must succeed, and be consumed by everybody. */
+  #finish(): void {
+    for (const producer of this.#producers) {
+      producer.failedLately = 0
+      producer.lastRound()
+    }
+    if (!this.#settle(() => this.#isAnswered(), 'the last batches were not answered')) return
+    const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
+    if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
+    if (this.#settle(() => this.#laggard() === null, 'consumers did not reach the end')) checkFiles(this.#cluster)
+  }
+
+  /** Goes on until it is so; a violation if it takes too long. */
+  #settle(isSettled: () => boolean, what: string): boolean {
+    const world = this.#world
+    const deadline = world.nowMicros + SETTLE_MICROS
+    while (world.violation === null && !isSettled()) {
+      if (world.nowMicros >= deadline) world.fail('LIVE', `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
+      else world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
+    }
+    return world.violation === null
+  }
+
+  #isAnswered(): boolean {
+    return this.#cluster.nodes.every(({ host }) => host.isUp) && this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+  }
+
+  /** Who has not come to the end of which partition; null if all have. */
+  #laggard(): string | null {
+    for (const { name: topic, partitions } of this.#cluster.plan.topics) {
+      for (let partition = 0; partition < partitions; partition++) {
+        const name = topicPartitionName(topic, partition)
+        const end = this.#endOf(topic, partition)
+        if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
+        const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
+        if (owners.length !== 1) return `: ${owners.length} members have ${name}`
+        if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`
+        if (committedOf(this.#group, name) < end) return `: committed is ${committedOf(this.#group, name)} of ${end} in ${name}`
+      }
+    }
+    return null
+  }
+
+  #endOf(topic: string, partition: number): number {
+    for (const { host } of this.#cluster.nodes) {
+      const state = host.stateOf(replicaActor(topic, partition)) as ReplicaState | undefined
+      if (state !== undefined) return state.highWatermark.offset
+    }
+    return -2
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * The fingerprint of a run: two 32-bit lanes that every event is mixed into. Equal fingerprints mean that the same things
+ * happened at the same times in the same order.
+ */
+import { crc32cOf } from '../protocol/crc32c.ts'
+
+/** A rolling 64-bit hash. */
+export class TraceHash {
+  #low = 0x9e3779b9
+  #high = 0x85ebca6b
+
+  /** Mixes in one number; only its low 32 bits count. */
+  add(word: number): void {
+    const low = Math.imul(this.#low ^ word, 0x85ebca6b)
+    this.#low = low ^ (low >>> 15)
+    const high = Math.imul((this.#high + word) | 0, 0xc2b2ae35)
+    this.#high = high ^ (high >>> 13) ^ this.#low
+  }
+
+  /** Mixes in a time of any size. */
+  addTime(micros: number): void {
+    this.add(micros | 0)
+    this.add(Math.floor(micros / 0x1_0000_0000))
+  }
+
+  /** Mixes in bytes, by their length and checksum. */
+  addBytes(bytes: Uint8Array, begin: number, end: number): void {
+    this.add(end - begin)
+    this.add(crc32cOf(bytes, begin, end))
+  }
+
+  /** Sixteen hexadecimal digits. */
+  toString(): string {
+    return (this.#high >>> 0).toString(16).padStart(8, '0') + (this.#low >>> 0).toString(16).padStart(8, '0')
+  }
+}
+
+/** A number that stands for a text. */
+export function hashText(text: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
+  return hash >>> 0
+}
+
+/** One hash for many runs, whatever the order in which they ended: callers sort by seed. */
+export function combineHashes(hashes: readonly string[]): string {
+  const combined = new TraceHash()
+  for (const hash of hashes) combined.add(hashText(hash))
+  return combined.toString()
+}

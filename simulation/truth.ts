@@ -1,0 +1,102 @@
+/**
+ * What really happened, kept outside the actors: which value each offset of each partition was seen to have, what was acknowledged, and what a
+ * power loss was allowed to take. Checkers compare what actors and clients say with it.
+ *
+ * Values are unique numbers: the writer (one life of one producer) x 2^32 + a counter that grows with each record it submits.
+ */
+import type { FlushPolicy } from '../protocol/topic-config.ts'
+import type { World } from './world.ts'
+
+/** Things that a weaker mode is allowed to do, and must be seen doing. */
+export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset'
+
+/** What is known of one partition. */
+export interface PartitionTruth {
+  readonly name: string
+  readonly flush: FlushPolicy
+  /** By offset; holes are unknown. */
+  readonly values: (number | undefined)[]
+  readonly offsets: Map<number, number>
+  /** One past the highest offset that a producer was told. */
+  acknowledgedEnd: number
+  /** One past the highest offset that any reader could have had. */
+  exposedEnd: number
+  /** The lowest offset that retention has left. */
+  startOffset: number
+  /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
+  lossFloor: number
+  /** Offsets below were possibly lost in a power loss, and may have been given out again. */
+  lossEnd: number
+  lossAtMicros: number
+}
+
+/** The truth about a run. */
+export interface Truth {
+  readonly world: World
+  readonly partitions: Map<string, PartitionTruth>
+  readonly anomalies: Record<Anomaly, number>
+  acknowledgedCount: number
+  /** Is told when a partition may have lost its end. */
+  readonly onLoss: ((partition: PartitionTruth) => void)[]
+}
+
+/** Messages from before a power loss are no evidence for so long. */
+const LOSS_GRACE_MICROS = 30_000_000
+
+export function newTruth(world: World): Truth {
+  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0 }
+  return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, onLoss: [] }
+}
+
+/** The truth about a partition, begun when it is first heard of. */
+export function partitionTruth(truth: Truth, name: string, flush: FlushPolicy): PartitionTruth {
+  const known = truth.partitions.get(name)
+  if (known !== undefined) return known
+  const partition: PartitionTruth = {
+    name, flush, values: [], offsets: new Map(), acknowledgedEnd: 0, exposedEnd: 0, startOffset: 0, lossFloor: -1, lossEnd: 0, lossAtMicros: -1,
+  }
+  truth.partitions.set(name, partition)
+  return partition
+}
+
+/** Somebody says that an offset has a value. `since` is when the saying began: what is older than a loss says nothing. */
+export function place(truth: Truth, partition: PartitionTruth, offset: number, value: number, since: number, who: string): void {
+  if (offset < partition.lossEnd && since < partition.lossAtMicros + LOSS_GRACE_MICROS) return
+  const known = partition.values[offset]
+  if (known === value) return
+  if (known !== undefined) return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
+  const elsewhere = partition.offsets.get(value)
+  if (elsewhere !== undefined) return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
+  partition.values[offset] = value
+  partition.offsets.set(value, offset)
+}
+
+/** A producer was told that its records are in the log. */
+export function acknowledge(truth: Truth, partition: PartitionTruth, baseOffset: number, values: readonly number[], since: number): void {
+  truth.acknowledgedCount += values.length
+  if (baseOffset < partition.lossEnd && since < partition.lossAtMicros) return
+  values.forEach((value, i) => place(truth, partition, baseOffset + i, value, since, 'an acknowledgement'))
+  partition.acknowledgedEnd = Math.max(partition.acknowledgedEnd, baseOffset + values.length)
+}
+
+/** A power loss has taken what was not synced: everything from `endOffset` on is unknown again. */
+export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: number): void {
+  const oldEnd = Math.max(partition.values.length, partition.exposedEnd)
+  if (endOffset < partition.acknowledgedEnd) truth.anomalies.unsyncedLost++
+  for (let offset = endOffset; offset < partition.values.length; offset++) {
+    const value = partition.values[offset]
+    if (value !== undefined) partition.offsets.delete(value)
+  }
+  if (partition.values.length > endOffset) partition.values.length = endOffset
+  partition.acknowledgedEnd = Math.min(partition.acknowledgedEnd, endOffset)
+  partition.exposedEnd = Math.min(partition.exposedEnd, endOffset)
+  if (oldEnd <= endOffset) return
+  partition.lossEnd = Math.max(partition.lossEnd, oldEnd)
+  partition.lossAtMicros = truth.world.nowMicros
+  for (const tell of truth.onLoss) tell(partition)
+}
+
+/** A value as people read it: writer and counter. */
+export function nameOf(value: number): string {
+  return `w${Math.floor(value / 0x1_0000_0000)}#${value % 0x1_0000_0000}`
+}

@@ -1,0 +1,216 @@
+/**
+ * A client that consumes, by assignment or as a member of a group: it plays the application, takes chunks, works on them for a while, reports
+ * progress, lets go of what is revoked. It checks what it reads (Jepsen's poll-skip, int-poll-skip and inconsistent offsets), and may be slow, crash, or
+ * leave and come back as a new member.
+ */
+import { actor } from '../../actors/consumer.ts'
+import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import { groupActor } from '../../protocol/address.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import { beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
+import type { GroupTruth } from '../checkers/groups.ts'
+import { SESSION_MILLIS } from '../cluster.ts'
+import type { Cluster } from '../cluster.ts'
+import type { Host } from '../host.ts'
+import { Random } from '../random.ts'
+import { readBatches } from '../records.ts'
+import type { SeenRecord } from '../records.ts'
+import { place } from '../truth.ts'
+
+/** What the application knows of a partition that it has. */
+interface Holding {
+  readonly topic: string
+  readonly partition: number
+  session: number
+  /** The next record that it wants. */
+  position: number
+}
+
+/** The most time between chunk and progress of a quick application, in microseconds. */
+const QUICK_MICROS = 3000
+
+/** A slow application takes so long on average, in microseconds. */
+const SLOW_MICROS = 2_000_000
+
+/** One consuming client, through all its lives. */
+export class ConsumerWorkload {
+  readonly #cluster: Cluster
+  readonly #index: number
+  /** Null when it consumes by assignment. */
+  readonly #group: GroupTruth | null
+  readonly #random: Random
+  #host: Host | null = null
+  #life = 0
+  readonly #holdings: Map<string, Holding> = new Map()
+  /** By partition: how far an application without a group has come, through all its lives. */
+  readonly #ends: Map<string, number> = new Map()
+
+  constructor(cluster: Cluster, index: number, group: GroupTruth | null) {
+    this.#cluster = cluster
+    this.#index = index
+    this.#group = group
+    this.#random = new Random(cluster.world.seed, `consumer/${index}`)
+  }
+
+  /** Begins a life as a new member. */
+  start(): void {
+    const host = this.#cluster.newClient()
+    this.#host = host
+    this.#life++
+    host.attach('client', { receive: (message) => this.#receive(message) })
+    host.spawn('consumer', actor.url, this.#config(host))
+    this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
+    const { topics } = this.#cluster.plan
+    if (this.#group !== null) this.#tell({ kind: 'subscribe', topics: topics.map(({ name }) => name) })
+    else {
+      const partitions = topics.flatMap(({ name, partitions: count }) => Array.from({ length: count }, (_, partition) => ({ topic: name, partition })))
+      this.#tell({ kind: 'assign', partitions })
+    }
+  }
+
+  /** Dies, or leaves politely; lives again as somebody else. */
+  crash(): void {
+    if (this.#host === null) return
+    if (this.#random.below(3) === 0) this.#tell({ kind: 'closeConsumer', correlationId: 1 })
+    else this.#end()
+  }
+
+  /** How far it has read a partition that it has; -1 if it has it not. */
+  positionOf(name: string): number {
+    return this.#holdings.get(name)?.position ?? -1
+  }
+
+  get isAlive(): boolean {
+    return this.#host !== null
+  }
+
+  #memberId(): string {
+    return `member-${this.#index}-${this.#life}`
+  }
+
+  #config(host: Host): ConsumerConfig {
+    return {
+      client: { node: host.node, actor: 'client' }, coordinatorNode: 0, group: this.#group?.name ?? null, memberId: this.#memberId(),
+      autoOffsetReset: 'earliest', autoCommit: this.#group !== null, autoCommitIntervalMillis: 300, sessionTimeoutMillis: SESSION_MILLIS, heartbeatIntervalMillis: 500,
+      fetchMinBytes: 1, fetchMaxBytes: 8192, fetchMaxWaitMillis: 1000, fetchMode: 'bytes', requestTimeoutMillis: 300, retryBackoffMillis: 25,
+    }
+  }
+
+  #tell(message: Message): void {
+    const host = this.#host
+    if (host !== null) host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'consumer' }, message)
+  }
+
+  #end(): void {
+    if (this.#host === null) return
+    for (const name of this.#holdings.keys()) this.#letGo(name)
+    this.#cluster.killClient(this.#host)
+    this.#host = null
+    this.#cluster.world.after(this.#random.exponential(400_000), () => this.start())
+  }
+
+  #letGo(name: string): void {
+    if (this.#group !== null) endBelief(this.#group, name, this.#memberId())
+    this.#holdings.delete(name)
+  }
+
+  #receive(message: Message): void {
+    switch (message.kind) {
+      case 'assigned':
+        return this.#onAssigned(message)
+      case 'chunk':
+        return this.#onChunk(message)
+      case 'positionReset':
+        return this.#onPositionReset(message)
+      case 'revoking':
+        return this.#onRevoking(message)
+      case 'consumerFailed':
+        return this.#onFailed(message)
+      case 'consumerClosed':
+        return this.#end()
+      default:
+        return
+    }
+  }
+
+  #onAssigned({ partitions }: Assigned): void {
+    for (const { topic, partition, position, session } of partitions) {
+      const name = topicPartitionName(topic, partition)
+      if (this.#group !== null) beginBelief(this.#group, name, this.#memberId())
+      this.#holdings.set(name, { topic, partition, session, position })
+    }
+  }
+
+  #onChunk(chunk: Chunk): void {
+    const name = topicPartitionName(chunk.topic, chunk.partition)
+    const holding = this.#holdings.get(name)
+    if (holding === undefined || holding.session !== chunk.session) return
+    const records = readBatches(chunk.records ?? new Uint8Array(0))
+    this.#check(name, chunk, holding, records)
+    const { faults } = this.#cluster
+    const isSlow = faults.strikes('slowConsumer')
+    const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    this.#host?.after(delay, () => this.#process(name, holding, chunk.session, records))
+  }
+
+  /** What is read begins where it was asked for, has no gaps, ends below the high watermark, and says what it always said. */
+  #check(name: string, chunk: Chunk, holding: Holding, records: readonly SeenRecord[]): void {
+    const { truth, world } = this.#cluster
+    const partition = truth.partitions.get(name)
+    if (partition === undefined) return world.fail('CHG', `${name} was read, but nobody serves it`)
+    let expected = records[0]?.offset ?? chunk.fetchOffset
+    if (chunk.fetchOffset !== holding.position) world.fail('SKIP', `${this.#memberId()} wants ${name} from ${holding.position} and is given ${chunk.fetchOffset}`)
+    if (expected > chunk.fetchOffset) world.fail('SKIP', `${this.#memberId()} asked ${name} for ${chunk.fetchOffset} and was given ${expected}`)
+    for (const { offset, value } of records) {
+      if (offset !== expected) world.fail('SKIP', `${this.#memberId()} reads ${name} ${offset} where ${expected} was due`)
+      if (offset >= chunk.highWatermark) world.fail('HW', `${this.#memberId()} reads ${name} ${offset} at high watermark ${chunk.highWatermark}`)
+      place(truth, partition, offset, value, world.nowMicros, this.#memberId())
+      expected = offset + 1
+    }
+  }
+
+  #process(name: string, holding: Holding, session: number, records: readonly SeenRecord[]): void {
+    const partition = this.#cluster.truth.partitions.get(name)
+    if (this.#holdings.get(name) !== holding || holding.session !== session || partition === undefined) return
+    for (const { offset } of records) {
+      if (offset < holding.position) continue
+      if (this.#group !== null) markProcessed(this.#group, partition, offset)
+      holding.position = offset + 1
+    }
+    this.#ends.set(name, holding.position)
+    const { topic, partition: number, position } = holding
+    this.#tell({ kind: 'progress', topic, partition: number, position })
+    this.#tell({ kind: 'fetchMore', topic, partition: number, session, offset: position })
+  }
+
+  /** A reset is due to retention, or to a power loss that was allowed to take the end; never to anything else. */
+  #onPositionReset({ topic, partition, position, session }: PositionReset): void {
+    const { truth, world } = this.#cluster
+    const name = topicPartitionName(topic, partition)
+    const holding = this.#holdings.get(name)
+    const known = truth.partitions.get(name)
+    if (holding === undefined || known === undefined) return
+    truth.anomalies.positionReset++
+    if (holding.position >= known.startOffset && known.lossEnd === 0) world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
+    holding.position = position
+    holding.session = session
+  }
+
+  #onRevoking({ partitions }: Revoking): void {
+    for (const { topic, partition } of partitions) this.#letGo(topicPartitionName(topic, partition))
+    this.#host?.after(this.#random.between(1, QUICK_MICROS), () => this.#tell({ kind: 'released', partitions: partitions as readonly TopicPartition[] }))
+  }
+
+  #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
+    if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
+  }
+}
+
+/** The name of the actor of a group, for checkers. */
+export function groupActorOf(group: GroupTruth): string {
+  return groupActor(group.name)
+}

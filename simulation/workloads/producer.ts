@@ -1,0 +1,140 @@
+/**
+ * A client that produces: builds batches of records that nobody else writes, submits them in bursts, and tells the truth what became of each. After a
+ * crash it lives again as a new producer, with new records; what it had not heard of may be in the log or not.
+ */
+import { actor } from '../../actors/producer.ts'
+import type { ProducerConfig } from '../../actors/producer.ts'
+import { NONE } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { Delivered } from '../../protocol/messages/client.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { Cluster } from '../cluster.ts'
+import type { Host } from '../host.ts'
+import { Random } from '../random.ts'
+import { buildBatch } from '../records.ts'
+import { acknowledge } from '../truth.ts'
+import { configOf } from './topics.ts'
+
+interface Submitted {
+  readonly topic: string
+  readonly partition: number
+  readonly values: readonly number[]
+  readonly atMicros: number
+}
+
+/** Batches that may wait for their outcome. */
+const OUTSTANDING_MAX = 40
+
+/** One producing client, through all its lives. */
+export class ProducerWorkload {
+  readonly #cluster: Cluster
+  readonly #random: Random
+  readonly #index: number
+  #host: Host | null = null
+  #life = 0
+  #counter = 0
+  #token = 0
+  #isStopped = false
+  readonly #outstanding: Map<number, Submitted> = new Map()
+  /** Batches of the last round that failed: after healing nothing may. */
+  failedLately = 0
+
+  constructor(cluster: Cluster, index: number) {
+    this.#cluster = cluster
+    this.#index = index
+    this.#random = new Random(cluster.world.seed, `producer/${index}`)
+  }
+
+  get outstandingCount(): number {
+    return this.#outstanding.size
+  }
+
+  /** Begins a life. */
+  start(): void {
+    const { plan, world } = this.#cluster
+    const host = this.#cluster.newClient()
+    this.#host = host
+    this.#life++
+    this.#counter = 0
+    const config: ProducerConfig = {
+      client: { node: host.node, actor: 'client' }, coordinatorNode: 0, acks: 'leader', requestTimeoutMillis: 300,
+      deliveryTimeoutMillis: plan.deliveryTimeoutMillis, retryBackoffMillis: 20,
+    }
+    host.attach('client', { receive: (message) => this.#receive(message) })
+    host.spawn('producer', actor.url, config)
+    world.log?.(`producer ${this.#index} lives as writer ${this.#writer()} on ${host.node}`)
+    this.#loop(host)
+  }
+
+  /** Dies, and lives again. */
+  crash(): void {
+    if (this.#host === null) return
+    this.#cluster.killClient(this.#host)
+    this.#host = null
+    this.#outstanding.clear()
+    this.#cluster.world.after(this.#random.exponential(300_000), () => this.start())
+  }
+
+  /** No more submissions of its own accord. */
+  stop(): void {
+    this.#isStopped = true
+    this.failedLately = 0
+  }
+
+  /** Submits one batch to every partition; all of them must succeed. */
+  lastRound(): void {
+    for (const { name, partitions } of this.#cluster.plan.topics) {
+      for (let partition = 0; partition < partitions; partition++) this.#submit(name, partition)
+    }
+  }
+
+  get isAlive(): boolean {
+    return this.#host !== null
+  }
+
+  #writer(): number {
+    return this.#index * 10_000 + this.#life
+  }
+
+  #loop(host: Host): void {
+    host.after(this.#random.exponential(this.#cluster.plan.submitMillis * 1000), () => {
+      if (this.#isStopped) return
+      const burst = this.#random.below(4) === 0 ? this.#random.between(2, 8) : 1
+      const topic = this.#random.pick(this.#cluster.plan.topics)
+      const partition = this.#random.below(topic.partitions)
+      for (let i = 0; i < burst && this.#outstanding.size < OUTSTANDING_MAX; i++) this.#submit(topic.name, partition)
+      this.#loop(host)
+    })
+  }
+
+  #submit(topic: string, partition: number): void {
+    const host = this.#host
+    if (host === null) return
+    const count = this.#random.between(1, 4)
+    const values = Array.from({ length: count }, () => this.#writer() * 0x1_0000_0000 + ++this.#counter)
+    const records = buildBatch(values, this.#random.between(8, 500), host.clock.now())
+    const token = ++this.#token
+    this.#outstanding.set(token, { topic, partition, values, atMicros: this.#cluster.world.nowMicros })
+    host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'submit', token, topic, partition, records })
+  }
+
+  #receive(message: Message): void {
+    if (message.kind === 'delivered') this.#onDelivered(message)
+  }
+
+  #onDelivered(message: Delivered): void {
+    const { truth, world } = this.#cluster
+    const submitted = this.#outstanding.get(message.token)
+    if (submitted === undefined) return world.fail('ASSERT', `token ${message.token} is delivered twice`)
+    this.#outstanding.delete(message.token)
+    if (message.errorCode !== NONE) {
+      this.failedLately++
+      return
+    }
+    const name = topicPartitionName(submitted.topic, submitted.partition)
+    const partition = truth.partitions.get(name)
+    if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined) return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
+    if (message.baseOffset < 0) return world.fail('LOST', `${name} acknowledged without an offset`)
+    acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
+  }
+}

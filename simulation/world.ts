@@ -1,0 +1,101 @@
+/**
+ * The event loop of a simulation: a heap of events by (time, tie), where the tie is drawn, so that nothing depends on the order in which
+ * events were made. Virtual time is whole microseconds and jumps from event to event; nothing ever waits.
+ * A violation stops the loop: the first one is the one to understand.
+ */
+import { Random } from './random.ts'
+import { TraceHash } from './trace-hash.ts'
+
+/** A broken promise: which property, what happened, and when (virtual microseconds). */
+export interface Violation {
+  readonly code: string
+  readonly message: string
+  readonly atMicros: number
+}
+
+interface Scheduled {
+  readonly time: number
+  readonly tie: number
+  readonly run: () => void
+}
+
+/** Time, order and verdict of one run. */
+export class World {
+  readonly seed: number
+  readonly trace: TraceHash = new TraceHash()
+  /** Virtual microseconds since the beginning. */
+  nowMicros = 0
+  eventCount = 0
+  violation: Violation | null = null
+  /** Takes lines of the transcript; null unless somebody wants one. */
+  log: ((line: string) => void) | null = null
+  readonly #ties: Random
+  readonly #heap: Scheduled[] = []
+
+  constructor(seed: number) {
+    this.seed = seed
+    this.#ties = new Random(seed, 'schedule')
+  }
+
+  /** Runs something at a time that is not over. */
+  at(time: number, run: () => void): void {
+    const heap = this.#heap
+    const event = { time: Math.max(time, this.nowMicros), tie: this.#ties.next(), run }
+    let child = heap.length
+    heap.push(event)
+    while (child > 0) {
+      const parent = (child - 1) >> 1
+      const above = heap[parent]!
+      if (!isEarlier(event, above)) break
+      heap[child] = above
+      child = parent
+    }
+    heap[child] = event
+  }
+
+  /** Runs something after a delay. */
+  after(micros: number, run: () => void): void {
+    this.at(this.nowMicros + micros, run)
+  }
+
+  /** Notes the first broken promise; the loop ends with the event at hand. */
+  fail(code: string, message: string): void {
+    this.violation ??= { code, message, atMicros: this.nowMicros }
+    this.log?.(`VIOLATION ${code} ${message}`)
+  }
+
+  /** Runs events until that time, or until `isDone` says so, or a violation. */
+  runUntil(time: number, isDone: () => boolean = () => false): void {
+    while (this.violation === null && !isDone()) {
+      const next = this.#heap[0]
+      if (next === undefined || next.time > time) {
+        this.nowMicros = time
+        return
+      }
+      this.#dropFirst()
+      this.nowMicros = next.time
+      this.eventCount++
+      next.run()
+    }
+  }
+
+  #dropFirst(): void {
+    const heap = this.#heap
+    const moved = heap.pop()!
+    const { length } = heap
+    if (length === 0) return
+    let parent = 0
+    for (let child = 1; child < length; child = 2 * parent + 1) {
+      if (child + 1 < length && isEarlier(heap[child + 1]!, heap[child]!)) child++
+      const below = heap[child]!
+      if (!isEarlier(below, moved)) break
+      heap[parent] = below
+      parent = child
+    }
+    heap[parent] = moved
+  }
+}
+
+function isEarlier(a: Scheduled, b: Scheduled): boolean {
+  return a.time < b.time || (a.time === b.time && a.tie < b.tie)
+}
