@@ -22,15 +22,23 @@ const CAPACITY_BYTES = 2 ** 23
 const BURST_COUNT = 64
 const RUN_COUNT = 5
 
+/** How often each is measured, what its work is multiplied by, and who is told. */
+export interface RingOptions {
+  readonly runs?: number
+  readonly scale?: number
+  readonly progress?: (text: string) => void
+}
+
 /** Measures ring-100B, ring-16KiB and message-port-100B, five runs each, interleaved so that noise hits all three. */
-export async function benchRing(): Promise<RingSamples[]> {
+export async function benchRing({ runs = RUN_COUNT, scale = 1, progress }: RingOptions = {}): Promise<RingSamples[]> {
   const small: RingSamples = { name: 'ring-100B', unit: 'messages/s', samples: [] }
   const large: RingSamples = { name: 'ring-16KiB', unit: 'messages/s', samples: [] }
   const port: RingSamples = { name: 'message-port-100B', unit: 'messages/s', samples: [] }
-  for (let run = 0; run < RUN_COUNT; run++) {
-    small.samples.push(await runRing(100, 20_000_000))
-    large.samples.push(await runRing(16_384, 1_000_000))
-    port.samples.push(await runPort(100, 500_000))
+  for (let run = 1; run <= runs; run++) {
+    progress?.(`run ${run} of ${runs}`)
+    small.samples.push(await runRing(100, Math.ceil(20_000_000 * scale)))
+    large.samples.push(await runRing(16_384, Math.ceil(1_000_000 * scale)))
+    port.samples.push(await runPort(100, Math.ceil(500_000 * scale)))
   }
   return [small, large, port]
 }

@@ -1,0 +1,16 @@
+/**
+ * All questions, in the order in which they are asked.
+ */
+import type { Question } from './question.ts'
+import { consume } from './questions/consume.ts'
+import { latency } from './questions/latency.ts'
+import { memory } from './questions/memory.ts'
+import { partitions } from './questions/partitions.ts'
+import { produce } from './questions/produce.ts'
+import { records } from './questions/records.ts'
+import { recovery } from './questions/recovery.ts'
+import { ring } from './questions/ring.ts'
+import { start } from './questions/start.ts'
+
+/** Every question that `npm run bench` can answer. */
+export const questions: readonly Question[] = [ring, produce, consume, latency, start, memory, recovery, partitions, records]

@@ -1,0 +1,54 @@
+/**
+ * Question: how much memory does the process hold after it has produced and consumed ten million records? Resident size as the system sees it, all
+ * threads together, without asking the collector to tidy up first.
+ */
+import { open } from '../../edge/client/index.ts'
+import { inChild } from '../child.ts'
+import type { Task } from '../child.ts'
+import { interleave, scaled } from '../question.ts'
+import type { Question } from '../question.ts'
+import { STORED_RECORD_BYTES, TOPIC, VALUE_BYTES, consumeRecords, readAll, writeRecords } from '../records.ts'
+import { makeWorkspace } from '../workspace.ts'
+
+interface MemoryParameters {
+  readonly directory: string
+  readonly recordCount: number
+}
+
+const PARTITIONS = 4
+const RECORDS = 10_000_000
+
+/** How much memory the work leaves behind. */
+export const memory: Question = {
+  name: 'memory',
+  question: 'How much memory is resident after producing and consuming 10 M records?',
+  goals: [{ kind: 'atMost', result: 'rss', value: 150 }],
+  conditions: (options) => ({
+    threads: 'caller + 1 node',
+    acks: 'leader',
+    flush: 'os',
+    valueBytes: VALUE_BYTES,
+    partitions: PARTITIONS,
+    records: scaled(RECORDS, options),
+    measured: 'resident size (1 MB = 1,000,000 bytes) with producer and consumer still open, no forced collection',
+  }),
+  run: (options) =>
+    interleave(['rss'], 'MB', options, async () => {
+      const recordCount = scaled(RECORDS, options)
+      using workspace = makeWorkspace(recordCount * STORED_RECORD_BYTES)
+      return inChild(memoryTask, { directory: workspace.directory, recordCount })
+    }),
+}
+
+/** Measures one run, in megabytes. */
+export const memoryTask: Task<MemoryParameters, number> = { url: import.meta.url, name: 'memoryTask', run: measure }
+
+async function measure({ directory, recordCount }: MemoryParameters): Promise<number> {
+  await using cluster = await open(directory)
+  await cluster.admin.createTopic(TOPIC, { partitions: PARTITIONS, config: { flush: 'os' } })
+  await using producer = cluster.producer()
+  await using consumer = await readAll(cluster)
+  await writeRecords(producer, recordCount)
+  await consumeRecords(consumer, recordCount)
+  return process.memoryUsage.rss() / 1e6
+}

@@ -1,0 +1,70 @@
+/**
+ * The load that the questions share: records of 100 bytes, written as fast as the producer takes them, and read to the end. The loops allocate
+ * nothing of their own, so that they measure the engine.
+ */
+import type { Admin, Cluster, Consumer, Producer, ProducerRecord } from '../edge/client/api.ts'
+import type { TopicPartition } from '../protocol/ids.ts'
+
+/** The size of a value in all questions, unless they say otherwise. */
+export const VALUE_BYTES = 100
+
+/** What a record takes in the log: value, framing, and its share of the batch header; rounded up, to ask for enough space. */
+export const STORED_RECORD_BYTES = 112
+
+/** The topic of all questions. */
+export const TOPIC = 'bench'
+
+/** A record without a key; the engine copies the value, so it can be sent again and again. */
+export function benchRecord(): ProducerRecord {
+  return { topic: TOPIC, value: new Uint8Array(VALUE_BYTES).fill(120) }
+}
+
+/** Writes `count` records by the lane without promises and waits until all are acknowledged. */
+export async function writeRecords(producer: Producer, count: number): Promise<void> {
+  const record = benchRecord()
+  for (let written = 0; written < count; written++) {
+    if (!producer.write(record)) await producer.drained()
+  }
+  await producer.flush()
+}
+
+/** A consumer of all partitions, from the first record. */
+export async function readAll(cluster: Cluster): Promise<Consumer> {
+  const consumer = cluster.consumer({ fetchMaxBytes: 2 ** 20 })
+  consumer.assign(await partitionsOf(cluster.admin))
+  return consumer
+}
+
+/** Reads `count` records one by one and touches each; answers with the bytes of their values. */
+export async function consumeRecords(consumer: Consumer, count: number): Promise<number> {
+  let sizeBytes = 0
+  let remaining = count
+  for await (const record of consumer) {
+    sizeBytes += record.value?.length ?? 0
+    if (--remaining === 0) break
+  }
+  return sizeBytes
+}
+
+/** Reads `count` records in whole batches without decoding them; answers with the bytes of the batches. */
+export async function consumeBatches(consumer: Consumer, count: number): Promise<number> {
+  let sizeBytes = 0
+  let remaining = count
+  for await (const batch of consumer.batches()) {
+    sizeBytes += batch.sizeBytes
+    remaining -= batch.count
+    if (remaining <= 0) break
+  }
+  return sizeBytes
+}
+
+/** How many records the topic holds, by its offsets. */
+export async function countRecords(admin: Admin): Promise<number> {
+  const ends = await admin.listOffsets(TOPIC, 'latest')
+  return [...ends.values()].reduce((sum, offset) => sum + offset, 0)
+}
+
+async function partitionsOf(admin: Admin): Promise<TopicPartition[]> {
+  const { partitions } = await admin.describeTopic(TOPIC)
+  return partitions.map(({ partition }) => ({ topic: TOPIC, partition }))
+}
