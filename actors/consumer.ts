@@ -5,6 +5,7 @@
  * What it does not do: read files or decode records (the client does), transactions.
  */
 import { replicaActor } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
@@ -196,7 +197,7 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
     one.failures = 0
-    if (response.range !== null || response.records !== null) deliver(state, one, response, outbox)
+    if (response.range !== null || response.records !== null) deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }
   if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, context, outbox)
@@ -208,12 +209,13 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
   backOff(state, one, context, outbox)
 }
 
-function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
+function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, from: Address, outbox: Outbox): void {
   const { topic, partition, session, fetchOffset } = one
+  const { highWatermark, range, records } = response
   one.hungry = false
   outbox.push({
     kind: 'send', to: state.config.client,
-    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark: response.highWatermark, range: response.range, records: response.records },
+    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, node: from.node, range, records },
   })
 }
 

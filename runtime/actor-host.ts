@@ -88,6 +88,11 @@ export class ActorHost {
     this.post(address, address, { kind: 'started' })
   }
 
+  /** Stops an actor: its timers and outstanding answers are dropped. */
+  stop(name: string): void {
+    this.#actors.delete(name)
+  }
+
   /** Opens an address on this host whose messages go to a callback. */
   openPort(name: string, onMessage: (message: Message, from: Address) => void): Address {
     this.#ports.set(name, onMessage)
@@ -190,8 +195,7 @@ export class ActorHost {
       case 'spawn':
         return this.#spawn(effect)
       case 'stop':
-        this.#actors.delete(effect.actor)
-        return
+        return this.stop(effect.actor)
       case 'fatal':
         return this.#options.onFailure(null, new Error(effect.reason))
       case 'append':

@@ -183,7 +183,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   resume(partitions?: readonly TopicPartition[]): void
   /** The offset of the next record to be delivered. */
   position(partition: TopicPartition): number | undefined
-  /** Commits what has been processed, or a batch (its end), or the given offsets. */
+  /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
   commit(what?: ConsumerBatch<K, V> | readonly CommittedOffset[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   close(): Promise<void>

@@ -111,6 +111,8 @@ export interface Chunk {
   readonly session: number
   readonly fetchOffset: number
   readonly highWatermark: number
+  /** Whose directory the range is in. */
+  readonly node: number
   readonly range: FileRange | null
   readonly records: Uint8Array | null
 }

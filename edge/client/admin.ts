@@ -1,0 +1,152 @@
+/**
+ * Administration: topics, partitions, settings, groups. Each call is one request to the coordinator, a leader or a group.
+ */
+import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { codeOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
+import type { Admin, GroupDescription, TopicDescription } from './api.ts'
+import { groupsInLog } from './group-scan.ts'
+import { throwIfError } from './requests.ts'
+import type { Asked, Requests } from './requests.ts'
+
+const COORDINATOR = { node: 0, actor: COORDINATOR_ACTOR }
+
+export class AdminClient implements Admin {
+  readonly #requests: Requests
+  readonly #nodes: number
+
+  constructor(requests: Requests, nodes: number) {
+    this.#requests = requests
+    this.#nodes = nodes
+  }
+
+  async createTopic(
+    name: string,
+    options: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean } = {},
+  ): Promise<void> {
+    checkName(name)
+    const { partitions = 1, config = {}, ifNotExists = false } = options
+    if (!Number.isInteger(partitions)) throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
+    const asked: Asked = { kind: 'createTopics', topics: [{ name, numPartitions: partitions, configs: plain(config) }], validateOnly: false }
+    const code = await this.#change(asked, ifNotExists ? codeOf('TOPIC_ALREADY_EXISTS') : NONE)
+    // A repeated attempt may find the topic that its predecessor made.
+    if (code !== NONE && !ifNotExists) throw new KafkaError('TOPIC_ALREADY_EXISTS', `the topic ${name} exists already`)
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    checkName(name)
+    await this.#change({ kind: 'deleteTopics', topics: [name] })
+  }
+
+  async listTopics({ internal = false }: { readonly internal?: boolean } = {}): Promise<string[]> {
+    const { topics } = await this.#requests.ask(COORDINATOR, { kind: 'metadata', topics: null }, 'metadataResponse')
+    return topics.map((topic) => topic.topic).filter((name) => internal || !name.startsWith('__'))
+  }
+
+  async describeTopic(name: string): Promise<TopicDescription> {
+    checkName(name)
+    const topic = await this.#requests.topic(name)
+    const begins = await this.#offsetsOf(topic, EARLIEST_TIMESTAMP)
+    const ends = await this.#offsetsOf(topic, LATEST_TIMESTAMP)
+    const partitions = topic.partitions.map(({ partition, leader, leaderEpoch }) => ({
+      partition, leader, leaderEpoch, beginOffset: begins.get(partition) ?? 0, endOffset: ends.get(partition) ?? 0,
+    }))
+    if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    return { name, topicId: topic.topicId, config: topic.config, partitions }
+  }
+
+  async createPartitions(name: string, count: number): Promise<void> {
+    checkName(name)
+    if (!Number.isInteger(count)) throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${String(count)}`)
+    await this.#change({ kind: 'createPartitions', topics: [{ name, count }] })
+  }
+
+  async alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
+    checkName(name)
+    await this.#change({ kind: 'incrementalAlterConfigs', topic: name, configs: plain(config) })
+  }
+
+  async listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>> {
+    checkName(name)
+    if (typeof timestamp === 'number' && !(Number.isSafeInteger(timestamp) && timestamp >= 0)) {
+      throw new KafkaError('INVALID_REQUEST', `a timestamp is a whole number of milliseconds since 1970, not ${timestamp}`)
+    }
+    const wanted = timestamp === 'earliest' ? EARLIEST_TIMESTAMP : timestamp === 'latest' ? LATEST_TIMESTAMP : timestamp
+    return this.#offsetsOf(await this.#requests.topic(name), wanted)
+  }
+
+  async listGroups(): Promise<string[]> {
+    const groups = await groupsInLog(this.#requests)
+    for (let node = 0; node < this.#nodes; node++) {
+      const listed = await this.#requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'listGroups' }, 'groupsListed')
+      for (const group of listed.groups) groups.add(group)
+    }
+    return [...groups].toSorted()
+  }
+
+  async describeGroup(group: string): Promise<GroupDescription> {
+    checkGroup(group)
+    const { errorCode, state, epoch, members, offsets } = await this.#requests.askGroup(group, { kind: 'describeGroup' }, 'describeGroupResponse')
+    throwIfError(errorCode, null)
+    return { group, state, epoch, members, offsets }
+  }
+
+  async alterGroupOffsets(group: string, offsets: readonly CommittedOffset[]): Promise<void> {
+    checkGroup(group)
+    for (const { topic, partition, offset } of offsets) {
+      this.#requests.leaderOf(await this.#requests.topic(topic), partition)
+      if (!Number.isSafeInteger(offset) || offset < 0) throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${offset}`)
+    }
+    const response = await this.#requests.askGroup(group, { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets }, 'offsetCommitResponse')
+    throwIfError(response.errorCode, response.errorMessage)
+  }
+
+  /** Sends a change of one topic; returns its error code if it is NONE or tolerated. */
+  async #change(asked: Asked, tolerated: number = NONE): Promise<number> {
+    const { results } = await this.#requests.ask(COORDINATOR, asked, 'adminResponse')
+    const errorCode = results[0]?.errorCode ?? NONE
+    if (errorCode === tolerated) return NONE
+    throwIfError(errorCode, results[0]?.errorMessage ?? null)
+    return errorCode
+  }
+
+  async #offsetsOf(topic: TopicMetadata, timestamp: number): Promise<Map<number, number>> {
+    const { topicId } = topic
+    const responses = await Promise.all(
+      topic.partitions.map(({ partition }) =>
+        this.#requests.ask(this.#requests.leaderOf(topic, partition), { kind: 'listOffsets', topicId, timestamp }, 'listOffsetsResponse'),
+      ),
+    )
+    const offsets = new Map<number, number>()
+    responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
+      throwIfError(errorCode, errorMessage)
+      if (offset >= 0) offsets.set(partition, offset)
+    })
+    return offsets
+  }
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION for a name that Kafka would refuse. */
+export function checkName(name: string): void {
+  const problem = checkTopicName(name)
+  if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+}
+
+/** Throws INVALID_GROUP_ID. */
+export function checkGroup(group: string): void {
+  const problem = checkGroupId(group)
+  if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
+}
+
+/** Settings as a message may carry them. */
+function plain(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(config).filter(([, value]) => value !== undefined)
+  for (const [name, value] of entries) {
+    if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
+    throw new KafkaError('INVALID_CONFIG', `the setting ${name} must be a text, a number, true or false, not ${typeof value}`)
+  }
+  return Object.fromEntries(entries)
+}

@@ -1,0 +1,192 @@
+/**
+ * `open`: a cluster in this process. Starts its nodes (worker threads, or on the caller's thread), and hands out the clients.
+ */
+import { actor as broker } from '../../actors/broker.ts'
+import { actor as consumer } from '../../actors/consumer.ts'
+import { actor as coordinator } from '../../actors/coordinator.ts'
+import { actor as group } from '../../actors/group.ts'
+import { actor as producer } from '../../actors/producer.ts'
+import { actor as replica } from '../../actors/replica.ts'
+import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import { CallerLoop } from '../../runtime/caller-loop.ts'
+import { allocateDoorbells } from '../../runtime/doorbell.ts'
+import { Supervisor } from '../../runtime/supervisor.ts'
+import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
+import type { NodeSetup } from '../../runtime/thread-runtime.ts'
+import { AdminClient } from './admin.ts'
+import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
+import { ChunkReader } from './chunk-reader.ts'
+import { ConsumerClient } from './consumer.ts'
+import { openDataDirectory } from './data-directory.ts'
+import type { DataDirectory } from './data-directory.ts'
+import { closedError } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { checkOptions } from './options.ts'
+import type { OptionRule } from './options.ts'
+import { ProducerClient } from './producer.ts'
+import { Requests } from './requests.ts'
+
+const RULES = {
+  nodes: { kind: 'integer', min: 1, max: 64, default: 1 },
+  threads: { kind: 'integer', min: 0, max: 64, default: 1 },
+  mustExist: { kind: 'boolean', default: false },
+} as const satisfies Record<string, OptionRule>
+
+/** Partitions of `__consumer_offsets` in a new cluster. */
+const OFFSETS_PARTITIONS = 4
+
+const MEMORY = ':memory:'
+
+/** Opens the cluster in a directory (made if absent), or in memory. Fails with what is wrong with the directory or the options. */
+export async function open(directory: string, options: ClusterOptions = {}): Promise<Cluster> {
+  if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
+  checkOptions('open', options, RULES)
+  const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
+  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, options.threads !== 0)
+  try {
+    await cluster.start()
+  } catch (error) {
+    await cluster.close()
+    throw error
+  }
+  return cluster
+}
+
+class LocalCluster implements Cluster {
+  readonly directory: string | null
+  readonly admin: Admin
+  readonly #held: DataDirectory | null
+  readonly #runtime: ThreadRuntime
+  readonly #loop: CallerLoop
+  readonly #supervisor: Supervisor | null
+  readonly #engine: Engine
+  readonly #reader: ChunkReader
+  readonly #nodes: number
+  readonly #listeners: Map<ClusterEvent, ((detail: Record<string, unknown>) => void)[]> = new Map()
+  #counter = 0
+  #closing: Promise<void> | null = null
+
+  constructor(held: DataDirectory | null, nodes: number, threaded: boolean) {
+    this.#held = held
+    this.#nodes = nodes
+    this.directory = held?.path ?? null
+    const doorbells = allocateDoorbells(nodes + 1)
+    const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
+    const preload = [broker, consumer, coordinator, group, producer, replica].map((actor) => actor.url)
+    const local = threaded ? [] : Array.from({ length: nodes }, (_, node) => this.#nodeSetup(node))
+    this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) => {
+      this.#emit('error', { node, actor, error })
+    })
+    this.#loop = new CallerLoop(this.#runtime)
+    this.#supervisor = !threaded
+      ? null
+      : new Supervisor({
+          doorbells,
+          preload,
+          nodeCount: nodes,
+          caller: this.#runtime,
+          nodeSetup: (node) => this.#nodeSetup(node),
+          onDown: (node, restarts) => this.#onNodeDown(node, restarts),
+          onUp: (node, restarts) => this.#emit('nodeUp', { node, restarts }),
+        })
+    const host = this.#runtime.host(CALLER_NODE)
+    const requests = new Requests(host, this.#loop)
+    this.#engine = {
+      host, loop: this.#loop, requests, directory: this.directory, clients: new Set(), nextName: (kind) => `${kind}-${++this.#counter}`,
+    }
+    this.#reader = new ChunkReader((node) => this.#directoryOf(node))
+    this.admin = new AdminClient(requests, nodes)
+  }
+
+  /** Loads behaviours and starts the nodes; the coordinator answers when its log is read. */
+  async start(): Promise<void> {
+    await Promise.all([this.#runtime.start(), this.#supervisor?.start()])
+    this.#loop.kick()
+    await this.admin.listTopics()
+  }
+
+  producer<K = Uint8Array, V = Uint8Array>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
+    this.#assertOpen()
+    return new ProducerClient(this.#engine, options)
+  }
+
+  consumer<K = Uint8Array, V = Uint8Array>(options: ConsumerOptions<K, V> = {}): Consumer<K, V> {
+    this.#assertOpen()
+    return new ConsumerClient(this.#engine, options, this.#reader)
+  }
+
+  async inspect(): Promise<Record<string, unknown>> {
+    this.#assertOpen()
+    const nodes: Record<string, unknown> = { ...this.#runtime.inspect() }
+    const statistics: Record<string, unknown> = { caller: this.#runtime.statistics() }
+    for (let node = 0; node < this.#nodes; node++) {
+      const control = this.#supervisor?.control(node)
+      if (control === null || control === undefined) continue
+      Object.assign(nodes, await control.inspect())
+      statistics[`node-${node}`] = await control.statistics()
+    }
+    return { directory: this.directory, nodes, statistics }
+  }
+
+  on(event: ClusterEvent, listener: (detail: Record<string, unknown>) => void): void {
+    const listeners = this.#listeners.get(event)
+    if (listeners === undefined) this.#listeners.set(event, [listener])
+    else listeners.push(listener)
+  }
+
+  /** For tests: ends a node's thread without warning. */
+  async terminateNode(node: number): Promise<void> {
+    await this.#supervisor?.terminate(node)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await Promise.all([...this.#engine.clients].map((client) => client.close().catch((error: unknown) => this.#emit('error', { error }))))
+      this.#engine.requests.close()
+      if (this.#supervisor === null) await this.#runtime.drain()
+      else await this.#supervisor.close()
+      await this.#loop.close()
+    } finally {
+      this.#runtime.close()
+      this.#reader.close()
+      this.#held?.release()
+    }
+  }
+
+  #nodeSetup(node: number): NodeSetup {
+    const actors = [{ name: BROKER_ACTOR, url: broker.url, config: { coordinatorNode: 0, groupGraceMillis: 0 } }]
+    const quorum = { name: COORDINATOR_ACTOR, url: coordinator.url, config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS } }
+    return { node, directory: this.#directoryOf(node), actors: node === 0 ? [quorum, ...actors] : actors }
+  }
+
+  #directoryOf(node: number): string | null {
+    return this.directory === null ? null : `${this.directory}/node-${node}`
+  }
+
+  /** Every actor of ours hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
+  #onNodeDown(node: number, restarts: number): void {
+    const { host } = this.#engine
+    for (const actor of host.actorNames()) host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    this.#engine.requests.giveUp()
+    this.#loop.kick()
+    this.#emit('nodeDown', { node, restarts })
+  }
+
+  #emit(event: ClusterEvent, detail: Record<string, unknown>): void {
+    for (const listener of this.#listeners.get(event) ?? []) listener(detail)
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null) throw closedError('cluster')
+  }
+}

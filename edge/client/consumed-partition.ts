@@ -1,0 +1,100 @@
+/**
+ * One partition as the public consumer sees it: the batches that have arrived, and how far the application is.
+ */
+import { assert } from '../../protocol/assert.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import * as header from '../../protocol/record-batch.ts'
+import type { LogRecord } from '../../protocol/record-batch.ts'
+import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
+import { nodeCompressor } from '../../runtime/compressor.ts'
+import type { BatchList } from './chunk-reader.ts'
+
+export class ConsumedPartition {
+  readonly topic: string
+  readonly partition: number
+  readonly name: string
+  session = 1
+  /** The next record to deliver; undefined until the beginning is found. */
+  position: number | undefined = undefined
+  /** Everything below it is processed: the application has asked for more. */
+  processed = -1
+  /** As the actor knows it. */
+  reported = -1
+  paused = false
+  /** The application is to let go of it; nothing more is delivered. */
+  revoking = false
+  readonly #chunks: BatchList[] = []
+  /** The next batch of the first chunk. */
+  #batchIndex = 0
+  /** The records of the batch that is being delivered one by one. */
+  #records: Iterator<LogRecord> | null = null
+
+  constructor(topic: string, partition: number) {
+    this.topic = topic
+    this.partition = partition
+    this.name = topicPartitionName(topic, partition)
+  }
+
+  /** Chunks that wait, the one under way included. */
+  get chunkCount(): number {
+    return this.#chunks.length
+  }
+
+  /** Whether something can be delivered now. */
+  get hasData(): boolean {
+    return !this.paused && !this.revoking && this.#chunks.length > 0
+  }
+
+  push(chunk: BatchList): void {
+    this.#chunks.push(chunk)
+  }
+
+  /** Forgets what has arrived: the position changes, or the partition goes. */
+  clear(): void {
+    this.#chunks.length = 0
+    this.#batchIndex = 0
+    this.#records = null
+  }
+
+  /** The next whole batch that holds something at or after the position; null when the chunks are used up. */
+  nextBatch(): RecordBatchView | null {
+    this.#records = null
+    for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
+      const found = chunk.positions[this.#batchIndex++]
+      if (found === undefined) {
+        this.#chunks.shift()
+        this.#batchIndex = 0
+        continue
+      }
+      if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0) || header.isControl(chunk.bytes, found.at)) continue
+      return new RecordBatchView(chunk.bytes, found.at, nodeCompressor)
+    }
+    return null
+  }
+
+  /** The next record; null when the chunks are used up. Moves the position. Throws CORRUPT_MESSAGE. */
+  nextRecord(): LogRecord | null {
+    for (;;) {
+      if (this.#records === null) {
+        const batch = this.nextBatch()
+        if (batch === null) return null
+        this.#records = this.check(batch)[Symbol.iterator]()
+      }
+      const { done, value } = this.#records.next() as { done?: boolean; value: LogRecord }
+      if (done === true) this.#records = null
+      else if (value.offset >= (this.position ?? 0)) {
+        this.position = value.offset + 1
+        return value
+      }
+    }
+  }
+
+  /** Throws CORRUPT_MESSAGE, which names the offset, unless the batch's CRC is right. */
+  check(batch: RecordBatchView): RecordBatchView {
+    const verdict = header.checkBatch(batch.bytes, batch.at, batch.sizeBytes, 'sparse')
+    if (verdict.ok) return batch
+    assert(this.position !== undefined, 'a batch is delivered from a known position')
+    throw new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${batch.baseOffset} of ${this.name} is damaged (${verdict.reason}); seek behind it to go on`)
+  }
+}

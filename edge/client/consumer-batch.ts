@@ -1,0 +1,61 @@
+/**
+ * Records and batches as the public consumer hands them out.
+ */
+import type { LogRecord } from '../../protocol/record-batch.ts'
+import type { RecordBatchView } from '../../protocol/record-batch-reader.ts'
+import type { ConsumerBatch, ConsumerRecord } from './api.ts'
+import type { ConsumedPartition } from './consumed-partition.ts'
+import type { Serde } from './serdes.ts'
+
+/** A record with its key and value deserialised. Throws SERIALIZATION_FAILED. */
+export function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
+  return {
+    topic: one.topic,
+    partition: one.partition,
+    offset: record.offset,
+    timestamp: record.timestamp,
+    key: record.key === null ? null : key.deserialize(record.key),
+    value: record.value === null ? null : value.deserialize(record.value),
+    headers: record.headers,
+  }
+}
+
+/** A batch as it lies in the log. Iterating checks its CRC and decodes; nothing else does. */
+export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
+  readonly topic: string
+  readonly partition: number
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly #one: ConsumedPartition
+  readonly #view: RecordBatchView
+  readonly #from: number
+  readonly #key: Serde<K>
+  readonly #value: Serde<V>
+
+  /** `from`: records below it are not part of it; a seek may begin inside a batch. */
+  constructor(one: ConsumedPartition, view: RecordBatchView, from: number, key: Serde<K>, value: Serde<V>) {
+    this.topic = one.topic
+    this.partition = one.partition
+    this.baseOffset = Math.max(from, view.baseOffset)
+    this.endOffset = view.lastOffset + 1
+    this.#one = one
+    this.#view = view
+    this.#from = from
+    this.#key = key
+    this.#value = value
+  }
+
+  get count(): number {
+    return this.#from > this.#view.baseOffset ? this.endOffset - this.#from : this.#view.count
+  }
+
+  get sizeBytes(): number {
+    return this.#view.sizeBytes
+  }
+
+  *[Symbol.iterator](): Generator<ConsumerRecord<K, V>> {
+    for (const record of this.#one.check(this.#view)) {
+      if (record.offset >= this.#from) yield toRecord(this.#one, record, this.#key, this.#value)
+    }
+  }
+}

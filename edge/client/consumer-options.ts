@@ -1,0 +1,59 @@
+/**
+ * The options of a consumer: what each allows, its default, and the actor's configuration that follows from them.
+ */
+import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import type { FetchMode } from '../../protocol/messages/fetch.ts'
+import type { ConsumerOptions } from './api.ts'
+import { integerOption } from './options.ts'
+import type { OptionRule } from './options.ts'
+
+const MILLIS_MAX = 2_147_483_647
+
+/** What each option allows. */
+export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unknown>, OptionRule>> = {
+  key: { kind: 'object' },
+  value: { kind: 'object' },
+  group: { kind: 'string' },
+  topics: { kind: 'object' },
+  autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest', 'none'], default: 'earliest' },
+  autoCommit: { kind: 'boolean', default: true },
+  autoCommitIntervalMillis: { kind: 'integer', min: 1, max: MILLIS_MAX, default: 1000 },
+  sessionTimeoutMillis: { kind: 'integer', min: 100, max: 1_800_000, default: 45_000 },
+  heartbeatIntervalMillis: { kind: 'integer', min: 10, max: 600_000, default: 1000 },
+  fetchMinBytes: { kind: 'integer', min: 1, max: 1_073_741_824, default: 1 },
+  fetchMaxBytes: { kind: 'integer', min: 1024, max: 16_777_216, default: 1_048_576 },
+  fetchMaxWaitMillis: { kind: 'integer', min: 0, max: 300_000, default: 500 },
+  maxPollRecords: { kind: 'integer', min: 1, max: 1_000_000, default: 500 },
+  onAssigned: { kind: 'function' },
+  onRevoked: { kind: 'function' },
+}
+
+const REQUEST_TIMEOUT_MILLIS = 10_000
+const RETRY_BACKOFF_MILLIS = 10
+
+/** The actor's configuration, but for its client's address. Throws INVALID_OPTION. */
+export function consumerConfig<K, V>(options: ConsumerOptions<K, V>, memberId: string, fetchMode: FetchMode): Omit<ConsumerConfig, 'client'> {
+  const number = (name: keyof ConsumerOptions<K, V>): number => integerOption(options[name] as number | undefined, CONSUMER_RULES[name])
+  const sessionTimeoutMillis = number('sessionTimeoutMillis')
+  const heartbeatIntervalMillis = Math.min(number('heartbeatIntervalMillis'), Math.floor(sessionTimeoutMillis / 3))
+  if (options.heartbeatIntervalMillis !== undefined && options.heartbeatIntervalMillis >= sessionTimeoutMillis) {
+    throw new KafkaError('INVALID_OPTION', `consumer option heartbeatIntervalMillis must be less than sessionTimeoutMillis (${sessionTimeoutMillis})`)
+  }
+  return {
+    coordinatorNode: 0,
+    group: options.group ?? null,
+    memberId,
+    autoOffsetReset: options.autoOffsetReset ?? 'earliest',
+    autoCommit: (options.autoCommit ?? true) && options.group !== undefined,
+    autoCommitIntervalMillis: number('autoCommitIntervalMillis'),
+    sessionTimeoutMillis,
+    heartbeatIntervalMillis,
+    fetchMinBytes: number('fetchMinBytes'),
+    fetchMaxBytes: number('fetchMaxBytes'),
+    fetchMaxWaitMillis: number('fetchMaxWaitMillis'),
+    fetchMode,
+    requestTimeoutMillis: REQUEST_TIMEOUT_MILLIS,
+    retryBackoffMillis: RETRY_BACKOFF_MILLIS,
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * What producers and consumers need of their cluster: the host of their actors on the caller's thread, and a way to run it.
+ */
+import type { Actor } from '../../actors/actor.ts'
+import type { Address } from '../../protocol/address.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { ActorHost } from '../../runtime/actor-host.ts'
+import type { CallerLoop } from '../../runtime/caller-loop.ts'
+import type { Requests } from './requests.ts'
+
+export interface Engine {
+  readonly host: ActorHost
+  readonly loop: CallerLoop
+  readonly requests: Requests
+  /** Where node directories are; null in memory. */
+  readonly directory: string | null
+  /** Unique within this cluster object. */
+  nextName(kind: 'producer' | 'consumer'): string
+  /** What has to be closed before the cluster is. */
+  readonly clients: Set<{ close(): Promise<void> }>
+}
+
+/** An actor of the caller's host and the port on which its client hears from it. */
+export class ActorLink {
+  readonly #engine: Engine
+  readonly #actor: Address
+  readonly #port: Address
+
+  constructor(engine: Engine, name: string, behaviour: Pick<Actor<never, never>, 'url'>, config: object, onMessage: (message: Message) => void) {
+    this.#engine = engine
+    this.#actor = { node: engine.host.node, actor: name }
+    this.#port = engine.host.openPort(`${name}/client`, onMessage)
+    engine.host.spawn(name, behaviour.url, { ...config, client: this.#port })
+  }
+
+  /** Leaves a message for the actor; it is handled in the next cycle. */
+  post(message: Message): void {
+    this.#engine.host.post(this.#actor, this.#port, message)
+  }
+
+  /** Leaves a message and runs the cycle. */
+  send(message: Message): void {
+    this.post(message)
+    this.#engine.loop.kick()
+  }
+
+  /** The actor is stopped already, or stops now. */
+  close(): void {
+    this.#engine.host.stop(this.#actor.actor)
+    this.#engine.host.closePort(this.#port.actor)
+  }
+}
+
+/** Throws CLIENT_CLOSED. */
+export function closedError(what: string): KafkaError {
+  return new KafkaError('CLIENT_CLOSED', `the ${what} is closed`)
+}

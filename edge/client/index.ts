@@ -1,0 +1,32 @@
+/**
+ * The package's main entry: `import { open } from 'odradek'`.
+ */
+export { open } from './cluster.ts'
+export { bytes, json, msgpack, string } from './serdes.ts'
+export type { Serde } from './serdes.ts'
+export { KafkaError } from '../../protocol/errors.ts'
+export type { ErrorName } from '../../protocol/errors.ts'
+export type {
+  Admin,
+  Cluster,
+  ClusterEvent,
+  ClusterOptions,
+  Consumer,
+  ConsumerBatch,
+  ConsumerOptions,
+  ConsumerRecord,
+  GroupDescription,
+  Partitioner,
+  Producer,
+  ProducerOptions,
+  ProducerRecord,
+  RecordMetadata,
+  TopicDescription,
+  Waiting,
+} from './api.ts'
+export type { Acks } from '../../protocol/messages/produce.ts'
+export type { CommittedOffset } from '../../protocol/messages/group.ts'
+export type { Compression } from '../../protocol/compression.ts'
+export type { RecordHeader } from '../../protocol/record-batch.ts'
+export type { TopicConfig } from '../../protocol/topic-config.ts'
+export type { TopicPartition } from '../../protocol/ids.ts'

@@ -1,0 +1,60 @@
+/**
+ * Checks options at the door: an unknown name, a wrong type or a value out of range is KafkaError INVALID_OPTION, which names the
+ * option and what it allows.
+ */
+import { KafkaError } from '../../protocol/errors.ts'
+
+/** What one option may be. */
+export type OptionRule =
+  | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly default: number }
+  | { readonly kind: 'choice'; readonly values: readonly string[]; readonly default: string }
+  | { readonly kind: 'boolean'; readonly default: boolean }
+  /** Anything of that type (`typeof`), absent by default. */
+  | { readonly kind: 'function' | 'object' | 'string' }
+
+/** Throws unless every given option is known and allowed. `what` is whose options they are: 'producer'. */
+export function checkOptions(what: string, options: object, rules: Readonly<Record<string, OptionRule>>): void {
+  if (typeof options !== 'object' || options === null) throw new KafkaError('INVALID_OPTION', `${what} options must be an object`)
+  for (const [name, value] of Object.entries(options)) {
+    const rule = rules[name]
+    if (rule === undefined) {
+      throw new KafkaError('INVALID_OPTION', `${what} has no option ${JSON.stringify(name)}; it has ${Object.keys(rules).join(', ')}`)
+    }
+    if (value !== undefined && !isAllowed(rule, value)) {
+      throw new KafkaError('INVALID_OPTION', `${what} option ${name} must be ${describeRule(rule)}, not ${describe(value)}`)
+    }
+  }
+}
+
+/** The value of an integer option, or its default. */
+export function integerOption(value: number | undefined, rule: OptionRule): number {
+  return value ?? (rule.kind === 'integer' ? rule.default : 0)
+}
+
+function isAllowed(rule: OptionRule, value: unknown): boolean {
+  switch (rule.kind) {
+    case 'integer':
+      return typeof value === 'number' && Number.isInteger(value) && value >= rule.min && value <= rule.max
+    case 'choice':
+      return typeof value === 'string' && rule.values.includes(value)
+    default:
+      return typeof value === rule.kind && value !== null
+  }
+}
+
+function describeRule(rule: OptionRule): string {
+  switch (rule.kind) {
+    case 'integer':
+      return `a whole number from ${rule.min} to ${rule.max}`
+    case 'choice':
+      return `one of ${rule.values.map((value) => `'${value}'`).join(', ')}`
+    case 'boolean':
+      return 'true or false'
+    default:
+      return rule.kind === 'object' ? 'an object' : `a ${rule.kind}`
+  }
+}
+
+function describe(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
+}

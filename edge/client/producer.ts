@@ -1,0 +1,388 @@
+/**
+ * The public producer. A record is encoded straight into the open batch of its partition; a full batch, or one whose time has come,
+ * is handed to the producer actor, which numbers, sends and retries it (actors/producer.ts).
+ *
+ *   send, write ─► open batch per partition ─► submit ─► actor ─► leader … delivered ─► promises
+ *
+ * Records of topics that are not known yet, and records beyond the buffer, wait in order in a backlog.
+ */
+import { actor as producerActor } from '../../actors/producer.ts'
+import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import { partitionForKey } from '../../protocol/murmur2.ts'
+import type { RecordHeader } from '../../protocol/record-batch.ts'
+import { nodeCompressor } from '../../runtime/compressor.ts'
+import { checkName } from './admin.ts'
+import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata } from './api.ts'
+import { ActorLink, closedError } from './engine.ts'
+import type { Engine } from './engine.ts'
+import { OpenBatch } from './open-batch.ts'
+import type { RecordWaiter } from './open-batch.ts'
+import { checkOptions, integerOption } from './options.ts'
+import type { OptionRule } from './options.ts'
+import { bytes } from './serdes.ts'
+import type { Serde } from './serdes.ts'
+
+const RULES = {
+  key: { kind: 'object' },
+  value: { kind: 'object' },
+  acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
+  lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
+  batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
+  bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 33_554_432 },
+  compression: { kind: 'choice', values: ['none', 'gzip', 'snappy', 'lz4', 'zstd'], default: 'none' },
+  deliveryTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 120_000 },
+  requestTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 30_000 },
+  partitioner: { kind: 'function' },
+} as const satisfies Record<string, OptionRule>
+
+/** Records that may wait in the backlog; one more fails with BUFFER_EXHAUSTED. */
+const BACKLOG_MAX = 1_000_000
+
+const RETRY_BACKOFF_MILLIS = 20
+
+/** A topic as the producer uses it. */
+interface KnownTopic {
+  readonly metadata: TopicMetadata
+  /** By partition. */
+  readonly open: (OpenBatch | null)[]
+  readonly batchBytesMax: number
+  /** Where records without a key go until the batch is sent. */
+  stickyPartition: number
+}
+
+interface BacklogEntry<K, V> {
+  readonly record: ProducerRecord<K, V>
+  readonly waiter: RecordWaiter | null
+}
+
+export class ProducerClient<K, V> implements Producer<K, V> {
+  readonly #engine: Engine
+  readonly #options: ProducerOptions<K, V>
+  readonly #key: Serde<K>
+  readonly #value: Serde<V>
+  readonly #link: ActorLink
+  readonly #topics: Map<string, KnownTopic> = new Map()
+  /** The topic of the record before: most producers have one. */
+  #lastName = ''
+  #lastTopic: KnownTopic | undefined
+  readonly #open: Set<OpenBatch> = new Set()
+  readonly #submitted: Map<number, OpenBatch> = new Map()
+  readonly #spare: OpenBatch[] = []
+  #backlog: BacklogEntry<K, V>[] = []
+  #asking = false
+  #nextToken = 1
+  #bufferedBytes = 0
+  readonly #bufferMemoryBytes: number
+  readonly #batchSizeBytes: number
+  readonly #lingerMillis: number
+  #sealScheduled = false
+  #failure: KafkaError | null = null
+  #idle: (() => void)[] = []
+  #drained: (() => void)[] = []
+  #closed = false
+
+  constructor(engine: Engine, options: ProducerOptions<K, V>) {
+    checkOptions('producer', options, RULES)
+    this.#engine = engine
+    this.#options = options
+    this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
+    this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
+    this.#bufferMemoryBytes = integerOption(options.bufferMemoryBytes, RULES.bufferMemoryBytes)
+    this.#batchSizeBytes = integerOption(options.batchSizeBytes, RULES.batchSizeBytes)
+    this.#lingerMillis = integerOption(options.lingerMillis, RULES.lingerMillis)
+    const config = {
+      coordinatorNode: 0, acks: options.acks ?? 'leader', retryBackoffMillis: RETRY_BACKOFF_MILLIS,
+      requestTimeoutMillis: integerOption(options.requestTimeoutMillis, RULES.requestTimeoutMillis),
+      deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, RULES.deliveryTimeoutMillis),
+    }
+    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, config, (message) => this.#onMessage(message))
+    engine.clients.add(this)
+  }
+
+  // ── the two lanes ──
+
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  send(input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[]): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
+    if (Array.isArray(input)) return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record)))
+    return this.#sendOne(input as ProducerRecord<K, V>)
+  }
+
+  write(record: ProducerRecord<K, V>): boolean {
+    this.#accept(record, null)
+    return this.#bufferedBytes < this.#bufferMemoryBytes && this.#backlog.length === 0
+  }
+
+  drained(): Promise<void> {
+    if (this.#hasRoom()) return Promise.resolve()
+    this.#sealAll()
+    return new Promise((resolve) => this.#drained.push(resolve))
+  }
+
+  async flush(): Promise<void> {
+    this.#sealAll()
+    if (this.#isBusy()) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    const failure = this.#failure
+    this.#failure = null
+    if (failure !== null) throw failure
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#sealAll()
+    if (this.#isBusy()) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    this.#link.close()
+    this.#engine.clients.delete(this)
+    const failure = this.#failure
+    this.#failure = null
+    if (failure !== null) throw failure
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #sendOne(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#accept(record, { resolve, reject })
+      } catch (error) {
+        reject(error instanceof Error ? error : new Error(String(error)))
+      }
+    })
+  }
+
+  // ── from a record to a batch ──
+
+  #accept(record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
+    if (this.#closed) throw closedError('producer')
+    if (this.#backlog.length === 0) {
+      const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
+      if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) return this.#append(topic, record, waiter)
+    }
+    if (this.#backlog.length >= BACKLOG_MAX) {
+      throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
+    }
+    if (typeof record !== 'object' || record === null) throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
+    checkName(record.topic)
+    this.#backlog.push({ record, waiter })
+    this.#askForTopic(record.topic)
+  }
+
+  #topicNamed(record: ProducerRecord<K, V>): KnownTopic | undefined {
+    if (typeof record !== 'object' || record === null) return undefined
+    const topic = this.#topics.get(record.topic)
+    if (topic === undefined) return undefined
+    this.#lastName = record.topic
+    this.#lastTopic = topic
+    return topic
+  }
+
+  /** Encodes the record into the open batch of its partition; throws before anything has changed. */
+  #append(topic: KnownTopic, record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
+    const keyBytes = record.key === undefined || record.key === null ? null : this.#key.serialize(record.key)
+    const valueBytes = record.value === null ? null : serialized(this.#value, record.value)
+    const headers = record.headers === undefined ? undefined : headersOf(record.headers)
+    const timestamp = record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp)
+    const partition = this.#partitionOf(topic, record, keyBytes)
+    let batch = topic.open[partition] ?? this.#begin(topic, record.topic, partition)
+    if (!batch.builder.append(timestamp, keyBytes, valueBytes, headers)) {
+      this.#seal(topic, batch)
+      batch = this.#begin(topic, record.topic, partition)
+      batch.builder.append(timestamp, keyBytes, valueBytes, headers)
+    }
+    if (waiter !== null) batch.wait(waiter, timestamp)
+    const { sizeBytes } = batch.builder
+    this.#bufferedBytes += sizeBytes - batch.sizeBytes
+    batch.sizeBytes = sizeBytes
+    if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
+  }
+
+  #partitionOf(topic: KnownTopic, record: ProducerRecord<K, V>, key: Uint8Array | null): number {
+    const count = topic.metadata.partitions.length
+    const chosen = record.partition ?? this.#options.partitioner?.(record, count)
+    if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
+    if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen
+    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${record.topic} has partitions 0 to ${count - 1}, not ${String(chosen)}`)
+  }
+
+  #begin(topic: KnownTopic, name: string, partition: number): OpenBatch {
+    const batch = this.#spare.pop() ?? new OpenBatch(this.#batchSizeBytes)
+    batch.topic = name
+    batch.partition = partition
+    topic.open[partition] = batch
+    this.#open.add(batch)
+    if (!this.#sealScheduled) this.#scheduleSeal()
+    return batch
+  }
+
+  /** A record that is larger than a batch makes a batch of its own; what is larger than the topic takes is refused here. */
+  #onLarge(topic: KnownTopic, batch: OpenBatch): void {
+    const { maxMessageBytes } = topic.metadata.config ?? { maxMessageBytes: Infinity }
+    const { sizeBytes } = batch.builder
+    if (sizeBytes <= maxMessageBytes || (this.#options.compression ?? 'none') !== 'none') return this.#seal(topic, batch)
+    this.#remove(topic, batch)
+    const reason = `a record of ${sizeBytes} bytes (with its batch) is larger than ${batch.topic}'s maxMessageBytes (${maxMessageBytes}); raise that, or split the record`
+    this.#finish(batch, new KafkaError('MESSAGE_TOO_LARGE', reason), -1, -1)
+  }
+
+  // ── from a batch to the actor ──
+
+  #scheduleSeal(): void {
+    this.#sealScheduled = true
+    if (this.#lingerMillis > 0) setTimeout(() => this.#sealAll(), this.#lingerMillis)
+    else queueMicrotask(() => this.#sealAll())
+  }
+
+  #sealAll(): void {
+    this.#sealScheduled = false
+    if (this.#open.size === 0) return
+    for (const batch of this.#open) {
+      const topic = this.#topics.get(batch.topic)
+      if (topic !== undefined) this.#submit(topic, batch)
+    }
+    this.#engine.loop.kick()
+  }
+
+  #seal(topic: KnownTopic, batch: OpenBatch): void {
+    this.#submit(topic, batch)
+    this.#engine.loop.kick()
+  }
+
+  #submit(topic: KnownTopic, batch: OpenBatch): void {
+    this.#remove(topic, batch)
+    if (batch.partition === topic.stickyPartition) topic.stickyPartition = (batch.partition + 1) % topic.metadata.partitions.length
+    const compression = this.#options.compression ?? 'none'
+    const records = batch.builder.finish({ compression, compressor: nodeCompressor, producerId: -1, producerEpoch: -1, baseSequence: -1 })
+    const token = this.#nextToken++
+    this.#submitted.set(token, batch)
+    this.#link.post({ kind: 'submit', token, topic: batch.topic, partition: batch.partition, records })
+  }
+
+  #remove(topic: KnownTopic, batch: OpenBatch): void {
+    topic.open[batch.partition] = null
+    this.#open.delete(batch)
+  }
+
+  // ── back from the actor ──
+
+  #onMessage(message: Message): void {
+    if (message.kind === 'delivered') this.#onDelivered(message)
+  }
+
+  #onDelivered({ token, errorCode, errorMessage, baseOffset, logAppendTime }: MessageOf<'delivered'>): void {
+    const batch = this.#submitted.get(token)
+    if (batch === undefined) return
+    this.#submitted.delete(token)
+    if (errorCode === NONE) return this.#finish(batch, null, baseOffset, logAppendTime)
+    const { name, message } = errorOf(errorCode)
+    this.#finish(batch, new KafkaError(name, `${batch.topic}-${batch.partition}: ${errorMessage ?? message}`), -1, -1)
+  }
+
+  #finish(batch: OpenBatch, error: KafkaError | null, baseOffset: number, logAppendTime: number): void {
+    if (error === null) batch.resolve(baseOffset, logAppendTime)
+    else if (!batch.reject(error)) this.#failure ??= error
+    if (error?.name === 'UNKNOWN_TOPIC_OR_PARTITION') this.#forget(batch.topic)
+    this.#bufferedBytes -= batch.sizeBytes
+    batch.reset()
+    this.#spare.push(batch)
+    if (this.#backlog.length > 0) this.#workOff()
+    if (this.#drained.length > 0 && this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
+    if (this.#idle.length > 0 && !this.#isBusy()) for (const resolve of this.#idle.splice(0)) resolve()
+  }
+
+  #hasRoom(): boolean {
+    return this.#bufferedBytes < this.#bufferMemoryBytes / 2 && this.#backlog.length === 0
+  }
+
+  #isBusy(): boolean {
+    return this.#submitted.size > 0 || this.#open.size > 0 || this.#backlog.length > 0
+  }
+
+  // ── topics and the backlog ──
+
+  #askForTopic(name: string): void {
+    if (this.#asking || this.#topics.has(name)) return
+    this.#asking = true
+    this.#engine.requests.topic(name).then(
+      (metadata) => {
+        const { maxMessageBytes } = metadata.config ?? { maxMessageBytes: Infinity }
+        this.#topics.set(name, {
+          metadata, open: Array.from({ length: metadata.partitions.length }, () => null), stickyPartition: 0,
+          batchBytesMax: Math.min(this.#batchSizeBytes, maxMessageBytes),
+        })
+        this.#asking = false
+        this.#workOff()
+      },
+      (error: unknown) => {
+        this.#asking = false
+        this.#failTopic(name, error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error }))
+      },
+    )
+  }
+
+  #failTopic(name: string, error: KafkaError): void {
+    const failed = this.#backlog.filter(({ record }) => record.topic === name)
+    this.#backlog = this.#backlog.filter(({ record }) => record.topic !== name)
+    for (const { waiter } of failed) {
+      if (waiter === null) this.#failure ??= error
+      else waiter.reject(error)
+    }
+    this.#workOff()
+  }
+
+  /** Takes records out of the backlog, in order, as far as there is room and their topics are known. */
+  #workOff(): void {
+    let taken = 0
+    for (const { record, waiter } of this.#backlog) {
+      const topic = this.#topics.get(record.topic)
+      if (topic === undefined || this.#bufferedBytes >= this.#bufferMemoryBytes * 2) break
+      taken++
+      try {
+        this.#append(topic, record, waiter)
+      } catch (error) {
+        const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
+        if (waiter === null) this.#failure ??= problem
+        else waiter.reject(problem)
+      }
+    }
+    this.#backlog = this.#backlog.slice(taken)
+    const next = this.#backlog[0]
+    if (next !== undefined) this.#askForTopic(next.record.topic)
+    if (!this.#isBusy()) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
+  }
+
+  /** The topic has changed or gone: the next record asks again. */
+  #forget(name: string): void {
+    const topic = this.#topics.get(name)
+    if (topic === undefined || topic.open.some((batch) => batch !== null)) return
+    this.#topics.delete(name)
+    this.#lastName = ''
+    this.#lastTopic = undefined
+  }
+}
+
+function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
+  const result = serde.serialize(value)
+  if (result instanceof Uint8Array || result === null) return result
+  throw new KafkaError('SERIALIZATION_FAILED', 'a serde must return a Uint8Array or null')
+}
+
+function checkTimestamp(timestamp: number): number {
+  if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
+  throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
+}
+
+const encoder = new TextEncoder()
+
+function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>>): RecordHeader[] {
+  return Object.entries(headers).map(([key, value]) => {
+    if (value === null || value instanceof Uint8Array) return { key, value }
+    if (typeof value === 'string') return { key, value: encoder.encode(value) }
+    throw new KafkaError('SERIALIZATION_FAILED', `the header ${JSON.stringify(key)} must be a text, bytes or null`)
+  })
+}

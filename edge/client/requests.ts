@@ -1,0 +1,124 @@
+/**
+ * Questions of the public client to actors, as promises: each has a correlation id, a time-out, and is repeated while the answer
+ * says that it may work later.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor, replicaActor } from '../../protocol/address.ts'
+import type { Address } from '../../protocol/address.ts'
+import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { ActorHost } from '../../runtime/actor-host.ts'
+import type { CallerLoop } from '../../runtime/caller-loop.ts'
+
+/** A request without its correlation id, which `Requests` gives. */
+export type Asked = Request extends infer One ? (One extends Request ? Omit<One, 'correlationId'> : never) : never
+
+/** Longest wait for an answer, repetitions included. */
+const TIMEOUT_MILLIS = 30_000
+
+/** Longest wait for one attempt: the addressee may have died without a word. */
+const ATTEMPT_MILLIS = 5000
+
+const RETRY_MILLIS_MIN = 2
+const RETRY_MILLIS_MAX = 200
+
+export class Requests {
+  readonly #host: ActorHost
+  readonly #loop: CallerLoop
+  readonly #port: Address
+  readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
+  #nextCorrelationId = 1
+  #closed = false
+
+  constructor(host: ActorHost, loop: CallerLoop) {
+    this.#host = host
+    this.#loop = loop
+    this.#port = host.openPort('requests', (message) => this.#onAnswer(message))
+  }
+
+  /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED. */
+  async ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+    const deadline = performance.now() + TIMEOUT_MILLIS
+    for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
+      if (this.#closed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
+      const response = await this.#attempt(to, asked)
+      if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
+      if (performance.now() + pause > deadline) throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
+      await sleep(pause)
+    }
+  }
+
+  /** The topic as the coordinator describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async topic(name: string): Promise<TopicMetadata> {
+    const { topics } = await this.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'metadata', topics: [name] }, 'metadataResponse')
+    const topic = topics[0]
+    if (topic === undefined || topic.errorCode !== NONE) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    return topic
+  }
+
+  /** The address of a partition's leader. */
+  leaderOf(topic: TopicMetadata, partition: number): Address {
+    const leader = topic.partitions[partition]
+    if (leader === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic.topic} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}`)
+    return { node: Math.max(0, leader.leader), actor: replicaActor(topic.topic, partition) }
+  }
+
+  /** Asks a group's actor, which is found and started first. */
+  async askGroup<Kind extends Response['kind']>(group: string, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+    const found = await this.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+    const { node, partition, topicId } = found
+    await this.ask({ node, actor: BROKER_ACTOR }, { kind: 'ensureGroup', group, partition, topicId }, 'groupEnsured')
+    return this.ask({ node, actor: groupActor(group) }, asked, kind)
+  }
+
+  /** A node is dead: nobody waits for its answers. */
+  giveUp(): void {
+    for (const answer of this.#waiting.values()) answer(null)
+  }
+
+  close(): void {
+    this.#closed = true
+    this.giveUp()
+    this.#host.closePort('requests')
+  }
+
+  #attempt(to: Address, asked: Asked): Promise<Response | null> {
+    const correlationId = this.#nextCorrelationId++
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#waiting.get(correlationId)?.(null), ATTEMPT_MILLIS)
+      this.#waiting.set(correlationId, (response) => {
+        clearTimeout(timer)
+        this.#waiting.delete(correlationId)
+        resolve(response)
+      })
+      this.#host.post(to, this.#port, { ...asked, correlationId } as Request)
+      this.#loop.kick()
+    })
+  }
+
+  #onAnswer(message: Message): void {
+    if (!('correlationId' in message)) return
+    // The bytes are lent for this call only, and the promise resolves later.
+    const kept = message.kind === 'fetchResponse' && message.records !== null ? { ...message, records: message.records.slice() } : message
+    this.#waiting.get(message.correlationId)?.(kept as Response)
+  }
+}
+
+/** Throws unless the code is NONE. */
+export function throwIfError(errorCode: number, reason: string | null): void {
+  if (errorCode === NONE) return
+  const { name, message } = errorOf(errorCode)
+  throw new KafkaError(name, reason ?? message)
+}
+
+/** Errors that mean: not yet. Other retriable errors (no space, say) are the caller's business. */
+const PASSING: ReadonlySet<string> = new Set([
+  'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR', 'NOT_LEADER_OR_FOLLOWER', 'UNSTABLE_OFFSET_COMMIT', 'LEADER_NOT_AVAILABLE',
+])
+
+function isPassing(response: Response): boolean {
+  if (response.kind === 'undeliverable') return true
+  if ('errorCode' in response) return PASSING.has(errorOf(response.errorCode).name)
+  return response.kind === 'adminResponse' && response.results.some((result) => PASSING.has(errorOf(result.errorCode).name))
+}

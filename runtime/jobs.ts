@@ -1,0 +1,50 @@
+/**
+ * Work for the processor that would hold up a node or the caller: run on a pool of threads (Piscina), by name. The pool starts with the first job,
+ * its threads go when there is nothing to do, and after `close` nothing is left. It does NOT know what the jobs do: job-worker.ts does.
+ */
+import { availableParallelism } from 'node:os'
+import { Piscina } from 'piscina'
+import { jobWorkerUrl } from './job-worker.ts'
+import type { JobName, JobPayload, JobResult } from './job-worker.ts'
+
+/** One core stays with the nodes and the caller. */
+const THREADS_MAX = Math.max(1, availableParallelism() - 1)
+
+/** A pool holds so many waiting jobs; one more is refused, so that a caller that outruns it notices. */
+const QUEUE_MAX = 10_000
+
+/** A thread without work stays so long: the next file of a scrub is usually close behind. */
+const IDLE_MILLIS = 1000
+
+/** A pool of threads for named jobs. */
+export class JobPool implements AsyncDisposable {
+  #pool: Piscina | null = null
+  #isClosed = false
+
+  /** Runs a job. Rejects with what the job threw, with an AbortError when `signal` says so, and with an Error when the pool is closed or full. */
+  async run<Name extends JobName>(
+    name: Name,
+    payload: JobPayload<Name>,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<JobResult<Name>> {
+    if (this.#isClosed) throw new Error('the job pool is closed')
+    this.#pool ??= startPool()
+    return (await this.#pool.run(payload, { name, signal: signal ?? null })) as JobResult<Name>
+  }
+
+  /** Gives up all jobs, waiting or under way (they reject), and ends the threads. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    const pool = this.#pool
+    this.#pool = null
+    await pool?.destroy()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
+
+function startPool(): Piscina {
+  return new Piscina({ filename: jobWorkerUrl, minThreads: 0, maxThreads: THREADS_MAX, idleTimeout: IDLE_MILLIS, maxQueue: QUEUE_MAX })
+}
