@@ -41,6 +41,8 @@ export interface HostOptions {
   readonly storage: Storage
   /** Takes messages for other nodes. */
   readonly sendAway: (to: Address, from: Address, message: Message) => void
+  /** Something has been queued, perhaps outside a cycle: whoever runs the cycles must wake. */
+  readonly onQueued: () => void
   /** An actor has broken an invariant, or the node cannot go on (`actor` null). */
   readonly onFailure: (actor: string | null, error: Error) => void
 }
@@ -229,6 +231,7 @@ export class ActorHost {
   #onStorageAnswer(actor: RunningActor, message: StorageAnswer): void {
     if (this.#actors.get(actor.address.actor) !== actor) return
     this.#queue.push({ to: actor.address.actor, from: actor.address, message })
+    this.#options.onQueued()
   }
 
   /** A bug: the actor starts again from what storage proves. */

@@ -3,7 +3,7 @@
  * changes nothing that it cannot do again.
  */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { LOG_OVERHEAD_BYTES, batchSizeBytes, checkBatch, recordCount } from '../protocol/record-batch.ts'
+import { batchSizeBytes, checkBatch, recordCount } from '../protocol/record-batch.ts'
 import type { BatchDefect } from '../protocol/record-batch.ts'
 
 /** What `scrub` is told. */
@@ -56,25 +56,34 @@ function scrubFile(descriptor: number, fileBytes: number): ScrubResult {
   let [position, batches, records] = [0, 0, 0]
   while (position < fileBytes) {
     const available = readSync(descriptor, buffer, 0, buffer.length, position)
-    const isLast = position + available >= fileBytes
-    let at = 0
-    for (let check = checkBatch(buffer, at, available, 'sparse'); at < available; check = checkBatch(buffer, at, available, 'sparse')) {
-      if (!check.ok) {
-        if (check.reason === 'truncated' && !isLast) break
-        return { batches, records, firstDamage: { position: position + at, reason: check.reason } }
-      }
-      batches++
-      records += recordCount(buffer, at)
-      at += check.sizeBytes
-    }
-    position += at
-    if (at === 0) buffer = new Uint8Array(sizeOfNext(buffer, fileBytes - position))
+    const isLast = available < buffer.length || position + available >= fileBytes
+    const sound = checkChunk(buffer, available)
+    position += sound.sizeBytes
+    batches += sound.batches
+    records += sound.records
+    if (position === fileBytes) break
+    if (sound.endedBy !== 'truncated' || isLast) return { batches, records, firstDamage: { position, reason: sound.endedBy } }
+    if (sound.sizeBytes === 0) buffer = new Uint8Array(sizeOfNext(buffer, fileBytes - position))
   }
   return { batches, records, firstDamage: null }
 }
 
+/** The sound batches at the beginning of a chunk, and why there are no more: `truncated`, also when nothing is left. */
+function checkChunk(
+  chunk: Uint8Array,
+  available: number,
+): { readonly batches: number; readonly records: number; readonly sizeBytes: number; readonly endedBy: BatchDefect } {
+  let [at, batches, records] = [0, 0, 0]
+  for (;;) {
+    const check = checkBatch(chunk, at, available, 'sparse')
+    if (!check.ok) return { batches, records, sizeBytes: at, endedBy: check.reason }
+    batches++
+    records += recordCount(chunk, at)
+    at += check.sizeBytes
+  }
+}
+
 /** The size of a batch that did not fit; a length beyond the end of the file asks for the rest of the file, and is found out there. */
 function sizeOfNext(buffer: Uint8Array, restBytes: number): number {
-  const sizeBytes = buffer.length < LOG_OVERHEAD_BYTES ? LOG_OVERHEAD_BYTES : batchSizeBytes(buffer, 0)
-  return Math.min(Math.max(sizeBytes, CHUNK_BYTES), restBytes)
+  return Math.min(Math.max(batchSizeBytes(buffer, 0), CHUNK_BYTES), restBytes)
 }

@@ -159,7 +159,11 @@ export class ThreadRuntime {
       if (local === undefined) this.links.send(to, from, message)
       else local.post(to, from, message)
     }
-    this.#hosts.set(node, new ActorHost({ node, storage, sendAway, onFailure: (actor, error) => this.#onFailure(node, actor, error) }))
+    // The answer to a sync comes from the event loop, while this thread may sleep.
+    const onQueued = (): void => {
+      if (!this.#cycling) this.bell.ring()
+    }
+    this.#hosts.set(node, new ActorHost({ node, storage, sendAway, onQueued, onFailure: (actor, error) => this.#onFailure(node, actor, error) }))
   }
 
   #drainNode(node: number): Promise<void> {

@@ -14,7 +14,7 @@ import type { Serde } from './serdes.ts'
 export interface ClusterOptions {
   /** Nodes (failure domains, each with a worker thread); partitions are spread over them. Default 1. */
   readonly nodes?: number
-  /** 0 runs all nodes on the caller's thread; default: one worker thread per node. */
+  /** 0 runs all nodes on the caller's thread (the default in memory); otherwise each node has a worker thread (the default on disk). */
   readonly threads?: number
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean

@@ -43,7 +43,9 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
   checkOptions('open', options, RULES)
   const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
-  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, options.threads !== 0)
+  // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
+  const threads = options.threads ?? (held === null ? 0 : 1)
+  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, threads > 0)
   try {
     await cluster.start()
   } catch (error) {
