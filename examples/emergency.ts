@@ -30,6 +30,9 @@ const OFF_DUTY = { begin: 0.45, end: 0.75 } as const
 
 const CHECK_MILLIS = 50
 
+/** What a detector holds is told when it has not changed for so long. */
+const SETTLE_MILLIS = 150
+
 const screen = new Screen(process.stdout)
 const interruption = new AbortController()
 
@@ -182,10 +185,14 @@ function conclude({ survivors, reporting, displaying, seconds, directory }: Outc
   )
 }
 
+/** A group hands partitions over one by one; what is said is where it comes to rest. */
 function announce(name: string): (partitions: readonly number[]) => void {
+  let timer: NodeJS.Timeout | undefined
   return (partitions) => {
+    clearTimeout(timer)
     const held = partitions.length === 0 ? 'no partitions' : `partitions ${partitions.toSorted((one, other) => one - other).join(', ')}`
-    screen.line(screen.paint('dim', `  detector ${name} holds ${held}`))
+    const say = (): void => screen.line(screen.paint('dim', `  detector ${name} holds ${held}`))
+    timer = setTimeout(() => interruption.signal.aborted || say(), SETTLE_MILLIS).unref()
   }
 }
 

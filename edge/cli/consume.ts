@@ -3,7 +3,9 @@
  * has printed; without one it leaves no trace.
  */
 import { Command } from 'commander'
-import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord } from '../client/api.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, TopicDescription } from '../client/api.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { InputError } from './failure.ts'
 import { write } from './output.ts'
@@ -73,19 +75,37 @@ async function consume(session: Session, topic: string, options: ConsumeOptions)
 }
 
 function consumerOptions(topic: string, { group, from }: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
-  if (group !== undefined)
-    return { group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
-  return { autoOffsetReset: from?.kind === 'offset' ? 'none' : 'earliest' }
+  if (group === undefined) return {}
+  return { group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
 }
 
 async function assignAll(cluster: Cluster, consumer: Consumer, topic: string, { from, partition }: ConsumeOptions): Promise<void> {
   const { partitions } = await cluster.admin.describeTopic(topic)
   const chosen = partition ?? partitions.map((description) => description.partition)
   const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' })
+  checkRange(topic, partitions, chosen, starts)
   consumer.assign(chosen.map((number) => ({ topic, partition: number })))
   for (const number of chosen) {
     const offset = starts.get(number)
     if (offset !== undefined) consumer.seek({ topic, partition: number }, offset)
+  }
+}
+
+/** An offset that is not there is refused here: a consumer would begin somewhere else without a word. */
+function checkRange(
+  topic: string,
+  partitions: TopicDescription['partitions'],
+  chosen: readonly number[],
+  starts: ReadonlyMap<number, number>,
+): void {
+  for (const number of chosen) {
+    const found = partitions.find(({ partition }) => partition === number)
+    if (found === undefined)
+      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has partitions 0 to ${partitions.length - 1}, not ${number}`)
+    const start = starts.get(number) ?? found.beginOffset
+    if (start >= found.beginOffset && start <= found.endOffset) continue
+    const range = `${found.beginOffset} to ${found.endOffset}`
+    throw new KafkaError('OFFSET_OUT_OF_RANGE', `${topicPartitionName(topic, number)} has offsets ${range}, not ${start}`)
   }
 }
 

@@ -35,7 +35,8 @@ export async function withCluster(command: Command, purpose: 'read' | 'write', w
   const options = command.optsWithGlobals<GlobalOptions>()
   const directory = options.directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
   const interrupted = interruption()
-  const cluster = await open(directory, { mustExist: purpose === 'read' })
+  // A command is over before a second thread would have paid for its start.
+  const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0 })
   try {
     await work({ cluster, interrupted, asJson: options.json === true })
   } finally {

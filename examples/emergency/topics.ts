@@ -65,7 +65,7 @@ export async function readRange<V>(
 ): Promise<ConsumerRecord<string, V>[]> {
   const open = new Map([...end].filter(([partition, offset]) => (begin.get(partition) ?? offset) < offset))
   if (open.size === 0) return []
-  await using consumer = cluster.consumer({ key: string, value, autoOffsetReset: 'none' })
+  await using consumer = cluster.consumer({ key: string, value })
   consumer.assign([...open.keys()].map((partition) => ({ topic, partition })))
   for (const partition of open.keys()) consumer.seek({ topic, partition }, begin.get(partition) ?? 0)
   const found: ConsumerRecord<string, V>[] = []
