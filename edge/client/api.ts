@@ -156,7 +156,7 @@ export interface ConsumerRecord<K = Uint8Array, V = Uint8Array> {
   readonly headers: readonly RecordHeader[]
 }
 
-/** A batch as it lies in the log: its records are decoded when iterated. */
+/** A batch as it lies in the log: its records are decoded when iterated, which must be done before the next batch is asked for. */
 export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<ConsumerRecord<K, V>> {
   readonly topic: string
   readonly partition: number

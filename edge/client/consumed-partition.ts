@@ -8,7 +8,13 @@ import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
-import type { BatchList } from './chunk-reader.ts'
+import type { Chunk } from './chunk-reader.ts'
+
+/** A batch that is being delivered, in the chunk that it came with. */
+export interface DeliveredBatch {
+  readonly chunk: Chunk
+  readonly view: RecordBatchView
+}
 
 export class ConsumedPartition {
   readonly topic: string
@@ -24,11 +30,12 @@ export class ConsumedPartition {
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
-  readonly #chunks: BatchList[] = []
+  readonly #chunks: Chunk[] = []
   /** The next batch of the first chunk. */
   #batchIndex = 0
   /** The records of the batch that is being delivered one by one. */
   #records: Iterator<LogRecord> | null = null
+  #recordsChunk: Chunk | null = null
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -46,7 +53,7 @@ export class ConsumedPartition {
     return !this.paused && !this.revoking && this.#chunks.length > 0
   }
 
-  push(chunk: BatchList): void {
+  push(chunk: Chunk): void {
     this.#chunks.push(chunk)
   }
 
@@ -58,33 +65,36 @@ export class ConsumedPartition {
   }
 
   /** The next whole batch that holds something at or after the position; null when the chunks are used up. */
-  nextBatch(): RecordBatchView | null {
+  nextBatch(): DeliveredBatch | null {
     this.#records = null
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
       const found = chunk.positions[this.#batchIndex++]
       if (found === undefined) {
-        this.#chunks.shift()
+        this.#chunks.shift()?.release()
         this.#batchIndex = 0
         continue
       }
       if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0) || header.isControl(chunk.bytes, found.at)) continue
-      return new RecordBatchView(chunk.bytes, found.at, nodeCompressor)
+      return { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
     }
     return null
   }
 
-  /** The next record; null when the chunks are used up. Moves the position. Throws CORRUPT_MESSAGE. */
-  nextRecord(): LogRecord | null {
+  /** The next record; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes. Throws CORRUPT_MESSAGE. */
+  nextRecord(keepsViews: boolean): LogRecord | null {
     for (;;) {
       if (this.#records === null) {
-        const batch = this.nextBatch()
-        if (batch === null) return null
-        this.#records = this.check(batch)[Symbol.iterator]()
+        const next = this.nextBatch()
+        if (next === null) return null
+        this.#records = this.check(next.view)[Symbol.iterator]()
+        this.#recordsChunk = next.chunk
+        if (keepsViews) next.chunk.escaped = true
       }
       const { done, value } = this.#records.next() as { done?: boolean; value: LogRecord }
       if (done === true) this.#records = null
       else if (value.offset >= (this.position ?? 0)) {
         this.position = value.offset + 1
+        if (value.headers.length > 0 && this.#recordsChunk !== null) this.#recordsChunk.escaped = true
         return value
       }
     }

@@ -4,7 +4,10 @@
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import type { ConsumerBatch, ConsumerRecord } from './api.ts'
-import type { ConsumedPartition } from './consumed-partition.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import type { Chunk } from './chunk-reader.ts'
+import type { ConsumedPartition, DeliveredBatch } from './consumed-partition.ts'
+import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
 /** A record with its key and value deserialised. Throws SERIALIZATION_FAILED. */
@@ -20,7 +23,12 @@ export function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: S
   }
 }
 
-/** A batch as it lies in the log. Iterating checks its CRC and decodes; nothing else does. */
+/** Whether records decoded with these serdes hold views of the batch's memory. */
+export function keepsViews(key: Serde<unknown>, value: Serde<unknown>): boolean {
+  return key === bytes || value === bytes
+}
+
+/** A batch as it lies in the log. Its memory is lent until the next one is asked for. Iterating checks its CRC and decodes; nothing else does. */
 export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   readonly topic: string
   readonly partition: number
@@ -28,18 +36,20 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   readonly endOffset: number
   readonly #one: ConsumedPartition
   readonly #view: RecordBatchView
+  readonly #chunk: Chunk
   readonly #from: number
   readonly #key: Serde<K>
   readonly #value: Serde<V>
 
   /** `from`: records below it are not part of it; a seek may begin inside a batch. */
-  constructor(one: ConsumedPartition, view: RecordBatchView, from: number, key: Serde<K>, value: Serde<V>) {
+  constructor(one: ConsumedPartition, { chunk, view }: DeliveredBatch, from: number, key: Serde<K>, value: Serde<V>) {
     this.topic = one.topic
     this.partition = one.partition
     this.baseOffset = Math.max(from, view.baseOffset)
     this.endOffset = view.lastOffset + 1
     this.#one = one
     this.#view = view
+    this.#chunk = chunk
     this.#from = from
     this.#key = key
     this.#value = value
@@ -54,7 +64,11 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   }
 
   *[Symbol.iterator](): Generator<ConsumerRecord<K, V>> {
+    const chunk = this.#chunk
+    if (!chunk.live) throw new KafkaError('INVALID_RECORD', 'a batch can be read until the next one is asked for; iterate it before that')
+    if (keepsViews(this.#key as Serde<unknown>, this.#value as Serde<unknown>)) chunk.escaped = true
     for (const record of this.#one.check(this.#view)) {
+      if (record.headers.length > 0) chunk.escaped = true
       if (record.offset >= this.#from) yield toRecord(this.#one, record, this.#key, this.#value)
     }
   }

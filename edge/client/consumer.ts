@@ -15,7 +15,7 @@ import { checkGroup, checkName } from './admin.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, Waiting } from './api.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
-import { ClientBatch, toRecord } from './consumer-batch.ts'
+import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
 import { CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
 import { ActorLink, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
@@ -43,6 +43,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   readonly #link: ActorLink
   readonly #reader: ChunkReader
   readonly #maxPollRecords: number
+  readonly #keepsViews: boolean
   readonly #partitions: Map<string, ConsumedPartition> = new Map()
   /** Partitions with chunks, in the order of their turns. */
   #turns: ConsumedPartition[] = []
@@ -65,6 +66,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
     this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
     this.#reader = reader
+    this.#keepsViews = keepsViews(this.#key as Serde<unknown>, this.#value as Serde<unknown>)
     this.#maxPollRecords = integerOption(options.maxPollRecords, CONSUMER_RULES.maxPollRecords)
     const name = engine.nextName('consumer')
     const config = consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range')
@@ -179,7 +181,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #nextRecord(): ConsumerRecord<K, V> | null {
     for (let one = this.#turn(); one !== null; one = this.#turn()) {
-      const record = this.#guarded(one, () => one.nextRecord())
+      const record = this.#guarded(one, () => one.nextRecord(this.#keepsViews))
       this.#askForMore(one)
       if (record === null) continue
       this.#markDelivered(one)
@@ -190,13 +192,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #nextBatch(): ConsumerBatch<K, V> | null {
     for (let one = this.#turn(); one !== null; one = this.#turn()) {
-      const view = one.nextBatch()
+      const next = one.nextBatch()
       this.#askForMore(one)
-      if (view === null) continue
+      if (next === null) continue
       const from = one.position ?? 0
-      one.position = view.lastOffset + 1
+      one.position = next.view.lastOffset + 1
       this.#markDelivered(one)
-      return new ClientBatch(one, view, from, this.#key, this.#value)
+      return new ClientBatch(one, next, from, this.#key, this.#value)
     }
     return null
   }
