@@ -194,7 +194,6 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
     retryLater(state, queue, context, outbox)
   } else {
     finish(state, queue, one, response.errorCode, response.errorMessage, -1, -1, outbox)
-    startEpoch(state, queue)
   }
   pump(state, queue, context, outbox)
 }
@@ -243,7 +242,10 @@ function deliver(state: ProducerState, one: OutgoingBatch, errorCode: number, er
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, errorCode, errorMessage, baseOffset, logAppendTime } })
 }
 
-/** The numbers of this partition begin anew under a higher epoch; what was numbered is numbered again, in order. */
+/**
+ * The numbers of this partition begin anew under a higher epoch; what was numbered is numbered again, in order. Only when the leader has
+ * shown that it has none of those batches: one whose outcome is unknown would be appended twice.
+ */
 function startEpoch(state: ProducerState, queue: PartitionQueue): void {
   queue.producerEpoch++
   queue.nextSequence = 0
@@ -261,8 +263,10 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 }
 
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
-  const gone = queue.batches.filter((one) => one.correlationId < 0)
-  for (const one of gone) finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
+  for (const one of [...queue.batches]) {
+    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+    finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
+  }
   forgetTopic(state.leaders, queue.topic)
   startEpoch(state, queue)
 }
@@ -329,5 +333,4 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     finish(state, queue, one, codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`, -1, -1, outbox)
   }
-  startEpoch(state, queue)
 }

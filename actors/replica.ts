@@ -110,9 +110,10 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.cutBytes = recovered.cutBytes
   const active = activeSegment(state.log)
   state.highWatermark = { offset: state.log.logEndOffset, segmentBaseOffset: active.baseOffset, position: active.sizeBytes }
-  for (const segment of state.log.segments) {
-    if (segment.baseOffset + 1 > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
-  }
+  state.log.segments.forEach((segment, i) => {
+    const endOffset = state.log.segments[i + 1]?.baseOffset ?? state.log.logEndOffset
+    if (endOffset > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
+  })
   if (recovered.recoveryPoint === state.log.logEndOffset) return lead(state, outbox)
   // What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced.
   if (state.config.flush === 'commit') {
