@@ -184,7 +184,8 @@ function onOffsetCommit(state: GroupState, request: OffsetCommitRequest, context
   if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
   const member = state.membership.members.get(request.memberId)
   if (member !== undefined) {
-    if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)
+    // One that comes twice, or late: it has its answer, or gets it when it is in the log.
+    if (request.correlationId <= member.lastCommitId) return
     member.lastCommitId = request.correlationId
   }
   if (request.offsets.length === 0) return answerCommit(request, context.from, NONE, null, outbox)
