@@ -27,6 +27,9 @@ export const SESSION_MILLIS = 3000
 /** A node comes back after so long on average. */
 const RESTART_MICROS = 400_000
 
+/** Clients hear of a death so late on average. */
+const NEWS_MICROS = 30_000
+
 /** A drained node that does not answer is killed. */
 const DRAIN_MICROS = 5_000_000
 
@@ -97,6 +100,7 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) this.#noteLoss(disk)
+    this.#tellClients(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
 
@@ -126,9 +130,17 @@ export class Cluster {
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)
   }
 
+  /** Most clients hear that a node is dead, sooner or later. */
+  #tellClients(node: number): void {
+    for (const client of this.clients) {
+      if (this.#restarts.below(4) === 0) continue
+      client.after(this.#restarts.exponential(NEWS_MICROS), () => client.announce({ kind: 'nodeDown', node }))
+    }
+  }
+
   /** What was synced must be there again; what was not may be gone where the topic promises no more. */
   #noteLoss(disk: Disk): void {
-    for (const log of disk.logNames()) {
+    for (const log of disk.knownLogs()) {
       const partition = this.truth.partitions.get(log.slice(0, log.lastIndexOf('.')))
       if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log))
     }

@@ -81,6 +81,11 @@ export class Disk {
     return this.#logs.get(log)?.files ?? new Map()
   }
 
+  /** Every log directory that ever was, those without files included. */
+  knownLogs(): string[] {
+    return [...this.#logs.keys()].filter((name) => name !== NODE_QUEUE)
+  }
+
   /** The log directories. */
   logNames(): string[] {
     return [...this.#logs.keys()].filter((name) => name !== NODE_QUEUE && this.files(name).size > 0).toSorted()
@@ -183,6 +188,9 @@ export class Disk {
         for (const file of effect.files ?? [...log.files.keys()]) log.files.delete(file)
         return { kind: 'storageDone', token, error: null }
       case 'list': {
+        // A log that is opened again after a failed sync is taken as it is in the page cache; what Linux may have dropped from it behind
+        // our back is beyond the atlas: nobody can prove it without writing the tail again.
+        for (const file of log.files.values()) file.lostFrom = -1
         const files = [...log.files].map(([name, { sizeBytes }]) => ({ name, sizeBytes })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
         return { kind: 'listed', token, files, error: null }
       }

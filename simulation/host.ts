@@ -58,6 +58,9 @@ const REQUESTS: ReadonlySet<string> = new Set<Message['kind']>([
 /** A local message takes at most so long, in microseconds. */
 const LOCAL_MICROS = 8
 
+/** No timer fires sooner: an actor that asks for "now" again and again gets virtual time to pass, as it would really. */
+const TIMER_MICROS_MIN = 100
+
 const codec = new Codec()
 
 /** A host. It starts out dead. */
@@ -146,6 +149,13 @@ export class Host {
   send(from: Address, to: Address, message: Message): void {
     if (to.node !== this.node) return this.#network.send(to, from, message)
     this.#soon(() => this.#deliver(to, from, message))
+  }
+
+  /** Tells something to every actor here. */
+  announce(message: Message): void {
+    for (const cell of [...this.#cells.values()]) {
+      if (cell.behaviour !== null) this.#receive(cell, message, { node: this.node, actor: '' })
+    }
   }
 
   /** A message has come through the network. */
@@ -271,7 +281,7 @@ export class Host {
   #startTimer(cell: Cell, timer: string, afterMillis: number): void {
     const start = ++this.#timerCount
     cell.timers.set(timer, start)
-    this.after(Math.ceil(afterMillis * 1000), () => {
+    this.after(Math.max(TIMER_MICROS_MIN, Math.ceil(afterMillis * 1000)), () => {
       if (cell.timers.get(timer) !== start) return
       cell.timers.delete(timer)
       this.#receive(cell, { kind: 'timerFired', timer }, cell.address)

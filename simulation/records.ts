@@ -4,7 +4,7 @@
 import { readU32, writeI32 } from '../protocol/bytes.ts'
 import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
 import { readRecords } from '../protocol/record-batch-reader.ts'
-import { baseOffset, lastOffset, walkBatches } from '../protocol/record-batch.ts'
+import { baseOffset, checkBatch, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 
 /** A record that was read. */
 export interface SeenRecord {
@@ -30,10 +30,11 @@ export function buildBatch(values: readonly number[], sizeBytes: number, timesta
   return batch
 }
 
-/** All records of some whole batches, in order. */
-export function readBatches(bytes: Uint8Array): SeenRecord[] {
+/** All records of some whole batches, in order; null if a batch is not sound. */
+export function readBatches(bytes: Uint8Array): SeenRecord[] | null {
   const seen: SeenRecord[] = []
-  for (const { at } of walkBatches(bytes)) {
+  for (const { at, sizeBytes } of walkBatches(bytes)) {
+    if (!checkBatch(bytes, at, sizeBytes).ok) return null
     for (const { offset, value } of readRecords(bytes, at)) seen.push({ offset, value: value === null ? -1 : valueOf(value) })
   }
   return seen

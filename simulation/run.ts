@@ -38,6 +38,9 @@ export interface RunResult {
 /** Everything must have settled so long after healing. */
 const SETTLE_MICROS = 60_000_000
 
+/** Partitions that went offline come back within this time. */
+const REST_MICROS = 3_000_000
+
 /** How often it is asked whether everything has settled. */
 const SETTLE_STEP_MICROS = 200_000
 
@@ -92,6 +95,7 @@ class Run {
 
   /** What is submitted now must succeed, and be consumed by everybody. */
   #finish(): void {
+    this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()

@@ -23,6 +23,8 @@ export interface PartitionTruth {
   exposedEnd: number
   /** The lowest offset that retention has left. */
   startOffset: number
+  /** Values that were acknowledged without being told where they are (duplicates beyond the broker's memory). */
+  readonly unplaced: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
@@ -53,7 +55,7 @@ export function partitionTruth(truth: Truth, name: string, flush: FlushPolicy): 
   const known = truth.partitions.get(name)
   if (known !== undefined) return known
   const partition: PartitionTruth = {
-    name, flush, values: [], offsets: new Map(), acknowledgedEnd: 0, exposedEnd: 0, startOffset: 0, lossFloor: -1, lossEnd: 0, lossAtMicros: -1,
+    name, flush, values: [], offsets: new Map(), acknowledgedEnd: 0, exposedEnd: 0, startOffset: 0, unplaced: new Set(), lossFloor: -1, lossEnd: 0, lossAtMicros: -1,
   }
   truth.partitions.set(name, partition)
   return partition
@@ -74,6 +76,10 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
 /** A producer was told that its records are in the log. */
 export function acknowledge(truth: Truth, partition: PartitionTruth, baseOffset: number, values: readonly number[], since: number): void {
   truth.acknowledgedCount += values.length
+  if (baseOffset < 0) {
+    for (const value of values) partition.unplaced.add(value)
+    return
+  }
   if (baseOffset < partition.lossEnd && since < partition.lossAtMicros) return
   values.forEach((value, i) => place(truth, partition, baseOffset + i, value, since, 'an acknowledgement'))
   partition.acknowledgedEnd = Math.max(partition.acknowledgedEnd, baseOffset + values.length)

@@ -19,6 +19,9 @@ interface Scheduled {
   readonly run: () => void
 }
 
+/** A run with more events than that does not come to an end: somebody is busy with nothing. */
+const EVENTS_MAX = 1_500_000
+
 /** Time, order and verdict of one run. */
 export class World {
   readonly seed: number
@@ -74,7 +77,7 @@ export class World {
       }
       this.#dropFirst()
       this.nowMicros = next.time
-      this.eventCount++
+      if (++this.eventCount > EVENTS_MAX) this.fail('LIVE', `more than ${EVENTS_MAX} events: somebody is busy with nothing`)
       next.run()
     }
   }

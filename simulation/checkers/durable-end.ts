@@ -1,7 +1,7 @@
 /**
  * How much of a log must be there after a power loss: the offset at the end of the batches that lie whole in the synced part of its files.
  */
-import { wholeBatchSize } from '../../protocol/record-batch.ts'
+import { checkBatch } from '../../protocol/record-batch.ts'
 import { baseOffsetOfFile } from '../../partitions/log.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
@@ -16,7 +16,10 @@ export function durableEnd(files: ReadonlyMap<string, SimulatedFile>): number {
     if (file === undefined || !file.isEntryDurable || (i > 0 && base !== end)) return
     end = Math.max(end, base)
     const bytes = file.bytes.subarray(0, file.durableBytes)
-    for (let at = 0, size = 0; (size = wholeBatchSize(bytes, at)) > 0; at += size) end = extentOf(bytes, at).end
+    for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {
+      end = extentOf(bytes, at).end
+      at += check.sizeBytes
+    }
   })
   return end
 }

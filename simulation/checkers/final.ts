@@ -36,7 +36,7 @@ function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
         cluster.world.fail('REC', `${log}/${name} is not sound at ${at}: ${check.reason}`)
         return records
       }
-      records.push(...readBatches(bytes.subarray(at, at + check.sizeBytes)))
+      records.push(...(readBatches(bytes.subarray(at, at + check.sizeBytes)) ?? []))
       at += check.sizeBytes
     }
   }
@@ -58,6 +58,10 @@ function checkOrder(cluster: Cluster, partition: PartitionTruth, records: readon
 
 function checkPresence(cluster: Cluster, partition: PartitionTruth, records: readonly SeenRecord[]): void {
   for (const { offset, value } of records) place(cluster.truth, partition, offset, value, Infinity, 'the file')
+  for (const value of partition.unplaced) {
+    if (partition.offsets.has(value) || partition.startOffset > 0 || partition.lossEnd > 0) continue
+    cluster.world.fail('LOST', `${nameOf(value)} was acknowledged without an offset, and is nowhere in ${partition.name}`)
+  }
   const end = (records[records.length - 1]?.offset ?? -1) + 1
   const begin = records[0]?.offset ?? end
   if (end < partition.acknowledgedEnd) cluster.world.fail('LOST', `${partition.name} ends at ${end}, but ${partition.acknowledgedEnd - 1} was acknowledged`)

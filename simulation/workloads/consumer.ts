@@ -150,6 +150,7 @@ export class ConsumerWorkload {
     const holding = this.#holdings.get(name)
     if (holding === undefined || holding.session !== chunk.session) return
     const records = readBatches(chunk.records ?? new Uint8Array(0))
+    if (records === null) return this.#cluster.world.fail('CHG', `${this.#memberId()} reads an unsound batch from ${name} at ${chunk.fetchOffset}`)
     this.#check(name, chunk, holding, records)
     const { faults } = this.#cluster
     const isSlow = faults.strikes('slowConsumer')
