@@ -61,6 +61,7 @@ interface PartitionQueue {
   failures: number
 }
 
+/** What a producer knows. */
 export interface ProducerState {
   readonly self: Address
   readonly config: ProducerConfig
@@ -77,11 +78,19 @@ export interface ProducerState {
 /** Longest pause between two attempts. */
 const RETRY_BACKOFF_MAX_MILLIS = 1000
 
+/** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
-    self, config, producerId: -1, producerIdTimeoutAt: -1, leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
-    queues: new Map(), inFlight: new Map(), nextCorrelationId: 1, ticking: false,
+    self,
+    config,
+    producerId: -1,
+    producerIdTimeoutAt: -1,
+    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    queues: new Map(),
+    inFlight: new Map(),
+    nextCorrelationId: 1,
+    ticking: false,
   }),
   receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
@@ -113,8 +122,14 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
   queue.batches.push({
-    token: message.token, records: message.records, count: batch.recordCount(message.records, 0),
-    deadline: context.uptime + state.config.deliveryTimeoutMillis, sequence: -1, correlationId: -1, sentFirst: false, timeoutAt: -1,
+    token: message.token,
+    records: message.records,
+    count: batch.recordCount(message.records, 0),
+    deadline: context.uptime + state.config.deliveryTimeoutMillis,
+    sequence: -1,
+    correlationId: -1,
+    sentFirst: false,
+    timeoutAt: -1,
   })
   pump(state, queue, context, outbox)
   keepTicking(state, outbox)
@@ -135,8 +150,12 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   const topic = topicOrAsk(state.leaders, queue.topic, state.nextCorrelationId++, context.uptime, outbox)
   if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]
-  if (leader === undefined) return failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
-  if (leader.leader < 0) return retryLater(state, queue, context, outbox)
+  if (leader === undefined)
+    return failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
+  if (leader.leader < 0) {
+    forgetTopic(state.leaders, queue.topic)
+    return retryLater(state, queue, context, outbox)
+  }
   if (state.config.acks === 'none') return sendUnanswered(state, queue, topic, leader, outbox)
   if (state.producerId < 0) return
   for (const one of queue.batches) {
@@ -159,16 +178,35 @@ function number(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch)
 }
 
 function sendProduce(
-  state: ProducerState, queue: PartitionQueue, topicId: number, leader: { readonly leader: number; readonly leaderEpoch: number }, one: OutgoingBatch, outbox: Outbox,
+  state: ProducerState,
+  queue: PartitionQueue,
+  topicId: number,
+  leader: { readonly leader: number; readonly leaderEpoch: number },
+  one: OutgoingBatch,
+  outbox: Outbox,
 ): void {
   outbox.push({
-    kind: 'send', to: { node: leader.leader, actor: replicaActor(queue.topic, queue.partition) },
-    message: { kind: 'produce', correlationId: one.correlationId, topicId, leaderEpoch: leader.leaderEpoch, acks: state.config.acks, records: one.records },
+    kind: 'send',
+    to: { node: leader.leader, actor: replicaActor(queue.topic, queue.partition) },
+    message: {
+      kind: 'produce',
+      correlationId: one.correlationId,
+      topicId,
+      leaderEpoch: leader.leaderEpoch,
+      acks: state.config.acks,
+      records: one.records,
+    },
   })
 }
 
 /** Acks none: sent once, never answered. */
-function sendUnanswered(state: ProducerState, queue: PartitionQueue, topic: TopicMetadata, leader: { readonly leader: number; readonly leaderEpoch: number }, outbox: Outbox): void {
+function sendUnanswered(
+  state: ProducerState,
+  queue: PartitionQueue,
+  topic: TopicMetadata,
+  leader: { readonly leader: number; readonly leaderEpoch: number },
+  outbox: Outbox,
+): void {
   for (const one of queue.batches) {
     sendProduce(state, queue, topic.topicId, leader, one, outbox)
     deliver(state, one, NONE, null, -1, -1, outbox)
@@ -221,7 +259,10 @@ function onNodeDown(state: ProducerState, node: number, context: Context, outbox
   }
 }
 
-function takeInFlight(state: ProducerState, correlationId: number): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {
+function takeInFlight(
+  state: ProducerState,
+  correlationId: number,
+): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {
   const sent = state.inFlight.get(correlationId)
   if (sent === undefined) return null
   state.inFlight.delete(correlationId)
@@ -231,15 +272,34 @@ function takeInFlight(state: ProducerState, correlationId: number): { readonly q
 }
 
 function finish(
-  state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, errorCode: number, reason: string | null, baseOffset: number, logAppendTime: number, outbox: Outbox,
+  state: ProducerState,
+  queue: PartitionQueue,
+  one: OutgoingBatch,
+  errorCode: number,
+  reason: string | null,
+  baseOffset: number,
+  logAppendTime: number,
+  outbox: Outbox,
 ): void {
   if (one === queue.batches[0]) queue.batches.shift()
   else queue.batches.splice(queue.batches.indexOf(one), 1)
   deliver(state, one, errorCode, reason, baseOffset, logAppendTime, outbox)
 }
 
-function deliver(state: ProducerState, one: OutgoingBatch, errorCode: number, errorMessage: string | null, baseOffset: number, logAppendTime: number, outbox: Outbox): void {
-  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, errorCode, errorMessage, baseOffset, logAppendTime } })
+function deliver(
+  state: ProducerState,
+  one: OutgoingBatch,
+  errorCode: number,
+  errorMessage: string | null,
+  baseOffset: number,
+  logAppendTime: number,
+  outbox: Outbox,
+): void {
+  outbox.push({
+    kind: 'send',
+    to: state.config.client,
+    message: { kind: 'delivered', token: one.token, errorCode, errorMessage, baseOffset, logAppendTime },
+  })
 }
 
 /**
@@ -263,7 +323,7 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 }
 
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
-  for (const one of [...queue.batches]) {
+  for (const one of queue.batches.slice()) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
   }
@@ -331,6 +391,15 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   const error: ErrorName = 'REQUEST_TIMED_OUT'
   for (const one of expired) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(state, queue, one, codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`, -1, -1, outbox)
+    finish(
+      state,
+      queue,
+      one,
+      codeOf(error),
+      `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`,
+      -1,
+      -1,
+      outbox,
+    )
   }
 }
