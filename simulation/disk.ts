@@ -148,11 +148,9 @@ export class Disk {
   #failed(log: LogDirectory, effect: StorageEffect, error: StorageError): StorageAnswer {
     const { token } = effect
     if (effect.kind === 'append') {
-      const file = log.files.get(effect.file)
-      if (file !== undefined && file.sizeBytes === effect.position) {
-        appendBytes(file, effect.bytes.subarray(0, this.#random.below(effect.bytes.length)))
-        file.isTorn = true
-      }
+      const file = fileOf(log, effect.file)
+      if (!file.isTorn) appendBytes(file, effect.bytes.subarray(0, this.#random.below(effect.bytes.length)))
+      file.isTorn = true
       return { kind: 'appended', token, error }
     }
     if (effect.kind !== 'sync') return { kind: 'readCompleted', token, records: null, error }
