@@ -25,6 +25,7 @@ export interface BrokerConfig {
   readonly groupGraceMillis: number
 }
 
+/** What a broker knows. */
 export interface BrokerState {
   readonly self: Address
   readonly config: BrokerConfig
@@ -45,10 +46,18 @@ const REGISTER_MILLIS = 1000
 /** How soon it does so again while it has no assignment. */
 const FIRST_REGISTER_MILLIS = 20
 
+/** The behaviour of a broker. */
 export const actor: Actor<BrokerState, BrokerConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
-    self, config, metadataOffset: -1, replicas: new Map(), groups: new Set(), drainWaiter: null, drainsMissing: 0, nextToken: 1,
+    self,
+    config,
+    metadataOffset: -1,
+    replicas: new Map(),
+    groups: new Set(),
+    drainWaiter: null,
+    drainsMissing: 0,
+    nextToken: 1,
   }),
   receive(state: BrokerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
@@ -65,7 +74,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return onEnsureGroup(state, message, context, outbox)
       case 'listGroups':
         return outbox.push({
-          kind: 'send', to: context.from,
+          kind: 'send',
+          to: context.from,
           message: { kind: 'groupsListed', correlationId: message.correlationId, groups: [...state.groups].toSorted() },
         })
       case 'drain':
@@ -80,7 +90,11 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
 
 function register(state: BrokerState, outbox: Outbox): void {
   const { config, metadataOffset, self } = state
-  outbox.push({ kind: 'send', to: { node: config.coordinatorNode, actor: COORDINATOR_ACTOR }, message: { kind: 'registerBroker', node: self.node, metadataOffset } })
+  outbox.push({
+    kind: 'send',
+    to: { node: config.coordinatorNode, actor: COORDINATOR_ACTOR },
+    message: { kind: 'registerBroker', node: self.node, metadataOffset },
+  })
   outbox.push({ kind: 'startTimer', timer: 'register', afterMillis: metadataOffset < 0 ? FIRST_REGISTER_MILLIS : REGISTER_MILLIS })
 }
 
@@ -101,10 +115,18 @@ function startReplica(state: BrokerState, name: string, partition: PartitionAssi
   state.replicas.set(name, partition)
   if (known !== undefined) {
     if (JSON.stringify(known.config) === JSON.stringify(partition.config)) return
-    return outbox.push({ kind: 'send', to: { node: state.self.node, actor: name }, message: { kind: 'configureReplica', config: partition.config } })
+    return outbox.push({
+      kind: 'send',
+      to: { node: state.self.node, actor: name },
+      message: { kind: 'configureReplica', config: partition.config },
+    })
   }
   const config: ReplicaConfig = {
-    topic: partition.topic, topicId: partition.topicId, partition: partition.partition, leaderEpoch: partition.leaderEpoch, topicConfig: partition.config,
+    topic: partition.topic,
+    topicId: partition.topicId,
+    partition: partition.partition,
+    leaderEpoch: partition.leaderEpoch,
+    topicConfig: partition.config,
   }
   outbox.push({ kind: 'spawn', actor: name, url: replica.url, config })
 }
@@ -130,7 +152,13 @@ function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, co
   const leads = state.replicas.get(replicaActor(OFFSETS_TOPIC, partition))?.topicId === topicId
   if (leads && !state.groups.has(id)) {
     state.groups.add(id)
-    const config: GroupConfig = { group: id, partition, topicId, coordinatorNode: state.config.coordinatorNode, graceMillis: state.config.groupGraceMillis }
+    const config: GroupConfig = {
+      group: id,
+      partition,
+      topicId,
+      coordinatorNode: state.config.coordinatorNode,
+      graceMillis: state.config.groupGraceMillis,
+    }
     outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
   }
   const errorCode = leads ? NONE : codeOf('NOT_COORDINATOR')

@@ -93,7 +93,8 @@ function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): vo
   const correlationId = beginRequest(state, context, outbox)
   const { partition, topicId } = membership
   outbox.push({
-    kind: 'send', to: { node: membership.node, actor: BROKER_ACTOR },
+    kind: 'send',
+    to: { node: membership.node, actor: BROKER_ACTOR },
     message: { kind: 'ensureGroup', correlationId, group: config.group ?? '', partition, topicId },
   })
 }
@@ -104,16 +105,26 @@ function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): 
   membership.lost = false
   const correlationId = beginRequest(state, context, outbox)
   outbox.push({
-    kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    kind: 'send',
+    to: { node: membership.node, actor: groupActor(config.group ?? '') },
     message: {
-      kind: 'consumerGroupHeartbeat', correlationId, memberId: config.memberId, memberEpoch: membership.memberEpoch,
-      sessionTimeoutMillis: config.sessionTimeoutMillis, subscribedTopics: membership.topics, ownedPartitions: partitionsOf(partitions.keys()),
+      kind: 'consumerGroupHeartbeat',
+      correlationId,
+      memberId: config.memberId,
+      memberEpoch: membership.memberEpoch,
+      sessionTimeoutMillis: config.sessionTimeoutMillis,
+      subscribedTopics: membership.topics,
+      ownedPartitions: partitionsOf(partitions.keys()),
     },
   })
 }
 
+/** The group's node is found, or its actor runs: takes the next step. */
 export function onGroupAnswer(
-  state: ConsumerState, message: MessageOf<'findCoordinatorResponse'> | MessageOf<'groupEnsured'>, context: Context, outbox: Outbox,
+  state: ConsumerState,
+  message: MessageOf<'findCoordinatorResponse'> | MessageOf<'groupEnsured'>,
+  context: Context,
+  outbox: Outbox,
 ): void {
   const { membership } = state
   if (message.correlationId !== membership.correlationId) return
@@ -146,7 +157,13 @@ function findAgain(state: ConsumerState, context: Context, outbox: Outbox): void
   wakeAt(state, state.membership.dueAt, context, outbox)
 }
 
-export function onHeartbeatAnswer(state: ConsumerState, message: MessageOf<'consumerGroupHeartbeatResponse'>, context: Context, outbox: Outbox): void {
+/** Takes what the group says of this member, if it answers the newest heartbeat. */
+export function onHeartbeatAnswer(
+  state: ConsumerState,
+  message: MessageOf<'consumerGroupHeartbeatResponse'>,
+  context: Context,
+  outbox: Outbox,
+): void {
   const { membership } = state
   // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
   if (message.correlationId !== membership.correlationId) return
@@ -160,7 +177,8 @@ export function onHeartbeatAnswer(state: ConsumerState, message: MessageOf<'cons
   membership.dueAt = context.uptime + state.config.heartbeatIntervalMillis
   adopt(state, namesOf(message.assignment), context, outbox)
   // A member that has nothing yet asks again soon: others may be letting go for it.
-  if (state.partitions.size === 0) membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
+  if (state.partitions.size === 0)
+    membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
   wakeAt(state, membership.dueAt, context, outbox)
 }
 
@@ -199,7 +217,11 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
   }
   let gone = false
   for (const one of released) {
-    if (!membership.lost && commits.some((commit) => commit.offsets.some((offset) => topicPartitionName(offset.topic, offset.partition) === one.name))) continue
+    if (
+      !membership.lost &&
+      commits.some((commit) => commit.offsets.some((offset) => topicPartitionName(offset.topic, offset.partition) === one.name))
+    )
+      continue
     state.partitions.delete(one.name)
     gone = true
   }
@@ -221,7 +243,12 @@ function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   membership.correlationId = -1
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
   for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
-  beginRevocation(state, [...state.partitions.values()].filter((one) => one.phase !== 'revoking'), true, outbox)
+  beginRevocation(
+    state,
+    [...state.partitions.values()].filter((one) => one.phase !== 'revoking'),
+    true,
+    outbox,
+  )
   finishRevocations(state, context, outbox)
   wakeAt(state, membership.dueAt, context, outbox)
 }
@@ -248,7 +275,11 @@ export function askOffsets(state: ConsumerState, context: Context, outbox: Outbo
   membership.offsetsTimeoutAt = context.uptime + config.requestTimeoutMillis
   wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
   const to = { node: membership.node, actor: groupActor(config.group ?? '') }
-  outbox.push({ kind: 'send', to, message: { kind: 'offsetFetch', correlationId: membership.offsetsCorrelationId, partitions: partitionsOf(names) } })
+  outbox.push({
+    kind: 'send',
+    to,
+    message: { kind: 'offsetFetch', correlationId: membership.offsetsCorrelationId, partitions: partitionsOf(names) },
+  })
 }
 
 /** Partitions with a committed offset begin there; for the others the reset policy decides. */
@@ -277,10 +308,20 @@ export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchR
 // ── commits ──
 
 /** Queues a commit of the given offsets, or (null) of everything processed. `clientCorrelationId` -1: nobody waits for it. */
-export function enqueueCommit(state: ConsumerState, clientCorrelationId: number, offsets: readonly CommittedOffset[] | null, context: Context, outbox: Outbox): void {
+export function enqueueCommit(
+  state: ConsumerState,
+  clientCorrelationId: number,
+  offsets: readonly CommittedOffset[] | null,
+  context: Context,
+  outbox: Outbox,
+): void {
   const commit: QueuedCommit = {
-    clientCorrelationId, offsets: offsets ?? uncommitted(state.partitions.values()), deadline: context.uptime + state.config.sessionTimeoutMillis,
-    correlationId: -1, timeoutAt: 0, retryAt: 0,
+    clientCorrelationId,
+    offsets: offsets ?? uncommitted(state.partitions.values()),
+    deadline: context.uptime + state.config.sessionTimeoutMillis,
+    correlationId: -1,
+    timeoutAt: 0,
+    retryAt: 0,
   }
   if (commit.offsets.length === 0) return answerCommit(state, commit, null, outbox)
   state.commits.push(commit)
@@ -318,19 +359,25 @@ function sendCommit(state: ConsumerState, context: Context, outbox: Outbox): voi
   commit.timeoutAt = context.uptime + config.requestTimeoutMillis
   wakeAt(state, commit.timeoutAt, context, outbox)
   outbox.push({
-    kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    kind: 'send',
+    to: { node: membership.node, actor: groupActor(config.group ?? '') },
     message: {
-      kind: 'offsetCommit', correlationId: commit.correlationId, memberId: isMember ? config.memberId : '',
-      memberEpoch: isMember ? membership.memberEpoch : -1, offsets: commit.offsets,
+      kind: 'offsetCommit',
+      correlationId: commit.correlationId,
+      memberId: isMember ? config.memberId : '',
+      memberEpoch: isMember ? membership.memberEpoch : -1,
+      offsets: commit.offsets,
     },
   })
 }
 
+/** The first commit of the queue is in the log, refused, or to be tried again. */
 export function onCommitAnswer(state: ConsumerState, message: MessageOf<'offsetCommitResponse'>, context: Context, outbox: Outbox): void {
   const commit = state.commits[0]
   if (commit === undefined || commit.correlationId !== message.correlationId) return
   const error = errorOf(message.errorCode)
-  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH')) return retryCommit(state, commit, context, outbox)
+  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH'))
+    return retryCommit(state, commit, context, outbox)
   state.commits.shift()
   for (const { topic, partition, offset } of commit.offsets) {
     const one = state.partitions.get(topicPartitionName(topic, partition))
@@ -351,9 +398,12 @@ function retryCommit(state: ConsumerState, commit: QueuedCommit, context: Contex
 function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorName | null, outbox: Outbox): void {
   if (commit.clientCorrelationId < 0) return
   outbox.push({
-    kind: 'send', to: state.config.client,
+    kind: 'send',
+    to: state.config.client,
     message: {
-      kind: 'commitResult', correlationId: commit.clientCorrelationId, errorCode: error === null ? NONE : codeOf(error),
+      kind: 'commitResult',
+      correlationId: commit.clientCorrelationId,
+      errorCode: error === null ? NONE : codeOf(error),
       errorMessage: error === null ? null : `the commit was refused: ${errorOf(codeOf(error)).message}`,
     },
   })
@@ -361,6 +411,7 @@ function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorNa
 
 // ── closing ──
 
+/** Commits a last time (with auto-commit), leaves the group, and stops. */
 export function closeConsumer(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
   state.closing = correlationId
   state.autoCommitAt = Infinity
@@ -381,10 +432,16 @@ function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): vo
     membership.step = 'leaving'
     const correlationId = beginRequest(state, context, outbox)
     return outbox.push({
-      kind: 'send', to: { node: membership.node, actor: groupActor(config.group ?? '') },
+      kind: 'send',
+      to: { node: membership.node, actor: groupActor(config.group ?? '') },
       message: {
-        kind: 'consumerGroupHeartbeat', correlationId, memberId: config.memberId, memberEpoch: LEAVE_EPOCH, sessionTimeoutMillis: config.sessionTimeoutMillis,
-        subscribedTopics: [], ownedPartitions: [],
+        kind: 'consumerGroupHeartbeat',
+        correlationId,
+        memberId: config.memberId,
+        memberEpoch: LEAVE_EPOCH,
+        sessionTimeoutMillis: config.sessionTimeoutMillis,
+        subscribedTopics: [],
+        ownedPartitions: [],
       },
     })
   }

@@ -95,6 +95,7 @@ export interface GroupMembership {
   offsetsTimeoutAt: number
 }
 
+/** What a consumer knows. */
 export interface ConsumerState {
   readonly self: Address
   readonly config: ConsumerConfig
@@ -110,14 +111,34 @@ export interface ConsumerState {
   tickAt: number
 }
 
+/** A consumer that has nothing to consume yet. */
 export function newConsumerState(self: Address, config: ConsumerConfig): ConsumerState {
   return {
-    self, config, leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis), partitions: new Map(),
+    self,
+    config,
+    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    partitions: new Map(),
     membership: {
-      step: 'finding', lost: false, topics: [], memberEpoch: 0, node: -1, partition: -1, topicId: -1, correlationId: -1, sentAt: 0, timeoutAt: 0, dueAt: 0, aliveAt: 0,
-      offsetsCorrelationId: -1, offsetsTimeoutAt: 0,
+      step: 'finding',
+      lost: false,
+      topics: [],
+      memberEpoch: 0,
+      node: -1,
+      partition: -1,
+      topicId: -1,
+      correlationId: -1,
+      sentAt: 0,
+      timeoutAt: 0,
+      dueAt: 0,
+      aliveAt: 0,
+      offsetsCorrelationId: -1,
+      offsetsTimeoutAt: 0,
     },
-    commits: [], autoCommitAt: Infinity, closing: -1, nextCorrelationId: 1, tickAt: Infinity,
+    commits: [],
+    autoCommitAt: Infinity,
+    closing: -1,
+    nextCorrelationId: 1,
+    tickAt: Infinity,
   }
 }
 
@@ -140,7 +161,12 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.hungry = true
   one.failures = 0
   const { topic, partition, session } = one
-  if (first) outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'assigned', partitions: [{ topic, partition, position: offset, session }] } })
+  if (first)
+    outbox.push({
+      kind: 'send',
+      to: state.config.client,
+      message: { kind: 'assigned', partitions: [{ topic, partition, position: offset, session }] },
+    })
 }
 
 /** Makes sure that the actor wakes at `at` at the latest. */
@@ -160,8 +186,23 @@ export function backOff(state: ConsumerState, one: { failures: number; retryAt: 
 
 function newPartition(topic: string, partition: number, name: string): ConsumedPartition {
   return {
-    topic, partition, name, phase: 'locating', session: 1, topicId: -1, fetchOffset: -1, position: -1, committed: -1, hungry: true, paused: false,
-    correlationId: -1, timeoutAt: 0, retryAt: 0, failures: 0, resetting: false, released: false,
+    topic,
+    partition,
+    name,
+    phase: 'locating',
+    session: 1,
+    topicId: -1,
+    fetchOffset: -1,
+    position: -1,
+    committed: -1,
+    hungry: true,
+    paused: false,
+    correlationId: -1,
+    timeoutAt: 0,
+    retryAt: 0,
+    failures: 0,
+    resetting: false,
+    released: false,
   }
 }
 

@@ -14,13 +14,25 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
-  askOffsets, closeConsumer, enqueueCommit, finishRevocations, groupDue, groupWork, onCommitAnswer, onGroupAnswer, onGroupLost, onGroupUndeliverable,
-  onHeartbeatAnswer, onOffsets, subscribe,
+  askOffsets,
+  closeConsumer,
+  enqueueCommit,
+  finishRevocations,
+  groupDue,
+  groupWork,
+  onCommitAnswer,
+  onGroupAnswer,
+  onGroupLost,
+  onGroupUndeliverable,
+  onHeartbeatAnswer,
+  onOffsets,
+  subscribe,
 } from './consumer-group.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 
+/** The behaviour of a consumer. */
 export const actor: Actor<ConsumerState, ConsumerConfig> = {
   url: import.meta.url,
   start: newConsumerState,
@@ -152,7 +164,12 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
 }
 
 function request(
-  state: ConsumerState, one: ConsumedPartition, topic: TopicMetadata, leader: { readonly leader: number; readonly leaderEpoch: number }, context: Context, outbox: Outbox,
+  state: ConsumerState,
+  one: ConsumedPartition,
+  topic: TopicMetadata,
+  leader: { readonly leader: number; readonly leaderEpoch: number },
+  context: Context,
+  outbox: Outbox,
 ): void {
   const { config } = state
   const to = { node: leader.leader, actor: replicaActor(one.topic, one.partition) }
@@ -166,10 +183,18 @@ function request(
   }
   one.topicId = topic.topicId
   outbox.push({
-    kind: 'send', to,
+    kind: 'send',
+    to,
     message: {
-      kind: 'fetch', correlationId, topicId: topic.topicId, leaderEpoch: leader.leaderEpoch, fetchOffset: one.fetchOffset,
-      minBytes: config.fetchMinBytes, maxBytes: config.fetchMaxBytes, maxWaitMillis: config.fetchMaxWaitMillis, mode: config.fetchMode,
+      kind: 'fetch',
+      correlationId,
+      topicId: topic.topicId,
+      leaderEpoch: leader.leaderEpoch,
+      fetchOffset: one.fetchOffset,
+      minBytes: config.fetchMinBytes,
+      maxBytes: config.fetchMaxBytes,
+      maxWaitMillis: config.fetchMaxWaitMillis,
+      mode: config.fetchMode,
     },
   })
 }
@@ -186,7 +211,11 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
   if (again) {
     one.session++
     const { topic, partition, session } = one
-    outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position: response.offset, session } })
+    outbox.push({
+      kind: 'send',
+      to: state.config.client,
+      message: { kind: 'positionReset', topic, partition, position: response.offset, session },
+    })
   }
   advance(state, one, context, outbox)
 }
@@ -214,7 +243,8 @@ function deliver(state: ConsumerState, one: ConsumedPartition, response: Message
   const { highWatermark, range, records } = response
   one.hungry = false
   outbox.push({
-    kind: 'send', to: state.config.client,
+    kind: 'send',
+    to: state.config.client,
     message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, node: from.node, range, records },
   })
 }
@@ -297,7 +327,7 @@ function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
 
 function work(state: ConsumerState, context: Context, outbox: Outbox): void {
   groupWork(state, context, outbox)
-  for (const one of [...state.partitions.values()]) advance(state, one, context, outbox)
+  for (const one of state.partitions.values()) advance(state, one, context, outbox)
 }
 
 function nextDue(state: ConsumerState, context: Context): number {

@@ -11,13 +11,24 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { AssignPartitions, PartitionAssignment } from '../protocol/messages/lifecycle.ts'
 import type {
-  AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest, TopicMetadata,
+  AlterConfigsRequest,
+  CreatePartitionsRequest,
+  CreateTopicsRequest,
+  DeleteTopicsRequest,
+  InitProducerIdRequest,
+  TopicMetadata,
 } from '../protocol/messages/metadata.ts'
 import { parseTopicConfig } from '../protocol/topic-config.ts'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
 import {
-  applyRecord, decodeMetadataRecord, emptyImage, encodeMetadataRecord, METADATA_TOPIC, offsetsPartitionOf, OFFSETS_TOPIC,
+  applyRecord,
+  decodeMetadataRecord,
+  emptyImage,
+  encodeMetadataRecord,
+  METADATA_TOPIC,
+  offsetsPartitionOf,
+  OFFSETS_TOPIC,
 } from '../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from '../coordinator/metadata.ts'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
@@ -42,6 +53,7 @@ interface QueuedWrite {
   readonly request: WriteRequest
 }
 
+/** What the coordinator knows. */
 export interface CoordinatorState {
   readonly self: Address
   readonly config: CoordinatorConfig
@@ -66,11 +78,19 @@ const LOAD_RETRY_MILLIS = 5
 /** Writes that may wait; more are refused. */
 const QUEUE_MAX = 10_000
 
+/** The behaviour of the coordinator. */
 export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
-    self, config, log: openStateLog(self.node, METADATA_TOPIC, 0, 0), image: emptyImage(), freeProducerId: 0, queue: [], writing: null,
-    brokers: new Map(), nextCorrelationId: 1,
+    self,
+    config,
+    log: openStateLog(self.node, METADATA_TOPIC, 0, 0),
+    image: emptyImage(),
+    freeProducerId: 0,
+    queue: [],
+    writing: null,
+    brokers: new Map(),
+    nextCorrelationId: 1,
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
@@ -178,7 +198,11 @@ function onWritten(state: CoordinatorState, response: MessageOf<'produceResponse
   assert(writing !== null && write !== undefined, 'M4 one write at a time is under way')
   state.writing = null
   if (response.errorCode !== NONE) {
-    const results = writing.verdicts.map((verdict) => ({ ...toResult(verdict), errorCode: response.errorCode, errorMessage: response.errorMessage }))
+    const results = writing.verdicts.map((verdict) => ({
+      ...toResult(verdict),
+      errorCode: response.errorCode,
+      errorMessage: response.errorMessage,
+    }))
     respond(state, write, results, -1, outbox)
   } else {
     for (const record of writing.records) apply(state, record)
@@ -193,11 +217,22 @@ function apply(state: CoordinatorState, record: MetadataRecord): void {
   applyRecord(state.image, record)
 }
 
-function toResult({ name, topicId, error, reason }: Verdict): { name: string; topicId: number; errorCode: number; errorMessage: string | null } {
+function toResult({ name, topicId, error, reason }: Verdict): {
+  name: string
+  topicId: number
+  errorCode: number
+  errorMessage: string | null
+} {
   return { name, topicId, errorCode: error === null ? NONE : codeOf(error), errorMessage: reason }
 }
 
-function respond(state: CoordinatorState, write: QueuedWrite, results: MessageOf<'adminResponse'>['results'], producerId: number, outbox: Outbox): void {
+function respond(
+  state: CoordinatorState,
+  write: QueuedWrite,
+  results: MessageOf<'adminResponse'>['results'],
+  producerId: number,
+  outbox: Outbox,
+): void {
   const { from: to, request } = write
   if (request.kind !== 'initProducerId') {
     if (to !== null) outbox.push({ kind: 'send', to, message: { kind: 'adminResponse', correlationId: request.correlationId, results } })
@@ -207,13 +242,16 @@ function respond(state: CoordinatorState, write: QueuedWrite, results: MessageOf
   const errorCode = producerId < 0 ? (results[0]?.errorCode ?? codeOf('COORDINATOR_NOT_AVAILABLE')) : NONE
   assert(to !== null, 'M5 producer ids are given to somebody')
   outbox.push({
-    kind: 'send', to, message: { kind: 'initProducerIdResponse', correlationId: request.correlationId, errorCode, producerId, producerEpoch: 0 },
+    kind: 'send',
+    to,
+    message: { kind: 'initProducerIdResponse', correlationId: request.correlationId, errorCode, producerId, producerEpoch: 0 },
   })
 }
 
 function onInitProducerId(state: CoordinatorState, request: InitProducerIdRequest, context: Context, outbox: Outbox): void {
   const write = { from: context.from, request }
-  if (state.log.loaded && state.freeProducerId < state.image.nextProducerId) return respond(state, write, [], state.freeProducerId++, outbox)
+  if (state.log.loaded && state.freeProducerId < state.image.nextProducerId)
+    return respond(state, write, [], state.freeProducerId++, outbox)
   enqueue(state, write, context, outbox)
 }
 
@@ -242,17 +280,20 @@ function tellBroker(state: CoordinatorState, node: number, outbox: Outbox): void
 // ── reads ──
 
 function onMetadata(state: CoordinatorState, request: MessageOf<'metadata'>, context: Context, outbox: Outbox): void {
-  if (!state.log.loaded) return outbox.push({ kind: 'send', to: context.from, message: { kind: 'undeliverable', correlationId: request.correlationId } })
+  if (!state.log.loaded)
+    return outbox.push({ kind: 'send', to: context.from, message: { kind: 'undeliverable', correlationId: request.correlationId } })
   const names = request.topics ?? [...state.image.topics.keys()].toSorted()
   const topics = names.map((name) => describe(state, name, state.image.topics.get(name)))
   outbox.push({
-    kind: 'send', to: context.from,
+    kind: 'send',
+    to: context.from,
     message: { kind: 'metadataResponse', correlationId: request.correlationId, metadataOffset: state.image.endOffset, topics },
   })
 }
 
 function describe(state: CoordinatorState, name: string, topic: TopicImage | undefined): TopicMetadata {
-  if (topic === undefined) return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
+  if (topic === undefined)
+    return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
   const partitions = topic.leaders.map((node, partition) => ({ partition, leader: state.brokers.has(node) ? node : -1, leaderEpoch: 0 }))
   return { topic: name, topicId: topic.topicId, errorCode: NONE, partitions, config: topic.config }
 }
@@ -263,13 +304,18 @@ function onFindCoordinator(state: CoordinatorState, request: MessageOf<'findCoor
   if (!state.log.loaded || topic === undefined) {
     if (state.log.loaded) createOffsetsTopic(state, context, outbox)
     const errorCode = codeOf('COORDINATOR_NOT_AVAILABLE')
-    return outbox.push({ kind: 'send', to: context.from, message: { kind: 'findCoordinatorResponse', correlationId, errorCode, node: -1, partition: -1, topicId: -1 } })
+    return outbox.push({
+      kind: 'send',
+      to: context.from,
+      message: { kind: 'findCoordinatorResponse', correlationId, errorCode, node: -1, partition: -1, topicId: -1 },
+    })
   }
   const partition = offsetsPartitionOf(group, topic.leaders.length)
   const node = topic.leaders[partition]
   assert(node !== undefined, 'M6 the hash of a group names a partition')
   outbox.push({
-    kind: 'send', to: context.from,
+    kind: 'send',
+    to: context.from,
     message: { kind: 'findCoordinatorResponse', correlationId, errorCode: NONE, node, partition, topicId: topic.topicId },
   })
 }

@@ -87,6 +87,7 @@ export interface StartTimerEffect {
   readonly afterMillis: number
 }
 
+/** Stops a timer; nothing happens if it does not run. */
 export interface CancelTimerEffect {
   readonly kind: 'cancelTimer'
   readonly timer: string
@@ -114,7 +115,14 @@ export interface FatalEffect {
 
 /** Effects that touch the disk. */
 export type StorageEffect =
-  | AppendEffect | ReadEffect | SyncEffect | TruncateEffect | ReplaceEffect | RemoveEffect | ListEffect | ListLogsEffect
+  | AppendEffect
+  | ReadEffect
+  | SyncEffect
+  | TruncateEffect
+  | ReplaceEffect
+  | RemoveEffect
+  | ListEffect
+  | ListLogsEffect
 
-export type Effect =
-  | SendEffect | StorageEffect | StartTimerEffect | CancelTimerEffect | SpawnEffect | StopEffect | FatalEffect
+/** Everything that an actor can ask for. */
+export type Effect = SendEffect | StorageEffect | StartTimerEffect | CancelTimerEffect | SpawnEffect | StopEffect | FatalEffect

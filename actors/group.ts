@@ -38,6 +38,7 @@ interface PendingCommit {
   readonly request: OffsetCommitRequest
 }
 
+/** What a group knows. */
 export interface GroupState {
   readonly self: Address
   readonly config: GroupConfig
@@ -59,11 +60,18 @@ const TICK_MILLIS = 250
 /** Every so many ticks the metadata is asked for again, so that added partitions are found. */
 const REFRESH_MILLIS = 1000
 
+/** The behaviour of a group. */
 export const actor: Actor<GroupState, GroupConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
-    self, config, log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId), membership: emptyMembership(), offsets: new Map(),
-    pending: new Map(), topics: new Map(), nextCorrelationId: 1,
+    self,
+    config,
+    log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId),
+    membership: emptyMembership(),
+    offsets: new Map(),
+    pending: new Map(),
+    topics: new Map(),
+    nextCorrelationId: 1,
   }),
   receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
@@ -136,12 +144,21 @@ function onHeartbeat(state: GroupState, request: MessageOf<'consumerGroupHeartbe
 }
 
 function answerHeartbeat(
-  request: MessageOf<'consumerGroupHeartbeat'>, to: Address, error: ErrorName | null, outbox: Outbox, memberEpoch = -1, assigned: ReadonlySet<string> = new Set(),
+  request: MessageOf<'consumerGroupHeartbeat'>,
+  to: Address,
+  error: ErrorName | null,
+  outbox: Outbox,
+  memberEpoch = -1,
+  assigned: ReadonlySet<string> = new Set(),
 ): void {
   outbox.push({
-    kind: 'send', to,
+    kind: 'send',
+    to,
     message: {
-      kind: 'consumerGroupHeartbeatResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), memberEpoch,
+      kind: 'consumerGroupHeartbeatResponse',
+      correlationId: request.correlationId,
+      errorCode: error === null ? NONE : codeOf(error),
+      memberEpoch,
       assignment: partitionsOf(assigned),
     },
   })
@@ -174,7 +191,12 @@ function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>):
   }
   if (!changed) return
   const all = [...state.topics].toSorted(([a], [b]) => (a < b ? -1 : 1))
-  setPartitions(state.membership, all.flatMap(([topic, count]) => Array.from({ length: count }, (_, partition) => ({ topic, name: topicPartitionName(topic, partition) }))))
+  setPartitions(
+    state.membership,
+    all.flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, name: topicPartitionName(topic, partition) })),
+    ),
+  )
 }
 
 // ── offsets ──
@@ -190,7 +212,8 @@ function onOffsetCommit(state: GroupState, request: OffsetCommitRequest, context
   }
   if (request.offsets.length === 0) return answerCommit(request, context.from, NONE, null, outbox)
   const records = request.offsets.map((one) => ({
-    key: encodeOffsetKey(state.config.group, one.topic, one.partition), value: encodeOffsetValue(one, context.now),
+    key: encodeOffsetKey(state.config.group, one.topic, one.partition),
+    value: encodeOffsetValue(one, context.now),
   }))
   const correlationId = state.nextCorrelationId++
   state.pending.set(correlationId, { from: context.from, request })
@@ -218,30 +241,53 @@ function onCommitted(state: GroupState, response: MessageOf<'produceResponse'>, 
 }
 
 function answerCommit(request: OffsetCommitRequest, to: Address, errorCode: number, errorMessage: string | null, outbox: Outbox): void {
-  outbox.push({ kind: 'send', to, message: { kind: 'offsetCommitResponse', correlationId: request.correlationId, errorCode, errorMessage } })
+  outbox.push({
+    kind: 'send',
+    to,
+    message: { kind: 'offsetCommitResponse', correlationId: request.correlationId, errorCode, errorMessage },
+  })
 }
 
 /** While a commit is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */
 function onOffsetFetch(state: GroupState, request: MessageOf<'offsetFetch'>, context: Context, outbox: Outbox): void {
-  const error: ErrorName | null = !state.log.loaded ? 'COORDINATOR_LOAD_IN_PROGRESS' : state.pending.size > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
+  const error: ErrorName | null = !state.log.loaded
+    ? 'COORDINATOR_LOAD_IN_PROGRESS'
+    : state.pending.size > 0
+      ? 'UNSTABLE_OFFSET_COMMIT'
+      : null
   const wanted = request.partitions === null ? [...state.offsets.keys()].toSorted() : [...namesOf(request.partitions)]
   const offsets = error !== null ? [] : wanted.map((name) => state.offsets.get(name)).filter((one) => one !== undefined)
   outbox.push({
-    kind: 'send', to: context.from,
-    message: { kind: 'offsetFetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error), requested: wanted, offsets },
+    kind: 'send',
+    to: context.from,
+    message: {
+      kind: 'offsetFetchResponse',
+      correlationId: request.correlationId,
+      errorCode: error === null ? NONE : codeOf(error),
+      requested: wanted,
+      offsets,
+    },
   })
 }
 
 function onDescribe(state: GroupState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
   const { membership } = state
   const members = [...membership.members.values()].map(({ memberId, epoch, subscribedTopics, assigned }) => ({
-    memberId, memberEpoch: epoch, subscribedTopics, assignment: partitionsOf(assigned),
+    memberId,
+    memberEpoch: epoch,
+    subscribedTopics,
+    assignment: partitionsOf(assigned),
   }))
   outbox.push({
-    kind: 'send', to: context.from,
+    kind: 'send',
+    to: context.from,
     message: {
-      kind: 'describeGroupResponse', correlationId: request.correlationId, errorCode: state.log.loaded ? NONE : codeOf('COORDINATOR_LOAD_IN_PROGRESS'),
-      state: members.length === 0 ? 'empty' : isStable(membership) ? 'stable' : 'reconciling', epoch: membership.epoch, members,
+      kind: 'describeGroupResponse',
+      correlationId: request.correlationId,
+      errorCode: state.log.loaded ? NONE : codeOf('COORDINATOR_LOAD_IN_PROGRESS'),
+      state: members.length === 0 ? 'empty' : isStable(membership) ? 'stable' : 'reconciling',
+      epoch: membership.epoch,
+      members,
       offsets: [...state.offsets.values()],
     },
   })

@@ -6,6 +6,7 @@ import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Outbox } from './actor.ts'
 
+/** Topics and their leaders, as far as they are known. */
 export interface LeaderCache {
   readonly coordinatorNode: number
   readonly requestTimeoutMillis: number
@@ -16,6 +17,7 @@ export interface LeaderCache {
   timeoutAt: number
 }
 
+/** A cache that knows nothing yet. */
 export function newLeaderCache(coordinatorNode: number, requestTimeoutMillis: number): LeaderCache {
   return { coordinatorNode, requestTimeoutMillis, topics: new Map(), wanted: new Set(), timeoutAt: -1 }
 }

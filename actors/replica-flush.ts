@@ -50,8 +50,16 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
     if (clean || state.flushAgain === 'no') state.flushAgain = clean ? 'clean' : 'plain'
     return
   }
-  const bases = [...state.dirty].filter((base) => state.log.segments.some((segment) => segment.baseOffset === base && segment.sizeBytes > 0))
-  state.flush = { target: state.highWatermark.offset, producers: copyStates(state.producers), clean, segmentBaseOffsets: bases, waiting: bases.length }
+  const bases = [...state.dirty].filter((base) =>
+    state.log.segments.some((segment) => segment.baseOffset === base && segment.sizeBytes > 0),
+  )
+  state.flush = {
+    target: state.highWatermark.offset,
+    producers: copyStates(state.producers),
+    clean,
+    segmentBaseOffsets: bases,
+    waiting: bases.length,
+  }
   state.dirty.clear()
   state.bytesSinceFlush = 0
   for (const base of bases) {
@@ -85,11 +93,20 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const active = activeSegment(log)
   if (flush.clean && active.index !== null) {
     const bytes = encodeIndex(active.index, active.baseOffset)
-    outbox.push({ kind: 'replace', log: state.logName, file: indexFileName(active.baseOffset), bytes, token: expectAnswer(state, { kind: 'ignore' }) })
+    outbox.push({
+      kind: 'replace',
+      log: state.logName,
+      file: indexFileName(active.baseOffset),
+      bytes,
+      token: expectAnswer(state, { kind: 'ignore' }),
+    })
   }
   state.checkpointSequence++
   const bytes = encodeCheckpoint({
-    sequence: state.checkpointSequence, clean: flush.clean, recoveryPoint: flush.target, logStartOffset: log.logStartOffset,
+    sequence: state.checkpointSequence,
+    clean: flush.clean,
+    recoveryPoint: flush.target,
+    logStartOffset: log.logStartOffset,
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
   })
@@ -156,7 +173,13 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
     const closed = roll(state.log, -1)
     assert(closed.index !== null, 'F2 the segment that was cut has its index in memory')
     const bytes = encodeIndex(closed.index, closed.baseOffset)
-    outbox.push({ kind: 'replace', log: state.logName, file: indexFileName(closed.baseOffset), bytes, token: expectAnswer(state, { kind: 'ignore' }) })
+    outbox.push({
+      kind: 'replace',
+      log: state.logName,
+      file: indexFileName(closed.baseOffset),
+      bytes,
+      token: expectAnswer(state, { kind: 'ignore' }),
+    })
     state.loadedIndexes.push(closed.baseOffset)
   }
   state.phase = 'leading'
@@ -182,10 +205,16 @@ function refusePending(state: ReplicaState, error: ErrorName, outbox: Outbox): v
 function refuseEntry(entry: PendingAppend, error: ErrorName, outbox: Outbox): void {
   for (const waiter of entry.waiters) {
     outbox.push({
-      kind: 'send', to: waiter.from,
+      kind: 'send',
+      to: waiter.from,
       message: {
-        kind: 'produceResponse', correlationId: waiter.correlationId, errorCode: codeOf(error), errorMessage: null, baseOffset: -1,
-        logAppendTime: -1, logStartOffset: -1,
+        kind: 'produceResponse',
+        correlationId: waiter.correlationId,
+        errorCode: codeOf(error),
+        errorMessage: null,
+        baseOffset: -1,
+        logAppendTime: -1,
+        logStartOffset: -1,
       },
     })
   }

@@ -33,6 +33,7 @@ const SCAN_BYTES = 1024 * 1024
 
 // ── fetch ──
 
+/** Serves a fetch at once, parks it, or refuses it. */
 export function onFetch(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
   const refusal = refusalOf(state, request)
   if (refusal !== null) return replyFetch(state, context.from, request, refusal, null, null, outbox)
@@ -81,11 +82,13 @@ function planFrom(state: ReplicaState, request: FetchRequest, segment: Segment, 
   return known && begin.position >= plan.position ? { ...plan, position: begin.position } : plan
 }
 
+/** The bytes for a fetch are here: answers with the whole batches among them. */
 export function onFetchRead(state: ReplicaState, reading: FetchReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
   const { from, request, position, endPosition } = reading
   const segment = segmentOf(state.log, request.fetchOffset)
   const { records } = message
-  if (request.fetchOffset < state.log.logStartOffset || segment === null) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
+  if (request.fetchOffset < state.log.logStartOffset || segment === null)
+    return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
   if (records === null) return replyFetch(state, from, request, 'KAFKA_STORAGE_ERROR', null, null, outbox)
   let begin = 0
   let sizeBytes = batch.wholeBatchSize(records, 0)
@@ -163,21 +166,34 @@ function armFetchTimer(state: ReplicaState, deadline: number, context: Context, 
 }
 
 function replyFetch(
-  state: ReplicaState, to: Address, request: FetchRequest, error: ErrorName | null, range: FileRange | null, records: Uint8Array | null, outbox: Outbox,
+  state: ReplicaState,
+  to: Address,
+  request: FetchRequest,
+  error: ErrorName | null,
+  range: FileRange | null,
+  records: Uint8Array | null,
+  outbox: Outbox,
 ): void {
   outbox.push({
-    kind: 'send', to,
+    kind: 'send',
+    to,
     message: {
-      kind: 'fetchResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error),
+      kind: 'fetchResponse',
+      correlationId: request.correlationId,
+      errorCode: error === null ? NONE : codeOf(error),
       errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
-      highWatermark: state.highWatermark.offset, logStartOffset: state.log.logStartOffset, range, records,
+      highWatermark: state.highWatermark.offset,
+      logStartOffset: state.log.logStartOffset,
+      range,
+      records,
     },
   })
 }
 
 function readProblem(state: ReplicaState, error: ErrorName, offset: number): string | null {
   const name = `${state.topic}-${state.partition}`
-  if (error === 'OFFSET_OUT_OF_RANGE') return `${name} has offsets ${state.log.logStartOffset} to ${state.log.logEndOffset - 1}, not ${offset}`
+  if (error === 'OFFSET_OUT_OF_RANGE')
+    return `${name} has offsets ${state.log.logStartOffset} to ${state.log.logEndOffset - 1}, not ${offset}`
   if (error === 'CORRUPT_MESSAGE') return `the batch at offset ${offset} of ${name} is damaged`
   if (error === 'KAFKA_STORAGE_ERROR') return `${name} cannot be read: ${state.failure ?? 'the disk failed'}`
   return null
@@ -185,10 +201,12 @@ function readProblem(state: ReplicaState, error: ErrorName, offset: number): str
 
 // ── offsets by time ──
 
+/** Answers with an end of the log, or looks a timestamp up. */
 export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, context: Context, outbox: Outbox): void {
   const { from } = context
   if (request.topicId !== state.topicId) return replyOffset(state, from, request, 'UNKNOWN_TOPIC_ID', -1, -1, outbox)
-  if (state.phase !== 'leading' && state.phase !== 'rollingBack') return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
+  if (state.phase !== 'leading' && state.phase !== 'rollingBack')
+    return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
   if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, state.highWatermark.offset, -1, outbox)
   if (request.timestamp === EARLIEST_TIMESTAMP) return replyOffset(state, from, request, null, state.log.logStartOffset, -1, outbox)
   lookUp(state, from, request, outbox)
@@ -196,11 +214,17 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
 
 function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox): void {
   const segment = state.log.segments.find((one) => one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
-  if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset) return replyOffset(state, from, request, null, -1, -1, outbox)
+  if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset)
+    return replyOffset(state, from, request, null, -1, -1, outbox)
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
   const { position } = floorByTimestamp(segment.index, request.timestamp, segment.baseOffset)
   const endPosition = segment.baseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : segment.sizeBytes
-  readTimestamps(state, { kind: 'timestamp', from, request, segmentBaseOffset: segment.baseOffset, position, endPosition }, SCAN_BYTES, outbox)
+  readTimestamps(
+    state,
+    { kind: 'timestamp', from, request, segmentBaseOffset: segment.baseOffset, position, endPosition },
+    SCAN_BYTES,
+    outbox,
+  )
 }
 
 function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeBytes: number, outbox: Outbox): void {
@@ -210,6 +234,7 @@ function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeByte
   readFor(state, reading, segment, Math.min(sizeBytes, left), outbox)
 }
 
+/** Looks for the timestamp in the batches read, and reads on if it is not among them. */
 export function onTimestampRead(state: ReplicaState, reading: TimestampReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
   const { records } = message
   const { from, request } = reading
@@ -226,27 +251,52 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
 }
 
 function replyOffset(
-  state: ReplicaState, to: Address, request: ListOffsetsRequest, error: ErrorName | null, offset: number, timestamp: number, outbox: Outbox,
+  state: ReplicaState,
+  to: Address,
+  request: ListOffsetsRequest,
+  error: ErrorName | null,
+  offset: number,
+  timestamp: number,
+  outbox: Outbox,
 ): void {
   outbox.push({
-    kind: 'send', to,
+    kind: 'send',
+    to,
     message: {
-      kind: 'listOffsetsResponse', correlationId: request.correlationId, errorCode: error === null ? NONE : codeOf(error),
-      errorMessage: error === null ? null : readProblem(state, error, offset), offset, timestamp,
+      kind: 'listOffsetsResponse',
+      correlationId: request.correlationId,
+      errorCode: error === null ? NONE : codeOf(error),
+      errorMessage: error === null ? null : readProblem(state, error, offset),
+      offset,
+      timestamp,
     },
   })
 }
 
 // ── indexes of closed segments ──
 
-function waitForIndex(state: ReplicaState, segment: Segment, from: Address, request: FetchRequest | ListOffsetsRequest, outbox: Outbox): void {
+function waitForIndex(
+  state: ReplicaState,
+  segment: Segment,
+  from: Address,
+  request: FetchRequest | ListOffsetsRequest,
+  outbox: Outbox,
+): void {
   const loading = state.indexWaiters.some((waiter) => waiter.segmentBaseOffset === segment.baseOffset)
   state.indexWaiters.push({ segmentBaseOffset: segment.baseOffset, from, request })
   if (loading) return
   const token = expectAnswer(state, { kind: 'index', segmentBaseOffset: segment.baseOffset })
-  outbox.push({ kind: 'read', log: state.logName, file: indexFileName(segment.baseOffset), position: 0, sizeBytes: segment.sizeBytes, token })
+  outbox.push({
+    kind: 'read',
+    log: state.logName,
+    file: indexFileName(segment.baseOffset),
+    position: 0,
+    sizeBytes: segment.sizeBytes,
+    token,
+  })
 }
 
+/** An index file was read: takes it, or rebuilds the index if it is not sound. */
 export function onIndexRead(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
   const index = message.records === null ? null : decodeIndex(message.records, segmentBaseOffset)
   if (index !== null) return onIndexLoaded(state, segmentBaseOffset, index, outbox)
@@ -255,10 +305,12 @@ export function onIndexRead(state: ReplicaState, segmentBaseOffset: number, mess
 
 function rebuild(state: ReplicaState, rebuilding: Rebuilding, outbox: Outbox): void {
   const segment = state.log.segments.find((one) => one.baseOffset === rebuilding.segmentBaseOffset)
-  if (segment === undefined || rebuilding.position >= segment.sizeBytes) return onIndexLoaded(state, rebuilding.segmentBaseOffset, rebuilding.index, outbox)
+  if (segment === undefined || rebuilding.position >= segment.sizeBytes)
+    return onIndexLoaded(state, rebuilding.segmentBaseOffset, rebuilding.index, outbox)
   readFor(state, rebuilding, segment, Math.min(rebuilding.sizeBytes, segment.sizeBytes - rebuilding.position), outbox)
 }
 
+/** Takes the batches read into the index that is being rebuilt. */
 export function onRebuildRead(state: ReplicaState, rebuilding: Rebuilding, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
   const { index, segmentBaseOffset, position } = rebuilding
   const records = message.records ?? new Uint8Array(0)
@@ -303,7 +355,20 @@ function evictIndexes(state: ReplicaState): void {
   }
 }
 
-function readFor(state: ReplicaState, continuation: FetchReading | TimestampReading | Rebuilding, segment: Segment, sizeBytes: number, outbox: Outbox): void {
+function readFor(
+  state: ReplicaState,
+  continuation: FetchReading | TimestampReading | Rebuilding,
+  segment: Segment,
+  sizeBytes: number,
+  outbox: Outbox,
+): void {
   const token = expectAnswer(state, continuation)
-  outbox.push({ kind: 'read', log: state.logName, file: logFileName(segment.baseOffset), position: continuation.position, sizeBytes, token })
+  outbox.push({
+    kind: 'read',
+    log: state.logName,
+    file: logFileName(segment.baseOffset),
+    position: continuation.position,
+    sizeBytes,
+    token,
+  })
 }

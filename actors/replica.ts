@@ -24,8 +24,27 @@ import type { PendingAppend, ReplicaConfig, ReplicaState } from '../partitions/r
 import { dropSegments, expiredSegments, isTooOld } from '../partitions/retention.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { drainIfIdle, failReplica, onCheckpointed, onFlushed, onRolledBack, onSynced, requestFlush, requestSync, rollBack } from './replica-flush.ts'
-import { onFetch, onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead, wakeParked } from './replica-read.ts'
+import {
+  drainIfIdle,
+  failReplica,
+  onCheckpointed,
+  onFlushed,
+  onRolledBack,
+  onSynced,
+  requestFlush,
+  requestSync,
+  rollBack,
+} from './replica-flush.ts'
+import {
+  onFetch,
+  onFetchRead,
+  onFetchTimer,
+  onIndexRead,
+  onListOffsets,
+  onRebuildRead,
+  onTimestampRead,
+  wakeParked,
+} from './replica-read.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 const FLUSH_INTERVAL_BYTES = 64 * 1024 * 1024
@@ -33,6 +52,7 @@ const FLUSH_INTERVAL_BYTES = 64 * 1024 * 1024
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
 const RETENTION_CHECK_MILLIS = 30_000
 
+/** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
   url: import.meta.url,
   start: newReplicaState,
@@ -153,7 +173,11 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
 /** Starts again from what the disk proves. */
 function reopen(state: ReplicaState, outbox: Outbox): void {
   const fresh = newReplicaState(state.self, {
-    topic: state.topic, topicId: state.topicId, partition: state.partition, leaderEpoch: state.leaderEpoch, topicConfig: state.config,
+    topic: state.topic,
+    topicId: state.topicId,
+    partition: state.partition,
+    leaderEpoch: state.leaderEpoch,
+    topicConfig: state.config,
   })
   Object.assign(state, fresh, { nextToken: state.nextToken })
   onStarted(state, outbox)
@@ -193,7 +217,12 @@ function admit(state: ReplicaState, numbered: NumberedBatch, request: ProduceReq
 }
 
 function append(
-  state: ReplicaState, request: ProduceRequest, context: Context, numbered: NumberedBatch | null, logAppendTime: number, outbox: Outbox,
+  state: ReplicaState,
+  request: ProduceRequest,
+  context: Context,
+  numbered: NumberedBatch | null,
+  logAppendTime: number,
+  outbox: Outbox,
 ): void {
   const { records } = request
   const extent = { count: batch.lastOffsetDelta(records, 0) + 1, sizeBytes: records.length, maxTimestamp: batch.maxTimestamp(records, 0) }
@@ -201,8 +230,15 @@ function append(
   batch.stampBaseOffset(records, 0, baseOffset)
   batch.stampLeaderEpoch(records, 0, state.leaderEpoch)
   const entry: PendingAppend = {
-    baseOffset, endOffset: state.log.logEndOffset, segmentBaseOffset: segment.baseOffset, endPosition: position + records.length, logAppendTime,
-    numbered, waiters: request.acks === 'none' ? [] : [{ from: context.from, correlationId: request.correlationId }], written: false, synced: false,
+    baseOffset,
+    endOffset: state.log.logEndOffset,
+    segmentBaseOffset: segment.baseOffset,
+    endPosition: position + records.length,
+    logAppendTime,
+    numbered,
+    waiters: request.acks === 'none' ? [] : [{ from: context.from, correlationId: request.correlationId }],
+    written: false,
+    synced: false,
   }
   if (numbered !== null) rememberBatch(state.appended, numbered)
   state.pending.push(entry)
@@ -233,19 +269,37 @@ function reasonOf(state: ReplicaState, refusal: ErrorName): string | null {
 function refuse(request: ProduceRequest, from: Address, error: ErrorName, reason: string | null, outbox: Outbox): void {
   if (request.acks === 'none') return
   outbox.push({
-    kind: 'send', to: from,
+    kind: 'send',
+    to: from,
     message: {
-      kind: 'produceResponse', correlationId: request.correlationId, errorCode: codeOf(error), errorMessage: reason, baseOffset: -1,
-      logAppendTime: -1, logStartOffset: -1,
+      kind: 'produceResponse',
+      correlationId: request.correlationId,
+      errorCode: codeOf(error),
+      errorMessage: reason,
+      baseOffset: -1,
+      logAppendTime: -1,
+      logStartOffset: -1,
     },
   })
 }
 
-function answer(state: ReplicaState, waiter: { readonly from: Address; readonly correlationId: number }, baseOffset: number, logAppendTime: number, outbox: Outbox): void {
+function answer(
+  state: ReplicaState,
+  waiter: { readonly from: Address; readonly correlationId: number },
+  baseOffset: number,
+  logAppendTime: number,
+  outbox: Outbox,
+): void {
   outbox.push({
-    kind: 'send', to: waiter.from,
+    kind: 'send',
+    to: waiter.from,
     message: {
-      kind: 'produceResponse', correlationId: waiter.correlationId, errorCode: NONE, errorMessage: null, baseOffset, logAppendTime,
+      kind: 'produceResponse',
+      correlationId: waiter.correlationId,
+      errorCode: NONE,
+      errorMessage: null,
+      baseOffset,
+      logAppendTime,
       logStartOffset: state.log.logStartOffset,
     },
   })
@@ -256,7 +310,13 @@ function rollSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   const closed = roll(state.log, now)
   assert(closed.index !== null, 'P2 a segment rolls with its index in memory')
   const token = expectAnswer(state, { kind: 'ignore' })
-  outbox.push({ kind: 'replace', log: state.logName, file: indexFileName(closed.baseOffset), bytes: encodeIndex(closed.index, closed.baseOffset), token })
+  outbox.push({
+    kind: 'replace',
+    log: state.logName,
+    file: indexFileName(closed.baseOffset),
+    bytes: encodeIndex(closed.index, closed.baseOffset),
+    token,
+  })
   state.loadedIndexes.push(closed.baseOffset)
   state.bytesSinceFlush = FLUSH_INTERVAL_BYTES
 }
@@ -321,7 +381,8 @@ function acknowledge(state: ReplicaState, outbox: Outbox): void {
     assert(entry.baseOffset === state.highWatermark.offset, 'P7 batches are acknowledged in offset order, without gaps')
     state.pending.shift()
     if (entry.numbered !== null) rememberBatch(state.producers, entry.numbered)
-    state.bytesSinceFlush += entry.endPosition - (entry.segmentBaseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : 0)
+    state.bytesSinceFlush +=
+      entry.endPosition - (entry.segmentBaseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : 0)
     state.highWatermark = { offset: entry.endOffset, segmentBaseOffset: entry.segmentBaseOffset, position: entry.endPosition }
     for (const waiter of entry.waiters) answer(state, waiter, entry.baseOffset, entry.logAppendTime, outbox)
   }

@@ -3,7 +3,12 @@
  * Nothing is half done: the records of one request are one batch.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import type { AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest } from '../protocol/messages/metadata.ts'
+import type {
+  AlterConfigsRequest,
+  CreatePartitionsRequest,
+  CreateTopicsRequest,
+  DeleteTopicsRequest,
+} from '../protocol/messages/metadata.ts'
 import { parseTopicConfig, topicSettingOf } from '../protocol/topic-config.ts'
 import { checkTopicName } from '../protocol/topic-name.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
@@ -26,6 +31,7 @@ export interface Ruling {
   readonly verdicts: readonly Verdict[]
 }
 
+/** Judges new topics: name, partitions, settings, and that they are new. */
 export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequest, nodeCount: number): Ruling {
   const records: MetadataRecord[] = []
   const verdicts: Verdict[] = []
@@ -39,12 +45,19 @@ export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequ
     }
     names.add(name)
     verdicts.push(accept(name, topicId))
-    records.push({ type: 'topicCreated', name, topicId, leaders: spread(topicId, 0, numPartitions, nodeCount), configs: canonical(configs) })
+    records.push({
+      type: 'topicCreated',
+      name,
+      topicId,
+      leaders: spread(topicId, 0, numPartitions, nodeCount),
+      configs: canonical(configs),
+    })
     topicId++
   }
   return { records: request.validateOnly ? [] : records, verdicts }
 }
 
+/** Judges deletions: the topic must exist and not be internal. */
 export function ruleDeleteTopics(image: MetadataImage, request: DeleteTopicsRequest): Ruling {
   const records: MetadataRecord[] = []
   const verdicts = [...new Set(request.topics)].map((name) => {
@@ -57,6 +70,7 @@ export function ruleDeleteTopics(image: MetadataImage, request: DeleteTopicsRequ
   return { records, verdicts }
 }
 
+/** Judges growth: a topic only ever gets more partitions. */
 export function ruleCreatePartitions(image: MetadataImage, request: CreatePartitionsRequest, nodeCount: number): Ruling {
   const records: MetadataRecord[] = []
   const verdicts = request.topics.map(({ name, count }) => {
@@ -64,7 +78,11 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
     if (topic === undefined) return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     const present = topic.leaders.length
     if (!Number.isInteger(count) || count <= present || count > PARTITIONS_PER_TOPIC_MAX) {
-      return refuse(name, 'INVALID_PARTITIONS', `${name} has ${present} partitions; the new count must be ${present + 1} to ${PARTITIONS_PER_TOPIC_MAX}, not ${count}`)
+      return refuse(
+        name,
+        'INVALID_PARTITIONS',
+        `${name} has ${present} partitions; the new count must be ${present + 1} to ${PARTITIONS_PER_TOPIC_MAX}, not ${count}`,
+      )
     }
     if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: groups are hashed to them`)
     records.push({ type: 'partitionsAdded', topicId: topic.topicId, leaders: spread(topic.topicId, present, count - present, nodeCount) })
@@ -73,6 +91,7 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
   return { records, verdicts }
 }
 
+/** Judges changed settings: what is not named stays as it is. */
 export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequest): Ruling {
   const { topic: name } = request
   const topic = image.topics.get(name)
@@ -89,13 +108,20 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   return { records: [{ type: 'topicConfigured', topicId: topic.topicId, configs }], verdicts: [accept(name, topic.topicId)] }
 }
 
-function refuseNewTopic(image: MetadataImage, name: string, count: number, configs: Readonly<Record<string, unknown>>, names: ReadonlySet<string>): Verdict | null {
+function refuseNewTopic(
+  image: MetadataImage,
+  name: string,
+  count: number,
+  configs: Readonly<Record<string, unknown>>,
+  names: ReadonlySet<string>,
+): Verdict | null {
   const problem = checkTopicName(name)
   if (problem !== null) return refuse(name, 'INVALID_TOPIC_EXCEPTION', problem)
   if (name === METADATA_TOPIC) return refuse(name, 'INVALID_TOPIC_EXCEPTION', `${name} is the cluster's own log`)
   if (names.has(name)) return refuse(name, 'INVALID_REQUEST', `${name} stands twice in the request`)
   const existing = image.topics.get(name)
-  if (existing !== undefined) return { name, topicId: existing.topicId, error: 'TOPIC_ALREADY_EXISTS', reason: `the topic ${name} exists already` }
+  if (existing !== undefined)
+    return { name, topicId: existing.topicId, error: 'TOPIC_ALREADY_EXISTS', reason: `the topic ${name} exists already` }
   if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_PER_TOPIC_MAX) {
     return refuse(name, 'INVALID_PARTITIONS', `a topic has 1 to ${PARTITIONS_PER_TOPIC_MAX} partitions, not ${count}`)
   }

@@ -14,7 +14,13 @@ export const OFFSETS_TOPIC = '__consumer_offsets'
 
 /** One change of the metadata. */
 export type MetadataRecord =
-  | { readonly type: 'topicCreated'; readonly name: string; readonly topicId: number; readonly leaders: readonly number[]; readonly configs: Readonly<Record<string, unknown>> }
+  | {
+      readonly type: 'topicCreated'
+      readonly name: string
+      readonly topicId: number
+      readonly leaders: readonly number[]
+      readonly configs: Readonly<Record<string, unknown>>
+    }
   | { readonly type: 'topicDeleted'; readonly topicId: number }
   | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly leaders: readonly number[] }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
@@ -32,6 +38,7 @@ export interface TopicImage {
   readonly config: TopicConfig
 }
 
+/** All metadata at one point of the metadata log. */
 export interface MetadataImage {
   readonly topics: Map<string, TopicImage>
   readonly names: Map<number, string>
@@ -41,6 +48,7 @@ export interface MetadataImage {
   endOffset: number
 }
 
+/** The image before the first record. */
 export function emptyImage(): MetadataImage {
   return { topics: new Map(), names: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
 }

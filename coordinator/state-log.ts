@@ -33,6 +33,7 @@ const LOAD_BYTES = 1024 * 1024
 /** Where an open batch starts out; it grows with its records. */
 const BATCH_BYTES = 1024 * 1024
 
+/** A log that has not been read yet. */
 export function openStateLog(node: number, topic: string, partition: number, topicId: number): StateLog {
   return { replica: { node, actor: replicaActor(topic, partition) }, topicId, nextOffset: 0, loaded: false }
 }
@@ -40,8 +41,15 @@ export function openStateLog(node: number, topic: string, partition: number, top
 /** The next request while loading. */
 export function loadRequest(log: StateLog, correlationId: number): FetchRequest {
   return {
-    kind: 'fetch', correlationId, topicId: log.topicId, leaderEpoch: -1, fetchOffset: log.nextOffset, minBytes: 1, maxBytes: LOAD_BYTES,
-    maxWaitMillis: 0, mode: 'bytes',
+    kind: 'fetch',
+    correlationId,
+    topicId: log.topicId,
+    leaderEpoch: -1,
+    fetchOffset: log.nextOffset,
+    minBytes: 1,
+    maxBytes: LOAD_BYTES,
+    maxWaitMillis: 0,
+    mode: 'bytes',
   }
 }
 

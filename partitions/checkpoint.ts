@@ -19,6 +19,7 @@ export interface SegmentSummary {
   readonly maxTimestamp: number
 }
 
+/** What one checkpoint says. */
 export interface Checkpoint {
   /** Counts the checkpoints of this partition. */
   readonly sequence: number
@@ -49,6 +50,7 @@ export function checkpointFile(sequence: number): string {
   return `checkpoint-${sequence % 2}`
 }
 
+/** The content of a checkpoint file. */
 export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   const bytes = new Uint8Array(sizeOf(checkpoint))
   writeI32(bytes, 0, MAGIC)

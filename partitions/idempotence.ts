@@ -61,7 +61,8 @@ export function rememberBatch(states: ProducerStates, batch: NumberedBatch): voi
   const known = states.get(batch.producerId)
   const last = known?.batches[known.batches.length - 1]
   if (last !== undefined && last.baseOffset >= batch.baseOffset) return
-  const entry = known !== undefined && known.producerEpoch === batch.producerEpoch ? known : { producerEpoch: batch.producerEpoch, batches: [] }
+  const entry =
+    known !== undefined && known.producerEpoch === batch.producerEpoch ? known : { producerEpoch: batch.producerEpoch, batches: [] }
   entry.batches.push({ baseSequence: batch.baseSequence, lastSequence: batch.lastSequence, baseOffset: batch.baseOffset })
   if (entry.batches.length > IN_FLIGHT_BATCHES_MAX) entry.batches.shift()
   states.delete(batch.producerId)

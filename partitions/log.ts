@@ -24,6 +24,7 @@ export interface Segment {
   indexedPosition: number
 }
 
+/** Which segments a partition has and which offsets they hold. */
 export interface Log {
   readonly segments: Segment[]
   logStartOffset: number
@@ -63,10 +64,12 @@ export interface LogPosition {
 /** Positions are 32-bit; Kafka's files are limited in the same way. */
 const SEGMENT_BYTES_MAX = 2 ** 31 - 1
 
+/** A log without records that begins at an offset. */
 export function emptyLog(startOffset: number): Log {
   return { segments: [newSegment(startOffset, -1)], logStartOffset: startOffset, logEndOffset: startOffset }
 }
 
+/** An empty segment. `createdAt` -1: set by its first append. */
 export function newSegment(baseOffset: number, createdAt: number): Segment {
   return { baseOffset, sizeBytes: 0, maxTimestamp: -1, createdAt, index: emptyIndex(), indexedPosition: 0 }
 }
@@ -86,6 +89,7 @@ export function baseOffsetOfFile(name: string): number | null {
   return /^\d{20}\.log$/.test(name) ? Number(name.slice(0, 20)) : null
 }
 
+/** The segment that takes appends: the last one. */
 export function activeSegment(log: Log): Segment {
   const segment = log.segments[log.segments.length - 1]
   assert(segment !== undefined, 'L1 a log has at least one segment')
@@ -120,7 +124,13 @@ export function appendBatch(log: Log, config: TopicConfig, batch: BatchExtent, n
 }
 
 /** Notes a batch at the end of a segment: its size, its timestamp, and an index entry if the last one is far enough behind. */
-export function extendSegment(segment: Segment, baseOffset: number, sizeBytes: number, maxTimestamp: number, indexIntervalBytes: number): void {
+export function extendSegment(
+  segment: Segment,
+  baseOffset: number,
+  sizeBytes: number,
+  maxTimestamp: number,
+  indexIntervalBytes: number,
+): void {
   const { index, sizeBytes: position } = segment
   assert(index !== null, 'L3 the active segment has its index in memory')
   segment.maxTimestamp = Math.max(segment.maxTimestamp, maxTimestamp)
@@ -161,7 +171,10 @@ export function truncateLog(log: Log, to: LogPosition): number[] {
     log.segments.pop()
   }
   const active = activeSegment(log)
-  assert(active.baseOffset === to.segmentBaseOffset && active.index !== null, 'L6 a log is cut inside a segment that it has, with its index')
+  assert(
+    active.baseOffset === to.segmentBaseOffset && active.index !== null,
+    'L6 a log is cut inside a segment that it has, with its index',
+  )
   active.sizeBytes = to.position
   truncateIndex(active.index, to.position)
   active.indexedPosition = active.index.positions[active.index.positions.length - 1] ?? 0

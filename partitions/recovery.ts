@@ -67,10 +67,22 @@ export interface Recovery {
 /** One read of the scan; grows when a batch is larger. */
 const CHUNK_BYTES = 1024 * 1024
 
+/** A recovery that has not asked for anything yet. */
 export function beginRecovery(indexIntervalBytes: number): Recovery {
   return {
-    step: 'listing', indexIntervalBytes, files: new Map(), checkpoints: [], checkpoint: null, bases: [], current: 0, segments: [],
-    producers: new Map(), expectedOffset: 0, scannedBytes: 0, chunkBytes: CHUNK_BYTES, cutBytes: 0,
+    step: 'listing',
+    indexIntervalBytes,
+    files: new Map(),
+    checkpoints: [],
+    checkpoint: null,
+    bases: [],
+    current: 0,
+    segments: [],
+    producers: new Map(),
+    expectedOffset: 0,
+    scannedBytes: 0,
+    chunkBytes: CHUNK_BYTES,
+    cutBytes: 0,
   }
 }
 
@@ -100,7 +112,10 @@ export function advanceRecovery(recovery: Recovery, answer: RecoveryAnswer | nul
 function onListed(recovery: Recovery, answer: RecoveryAnswer): RecoveryDemand {
   assert(answer.kind === 'listed', 'R1 a listing answers the first demand')
   for (const file of answer.files) recovery.files.set(file.name, file.sizeBytes)
-  recovery.bases = answer.files.map((file) => baseOffsetOfFile(file.name)).filter((base) => base !== null).toSorted((a, b) => a - b)
+  recovery.bases = answer.files
+    .map((file) => baseOffsetOfFile(file.name))
+    .filter((base) => base !== null)
+    .toSorted((a, b) => a - b)
   recovery.step = 'checkpoints'
   return readCheckpoint(recovery)
 }
@@ -200,7 +215,9 @@ function readChunk(recovery: Recovery): RecoveryDemand {
     return openSegment(recovery)
   }
   return {
-    kind: 'read', file: logFileName(segment.baseOffset), position: recovery.scannedBytes,
+    kind: 'read',
+    file: logFileName(segment.baseOffset),
+    position: recovery.scannedBytes,
     sizeBytes: Math.min(recovery.chunkBytes, sizeBytes - recovery.scannedBytes),
   }
 }
@@ -244,7 +261,10 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
 /** Cuts the current segment behind its last sound batch; everything that follows goes, too. */
 function cutAt(recovery: Recovery, segment: Segment, fileBytes: number): RecoveryDemand {
   if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
-    return fail(recovery, `the batch at offset ${recovery.expectedOffset} is damaged (${logFileName(segment.baseOffset)}, position ${segment.sizeBytes})`)
+    return fail(
+      recovery,
+      `the batch at offset ${recovery.expectedOffset} is damaged (${logFileName(segment.baseOffset)}, position ${segment.sizeBytes})`,
+    )
   }
   recovery.cutBytes += fileBytes - segment.sizeBytes
   recovery.current++
@@ -273,7 +293,13 @@ function finish(recovery: Recovery): RecoveryDemand {
   const log = segments.length === 0 ? emptyLog(expectedOffset) : recoveredLog(recovery)
   return {
     kind: 'done',
-    recovered: { log, producers: recovery.producers, recoveryPoint, checkpointSequence: checkpoint?.sequence ?? 0, cutBytes: recovery.cutBytes },
+    recovered: {
+      log,
+      producers: recovery.producers,
+      recoveryPoint,
+      checkpointSequence: checkpoint?.sequence ?? 0,
+      cutBytes: recovery.cutBytes,
+    },
   }
 }
 

@@ -24,6 +24,7 @@ export interface ReplicaConfig {
   readonly topicConfig: TopicConfig
 }
 
+/** Where a replica stands; see the diagram above. */
 export type ReplicaPhase = 'recovering' | 'settling' | 'leading' | 'rollingBack' | 'failed'
 
 /** Who waits for an append, and under which correlation id. */
@@ -75,10 +76,30 @@ export type Continuation =
   | { readonly kind: 'checkpoint'; readonly clean: boolean }
   | { readonly kind: 'rollBack' }
   | { readonly kind: 'ignore' }
-  | { readonly kind: 'fetch'; readonly from: Address; readonly request: FetchRequest; readonly position: number; readonly endPosition: number }
-  | { readonly kind: 'timestamp'; readonly from: Address; readonly request: ListOffsetsRequest; readonly segmentBaseOffset: number; readonly position: number; readonly endPosition: number }
+  | {
+      readonly kind: 'fetch'
+      readonly from: Address
+      readonly request: FetchRequest
+      readonly position: number
+      readonly endPosition: number
+    }
+  | {
+      readonly kind: 'timestamp'
+      readonly from: Address
+      readonly request: ListOffsetsRequest
+      readonly segmentBaseOffset: number
+      readonly position: number
+      readonly endPosition: number
+    }
   | { readonly kind: 'index'; readonly segmentBaseOffset: number }
-  | { readonly kind: 'rebuild'; readonly segmentBaseOffset: number; readonly index: SegmentIndex; readonly position: number; readonly sizeBytes: number; readonly maxTimestamp: number }
+  | {
+      readonly kind: 'rebuild'
+      readonly segmentBaseOffset: number
+      readonly index: SegmentIndex
+      readonly position: number
+      readonly sizeBytes: number
+      readonly maxTimestamp: number
+    }
 
 /** A reader that waits for the index of a closed segment. */
 export interface IndexWaiter {
@@ -87,6 +108,7 @@ export interface IndexWaiter {
   readonly request: FetchRequest | ListOffsetsRequest
 }
 
+/** The state of one replica. */
 export interface ReplicaState {
   readonly self: Address
   readonly topic: string
@@ -136,15 +158,39 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
   return `${topic}-${partition}.${topicId}`
 }
 
+/** The state of a replica that has not looked at its disk yet. */
 export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaState {
   return {
-    self, topic: config.topic, topicId: config.topicId, partition: config.partition, leaderEpoch: config.leaderEpoch,
-    config: config.topicConfig, logName: logNameOf(config.topic, config.topicId, config.partition),
-    phase: 'recovering', failure: null, recovery: beginRecovery(config.topicConfig.indexIntervalBytes), log: emptyLog(0),
-    producers: new Map(), appended: new Map(), pending: [],
-    highWatermark: { offset: 0, segmentBaseOffset: 0, position: 0 }, parked: [], parkedTimerAt: Infinity, indexWaiters: [], loadedIndexes: [],
-    continuations: new Map(), nextToken: 1, syncing: new Set(), dirty: new Set(), flush: null, flushAgain: 'no',
-    bytesSinceFlush: 0, checkpointSequence: 0, drainWaiter: null, rollBackWaiting: 0, cutBytes: 0,
+    self,
+    topic: config.topic,
+    topicId: config.topicId,
+    partition: config.partition,
+    leaderEpoch: config.leaderEpoch,
+    config: config.topicConfig,
+    logName: logNameOf(config.topic, config.topicId, config.partition),
+    phase: 'recovering',
+    failure: null,
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes),
+    log: emptyLog(0),
+    producers: new Map(),
+    appended: new Map(),
+    pending: [],
+    highWatermark: { offset: 0, segmentBaseOffset: 0, position: 0 },
+    parked: [],
+    parkedTimerAt: Infinity,
+    indexWaiters: [],
+    loadedIndexes: [],
+    continuations: new Map(),
+    nextToken: 1,
+    syncing: new Set(),
+    dirty: new Set(),
+    flush: null,
+    flushAgain: 'no',
+    bytesSinceFlush: 0,
+    checkpointSequence: 0,
+    drainWaiter: null,
+    rollBackWaiting: 0,
+    cutBytes: 0,
   }
 }
 

@@ -29,6 +29,7 @@ const FORMAT_VERSION = 1
 const HEADER_BYTES = 16
 const ENTRY_BYTES = 16
 
+/** An index without entries. */
 export function emptyIndex(): SegmentIndex {
   return { offsets: [], positions: [], timestamps: [] }
 }

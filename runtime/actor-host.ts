@@ -50,6 +50,7 @@ export interface HostOptions {
 /** Messages of the local queue handled in one cycle, so that rings and timers get their turn. */
 const LOCAL_MESSAGES_MAX = 10_000
 
+/** The actors of one node. See the header. */
 export class ActorHost {
   readonly node: number
   readonly #options: HostOptions
@@ -191,7 +192,10 @@ export class ActorHost {
       case 'send':
         return this.#send(actor, effect)
       case 'startTimer':
-        return this.#timers.start(`${actor.address.actor}/${effect.timer}`, this.#context.uptime + effect.afterMillis, { actor, timer: effect.timer })
+        return this.#timers.start(`${actor.address.actor}/${effect.timer}`, this.#context.uptime + effect.afterMillis, {
+          actor,
+          timer: effect.timer,
+        })
       case 'cancelTimer':
         return this.#timers.cancel(`${actor.address.actor}/${effect.timer}`)
       case 'spawn':
@@ -245,5 +249,10 @@ export class ActorHost {
 
 /** Answers carry a correlation id, too, and are never answered. */
 function isRequest(message: Message): message is Message & { readonly correlationId: number } {
-  return !message.kind.endsWith('Response') && message.kind !== 'undeliverable' && message.kind !== 'groupEnsured' && message.kind !== 'groupsListed'
+  return (
+    !message.kind.endsWith('Response') &&
+    message.kind !== 'undeliverable' &&
+    message.kind !== 'groupEnsured' &&
+    message.kind !== 'groupsListed'
+  )
 }

@@ -10,6 +10,7 @@ const SLEEP_MILLIS_MAX = 1000
 /** Cycles in a row before the application's own events get their turn. */
 const CYCLES_MAX = 64
 
+/** Runs the cycles of the caller's thread. See the header. */
 export class CallerLoop {
   readonly #runtime: ThreadRuntime
   #open = true

@@ -2,7 +2,21 @@
  * Storage in real files: `<node directory>/<log>/<file>`. Writes and reads are synchronous (the page cache answers in
  * microseconds, a thread pool in tens of them); syncs are asynchronous and grouped: one fdatasync per file and cycle, for all who asked.
  */
-import { closeSync, fdatasync, fdatasyncSync, fsyncSync, ftruncateSync, openSync, readdirSync, readSync, rmSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasync,
+  fdatasyncSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { AppendEffect, ReadEffect, RemoveEffect, ReplaceEffect, StorageEffect, SyncEffect, TruncateEffect } from '../actors/effect.ts'
@@ -20,6 +34,7 @@ interface WantedSync {
 /** Name of a directory that holds one log; other entries of the node directory are not ours to list. */
 const LOG_DIRECTORY = /^.+-\d+\.\d+$/
 
+/** Storage in a node's directory. See the header. */
 export class FileStorage implements Storage {
   readonly #directory: string
   readonly #files: OpenFiles = new OpenFiles()
@@ -89,7 +104,8 @@ export class FileStorage implements Storage {
       const open = this.#files.open(this.#path(log, file), false)
       const bytes = new Uint8Array(Math.max(0, Math.min(sizeBytes, open.sizeBytes - position)))
       let count = 0
-      for (let read = 1; read > 0 && count < bytes.length; count += read) read = readSync(open.fd, bytes, count, bytes.length - count, position + count)
+      for (let read = 1; read > 0 && count < bytes.length; count += read)
+        read = readSync(open.fd, bytes, count, bytes.length - count, position + count)
       records = count === bytes.length ? bytes : bytes.subarray(0, count)
     })
     answer({ kind: 'readCompleted', token, records, error })
@@ -168,7 +184,9 @@ export class FileStorage implements Storage {
   }
 
   #logs(): string[] {
-    return namesIn(this.#directory).filter((name) => LOG_DIRECTORY.test(name)).toSorted()
+    return namesIn(this.#directory)
+      .filter((name) => LOG_DIRECTORY.test(name))
+      .toSorted()
   }
 }
 

@@ -40,6 +40,7 @@ export function makeLink(threadA: number, threadB: number): { readonly a: LinkSe
   return { a: { peerThread: threadB, inbound: toA, outbound: toB }, b: { peerThread: threadA, inbound: toB, outbound: toA } }
 }
 
+/** All channels of one thread. */
 export class Links {
   readonly #doorbells: SharedArrayBuffer
   readonly #links: Map<number, Link> = new Map()
@@ -53,7 +54,10 @@ export class Links {
   /** Takes up (or, after a restart of the peer, renews) the channels to a thread. */
   connect({ peerThread, inbound, outbound }: LinkSetup): void {
     const bell = new Doorbell(this.#doorbells, peerThread)
-    this.#links.set(peerThread, { reader: new ChannelReader(inbound, bell, this.#codec), writer: new ChannelWriter(outbound, bell, this.#codec) })
+    this.#links.set(peerThread, {
+      reader: new ChannelReader(inbound, bell, this.#codec),
+      writer: new ChannelWriter(outbound, bell, this.#codec),
+    })
   }
 
   /** Nothing is sent to that thread any more: it is dead. */

@@ -13,6 +13,7 @@ interface MemoryFile {
 
 const BLOCK_BYTES = 64 * 1024
 
+/** Storage that forgets. See the header. */
 export class MemoryStorage implements Storage {
   readonly pendingSyncs = 0
   readonly #logs: Map<string, Map<string, MemoryFile>> = new Map()
@@ -26,7 +27,13 @@ export class MemoryStorage implements Storage {
       case 'read':
         return answer({ kind: 'readCompleted', token: effect.token, records: readFile(files?.get(effect.file), effect), error: null })
       case 'sync':
-        return answer({ kind: 'synced', token: effect.token, file: effect.file, sizeBytes: files?.get(effect.file)?.sizeBytes ?? 0, error: null })
+        return answer({
+          kind: 'synced',
+          token: effect.token,
+          file: effect.file,
+          sizeBytes: files?.get(effect.file)?.sizeBytes ?? 0,
+          error: null,
+        })
       case 'truncate':
         truncateFile(files?.get(effect.file), effect.sizeBytes)
         break
@@ -69,7 +76,7 @@ export class MemoryStorage implements Storage {
     const files = this.#files(log)
     let open = files.get(file)
     if (open === undefined) files.set(file, (open = { blocks: [], sizeBytes: 0 }))
-    for (let taken = 0; taken < bytes.length; ) {
+    for (let taken = 0; taken < bytes.length;) {
       const used = open.sizeBytes % BLOCK_BYTES
       if (used === 0) open.blocks.push(new Uint8Array(BLOCK_BYTES))
       const piece = bytes.subarray(taken, taken + BLOCK_BYTES - used)
@@ -90,9 +97,11 @@ function readFile(file: MemoryFile | undefined, { position, sizeBytes }: ReadEff
   if (file === undefined) return new Uint8Array(0)
   const bytes = new Uint8Array(Math.max(0, Math.min(sizeBytes, file.sizeBytes - position)))
   const blockBytes = file.blocks[0]?.length ?? BLOCK_BYTES
-  for (let filled = 0; filled < bytes.length; ) {
+  for (let filled = 0; filled < bytes.length;) {
     const from = (position + filled) % blockBytes
-    const piece = file.blocks[Math.floor((position + filled) / blockBytes)]?.subarray(from, from + bytes.length - filled) ?? new Uint8Array(bytes.length - filled)
+    const piece =
+      file.blocks[Math.floor((position + filled) / blockBytes)]?.subarray(from, from + bytes.length - filled) ??
+      new Uint8Array(bytes.length - filled)
     bytes.set(piece, filled)
     filled += piece.length
   }

@@ -21,6 +21,7 @@ export interface OpenFile {
 /** Descriptors per node. The usual limit of a process is 1,024 or more. */
 const OPEN_FILES_MAX = 256
 
+/** The open files of one node. See the header. */
 export class OpenFiles {
   /** In order of use, the latest last. */
   readonly #files: Map<string, OpenFile> = new Map()
@@ -48,7 +49,7 @@ export class OpenFiles {
 
   /** Forgets a file, or all files below a directory. */
   close(path: string): void {
-    for (const file of [...this.#files.values()]) {
+    for (const file of this.#files.values()) {
       if (file.path !== path && !file.path.startsWith(`${path}/`)) continue
       this.#files.delete(file.path)
       closeSync(file.fd)

@@ -8,6 +8,7 @@ import type { StorageAnswer } from '../protocol/messages/storage.ts'
 /** Takes the answer to an effect. */
 export type Answer = (answer: StorageAnswer) => void
 
+/** A disk, or what stands for one. */
 export interface Storage {
   /** Performs an effect, now or (a sync) soon. Answers come in the order of the effects per log. */
   perform(effect: StorageEffect, answer: Answer): void

@@ -39,6 +39,7 @@ const RESTART_MILLIS_MAX = 5000
 /** A worker that has run so long starts with the shortest pause again. */
 const STABLE_MILLIS = 10_000
 
+/** The worker threads of one cluster. See the header. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #threads: Map<number, SupervisedThread> = new Map()
@@ -87,7 +88,9 @@ export class Supervisor {
     const control = controlOf(worker, new Doorbell(doorbells, thread))
     const supervised: SupervisedThread = { node, worker, control, restarts, upSince: performance.now(), restart: null }
     this.#threads.set(node, supervised)
-    worker.on('error', (error) => process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`))
+    worker.on('error', (error) =>
+      process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
+    )
     worker.once('exit', () => this.#onExit(supervised))
     caller.links.connect(link.a)
     const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }

@@ -24,6 +24,7 @@ export interface ActorSetup {
   readonly config: unknown
 }
 
+/** What a node is started with. */
 export interface NodeSetup {
   readonly node: number
   /** The node's own directory; null keeps everything in memory. */
@@ -52,6 +53,7 @@ export interface ThreadStatistics {
 /** Longest wait for the replicas of a node to write their checkpoints at a clean stop. */
 const DRAIN_MILLIS_MAX = 30_000
 
+/** All that runs on one thread. See the header. */
 export class ThreadRuntime {
   readonly bell: Doorbell
   readonly links: Links
@@ -70,7 +72,8 @@ export class ThreadRuntime {
     this.bell = new Doorbell(setup.doorbells, setup.thread)
     this.links = new Links(setup.doorbells, setup.links)
     this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
-    for (const { node, directory } of setup.nodes) this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory))
+    for (const { node, directory } of setup.nodes)
+      this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory))
   }
 
   /** Loads behaviours and starts the first actors. */
@@ -163,7 +166,10 @@ export class ThreadRuntime {
     const onQueued = (): void => {
       if (!this.#cycling) this.bell.ring()
     }
-    this.#hosts.set(node, new ActorHost({ node, storage, sendAway, onQueued, onFailure: (actor, error) => this.#onFailure(node, actor, error) }))
+    this.#hosts.set(
+      node,
+      new ActorHost({ node, storage, sendAway, onQueued, onFailure: (actor, error) => this.#onFailure(node, actor, error) }),
+    )
   }
 
   #drainNode(node: number): Promise<void> {

@@ -18,7 +18,10 @@ export interface AssignablePartition {
 }
 
 /** The target: partition names by member id. Partitions of topics that nobody subscribes to are left out. */
-export function assignPartitions(members: readonly AssignableMember[], partitions: readonly AssignablePartition[]): Map<string, Set<string>> {
+export function assignPartitions(
+  members: readonly AssignableMember[],
+  partitions: readonly AssignablePartition[],
+): Map<string, Set<string>> {
   const target = new Map<string, Set<string>>()
   const sorted = members.toSorted((a, b) => (a.memberId < b.memberId ? -1 : 1))
   for (const member of sorted) target.set(member.memberId, new Set())
@@ -46,7 +49,11 @@ function leastLoaded(members: readonly AssignableMember[], target: ReadonlyMap<s
 }
 
 /** Moves partitions from the fullest to the emptiest member that may have them, while that evens them out. */
-function level(members: readonly AssignableMember[], target: ReadonlyMap<string, Set<string>>, partitions: readonly AssignablePartition[]): void {
+function level(
+  members: readonly AssignableMember[],
+  target: ReadonlyMap<string, Set<string>>,
+  partitions: readonly AssignablePartition[],
+): void {
   for (const partition of partitions.toReversed()) {
     const from = members.map((member) => target.get(member.memberId)).find((owned) => owned?.has(partition.name))
     const to = leastLoaded(members, target, partition.topic)

@@ -12,6 +12,7 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import { assignPartitions } from './assignor.ts'
 import type { AssignablePartition } from './assignor.ts'
 
+/** One member, as the group knows it. */
 export interface Member {
   readonly memberId: string
   epoch: number
@@ -27,6 +28,7 @@ export interface Member {
   lastCommitId: number
 }
 
+/** The members of one group and what they hold. */
 export interface Membership {
   readonly members: Map<string, Member>
   /** Who holds a partition, confirmed or not: partition name to member id. */
@@ -52,6 +54,7 @@ export interface Heartbeat {
 /** Members of one group, at most. */
 const MEMBERS_MAX = 10_000
 
+/** A group without members. */
 export function emptyMembership(): Membership {
   return { members: new Map(), holders: new Map(), target: new Map(), partitions: [], epoch: 0, graceUntil: 0 }
 }
@@ -110,8 +113,15 @@ function join(group: Membership, known: Member | undefined, heartbeat: Heartbeat
   if (known !== undefined) removeMember(group, memberId)
   group.epoch++
   const member: Member = {
-    memberId, epoch: group.epoch, previousEpoch: -1, subscribedTopics, sessionTimeoutMillis, expiresAt: uptime + sessionTimeoutMillis,
-    assigned: new Set(), revoking: new Set(), lastCommitId: -1,
+    memberId,
+    epoch: group.epoch,
+    previousEpoch: -1,
+    subscribedTopics,
+    sessionTimeoutMillis,
+    expiresAt: uptime + sessionTimeoutMillis,
+    assigned: new Set(),
+    revoking: new Set(),
+    lastCommitId: -1,
   }
   group.members.set(memberId, member)
   retarget(group)
@@ -121,7 +131,7 @@ function join(group: Membership, known: Member | undefined, heartbeat: Heartbeat
 
 /** The member has let go of what it was told to give up and does not own any more. */
 function release(group: Membership, member: Member, owned: ReadonlySet<string>): void {
-  for (const name of [...member.revoking]) {
+  for (const name of member.revoking) {
     if (owned.has(name)) continue
     member.revoking.delete(name)
     group.holders.delete(name)
@@ -149,7 +159,11 @@ function reconcile(group: Membership, member: Member, uptime: number): void {
 }
 
 function retarget(group: Membership): void {
-  const members = [...group.members.values()].map(({ memberId, subscribedTopics, assigned }) => ({ memberId, subscribedTopics, current: assigned }))
+  const members = [...group.members.values()].map(({ memberId, subscribedTopics, assigned }) => ({
+    memberId,
+    subscribedTopics,
+    current: assigned,
+  }))
   group.target = assignPartitions(members, group.partitions)
 }
 

@@ -5,6 +5,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { TopicPartitions } from '../../protocol/messages/group.ts'
 
+/** The names of partitions that are listed per topic. */
 export function namesOf(topics: readonly TopicPartitions[]): Set<string> {
   return new Set(topics.flatMap(({ topic, partitions }) => partitions.map((partition) => topicPartitionName(topic, partition))))
 }

@@ -20,6 +20,7 @@ export interface GroupCommit {
   readonly committed: CommittedOffset
 }
 
+/** The key of a commit: whose, of which partition. */
 export function encodeOffsetKey(group: string, topic: string, partition: number): Uint8Array {
   const groupBytes = encoder.encode(group)
   const topicBytes = encoder.encode(topic)
@@ -30,6 +31,7 @@ export function encodeOffsetKey(group: string, topic: string, partition: number)
   return bytes
 }
 
+/** The value of a commit, made at `now` (milliseconds since 1970). */
 export function encodeOffsetValue(committed: CommittedOffset, now: number): Uint8Array {
   const metadata = encoder.encode(committed.metadata)
   const bytes = new Uint8Array(VALUE_FIXED_BYTES + metadata.length)
@@ -47,7 +49,8 @@ export function decodeGroupCommit(key: Uint8Array | null, value: Uint8Array | nu
   const group = readString(key, 2)
   const topic = group === null ? null : readString(key, group.end)
   const metadata = readString(value, 14)
-  if (group === null || topic === null || metadata === null || topic.end + 4 !== key.length || metadata.end + 8 !== value.length) return null
+  if (group === null || topic === null || metadata === null || topic.end + 4 !== key.length || metadata.end + 8 !== value.length)
+    return null
   const committed = { topic: topic.text, partition: readI32(key, topic.end), offset: readI64(value, 2), metadata: metadata.text }
   return { group: group.text, committed }
 }

@@ -14,6 +14,7 @@ import type { Asked, Requests } from './requests.ts'
 
 const COORDINATOR = { node: 0, actor: COORDINATOR_ACTOR }
 
+/** The `admin` of a cluster. */
 export class AdminClient implements Admin {
   readonly #requests: Requests
   readonly #nodes: number
@@ -29,8 +30,13 @@ export class AdminClient implements Admin {
   ): Promise<void> {
     checkName(name)
     const { partitions = 1, config = {}, ifNotExists = false } = options
-    if (!Number.isInteger(partitions)) throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
-    const asked: Asked = { kind: 'createTopics', topics: [{ name, numPartitions: partitions, configs: plain(config) }], validateOnly: false }
+    if (!Number.isInteger(partitions))
+      throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
+    const asked: Asked = {
+      kind: 'createTopics',
+      topics: [{ name, numPartitions: partitions, configs: plain(config) }],
+      validateOnly: false,
+    }
     const code = await this.#change(asked, ifNotExists ? codeOf('TOPIC_ALREADY_EXISTS') : NONE)
     // A repeated attempt may find the topic that its predecessor made.
     if (code !== NONE && !ifNotExists) throw new KafkaError('TOPIC_ALREADY_EXISTS', `the topic ${name} exists already`)
@@ -52,7 +58,11 @@ export class AdminClient implements Admin {
     const begins = await this.#offsetsOf(topic, EARLIEST_TIMESTAMP)
     const ends = await this.#offsetsOf(topic, LATEST_TIMESTAMP)
     const partitions = topic.partitions.map(({ partition, leader, leaderEpoch }) => ({
-      partition, leader, leaderEpoch, beginOffset: begins.get(partition) ?? 0, endOffset: ends.get(partition) ?? 0,
+      partition,
+      leader,
+      leaderEpoch,
+      beginOffset: begins.get(partition) ?? 0,
+      endOffset: ends.get(partition) ?? 0,
     }))
     if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return { name, topicId: topic.topicId, config: topic.config, partitions }
@@ -60,7 +70,8 @@ export class AdminClient implements Admin {
 
   async createPartitions(name: string, count: number): Promise<void> {
     checkName(name)
-    if (!Number.isInteger(count)) throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${String(count)}`)
+    if (!Number.isInteger(count))
+      throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${String(count)}`)
     await this.#change({ kind: 'createPartitions', topics: [{ name, count }] })
   }
 
@@ -89,7 +100,11 @@ export class AdminClient implements Admin {
 
   async describeGroup(group: string): Promise<GroupDescription> {
     checkGroup(group)
-    const { errorCode, state, epoch, members, offsets } = await this.#requests.askGroup(group, { kind: 'describeGroup' }, 'describeGroupResponse')
+    const { errorCode, state, epoch, members, offsets } = await this.#requests.askGroup(
+      group,
+      { kind: 'describeGroup' },
+      'describeGroupResponse',
+    )
     throwIfError(errorCode, null)
     return { group, state, epoch, members, offsets }
   }
@@ -98,9 +113,14 @@ export class AdminClient implements Admin {
     checkGroup(group)
     for (const { topic, partition, offset } of offsets) {
       this.#requests.leaderOf(await this.#requests.topic(topic), partition)
-      if (!Number.isSafeInteger(offset) || offset < 0) throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${offset}`)
+      if (!Number.isSafeInteger(offset) || offset < 0)
+        throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${offset}`)
     }
-    const response = await this.#requests.askGroup(group, { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets }, 'offsetCommitResponse')
+    const response = await this.#requests.askGroup(
+      group,
+      { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets },
+      'offsetCommitResponse',
+    )
     throwIfError(response.errorCode, response.errorMessage)
   }
 

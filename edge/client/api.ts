@@ -32,6 +32,7 @@ export interface Cluster extends AsyncDisposable {
   close(): Promise<void>
 }
 
+/** What a cluster tells its listeners: a node's thread died, is back, or something failed that no promise reports. */
 export type ClusterEvent = 'nodeDown' | 'nodeUp' | 'error'
 
 /** Everything that waits can be given up. */
@@ -39,20 +40,32 @@ export interface Waiting {
   readonly signal?: AbortSignal
 }
 
+/** A topic as it is now. `endOffset` is one past the last record that can be read. */
 export interface TopicDescription {
   readonly name: string
   readonly topicId: number
   readonly config: TopicConfig
-  readonly partitions: readonly { readonly partition: number; readonly leader: number; readonly leaderEpoch: number; readonly beginOffset: number; readonly endOffset: number }[]
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly leader: number
+    readonly leaderEpoch: number
+    readonly beginOffset: number
+    readonly endOffset: number
+  }[]
 }
 
+/** A group as it is now: its members, and its committed offsets. */
 export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'members' | 'offsets'> {
   readonly group: string
 }
 
+/** Administration of topics and groups. */
 export interface Admin {
   /** Default: one partition. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
-  createTopic(name: string, options?: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean }): Promise<void>
+  createTopic(
+    name: string,
+    options?: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean },
+  ): Promise<void>
   deleteTopic(name: string): Promise<void>
   /** Names of all topics, sorted; internal ones only on request. */
   listTopics(options?: { readonly internal?: boolean }): Promise<string[]>
@@ -71,6 +84,7 @@ export interface Admin {
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
 export type Partitioner<K, V> = (record: ProducerRecord<K, V>, partitionCount: number) => number | undefined
 
+/** How a producer is made; every option has a default. */
 export interface ProducerOptions<K, V> {
   /** Serdes of keys and values; default bytes. */
   readonly key?: Serde<K>
@@ -90,6 +104,7 @@ export interface ProducerOptions<K, V> {
   readonly partitioner?: Partitioner<K, V>
 }
 
+/** A record to produce. */
 export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
   readonly topic: string
   readonly key?: K | null
@@ -110,6 +125,7 @@ export interface RecordMetadata {
   readonly timestamp: number
 }
 
+/** Sends records. Records for one partition are appended in the order in which they were given. */
 export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
   send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
   send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
@@ -122,6 +138,7 @@ export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposabl
   close(): Promise<void>
 }
 
+/** How a consumer is made; every option has a default. */
 export interface ConsumerOptions<K, V> {
   readonly key?: Serde<K>
   readonly value?: Serde<V>
@@ -146,6 +163,7 @@ export interface ConsumerOptions<K, V> {
   readonly onRevoked?: (partitions: readonly TopicPartition[]) => void
 }
 
+/** A record as it was consumed. */
 export interface ConsumerRecord<K = Uint8Array, V = Uint8Array> {
   readonly topic: string
   readonly partition: number

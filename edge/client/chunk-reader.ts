@@ -37,6 +37,7 @@ const OPEN_FILES_MAX = 64
 /** Buffers kept for the next reads. Memory that is used again is read into four times faster than memory that is new. */
 const SPARE_BUFFERS_MAX = 16
 
+/** Reads for all consumers of one cluster. */
 export class ChunkReader {
   readonly #directoryOf: (node: number) => string | null
   /** By path, in order of use. */

@@ -95,7 +95,12 @@ class LocalCluster implements Cluster {
     const host = this.#runtime.host(CALLER_NODE)
     const requests = new Requests(host, this.#loop)
     this.#engine = {
-      host, loop: this.#loop, requests, directory: this.directory, clients: new Set(), nextName: (kind) => `${kind}-${++this.#counter}`,
+      host,
+      loop: this.#loop,
+      requests,
+      directory: this.directory,
+      clients: new Set(),
+      nextName: (kind) => `${kind}-${++this.#counter}`,
     }
     this.#reader = new ChunkReader((node) => this.#directoryOf(node))
     this.admin = new AdminClient(requests, nodes)
@@ -167,7 +172,11 @@ class LocalCluster implements Cluster {
 
   #nodeSetup(node: number): NodeSetup {
     const actors = [{ name: BROKER_ACTOR, url: broker.url, config: { coordinatorNode: 0, groupGraceMillis: 0 } }]
-    const quorum = { name: COORDINATOR_ACTOR, url: coordinator.url, config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS } }
+    const quorum = {
+      name: COORDINATOR_ACTOR,
+      url: coordinator.url,
+      config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS },
+    }
     return { node, directory: this.#directoryOf(node), actors: node === 0 ? [quorum, ...actors] : actors }
   }
 
@@ -178,7 +187,8 @@ class LocalCluster implements Cluster {
   /** Every actor of ours hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
   #onNodeDown(node: number, restarts: number): void {
     const { host } = this.#engine
-    for (const actor of host.actorNames()) host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    for (const actor of host.actorNames())
+      host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
     this.#engine.requests.giveUp()
     this.#loop.kick()
     this.#emit('nodeDown', { node, restarts })

@@ -16,6 +16,7 @@ export interface DeliveredBatch {
   readonly view: RecordBatchView
 }
 
+/** A partition that a consumer is assigned. */
 export class ConsumedPartition {
   readonly topic: string
   readonly partition: number
@@ -27,6 +28,8 @@ export class ConsumedPartition {
   processed = -1
   /** As the actor knows it. */
   reported = -1
+  /** Where the chunk after the last one begins; -1 if there is none or it has been asked for. */
+  fetchEnd = -1
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
@@ -60,6 +63,7 @@ export class ConsumedPartition {
   /** Forgets what has arrived: the position changes, or the partition goes. */
   clear(): void {
     this.#chunks.length = 0
+    this.fetchEnd = -1
     this.#batchIndex = 0
     this.#records = null
   }
@@ -105,6 +109,9 @@ export class ConsumedPartition {
     const verdict = header.checkBatch(batch.bytes, batch.at, batch.sizeBytes, 'sparse')
     if (verdict.ok) return batch
     assert(this.position !== undefined, 'a batch is delivered from a known position')
-    throw new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${batch.baseOffset} of ${this.name} is damaged (${verdict.reason}); seek behind it to go on`)
+    throw new KafkaError(
+      'CORRUPT_MESSAGE',
+      `the batch at offset ${batch.baseOffset} of ${this.name} is damaged (${verdict.reason}); seek behind it to go on`,
+    )
   }
 }

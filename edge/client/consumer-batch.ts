@@ -24,7 +24,7 @@ export function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: S
 }
 
 /** Whether records decoded with these serdes hold views of the batch's memory. */
-export function keepsViews(key: Serde<unknown>, value: Serde<unknown>): boolean {
+export function keepsViews(key: object, value: object): boolean {
   return key === bytes || value === bytes
 }
 
@@ -66,7 +66,7 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   *[Symbol.iterator](): Generator<ConsumerRecord<K, V>> {
     const chunk = this.#chunk
     if (!chunk.live) throw new KafkaError('INVALID_RECORD', 'a batch can be read until the next one is asked for; iterate it before that')
-    if (keepsViews(this.#key as Serde<unknown>, this.#value as Serde<unknown>)) chunk.escaped = true
+    if (keepsViews(this.#key, this.#value)) chunk.escaped = true
     for (const record of this.#one.check(this.#view)) {
       if (record.headers.length > 0) chunk.escaped = true
       if (record.offset >= this.#from) yield toRecord(this.#one, record, this.#key, this.#value)

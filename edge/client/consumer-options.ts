@@ -33,12 +33,19 @@ const REQUEST_TIMEOUT_MILLIS = 10_000
 const RETRY_BACKOFF_MILLIS = 10
 
 /** The actor's configuration, but for its client's address. Throws INVALID_OPTION. */
-export function consumerConfig<K, V>(options: ConsumerOptions<K, V>, memberId: string, fetchMode: FetchMode): Omit<ConsumerConfig, 'client'> {
+export function consumerConfig<K, V>(
+  options: ConsumerOptions<K, V>,
+  memberId: string,
+  fetchMode: FetchMode,
+): Omit<ConsumerConfig, 'client'> {
   const number = (name: keyof ConsumerOptions<K, V>): number => integerOption(options[name] as number | undefined, CONSUMER_RULES[name])
   const sessionTimeoutMillis = number('sessionTimeoutMillis')
   const heartbeatIntervalMillis = Math.min(number('heartbeatIntervalMillis'), Math.floor(sessionTimeoutMillis / 3))
   if (options.heartbeatIntervalMillis !== undefined && options.heartbeatIntervalMillis >= sessionTimeoutMillis) {
-    throw new KafkaError('INVALID_OPTION', `consumer option heartbeatIntervalMillis must be less than sessionTimeoutMillis (${sessionTimeoutMillis})`)
+    throw new KafkaError(
+      'INVALID_OPTION',
+      `consumer option heartbeatIntervalMillis must be less than sessionTimeoutMillis (${sessionTimeoutMillis})`,
+    )
   }
   return {
     coordinatorNode: 0,

@@ -36,7 +36,10 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
   try {
     const identity = readIdentity(path) ?? writeIdentity(path, nodes ?? 1)
     if (nodes !== null && nodes !== identity.nodes) {
-      throw new KafkaError('INVALID_OPTION', `${path} belongs to a cluster of ${identity.nodes} node(s), not ${nodes}; leave the option nodes out`)
+      throw new KafkaError(
+        'INVALID_OPTION',
+        `${path} belongs to a cluster of ${identity.nodes} node(s), not ${nodes}; leave the option nodes out`,
+      )
     }
     return { path, identity, release: () => releaseLock(lock) }
   } catch (error) {
@@ -58,7 +61,10 @@ function prepare(path: string, mustExist: boolean): void {
 function checkForeign(path: string): void {
   const names = readdirSync(path).filter((name) => name !== LOCK_FILE && !name.startsWith(`${LOCK_FILE}.`))
   if (names.length === 0 || names.includes(IDENTITY_FILE)) return
-  throw new KafkaError('FOREIGN_DIRECTORY', `${path} holds ${names[0] ?? 'files'} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`)
+  throw new KafkaError(
+    'FOREIGN_DIRECTORY',
+    `${path} holds ${names[0] ?? 'files'} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
+  )
 }
 
 function readIdentity(path: string): DirectoryIdentity | null {
@@ -70,9 +76,16 @@ function readIdentity(path: string): DirectoryIdentity | null {
     throw explain(error, path)
   }
   const identity = parseIdentity(text)
-  if (identity === null) throw new KafkaError('FOREIGN_DIRECTORY', `${join(path, IDENTITY_FILE)} is damaged: restore it from a backup, or choose another directory`)
+  if (identity === null)
+    throw new KafkaError(
+      'FOREIGN_DIRECTORY',
+      `${join(path, IDENTITY_FILE)} is damaged: restore it from a backup, or choose another directory`,
+    )
   if (identity.format > FORMAT_VERSION) {
-    throw new KafkaError('UNSUPPORTED_FORMAT_VERSION', `${path} has format ${identity.format}; this version reads up to ${FORMAT_VERSION}. Use a newer version of odradek`)
+    throw new KafkaError(
+      'UNSUPPORTED_FORMAT_VERSION',
+      `${path} has format ${identity.format}; this version reads up to ${FORMAT_VERSION}. Use a newer version of odradek`,
+    )
   }
   return identity
 }

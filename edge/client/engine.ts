@@ -1,7 +1,6 @@
 /**
  * What producers and consumers need of their cluster: the host of their actors on the caller's thread, and a way to run it.
  */
-import type { Actor } from '../../actors/actor.ts'
 import type { Address } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -9,6 +8,7 @@ import type { ActorHost } from '../../runtime/actor-host.ts'
 import type { CallerLoop } from '../../runtime/caller-loop.ts'
 import type { Requests } from './requests.ts'
 
+/** What the clients of one cluster share. */
 export interface Engine {
   readonly host: ActorHost
   readonly loop: CallerLoop
@@ -27,7 +27,7 @@ export class ActorLink {
   readonly #actor: Address
   readonly #port: Address
 
-  constructor(engine: Engine, name: string, behaviour: Pick<Actor<never, never>, 'url'>, config: object, onMessage: (message: Message) => void) {
+  constructor(engine: Engine, name: string, behaviour: { readonly url: string }, config: object, onMessage: (message: Message) => void) {
     this.#engine = engine
     this.#actor = { node: engine.host.node, actor: name }
     this.#port = engine.host.openPort(`${name}/client`, onMessage)

@@ -14,7 +14,11 @@ const OFFSETS_TOPIC = '__consumer_offsets'
 /** The ids of all groups with commits. */
 export async function groupsInLog(requests: Requests): Promise<Set<string>> {
   const groups = new Set<string>()
-  const { topics } = await requests.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'metadata', topics: [OFFSETS_TOPIC] }, 'metadataResponse')
+  const { topics } = await requests.ask(
+    { node: 0, actor: COORDINATOR_ACTOR },
+    { kind: 'metadata', topics: [OFFSETS_TOPIC] },
+    'metadataResponse',
+  )
   const topic = topics[0]
   if (topic === undefined || topic.errorCode !== NONE) return groups
   for (const { partition } of topic.partitions) await scanPartition(requests, topic, partition, groups)
@@ -23,10 +27,19 @@ export async function groupsInLog(requests: Requests): Promise<Set<string>> {
 
 async function scanPartition(requests: Requests, topic: TopicMetadata, partition: number, groups: Set<string>): Promise<void> {
   const to = requests.leaderOf(topic, partition)
-  for (let fetchOffset = 0, end = 1; fetchOffset < end; ) {
+  for (let fetchOffset = 0, end = 1; fetchOffset < end;) {
     const response = await requests.ask(
       to,
-      { kind: 'fetch', topicId: topic.topicId, leaderEpoch: -1, fetchOffset, minBytes: 1, maxBytes: CHUNK_BYTES, maxWaitMillis: 0, mode: 'bytes' },
+      {
+        kind: 'fetch',
+        topicId: topic.topicId,
+        leaderEpoch: -1,
+        fetchOffset,
+        minBytes: 1,
+        maxBytes: CHUNK_BYTES,
+        maxWaitMillis: 0,
+        mode: 'bytes',
+      },
       'fetchResponse',
     )
     end = response.highWatermark

@@ -57,6 +57,7 @@ interface BacklogEntry<K, V> {
   readonly waiter: RecordWaiter | null
 }
 
+/** The producer behind the public interface. */
 export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #engine: Engine
   readonly #options: ProducerOptions<K, V>
@@ -93,7 +94,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#batchSizeBytes = integerOption(options.batchSizeBytes, RULES.batchSizeBytes)
     this.#lingerMillis = integerOption(options.lingerMillis, RULES.lingerMillis)
     const config = {
-      coordinatorNode: 0, acks: options.acks ?? 'leader', retryBackoffMillis: RETRY_BACKOFF_MILLIS,
+      coordinatorNode: 0,
+      acks: options.acks ?? 'leader',
+      retryBackoffMillis: RETRY_BACKOFF_MILLIS,
       requestTimeoutMillis: integerOption(options.requestTimeoutMillis, RULES.requestTimeoutMillis),
       deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, RULES.deliveryTimeoutMillis),
     }
@@ -166,7 +169,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (this.#backlog.length >= BACKLOG_MAX) {
       throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
     }
-    if (typeof record !== 'object' || record === null) throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
+    if (typeof record !== 'object' || record === null)
+      throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
     checkName(record.topic)
     this.#backlog.push({ record, waiter })
     this.#askForTopic(record.topic)
@@ -311,7 +315,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
       (metadata) => {
         const { maxMessageBytes } = metadata.config ?? { maxMessageBytes: Infinity }
         this.#topics.set(name, {
-          metadata, open: Array.from({ length: metadata.partitions.length }, () => null), stickyPartition: 0,
+          metadata,
+          open: Array.from({ length: metadata.partitions.length }, () => null),
+          stickyPartition: 0,
           batchBytesMax: Math.min(this.#batchSizeBytes, maxMessageBytes),
         })
         this.#asking = false

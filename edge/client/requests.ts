@@ -23,6 +23,7 @@ const ATTEMPT_MILLIS = 5000
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
 
+/** All questions of one cluster's clients. */
 export class Requests {
   readonly #host: ActorHost
   readonly #loop: CallerLoop
@@ -44,7 +45,8 @@ export class Requests {
       if (this.#closed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await this.#attempt(to, asked)
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
-      if (performance.now() + pause > deadline) throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
+      if (performance.now() + pause > deadline)
+        throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
       await sleep(pause)
     }
   }
@@ -53,14 +55,19 @@ export class Requests {
   async topic(name: string): Promise<TopicMetadata> {
     const { topics } = await this.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'metadata', topics: [name] }, 'metadataResponse')
     const topic = topics[0]
-    if (topic === undefined || topic.errorCode !== NONE) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    if (topic === undefined || topic.errorCode !== NONE)
+      throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return topic
   }
 
   /** The address of a partition's leader. */
   leaderOf(topic: TopicMetadata, partition: number): Address {
     const leader = topic.partitions[partition]
-    if (leader === undefined) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic.topic} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}`)
+    if (leader === undefined)
+      throw new KafkaError(
+        'UNKNOWN_TOPIC_OR_PARTITION',
+        `${topic.topic} has partitions 0 to ${topic.partitions.length - 1}, not ${partition}`,
+      )
     return { node: Math.max(0, leader.leader), actor: replicaActor(topic.topic, partition) }
   }
 
@@ -92,7 +99,7 @@ export class Requests {
         this.#waiting.delete(correlationId)
         resolve(response)
       })
-      this.#host.post(to, this.#port, { ...asked, correlationId } as Request)
+      this.#host.post(to, this.#port, { ...asked, correlationId })
       this.#loop.kick()
     })
   }
@@ -114,7 +121,12 @@ export function throwIfError(errorCode: number, reason: string | null): void {
 
 /** Errors that mean: not yet. Other retriable errors (no space, say) are the caller's business. */
 const PASSING: ReadonlySet<string> = new Set([
-  'COORDINATOR_LOAD_IN_PROGRESS', 'COORDINATOR_NOT_AVAILABLE', 'NOT_COORDINATOR', 'NOT_LEADER_OR_FOLLOWER', 'UNSTABLE_OFFSET_COMMIT', 'LEADER_NOT_AVAILABLE',
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'NOT_LEADER_OR_FOLLOWER',
+  'UNSTABLE_OFFSET_COMMIT',
+  'LEADER_NOT_AVAILABLE',
 ])
 
 function isPassing(response: Response): boolean {

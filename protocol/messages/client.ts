@@ -92,7 +92,12 @@ export interface CloseConsumer {
 /** The consumer has these partitions from now on; `position` is the first offset that it will deliver. */
 export interface Assigned {
   readonly kind: 'assigned'
-  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly position: number; readonly session: number }[]
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly position: number
+    readonly session: number
+  }[]
 }
 
 /** The consumer must stop delivering these partitions, report its `progress`, and answer `released`. */
@@ -126,6 +131,7 @@ export interface PositionReset {
   readonly session: number
 }
 
+/** The outcome of a commit that the client asked for. */
 export interface CommitResult {
   readonly kind: 'commitResult'
   readonly correlationId: number
@@ -142,6 +148,7 @@ export interface ConsumerFailed {
   readonly errorMessage: string
 }
 
+/** The consumer has left its group and stopped. */
 export interface ConsumerClosed {
   readonly kind: 'consumerClosed'
   readonly correlationId: number

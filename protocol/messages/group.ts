@@ -51,6 +51,7 @@ export interface OffsetCommitRequest {
   readonly offsets: readonly CommittedOffset[]
 }
 
+/** Sent when the commit is in the log, or will never be. */
 export interface OffsetCommitResponse {
   readonly kind: 'offsetCommitResponse'
   readonly correlationId: number
@@ -75,6 +76,7 @@ export interface OffsetFetchResponse {
   readonly offsets: readonly CommittedOffset[]
 }
 
+/** Asks for a group as it is now. */
 export interface DescribeGroupRequest {
   readonly kind: 'describeGroup'
   readonly correlationId: number
@@ -88,6 +90,7 @@ export interface MemberDescription {
   readonly assignment: readonly TopicPartitions[]
 }
 
+/** `reconciling`: some member does not have what it shall have yet. */
 export interface DescribeGroupResponse {
   readonly kind: 'describeGroupResponse'
   readonly correlationId: number

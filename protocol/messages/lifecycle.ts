@@ -49,6 +49,7 @@ export interface Drain {
   readonly kind: 'drain'
 }
 
+/** Everything that is acknowledged is on disk, and the checkpoint says so. */
 export interface Drained {
   readonly kind: 'drained'
 }
@@ -87,6 +88,7 @@ export interface ListGroups {
   readonly correlationId: number
 }
 
+/** The ids of the groups whose actors run on that node, sorted. */
 export interface GroupsListed {
   readonly kind: 'groupsListed'
   readonly correlationId: number

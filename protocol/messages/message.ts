@@ -2,21 +2,62 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
-  Assign, Assigned, Chunk, CloseConsumer, Commit, CommitResult, ConsumerClosed, ConsumerFailed, Delivered, FetchMore, Pause,
-  PositionReset, Progress, Released, Revoking, Seek, Submit, Subscribe,
+  Assign,
+  Assigned,
+  Chunk,
+  CloseConsumer,
+  Commit,
+  CommitResult,
+  ConsumerClosed,
+  ConsumerFailed,
+  Delivered,
+  FetchMore,
+  Pause,
+  PositionReset,
+  Progress,
+  Released,
+  Revoking,
+  Seek,
+  Submit,
+  Subscribe,
 } from './client.ts'
 import type { FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse } from './fetch.ts'
 import type {
-  DescribeGroupRequest, DescribeGroupResponse, GroupHeartbeatRequest, GroupHeartbeatResponse, OffsetCommitRequest,
-  OffsetCommitResponse, OffsetFetchRequest, OffsetFetchResponse,
+  DescribeGroupRequest,
+  DescribeGroupResponse,
+  GroupHeartbeatRequest,
+  GroupHeartbeatResponse,
+  OffsetCommitRequest,
+  OffsetCommitResponse,
+  OffsetFetchRequest,
+  OffsetFetchResponse,
 } from './group.ts'
 import type {
-  AssignPartitions, ConfigureReplica, Drain, Drained, EnsureGroup, GroupEnsured, ListGroups, GroupsListed,
-  NodeDown, RegisterBroker, Started, TimerFired, Undeliverable,
+  AssignPartitions,
+  ConfigureReplica,
+  Drain,
+  Drained,
+  EnsureGroup,
+  GroupEnsured,
+  ListGroups,
+  GroupsListed,
+  NodeDown,
+  RegisterBroker,
+  Started,
+  TimerFired,
+  Undeliverable,
 } from './lifecycle.ts'
 import type {
-  AdminResponse, AlterConfigsRequest, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest,
-  FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataRequest,
+  AdminResponse,
+  AlterConfigsRequest,
+  CreatePartitionsRequest,
+  CreateTopicsRequest,
+  DeleteTopicsRequest,
+  FindCoordinatorRequest,
+  FindCoordinatorResponse,
+  InitProducerIdRequest,
+  InitProducerIdResponse,
+  MetadataRequest,
   MetadataResponse,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
@@ -24,25 +65,65 @@ import type { StorageAnswer } from './storage.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
 export type ClientMessage =
-  | Submit | Delivered | Subscribe | Assign | Progress | FetchMore | Seek | Pause | Commit | Released | CloseConsumer | Assigned | Revoking
-  | Chunk | PositionReset | CommitResult | ConsumerFailed | ConsumerClosed
+  | Submit
+  | Delivered
+  | Subscribe
+  | Assign
+  | Progress
+  | FetchMore
+  | Seek
+  | Pause
+  | Commit
+  | Released
+  | CloseConsumer
+  | Assigned
+  | Revoking
+  | Chunk
+  | PositionReset
+  | CommitResult
+  | ConsumerFailed
+  | ConsumerClosed
 
 /** What is asked across nodes and carries a correlation id. */
 export type Request =
-  | ProduceRequest | FetchRequest | ListOffsetsRequest | MetadataRequest | CreateTopicsRequest | DeleteTopicsRequest
-  | CreatePartitionsRequest | AlterConfigsRequest | InitProducerIdRequest | FindCoordinatorRequest | EnsureGroup | ListGroups
-  | GroupHeartbeatRequest | OffsetCommitRequest | OffsetFetchRequest | DescribeGroupRequest
+  | ProduceRequest
+  | FetchRequest
+  | ListOffsetsRequest
+  | MetadataRequest
+  | CreateTopicsRequest
+  | DeleteTopicsRequest
+  | CreatePartitionsRequest
+  | AlterConfigsRequest
+  | InitProducerIdRequest
+  | FindCoordinatorRequest
+  | EnsureGroup
+  | ListGroups
+  | GroupHeartbeatRequest
+  | OffsetCommitRequest
+  | OffsetFetchRequest
+  | DescribeGroupRequest
 
 /** What answers a request: same correlation id. */
 export type Response =
-  | ProduceResponse | FetchResponse | ListOffsetsResponse | MetadataResponse | AdminResponse | InitProducerIdResponse
-  | FindCoordinatorResponse | GroupEnsured | GroupsListed | GroupHeartbeatResponse | OffsetCommitResponse | OffsetFetchResponse
-  | DescribeGroupResponse | Undeliverable
+  | ProduceResponse
+  | FetchResponse
+  | ListOffsetsResponse
+  | MetadataResponse
+  | AdminResponse
+  | InitProducerIdResponse
+  | FindCoordinatorResponse
+  | GroupEnsured
+  | GroupsListed
+  | GroupHeartbeatResponse
+  | OffsetCommitResponse
+  | OffsetFetchResponse
+  | DescribeGroupResponse
+  | Undeliverable
 
 /** What hosts, brokers and the coordinator tell actors. */
-export type LifecycleMessage =
-  | Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
+export type LifecycleMessage = Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
 
+/** Everything that one actor may say to another. */
 export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
 
 /** The messages of some kinds. */

@@ -26,6 +26,7 @@ export interface TopicMetadata {
   readonly config: TopicConfig | null
 }
 
+/** `metadataOffset`: how much of the metadata log the answer reflects. */
 export interface MetadataResponse {
   readonly kind: 'metadataResponse'
   readonly correlationId: number
@@ -40,6 +41,7 @@ export interface NewTopic {
   readonly configs: Readonly<Record<string, unknown>>
 }
 
+/** Creates topics; `validateOnly` judges and changes nothing. */
 export interface CreateTopicsRequest {
   readonly kind: 'createTopics'
   readonly correlationId: number
@@ -47,6 +49,7 @@ export interface CreateTopicsRequest {
   readonly validateOnly: boolean
 }
 
+/** Deletes topics by name, with their records. */
 export interface DeleteTopicsRequest {
   readonly kind: 'deleteTopics'
   readonly correlationId: number
@@ -89,6 +92,7 @@ export interface InitProducerIdRequest {
   readonly correlationId: number
 }
 
+/** `producerId` is -1 with an error. */
 export interface InitProducerIdResponse {
   readonly kind: 'initProducerIdResponse'
   readonly correlationId: number
@@ -104,6 +108,7 @@ export interface FindCoordinatorRequest {
   readonly group: string
 }
 
+/** `node` is -1 with an error. */
 export interface FindCoordinatorResponse {
   readonly kind: 'findCoordinatorResponse'
   readonly correlationId: number

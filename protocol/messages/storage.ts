@@ -57,4 +57,5 @@ export interface LogsListed {
   readonly logs: readonly string[]
 }
 
+/** Everything that the disk may answer. */
 export type StorageAnswer = Appended | Synced | ReadCompleted | StorageDone | Listed | LogsListed

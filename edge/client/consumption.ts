@@ -1,0 +1,290 @@
+/**
+ * What a consumer is given and how far it is: chunks from the actor become turns of partitions, questions for the next record become
+ * progress, and revoked partitions are released when the application asks for more (or waits). The public face is consumer.ts.
+ */
+import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import * as header from '../../protocol/record-batch.ts'
+import type { ChunkReader } from './chunk-reader.ts'
+import { ConsumedPartition } from './consumed-partition.ts'
+import type { Engine } from './engine.ts'
+import { ActorLink } from './engine.ts'
+
+/** Who hears of changes. */
+export interface ConsumptionListeners {
+  readonly actorUrl: { readonly url: string }
+  readonly config: object
+  readonly onAssigned: ((partitions: readonly TopicPartition[]) => void) | undefined
+  readonly onRevoked: ((partitions: readonly TopicPartition[]) => void) | undefined
+  readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
+  readonly onClosed: () => void
+}
+
+/** Chunks that may wait per partition: one is processed while the next is fetched. */
+const CHUNKS_MAX = 2
+
+/** How often progress is reported to the actor while records flow. */
+const REPORT_MILLIS = 20
+
+/** The partitions of one consumer. See the header. */
+export class Consumption {
+  readonly link: ActorLink
+  readonly #engine: Engine
+  readonly #reader: ChunkReader
+  readonly #listeners: ConsumptionListeners
+  readonly #partitions: Map<string, ConsumedPartition> = new Map()
+  /** Partitions with chunks, in the order of their turns. */
+  #turns: ConsumedPartition[] = []
+  /** What the application has been given and not yet asked past. */
+  #delivered: ConsumedPartition | null = null
+  #revoking: ConsumedPartition[] = []
+  #wake: (() => void) | null = null
+  #failure: KafkaError | null = null
+  #reportedAt = 0
+  #kickScheduled = false
+
+  constructor(engine: Engine, name: string, reader: ChunkReader, listeners: ConsumptionListeners) {
+    this.#engine = engine
+    this.#reader = reader
+    this.#listeners = listeners
+    this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
+  }
+
+  /** The partitions that the consumer has, but for those it is giving up. */
+  assignment(): TopicPartition[] {
+    return [...this.#partitions.values()].filter((one) => !one.revoking).map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /** Throws UNKNOWN_TOPIC_OR_PARTITION unless the partition is assigned. */
+  assigned({ topic, partition }: TopicPartition): ConsumedPartition {
+    const one = this.#partitions.get(topicPartitionName(topic, partition))
+    if (one !== undefined) return one
+    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topicPartitionName(topic, partition)} is not assigned to this consumer`)
+  }
+
+  /** Exactly these from now on. */
+  replace(partitions: readonly TopicPartition[]): void {
+    const wanted = new Set(partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
+    for (const one of this.#partitions.values()) if (!wanted.has(one.name)) this.#drop(one)
+    for (const { topic, partition } of partitions) this.#add(topic, partition)
+  }
+
+  /** Delivers a partition from `position` on; chunks of other sessions are stale. */
+  moveTo(one: ConsumedPartition, position: number, session: number): void {
+    this.#forget(one)
+    one.session = session
+    one.position = position
+    one.processed = position
+    one.reported = position
+  }
+
+  /** The application has asked for more: what it was given is processed. */
+  moveOn(): void {
+    const one = this.#delivered
+    this.#delivered = null
+    if (one !== null) one.processed = one.position ?? one.processed
+    if (this.#revoking.length > 0) this.#releaseRevoked()
+    else if (one !== null && performance.now() - this.#reportedAt >= REPORT_MILLIS) this.report()
+  }
+
+  /** The application says so itself: what it was given is processed. */
+  settle(): void {
+    if (this.#delivered !== null) this.#delivered.processed = this.#delivered.position ?? this.#delivered.processed
+  }
+
+  /** Something of this partition goes to the application. */
+  markDelivered(one: ConsumedPartition): void {
+    if (this.#delivered !== null && this.#delivered !== one) this.#delivered.processed = this.#delivered.position ?? -1
+    this.#delivered = one
+  }
+
+  /** The partition whose turn it is; they take turns by chunk. Throws what has gone wrong since the last call. */
+  turn(): ConsumedPartition | null {
+    const failure = this.#failure
+    this.#failure = null
+    if (failure !== null) throw failure
+    for (let tries = this.#turns.length; tries > 0; tries--) {
+      const one = this.#turns[0]
+      if (one === undefined) return null
+      if (one.hasData) return one
+      this.#turns.shift()
+      if (one.paused && one.chunkCount > 0) this.#turns.push(one)
+    }
+    return null
+  }
+
+  /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
+  askForMore(one: ConsumedPartition): void {
+    const offset = one.fetchEnd
+    if (offset < 0 || one.chunkCount >= CHUNKS_MAX) return
+    one.fetchEnd = -1
+    this.link.post({ kind: 'fetchMore', topic: one.topic, partition: one.partition, session: one.session, offset })
+    this.#scheduleKick()
+  }
+
+  /** Waits until something arrives, fails or is resumed, or until `deadline` (by performance.now()). Throws when aborted. */
+  wait(signal: AbortSignal | undefined, deadline: number): Promise<void> {
+    signal?.throwIfAborted()
+    this.report()
+    this.#engine.loop.kick()
+    if (this.#failure !== null || this.#turns.some((one) => one.hasData)) return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const timer = deadline === Infinity ? null : setTimeout(() => wake(), Math.max(0, deadline - performance.now()))
+      const wake = (): void => {
+        if (timer !== null) clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#wake = null
+        resolve()
+      }
+      const onAbort = (): void => {
+        wake()
+        reject(signal?.reason instanceof Error ? signal.reason : new KafkaError('REQUEST_TIMED_OUT', 'the wait was aborted'))
+      }
+      signal?.addEventListener('abort', onAbort, { once: true })
+      this.#wake = wake
+    })
+  }
+
+  /** Ends a wait. */
+  rouse(): void {
+    this.#wake?.()
+  }
+
+  /** Tells the actor how far the application is. */
+  report(): void {
+    this.#reportedAt = performance.now()
+    for (const one of this.#partitions.values()) {
+      if (one.processed < 0 || one.processed === one.reported) continue
+      one.reported = one.processed
+      this.link.post({ kind: 'progress', topic: one.topic, partition: one.partition, position: one.processed })
+    }
+  }
+
+  /** The next question for records throws this. */
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
+    this.rouse()
+  }
+
+  /** Nothing that has arrived is delivered any more. */
+  clear(): void {
+    for (const one of this.#partitions.values()) one.clear()
+  }
+
+  // ── what the actor says ──
+
+  #onMessage(message: Message): void {
+    switch (message.kind) {
+      case 'assigned':
+        return this.#onAssigned(message)
+      case 'chunk':
+        return this.#onChunk(message)
+      case 'positionReset':
+        return this.#onPositionReset(message)
+      case 'revoking':
+        return this.#onRevoking(message)
+      case 'commitResult':
+        return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
+      case 'consumerFailed':
+        return this.fail(errorFrom(message.errorCode, message.errorMessage))
+      case 'consumerClosed':
+        return this.#listeners.onClosed()
+      default:
+        return
+    }
+  }
+
+  #onAssigned({ partitions }: MessageOf<'assigned'>): void {
+    for (const { topic, partition, position, session } of partitions) this.moveTo(this.#add(topic, partition), position, session)
+    this.#listeners.onAssigned?.(partitions.map(({ topic, partition }) => ({ topic, partition })))
+  }
+
+  #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
+    const one = this.#partitions.get(topicPartitionName(topic, partition))
+    if (one !== undefined && session > one.session) this.moveTo(one, position, session)
+  }
+
+  #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
+    const one = this.#partitions.get(topicPartitionName(topic, partition))
+    if (one === undefined || one.session !== session || one.revoking) return
+    const chunk = range !== null ? this.#reader.read(node, range) : records !== null ? this.#reader.take(records) : null
+    const last = chunk?.positions[chunk.positions.length - 1]
+    if (chunk === null || last === undefined) {
+      if (chunk !== null && chunk.bytes.length > 0)
+        return this.fail(
+          new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${fetchOffset} of ${one.name} is damaged; seek behind it to go on`),
+        )
+      // The file went while we looked: ask again, and learn where the log begins now.
+      return this.link.post({ kind: 'fetchMore', topic, partition, session, offset: fetchOffset })
+    }
+    one.push(chunk)
+    one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
+    if (one.chunkCount === 1) this.#turns.push(one)
+    this.askForMore(one)
+    this.rouse()
+  }
+
+  #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {
+    for (const { topic, partition } of partitions) {
+      const one = this.#partitions.get(topicPartitionName(topic, partition))
+      if (one === undefined) continue
+      one.revoking = true
+      one.clear()
+      this.#revoking.push(one)
+    }
+    // An application that waits has processed everything; one that is busy lets go when it asks for more.
+    const busy = this.#wake === null && this.#delivered !== null && this.#revoking.includes(this.#delivered)
+    if (lost || !busy) this.#releaseRevoked()
+  }
+
+  #releaseRevoked(): void {
+    const partitions = this.#revoking.map(({ topic, partition }) => ({ topic, partition }))
+    if (partitions.length === 0) return
+    this.report()
+    for (const one of this.#revoking) this.#drop(one)
+    this.#revoking = []
+    this.#listeners.onRevoked?.(partitions)
+    this.link.post({ kind: 'released', partitions })
+    this.#scheduleKick()
+  }
+
+  // ── helpers ──
+
+  #add(topic: string, partition: number): ConsumedPartition {
+    const name = topicPartitionName(topic, partition)
+    const known = this.#partitions.get(name)
+    if (known !== undefined && !known.revoking) return known
+    const added = new ConsumedPartition(topic, partition)
+    this.#partitions.set(name, added)
+    return added
+  }
+
+  #drop(one: ConsumedPartition): void {
+    this.#forget(one)
+    if (this.#partitions.get(one.name) === one) this.#partitions.delete(one.name)
+  }
+
+  #forget(one: ConsumedPartition): void {
+    one.clear()
+    if (this.#delivered === one) this.#delivered = null
+    this.#turns = this.#turns.filter((other) => other !== one)
+  }
+
+  /** Questions of one turn of the event loop go out together. */
+  #scheduleKick(): void {
+    if (this.#kickScheduled) return
+    this.#kickScheduled = true
+    queueMicrotask(() => {
+      this.#kickScheduled = false
+      this.#engine.loop.kick()
+    })
+  }
+}
+
+function errorFrom(errorCode: number, reason: string | null): KafkaError | null {
+  if (errorCode === NONE) return null
+  const { name, message } = errorOf(errorCode)
+  return new KafkaError(name, reason ?? message)
+}
