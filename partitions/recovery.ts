@@ -168,7 +168,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
     }
     recovery.segments.push(newSegment(base, -1))
     recovery.scannedBytes = 0
-    if (vouched && next === undefined && checkpoint.clean) return readActiveIndex(recovery, base)
+    if (vouched && next === undefined && checkpoint.clean && recovery.files.has(indexFileName(base))) return readActiveIndex(recovery, base)
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
