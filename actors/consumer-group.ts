@@ -1,22 +1,22 @@
 /**
  * A consumer as a member of its group: finds the group's actor, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
- * to, and commits, one commit at a time so that an older one can never overtake a newer one.
+ * to. Its commits are in consumer-commits.ts.
  *
  *   finding ─► ensuring ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
  *
  * A member that has not been heard for its session time-out counts itself as lost, before the group does.
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
-import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
-import type { ErrorName } from '../protocol/errors.ts'
+import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
 import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
+import { answerCommit, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { addPartition, locate, wakeAt } from './consumer-state.ts'
-import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
+import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: leaves at the next heartbeat what it had. */
 export function subscribe(state: ConsumerState, topics: readonly string[], context: Context, outbox: Outbox): void {
@@ -307,7 +307,7 @@ export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchR
 
 // ── commits ──
 
-/** Queues a commit of the given offsets, or (null) of everything processed. `clientCorrelationId` -1: nobody waits for it. */
+/** Commits the given offsets, or (null) everything processed. `clientCorrelationId` -1: nobody waits for it. */
 export function enqueueCommit(
   state: ConsumerState,
   clientCorrelationId: number,
@@ -315,25 +315,15 @@ export function enqueueCommit(
   context: Context,
   outbox: Outbox,
 ): void {
-  const commit: QueuedCommit = {
-    clientCorrelationId,
-    offsets: offsets ?? uncommitted(state.partitions.values()),
-    deadline: context.uptime + state.config.sessionTimeoutMillis,
-    correlationId: -1,
-    timeoutAt: 0,
-    retryAt: 0,
-  }
-  if (commit.offsets.length === 0) return answerCommit(state, commit, null, outbox)
-  state.commits.push(commit)
-  groupWork(state, context, outbox)
+  if (queueCommit(state, clientCorrelationId, offsets ?? uncommitted(state.partitions.values()), context, outbox))
+    groupWork(state, context, outbox)
 }
 
-function uncommitted(partitions: Iterable<ConsumedPartition>): CommittedOffset[] {
-  const offsets: CommittedOffset[] = []
-  for (const { topic, partition, position, committed, phase } of partitions) {
-    if (phase !== 'locating' && position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position, metadata: '' })
-  }
-  return offsets
+/** The first commit of the queue is in the log, refused, or to be tried again. */
+export function onCommitAnswer(state: ConsumerState, message: MessageOf<'offsetCommitResponse'>, context: Context, outbox: Outbox): void {
+  const outcome = takeCommitAnswer(state, message, context, outbox)
+  if (outcome === 'lost') lose(state, context, outbox)
+  else if (outcome === 'done') groupWork(state, context, outbox)
 }
 
 function commitAutomatically(state: ConsumerState, context: Context, outbox: Outbox): void {
@@ -341,72 +331,6 @@ function commitAutomatically(state: ConsumerState, context: Context, outbox: Out
   state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
   if (state.commits.length === 0 && !state.membership.lost) enqueueCommit(state, -1, null, context, outbox)
   wakeAt(state, state.autoCommitAt, context, outbox)
-}
-
-function sendCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config } = state
-  const commit = state.commits[0]
-  if (commit === undefined) return
-  if (context.uptime >= commit.deadline) {
-    state.commits.shift()
-    answerCommit(state, commit, 'REQUEST_TIMED_OUT', outbox)
-    return sendCommit(state, context, outbox)
-  }
-  const isMember = membership.topics.length > 0
-  const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
-  if (waits || membership.step !== 'ready' || (isMember && membership.memberEpoch <= 0)) return
-  commit.correlationId = state.nextCorrelationId++
-  commit.timeoutAt = context.uptime + config.requestTimeoutMillis
-  wakeAt(state, commit.timeoutAt, context, outbox)
-  outbox.push({
-    kind: 'send',
-    to: { node: membership.node, actor: groupActor(config.group ?? '') },
-    message: {
-      kind: 'offsetCommit',
-      correlationId: commit.correlationId,
-      memberId: isMember ? config.memberId : '',
-      memberEpoch: isMember ? membership.memberEpoch : -1,
-      offsets: commit.offsets,
-    },
-  })
-}
-
-/** The first commit of the queue is in the log, refused, or to be tried again. */
-export function onCommitAnswer(state: ConsumerState, message: MessageOf<'offsetCommitResponse'>, context: Context, outbox: Outbox): void {
-  const commit = state.commits[0]
-  if (commit === undefined || commit.correlationId !== message.correlationId) return
-  const error = errorOf(message.errorCode)
-  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH'))
-    return retryCommit(state, commit, context, outbox)
-  state.commits.shift()
-  for (const { topic, partition, offset } of commit.offsets) {
-    const one = state.partitions.get(topicPartitionName(topic, partition))
-    // A commit that is refused for good will not be tried again: who gets the partition next processes those records again.
-    if (one !== undefined) one.committed = offset
-  }
-  answerCommit(state, commit, message.errorCode === NONE ? null : error.name, outbox)
-  if (error.name === 'UNKNOWN_MEMBER_ID') return lose(state, context, outbox)
-  groupWork(state, context, outbox)
-}
-
-function retryCommit(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): void {
-  commit.correlationId = -1
-  commit.retryAt = context.uptime + state.config.retryBackoffMillis
-  wakeAt(state, commit.retryAt, context, outbox)
-}
-
-function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorName | null, outbox: Outbox): void {
-  if (commit.clientCorrelationId < 0) return
-  outbox.push({
-    kind: 'send',
-    to: state.config.client,
-    message: {
-      kind: 'commitResult',
-      correlationId: commit.clientCorrelationId,
-      errorCode: error === null ? NONE : codeOf(error),
-      errorMessage: error === null ? null : `the commit was refused: ${errorOf(codeOf(error)).message}`,
-    },
-  })
 }
 
 // ── closing ──

@@ -13,7 +13,7 @@ import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { Submit } from '../protocol/messages/client.ts'
+import type { Delivered, Submit } from '../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
@@ -74,6 +74,12 @@ export interface ProducerState {
   nextCorrelationId: number
   ticking: boolean
 }
+
+/** What became of a batch, as its client hears it. */
+type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'logAppendTime'>
+
+/** Sent, and nobody answers. */
+const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTime: -1 }
 
 /** Longest pause between two attempts. */
 const RETRY_BACKOFF_MAX_MILLIS = 1000
@@ -209,7 +215,7 @@ function sendUnanswered(
 ): void {
   for (const one of queue.batches) {
     sendProduce(state, queue, topic.topicId, leader, one, outbox)
-    deliver(state, one, NONE, null, -1, -1, outbox)
+    deliver(state, one, DONE, outbox)
   }
   queue.batches.length = 0
 }
@@ -223,7 +229,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE || error.name === 'DUPLICATE_SEQUENCE_NUMBER') {
     queue.failures = 0
-    finish(state, queue, one, NONE, null, response.baseOffset, response.logAppendTime, outbox)
+    finish(state, queue, one, { ...DONE, baseOffset: response.baseOffset, logAppendTime: response.logAppendTime }, outbox)
   } else if (error.name === 'OUT_OF_ORDER_SEQUENCE_NUMBER' || error.name === 'UNKNOWN_PRODUCER_ID') {
     if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
     else queue.retryAt = context.uptime + state.config.retryBackoffMillis
@@ -231,7 +237,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
     forgetTopic(state.leaders, queue.topic)
     retryLater(state, queue, context, outbox)
   } else {
-    finish(state, queue, one, response.errorCode, response.errorMessage, -1, -1, outbox)
+    finish(state, queue, one, failure(response.errorCode, response.errorMessage), outbox)
   }
   pump(state, queue, context, outbox)
 }
@@ -271,35 +277,18 @@ function takeInFlight(
   return sent
 }
 
-function finish(
-  state: ProducerState,
-  queue: PartitionQueue,
-  one: OutgoingBatch,
-  errorCode: number,
-  reason: string | null,
-  baseOffset: number,
-  logAppendTime: number,
-  outbox: Outbox,
-): void {
+function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
   if (one === queue.batches[0]) queue.batches.shift()
   else queue.batches.splice(queue.batches.indexOf(one), 1)
-  deliver(state, one, errorCode, reason, baseOffset, logAppendTime, outbox)
+  deliver(state, one, outcome, outbox)
 }
 
-function deliver(
-  state: ProducerState,
-  one: OutgoingBatch,
-  errorCode: number,
-  errorMessage: string | null,
-  baseOffset: number,
-  logAppendTime: number,
-  outbox: Outbox,
-): void {
-  outbox.push({
-    kind: 'send',
-    to: state.config.client,
-    message: { kind: 'delivered', token: one.token, errorCode, errorMessage, baseOffset, logAppendTime },
-  })
+function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
+}
+
+function failure(errorCode: number, errorMessage: string | null): Outcome {
+  return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
 }
 
 /**
@@ -325,7 +314,7 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
   for (const one of queue.batches.slice()) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(state, queue, one, errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`, -1, -1, outbox)
+    finish(state, queue, one, failure(errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`), outbox)
   }
   forgetTopic(state.leaders, queue.topic)
   startEpoch(state, queue)
@@ -395,10 +384,7 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
       state,
       queue,
       one,
-      codeOf(error),
-      `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`,
-      -1,
-      -1,
+      failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`),
       outbox,
     )
   }

@@ -16,6 +16,9 @@ import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { refuseParked } from './replica-read.ts'
 
+/** A checkpoint is taken after so many bytes, so that recovery never checks more. */
+export const FLUSH_INTERVAL_BYTES: number = 64 * 1024 * 1024
+
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000
 
@@ -136,6 +139,23 @@ function finishDrain(state: ReplicaState, outbox: Outbox): void {
   state.drainWaiter = null
 }
 
+// ── rolling ──
+
+/** Closes the active segment: its index goes to disk, and a flush makes it something that recovery need not look at. */
+export function rollSegment(state: ReplicaState, now: number, outbox: Outbox): void {
+  closeSegment(state, now, outbox)
+  state.bytesSinceFlush = FLUSH_INTERVAL_BYTES
+}
+
+function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
+  const closed = roll(state.log, now)
+  assert(closed.index !== null, 'P2 a segment rolls with its index in memory')
+  const file = indexFileName(closed.baseOffset)
+  const token = expectAnswer(state, { kind: 'ignore' })
+  outbox.push({ kind: 'replace', log: state.logName, file, bytes: encodeIndex(closed.index, closed.baseOffset), token })
+  state.loadedIndexes.push(closed.baseOffset)
+}
+
 // ── failure ──
 
 /** Forgets everything that is not acknowledged, in memory and on disk. */
@@ -170,17 +190,7 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
   state.rollBackWaiting--
   if (state.rollBackWaiting > 0) return
   if (activeSegment(state.log).sizeBytes > 0) {
-    const closed = roll(state.log, -1)
-    assert(closed.index !== null, 'F2 the segment that was cut has its index in memory')
-    const bytes = encodeIndex(closed.index, closed.baseOffset)
-    outbox.push({
-      kind: 'replace',
-      log: state.logName,
-      file: indexFileName(closed.baseOffset),
-      bytes,
-      token: expectAnswer(state, { kind: 'ignore' }),
-    })
-    state.loadedIndexes.push(closed.baseOffset)
+    closeSegment(state, -1, outbox)
   }
   state.phase = 'leading'
   drainIfIdle(state, outbox)

@@ -1,0 +1,112 @@
+/**
+ * The commits of a consumer on their way to its group: one at a time, so that an older one can never overtake a newer one, and each until
+ * it is answered or its deadline is over.
+ */
+import { groupActor } from '../protocol/address.ts'
+import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { CommittedOffset } from '../protocol/messages/group.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { Context, Outbox } from './actor.ts'
+import { wakeAt } from './consumer-state.ts'
+import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
+
+/** Queues a commit; an empty one is answered at once (false). `clientCorrelationId` -1: nobody waits for it. */
+export function queueCommit(
+  state: ConsumerState,
+  clientCorrelationId: number,
+  offsets: readonly CommittedOffset[],
+  context: Context,
+  outbox: Outbox,
+): boolean {
+  const deadline = context.uptime + state.config.sessionTimeoutMillis
+  const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0 }
+  if (offsets.length === 0) answerCommit(state, commit, null, outbox)
+  else state.commits.push(commit)
+  return offsets.length > 0
+}
+
+/** What the application has processed and nobody has committed. */
+export function uncommitted(partitions: Iterable<ConsumedPartition>): CommittedOffset[] {
+  const offsets: CommittedOffset[] = []
+  for (const { topic, partition, position, committed, phase } of partitions) {
+    if (phase !== 'locating' && position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position, metadata: '' })
+  }
+  return offsets
+}
+
+/** Sends the first commit if it can be sent now; gives up those whose deadline is over. */
+export function sendCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const commit = state.commits[0]
+  if (commit === undefined) return
+  if (context.uptime >= commit.deadline) {
+    state.commits.shift()
+    answerCommit(state, commit, 'REQUEST_TIMED_OUT', outbox)
+    return sendCommit(state, context, outbox)
+  }
+  const isMember = membership.topics.length > 0
+  const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
+  if (waits || membership.step !== 'ready' || (isMember && membership.memberEpoch <= 0)) return
+  commit.correlationId = state.nextCorrelationId++
+  commit.timeoutAt = context.uptime + config.requestTimeoutMillis
+  wakeAt(state, commit.timeoutAt, context, outbox)
+  outbox.push({
+    kind: 'send',
+    to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    message: {
+      kind: 'offsetCommit',
+      correlationId: commit.correlationId,
+      memberId: isMember ? config.memberId : '',
+      memberEpoch: isMember ? membership.memberEpoch : -1,
+      offsets: commit.offsets,
+    },
+  })
+}
+
+/** Takes the answer to the first commit: it is `done` (or refused for good), must be tried `again`, or shows that the membership is `lost`. */
+export function takeCommitAnswer(
+  state: ConsumerState,
+  message: MessageOf<'offsetCommitResponse'>,
+  context: Context,
+  outbox: Outbox,
+): 'stale' | 'again' | 'done' | 'lost' {
+  const commit = state.commits[0]
+  if (commit === undefined || commit.correlationId !== message.correlationId) return 'stale'
+  const error = errorOf(message.errorCode)
+  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH')) {
+    retryCommit(state, commit, context, outbox)
+    return 'again'
+  }
+  state.commits.shift()
+  for (const { topic, partition, offset } of commit.offsets) {
+    const one = state.partitions.get(topicPartitionName(topic, partition))
+    // A commit that is refused for good will not be tried again: who gets the partition next processes those records again.
+    if (one !== undefined) one.committed = offset
+  }
+  answerCommit(state, commit, message.errorCode === NONE ? null : error.name, outbox)
+  return error.name === 'UNKNOWN_MEMBER_ID' ? 'lost' : 'done'
+}
+
+/** The commit is sent again after a pause. */
+export function retryCommit(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): void {
+  commit.correlationId = -1
+  commit.retryAt = context.uptime + state.config.retryBackoffMillis
+  wakeAt(state, commit.retryAt, context, outbox)
+}
+
+/** Tells the client what became of its commit. */
+export function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorName | null, outbox: Outbox): void {
+  if (commit.clientCorrelationId < 0) return
+  outbox.push({
+    kind: 'send',
+    to: state.config.client,
+    message: {
+      kind: 'commitResult',
+      correlationId: commit.clientCorrelationId,
+      errorCode: error === null ? NONE : codeOf(error),
+      errorMessage: error === null ? null : `the commit was refused: ${errorOf(codeOf(error)).message}`,
+    },
+  })
+}
