@@ -55,7 +55,9 @@ async function run(options: RunOptions): Promise<Measurement[]> {
   const { directory } = workspace
   options.progress('writing the log')
   await inChild(produceTask, { directory, partitions: PARTITIONS, flush: 'os', lane: 'write', recordCount, warmUpCount: 0 })
-  return interleave(Object.keys(WAYS), 'records/s', options, (way) => inChild(consumeTask, { directory, way, recordCount, warmUpCount }))
+  return await interleave(Object.keys(WAYS), 'records/s', options, (way) =>
+    inChild(consumeTask, { directory, way, recordCount, warmUpCount }),
+  )
 }
 
 async function consumeOnce({ directory, way, recordCount, warmUpCount }: ConsumeParameters): Promise<number> {

@@ -36,7 +36,7 @@ export const memory: Question = {
     interleave(['rss'], 'MB', options, async () => {
       const recordCount = scaled(RECORDS, options)
       using workspace = makeWorkspace(recordCount * STORED_RECORD_BYTES)
-      return inChild(memoryTask, { directory: workspace.directory, recordCount })
+      return await inChild(memoryTask, { directory: workspace.directory, recordCount })
     }),
 }
 

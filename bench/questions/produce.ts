@@ -63,5 +63,5 @@ async function measure(name: string, options: RunOptions): Promise<Measurement['
   const recordCount = scaled(way.recordCount, options)
   const warmUpCount = Math.ceil(recordCount * WARM_UP_FRACTION)
   using workspace = makeWorkspace((recordCount + warmUpCount) * STORED_RECORD_BYTES)
-  return inChild(produceTask, { ...way, directory: workspace.directory, partitions: PARTITIONS, recordCount, warmUpCount })
+  return await inChild(produceTask, { ...way, directory: workspace.directory, partitions: PARTITIONS, recordCount, warmUpCount })
 }

@@ -38,5 +38,5 @@ async function measure(count: number, options: RunOptions): Promise<number> {
   const warmUpCount = scaled(WARM_UP_RECORDS, options)
   using workspace = makeWorkspace((recordCount + warmUpCount) * STORED_RECORD_BYTES)
   const { directory } = workspace
-  return inChild(produceTask, { directory, partitions: PARTITIONS, flush: 'os', lane: 'write', recordCount, warmUpCount })
+  return await inChild(produceTask, { directory, partitions: PARTITIONS, flush: 'os', lane: 'write', recordCount, warmUpCount })
 }

@@ -46,10 +46,10 @@ async function run(options: RunOptions): Promise<Measurement[]> {
   const moreBytes = scaled(MORE_BYTES, options)
   let targetBytes = scaled(LOG_BYTES, options)
   using workspace = makeWorkspace(targetBytes + options.runs * moreBytes)
-  return interleave(['open'], 'ms', options, async () => {
+  return await interleave(['open'], 'ms', options, async () => {
     await fillAndKill(workspace.directory, targetBytes)
     targetBytes = logBytesBelow(workspace.directory) + moreBytes
-    return inChild(recoverTask, workspace.directory)
+    return await inChild(recoverTask, workspace.directory)
   })
 }
 
