@@ -20,6 +20,9 @@ Examples:
   printf 'alice\\tbook\\n' | odradek produce orders
   odradek consume orders --json | odradek --directory ./copy produce orders --json`
 
+/** Lines come one by one: a batch waits so long for more. */
+const LINGER_MILLIS = 5
+
 interface ProduceOptions {
   readonly acks: 'leader' | 'none'
   readonly compression: Compression
@@ -42,7 +45,7 @@ async function produce(session: Session, topic: string, { acks, compression }: P
   const { cluster, interrupted, asJson } = session
   await cluster.admin.describeTopic(topic)
   if (process.stdin.isTTY) say('One record per line; Ctrl-D ends.')
-  const producer = cluster.producer({ acks, compression })
+  const producer = cluster.producer({ acks, compression, lingerMillis: LINGER_MILLIS })
   const count = await writeAll(producer, recordsOf(topic, asJson, interrupted))
   await producer.close()
   if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED
