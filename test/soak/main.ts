@@ -1,0 +1,158 @@
+/**
+ * `npm run soak -- kill | terminate`: hurts a real process (or a node's thread inside it) under load at random moments, again and again, and checks that
+ * everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused }`; a committed offset that goes back, and
+ * records that the group was never given, count as lost. Exit code 0 only if nothing is wrong; otherwise the directory is kept.
+ */
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { atEnd } from '../../bench/cleanup.ts'
+import { makeWorkspace } from '../../bench/workspace.ts'
+import { eventReader } from './event.ts'
+import type { SoakEvent } from './event.ts'
+import { emptyHistory, isSound, readPositions, takeEvent } from './history.ts'
+import type { History } from './history.ts'
+import { processUrl } from './process.ts'
+import type { SoakTask } from './process.ts'
+
+interface Flags {
+  readonly json?: true
+  readonly rounds: number
+}
+
+/** A process under test. */
+interface Subject {
+  readonly process: ChildProcess
+  /** Resolves when the load begins; rejects if the process ends before. */
+  readonly loading: Promise<void>
+  /** Resolves when the process is gone and everything it said has been taken. */
+  readonly gone: Promise<{ readonly code: number | null; readonly signal: string | null }>
+}
+
+const ROUNDS_DEFAULT = 200
+
+/** Every so many rounds everything is read again, not only what is new. */
+const FULL_READING_EVERY = 25
+
+/** How long the load runs before the kill. */
+const LOAD_MILLIS_MIN = 50
+const LOAD_MILLIS_MAX = 800
+
+/** This share of the kills comes earlier: while the process starts, recovers and reads. */
+const EARLY_KILL_SHARE = 0.1
+const EARLY_MILLIS_MAX = 500
+
+/** A process that does not get to its load in this time is stuck. */
+const START_MILLIS_MAX = 60_000
+
+const SPACE_BYTES = 2 ** 32
+const ERASE_LINE = '\r\x1b[2K'
+
+await new Command('soak')
+  .description('Hurts a real process under load at random moments, and checks that everything it had confirmed is still true.')
+  .addArgument(new Argument('<what>', 'kill: SIGKILL to the process; terminate: end the thread of its node').choices(['kill', 'terminate']))
+  .option('--rounds <count>', 'how often', parseCount, ROUNDS_DEFAULT)
+  .option('--json', 'print one JSON object')
+  .action(run)
+  .parseAsync()
+
+async function run(what: 'kill' | 'terminate', { rounds, json }: Flags): Promise<void> {
+  using workspace = makeWorkspace(SPACE_BYTES)
+  const directory = join(workspace.directory, 'data')
+  const history = emptyHistory()
+  const failure = await (what === 'kill' ? killRounds : terminateRounds)(directory, rounds, history).then(
+    () => null,
+    (error: unknown) => (error instanceof Error ? error.message : String(error)),
+  )
+  showProgress('')
+  const { acknowledged, lost, reordered, reused, complaints } = history
+  const result = { rounds, acknowledged, lost, reordered, reused }
+  console.log(
+    json === true
+      ? JSON.stringify(result)
+      : Object.entries(result)
+          .map(([name, count]) => `${name} ${count}`)
+          .join(' · '),
+  )
+  if (isSound(history) && failure === null) return
+  workspace.keep()
+  process.exitCode = 1
+  for (const line of [...complaints, ...(failure === null ? [] : [failure]), `the directory is kept: ${directory}`]) console.error(line)
+}
+
+async function killRounds(directory: string, rounds: number, history: History): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    showProgress(`round ${round + 1} of ${rounds}, ${history.acknowledged} acknowledged`)
+    const readFrom = round % FULL_READING_EVERY === FULL_READING_EVERY - 1 ? {} : readPositions(history)
+    const subject = start({ kind: 'load', directory, loadNumber: round, rounds: 1, readFrom }, history)
+    const isEarly = Math.random() < EARLY_KILL_SHARE
+    if (!isEarly) await within(subject.loading, START_MILLIS_MAX)
+    await Promise.race([sleep(randomBetween(isEarly ? 0 : LOAD_MILLIS_MIN, isEarly ? EARLY_MILLIS_MAX : LOAD_MILLIS_MAX)), subject.gone])
+    subject.process.kill('SIGKILL')
+    const { code, signal } = await subject.gone
+    if (signal !== 'SIGKILL') throw new Error(`in round ${round + 1} the process ended by itself, with ${signal ?? code}`)
+    if (!isSound(history)) throw new Error(`round ${round + 1} found what is above`)
+  }
+  await verify(directory, history, 'after the last kill')
+  await verify(directory, history, 'after a clean close')
+}
+
+async function terminateRounds(directory: string, rounds: number, history: History): Promise<void> {
+  const subject = start({ kind: 'terminate', directory, loadNumber: 0, rounds, readFrom: {} }, history)
+  const { code, signal } = await subject.gone
+  if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
+  await verify(directory, history, 'after a clean close')
+}
+
+async function verify(directory: string, history: History, when: string): Promise<void> {
+  showProgress(`reading everything ${when}`)
+  const subject = start({ kind: 'verify', directory, loadNumber: 0, rounds: 0, readFrom: {} }, history)
+  const { code, signal } = await subject.gone
+  if (code !== 0) throw new Error(`reading everything ${when} ended with ${signal ?? code}`)
+}
+
+function start(task: SoakTask, history: History): Subject {
+  const child = spawn(process.execPath, [fileURLToPath(processUrl), JSON.stringify(task)], { stdio: ['ignore', 2, 2, 'pipe'] })
+  const forget = atEnd(() => child.kill('SIGKILL'))
+  const { promise: loading, resolve, reject } = Promise.withResolvers<void>()
+  loading.catch(() => undefined)
+  let rounds = 0
+  const take = (event: SoakEvent): void => {
+    takeEvent(history, event)
+    if (event.kind === 'loading') resolve()
+    if (event.kind === 'round') showProgress(`round ${++rounds} of ${task.rounds}, ${history.acknowledged} acknowledged`)
+  }
+  const pipe = child.stdio[3] as Readable
+  pipe.setEncoding('utf8')
+  pipe.on('data', eventReader(take))
+  const gone = once(child, 'close').then(([code, signal]: (string | number | null)[]) => {
+    forget()
+    reject(new Error(`the process ended before its load began, with ${signal ?? code}`))
+    return { code: typeof code === 'number' ? code : null, signal: typeof signal === 'string' ? signal : null }
+  })
+  return { process: child, loading, gone }
+}
+
+async function within(promise: Promise<void>, millis: number): Promise<void> {
+  const timeout = sleep(millis, 'late', { ref: false })
+  if ((await Promise.race([promise, timeout])) === 'late') throw new Error(`the process did not begin its load in ${millis} ms`)
+}
+
+function randomBetween(min: number, max: number): number {
+  return min + Math.random() * (max - min)
+}
+
+function showProgress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`${ERASE_LINE}${text}`)
+}
+
+function parseCount(text: string): number {
+  const count = Number(text)
+  if (!Number.isSafeInteger(count) || count < 1) throw new InvalidArgumentError('a whole number from 1 on')
+  return count
+}

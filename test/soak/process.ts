@@ -1,0 +1,79 @@
+/**
+ * The process under test: opens the directory, says what is there, then works until it is killed, until it has been through its rounds, or (`verify`)
+ * not at all. What it says goes to a pipe by blocking writes: an event that has been said is in the hands of the system, and a kill cannot take it back.
+ */
+import { writeSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
+import type { Cluster } from '../../edge/client/api.ts'
+import { open } from '../../edge/client/index.ts'
+import { terminateNode } from '../../edge/client/testing.ts'
+import { lineOf } from './event.ts'
+import type { SoakEvent } from './event.ts'
+import { createTopics, reportCommitted, startLoad } from './load.ts'
+import { readBack } from './read-back.ts'
+
+/** What the process is to do; passed as JSON in its first argument. */
+export interface SoakTask {
+  /** `load`: until killed; `terminate`: `rounds` times hurt the node's thread; `verify`: read, close and end. */
+  readonly kind: 'load' | 'terminate' | 'verify'
+  readonly directory: string
+  /** Numbers the load: no two of one directory share a number. */
+  readonly loadNumber: number
+  readonly rounds: number
+  /** Where to read from, by partition; absent partitions from the beginning. */
+  readonly readFrom: Readonly<Record<string, number>>
+}
+
+/** Where the checker starts this module from. */
+export const processUrl: string = import.meta.url
+
+/** The pipe to the checker. */
+const REPORT_DESCRIPTOR = 3
+
+const DELAY_MILLIS_MAX = 500
+const AFTER_MILLIS = 100
+const RETURN_MILLIS_MAX = 30_000
+
+async function work({ kind, directory, loadNumber, rounds, readFrom }: SoakTask): Promise<void> {
+  await using cluster = await open(directory)
+  await createTopics(cluster)
+  await reportCommitted(cluster, report)
+  await readBack(cluster, readFrom, report)
+  if (kind === 'load') {
+    const load = startLoad(cluster, loadNumber, report)
+    report({ kind: 'loading' })
+    await sleep(2 ** 30)
+    await load.stop()
+  }
+  if (kind === 'terminate') await terminateAgainAndAgain(cluster, rounds)
+}
+
+async function terminateAgainAndAgain(cluster: Cluster, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    const load = startLoad(cluster, round, report)
+    await sleep(Math.random() * DELAY_MILLIS_MAX)
+    const up = nextNodeUp(cluster)
+    await terminateNode(cluster, 0)
+    await up
+    await sleep(AFTER_MILLIS)
+    await load.stop()
+    await reportCommitted(cluster, report)
+    await readBack(cluster, {}, report)
+    report({ kind: 'round' })
+  }
+}
+
+async function nextNodeUp(cluster: Cluster): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  cluster.on('nodeUp', () => resolve())
+  const timeout = sleep(RETURN_MILLIS_MAX, 'late', { ref: false })
+  if ((await Promise.race([promise, timeout])) === 'late') throw new Error(`the node was not back after ${RETURN_MILLIS_MAX} ms`)
+}
+
+function report(event: SoakEvent): void {
+  const bytes = Buffer.from(lineOf(event))
+  for (let at = 0; at < bytes.length;) at += writeSync(REPORT_DESCRIPTOR, bytes, at)
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await work(JSON.parse(process.argv[2] ?? '') as SoakTask)
