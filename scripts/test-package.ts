@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const OLDEST_NODE = '22.18.0'
-const COMMAND_MILLIS_MAX = 60_000
+const COMMAND_MILLIS_MAX = 30_000
+const OUTPUT_CHARACTERS_MAX = 2000
 
 /** What a strict TypeScript project sees of the package. */
 const TYPES_SAMPLE = `
@@ -51,7 +52,7 @@ function installPackage(): void {
   writeFileSync(join(project, 'package.json'), '{ "type": "module", "private": true }\n')
   npm(project, ['install', '--silent', '--no-audit', '--no-fund', join(work, tarball)])
   copyFileSync(join(root, 'scripts/package-sample.ts'), join(project, 'sample.ts'))
-  const options = { strict: true, module: 'nodenext', target: 'es2024', lib: ['es2024', 'esnext.disposable'], noEmit: true, types: [] }
+  const options = { strict: true, module: 'nodenext', target: 'es2024', lib: ['es2024', 'esnext.disposable', 'dom'], noEmit: true, types: [] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['types.ts'] }))
   writeFileSync(join(project, 'types.ts'), TYPES_SAMPLE)
 }
@@ -90,7 +91,8 @@ function check(name: string, command: string, parameters: readonly string[], exp
   console.log(`${ok ? 'ok  ' : 'FAIL'} ${name}`)
   if (ok) return
   failures += 1
-  console.log(`     expected "${expected}", got (exit ${result.status ?? result.signal}):\n${result.stdout}${result.stderr}`.trimEnd())
+  const output = `${result.stdout}${result.stderr}`.slice(0, OUTPUT_CHARACTERS_MAX).trimEnd()
+  console.log(`     expected "${expected}", got (exit ${result.status ?? result.signal}):\n${output}`)
 }
 
 function npm(directory: string, parameters: readonly string[]): void {
