@@ -62,6 +62,8 @@ export interface Recovery {
   scannedBytes: number
   chunkBytes: number
   cutBytes: number
+  /** The log was closed cleanly: no segment was scanned, all index files are sound. */
+  indexLoaded: boolean
 }
 
 /** One read of the scan; grows when a batch is larger. */
@@ -83,6 +85,7 @@ export function beginRecovery(indexIntervalBytes: number): Recovery {
     scannedBytes: 0,
     chunkBytes: CHUNK_BYTES,
     cutBytes: 0,
+    indexLoaded: false,
   }
 }
 
@@ -198,6 +201,7 @@ function onIndexRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
     return readChunk(recovery)
   }
   segment.index = index
+  recovery.indexLoaded = true
   segment.sizeBytes = summary.sizeBytes
   segment.maxTimestamp = summary.maxTimestamp
   segment.createdAt = summary.maxTimestamp
@@ -272,13 +276,17 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number): Recover
   return { kind: 'truncate', file: logFileName(segment.baseOffset), sizeBytes: segment.sizeBytes }
 }
 
-/** Removes every segment file that is not part of the recovered log. */
+/**
+ * Removes every segment file that is not part of the recovered log, and every index file that may speak of another life of its segment:
+ * an index is not synced, so a power loss can bring back an older one, sound but wrong.
+ */
 function removeRest(recovery: Recovery): RecoveryDemand {
-  const kept = new Set(recovery.segments.map((segment) => segment.baseOffset))
-  const stray = [...recovery.files.keys()].filter((name) => {
-    const base = baseOffsetOfFile(name)
-    return base !== null && !kept.has(base)
-  })
+  const kept = new Set<string>()
+  for (const { baseOffset, index } of recovery.segments) {
+    kept.add(logFileName(baseOffset))
+    if (index === null || recovery.indexLoaded) kept.add(indexFileName(baseOffset))
+  }
+  const stray = [...recovery.files.keys()].filter((name) => /^\d{20}\.(?:log|index)$/.test(name) && !kept.has(name))
   recovery.step = 'removing'
   return stray.length === 0 ? finish(recovery) : { kind: 'remove', files: stray.toSorted() }
 }
