@@ -11,6 +11,7 @@ import {
   PURE_ROOMS,
   ROOM_IMPORTS,
   checkDeterminism,
+  checkEmittedPaths,
   checkHeader,
   checkImports,
   checkLanguage,
@@ -72,6 +73,7 @@ describe('the code base', () => {
   test('is pure from protocol to actors', () => expectNone(rooms.flatMap(checkPurity)))
   test('draws no unseeded numbers in the simulator', () => expectNone(rooms.flatMap(checkDeterminism)))
   test('has no any, enum, namespace, default export or inheritance', () => expectNone(sources.flatMap(checkLanguage)))
+  test('has no paths that break when it is built', () => expectNone(sources.flatMap(checkEmittedPaths)))
   test('has no reminders', () => expectNone(sources.filter(({ path }) => !path.startsWith('test/tidy')).flatMap(checkReminders)))
   test('says at the top of each file what it decides', () => expectNone(outsideTests.flatMap(checkHeader)))
 })
@@ -170,6 +172,13 @@ describe('a rule finds', () => {
   test.each(['let x: any', 'enum E { A }', 'namespace N { const x = 1 }', 'class A extends B {}', 'export default 1'])('%s', (text) => {
     expect(checkLanguage(parseSource('edge/a.ts', text))).toHaveLength(1)
     expect(checkLanguage(parseSource('edge/a.ts', 'class A extends Error {}; let x: unknown'))).toEqual([])
+  })
+
+  test('a path that breaks when it is built', () => {
+    expect(checkEmittedPaths(parseSource('runtime/a.ts', "new Worker(new URL('./worker.ts', import.meta.url))"))).toHaveLength(1)
+    expect(
+      checkEmittedPaths(parseSource('runtime/a.ts', "import { x } from './x.ts'; export * from '../y.ts'; await import('./z.ts')")),
+    ).toEqual([])
   })
 
   test('a reminder', () => {

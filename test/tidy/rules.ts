@@ -100,6 +100,18 @@ export function checkLanguage(file: SourceFile): Finding[] {
   return found
 }
 
+/** The emitter rewrites imports, but no other text: a path ending in `.ts` would point nowhere in the package. Modules export their own URL. */
+export function checkEmittedPaths(file: SourceFile): Finding[] {
+  if (roomOf(file.path) === null && !file.path.startsWith('bench/')) return []
+  const found: Finding[] = []
+  walk(file.program, (node, parent) => {
+    const isPath = node.type === 'Literal' && typeof node['value'] === 'string' && /^\.{1,2}\/.*\.ts$/.test(node['value'])
+    if (isPath && parent?.['source'] !== node)
+      found.push(finding(file, node.start, 'a path ending in .ts that the emitter leaves alone: export import.meta.url there'))
+  })
+  return found
+}
+
 /** No reminders in comments: they are issues that nobody reads. */
 export function checkReminders(file: SourceFile): Finding[] {
   const reminders = file.comments.filter(({ text }) => /\b(TODO|FIXME|XXX|HACK)\b/.test(text))
