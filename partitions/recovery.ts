@@ -196,7 +196,9 @@ function onIndexRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
   const { checkpoint } = recovery
   const index = decodeIndex(bytes, segment.baseOffset)
   const summary = checkpoint?.segments.find((one) => one.baseOffset === segment.baseOffset)
-  if (index === null || checkpoint === null || summary === undefined) {
+  // An index with entries beyond the segment's end is of another life of the segment.
+  const isBeyond = (index?.positions.at(-1) ?? 0) >= (summary?.sizeBytes ?? 0)
+  if (index === null || checkpoint === null || summary === undefined || isBeyond) {
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
