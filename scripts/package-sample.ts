@@ -1,5 +1,6 @@
 /**
  * The program that the test of the package runs in an empty project: writes a thousand records to a directory, reads them back, and says so.
+ * Run again, it begins with the record at which it had stopped: that one was never said to be done.
  * It closes by hand, because the oldest Node that is supported does not know `await using`.
  */
 import { json, open, string } from 'odradek'
