@@ -36,6 +36,8 @@ export interface ProducerConfig {
 
 interface OutgoingBatch {
   readonly token: number
+  /** Its place among all batches of the partition. */
+  readonly ordinal: number
   readonly records: Uint8Array
   readonly count: number
   readonly deadline: number
@@ -53,6 +55,8 @@ interface PartitionQueue {
   readonly partition: number
   /** In the order of submission; answered ones are gone. */
   readonly batches: OutgoingBatch[]
+  /** How many batches were ever submitted. */
+  submitted: number
   producerEpoch: number
   nextSequence: number
   inFlight: number
@@ -129,6 +133,7 @@ function onSubmit(state: ProducerState, message: Submit, context: Context, outbo
   const queue = queueOf(state, message.topic, message.partition)
   queue.batches.push({
     token: message.token,
+    ordinal: queue.submitted++,
     records: message.records,
     count: batch.recordCount(message.records, 0),
     deadline: context.uptime + state.config.deliveryTimeoutMillis,
@@ -145,7 +150,7 @@ function queueOf(state: ProducerState, topic: string, partition: number): Partit
   const name = topicPartitionName(topic, partition)
   const known = state.queues.get(name)
   if (known !== undefined) return known
-  const queue: PartitionQueue = { topic, partition, batches: [], producerEpoch: 0, nextSequence: 0, inFlight: 0, retryAt: 0, failures: 0 }
+  const queue: PartitionQueue = { topic, partition, batches: [], submitted: 0, producerEpoch: 0, nextSequence: 0, inFlight: 0, retryAt: 0, failures: 0 }
   state.queues.set(name, queue)
   return queue
 }
@@ -164,8 +169,10 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   }
   if (state.config.acks === 'none') return sendUnanswered(state, queue, topic, leader, outbox)
   if (state.producerId < 0) return
+  const oldest = queue.batches[0]?.ordinal ?? 0
   for (const one of queue.batches) {
-    if (queue.inFlight >= IN_FLIGHT_BATCHES_MAX) return
+    // Not only the number in flight counts: the leader remembers so many batches, and the oldest may have to be sent again.
+    if (one.ordinal - oldest >= IN_FLIGHT_BATCHES_MAX) return
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
     one.sentFirst = one === queue.batches[0]
