@@ -23,7 +23,7 @@ export interface JudgedAnswer {
   readonly judgements: readonly Judgement[]
 }
 
-/** Runs a question; its notes become conditions. */
+/** Runs a question; its notes become conditions. Fails when it measured something else than it announces. */
 export async function ask(question: Question, options: RunOptions): Promise<JudgedAnswer> {
   const notes: string[] = []
   const note = (text: string): void => {
@@ -32,6 +32,8 @@ export async function ask(question: Question, options: RunOptions): Promise<Judg
   }
   const progress = (text: string): void => options.progress(`${question.name}: ${text}`)
   const results = (await question.run({ ...options, note, progress })).map(summarise)
+  const unknown = results.find(({ name }) => !question.results.includes(name))
+  if (unknown !== undefined || results.length === 0) throw new Error(`${question.name} has no result named ${unknown?.name ?? 'anything'}`)
   const conditions: Conditions = {
     ...machineConditions(options),
     ...question.conditions(options),

@@ -39,6 +39,8 @@ export interface Question {
   readonly name: string
   /** The question, as a sentence. */
   readonly question: string
+  /** The names of its results: others read them, so they stay. */
+  readonly results: readonly string[]
   readonly goals: readonly Goal[]
   /** Threads, acks, flush, sizes: what else than the machine the answer depends on. */
   conditions(options: RunOptions): Conditions

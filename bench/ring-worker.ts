@@ -11,6 +11,9 @@ export interface RingTask {
   readonly messageCount: number
 }
 
+/** Where a worker loads this module from. */
+export const ringWorkerUrl: string = import.meta.url
+
 /** Bounded like a duty cycle: what one cycle drains before it gives the space back. */
 const DRAIN_LIMIT = 256
 

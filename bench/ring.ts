@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { allocateRing } from '../runtime/ring-layout.ts'
 import { RingWriter } from '../runtime/ring-buffer.ts'
+import { ringWorkerUrl } from './ring-worker.ts'
 import type { RingTask } from './ring-worker.ts'
 
 /** One line of a benchmark: every run is a sample, in `unit`. */
@@ -74,7 +75,7 @@ async function runPort(sizeBytes: number, messageCount: number): Promise<number>
 }
 
 async function startWorker(task: RingTask): Promise<Worker> {
-  const worker = new Worker(new URL('./ring-worker.ts', import.meta.url), { workerData: task })
+  const worker = new Worker(new URL(ringWorkerUrl), { workerData: task })
   await once(worker, 'message')
   return worker
 }

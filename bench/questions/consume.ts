@@ -28,6 +28,7 @@ const WAYS: Readonly<Record<string, typeof consumeRecords>> = { records: consume
 export const consume: Question = {
   name: 'consume',
   question: 'How many records per second does one consumer read from disk (page cache)?',
+  results: Object.keys(WAYS),
   goals: [
     { kind: 'atLeast', result: 'records', value: 8_000_000 },
     { kind: 'atLeast', result: 'batches', value: 50_000_000 },

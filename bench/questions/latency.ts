@@ -38,6 +38,7 @@ const PERCENTILES: readonly (readonly [name: string, fraction: number])[] = [
 export const latency: Question = {
   name: 'latency',
   question: 'How long is a record under way from send to receive, at 1,000 records per second?',
+  results: PERCENTILES.map(([name]) => name),
   goals: [
     { kind: 'atMost', result: 'p50', value: 150 },
     { kind: 'atMost', result: 'p99', value: 1000 },

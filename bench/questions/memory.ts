@@ -22,6 +22,7 @@ const RECORDS = 10_000_000
 export const memory: Question = {
   name: 'memory',
   question: 'How much memory is resident after producing and consuming 10 M records?',
+  results: ['rss'],
   goals: [{ kind: 'atMost', result: 'rss', value: 150 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',

@@ -20,6 +20,7 @@ const PARTITION_BYTES = 32_768
 export const partitions: Question = {
   name: 'partitions',
   question: 'How many records per second are produced to 1, 100, 1,000 and 10,000 partitions?',
+  results: SIZES.map(String),
   goals: [{ kind: 'flat', percent: 20 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',

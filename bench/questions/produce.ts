@@ -33,6 +33,7 @@ const WAYS: Readonly<Record<string, Way>> = {
 export const produce: Question = {
   name: 'produce',
   question: 'How many records does one producer get acknowledged per second?',
+  results: Object.keys(WAYS),
   goals: [
     { kind: 'atLeast', result: 'os', value: 4_000_000 },
     { kind: 'atLeast', result: 'commit', value: 3_000_000 },

@@ -17,6 +17,7 @@ const WARM_UP_RECORDS = 500_000
 export const records: Question = {
   name: 'records',
   question: 'How many records per second are produced when there are 1 M, 10 M and 100 M of them?',
+  results: Object.keys(SIZES),
   goals: [{ kind: 'flat', percent: 20 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',

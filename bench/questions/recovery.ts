@@ -23,6 +23,7 @@ const RECORDS_WITHOUT_END = 1e12
 export const recovery: Question = {
   name: 'recovery',
   question: 'How long does open take after kill -9 with 4 GiB of log?',
+  results: ['open'],
   goals: [{ kind: 'atMost', result: 'open', value: 500 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',

@@ -9,6 +9,7 @@ import { benchRing } from '../ring.ts'
 export const ring: Question = {
   name: 'ring',
   question: 'How many messages per second pass from thread to thread?',
+  results: ['ring-100B', 'ring-16KiB', 'message-port-100B'],
   goals: [
     { kind: 'atLeast', result: 'ring-100B', value: 20_000_000 },
     { kind: 'ratio', result: 'ring-100B', over: 'message-port-100B', value: 20 },
