@@ -52,7 +52,14 @@ function installPackage(): void {
   writeFileSync(join(project, 'package.json'), '{ "type": "module", "private": true }\n')
   npm(project, ['install', '--silent', '--no-audit', '--no-fund', join(work, tarball)])
   copyFileSync(join(root, 'scripts/package-sample.ts'), join(project, 'sample.ts'))
-  const options = { strict: true, module: 'nodenext', target: 'es2024', lib: ['es2024', 'esnext.disposable', 'dom'], noEmit: true, types: [] }
+  const options = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2024',
+    lib: ['es2024', 'esnext.disposable', 'dom'],
+    noEmit: true,
+    types: [],
+  }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['types.ts'] }))
   writeFileSync(join(project, 'types.ts'), TYPES_SAMPLE)
 }
