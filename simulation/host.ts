@@ -16,6 +16,7 @@ import type { Disk } from './disk.ts'
 import type { Network } from './network.ts'
 import { Random } from './random.ts'
 import { hashText } from './trace-hash.ts'
+import { describeMessage } from './transcript.ts'
 import type { World } from './world.ts'
 
 /** Something that lives on a host and is not an actor: a workload that plays the client's part. */
@@ -240,7 +241,7 @@ export class Host {
       trace.addBytes(codec.header, 0, codec.headerSize)
       if (codec.payload !== null) trace.addBytes(codec.payload, 0, codec.payload.length)
     }
-    if (log !== null) log(`${from.actor}@${from.node} -> ${cell.address.actor}@${this.node} ${describe(message)}`)
+    if (log !== null) log(`${from.actor}@${from.node} -> ${cell.address.actor}@${this.node} ${describeMessage(message)}`)
   }
 
   #perform(cell: Cell, effects: readonly Effect[]): void {
@@ -302,8 +303,4 @@ export class Host {
       if (life === this.#life) this.#run(() => this.#receive(cell, message, cell.address))
     })
   }
-}
-
-function describe(message: Message): string {
-  return JSON.stringify(message, (_, value: unknown) => (value instanceof Uint8Array ? `<${value.length} bytes>` : value))
 }

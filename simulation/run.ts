@@ -15,6 +15,7 @@ import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import { drawPlan } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
+import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { ConsumerWorkload, groupActorOf } from './workloads/consumer.ts'
@@ -60,8 +61,8 @@ class Run {
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
     const world = new World(seed)
-    if (log !== null) world.log = (line) => log(`${(world.nowMicros / 1000).toFixed(3).padStart(10)} ${line}`)
     log?.(JSON.stringify(plan))
+    if (log !== null) writeTranscript(world, log)
     const truth = newTruth(world)
     const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
     this.#world = world

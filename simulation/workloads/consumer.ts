@@ -8,7 +8,6 @@ import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { groupActor } from '../../protocol/address.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import type { TopicPartition } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
@@ -26,9 +25,16 @@ interface Holding {
   readonly topic: string
   readonly partition: number
   session: number
-  /** The next record that it wants. */
+  /** The next record to process. */
   position: number
+  /** The next record to be given. */
+  expected: number
+  /** Chunks that wait for their turn, the one in work first. */
+  readonly backlog: SeenRecord[][]
 }
+
+/** Chunks that an application takes in advance. */
+const BACKLOG_MAX = 3
 
 /** The most time between chunk and progress of a quick application, in microseconds. */
 const QUICK_MICROS = 3000
@@ -46,8 +52,6 @@ export class ConsumerWorkload {
   #host: Host | null = null
   #life = 0
   readonly #holdings: Map<string, Holding> = new Map()
-  /** By partition: how far an application without a group has come, through all its lives. */
-  readonly #ends: Map<string, number> = new Map()
 
   constructor(cluster: Cluster, index: number, group: GroupTruth | null) {
     this.#cluster = cluster
@@ -141,7 +145,7 @@ export class ConsumerWorkload {
     for (const { topic, partition, position, session } of partitions) {
       const name = topicPartitionName(topic, partition)
       if (this.#group !== null) beginBelief(this.#group, name, this.#memberId())
-      this.#holdings.set(name, { topic, partition, session, position })
+      this.#holdings.set(name, { topic, partition, session, position, expected: position, backlog: [] })
     }
   }
 
@@ -152,10 +156,25 @@ export class ConsumerWorkload {
     const records = readBatches(chunk.records ?? new Uint8Array(0))
     if (records === null) return this.#cluster.world.fail('CHG', `${this.#memberId()} reads an unsound batch from ${name} at ${chunk.fetchOffset}`)
     this.#check(name, chunk, holding, records)
+    holding.expected = Math.max(holding.expected, (records[records.length - 1]?.offset ?? -1) + 1)
+    holding.backlog.push(records)
+    if (holding.backlog.length < BACKLOG_MAX) this.#fetchMore(holding)
+    if (holding.backlog.length === 1) this.#workOn(name, holding)
+  }
+
+  #fetchMore({ topic, partition, session, expected }: Holding): void {
+    this.#tell({ kind: 'fetchMore', topic, partition, session, offset: expected })
+  }
+
+  /** The chunk at the head of the backlog is in work for a while. */
+  #workOn(name: string, holding: Holding): void {
     const { faults } = this.#cluster
     const isSlow = faults.strikes('slowConsumer')
     const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
-    this.#host?.after(delay, () => this.#process(name, holding, chunk.session, records))
+    const { session } = holding
+    this.#host?.after(delay, () => {
+      if (this.#holdings.get(name) === holding && holding.session === session) this.#process(name, holding)
+    })
   }
 
   /** What is read begins where it was asked for, has no gaps, ends below the high watermark, and says what it always said. */
@@ -164,7 +183,7 @@ export class ConsumerWorkload {
     const partition = truth.partitions.get(name)
     if (partition === undefined) return world.fail('CHG', `${name} was read, but nobody serves it`)
     let expected = records[0]?.offset ?? chunk.fetchOffset
-    if (chunk.fetchOffset !== holding.position) world.fail('SKIP', `${this.#memberId()} wants ${name} from ${holding.position} and is given ${chunk.fetchOffset}`)
+    if (chunk.fetchOffset !== holding.expected) world.fail('SKIP', `${this.#memberId()} wants ${name} from ${holding.expected} and is given ${chunk.fetchOffset}`)
     if (expected > chunk.fetchOffset) world.fail('SKIP', `${this.#memberId()} asked ${name} for ${chunk.fetchOffset} and was given ${expected}`)
     for (const { offset, value } of records) {
       if (offset !== expected) world.fail('SKIP', `${this.#memberId()} reads ${name} ${offset} where ${expected} was due`)
@@ -174,18 +193,19 @@ export class ConsumerWorkload {
     }
   }
 
-  #process(name: string, holding: Holding, session: number, records: readonly SeenRecord[]): void {
+  #process(name: string, holding: Holding): void {
     const partition = this.#cluster.truth.partitions.get(name)
-    if (this.#holdings.get(name) !== holding || holding.session !== session || partition === undefined) return
+    const wasFull = holding.backlog.length >= BACKLOG_MAX
+    const records = holding.backlog.shift()
+    if (partition === undefined || records === undefined) return
     for (const { offset } of records) {
       if (offset < holding.position) continue
       if (this.#group !== null) markProcessed(this.#group, partition, offset)
       holding.position = offset + 1
     }
-    this.#ends.set(name, holding.position)
-    const { topic, partition: number, position } = holding
-    this.#tell({ kind: 'progress', topic, partition: number, position })
-    this.#tell({ kind: 'fetchMore', topic, partition: number, session, offset: position })
+    this.#tell({ kind: 'progress', topic: holding.topic, partition: holding.partition, position: holding.position })
+    if (wasFull) this.#fetchMore(holding)
+    if (holding.backlog.length > 0) this.#workOn(name, holding)
   }
 
   /** A reset is due to retention, or to a power loss that was allowed to take the end; never to anything else. */
@@ -198,12 +218,14 @@ export class ConsumerWorkload {
     truth.anomalies.positionReset++
     if (holding.position >= known.startOffset && known.lossEnd === 0) world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
     holding.position = position
+    holding.expected = position
     holding.session = session
+    holding.backlog.length = 0
   }
 
   #onRevoking({ partitions }: Revoking): void {
     for (const { topic, partition } of partitions) this.#letGo(topicPartitionName(topic, partition))
-    this.#host?.after(this.#random.between(1, QUICK_MICROS), () => this.#tell({ kind: 'released', partitions: partitions as readonly TopicPartition[] }))
+    this.#host?.after(this.#random.between(1, QUICK_MICROS), () => this.#tell({ kind: 'released', partitions }))
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {

@@ -12,7 +12,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
-import { acknowledge } from '../truth.ts'
+import { acknowledge, nameOf } from '../truth.ts'
 import { configOf } from './topics.ts'
 
 interface Submitted {
@@ -134,6 +134,7 @@ export class ProducerWorkload {
     const name = topicPartitionName(submitted.topic, submitted.partition)
     const partition = truth.partitions.get(name)
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined) return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
+    if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
   }
 }
