@@ -13,6 +13,9 @@ const PIPE_MILLIS = 2000
 
 const BAR_CHARACTERS = 24
 
+/** For terminals that do not say how wide they are. */
+const TERMINAL_COLUMNS = 80
+
 /** Lines above, status below. */
 export class Screen {
   readonly #stream: NodeJS.WriteStream
@@ -51,7 +54,7 @@ export class Screen {
 
   #renew(status: string): void {
     if (status === this.#status) return
-    this.#status = this.#isTerminal ? status.slice(0, Math.max(20, (this.#stream.columns ?? 80) - 1)) : status
+    this.#status = this.#isTerminal ? status.slice(0, Math.max(20, (this.#stream.columns || TERMINAL_COLUMNS) - 1)) : status
     this.#stream.write(this.#isTerminal ? `\r\x1b[K${this.#status}` : `${status}\n`)
   }
 }
