@@ -135,6 +135,7 @@ describe('a rule finds', () => {
     ['test/a.ts', '../partitions/log.ts'],
   ])('nothing where %s imports %s', (path, specifier) => {
     expect(checkImports(parseSource(path, `import { x } from '${specifier}'`))).toEqual([])
+    expect(checkImports(parseSource(path, "const root = new URL('../../', import.meta.url)"))).toEqual([])
   })
 
   test.each([

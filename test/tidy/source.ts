@@ -102,7 +102,9 @@ function importsOf(program: SyntaxNode): SourceImport[] {
   const imports: SourceImport[] = []
   walk(program, (node) => {
     const literal = moduleLiteral(node)
-    if (isNode(literal, 'Literal') && typeof literal['value'] === 'string') imports.push({ specifier: literal['value'], at: node.start })
+    const specifier = isNode(literal, 'Literal') ? literal['value'] : null
+    const isDirectory = typeof specifier === 'string' && specifier.endsWith('/')
+    if (typeof specifier === 'string' && !isDirectory) imports.push({ specifier, at: node.start })
   })
   return imports
 }
