@@ -1,0 +1,84 @@
+/**
+ * Runs many seeds, on this thread or on several worker threads. Each run is a function of its seed, so the results are the same however
+ * the seeds are spread. This file is also what the workers run.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { findMutant, installMutant } from './mutants/loader.ts'
+import type { PlanOptions } from './plan.ts'
+import type { RunResult } from './run.ts'
+
+/** What to run. */
+export interface FleetOptions {
+  readonly firstSeed: number
+  readonly runs: number
+  readonly workers: number
+  /** Stop after the first run with a violation. */
+  readonly untilFail: boolean
+  readonly mutant: string | null
+  readonly plan: PlanOptions
+}
+
+/** Loads the simulator, with a mutant if one is wanted, and returns its `runSeed`. */
+export async function loadRunner(mutant: string | null): Promise<typeof import('./run.ts').runSeed> {
+  if (mutant !== null) {
+    const found = findMutant(mutant)
+    if (found === undefined) throw new Error(`there is no mutant ${mutant}`)
+    installMutant(found)
+  }
+  const { runSeed } = await import('./run.ts')
+  return runSeed
+}
+
+/** Runs the seeds; `onResult` hears of each as it ends. */
+export async function runFleet(options: FleetOptions, onResult: (result: RunResult) => void): Promise<RunResult[]> {
+  const results: RunResult[] = []
+  const take = (result: RunResult): void => {
+    results.push(result)
+    onResult(result)
+  }
+  if (options.workers > 1) await runWorkers(options, take)
+  else await runHere(options, take)
+  return results
+}
+
+async function runHere(options: FleetOptions, take: (result: RunResult) => void): Promise<void> {
+  const runSeed = await loadRunner(options.mutant)
+  for (let i = 0; i < options.runs; i++) {
+    const result = runSeed(options.firstSeed + i, options.plan)
+    take(result)
+    if (options.untilFail && result.violation !== null) return
+  }
+}
+
+async function runWorkers(options: FleetOptions, take: (result: RunResult) => void): Promise<void> {
+  let next = 0
+  let isOver = false
+  const hand = (worker: Worker): void => {
+    if (isOver || next >= options.runs) worker.postMessage(null)
+    else worker.postMessage(options.firstSeed + next++)
+  }
+  const workers = Array.from({ length: options.workers }, async () => {
+    const worker = new Worker(new URL(import.meta.url), { workerData: options })
+    worker.on('message', (result: RunResult | null) => {
+      if (result !== null) take(result)
+      isOver ||= options.untilFail && result?.violation != null
+      hand(worker)
+    })
+    await new Promise<void>((resolve, reject) => {
+      worker.on('error', reject)
+      worker.on('exit', () => resolve())
+    })
+  })
+  await Promise.all(workers)
+}
+
+async function serve(options: FleetOptions): Promise<void> {
+  const runSeed = await loadRunner(options.mutant)
+  parentPort?.on('message', (seed: number | null) => {
+    if (seed === null) parentPort?.close()
+    else parentPort?.postMessage(runSeed(seed, options.plan))
+  })
+  parentPort?.postMessage(null)
+}
+
+if (!isMainThread && workerData !== null && typeof workerData === 'object' && 'firstSeed' in workerData) await serve(workerData as FleetOptions)

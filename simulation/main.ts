@@ -1,0 +1,142 @@
+/**
+ * The command line of the simulator: `npm run simulate -- --help`. Exit code 0: nothing is broken; 1: something is, and one line says how to replay it;
+ * 2: the command line makes no sense.
+ */
+import { execFileSync } from 'node:child_process'
+import { randomInt } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { loadRunner, runFleet } from './fleet.ts'
+import { mutants } from './mutants/catalogue.ts'
+import { DEFAULT_SECONDS } from './plan.ts'
+import { describeReport, summarise } from './report.ts'
+import type { Report } from './report.ts'
+import type { RunResult } from './run.ts'
+
+const HELP = `npm run simulate -- [options]
+
+  --seed S          the first seed (default: a random one, which is printed)
+  --runs N          how many seeds, counting up from S (default 1)
+  --until-fail      stop at the first violation
+  --until-found     the same, for mutants: up to 20000 seeds
+  --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
+  --workers 1|2     worker threads (default 1)
+  --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
+  --trace FILE      write every step of the first seed to a file
+  --json            print one JSON object
+`
+
+interface Command {
+  readonly seed: number
+  readonly runs: number
+  readonly untilFail: boolean
+  readonly seconds: number
+  readonly workers: number
+  readonly mutant: string | null
+  readonly trace: string | null
+  readonly isJson: boolean
+}
+
+const RUNS_UNTIL_FOUND = 20_000
+
+function readCommand(): Command | null {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: 'string' },
+      runs: { type: 'string' },
+      'until-fail': { type: 'boolean', default: false },
+      'until-found': { type: 'boolean', default: false },
+      seconds: { type: 'string' },
+      workers: { type: 'string' },
+      mutant: { type: 'string' },
+      trace: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return null
+  const untilFound = values['until-found']
+  const mutant = values.mutant ?? null
+  if (mutant !== null && !mutants.some(({ id }) => id === mutant)) throw new Error(`there is no mutant ${mutant}`)
+  return {
+    seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
+    runs: wholeNumber('runs', values.runs, untilFound ? RUNS_UNTIL_FOUND : values['until-fail'] ? Number.MAX_SAFE_INTEGER : 1, Number.MAX_SAFE_INTEGER),
+    untilFail: values['until-fail'] || untilFound,
+    seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
+    workers: wholeNumber('workers', values.workers, 1, 64),
+    mutant,
+    trace: values.trace ?? null,
+    isJson: values.json,
+  }
+}
+
+function wholeNumber(name: string, text: string | undefined, fallback: number, max: number): number {
+  const number = text === undefined ? fallback : Number(text)
+  if (!Number.isSafeInteger(number) || number < 1 || number > max) throw new Error(`--${name} is a whole number from 1 to ${max}, not ${text}`)
+  return number
+}
+
+/** The commit of the working tree, with a plus if it was changed since. */
+function currentCommit(): string {
+  try {
+    const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+')
+  } catch {
+    return 'unknown'
+  }
+}
+
+function replayLine(command: Command, seed: number): string {
+  const seconds = command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
+  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`} --trace trace.txt`
+}
+
+async function runTraced(command: Command, path: string): Promise<RunResult[]> {
+  const runSeed = await loadRunner(command.mutant)
+  const file = createWriteStream(path)
+  const result = runSeed(command.seed, { seconds: command.seconds }, (line) => file.write(`${line}\n`))
+  await new Promise((resolve) => file.end(resolve))
+  return [result]
+}
+
+async function runAll(command: Command): Promise<RunResult[]> {
+  if (command.trace !== null) return runTraced(command, command.trace)
+  const { seed: firstSeed, runs, workers, untilFail, mutant, seconds, isJson } = command
+  let count = 0
+  const showProgress = !isJson && process.stderr.isTTY && runs > 1
+  const results = await runFleet({ firstSeed, runs, workers, untilFail, mutant, plan: { seconds } }, () => {
+    if (showProgress && ++count % 10 === 0) process.stderr.write(`\r${count}${untilFail ? '' : ` of ${runs}`} seeds`)
+  })
+  if (showProgress) process.stderr.write('\r\u001b[K')
+  return results
+}
+
+function print(command: Command, report: Report): void {
+  if (command.isJson) return console.log(JSON.stringify(report))
+  console.log(describeReport(report))
+  for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
+    console.log(`\n${code} at ${atSeconds} s with seed ${seed}: ${message}\n  ${replayLine(command, seed)}`)
+  }
+}
+
+async function main(): Promise<number> {
+  const command = readCommand()
+  if (command === null) {
+    console.log(HELP)
+    return 0
+  }
+  const commit = currentCommit()
+  if (!command.isJson) console.log(`commit ${commit} · npm run simulate -- --seed ${command.seed} --runs ${command.runs}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}`)
+  const startedAt = performance.now()
+  const results = await runAll(command)
+  const report = summarise(results, commit, (performance.now() - startedAt) / 1000)
+  print(command, report)
+  return report.violations.length > 0 || (command.mutant === null && report.unseen.length > 0) ? 1 : 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error)
+  process.exitCode = 2
+}

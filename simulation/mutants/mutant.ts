@@ -1,0 +1,24 @@
+/**
+ * A mutant: a bug that real logs have had, put into otherwise sound code as a replacement of text. The product carries no switches for it.
+ */
+
+/** One replacement; the text must stand in the file exactly once. */
+export interface Edit {
+  /** Path from the root of the repository. */
+  readonly file: string
+  readonly text: string
+  readonly replacement: string
+}
+
+/** A bug, and how it is known. */
+export interface Mutant {
+  readonly id: string
+  readonly title: string
+  readonly edits: readonly Edit[]
+  /** What the faulty rule does to whom. */
+  readonly why: string
+  /** A seed that finds it. */
+  readonly seed: number
+  /** How many seeds the random search took, beginning at 1. */
+  readonly seedsToFind: number
+}
