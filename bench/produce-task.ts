@@ -7,7 +7,7 @@ import { open } from '../edge/client/index.ts'
 import type { Task } from './child.ts'
 import { TOPIC, benchRecord, countRecords, writeRecords } from './records.ts'
 
-/** How records are handed over: without promises, with a window of promises, or each after the acknowledgement of the one before. */
+/** How records are handed over: without promises, by many callers who each await theirs, or each after the acknowledgement of the one before. */
 export type ProduceLane = 'write' | 'promises' | 'oneByOne'
 
 /** What a run of producing is. */
@@ -20,7 +20,7 @@ export interface ProduceParameters {
   readonly recordCount: number
 }
 
-/** Promises under way at a time in the lane `promises`. */
+/** Callers of the lane `promises`, and so promises under way at a time. */
 export const PROMISES_IN_FLIGHT = 10_000
 
 /** Measures one run, in records per second. */
@@ -41,20 +41,21 @@ async function produce({ directory, partitions, flush, lane, warmUpCount, record
 
 const lanes: Readonly<Record<ProduceLane, (producer: Producer, count: number) => Promise<void>>> = {
   write: writeRecords,
-  promises: sendInWindow,
+  promises: sendConcurrently,
   oneByOne: sendOneByOne,
 }
 
-/** Every promise is awaited; a new record is sent when the oldest of the window is acknowledged. */
-async function sendInWindow(producer: Producer, count: number): Promise<void> {
+/** So many callers at a time, each of whom awaits its record before it sends the next. */
+async function sendConcurrently(producer: Producer, count: number): Promise<void> {
   const record = benchRecord()
-  const window: Promise<unknown>[] = Array.from({ length: Math.min(PROMISES_IN_FLIGHT, count) }, () => Promise.resolve())
-  for (let sent = 0; sent < count; sent++) {
-    const slot = sent % window.length
-    await window[slot]
-    window[slot] = producer.send(record)
+  let sent = 0
+  const caller = async (): Promise<void> => {
+    while (sent < count) {
+      sent++
+      await producer.send(record)
+    }
   }
-  await Promise.all(window)
+  await Promise.all(Array.from({ length: PROMISES_IN_FLIGHT }, caller))
 }
 
 async function sendOneByOne(producer: Producer, count: number): Promise<void> {
