@@ -11,6 +11,12 @@ export const VALUE_BYTES = 100
 /** What a record takes in the log: value, framing, and its share of the batch header; rounded up, to ask for enough space. */
 export const STORED_RECORD_BYTES = 112
 
+/** Records of one poll. */
+export const POLL_RECORDS = 10_000
+
+/** A poll that brings nothing for so long means that records are missing. */
+const POLL_MILLIS_MAX = 10_000
+
 /** The topic of all questions. */
 export const TOPIC = 'bench'
 
@@ -30,17 +36,29 @@ export async function writeRecords(producer: Producer, count: number): Promise<v
 
 /** A consumer of all partitions, from the first record. */
 export async function readAll(cluster: Cluster): Promise<Consumer> {
-  const consumer = cluster.consumer({ fetchMaxBytes: 2 ** 20 })
+  const consumer = cluster.consumer({ maxPollRecords: POLL_RECORDS })
   consumer.assign(await partitionsOf(cluster.admin))
   return consumer
 }
 
-/** Reads `count` records one by one and touches each; answers with the bytes of their values. */
-export async function consumeRecords(consumer: Consumer, count: number): Promise<number> {
+/** Reads `count` records by `poll` and touches each; answers with the bytes of their values. */
+export async function pollRecords(consumer: Consumer, count: number): Promise<number> {
+  let sizeBytes = 0
+  for (let remaining = count; remaining > 0;) {
+    const polled = await consumer.poll({ timeoutMillis: POLL_MILLIS_MAX })
+    if (polled.length === 0) throw new Error(`${remaining} of ${count} records did not come`)
+    for (const { value } of polled) sizeBytes += value?.length ?? 0
+    remaining -= polled.length
+  }
+  return sizeBytes
+}
+
+/** Reads `count` records by `for await` and touches each; answers with the bytes of their values. */
+export async function iterateRecords(consumer: Consumer, count: number): Promise<number> {
   let sizeBytes = 0
   let remaining = count
-  for await (const record of consumer) {
-    sizeBytes += record.value?.length ?? 0
+  for await (const { value } of consumer) {
+    sizeBytes += value?.length ?? 0
     if (--remaining === 0) break
   }
   return sizeBytes

@@ -7,7 +7,7 @@ import { inChild } from '../child.ts'
 import type { Task } from '../child.ts'
 import { interleave, scaled } from '../question.ts'
 import type { Question } from '../question.ts'
-import { STORED_RECORD_BYTES, TOPIC, VALUE_BYTES, consumeRecords, readAll, writeRecords } from '../records.ts'
+import { STORED_RECORD_BYTES, TOPIC, VALUE_BYTES, pollRecords, readAll, writeRecords } from '../records.ts'
 import { makeWorkspace } from '../workspace.ts'
 
 interface MemoryParameters {
@@ -50,6 +50,6 @@ async function measure({ directory, recordCount }: MemoryParameters): Promise<nu
   await using producer = cluster.producer()
   await using consumer = await readAll(cluster)
   await writeRecords(producer, recordCount)
-  await consumeRecords(consumer, recordCount)
+  await pollRecords(consumer, recordCount)
   return process.memoryUsage.rss() / 1e6
 }
