@@ -203,6 +203,8 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
   const one = takeRequest(state, response.correlationId)
   if (one === null || one.phase !== 'locating') return
   if (response.errorCode !== NONE) {
+    if (errorOf(response.errorCode).name === 'KAFKA_STORAGE_ERROR')
+      fail(state, one, response.errorCode, response.errorMessage ?? '', outbox)
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
   }

@@ -150,7 +150,17 @@ function queueOf(state: ProducerState, topic: string, partition: number): Partit
   const name = topicPartitionName(topic, partition)
   const known = state.queues.get(name)
   if (known !== undefined) return known
-  const queue: PartitionQueue = { topic, partition, batches: [], submitted: 0, producerEpoch: 0, nextSequence: 0, inFlight: 0, retryAt: 0, failures: 0 }
+  const queue: PartitionQueue = {
+    topic,
+    partition,
+    batches: [],
+    submitted: 0,
+    producerEpoch: 0,
+    nextSequence: 0,
+    inFlight: 0,
+    retryAt: 0,
+    failures: 0,
+  }
   state.queues.set(name, queue)
   return queue
 }

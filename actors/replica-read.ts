@@ -205,6 +205,7 @@ function readProblem(state: ReplicaState, error: ErrorName, offset: number): str
 export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, context: Context, outbox: Outbox): void {
   const { from } = context
   if (request.topicId !== state.topicId) return replyOffset(state, from, request, 'UNKNOWN_TOPIC_ID', -1, -1, outbox)
+  if (state.phase === 'failed') return replyOffset(state, from, request, 'KAFKA_STORAGE_ERROR', -1, -1, outbox)
   if (state.phase !== 'leading' && state.phase !== 'rollingBack')
     return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
   if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, state.highWatermark.offset, -1, outbox)

@@ -38,9 +38,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'listOffsets':
         return onListOffsets(state, message, context, outbox)
       case 'configureReplica':
-        state.config = message.config
-        armTimers(state, outbox)
-        return
+        return onConfigure(state, message, context, outbox)
       case 'drain':
         return onDrain(state, context, outbox)
       case 'timerFired':
@@ -116,13 +114,24 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
 
 function lead(state: ReplicaState, outbox: Outbox): void {
   state.phase = 'leading'
-  armTimers(state, outbox)
+  armRetention(outbox)
+  armFlush(state, outbox)
   drainIfIdle(state, outbox)
 }
 
-function armTimers(state: ReplicaState, outbox: Outbox): void {
+function armRetention(outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_CHECK_MILLIS })
+}
+
+function armFlush(state: ReplicaState, outbox: Outbox): void {
   if (state.config.flush === 'interval') outbox.push({ kind: 'startTimer', timer: 'flush', afterMillis: state.config.flushIntervalMillis })
+}
+
+/** New settings take effect at once, retention included. */
+function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>, context: Context, outbox: Outbox): void {
+  state.config = message.config
+  armFlush(state, outbox)
+  onRetentionTimer(state, context, outbox)
 }
 
 function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context: Context, outbox: Outbox): void {
@@ -133,7 +142,7 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onRetentionTimer(state, context, outbox)
     case 'flush':
       if (state.phase === 'leading' && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
-      return armTimers(state, outbox)
+      return armFlush(state, outbox)
     case 'reopen':
       return reopen(state, outbox)
     default:
@@ -207,7 +216,7 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
 // ── retention ──
 
 function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
-  outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_CHECK_MILLIS })
+  armRetention(outbox)
   if (state.phase !== 'leading' || state.drainWaiter !== null) return
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)

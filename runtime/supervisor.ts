@@ -11,6 +11,7 @@ import { Doorbell } from './doorbell.ts'
 import { makeLink, threadOfNode } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
+import { workerUrl } from './worker-url.ts'
 
 /** What a supervisor watches over. */
 export interface SupervisorOptions {
@@ -31,6 +32,8 @@ interface SupervisedThread {
   restarts: number
   upSince: number
   restart: NodeJS.Timeout | null
+  /** It has run: from then on it is kept running. One that never ran is the business of whoever starts the cluster. */
+  started: boolean
 }
 
 const RESTART_MILLIS_MIN = 20
@@ -84,9 +87,17 @@ export class Supervisor {
     const { caller, doorbells, preload, nodeSetup } = this.#options
     const thread = threadOfNode(node)
     const link = makeLink(0, thread)
-    const worker = new Worker(new URL('./worker.ts', import.meta.url), { name: `odradek node ${node}` })
+    const worker = new Worker(workerUrl, { name: `odradek node ${node}` })
     const control = controlOf(worker, new Doorbell(doorbells, thread))
-    const supervised: SupervisedThread = { node, worker, control, restarts, upSince: performance.now(), restart: null }
+    const supervised: SupervisedThread = {
+      node,
+      worker,
+      control,
+      restarts,
+      upSince: performance.now(),
+      restart: null,
+      started: restarts > 0,
+    }
     this.#threads.set(node, supervised)
     worker.on('error', (error) =>
       process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
@@ -94,11 +105,13 @@ export class Supervisor {
     worker.once('exit', () => this.#onExit(supervised))
     caller.links.connect(link.a)
     const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }
-    await control.start(setup)
+    const exited = new Promise<boolean>((resolve) => worker.once('exit', () => resolve(false)))
+    supervised.started = await Promise.race([control.start(setup).then(() => true), exited])
+    if (!supervised.started && restarts === 0) throw new Error(`the worker thread of node ${node} ended while it started`)
   }
 
   #onExit(thread: SupervisedThread): void {
-    if (this.#closing || this.#threads.get(thread.node) !== thread) return
+    if (this.#closing || !thread.started || this.#threads.get(thread.node) !== thread) return
     const { node } = thread
     const wasStable = performance.now() - thread.upSince >= STABLE_MILLIS
     const restarts = wasStable ? 1 : thread.restarts + 1
@@ -122,6 +135,7 @@ export class Supervisor {
   }
 
   async #closeThread(thread: SupervisedThread): Promise<void> {
+    if (!thread.started) return
     if (thread.restart !== null) return clearTimeout(thread.restart)
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
     await Promise.race([thread.control.drain(), exited])

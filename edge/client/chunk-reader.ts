@@ -54,15 +54,24 @@ export class ChunkReader {
     return new Chunk(records.buffer instanceof SharedArrayBuffer ? records.slice() : records, null)
   }
 
-  /** Reads the batches of a range; null if the file is gone (deleted by retention, or with its topic). */
-  read(node: number, range: FileRange): Chunk | null {
+  /** Reads the batches of a range, of which one at least holds `offset` or more; null if the file is gone (deleted by retention, or with its topic). */
+  read(node: number, range: FileRange, offset: number): Chunk | null {
     const fd = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
     if (fd === null) return null
     const chunk = this.#readAt(fd, range.position, range.sizeBytes)
-    const first = chunk.bytes.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(chunk.bytes, 0) : 0
-    if (chunk.positions.length > 0 || first <= chunk.bytes.length || first > range.availableBytes) return chunk
+    const last = chunk.positions[chunk.positions.length - 1]
+    if (last !== undefined && batch.lastOffset(chunk.bytes, last.at) >= offset) return chunk
+    // The range begins before the offset, and the batch that holds it did not fit: reads that one, whole.
+    const skipped = last === undefined ? 0 : last.at + last.sizeBytes
+    const header =
+      skipped + batch.LOG_OVERHEAD_BYTES <= chunk.bytes.length
+        ? chunk
+        : this.#readAt(fd, range.position + skipped, batch.LOG_OVERHEAD_BYTES)
+    if (header.bytes.length < batch.LOG_OVERHEAD_BYTES) return chunk
+    const sizeBytes = batch.batchSizeBytes(header.bytes, header === chunk ? skipped : 0)
+    if (sizeBytes < batch.BATCH_HEADER_BYTES || skipped + sizeBytes > range.availableBytes) return chunk
     chunk.release()
-    return this.#readAt(fd, range.position, first)
+    return this.#readAt(fd, range.position + skipped, sizeBytes)
   }
 
   close(): void {

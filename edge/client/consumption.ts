@@ -41,9 +41,10 @@ export class Consumption {
   #delivered: ConsumedPartition | null = null
   #revoking: ConsumedPartition[] = []
   #wake: (() => void) | null = null
-  #failure: KafkaError | null = null
+  #failure: { readonly error: KafkaError; readonly partition: string | null } | null = null
   #reportedAt = 0
   #kickScheduled = false
+  readonly #newlyAssigned: TopicPartition[] = []
 
   constructor(engine: Engine, name: string, reader: ChunkReader, listeners: ConsumptionListeners) {
     this.#engine = engine
@@ -74,6 +75,7 @@ export class Consumption {
   /** Delivers a partition from `position` on; chunks of other sessions are stale. */
   moveTo(one: ConsumedPartition, position: number, session: number): void {
     this.#forget(one)
+    if (this.#failure?.partition === one.name) this.#failure = null
     one.session = session
     one.position = position
     one.processed = position
@@ -104,7 +106,7 @@ export class Consumption {
   turn(): ConsumedPartition | null {
     const failure = this.#failure
     this.#failure = null
-    if (failure !== null) throw failure
+    if (failure !== null) throw failure.error
     for (let tries = this.#turns.length; tries > 0; tries--) {
       const one = this.#turns[0]
       if (one === undefined) return null
@@ -162,9 +164,12 @@ export class Consumption {
     }
   }
 
-  /** The next question for records throws this. */
-  fail(error: unknown): void {
-    this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
+  /** The next question for records throws this, unless the application moves away from that partition's trouble first. */
+  fail(error: unknown, partition: string | null = null): void {
+    this.#failure ??= {
+      error: error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error }),
+      partition,
+    }
     this.rouse()
   }
 
@@ -188,7 +193,10 @@ export class Consumption {
       case 'commitResult':
         return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
       case 'consumerFailed':
-        return this.fail(errorFrom(message.errorCode, message.errorMessage))
+        return this.fail(
+          errorFrom(message.errorCode, message.errorMessage),
+          message.topic === null ? null : topicPartitionName(message.topic, message.partition),
+        )
       case 'consumerClosed':
         return this.#listeners.onClosed()
       default:
@@ -197,8 +205,13 @@ export class Consumption {
   }
 
   #onAssigned({ partitions }: MessageOf<'assigned'>): void {
-    for (const { topic, partition, position, session } of partitions) this.moveTo(this.#add(topic, partition), position, session)
-    this.#listeners.onAssigned?.(partitions.map(({ topic, partition }) => ({ topic, partition })))
+    for (const { topic, partition, position, session } of partitions) {
+      this.moveTo(this.#add(topic, partition), position, session)
+      this.#newlyAssigned.push({ topic, partition })
+    }
+    // Partitions begin one by one; the application hears of those that come together at once.
+    if (this.#newlyAssigned.length > partitions.length) return
+    queueMicrotask(() => this.#listeners.onAssigned?.(this.#newlyAssigned.splice(0)))
   }
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
@@ -209,9 +222,9 @@ export class Consumption {
   #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
-    const chunk = range !== null ? this.#reader.read(node, range) : records !== null ? this.#reader.take(records) : null
+    const chunk = range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records) : null
     const last = chunk?.positions[chunk.positions.length - 1]
-    if (chunk === null || last === undefined) {
+    if (chunk === null || last === undefined || header.lastOffset(chunk.bytes, last.at) < fetchOffset) {
       if (chunk !== null && chunk.bytes.length > 0)
         return this.fail(
           new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${fetchOffset} of ${one.name} is damaged; seek behind it to go on`),

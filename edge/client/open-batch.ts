@@ -16,6 +16,8 @@ export class OpenBatch {
   readonly builder: RecordBatchBuilder
   topic = ''
   partition = 0
+  /** Its time has come; it waits only for others to be delivered. */
+  due = false
   /** As counted into the producer's buffer. */
   sizeBytes = 0
   readonly #waiters: RecordWaiter[] = []
@@ -53,6 +55,7 @@ export class OpenBatch {
   reset(): void {
     this.builder.reset()
     this.sizeBytes = 0
+    this.due = false
     this.#waiters.length = 0
     this.#indexes.length = 0
     this.#timestamps.length = 0

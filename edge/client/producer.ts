@@ -42,11 +42,16 @@ const BACKLOG_MAX = 1_000_000
 
 const RETRY_BACKOFF_MILLIS = 20
 
+/** As many as the producer actor keeps in flight per partition: more would only wait there. */
+const IN_FLIGHT_BATCHES_MAX = 5
+
 /** A topic as the producer uses it. */
 interface KnownTopic {
   readonly metadata: TopicMetadata
   /** By partition. */
   readonly open: (OpenBatch | null)[]
+  /** By partition: batches submitted and not delivered. */
+  readonly outstanding: number[]
   readonly batchBytesMax: number
   /** Where records without a key go until the batch is sent. */
   stickyPartition: number
@@ -72,6 +77,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #submitted: Map<number, OpenBatch> = new Map()
   readonly #spare: OpenBatch[] = []
   #backlog: BacklogEntry<K, V>[] = []
+  /** While it is worked off: what has been taken. */
+  #backlogBegin = 0
+  #workingOff = false
   #asking = false
   #nextToken = 1
   #bufferedBytes = 0
@@ -237,16 +245,27 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #scheduleSeal(): void {
     this.#sealScheduled = true
-    if (this.#lingerMillis > 0) setTimeout(() => this.#sealAll(), this.#lingerMillis)
-    else queueMicrotask(() => this.#sealAll())
+    if (this.#lingerMillis > 0) setTimeout(() => this.#sealDue(), this.#lingerMillis)
+    else setImmediate(() => this.#sealDue())
+  }
+
+  /** The time of the open batches has come. Where enough are in flight, a batch stays open and grows until one of them is delivered. */
+  #sealDue(): void {
+    this.#sealScheduled = false
+    this.#sealWhere((topic, batch) => topic.outstanding[batch.partition]! < IN_FLIGHT_BATCHES_MAX)
   }
 
   #sealAll(): void {
-    this.#sealScheduled = false
+    this.#sealWhere(() => true)
+  }
+
+  #sealWhere(isDue: (topic: KnownTopic, batch: OpenBatch) => boolean): void {
     if (this.#open.size === 0) return
     for (const batch of this.#open) {
       const topic = this.#topics.get(batch.topic)
-      if (topic !== undefined) this.#submit(topic, batch)
+      if (topic === undefined) continue
+      if (isDue(topic, batch)) this.#submit(topic, batch)
+      else batch.due = true
     }
     this.#engine.loop.kick()
   }
@@ -263,6 +282,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const records = batch.builder.finish({ compression, compressor: nodeCompressor, producerId: -1, producerEpoch: -1, baseSequence: -1 })
     const token = this.#nextToken++
     this.#submitted.set(token, batch)
+    topic.outstanding[batch.partition]!++
     this.#link.post({ kind: 'submit', token, topic: batch.topic, partition: batch.partition, records })
   }
 
@@ -281,9 +301,17 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const batch = this.#submitted.get(token)
     if (batch === undefined) return
     this.#submitted.delete(token)
+    const topic = this.#topics.get(batch.topic)
+    if (topic !== undefined) this.#afterDelivery(topic, batch.partition)
     if (errorCode === NONE) return this.#finish(batch, null, baseOffset, logAppendTime)
     const { name, message } = errorOf(errorCode)
     this.#finish(batch, new KafkaError(name, `${batch.topic}-${batch.partition}: ${errorMessage ?? message}`), -1, -1)
+  }
+
+  #afterDelivery(topic: KnownTopic, partition: number): void {
+    topic.outstanding[partition]!--
+    const open = topic.open[partition]
+    if (open?.due === true) this.#submit(topic, open)
   }
 
   #finish(batch: OpenBatch, error: KafkaError | null, baseOffset: number, logAppendTime: number): void {
@@ -294,6 +322,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     batch.reset()
     this.#spare.push(batch)
     if (this.#backlog.length > 0) this.#workOff()
+    this.#tellWaiters()
+  }
+
+  #tellWaiters(): void {
     if (this.#drained.length > 0 && this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
     if (this.#idle.length > 0 && !this.#isBusy()) for (const resolve of this.#idle.splice(0)) resolve()
   }
@@ -316,7 +348,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
         const { maxMessageBytes } = metadata.config ?? { maxMessageBytes: Infinity }
         this.#topics.set(name, {
           metadata,
-          open: Array.from({ length: metadata.partitions.length }, () => null),
+          open: metadata.partitions.map(() => null),
+          outstanding: metadata.partitions.map(() => 0),
           stickyPartition: 0,
           batchBytesMax: Math.min(this.#batchSizeBytes, maxMessageBytes),
         })
@@ -342,24 +375,29 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   /** Takes records out of the backlog, in order, as far as there is room and their topics are known. */
   #workOff(): void {
-    let taken = 0
-    for (const { record, waiter } of this.#backlog) {
-      const topic = this.#topics.get(record.topic)
+    if (this.#workingOff) return
+    this.#workingOff = true
+    for (let next = this.#backlog[this.#backlogBegin]; next !== undefined; next = this.#backlog[this.#backlogBegin]) {
+      const topic = this.#topics.get(next.record.topic)
+      if (topic === undefined) this.#askForTopic(next.record.topic)
       if (topic === undefined || this.#bufferedBytes >= this.#bufferMemoryBytes * 2) break
-      taken++
-      try {
-        this.#append(topic, record, waiter)
-      } catch (error) {
-        const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
-        if (waiter === null) this.#failure ??= problem
-        else waiter.reject(problem)
-      }
+      this.#backlogBegin++
+      this.#appendOrFail(topic, next)
     }
-    this.#backlog = this.#backlog.slice(taken)
-    const next = this.#backlog[0]
-    if (next !== undefined) this.#askForTopic(next.record.topic)
-    if (!this.#isBusy()) for (const resolve of this.#idle.splice(0)) resolve()
-    if (this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
+    this.#backlog.splice(0, this.#backlogBegin)
+    this.#backlogBegin = 0
+    this.#workingOff = false
+    this.#tellWaiters()
+  }
+
+  #appendOrFail(topic: KnownTopic, { record, waiter }: BacklogEntry<K, V>): void {
+    try {
+      this.#append(topic, record, waiter)
+    } catch (error) {
+      const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
+      if (waiter === null) this.#failure ??= problem
+      else waiter.reject(problem)
+    }
   }
 
   /** The topic has changed or gone: the next record asks again. */

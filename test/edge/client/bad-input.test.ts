@@ -1,0 +1,199 @@
+// Bad input: a clear KafkaError at the edge, and nothing half done.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { bytes, json, open, string } from '../../../edge/client/index.ts'
+import type { ProducerOptions } from '../../../edge/client/index.ts'
+import { failureOf, openCluster, temporaryDirectory } from './support.ts'
+
+test.each([
+  ['../x', /./],
+  ['', /./],
+  ['.', /./],
+  ['a b', /./],
+  ['x'.repeat(250), /249/],
+])('the topic name %j is refused', async (name, reason) => {
+  const cluster = await openCluster()
+  const error = await failureOf(() => cluster.admin.createTopic(name))
+  expect(error).toMatchObject({ name: 'INVALID_TOPIC_EXCEPTION', code: 17, retriable: false })
+  expect(error.message).toMatch(reason)
+  expect(await cluster.admin.listTopics()).toEqual([])
+})
+
+test('topics: exists already, unknown, too few partitions, unknown setting, setting out of range', async () => {
+  const { admin } = await openCluster()
+  await admin.createTopic('t', { partitions: 2 })
+  expect((await failureOf(() => admin.createTopic('t'))).name).toBe('TOPIC_ALREADY_EXISTS')
+  await admin.createTopic('t', { ifNotExists: true })
+  expect((await failureOf(() => admin.deleteTopic('u'))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  expect((await failureOf(() => admin.describeTopic('u'))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  expect((await failureOf(() => admin.createTopic('v', { partitions: 0 }))).name).toBe('INVALID_PARTITIONS')
+  expect((await failureOf(() => admin.createTopic('v', { partitions: 1.5 }))).name).toBe('INVALID_PARTITIONS')
+  expect((await failureOf(() => admin.createPartitions('t', 2))).message).toMatch(/has 2 partitions/)
+  expect((await failureOf(() => admin.createTopic('v', { config: { retentionMilis: 5 } }))).message).toMatch(/retentionMilis/)
+  expect((await failureOf(() => admin.alterConfig('t', { segmentBytes: 1 }))).message).toMatch(/segmentBytes/)
+  expect((await failureOf(() => admin.alterConfig('t', { flush: 'never' }))).name).toBe('INVALID_CONFIG')
+  expect((await failureOf(() => admin.listOffsets('t', -5))).name).toBe('INVALID_REQUEST')
+  expect(await admin.listTopics()).toEqual(['t'])
+  expect((await admin.describeTopic('t')).config.segmentBytes).toBe(134_217_728)
+})
+
+test('sending to an unknown topic or partition fails; what is sent elsewhere is not disturbed', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t', { partitions: 2 })
+  const producer = cluster.producer({ value: string })
+  const [bad, good] = await Promise.allSettled([producer.send({ topic: 'u', value: 'x' }), producer.send({ topic: 't', value: 'y' })])
+  expect(bad).toMatchObject({ status: 'rejected', reason: { name: 'UNKNOWN_TOPIC_OR_PARTITION' } })
+  expect(good.status).toBe('fulfilled')
+  expect((await failureOf(() => producer.send({ topic: 't', value: 'x', partition: 2 }))).message).toMatch(/partitions 0 to 1, not 2/)
+  expect((await failureOf(() => producer.send({ topic: 't', value: 'x', partition: -1 }))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  const ends = await cluster.admin.listOffsets('t', 'latest')
+  expect([...ends.values()].reduce((a, b) => a + b)).toBe(1)
+})
+
+test('a record that is too large is refused with both sizes, and the ones around it arrive', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t', { config: { maxMessageBytes: 2000 } })
+  const producer = cluster.producer()
+  const results = await Promise.allSettled([10, 3000, 20].map((size) => producer.send({ topic: 't', value: new Uint8Array(size) })))
+  expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(results[1]).toMatchObject({ reason: { name: 'MESSAGE_TOO_LARGE', message: expect.stringMatching(/2000/) as string } })
+  expect((await cluster.admin.listOffsets('t', 'latest')).get(0)).toBe(2)
+})
+
+test('values of the wrong type, values that cannot be serialised, wrong timestamps and headers', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const raw = cluster.producer({ value: bytes })
+  expect((await failureOf(() => raw.send({ topic: 't', value: 'text' as unknown as Uint8Array }))).name).toBe('SERIALIZATION_FAILED')
+  expect((await failureOf(() => raw.send({ topic: 't', value: new Uint8Array(1), timestamp: 1.5 }))).name).toBe('INVALID_TIMESTAMP')
+  expect((await failureOf(() => raw.send({ topic: 't', value: null, headers: { h: 5 as unknown as string } }))).name).toBe(
+    'SERIALIZATION_FAILED',
+  )
+  expect((await failureOf(() => raw.send(null as never))).name).toBe('INVALID_RECORD')
+  const typed = cluster.producer({ value: json<unknown>() })
+  expect((await failureOf(() => typed.send({ topic: 't', value: { big: 1n } }))).name).toBe('SERIALIZATION_FAILED')
+  expect((await failureOf(() => typed.send({ topic: 't', value: () => 1 }))).name).toBe('SERIALIZATION_FAILED')
+  expect((await cluster.admin.listOffsets('t', 'latest')).get(0)).toBe(0)
+})
+
+test('a failed record of the fast lane fails the next flush, once', async () => {
+  const cluster = await openCluster()
+  const producer = cluster.producer({ value: string })
+  producer.write({ topic: 'nowhere', value: 'x' })
+  expect((await failureOf(() => producer.flush())).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  await producer.flush()
+})
+
+test.each([
+  [{ lingerMillis: -1 }, /lingerMillis must be a whole number from 0 to 60000, not -1/],
+  [{ acks: 'all' }, /acks must be one of 'leader', 'none'/],
+  [{ batchSize: 5 }, /no option "batchSize"/],
+  [{ compression: 'rar' }, /compression/],
+  [{ partitioner: 3 }, /a function/],
+])('producer option %j is refused by name', async (options, reason) => {
+  const cluster = await openCluster()
+  const error = await failureOf(() => cluster.producer(options as unknown as ProducerOptions<Uint8Array, Uint8Array>))
+  expect(error.name).toBe('INVALID_OPTION')
+  expect(error.message).toMatch(reason)
+})
+
+test('consumers: no group, unknown topic, not assigned, negative offset, no offset and no policy', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  expect((await failureOf(() => cluster.consumer({ topics: ['t'] }))).name).toBe('INVALID_GROUP_ID')
+  expect((await failureOf(() => cluster.consumer({ group: 'g', topics: [] }))).name).toBe('INVALID_OPTION')
+  const stray = cluster.consumer({ group: 'g', topics: ['u'] })
+  expect((await failureOf(() => stray.poll({ timeoutMillis: 10_000 }))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  const consumer = cluster.consumer({ autoOffsetReset: 'none' })
+  consumer.assign([{ topic: 't', partition: 0 }])
+  expect((await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).message).toMatch(/autoOffsetReset is 'none'/)
+  expect((await failureOf(() => consumer.seek({ topic: 't', partition: 0 }, -1))).name).toBe('OFFSET_OUT_OF_RANGE')
+  expect((await failureOf(() => consumer.seek({ topic: 't', partition: 1 }, 0))).message).toMatch(/t-1 is not assigned/)
+  expect((await failureOf(() => consumer.commit())).name).toBe('INVALID_GROUP_ID')
+  const beyond = cluster.consumer()
+  beyond.assign([{ topic: 't', partition: 7 }])
+  expect((await failureOf(() => beyond.poll({ timeoutMillis: 10_000 }))).message).toMatch(/t-7/)
+})
+
+test('a value that cannot be read is named with its offset, is met again, and can be passed by a seek', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  await producer.send([
+    { topic: 't', value: '{"n":1}' },
+    { topic: 't', value: '{oops' },
+    { topic: 't', value: '{"n":3}' },
+  ])
+  const partition = { topic: 't', partition: 0 }
+  const consumer = cluster.consumer({ value: json<{ n: number }>(), maxPollRecords: 1 })
+  consumer.assign([partition])
+  expect((await consumer.poll({ timeoutMillis: 10_000 }))[0]?.value).toEqual({ n: 1 })
+  for (let again = 0; again < 2; again++) {
+    const error = await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))
+    expect(error).toMatchObject({ name: 'SERIALIZATION_FAILED', message: expect.stringMatching(/offset 1 of t-0/) as string })
+  }
+  consumer.seek(partition, 2)
+  expect((await consumer.poll({ timeoutMillis: 10_000 }))[0]?.value).toEqual({ n: 3 })
+})
+
+test('closed clients and clusters say so', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  const consumer = cluster.consumer()
+  await producer.close()
+  await consumer.close()
+  expect((await failureOf(() => producer.send({ topic: 't', value: 'x' }))).name).toBe('CLIENT_CLOSED')
+  expect((await failureOf(() => consumer.poll())).name).toBe('CLIENT_CLOSED')
+  await cluster.close()
+  expect((await failureOf(() => cluster.producer())).name).toBe('CLIENT_CLOSED')
+  expect((await failureOf(() => cluster.admin.listTopics())).name).toBe('CLIENT_CLOSED')
+  await cluster.close()
+})
+
+test('a directory in use names the process that uses it; a dead process does not hold it', async () => {
+  const directory = temporaryDirectory()
+  const cluster = await open(directory)
+  const error = await failureOf(() => open(directory))
+  expect(error.name).toBe('DIRECTORY_LOCKED')
+  expect(error.message).toContain(String(process.pid))
+  await cluster.close()
+  const dead = spawnSync(process.execPath, ['-e', '']).pid
+  writeFileSync(join(directory, 'lock'), `${dead} 1\n`)
+  await (await open(directory)).close()
+  expect(readdirSync(directory)).not.toContain('lock')
+})
+
+test('foreign, damaged, newer, absent and impossible directories are refused and left as they are', async () => {
+  const foreign = temporaryDirectory()
+  writeFileSync(join(foreign, 'thesis.txt'), 'mine')
+  expect((await failureOf(() => open(foreign))).message).toMatch(/thesis\.txt/)
+  expect(readdirSync(foreign)).toEqual(['thesis.txt'])
+
+  const damaged = temporaryDirectory()
+  writeFileSync(join(damaged, 'odradek.json'), '{"format":')
+  expect((await failureOf(() => open(damaged))).name).toBe('FOREIGN_DIRECTORY')
+
+  const newer = temporaryDirectory()
+  await (await open(newer)).close()
+  const identity = JSON.parse(readFileSync(join(newer, 'odradek.json'), 'utf8')) as object
+  writeFileSync(join(newer, 'odradek.json'), JSON.stringify({ ...identity, format: 99 }))
+  expect((await failureOf(() => open(newer))).name).toBe('UNSUPPORTED_FORMAT_VERSION')
+
+  expect((await failureOf(() => open(join(foreign, 'absent'), { mustExist: true }))).message).toMatch(/does not exist/)
+  const file = join(temporaryDirectory(), 'file')
+  writeFileSync(file, '')
+  expect((await failureOf(() => open(file))).name).toBe('FOREIGN_DIRECTORY')
+  expect((await failureOf(() => open(''))).name).toBe('INVALID_OPTION')
+  expect((await failureOf(() => open(':memory:', { nodes: 0 }))).message).toMatch(/nodes must be a whole number from 1/)
+})
+
+test('a directory keeps its number of nodes', async () => {
+  const directory = temporaryDirectory()
+  mkdirSync(directory, { recursive: true })
+  await (await open(directory, { nodes: 2 })).close()
+  expect((await failureOf(() => open(directory, { nodes: 3 }))).message).toMatch(/2 node/)
+  await (await open(directory)).close()
+})

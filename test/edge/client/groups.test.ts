@@ -1,0 +1,94 @@
+// Groups as an application sees them: even spreading, hand-over without loss, committed offsets.
+import { expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import type { Cluster, Consumer } from '../../../edge/client/index.ts'
+import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
+
+async function fill(cluster: Cluster, count: number, partitions: number): Promise<void> {
+  await cluster.admin.createTopic('t', { partitions })
+  const producer = cluster.producer({ value: string })
+  await producer.send(Array.from({ length: count }, (_, n) => ({ topic: 't', value: `${n}`, partition: n % partitions })))
+}
+
+/** Polls both members until the group is stable with these numbers of partitions. */
+async function settle(members: readonly Consumer<Uint8Array, string>[], counts: readonly number[], seen: Set<string>): Promise<void> {
+  for (;;) {
+    for (const member of members) for (const record of await member.poll({ timeoutMillis: 20 })) seen.add(record.value ?? '')
+    const sizes = members.map((member) => member.assignment().length).toSorted()
+    if (sizes.join() === counts.join()) return
+  }
+}
+
+test('members share the partitions evenly as they come and go, and nothing is lost', async () => {
+  const cluster = await openCluster(temporaryDirectory())
+  await fill(cluster, 300, 6)
+  const options = { group: 'g', topics: ['t'], value: string, heartbeatIntervalMillis: 20, sessionTimeoutMillis: 5000 }
+  const seen = new Set<string>()
+  const first = cluster.consumer(options)
+  await settle([first], [6], seen)
+  const second = cluster.consumer(options)
+  await settle([first, second], [3, 3], seen)
+  const third = cluster.consumer(options)
+  await settle([first, second, third], [2, 2, 2], seen)
+  await first.close()
+  await settle([second, third], [3, 3], seen)
+  while (seen.size < 300)
+    for (const member of [second, third]) for (const record of await member.poll({ timeoutMillis: 20 })) seen.add(record.value ?? '')
+  expect(seen.size).toBe(300)
+  expect((await cluster.admin.describeGroup('g')).members).toHaveLength(2)
+})
+
+test('a second consumer of a group goes on where the first committed; a third group begins anew', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  const one = cluster.consumer({ group: 'g', topics: ['t'], value: string, maxPollRecords: 4 })
+  expect(await one.poll({ timeoutMillis: 10_000 })).toHaveLength(4)
+  await one.commit()
+  expect(await one.committed()).toEqual([{ topic: 't', partition: 0, offset: 4, metadata: '' }])
+  await one.close()
+  const two = cluster.consumer({ group: 'g', topics: ['t'], value: string })
+  expect((await take(two, 6)).map((record) => record.value)).toEqual(['4', '5', '6', '7', '8', '9'])
+  const three = cluster.consumer({ group: 'h', topics: ['t'], value: string })
+  expect((await take(three, 10))[0]?.value).toBe('0')
+})
+
+test('what was delivered but not asked past is not committed by a close', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  const one = cluster.consumer({ group: 'g', topics: ['t'], value: string })
+  for await (const record of one) if (record.value === '3') break
+  await one.close()
+  const two = cluster.consumer({ group: 'g', topics: ['t'], value: string, maxPollRecords: 1 })
+  expect((await two.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('3')
+})
+
+test('batches are committed one by one; offsets of an empty group can be set', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string, autoCommit: false })
+  for await (const batch of consumer.batches()) {
+    expect([...batch]).toHaveLength(batch.count)
+    await consumer.commit(batch)
+    if (batch.endOffset === 10) break
+  }
+  expect((await failureOf(() => cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 2, metadata: '' }]))).name).toBe(
+    'NON_EMPTY_GROUP',
+  )
+  await consumer.close()
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 2, metadata: 'reset' }])
+  expect((await cluster.admin.describeGroup('g')).offsets).toEqual([{ topic: 't', partition: 0, offset: 2, metadata: 'reset' }])
+  const again = cluster.consumer({ group: 'g', topics: ['t'], value: string, maxPollRecords: 1 })
+  expect((await again.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('2')
+})
+
+test('added partitions are found by a running group', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 4, 1)
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string, heartbeatIntervalMillis: 20 })
+  await take(consumer, 4)
+  await cluster.admin.createPartitions('t', 3)
+  await settle([consumer], [3], new Set())
+  const producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'new', partition: 2 })
+  expect((await take(consumer, 1))[0]).toMatchObject({ value: 'new', partition: 2 })
+})

@@ -1,0 +1,43 @@
+// Temporary directories and clusters for tests of the public client.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { KafkaError, open } from '../../../edge/client/index.ts'
+import type { Cluster, ClusterOptions, Consumer, ConsumerRecord } from '../../../edge/client/index.ts'
+
+/** An empty directory that goes when the test is over. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'odradek-test-'))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A cluster that is closed when the test is over. */
+export async function openCluster(directory: string = ':memory:', options: ClusterOptions = {}): Promise<Cluster> {
+  const cluster = await open(directory, options)
+  onTestFinished(() => cluster.close())
+  return cluster
+}
+
+/** The error of something that must fail. */
+export async function failureOf(work: () => unknown): Promise<KafkaError> {
+  try {
+    await work()
+  } catch (error) {
+    if (error instanceof KafkaError) return error
+    throw error
+  }
+  throw new Error('it did not fail')
+}
+
+/** The next `count` records of a consumer. */
+export async function take<K, V>(consumer: Consumer<K, V>, count: number): Promise<ConsumerRecord<K, V>[]> {
+  const records: ConsumerRecord<K, V>[] = []
+  while (records.length < count) {
+    const some = await consumer.poll({ timeoutMillis: 10_000 })
+    if (some.length === 0) throw new Error(`only ${records.length} of ${count} records came`)
+    records.push(...some)
+  }
+  return records
+}
