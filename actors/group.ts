@@ -136,9 +136,11 @@ function onHeartbeat(state: GroupState, request: MessageOf<'consumerGroupHeartbe
     removeMember(membership, memberId)
     return answerHeartbeat(request, context.from, null, outbox, LEAVE_EPOCH)
   }
+  if (request.correlationId <= (membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return
   const heartbeat = { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics, owned: namesOf(request.ownedPartitions) }
   const member = takeHeartbeat(membership, heartbeat, context.uptime)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
+  member.lastHeartbeatId = request.correlationId
   if (subscribedTopics.some((topic) => !state.topics.has(topic))) askMetadata(state, outbox)
   answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
 }

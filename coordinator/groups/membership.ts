@@ -26,6 +26,8 @@ export interface Member {
   readonly revoking: Set<string>
   /** Correlation id of its newest commit: an older one that arrives late changes nothing. */
   lastCommitId: number
+  /** Correlation id of its newest heartbeat: one that comes twice, or late, changes nothing (a second join would free what the first was given). */
+  lastHeartbeatId: number
 }
 
 /** The members of one group and what they hold. */
@@ -122,6 +124,7 @@ function join(group: Membership, known: Member | undefined, heartbeat: Heartbeat
     assigned: new Set(),
     revoking: new Set(),
     lastCommitId: -1,
+    lastHeartbeatId: -1,
   }
   group.members.set(memberId, member)
   retarget(group)
