@@ -76,6 +76,16 @@ export class Cluster {
     }
   }
 
+  /** From now on nothing goes wrong, and what was wrong is over. */
+  heal(): void {
+    this.faults.active = false
+    for (const { host, disk } of this.nodes) {
+      disk.fullUntil = 0
+      host.wake()
+    }
+    for (const client of this.clients) client.wake()
+  }
+
   /** A host for a new life of a client. */
   newClient(): Host {
     const node = -1 - this.#clientCount++

@@ -15,6 +15,8 @@ export interface FaultOptions {
   readonly loss: number
   /** Share of messages that arrive twice. */
   readonly duplicate: number
+  /** Share of messages that arrive again seconds later. */
+  readonly lateReplay: number
   /** Share of messages that others may overtake. */
   readonly reorder: number
   /** Mean time between one-way cuts of a link. */
@@ -55,6 +57,7 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   latencyTail: [1_000, 50_000],
   loss: [1_000, 60_000],
   duplicate: [1_000, 60_000],
+  lateReplay: [500, 20_000],
   reorder: [5_000, 200_000],
   partition: [40_000, 8_000],
   kill: [40_000, 6_000],

@@ -122,6 +122,13 @@ export class Host {
     this.#world.at(untilMicros, () => this.#resume(untilMicros))
   }
 
+  /** A pause ends at once. */
+  wake(): void {
+    if (this.#pausedUntil <= this.#world.nowMicros) return
+    this.#pausedUntil = this.#world.nowMicros
+    this.#resume(this.#pausedUntil)
+  }
+
   /** Starts an actor. No effect if the name is taken. */
   spawn(name: string, url: string, config: unknown): void {
     const behaviour = behaviourOf(url)

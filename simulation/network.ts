@@ -30,6 +30,9 @@ const DELAY_MICROS = [20, 300] as const
 /** A late message, at most. */
 const LATE_MICROS = 400_000
 
+/** A message that arrives again does so after so long on average. */
+const REPLAY_MICROS = 2_000_000
+
 /** A cut lasts so long on average. */
 const CUT_MICROS = 700_000
 
@@ -60,11 +63,13 @@ export class Network {
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)
+    const isReplayed = this.#faults.strikes('lateReplay')
     const frame = this.#frame(to, from, message)
     const isLost = this.#faults.strikes('loss') || (this.#faults.active && this.#world.nowMicros < link.cutUntil)
     const isTwice = this.#faults.strikes('duplicate')
     if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
     if (!isLost) this.#carry(to.node, link, frame)
+    if (isReplayed) this.#replay(to.node, frame.slice())
     if (isTwice) this.#carry(to.node, link, frame.slice())
   }
 
@@ -79,10 +84,19 @@ export class Network {
       arrival = Math.max(arrival, link.lastArrival + 1)
       link.lastArrival = arrival
     }
-    this.#world.at(arrival, () => {
-      const station = this.#stations.get(to)
-      if (station?.isUp === true) station.arrive(this.#codec.decode(frame, 0, frame.length), frame)
+    this.#world.at(arrival, () => this.#arrive(to, frame))
+  }
+
+  /** A copy that was stuck somewhere arrives long after. */
+  #replay(to: number, frame: Uint8Array): void {
+    this.#world.after(this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), () => {
+      if (this.#faults.active) this.#arrive(to, frame)
     })
+  }
+
+  #arrive(to: number, frame: Uint8Array): void {
+    const station = this.#stations.get(to)
+    if (station?.isUp === true) station.arrive(this.#codec.decode(frame, 0, frame.length), frame)
   }
 
   #frame(to: Address, from: Address, message: Message): Uint8Array {

@@ -85,7 +85,7 @@ class Run {
       unleash(this.#cluster, clients)
     })
     world.runUntil(plan.seconds * 1_000_000)
-    faults.active = false
+    this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
     if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {

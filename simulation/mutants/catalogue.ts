@@ -214,10 +214,10 @@ export const mutants: readonly Mutant[] = [
   },
   {
     id: 'D18',
-    title: 'a group that has not loaded its offsets answers that there are none',
-    why: 'members begin anew, and committed offsets go back',
+    title: 'a log that cannot be read yet counts as an empty one',
+    why: 'a group answers that nothing is committed, and members begin anew',
     edits: [
-      { file: 'actors/group.ts', text: `const error: ErrorName | null = !state.log.loaded\n`, replacement: `const error: ErrorName | null = state.pending.size < 0\n` },
+      { file: 'coordinator/state-log.ts', text: 'if (response.errorCode !== NONE) return null', replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []` },
     ],
     seed: 0,
     seedsToFind: 0,
@@ -247,7 +247,7 @@ export const mutants: readonly Mutant[] = [
     title: 'producer ids are given out again after a restart of the coordinator',
     why: 'two producers share their numbers, and one is told that its records are duplicates',
     edits: [
-      { file: 'actors/coordinator.ts', text: `state.freeProducerId = state.image.nextProducerId\n`, replacement: `state.freeProducerId = 1\n` },
+      { file: 'actors/coordinator.ts', text: `state.freeProducerId = state.image.nextProducerId\n  tellBrokers`, replacement: `state.freeProducerId = 1\n  tellBrokers` },
     ],
     seed: 0,
     seedsToFind: 0,
