@@ -6,6 +6,7 @@
 import type { Actor, Address, Outbox } from '../actors/actor.ts'
 import type { Effect, SendEffect, SpawnEffect } from '../actors/effect.ts'
 import { InvariantViolation, unreachable } from '../protocol/assert.ts'
+import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import type { Storage } from './storage.ts'
@@ -166,7 +167,7 @@ export class ActorHost {
     if (actor !== undefined) return this.#receive(actor, from, message)
     const port = this.#ports.get(to)
     if (port !== undefined) return port(message, from)
-    if ('correlationId' in message && isRequest(message)) {
+    if (isRequest(message)) {
       this.post(from, { node: this.node, actor: to }, { kind: 'undeliverable', correlationId: message.correlationId })
     }
   }
@@ -245,14 +246,4 @@ export class ActorHost {
     this.#options.onFailure(actor.address.actor, error)
     if (error instanceof InvariantViolation) this.spawn(actor.address.actor, actor.url, actor.config)
   }
-}
-
-/** Answers carry a correlation id, too, and are never answered. */
-function isRequest(message: Message): message is Message & { readonly correlationId: number } {
-  return (
-    !message.kind.endsWith('Response') &&
-    message.kind !== 'undeliverable' &&
-    message.kind !== 'groupEnsured' &&
-    message.kind !== 'groupsListed'
-  )
 }

@@ -65,9 +65,11 @@ export class Links {
     this.#links.delete(peerThread)
   }
 
-  /** Sends to the thread that hosts the node; a message to a dead one is lost. */
-  send(to: Address, from: Address, message: Message): void {
-    this.#links.get(threadOfNode(to.node))?.writer.send(to, from, message)
+  /** Sends to the thread that hosts the node; false if that thread is dead. */
+  send(to: Address, from: Address, message: Message): boolean {
+    const link = this.#links.get(threadOfNode(to.node))
+    link?.writer.send(to, from, message)
+    return link !== undefined
   }
 
   /** Hands over what has arrived; `records` in it are borrowed until `release`. Returns how much there was. */

@@ -7,6 +7,7 @@
  */
 import type { Address } from '../actors/actor.ts'
 import { BROKER_ACTOR } from '../protocol/address.ts'
+import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { ActorHost } from './actor-host.ts'
 import type { Envelope } from './codec.ts'
@@ -159,8 +160,9 @@ export class ThreadRuntime {
     this.#storages.push(storage)
     const sendAway = (to: Address, from: Address, message: Message): void => {
       const local = this.#hosts.get(to.node)
-      if (local === undefined) this.links.send(to, from, message)
-      else local.post(to, from, message)
+      if (local !== undefined) return local.post(to, from, message)
+      if (this.links.send(to, from, message) || !isRequest(message)) return
+      this.#hosts.get(from.node)?.post(from, to, { kind: 'undeliverable', correlationId: message.correlationId })
     }
     // The answer to a sync comes from the event loop, while this thread may sleep.
     const onQueued = (): void => {

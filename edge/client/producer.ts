@@ -42,6 +42,12 @@ const BACKLOG_MAX = 1_000_000
 
 const RETRY_BACKOFF_MILLIS = 20
 
+/** Lengths, deltas and attributes of a record: at most five varints, a varlong and a byte. */
+const RECORD_OVERHEAD_BYTES_MAX = 36
+
+/** The two lengths of a record header. */
+const HEADER_OVERHEAD_BYTES_MAX = 10
+
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
 const IN_FLIGHT_BATCHES_MAX = 5
 
@@ -170,6 +176,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #accept(record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
     if (this.#closed) throw closedError('producer')
+    if (typeof record !== 'object' || record === null)
+      throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
     if (this.#backlog.length === 0) {
       const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
       if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) return this.#append(topic, record, waiter)
@@ -177,15 +185,12 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (this.#backlog.length >= BACKLOG_MAX) {
       throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
     }
-    if (typeof record !== 'object' || record === null)
-      throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
     checkName(record.topic)
     this.#backlog.push({ record, waiter })
     this.#askForTopic(record.topic)
   }
 
   #topicNamed(record: ProducerRecord<K, V>): KnownTopic | undefined {
-    if (typeof record !== 'object' || record === null) return undefined
     const topic = this.#topics.get(record.topic)
     if (topic === undefined) return undefined
     this.#lastName = record.topic
@@ -201,7 +206,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const timestamp = record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp)
     const partition = this.#partitionOf(topic, record, keyBytes)
     let batch = topic.open[partition] ?? this.#begin(topic, record.topic, partition)
-    if (!batch.builder.append(timestamp, keyBytes, valueBytes, headers)) {
+    const fits = batch.builder.sizeBytes + recordBytes(keyBytes, valueBytes, headers) <= topic.batchBytesMax
+    if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, keyBytes, valueBytes, headers)) {
       this.#seal(topic, batch)
       batch = this.#begin(topic, record.topic, partition)
       batch.builder.append(timestamp, keyBytes, valueBytes, headers)
@@ -414,6 +420,13 @@ function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
   const result = serde.serialize(value)
   if (result instanceof Uint8Array || result === null) return result
   throw new KafkaError('SERIALIZATION_FAILED', 'a serde must return a Uint8Array or null')
+}
+
+/** What a record takes in a batch, at most. */
+function recordBytes(key: Uint8Array | null, value: Uint8Array | null, headers: readonly RecordHeader[] | undefined): number {
+  let sizeBytes = RECORD_OVERHEAD_BYTES_MAX + (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
+  for (const header of headers ?? []) sizeBytes += header.key.length * 3 + (header.value?.length ?? 0) + HEADER_OVERHEAD_BYTES_MAX
+  return sizeBytes
 }
 
 function checkTimestamp(timestamp: number): number {

@@ -128,3 +128,28 @@ export type Message = ClientMessage | Request | Response | LifecycleMessage | St
 
 /** The messages of some kinds. */
 export type MessageOf<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>
+
+/** Every kind of request; the type sees to it that none is forgotten. */
+const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
+  produce: true,
+  fetch: true,
+  listOffsets: true,
+  metadata: true,
+  createTopics: true,
+  deleteTopics: true,
+  createPartitions: true,
+  incrementalAlterConfigs: true,
+  initProducerId: true,
+  findCoordinator: true,
+  ensureGroup: true,
+  listGroups: true,
+  consumerGroupHeartbeat: true,
+  offsetCommit: true,
+  offsetFetch: true,
+  describeGroup: true,
+}
+
+/** Whether somebody waits for an answer to the message. */
+export function isRequest(message: Message): message is Request {
+  return Object.hasOwn(REQUEST_KINDS, message.kind)
+}

@@ -92,8 +92,8 @@ test('a damaged batch is named with its offset, and one can seek behind it', asy
   const error = await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))
   expect(error.name).toBe('CORRUPT_MESSAGE')
   expect(error.message).toMatch(/offset 0 of t-0/)
-  consumer.seek(PARTITION, 60)
-  expect((await consumer.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('value 60')
+  consumer.seek(PARTITION, 80)
+  expect((await consumer.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('value 80')
 })
 
 test('a worker that dies is restarted; what was acknowledged is there and sending goes on', async () => {
@@ -121,7 +121,7 @@ test('a worker that dies is restarted; what was acknowledged is there and sendin
 
 test('retention by size drops whole old segments and moves the beginning', async () => {
   const directory = temporaryDirectory()
-  await fill(directory, 3000, { segmentBytes: 16_384, flush: 'os' })
+  await fill(directory, 3000, { segmentBytes: 16_384, flush: 'os', retentionMillis: -1 })
   const before = segmentFiles(directory).length
   const cluster = await openCluster(directory)
   await cluster.admin.alterConfig('t', { retentionBytes: 40_000 })
@@ -144,3 +144,17 @@ async function waitFor<T>(ask: () => Promise<T>, isRight: (answer: T) => boolean
     if (isRight(answer)) return answer
   }
 }
+
+test('retention by time drops what is too old, the last segment included', async () => {
+  const directory = temporaryDirectory()
+  await fill(directory, 100)
+  const cluster = await openCluster(directory)
+  await cluster.admin.alterConfig('t', { retentionMillis: 60_000 })
+  const { partitions } = await waitFor(
+    () => cluster.admin.describeTopic('t'),
+    ({ partitions: [one] }) => (one?.beginOffset ?? 0) > 0,
+  )
+  expect(partitions[0]).toMatchObject({ beginOffset: 100, endOffset: 100 })
+  const producer = cluster.producer({ value: string })
+  expect((await producer.send({ topic: 't', value: 'next' })).offset).toBe(100)
+})
