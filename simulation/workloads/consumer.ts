@@ -79,8 +79,9 @@ export class ConsumerWorkload {
   /** Dies, or leaves politely; lives again as somebody else. */
   crash(): void {
     if (this.#host === null) return
-    if (this.#random.below(3) === 0) this.#tell({ kind: 'closeConsumer', correlationId: 1 })
-    else this.#end()
+    if (this.#random.below(3) > 0) return this.#end()
+    for (const name of this.#holdings.keys()) this.#letGo(name)
+    this.#tell({ kind: 'closeConsumer', correlationId: 1 })
   }
 
   /** How far it has read a partition that it has; -1 if it has it not. */
