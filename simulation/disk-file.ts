@@ -27,7 +27,15 @@ export interface SimulatedFile {
 
 /** A file that has just been created. */
 export function newFile(): SimulatedFile {
-  return { bytes: new Uint8Array(1024), sizeBytes: 0, durableBytes: 0, isEntryDurable: false, lostFrom: -1, isTorn: false, before: undefined }
+  return {
+    bytes: new Uint8Array(1024),
+    sizeBytes: 0,
+    durableBytes: 0,
+    isEntryDurable: false,
+    lostFrom: -1,
+    isTorn: false,
+    before: undefined,
+  }
 }
 
 /** Adds bytes at the end; they are copied. */
@@ -73,7 +81,13 @@ export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: b
   if (file.before !== undefined) return afterTornReplace(file, file.before, random, isTearing)
   if (!file.isEntryDurable && random.below(2) === 0) return null
   const kept = keptBytes(file, random, isTearing)
-  const survivor = { ...newFile(), bytes: file.bytes.slice(0, Math.max(kept, 1)), sizeBytes: kept, durableBytes: kept, isEntryDurable: true }
+  const survivor = {
+    ...newFile(),
+    bytes: file.bytes.slice(0, Math.max(kept, 1)),
+    sizeBytes: kept,
+    durableBytes: kept,
+    isEntryDurable: true,
+  }
   if (isTearing || file.lostFrom >= 0) loseSectors(survivor, file.durableBytes, random)
   return survivor
 }

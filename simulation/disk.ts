@@ -104,7 +104,9 @@ export class Disk {
         if (left === null) log.files.delete(file)
         else log.files.set(file, left)
       }
-      this.#world.log?.(`disk ${this.#owner.node} ${name} after power loss: ${[...log.files].map(([file, one]) => `${file}=${one.sizeBytes}`).join(' ')}`)
+      this.#world.log?.(
+        `disk ${this.#owner.node} ${name} after power loss: ${[...log.files].map(([file, one]) => `${file}=${one.sizeBytes}`).join(' ')}`,
+      )
     }
   }
 
@@ -225,7 +227,11 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
   return file
 }
 
-function readFile(file: SimulatedFile | undefined, position: number, sizeBytes: number): { records: Uint8Array | null; error: StorageError | null } {
+function readFile(
+  file: SimulatedFile | undefined,
+  position: number,
+  sizeBytes: number,
+): { records: Uint8Array | null; error: StorageError | null } {
   if (file === undefined) return { records: null, error: 'io' }
   return { records: file.bytes.slice(position, Math.max(position, Math.min(position + sizeBytes, file.sizeBytes))), error: null }
 }

@@ -5,7 +5,7 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { findMutant, installMutant } from './mutants/loader.ts'
 import type { PlanOptions } from './plan.ts'
-import type { RunResult } from './run.ts'
+import type { RunResult, runSeed as RunSeed } from './run.ts'
 
 /** What to run. */
 export interface FleetOptions {
@@ -19,7 +19,7 @@ export interface FleetOptions {
 }
 
 /** Loads the simulator, with a mutant if one is wanted, and returns its `runSeed`. */
-export async function loadRunner(mutant: string | null): Promise<typeof import('./run.ts').runSeed> {
+export async function loadRunner(mutant: string | null): Promise<typeof RunSeed> {
   if (mutant !== null) {
     const found = findMutant(mutant)
     if (found === undefined) throw new Error(`there is no mutant ${mutant}`)
@@ -61,7 +61,7 @@ async function runWorkers(options: FleetOptions, take: (result: RunResult) => vo
     const worker = new Worker(new URL(import.meta.url), { workerData: options })
     worker.on('message', (result: RunResult | null) => {
       if (result !== null) take(result)
-      isOver ||= options.untilFail && result?.violation != null
+      if (options.untilFail && result !== null && result.violation !== null) isOver = true
       hand(worker)
     })
     await new Promise<void>((resolve, reject) => {
@@ -81,4 +81,5 @@ async function serve(options: FleetOptions): Promise<void> {
   parentPort?.postMessage(null)
 }
 
-if (!isMainThread && workerData !== null && typeof workerData === 'object' && 'firstSeed' in workerData) await serve(workerData as FleetOptions)
+if (!isMainThread && workerData !== null && typeof workerData === 'object' && 'firstSeed' in workerData)
+  await serve(workerData as FleetOptions)

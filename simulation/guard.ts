@@ -12,7 +12,7 @@ export function withoutAmbientTime<Result>(run: () => Result): Result {
   const saved = AMBIENT.map((name) => [name, global[name]] as const)
   const { now } = Date
   const { random } = Math
-  const { randomUUID } = crypto
+  const uuid = Object.getOwnPropertyDescriptor(crypto, 'randomUUID')
   for (const name of AMBIENT) global[name] = forbidden(name)
   Date.now = forbidden('Date.now')
   Math['random'] = forbidden('Math.random')
@@ -23,7 +23,8 @@ export function withoutAmbientTime<Result>(run: () => Result): Result {
     for (const [name, value] of saved) global[name] = value
     Date.now = now
     Math['random'] = random
-    crypto.randomUUID = randomUUID
+    if (uuid === undefined) Reflect.deleteProperty(crypto, 'randomUUID')
+    else Object.defineProperty(crypto, 'randomUUID', uuid)
   }
 }
 

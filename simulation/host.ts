@@ -52,8 +52,22 @@ interface Cell {
 
 /** Messages that want an answer: they are sent back when nobody is there. */
 const REQUESTS: ReadonlySet<string> = new Set<Message['kind']>([
-  'produce', 'fetch', 'listOffsets', 'metadata', 'createTopics', 'deleteTopics', 'createPartitions', 'incrementalAlterConfigs',
-  'initProducerId', 'findCoordinator', 'ensureGroup', 'listGroups', 'consumerGroupHeartbeat', 'offsetCommit', 'offsetFetch', 'describeGroup',
+  'produce',
+  'fetch',
+  'listOffsets',
+  'metadata',
+  'createTopics',
+  'deleteTopics',
+  'createPartitions',
+  'incrementalAlterConfigs',
+  'initProducerId',
+  'findCoordinator',
+  'ensureGroup',
+  'listGroups',
+  'consumerGroupHeartbeat',
+  'offsetCommit',
+  'offsetFetch',
+  'describeGroup',
 ])
 
 /** A local message takes at most so long, in microseconds. */
@@ -231,7 +245,8 @@ export class Host {
       cell.behaviour?.receive(cell.state, message, context, effects)
       this.#watcher?.received(this, cell.address.actor, cell.state, message, from, effects)
     } catch (error) {
-      const what = error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
+      const what =
+        error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
       return this.#world.fail('ASSERT', `${cell.address.actor}@${this.node} on ${message.kind}: ${what}`)
     }
     this.#perform(cell, effects)

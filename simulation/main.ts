@@ -60,7 +60,12 @@ function readCommand(): Command | null {
   if (mutant !== null && !mutants.some(({ id }) => id === mutant)) throw new Error(`there is no mutant ${mutant}`)
   return {
     seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
-    runs: wholeNumber('runs', values.runs, untilFound ? RUNS_UNTIL_FOUND : values['until-fail'] ? Number.MAX_SAFE_INTEGER : 1, Number.MAX_SAFE_INTEGER),
+    runs: wholeNumber(
+      'runs',
+      values.runs,
+      untilFound ? RUNS_UNTIL_FOUND : values['until-fail'] ? Number.MAX_SAFE_INTEGER : 1,
+      Number.MAX_SAFE_INTEGER,
+    ),
     untilFail: values['until-fail'] || untilFound,
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
     workers: wholeNumber('workers', values.workers, 1, 64),
@@ -72,7 +77,8 @@ function readCommand(): Command | null {
 
 function wholeNumber(name: string, text: string | undefined, fallback: number, max: number): number {
   const number = text === undefined ? fallback : Number(text)
-  if (!Number.isSafeInteger(number) || number < 1 || number > max) throw new Error(`--${name} is a whole number from 1 to ${max}, not ${text}`)
+  if (!Number.isSafeInteger(number) || number < 1 || number > max)
+    throw new Error(`--${name} is a whole number from 1 to ${max}, not ${text}`)
   return number
 }
 
@@ -126,7 +132,10 @@ async function main(): Promise<number> {
     return 0
   }
   const commit = currentCommit()
-  if (!command.isJson) console.log(`commit ${commit} · npm run simulate -- --seed ${command.seed} --runs ${command.runs}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}`)
+  if (!command.isJson)
+    console.log(
+      `commit ${commit} · npm run simulate -- --seed ${command.seed} --runs ${command.runs}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}`,
+    )
   const startedAt = performance.now()
   const results = await runAll(command)
   const report = summarise(results, commit, (performance.now() - startedAt) / 1000)

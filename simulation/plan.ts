@@ -40,6 +40,7 @@ export const DEFAULT_SECONDS = 60
 /** Small segments, so that they roll. */
 const SEGMENT_BYTES = 16 * 1024
 
+/** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
   const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
@@ -49,7 +50,11 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   ]
   if (random.below(2) === 0) {
     const flush = random.pick(['commit', 'interval'])
-    topics.push({ name: 'recent', partitions: 1, configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 } })
+    topics.push({
+      name: 'recent',
+      partitions: 1,
+      configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
+    })
   }
   return {
     seed,

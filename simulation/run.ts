@@ -89,8 +89,14 @@ class Run {
     for (const producer of this.#producers) producer.stop()
     if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {
-      seed: plan.seed, hash: world.trace.toString(), violation: world.violation, virtualSeconds: world.nowMicros / 1_000_000, events: world.eventCount,
-      acknowledged: truth.acknowledgedCount, faults: faults.counts, anomalies: truth.anomalies,
+      seed: plan.seed,
+      hash: world.trace.toString(),
+      violation: world.violation,
+      virtualSeconds: world.nowMicros / 1_000_000,
+      events: world.eventCount,
+      acknowledged: truth.acknowledgedCount,
+      faults: faults.counts,
+      anomalies: truth.anomalies,
     }
   }
 
@@ -119,7 +125,10 @@ class Run {
   }
 
   #isAnswered(): boolean {
-    return this.#cluster.nodes.every(({ host }) => host.isUp) && this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+    return (
+      this.#cluster.nodes.every(({ host }) => host.isUp) &&
+      this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+    )
   }
 
   /** Who has not come to the end of which partition; null if all have. */

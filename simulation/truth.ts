@@ -45,6 +45,7 @@ export interface Truth {
 /** Messages from before a power loss are no evidence for so long. */
 const LOSS_GRACE_MICROS = 30_000_000
 
+/** Nothing has happened yet. */
 export function newTruth(world: World): Truth {
   const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0 }
   return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, onLoss: [] }
@@ -55,7 +56,17 @@ export function partitionTruth(truth: Truth, name: string, flush: FlushPolicy): 
   const known = truth.partitions.get(name)
   if (known !== undefined) return known
   const partition: PartitionTruth = {
-    name, flush, values: [], offsets: new Map(), acknowledgedEnd: 0, exposedEnd: 0, startOffset: 0, unplaced: new Set(), lossFloor: -1, lossEnd: 0, lossAtMicros: -1,
+    name,
+    flush,
+    values: [],
+    offsets: new Map(),
+    acknowledgedEnd: 0,
+    exposedEnd: 0,
+    startOffset: 0,
+    unplaced: new Set(),
+    lossFloor: -1,
+    lossEnd: 0,
+    lossAtMicros: -1,
   }
   truth.partitions.set(name, partition)
   return partition
@@ -66,9 +77,11 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
   if (offset < partition.lossEnd && since < partition.lossAtMicros + LOSS_GRACE_MICROS) return
   const known = partition.values[offset]
   if (known === value) return
-  if (known !== undefined) return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
+  if (known !== undefined)
+    return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
   const elsewhere = partition.offsets.get(value)
-  if (elsewhere !== undefined) return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
+  if (elsewhere !== undefined)
+    return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
   partition.values[offset] = value
   partition.offsets.set(value, offset)
 }

@@ -9,7 +9,7 @@ import type { Disk } from '../disk.ts'
 import { readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
 import { nameOf, place } from '../truth.ts'
-import type { PartitionTruth } from '../truth.ts'
+import type { PartitionTruth, Truth } from '../truth.ts'
 
 /** Checks the files of all partitions that producers wrote to. */
 export function checkFiles(cluster: Cluster): void {
@@ -18,11 +18,15 @@ export function checkFiles(cluster: Cluster): void {
       const name = log.slice(0, log.lastIndexOf('.'))
       const partition = cluster.truth.partitions.get(name)
       if (partition === undefined || name.startsWith('__')) continue
-      const records = readLog(cluster, disk, log)
-      checkOrder(cluster, partition, records)
-      checkPresence(cluster, partition, records)
+      checkHistory(cluster.truth, partition, readLog(cluster, disk, log))
     }
   }
+}
+
+/** Checks everything that a partition holds against what is known of it. */
+export function checkHistory(truth: Truth, partition: PartitionTruth, records: readonly SeenRecord[]): void {
+  checkOrder(truth, partition, records)
+  checkPresence(truth, partition, records)
 }
 
 function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
@@ -43,27 +47,30 @@ function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
   return records
 }
 
-function checkOrder(cluster: Cluster, partition: PartitionTruth, records: readonly SeenRecord[]): void {
+function checkOrder({ world }: Truth, partition: PartitionTruth, records: readonly SeenRecord[]): void {
   const last = new Map<number, number>()
   let expected = records[0]?.offset ?? 0
   for (const { offset, value } of records) {
-    if (offset !== expected) cluster.world.fail('REC', `${partition.name} has offset ${offset} where ${expected} is due`)
+    if (offset !== expected) world.fail('REC', `${partition.name} has offset ${offset} where ${expected} is due`)
     expected = offset + 1
     const writer = Math.floor(value / 0x1_0000_0000)
     const before = last.get(writer) ?? -1
-    if (value <= before) cluster.world.fail(value === before ? 'DUP' : 'ORD', `${partition.name} offset ${offset}: ${nameOf(value)} after ${nameOf(before)}`)
+    if (value <= before)
+      world.fail(value === before ? 'DUP' : 'ORD', `${partition.name} offset ${offset}: ${nameOf(value)} after ${nameOf(before)}`)
     last.set(writer, Math.max(before, value))
   }
 }
 
-function checkPresence(cluster: Cluster, partition: PartitionTruth, records: readonly SeenRecord[]): void {
-  for (const { offset, value } of records) place(cluster.truth, partition, offset, value, Infinity, 'the file')
+function checkPresence(truth: Truth, partition: PartitionTruth, records: readonly SeenRecord[]): void {
+  for (const { offset, value } of records) place(truth, partition, offset, value, Infinity, 'the file')
   for (const value of partition.unplaced) {
     if (partition.offsets.has(value) || partition.startOffset > 0 || partition.lossEnd > 0) continue
-    cluster.world.fail('LOST', `${nameOf(value)} was acknowledged without an offset, and is nowhere in ${partition.name}`)
+    truth.world.fail('LOST', `${nameOf(value)} was acknowledged without an offset, and is nowhere in ${partition.name}`)
   }
   const end = (records[records.length - 1]?.offset ?? -1) + 1
   const begin = records[0]?.offset ?? end
-  if (end < partition.acknowledgedEnd) cluster.world.fail('LOST', `${partition.name} ends at ${end}, but ${partition.acknowledgedEnd - 1} was acknowledged`)
-  if (begin > partition.startOffset && records.length > 0) cluster.world.fail('LOST', `${partition.name} begins at ${begin}, but retention left ${partition.startOffset}`)
+  if (end < partition.acknowledgedEnd)
+    truth.world.fail('LOST', `${partition.name} ends at ${end}, but ${partition.acknowledgedEnd - 1} was acknowledged`)
+  if (begin > partition.startOffset && records.length > 0)
+    truth.world.fail('LOST', `${partition.name} begins at ${begin}, but retention left ${partition.startOffset}`)
 }

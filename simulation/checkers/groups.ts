@@ -37,6 +37,7 @@ export interface GroupTruth {
   readonly heardAt: Map<string, number>
 }
 
+/** Nothing is known of the group yet; power losses will be heard of. */
 export function newGroupTruth(truth: Truth, name: string, sessionMillis: number): GroupTruth {
   const group: GroupTruth = { truth, name, sessionMillis, partitions: new Map(), accepted: new Map(), heardAt: new Map() }
   truth.onLoss.push((partition) => onLoss(group, partition))
@@ -57,7 +58,8 @@ export function beginBelief(group: GroupTruth, name: string, member: string): vo
   for (const other of known.believers) {
     if (other === member) continue
     const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
-    if (silentMicros < group.sessionMillis * 1000) world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
+    if (silentMicros < group.sessionMillis * 1000)
+      world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
     else anomalies.zombieBelief++
   }
   known.believers.add(member)
@@ -75,7 +77,8 @@ export function committedOf(group: GroupTruth, name: string): number {
 
 /** The group's actor has handled a message. */
 export function checkGroup(group: GroupTruth, state: GroupState, message: Message, from: Address, effects: readonly Effect[]): void {
-  if (message.kind === 'offsetCommit' && hasSent(effects, 'produce')) onAccepted(group, message.memberId, message.offsets, keyOf(from, message.correlationId))
+  if (message.kind === 'offsetCommit' && hasSent(effects, 'produce'))
+    onAccepted(group, message.memberId, message.offsets, keyOf(from, message.correlationId))
   for (const effect of effects) {
     if (effect.kind !== 'send') continue
     const told = effect.message
@@ -103,9 +106,11 @@ function onAccepted(group: GroupTruth, member: string, offsets: readonly Committ
     const name = topicPartitionName(topic, partition)
     const known = partitionOf(group, name)
     const truth = partitions.get(name)
-    if (known.owner !== null && known.owner !== member) world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${known.owner} has it`)
+    if (known.owner !== null && known.owner !== member)
+      world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${known.owner} has it`)
     const end = processedEnd(known, truth?.startOffset ?? 0)
-    if (offset > end) world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
+    if (offset > end)
+      world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
     if (offset < known.committed && known.committed > (truth?.lossEnd ?? 0)) {
       world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
     }
@@ -144,7 +149,8 @@ function checkExclusive(group: GroupTruth, state: GroupState): void {
   for (const { memberId, assigned, revoking } of state.membership.members.values()) {
     for (const name of [...assigned, ...revoking]) {
       const other = holders.get(name)
-      if (other !== undefined && other !== memberId) group.truth.world.fail('EXCL', `${group.name} has given ${name} to ${other} and ${memberId}`)
+      if (other !== undefined && other !== memberId)
+        group.truth.world.fail('EXCL', `${group.name} has given ${name} to ${other} and ${memberId}`)
       holders.set(name, memberId)
     }
   }

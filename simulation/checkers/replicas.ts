@@ -37,7 +37,8 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   if (log.logStartOffset === watched.startOffset) return
   watched.startOffset = log.logStartOffset
   watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
-  if (log.logStartOffset > highWatermark.offset) truth.world.fail('RET', `${watched.truth.name} starts at ${log.logStartOffset}, above its high watermark ${highWatermark.offset}`)
+  if (log.logStartOffset > highWatermark.offset)
+    truth.world.fail('RET', `${watched.truth.name} starts at ${log.logStartOffset}, above its high watermark ${highWatermark.offset}`)
 }
 
 function onOpened(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
@@ -47,7 +48,10 @@ function onOpened(truth: Truth, watched: WatchedReplica, state: ReplicaState, di
   const floor = mayLose ? Math.min(partition.lossFloor, partition.exposedEnd) : partition.exposedEnd
   if (end < floor) {
     const code = end < Math.min(partition.acknowledgedEnd, floor) ? 'LOST' : 'REC'
-    truth.world.fail(code, `${partition.name} opens with end ${end}, but ${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`)
+    truth.world.fail(
+      code,
+      `${partition.name} opens with end ${end}, but ${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`,
+    )
   }
   if (mayLose) forgetFrom(truth, partition, end)
   partition.lossFloor = -1
@@ -58,14 +62,23 @@ function onOpened(truth: Truth, watched: WatchedReplica, state: ReplicaState, di
 function onHighWatermark(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
   const { offset, segmentBaseOffset, position } = state.highWatermark
   const { truth: partition } = watched
-  if (offset < watched.highWatermark) truth.world.fail('HW', `${partition.name}: the high watermark goes back from ${watched.highWatermark} to ${offset}`)
-  if (offset > state.log.logEndOffset) truth.world.fail('HW', `${partition.name}: high watermark ${offset} above log end ${state.log.logEndOffset}`)
+  if (offset < watched.highWatermark)
+    truth.world.fail('HW', `${partition.name}: the high watermark goes back from ${watched.highWatermark} to ${offset}`)
+  if (offset > state.log.logEndOffset)
+    truth.world.fail('HW', `${partition.name}: high watermark ${offset} above log end ${state.log.logEndOffset}`)
   watched.highWatermark = offset
   partition.exposedEnd = Math.max(partition.exposedEnd, offset)
   if (partition.flush === 'commit') checkDurable(truth, watched, state, disk, segmentBaseOffset, position)
 }
 
-function checkDurable(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, segmentBaseOffset: number, sizeBytes: number): void {
+function checkDurable(
+  truth: Truth,
+  watched: WatchedReplica,
+  state: ReplicaState,
+  disk: Disk,
+  segmentBaseOffset: number,
+  sizeBytes: number,
+): void {
   if (sizeBytes === 0) return
   const file = disk.files(state.logName).get(logFileName(segmentBaseOffset))
   if (file !== undefined && file.isEntryDurable && file.durableBytes >= sizeBytes) return

@@ -71,7 +71,9 @@ export class ConsumerWorkload {
     const { topics } = this.#cluster.plan
     if (this.#group !== null) this.#tell({ kind: 'subscribe', topics: topics.map(({ name }) => name) })
     else {
-      const partitions = topics.flatMap(({ name, partitions: count }) => Array.from({ length: count }, (_, partition) => ({ topic: name, partition })))
+      const partitions = topics.flatMap(({ name, partitions: count }) =>
+        Array.from({ length: count }, (_, partition) => ({ topic: name, partition })),
+      )
       this.#tell({ kind: 'assign', partitions })
     }
   }
@@ -99,9 +101,21 @@ export class ConsumerWorkload {
 
   #config(host: Host): ConsumerConfig {
     return {
-      client: { node: host.node, actor: 'client' }, coordinatorNode: 0, group: this.#group?.name ?? null, memberId: this.#memberId(),
-      autoOffsetReset: 'earliest', autoCommit: this.#group !== null, autoCommitIntervalMillis: 300, sessionTimeoutMillis: SESSION_MILLIS, heartbeatIntervalMillis: 500,
-      fetchMinBytes: 1, fetchMaxBytes: 8192, fetchMaxWaitMillis: 1000, fetchMode: 'bytes', requestTimeoutMillis: 300, retryBackoffMillis: 25,
+      client: { node: host.node, actor: 'client' },
+      coordinatorNode: 0,
+      group: this.#group?.name ?? null,
+      memberId: this.#memberId(),
+      autoOffsetReset: 'earliest',
+      autoCommit: this.#group !== null,
+      autoCommitIntervalMillis: 300,
+      sessionTimeoutMillis: SESSION_MILLIS,
+      heartbeatIntervalMillis: 500,
+      fetchMinBytes: 1,
+      fetchMaxBytes: 8192,
+      fetchMaxWaitMillis: 1000,
+      fetchMode: 'bytes',
+      requestTimeoutMillis: 300,
+      retryBackoffMillis: 25,
     }
   }
 
@@ -155,7 +169,8 @@ export class ConsumerWorkload {
     const holding = this.#holdings.get(name)
     if (holding === undefined || holding.session !== chunk.session) return
     const records = readBatches(chunk.records ?? new Uint8Array(0))
-    if (records === null) return this.#cluster.world.fail('CHG', `${this.#memberId()} reads an unsound batch from ${name} at ${chunk.fetchOffset}`)
+    if (records === null)
+      return this.#cluster.world.fail('CHG', `${this.#memberId()} reads an unsound batch from ${name} at ${chunk.fetchOffset}`)
     this.#check(name, chunk, holding, records)
     holding.expected = Math.max(holding.expected, (records[records.length - 1]?.offset ?? -1) + 1)
     holding.backlog.push(records)
@@ -184,11 +199,14 @@ export class ConsumerWorkload {
     const partition = truth.partitions.get(name)
     if (partition === undefined) return world.fail('CHG', `${name} was read, but nobody serves it`)
     let expected = records[0]?.offset ?? chunk.fetchOffset
-    if (chunk.fetchOffset !== holding.expected) world.fail('SKIP', `${this.#memberId()} wants ${name} from ${holding.expected} and is given ${chunk.fetchOffset}`)
-    if (expected > chunk.fetchOffset) world.fail('SKIP', `${this.#memberId()} asked ${name} for ${chunk.fetchOffset} and was given ${expected}`)
+    if (chunk.fetchOffset !== holding.expected)
+      world.fail('SKIP', `${this.#memberId()} wants ${name} from ${holding.expected} and is given ${chunk.fetchOffset}`)
+    if (expected > chunk.fetchOffset)
+      world.fail('SKIP', `${this.#memberId()} asked ${name} for ${chunk.fetchOffset} and was given ${expected}`)
     for (const { offset, value } of records) {
       if (offset !== expected) world.fail('SKIP', `${this.#memberId()} reads ${name} ${offset} where ${expected} was due`)
-      if (offset >= chunk.highWatermark) world.fail('HW', `${this.#memberId()} reads ${name} ${offset} at high watermark ${chunk.highWatermark}`)
+      if (offset >= chunk.highWatermark)
+        world.fail('HW', `${this.#memberId()} reads ${name} ${offset} at high watermark ${chunk.highWatermark}`)
       place(truth, partition, offset, value, world.nowMicros, this.#memberId())
       expected = offset + 1
     }
@@ -217,7 +235,8 @@ export class ConsumerWorkload {
     const known = truth.partitions.get(name)
     if (holding === undefined || known === undefined) return
     truth.anomalies.positionReset++
-    if (holding.position >= known.startOffset && known.lossEnd === 0) world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
+    if (holding.position >= known.startOffset && known.lossEnd === 0)
+      world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
     holding.position = position
     holding.expected = position
     holding.session = session

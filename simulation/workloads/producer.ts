@@ -57,8 +57,12 @@ export class ProducerWorkload {
     this.#life++
     this.#counter = 0
     const config: ProducerConfig = {
-      client: { node: host.node, actor: 'client' }, coordinatorNode: 0, acks: 'leader', requestTimeoutMillis: 300,
-      deliveryTimeoutMillis: plan.deliveryTimeoutMillis, retryBackoffMillis: 20,
+      client: { node: host.node, actor: 'client' },
+      coordinatorNode: 0,
+      acks: 'leader',
+      requestTimeoutMillis: 300,
+      deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
+      retryBackoffMillis: 20,
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('producer', actor.url, config)
@@ -115,7 +119,11 @@ export class ProducerWorkload {
     const records = buildBatch(values, this.#random.between(8, 500), host.clock.now())
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: this.#cluster.world.nowMicros })
-    host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'submit', token, topic, partition, records })
+    host.send(
+      { node: host.node, actor: 'client' },
+      { node: host.node, actor: 'producer' },
+      { kind: 'submit', token, topic, partition, records },
+    )
   }
 
   #receive(message: Message): void {
@@ -133,7 +141,8 @@ export class ProducerWorkload {
     }
     const name = topicPartitionName(submitted.topic, submitted.partition)
     const partition = truth.partitions.get(name)
-    if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined) return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
+    if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
+      return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
     if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
   }

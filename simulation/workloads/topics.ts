@@ -23,7 +23,11 @@ export function createTopics(cluster: Cluster, done: () => void): void {
   const topics = cluster.plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: partitions, configs }))
   const ask = (): void => {
     if (isDone) return
-    host.send(from, { node: 0, actor: COORDINATOR_ACTOR }, { kind: 'createTopics', correlationId: ++correlationId, topics, validateOnly: false })
+    host.send(
+      from,
+      { node: 0, actor: COORDINATOR_ACTOR },
+      { kind: 'createTopics', correlationId: ++correlationId, topics, validateOnly: false },
+    )
     host.after(RETRY_MICROS, ask)
   }
   host.attach('admin', {

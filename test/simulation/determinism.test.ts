@@ -43,7 +43,9 @@ describe('a fleet', () => {
 })
 
 async function simulate(...args: string[]): Promise<Record<string, unknown>> {
-  const child = fork(main, ['--seed', '11', '--runs', '6', '--seconds', '10', '--json', ...args], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const child = fork(main, ['--seed', '11', '--runs', '6', '--seconds', '10', '--json', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  })
   let text = ''
   child.stdout?.on('data', (part: Buffer) => (text += part.toString()))
   await new Promise((resolve) => child.on('close', resolve))

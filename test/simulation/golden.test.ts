@@ -9,7 +9,10 @@ import { World } from '../../simulation/world.ts'
  */
 test('a tiny scenario has the same fingerprint under every Node', () => {
   const world = new World(42)
-  const network = new Network(world, new Faults(42, { ...noFaults(), loss: 100_000, duplicate: 100_000, reorder: 300_000, latencyTail: 50_000 }))
+  const network = new Network(
+    world,
+    new Faults(42, { ...noFaults(), loss: 100_000, duplicate: 100_000, reorder: 300_000, latencyTail: 50_000 }),
+  )
   let arrivals = 0
   network.join({
     node: 1,

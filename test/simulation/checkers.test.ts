@@ -1,0 +1,168 @@
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import type { GroupState } from '../../actors/group.ts'
+import { emptyMembership } from '../../coordinator/groups/membership.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import { checkHistory } from '../../simulation/checkers/final.ts'
+import { beginBelief, checkGroup, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
+import type { GroupTruth } from '../../simulation/checkers/groups.ts'
+import type { SeenRecord } from '../../simulation/records.ts'
+import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
+import type { PartitionTruth, Truth } from '../../simulation/truth.ts'
+import { World } from '../../simulation/world.ts'
+
+const SOUND: readonly SeenRecord[] = [10, 20, 11, 12, 21, 13].map((value, offset) => ({ offset, value: writerOf(value) + value }))
+
+describe('a history of a partition', () => {
+  test('that is sound passes', () => expect(verdict(SOUND)).toBeNull())
+
+  test.each<[string, string, (records: SeenRecord[]) => SeenRecord[]]>([
+    ['without its last record', 'LOST', (records) => records.slice(0, -1)],
+    ['without its first record', 'LOST', (records) => records.slice(1)],
+    ['without a record in the middle', 'REC', (records) => records.toSpliced(2, 1)],
+    ['with two values of a writer swapped', 'ORD', (records) => withValues(records, [10, 20, 12, 11, 21, 13])],
+    ['with a value twice', 'DUP', (records) => withValues(records, [10, 20, 11, 11, 21, 13])],
+    ['with another value than was acknowledged', 'CHG', (records) => withValues(records, [10, 20, 11, 12, 22, 13])],
+  ])('%s is found: %s', (_, code, change) => expect(verdict(change([...SOUND]))).toBe(code))
+})
+
+describe('what is seen of an offset', () => {
+  test('must stay what it was', () => {
+    const { truth, partition } = newHistory()
+    place(truth, partition, 0, 1, 0, 'a reader')
+    place(truth, partition, 0, 1, 0, 'another reader')
+    expect(truth.world.violation).toBeNull()
+    place(truth, partition, 0, 2, 0, 'a third reader')
+    expect(truth.world.violation?.code).toBe('CHG')
+  })
+
+  test('must not be seen elsewhere', () => {
+    const { truth, partition } = newHistory()
+    place(truth, partition, 0, 1, 0, 'a reader')
+    place(truth, partition, 5, 1, 0, 'a reader')
+    expect(truth.world.violation?.code).toBe('DUP')
+  })
+
+  test('may change after a power loss where the topic promises no more, and that is counted', () => {
+    const { truth, partition } = newHistory()
+    acknowledge(truth, partition, 0, [1, 2, 3], 0)
+    partition.exposedEnd = 3
+    forgetFrom(truth, partition, 1)
+    expect(truth.anomalies.unsyncedLost).toBe(1)
+    acknowledge(truth, partition, 1, [4, 5], 0)
+    expect(truth.world.violation).toBeNull()
+  })
+})
+
+describe('a group', () => {
+  test('may commit what is processed, and no more', () => {
+    const { truth, group, partition } = newGroup()
+    markProcessed(group, partition, 0)
+    commit(group, 'a', 1)
+    expect(truth.world.violation).toBeNull()
+    commit(group, 'a', 2)
+    expect(truth.world.violation?.code).toBe('SKIP')
+  })
+
+  test('may not go back behind what a member was told', () => {
+    const { truth, group, partition } = newGroup()
+    for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
+    commit(group, 'a', 3)
+    told(group)
+    commit(group, 'a', 2)
+    expect(truth.world.violation?.code).toBe('BACK')
+  })
+
+  test('may not take a commit from a member that has lost the partition', () => {
+    const { truth, group, partition } = newGroup()
+    markProcessed(group, partition, 0)
+    group.partitions.get('orders-0')!.owner = 'b'
+    commit(group, 'a', 1)
+    expect(truth.world.violation?.code).toBe('FENCE')
+  })
+
+  test('may not have two members that believe in the same partition', () => {
+    const { truth, group } = newGroup()
+    group.heardAt.set('a', 0)
+    beginBelief(group, 'orders-0', 'a')
+    beginBelief(group, 'orders-0', 'b')
+    expect(truth.world.violation?.code).toBe('EXCL')
+  })
+
+  test('may hand over what was let go, and what belonged to a member that has outlived its session', () => {
+    const { truth, group } = newGroup()
+    beginBelief(group, 'orders-0', 'a')
+    endBelief(group, 'orders-0', 'a')
+    group.heardAt.set('b', 0)
+    beginBelief(group, 'orders-0', 'b')
+    truth.world.runUntil(3_000_000)
+    beginBelief(group, 'orders-0', 'c')
+    expect(truth.world.violation).toBeNull()
+    expect(truth.anomalies.zombieBelief).toBe(1)
+  })
+})
+
+function verdict(records: readonly SeenRecord[]): string | null {
+  const { truth, partition } = newHistory()
+  acknowledge(
+    truth,
+    partition,
+    0,
+    SOUND.map(({ value }) => value),
+    0,
+  )
+  checkHistory(truth, partition, records)
+  return truth.world.violation?.code ?? null
+}
+
+function withValues(records: readonly SeenRecord[], values: readonly number[]): SeenRecord[] {
+  return records.map(({ offset }, i) => ({ offset, value: writerOf(values[i] ?? 0) + (values[i] ?? 0) }))
+}
+
+/** Values 10 to 19 are of writer 1, 20 to 29 of writer 2. */
+function writerOf(value: number): number {
+  return Math.floor(value / 10) * 0x1_0000_0000
+}
+
+function newHistory(): { truth: Truth; partition: PartitionTruth } {
+  const truth = newTruth(new World(1))
+  return { truth, partition: partitionTruth(truth, 'orders-0', 'commit') }
+}
+
+function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTruth } {
+  const history = newHistory()
+  return { ...history, group: newGroupTruth(history.truth, 'billing', 3000) }
+}
+
+const CLIENT = { node: -1, actor: 'consumer' }
+const STATE = { membership: emptyMembership() } as GroupState
+
+function commit(group: GroupTruth, memberId: string, offset: number): void {
+  const message: Message = {
+    kind: 'offsetCommit',
+    correlationId: offset,
+    memberId,
+    memberEpoch: 1,
+    offsets: [{ topic: 'orders', partition: 0, offset, metadata: '' }],
+  }
+  const produce: Message = { kind: 'produce', correlationId: 1, topicId: 1, leaderEpoch: -1, acks: 'leader', records: new Uint8Array(0) }
+  checkGroup(group, STATE, message, CLIENT, [send(produce)])
+}
+
+/** The group's log has taken the commit of offset 3: its member hears of it. */
+function told(group: GroupTruth): void {
+  const produced: Message = {
+    kind: 'produceResponse',
+    correlationId: 1,
+    errorCode: 0,
+    errorMessage: null,
+    baseOffset: 0,
+    logAppendTime: -1,
+    logStartOffset: 0,
+  }
+  checkGroup(group, STATE, produced, CLIENT, [send({ kind: 'offsetCommitResponse', correlationId: 3, errorCode: 0, errorMessage: null })])
+}
+
+function send(message: Message): Effect {
+  return { kind: 'send', to: CLIENT, message }
+}
