@@ -8,7 +8,6 @@
  * What it does not do: batching and partitioning (the client does), transactions.
  */
 import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
-import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
@@ -16,68 +15,12 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { Delivered, Submit } from '../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
-import type { Acks } from '../protocol/messages/produce.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX, lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { forgetTopic, giveUpRequest, newLeaderCache, takeTopics, topicOrAsk } from './leader-cache.ts'
-import type { LeaderCache } from './leader-cache.ts'
-
-/** What a producer actor is started with. */
-export interface ProducerConfig {
-  /** Hears `delivered`. */
-  readonly client: Address
-  readonly coordinatorNode: number
-  readonly acks: Acks
-  readonly requestTimeoutMillis: number
-  readonly deliveryTimeoutMillis: number
-  readonly retryBackoffMillis: number
-}
-
-interface OutgoingBatch {
-  readonly token: number
-  /** Its place among all batches of the partition. */
-  readonly ordinal: number
-  readonly records: Uint8Array
-  readonly count: number
-  readonly deadline: number
-  /** -1 until it is numbered. */
-  sequence: number
-  /** Of the request under way; -1 while there is none. */
-  correlationId: number
-  /** No earlier batch was outstanding when it was sent: a gap in front of it is then no accident of the network. */
-  sentFirst: boolean
-  timeoutAt: number
-}
-
-interface PartitionQueue {
-  readonly topic: string
-  readonly partition: number
-  /** In the order of submission; answered ones are gone. */
-  readonly batches: OutgoingBatch[]
-  /** How many batches were ever submitted. */
-  submitted: number
-  producerEpoch: number
-  nextSequence: number
-  inFlight: number
-  /** Nothing is sent before. */
-  retryAt: number
-  failures: number
-}
-
-/** What a producer knows. */
-export interface ProducerState {
-  readonly self: Address
-  readonly config: ProducerConfig
-  producerId: number
-  /** Time-out of the request for a producer id; -1 while there is none. */
-  producerIdTimeoutAt: number
-  readonly leaders: LeaderCache
-  readonly queues: Map<string, PartitionQueue>
-  readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
-  nextCorrelationId: number
-  ticking: boolean
-}
+import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+import { newProducerState } from './producer-state.ts'
+import type { OutgoingBatch, PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
 
 /** What became of a batch, as its client hears it. */
 type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'logAppendTime'>
@@ -91,17 +34,7 @@ const RETRY_BACKOFF_MAX_MILLIS = 1000
 /** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
-  start: (self, config) => ({
-    self,
-    config,
-    producerId: -1,
-    producerIdTimeoutAt: -1,
-    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
-    queues: new Map(),
-    inFlight: new Map(),
-    nextCorrelationId: 1,
-    ticking: false,
-  }),
+  start: newProducerState,
   receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':

@@ -11,7 +11,6 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { partitionForKey } from '../../protocol/murmur2.ts'
-import type { RecordHeader } from '../../protocol/record-batch.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { checkName } from './admin.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata } from './api.ts'
@@ -20,33 +19,13 @@ import type { Engine } from './engine.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
-import type { OptionRule } from './options.ts'
+import { PRODUCER_RULES, producerConfig } from './producer-options.ts'
+import { checkTimestamp, headersOf, recordBytes, serialized } from './record-encoding.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
-const RULES = {
-  key: { kind: 'object' },
-  value: { kind: 'object' },
-  acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
-  lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
-  batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
-  bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 33_554_432 },
-  compression: { kind: 'choice', values: ['none', 'gzip', 'snappy', 'lz4', 'zstd'], default: 'none' },
-  deliveryTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 120_000 },
-  requestTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 30_000 },
-  partitioner: { kind: 'function' },
-} as const satisfies Record<string, OptionRule>
-
 /** Records that may wait in the backlog; one more fails with BUFFER_EXHAUSTED. */
 const BACKLOG_MAX = 1_000_000
-
-const RETRY_BACKOFF_MILLIS = 20
-
-/** Lengths, deltas and attributes of a record: at most five varints, a varlong and a byte. */
-const RECORD_OVERHEAD_BYTES_MAX = 36
-
-/** The two lengths of a record header. */
-const HEADER_OVERHEAD_BYTES_MAX = 10
 
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
 const IN_FLIGHT_BATCHES_MAX = 5
@@ -99,22 +78,17 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #closed = false
 
   constructor(engine: Engine, options: ProducerOptions<K, V>) {
-    checkOptions('producer', options, RULES)
+    checkOptions('producer', options, PRODUCER_RULES)
     this.#engine = engine
     this.#options = options
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
     this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
-    this.#bufferMemoryBytes = integerOption(options.bufferMemoryBytes, RULES.bufferMemoryBytes)
-    this.#batchSizeBytes = integerOption(options.batchSizeBytes, RULES.batchSizeBytes)
-    this.#lingerMillis = integerOption(options.lingerMillis, RULES.lingerMillis)
-    const config = {
-      coordinatorNode: 0,
-      acks: options.acks ?? 'leader',
-      retryBackoffMillis: RETRY_BACKOFF_MILLIS,
-      requestTimeoutMillis: integerOption(options.requestTimeoutMillis, RULES.requestTimeoutMillis),
-      deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, RULES.deliveryTimeoutMillis),
-    }
-    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, config, (message) => this.#onMessage(message))
+    this.#bufferMemoryBytes = integerOption(options.bufferMemoryBytes, PRODUCER_RULES.bufferMemoryBytes)
+    this.#batchSizeBytes = integerOption(options.batchSizeBytes, PRODUCER_RULES.batchSizeBytes)
+    this.#lingerMillis = integerOption(options.lingerMillis, PRODUCER_RULES.lingerMillis)
+    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options), (message) =>
+      this.#onMessage(message),
+    )
     engine.clients.add(this)
   }
 
@@ -414,32 +388,4 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#lastName = ''
     this.#lastTopic = undefined
   }
-}
-
-function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
-  const result = serde.serialize(value)
-  if (result instanceof Uint8Array || result === null) return result
-  throw new KafkaError('SERIALIZATION_FAILED', 'a serde must return a Uint8Array or null')
-}
-
-/** What a record takes in a batch, at most. */
-function recordBytes(key: Uint8Array | null, value: Uint8Array | null, headers: readonly RecordHeader[] | undefined): number {
-  let sizeBytes = RECORD_OVERHEAD_BYTES_MAX + (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
-  for (const header of headers ?? []) sizeBytes += header.key.length * 3 + (header.value?.length ?? 0) + HEADER_OVERHEAD_BYTES_MAX
-  return sizeBytes
-}
-
-function checkTimestamp(timestamp: number): number {
-  if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
-  throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
-}
-
-const encoder = new TextEncoder()
-
-function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>>): RecordHeader[] {
-  return Object.entries(headers).map(([key, value]) => {
-    if (value === null || value instanceof Uint8Array) return { key, value }
-    if (typeof value === 'string') return { key, value: encoder.encode(value) }
-    throw new KafkaError('SERIALIZATION_FAILED', `the header ${JSON.stringify(key)} must be a text, bytes or null`)
-  })
 }

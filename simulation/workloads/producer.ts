@@ -3,7 +3,7 @@
  * crash it lives again as a new producer, with new records; what it had not heard of may be in the log or not.
  */
 import { actor } from '../../actors/producer.ts'
-import type { ProducerConfig } from '../../actors/producer.ts'
+import type { ProducerConfig } from '../../actors/producer-state.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'

@@ -124,7 +124,7 @@ test('retention by size drops whole old segments and moves the beginning', async
   await fill(directory, 3000, { segmentBytes: 16_384, flush: 'os', retentionMillis: -1 })
   const before = segmentFiles(directory).length
   const cluster = await openCluster(directory)
-  await cluster.admin.alterConfig('t', { retentionBytes: 40_000 })
+  await cluster.admin.alterConfig('t', { retentionBytes: 20_000 })
   const { partitions } = await waitFor(
     () => cluster.admin.describeTopic('t'),
     ({ partitions: [one] }) => (one?.beginOffset ?? 0) > 0,

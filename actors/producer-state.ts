@@ -1,0 +1,80 @@
+/**
+ * What a producer actor knows, as plain data.
+ */
+import type { Address } from '../protocol/address.ts'
+import type { Acks } from '../protocol/messages/produce.ts'
+import { newLeaderCache } from './leader-cache.ts'
+import type { LeaderCache } from './leader-cache.ts'
+
+/** What a producer actor is started with. */
+export interface ProducerConfig {
+  /** Hears `delivered`. */
+  readonly client: Address
+  readonly coordinatorNode: number
+  readonly acks: Acks
+  readonly requestTimeoutMillis: number
+  readonly deliveryTimeoutMillis: number
+  readonly retryBackoffMillis: number
+}
+
+/** A batch on its way. */
+export interface OutgoingBatch {
+  readonly token: number
+  /** Its place among all batches of the partition. */
+  readonly ordinal: number
+  readonly records: Uint8Array
+  readonly count: number
+  readonly deadline: number
+  /** -1 until it is numbered. */
+  sequence: number
+  /** Of the request under way; -1 while there is none. */
+  correlationId: number
+  /** No earlier batch was outstanding when it was sent: a gap in front of it is then no accident of the network. */
+  sentFirst: boolean
+  timeoutAt: number
+}
+
+/** The batches for one partition. */
+export interface PartitionQueue {
+  readonly topic: string
+  readonly partition: number
+  /** In the order of submission; answered ones are gone. */
+  readonly batches: OutgoingBatch[]
+  /** How many batches were ever submitted. */
+  submitted: number
+  producerEpoch: number
+  nextSequence: number
+  inFlight: number
+  /** Nothing is sent before. */
+  retryAt: number
+  failures: number
+}
+
+/** What a producer knows. */
+export interface ProducerState {
+  readonly self: Address
+  readonly config: ProducerConfig
+  producerId: number
+  /** Time-out of the request for a producer id; -1 while there is none. */
+  producerIdTimeoutAt: number
+  readonly leaders: LeaderCache
+  readonly queues: Map<string, PartitionQueue>
+  readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
+  nextCorrelationId: number
+  ticking: boolean
+}
+
+/** A producer that has nothing to send yet. */
+export function newProducerState(self: Address, config: ProducerConfig): ProducerState {
+  return {
+    self,
+    config,
+    producerId: -1,
+    producerIdTimeoutAt: -1,
+    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    queues: new Map(),
+    inFlight: new Map(),
+    nextCorrelationId: 1,
+    ticking: false,
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The options of a producer: what each allows, and the actor's configuration that follows from them.
+ */
+import type { ProducerConfig } from '../../actors/producer-state.ts'
+import type { ProducerOptions } from './api.ts'
+import { integerOption } from './options.ts'
+import type { OptionRule } from './options.ts'
+
+/** What each option allows. */
+export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unknown>, OptionRule>> = {
+  key: { kind: 'object' },
+  value: { kind: 'object' },
+  acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
+  lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
+  batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
+  bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 33_554_432 },
+  compression: { kind: 'choice', values: ['none', 'gzip', 'snappy', 'lz4', 'zstd'], default: 'none' },
+  deliveryTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 120_000 },
+  requestTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 30_000 },
+  partitioner: { kind: 'function' },
+}
+
+const RETRY_BACKOFF_MILLIS = 20
+
+/** The actor's configuration, but for its client's address. */
+export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client'> {
+  return {
+    coordinatorNode: 0,
+    acks: options.acks ?? 'leader',
+    retryBackoffMillis: RETRY_BACKOFF_MILLIS,
+    requestTimeoutMillis: integerOption(options.requestTimeoutMillis, PRODUCER_RULES.requestTimeoutMillis),
+    deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, PRODUCER_RULES.deliveryTimeoutMillis),
+  }
+}
