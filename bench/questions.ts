@@ -10,7 +10,8 @@ import { produce } from './questions/produce.ts'
 import { records } from './questions/records.ts'
 import { recovery } from './questions/recovery.ts'
 import { ring } from './questions/ring.ts'
+import { simulator } from './questions/simulator.ts'
 import { start } from './questions/start.ts'
 
 /** Every question that `npm run bench` can answer. */
-export const questions: readonly Question[] = [ring, produce, consume, latency, start, memory, recovery, partitions, records]
+export const questions: readonly Question[] = [ring, produce, consume, latency, start, memory, recovery, partitions, records, simulator]
