@@ -164,6 +164,7 @@ function sendUnanswered(
   outbox: Outbox,
 ): void {
   for (const one of queue.batches) {
+    batch.stampCrc(one.records, 0)
     sendProduce(state, queue, topic.topicId, leader, one, outbox)
     deliver(state, one, DONE, outbox)
   }

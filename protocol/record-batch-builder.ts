@@ -26,6 +26,8 @@ export type BatchHeader = {
   readonly leaderEpoch?: LeaderEpoch
   readonly transactional?: boolean
   readonly control?: boolean
+  /** False leaves the CRC to whoever stamps the producer's numbers. */
+  readonly sealed?: boolean
 }
 
 /** The first buffer of a builder: small, so that thousands of idle partitions cost little; it doubles up to the capacity. */
@@ -124,7 +126,7 @@ export class RecordBatchBuilder {
     writeI16(batch, FIELD.producerEpoch, header.producerEpoch)
     writeI32(batch, FIELD.baseSequence, header.baseSequence)
     writeI32(batch, FIELD.recordCount, this.#count)
-    stampCrc(batch, 0)
+    if (header.sealed !== false) stampCrc(batch, 0)
     return batch
   }
 

@@ -3,11 +3,14 @@
  * microseconds, a thread pool in tens of them); syncs are asynchronous and grouped: one fdatasync per file and cycle, for all who asked.
  */
 import {
+  close,
   closeSync,
   fdatasync,
   fdatasyncSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
+  open,
   openSync,
   readdirSync,
   readSync,
@@ -41,6 +44,8 @@ export class FileStorage implements Storage {
   /** Syncs asked for in this cycle, by path. */
   #wanted: Map<string, WantedSync> = new Map()
   #pendingSyncs = 0
+  /** Paths of files that were made and not synced since. */
+  readonly #fresh: Set<string> = new Set()
   #closed = false
 
   /** The node's own directory; it is made when the first file is. */
@@ -87,12 +92,16 @@ export class FileStorage implements Storage {
     if (this.#pendingSyncs === 0) this.#files.closeAll()
   }
 
+  readonly #onMade = (path: string): void => {
+    this.#fresh.add(path)
+  }
+
   #path(log: string, file: string): string {
     return `${this.#directory}/${log}/${file}`
   }
 
   #append({ log, file, position, bytes }: AppendEffect): void {
-    const open = this.#files.open(this.#path(log, file), true)
+    const open = this.#files.open(this.#path(log, file), true, this.#onMade)
     let written = 0
     while (written < bytes.length) written += writeSync(open.fd, bytes, written, bytes.length - written, position + written)
     open.sizeBytes = position + bytes.length
@@ -122,31 +131,40 @@ export class FileStorage implements Storage {
   }
 
   #sync(path: string, { effects, answers }: WantedSync): void {
-    const finish = (sizeBytes: number, error: StorageError | null): void => {
-      effects.forEach(({ token, file }, i) => answers[i]?.({ kind: 'synced', token, file, sizeBytes, error }))
-    }
     let open: OpenFile
     try {
       open = this.#files.open(path, false)
-      if (open.fresh) syncDirectories(path, this.#directory)
     } catch {
-      return finish(0, 'io')
+      return answerSyncs(effects, answers, 0, 'io')
     }
     const { sizeBytes } = open
-    open.fresh = false
-    open.syncs++
-    this.#pendingSyncs++
-    fdatasync(open.fd, (failure) => {
+    const finish = (failure: Error | null): void => {
       open.syncs--
       this.#pendingSyncs--
-      finish(sizeBytes, failure === null ? null : errorOf(failure))
+      answerSyncs(effects, answers, sizeBytes, failure === null ? null : errorOf(failure))
       if (this.#closed && this.#pendingSyncs === 0) this.#files.closeAll()
+    }
+    open.syncs++
+    this.#pendingSyncs++
+    if (this.#fresh.has(path)) this.#syncFresh(path, open, finish)
+    else fdatasync(open.fd, finish)
+  }
+
+  /** The first sync of a file makes its directory entry durable, too, and that of its directory. */
+  #syncFresh(path: string, { fd }: OpenFile, finish: (failure: Error | null) => void): void {
+    syncDirectoryLater(dirname(path), (failure) => {
+      if (failure !== null) return finish(failure)
+      syncDirectoryLater(this.#directory, (second) => {
+        if (second !== null) return finish(second)
+        this.#fresh.delete(path)
+        fdatasync(fd, finish)
+      })
     })
   }
 
   #truncate({ log, file, sizeBytes }: TruncateEffect): void {
     const path = this.#path(log, file)
-    const open = this.#files.open(path, true)
+    const open = this.#files.open(path, true, this.#onMade)
     ftruncateSync(open.fd, sizeBytes)
     fdatasyncSync(open.fd)
     open.sizeBytes = sizeBytes
@@ -221,10 +239,18 @@ function unlinkIfThere(path: string): void {
   }
 }
 
-/** Makes the entry of a new file durable, and that of its directory. */
-function syncDirectories(path: string, nodeDirectory: string): void {
-  syncDirectory(dirname(path))
-  syncDirectory(nodeDirectory)
+function answerSyncs(effects: readonly SyncEffect[], answers: readonly Answer[], sizeBytes: number, error: StorageError | null): void {
+  effects.forEach(({ token, file }, i) => answers[i]?.({ kind: 'synced', token, file, sizeBytes, error }))
+}
+
+/** Off this thread: a file system may write out much more than the directory. */
+function syncDirectoryLater(directory: string, done: (failure: Error | null) => void): void {
+  open(directory, 'r', (failure, fd) => {
+    if (failure !== null) return done(failure)
+    fsync(fd, (syncFailure) => {
+      close(fd, () => done(syncFailure))
+    })
+  })
 }
 
 function syncDirectory(directory: string): void {

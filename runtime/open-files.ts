@@ -14,8 +14,6 @@ export interface OpenFile {
   sizeBytes: number
   /** Syncs under way. */
   syncs: number
-  /** Its directory entry may not be durable yet. */
-  fresh: boolean
 }
 
 /** Descriptors per node. The usual limit of a process is 1,024 or more. */
@@ -31,8 +29,8 @@ export class OpenFiles {
     this.#limit = limit
   }
 
-  /** The file, opened; made (with its directory) if `create` says so. Throws what the operating system says. */
-  open(path: string, create: boolean): OpenFile {
+  /** The file, opened; made (with its directory) if `create` says so, which `onMade` hears. Throws what the operating system says. */
+  open(path: string, create: boolean, onMade: (path: string) => void = ignore): OpenFile {
     const known = this.#files.get(path)
     if (known !== undefined) {
       if (this.#files.size > 1) {
@@ -42,7 +40,7 @@ export class OpenFiles {
       return known
     }
     this.#makeRoom()
-    const file = openFile(path, create)
+    const file = openFile(path, create, onMade)
     this.#files.set(path, file)
     return file
   }
@@ -72,14 +70,19 @@ export class OpenFiles {
   }
 }
 
-function openFile(path: string, create: boolean): OpenFile {
+function openFile(path: string, create: boolean, onMade: (path: string) => void): OpenFile {
   try {
     const fd = openSync(path, constants.O_RDWR)
-    return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0, fresh: false }
+    return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0 }
   } catch (error) {
     if (!create || !(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
   }
   mkdirSync(dirname(path), { recursive: true })
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
-  return { path, fd, sizeBytes: 0, syncs: 0, fresh: true }
+  onMade(path)
+  return { path, fd, sizeBytes: 0, syncs: 0 }
+}
+
+function ignore(): void {
+  // Whoever does not make files need not hear of new ones.
 }

@@ -259,7 +259,14 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#remove(topic, batch)
     if (batch.partition === topic.stickyPartition) topic.stickyPartition = (batch.partition + 1) % topic.metadata.partitions.length
     const compression = this.#options.compression ?? 'none'
-    const records = batch.builder.finish({ compression, compressor: nodeCompressor, producerId: -1, producerEpoch: -1, baseSequence: -1 })
+    const records = batch.builder.finish({
+      compression,
+      compressor: nodeCompressor,
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      sealed: false,
+    })
     const token = this.#nextToken++
     this.#submitted.set(token, batch)
     topic.outstanding[batch.partition]!++

@@ -6,7 +6,7 @@ import type { TopicPartition } from '../ids.ts'
 import type { CommittedOffset } from './group.ts'
 import type { FileRange } from './fetch.ts'
 
-/** A sealed batch for one partition. `records` belongs to the producer actor until it answers `delivered`. */
+/** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
 export interface Submit {
   readonly kind: 'submit'
   readonly token: number
