@@ -17,12 +17,19 @@ import { eventReader } from './event.ts'
 import type { SoakEvent } from './event.ts'
 import { emptyHistory, isSound, readPositions, takeEvent } from './history.ts'
 import type { History } from './history.ts'
-import { processUrl } from './process.ts'
+import { isFullReading, processUrl } from './process.ts'
 import type { SoakTask } from './process.ts'
 
 interface Flags {
   readonly json?: true
   readonly rounds: number
+}
+
+/** What a whole run has come to. */
+interface Progress {
+  readonly history: History
+  /** Rounds that were gone through. */
+  rounds: number
 }
 
 /** A process under test. */
@@ -35,9 +42,6 @@ interface Subject {
 }
 
 const ROUNDS_DEFAULT = 200
-
-/** Every so many rounds everything is read again, not only what is new. */
-const FULL_READING_EVERY = 25
 
 /** How long the load runs before the kill. */
 const LOAD_MILLIS_MIN = 50
@@ -64,14 +68,15 @@ await new Command('soak')
 async function run(what: 'kill' | 'terminate', { rounds, json }: Flags): Promise<void> {
   using workspace = makeWorkspace(SPACE_BYTES)
   const directory = join(workspace.directory, 'data')
-  const history = emptyHistory()
-  const failure = await (what === 'kill' ? killRounds : terminateRounds)(directory, rounds, history).then(
+  const progress: Progress = { history: emptyHistory(), rounds: 0 }
+  const { history } = progress
+  const failure = await (what === 'kill' ? killRounds : terminateRounds)(directory, rounds, progress).then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   )
   showProgress('')
   const { acknowledged, lost, reordered, reused, complaints } = history
-  const result = { rounds, acknowledged, lost, reordered, reused }
+  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused }
   console.log(
     json === true
       ? JSON.stringify(result)
@@ -85,11 +90,12 @@ async function run(what: 'kill' | 'terminate', { rounds, json }: Flags): Promise
   for (const line of [...complaints, ...(failure === null ? [] : [failure]), `the directory is kept: ${directory}`]) console.error(line)
 }
 
-async function killRounds(directory: string, rounds: number, history: History): Promise<void> {
+async function killRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
+  const { history } = progress
   for (let round = 0; round < rounds; round++) {
     showProgress(`round ${round + 1} of ${rounds}, ${history.acknowledged} acknowledged`)
-    const readFrom = round % FULL_READING_EVERY === FULL_READING_EVERY - 1 ? {} : readPositions(history)
-    const subject = start({ kind: 'load', directory, loadNumber: round, rounds: 1, readFrom }, history)
+    const readFrom = isFullReading(round) ? {} : readPositions(history)
+    const subject = start({ kind: 'load', directory, loadNumber: round, rounds: 1, readFrom }, progress)
     const isEarly = Math.random() < EARLY_KILL_SHARE
     if (!isEarly) await within(subject.loading, START_MILLIS_MAX)
     await Promise.race([sleep(randomBetween(isEarly ? 0 : LOAD_MILLIS_MIN, isEarly ? EARLY_MILLIS_MAX : LOAD_MILLIS_MAX)), subject.gone])
@@ -97,35 +103,36 @@ async function killRounds(directory: string, rounds: number, history: History): 
     const { code, signal } = await subject.gone
     if (signal !== 'SIGKILL') throw new Error(`in round ${round + 1} the process ended by itself, with ${signal ?? code}`)
     if (!isSound(history)) throw new Error(`round ${round + 1} found what is above`)
+    progress.rounds++
   }
-  await verify(directory, history, 'after the last kill')
-  await verify(directory, history, 'after a clean close')
+  await verify(directory, progress, 'after the last kill')
+  await verify(directory, progress, 'after a clean close')
 }
 
-async function terminateRounds(directory: string, rounds: number, history: History): Promise<void> {
-  const subject = start({ kind: 'terminate', directory, loadNumber: 0, rounds, readFrom: {} }, history)
+async function terminateRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
+  const subject = start({ kind: 'terminate', directory, loadNumber: 0, rounds, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
-  await verify(directory, history, 'after a clean close')
+  await verify(directory, progress, 'after a clean close')
 }
 
-async function verify(directory: string, history: History, when: string): Promise<void> {
+async function verify(directory: string, progress: Progress, when: string): Promise<void> {
   showProgress(`reading everything ${when}`)
-  const subject = start({ kind: 'verify', directory, loadNumber: 0, rounds: 0, readFrom: {} }, history)
+  const subject = start({ kind: 'verify', directory, loadNumber: 0, rounds: 0, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`reading everything ${when} ended with ${signal ?? code}`)
 }
 
-function start(task: SoakTask, history: History): Subject {
+function start(task: SoakTask, progress: Progress): Subject {
+  const { history } = progress
   const child = spawn(process.execPath, [fileURLToPath(processUrl), JSON.stringify(task)], { stdio: ['ignore', 2, 2, 'pipe'] })
   const forget = atEnd(() => child.kill('SIGKILL'))
   const { promise: loading, resolve, reject } = Promise.withResolvers<void>()
   loading.catch(() => undefined)
-  let rounds = 0
   const take = (event: SoakEvent): void => {
     takeEvent(history, event)
     if (event.kind === 'loading') resolve()
-    if (event.kind === 'round') showProgress(`round ${++rounds} of ${task.rounds}, ${history.acknowledged} acknowledged`)
+    if (event.kind === 'round') showProgress(`round ${++progress.rounds} of ${task.rounds}, ${history.acknowledged} acknowledged`)
   }
   const pipe = child.stdio[3] as Readable
   pipe.setEncoding('utf8')

@@ -9,12 +9,17 @@ import { TARGETS } from './load.ts'
 import type { Report } from './load.ts'
 import { decodeValue } from './value.ts'
 
-/** Reads every partition from the offsets given (default: the first) to its end, and reports what is there. */
-export async function readBack(cluster: Cluster, from: Readonly<Record<string, number>>, report: Report): Promise<void> {
-  for (const target of TARGETS) await readPartition(cluster, target, from[topicPartitionName(target.topic, target.partition)] ?? 0, report)
+/** Reads every partition from the offsets given (default: the first) to its end, and reports what is there; answers with the ends. */
+export async function readBack(cluster: Cluster, from: Readonly<Record<string, number>>, report: Report): Promise<Record<string, number>> {
+  const ends: Record<string, number> = {}
+  for (const target of TARGETS) {
+    const where = topicPartitionName(target.topic, target.partition)
+    ends[where] = await readPartition(cluster, target, from[where] ?? 0, report)
+  }
+  return ends
 }
 
-async function readPartition(cluster: Cluster, target: TopicPartition, begin: number, report: Report): Promise<void> {
+async function readPartition(cluster: Cluster, target: TopicPartition, begin: number, report: Report): Promise<number> {
   const where = topicPartitionName(target.topic, target.partition)
   const end = (await cluster.admin.listOffsets(target.topic, 'latest')).get(target.partition) ?? 0
   report({ kind: 'reading', where, offset: begin })
@@ -30,6 +35,7 @@ async function readPartition(cluster: Cluster, target: TopicPartition, begin: nu
     }
   }
   report({ kind: 'readEnd', where, offset: end })
+  return end
 }
 
 /** Stretches of neighbouring offsets by one author with neighbouring sequences. */
