@@ -9,13 +9,13 @@
 import { actor as producerActor } from '../../actors/producer.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import { partitionForKey } from '../../protocol/murmur2.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { checkName } from './admin.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata } from './api.ts'
 import { ActorLink, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
+import { growTopic, isStale, newKnownTopic, partitionOf } from './known-topic.ts'
+import type { KnownTopic } from './known-topic.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
@@ -29,18 +29,6 @@ const BACKLOG_MAX = 1_000_000
 
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
 const IN_FLIGHT_BATCHES_MAX = 5
-
-/** A topic as the producer uses it. */
-interface KnownTopic {
-  readonly metadata: TopicMetadata
-  /** By partition. */
-  readonly open: (OpenBatch | null)[]
-  /** By partition: batches submitted and not delivered. */
-  readonly outstanding: number[]
-  readonly batchBytesMax: number
-  /** Where records without a key go until the batch is sent. */
-  stickyPartition: number
-}
 
 interface BacklogEntry<K, V> {
   readonly record: ProducerRecord<K, V>
@@ -178,7 +166,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const valueBytes = record.value === null ? null : serialized(this.#value, record.value)
     const headers = record.headers === undefined ? undefined : headersOf(record.headers)
     const timestamp = record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp)
-    const partition = this.#partitionOf(topic, record, keyBytes)
+    const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), keyBytes)
     let batch = topic.open[partition] ?? this.#begin(topic, record.topic, partition)
     const fits = batch.builder.sizeBytes + recordBytes(keyBytes, valueBytes, headers) <= topic.batchBytesMax
     if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, keyBytes, valueBytes, headers)) {
@@ -193,20 +181,13 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
   }
 
-  #partitionOf(topic: KnownTopic, record: ProducerRecord<K, V>, key: Uint8Array | null): number {
-    const count = topic.metadata.partitions.length
-    const chosen = record.partition ?? this.#options.partitioner?.(record, count)
-    if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
-    if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen
-    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${record.topic} has partitions 0 to ${count - 1}, not ${String(chosen)}`)
-  }
-
   #begin(topic: KnownTopic, name: string, partition: number): OpenBatch {
     const batch = this.#spare.pop() ?? new OpenBatch(this.#batchSizeBytes)
     batch.topic = name
     batch.partition = partition
     topic.open[partition] = batch
     this.#open.add(batch)
+    if (isStale(topic)) this.#refresh(name, topic)
     if (!this.#sealScheduled) this.#scheduleSeal()
     return batch
   }
@@ -332,14 +313,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#asking = true
     this.#engine.requests.topic(name).then(
       (metadata) => {
-        const { maxMessageBytes } = metadata.config ?? { maxMessageBytes: Infinity }
-        this.#topics.set(name, {
-          metadata,
-          open: metadata.partitions.map(() => null),
-          outstanding: metadata.partitions.map(() => 0),
-          stickyPartition: 0,
-          batchBytesMax: Math.min(this.#batchSizeBytes, maxMessageBytes),
-        })
+        this.#topics.set(name, newKnownTopic(metadata, this.#batchSizeBytes))
         this.#asking = false
         this.#workOff()
       },
@@ -347,6 +321,14 @@ export class ProducerClient<K, V> implements Producer<K, V> {
         this.#asking = false
         this.#failTopic(name, error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error }))
       },
+    )
+  }
+
+  /** Learns of partitions that were added. What cannot be learned now is learned later, or shown by a refusal. */
+  #refresh(name: string, topic: KnownTopic): void {
+    this.#engine.requests.topic(name).then(
+      (metadata) => growTopic(topic, metadata),
+      () => undefined,
     )
   }
 

@@ -14,7 +14,7 @@ async function fill(cluster: Cluster, count: number, partitions: number): Promis
 async function settle(members: readonly Consumer<Uint8Array, string>[], counts: readonly number[], seen: Set<string>): Promise<void> {
   for (;;) {
     for (const member of members) for (const record of await member.poll({ timeoutMillis: 20 })) seen.add(record.value ?? '')
-    const sizes = members.map((member) => member.assignment().length).toSorted()
+    const sizes = members.map((member) => member.assignment().length).toSorted((a, b) => a - b)
     if (sizes.join() === counts.join()) return
   }
 }

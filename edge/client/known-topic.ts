@@ -1,0 +1,61 @@
+/**
+ * A topic as a producer uses it: its partitions, the open batch of each, and which partition a record goes to.
+ */
+import { KafkaError } from '../../protocol/errors.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import { partitionForKey } from '../../protocol/murmur2.ts'
+import type { OpenBatch } from './open-batch.ts'
+
+/** What a producer knows of one topic. */
+export interface KnownTopic {
+  metadata: TopicMetadata
+  /** When it was asked for last, by performance.now(). */
+  checkedAt: number
+  /** By partition. */
+  readonly open: (OpenBatch | null)[]
+  /** By partition: batches submitted and not delivered. */
+  readonly outstanding: number[]
+  readonly batchBytesMax: number
+  /** Where records without a key go until the batch is sent. */
+  stickyPartition: number
+}
+
+/** Added partitions are used after this time; Kafka's metadata.max.age.ms is 300,000, and asking costs little here. */
+const METADATA_MAX_AGE_MILLIS = 2000
+
+/** A topic that has just been described. Batches are at most as large as both the producer and the topic want. */
+export function newKnownTopic(metadata: TopicMetadata, batchSizeBytes: number): KnownTopic {
+  return {
+    metadata,
+    checkedAt: performance.now(),
+    open: metadata.partitions.map(() => null),
+    outstanding: metadata.partitions.map(() => 0),
+    batchBytesMax: Math.min(batchSizeBytes, metadata.config?.maxMessageBytes ?? Infinity),
+    stickyPartition: 0,
+  }
+}
+
+/** Whether it is time to look for added partitions; says so once per period. */
+export function isStale(topic: KnownTopic): boolean {
+  const now = performance.now()
+  if (now - topic.checkedAt < METADATA_MAX_AGE_MILLIS) return false
+  topic.checkedAt = now
+  return true
+}
+
+/** Takes a newer description: a topic only ever grows. */
+export function growTopic(topic: KnownTopic, metadata: TopicMetadata): void {
+  topic.metadata = metadata
+  for (let partition = topic.open.length; partition < metadata.partitions.length; partition++) {
+    topic.open.push(null)
+    topic.outstanding.push(0)
+  }
+}
+
+/** Where a record goes: as it was chosen, by its key as Kafka's Java client does, or where its predecessor went. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: Uint8Array | null): number {
+  const count = topic.metadata.partitions.length
+  if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
+  if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen
+  throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic.metadata.topic} has partitions 0 to ${count - 1}, not ${String(chosen)}`)
+}
