@@ -159,8 +159,10 @@ function openSegment(recovery: Recovery): RecoveryDemand {
     if (base === undefined) return removeRest(recovery)
     if (base !== recovery.expectedOffset) return onGap(recovery, base)
     const sizeBytes = recovery.files.get(logFileName(base)) ?? 0
-    const summary = checkpoint?.segments.find((one) => one.baseOffset === base && one.sizeBytes === sizeBytes)
-    const next = bases[recovery.current + 1]
+    const known = checkpoint?.segments.findIndex((one) => one.baseOffset === base && one.sizeBytes === sizeBytes) ?? -1
+    const summary = checkpoint?.segments[known]
+    // Where it ends says the checkpoint, not the next file: that one may be missing.
+    const next = checkpoint?.segments[known + 1]?.baseOffset
     const vouched = summary !== undefined && checkpoint !== null
     if (vouched && next !== undefined && next <= checkpoint.recoveryPoint) {
       const segment = newSegment(base, summary.maxTimestamp)
@@ -171,7 +173,8 @@ function openSegment(recovery: Recovery): RecoveryDemand {
     }
     recovery.segments.push(newSegment(base, -1))
     recovery.scannedBytes = 0
-    if (vouched && next === undefined && checkpoint.clean && recovery.files.has(indexFileName(base))) return readActiveIndex(recovery, base)
+    const isLast = recovery.current === bases.length - 1
+    if (vouched && isLast && checkpoint.clean && recovery.files.has(indexFileName(base))) return readActiveIndex(recovery, base)
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
