@@ -1,0 +1,130 @@
+// The checkpoint file: it is read back whole or not at all, and the newer one of the two counts.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  CHECKPOINT_FORMAT_VERSION,
+  checkpointFile,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  newestCheckpoint,
+} from '../../partitions/checkpoint.ts'
+import type { Checkpoint } from '../../partitions/checkpoint.ts'
+import { writeI16, writeI32 } from '../../protocol/bytes.ts'
+import { crc32cOf } from '../../protocol/crc32c.ts'
+import './seeded.ts'
+
+const offset = fc.oneof(fc.nat({ max: 100 }), fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }))
+const sequence = fc.integer({ min: 0, max: 2 ** 31 - 1 })
+const segment = fc.record({
+  baseOffset: offset,
+  sizeBytes: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+  maxTimestamp: fc.oneof(fc.constant(-1), offset),
+})
+const producer = fc.record({
+  producerEpoch: fc.nat({ max: 65_535 }),
+  batches: fc.array(fc.record({ baseSequence: sequence, lastSequence: sequence, baseOffset: offset }), { maxLength: 5 }),
+})
+const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc.record({
+  sequence: offset,
+  clean: fc.boolean(),
+  recoveryPoint: offset,
+  logStartOffset: offset,
+  segments: fc.array(segment, { maxLength: 8 }),
+  producers: fc.uniqueArray(fc.tuple(offset, producer), { maxLength: 5, selector: ([id]) => id }).map((entries) => new Map(entries)),
+})
+
+const sample: Checkpoint = {
+  sequence: 3,
+  clean: true,
+  recoveryPoint: 20,
+  logStartOffset: 5,
+  segments: [{ baseOffset: 5, sizeBytes: 1000, maxTimestamp: -1 }],
+  producers: new Map([[7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }] }]]),
+}
+const bytes = encodeCheckpoint(sample)
+
+describe('the file', () => {
+  test('has the layout of its header comment', () => {
+    const words = Buffer.from(bytes).toString('hex').match(/.{8}/g)!
+    expect(words.slice(0, 3)).toEqual(['4f445243', '00010001', '00000060'])
+    expect(words.slice(4)).toEqual([
+      ...['00000000', '00000003', '00000000', '00000014', '00000000', '00000005'],
+      ...['00000001', '00000000', '00000005', '000003e8', 'ffffffff', 'ffffffff'],
+      ...['00000001', '00000000', '00000007', '00020001', '00000000', '00000009', '00000000', '0000000a'],
+    ])
+    expect(bytes.length).toBe(0x60)
+  })
+
+  test('gives back what was written', () => {
+    fc.assert(
+      fc.property(anyCheckpoint, (checkpoint) => {
+        expect(decodeCheckpoint(encodeCheckpoint(checkpoint))).toEqual(checkpoint)
+      }),
+    )
+  })
+
+  test('cut at any byte is unsound', () => {
+    for (let sizeBytes = 0; sizeBytes < bytes.length; sizeBytes++) expect(decodeCheckpoint(bytes.subarray(0, sizeBytes))).toBe('unsound')
+    expect(decodeCheckpoint(Uint8Array.from([...bytes, 0]))).toBe('unsound')
+  })
+
+  test('with any bit of its content flipped is unsound', () => {
+    for (let bit = 8 * 8; bit < bytes.length * 8; bit++) {
+      const damaged = bytes.slice()
+      damaged[bit >>> 3]! ^= 1 << (bit & 7)
+      expect(decodeCheckpoint(damaged), `bit ${bit}`).toBe('unsound')
+    }
+  })
+
+  test('of random bytes is unsound, and so is nonsense with a sound CRC', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (random) => {
+        expect(decodeCheckpoint(random)).toBe('unsound')
+      }),
+    )
+    const sealed = fc.uint8Array({ minLength: 40, maxLength: 300 }).map((random) => {
+      const file = Uint8Array.from([...bytes.subarray(0, 16), ...random])
+      writeI32(file, 8, file.length)
+      writeI32(file, 12, crc32cOf(file, 16, file.length))
+      return file
+    })
+    fc.assert(
+      fc.property(sealed, (file) => {
+        expect(decodeCheckpoint(file)).toBe('unsound')
+      }),
+    )
+  })
+
+  test('of a newer version says so, even if the rest means nothing to this one', () => {
+    const newer = bytes.slice(0, 60)
+    writeI16(newer, 4, CHECKPOINT_FORMAT_VERSION + 1)
+    expect(decodeCheckpoint(newer)).toBe('newer')
+  })
+})
+
+describe('of two', () => {
+  const older = { ...sample, sequence: 8 }
+  const newer = { ...sample, sequence: 9 }
+
+  test('the one with the higher sequence counts, whichever file it is in', () => {
+    expect(newestCheckpoint([older, newer])).toBe(newer)
+    expect(newestCheckpoint([newer, older])).toBe(newer)
+  })
+
+  test('the sound one counts when the other is torn', () => {
+    expect(newestCheckpoint([older, 'unsound'])).toBe(older)
+    expect(newestCheckpoint(['unsound', older])).toBe(older)
+    expect(newestCheckpoint(['unsound', 'unsound'])).toBeNull()
+    expect(newestCheckpoint([])).toBeNull()
+  })
+
+  test('a newer version in either forbids to go on', () => {
+    expect(newestCheckpoint([newer, 'newer'])).toBe('newer')
+    expect(newestCheckpoint(['newer', 'unsound'])).toBe('newer')
+  })
+
+  test('each write leaves the other file alone', () => {
+    expect([1, 2, 3, 4].map(checkpointFile)).toEqual(['checkpoint-1', 'checkpoint-0', 'checkpoint-1', 'checkpoint-0'])
+  })
+})

@@ -1,0 +1,49 @@
+// What the tests of one partition share: settings, batches as a leader would have stamped them, and logs in one line.
+
+import { batchOf, input } from '../protocol/record-batch-support.ts'
+import { stampBaseOffset, stampLeaderEpoch } from '../../protocol/record-batch.ts'
+import { defaultTopicConfig } from '../../protocol/topic-config.ts'
+import type { TopicConfig } from '../../protocol/topic-config.ts'
+import type { Log } from '../../partitions/log.ts'
+import './seeded.ts'
+
+/** What a batch of the tests may be given. */
+export interface BatchOptions {
+  readonly timestamp?: number
+  readonly producerId?: number
+  readonly producerEpoch?: number
+  readonly baseSequence?: number
+  /** Bytes of each value. */
+  readonly valueBytes?: number
+}
+
+/** The defaults with some settings changed. */
+export function configOf(changes: Partial<TopicConfig> = {}): TopicConfig {
+  return { ...defaultTopicConfig, ...changes }
+}
+
+/** A batch of `count` records that begins at `baseOffset`. */
+export function batchAt(baseOffset: number, count: number, options: BatchOptions = {}): Uint8Array {
+  const { timestamp = 1000, producerId = -1, producerEpoch = -1, baseSequence = -1, valueBytes = 4 } = options
+  const inputs = Array.from({ length: count }, (_, i) => input(timestamp, null, String(baseOffset + i).padEnd(valueBytes, '.')))
+  const bytes = batchOf(inputs, { producerId, producerEpoch, baseSequence })
+  stampBaseOffset(bytes, 0, baseOffset)
+  stampLeaderEpoch(bytes, 0, 0)
+  return bytes
+}
+
+/** Arrays of bytes, one after the other. */
+export function concat(...parts: readonly Uint8Array[]): Uint8Array {
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+/** Segments as `base:size`, for example `0:100 5:20`. */
+export function shapeOf(log: Log): string {
+  return log.segments.map(({ baseOffset, sizeBytes }) => `${baseOffset}:${sizeBytes}`).join(' ')
+}
