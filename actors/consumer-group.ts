@@ -43,11 +43,14 @@ export function groupDue(state: ConsumerState): number {
   if (state.config.group === null) return Infinity
   let due = state.autoCommitAt
   if (membership.correlationId >= 0) due = Math.min(due, membership.timeoutAt)
-  else if (needsGroup(state)) due = Math.min(due, membership.dueAt)
+  else if (needsGroup(state) && !isLettingGo(state)) due = Math.min(due, membership.dueAt)
   if (membership.offsetsCorrelationId >= 0) due = Math.min(due, membership.offsetsTimeoutAt)
   if (membership.memberEpoch > 0) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis)
   const commit = commits[0]
-  if (commit !== undefined) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt, commit.deadline)
+  if (commit === undefined) return due
+  const isReady = membership.step === 'ready' && (membership.topics.length === 0 || membership.memberEpoch > 0)
+  if (isReady) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
+  due = Math.min(due, commit.deadline)
   return due
 }
 
@@ -57,6 +60,11 @@ function needsGroup(state: ConsumerState): boolean {
   if (state.membership.topics.length > 0 || state.commits.length > 0) return true
   for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return true
   return false
+}
+
+/** A member that lost its partitions joins again when its application has let go of all of them. */
+function isLettingGo({ membership, partitions }: ConsumerState): boolean {
+  return membership.lost && partitions.size > 0
 }
 
 function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
@@ -101,7 +109,7 @@ function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): vo
 
 function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config, partitions } = state
-  if (membership.lost && partitions.size > 0) return
+  if (isLettingGo(state)) return
   membership.lost = false
   const correlationId = beginRequest(state, context, outbox)
   outbox.push({

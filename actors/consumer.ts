@@ -268,10 +268,10 @@ function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbo
   fail(state, one, codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'`, outbox)
 }
 
-/** The topic is gone, or never was: a group will revoke the partition, an assignment by hand is the application's mistake. */
+/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
 function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, one.topic)
-  if (state.membership.topics.length === 0) {
+  if (state.membership.topics.length === 0 && one.failures > 0) {
     state.partitions.delete(one.name)
     return fail(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
   }
@@ -318,6 +318,7 @@ function onNodeDown(state: ConsumerState, node: number, context: Context, outbox
 
 function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.tickAt = Infinity
+  if (context.uptime >= state.leaders.timeoutAt) giveUpRequest(state.leaders)
   for (const one of state.partitions.values()) {
     if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
     one.correlationId = -1
