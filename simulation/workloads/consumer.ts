@@ -36,6 +36,9 @@ interface Holding {
 /** Chunks that an application takes in advance. */
 const BACKLOG_MAX = 3
 
+/** So much likelier than over a chunk is an application slow when it has to let go. */
+const RELEASE_FACTOR = 5
+
 /** The most time between chunk and progress of a quick application, in microseconds. */
 const QUICK_MICROS = 3000
 
@@ -52,6 +55,8 @@ export class ConsumerWorkload {
   #host: Host | null = null
   #life = 0
   readonly #holdings: Map<string, Holding> = new Map()
+  /** Partitions that were taken away and are not let go yet. */
+  readonly #releasing: Set<string> = new Set()
 
   constructor(cluster: Cluster, index: number, group: GroupTruth | null) {
     this.#cluster = cluster
@@ -82,7 +87,7 @@ export class ConsumerWorkload {
   crash(): void {
     if (this.#host === null) return
     if (this.#random.below(3) > 0) return this.#end()
-    for (const name of this.#holdings.keys()) this.#letGo(name)
+    for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
     this.#tell({ kind: 'closeConsumer', correlationId: 1 })
   }
 
@@ -126,7 +131,7 @@ export class ConsumerWorkload {
 
   #end(): void {
     if (this.#host === null) return
-    for (const name of this.#holdings.keys()) this.#letGo(name)
+    for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
     this.#cluster.killClient(this.#host)
     this.#host = null
     this.#cluster.world.after(this.#random.exponential(400_000), () => this.start())
@@ -135,6 +140,7 @@ export class ConsumerWorkload {
   #letGo(name: string): void {
     if (this.#group !== null) endBelief(this.#group, name, this.#memberId())
     this.#holdings.delete(name)
+    this.#releasing.delete(name)
   }
 
   #receive(message: Message): void {
@@ -243,9 +249,21 @@ export class ConsumerWorkload {
     holding.backlog.length = 0
   }
 
-  #onRevoking({ partitions }: Revoking): void {
-    for (const { topic, partition } of partitions) this.#letGo(topicPartitionName(topic, partition))
-    this.#host?.after(this.#random.between(1, QUICK_MICROS), () => this.#tell({ kind: 'released', partitions }))
+  /** The application stops at once, and lets go soon, or late; what is lost is gone already. */
+  #onRevoking({ partitions, lost }: Revoking): void {
+    const { faults } = this.#cluster
+    const isSlow = faults.strikes('slowConsumer', RELEASE_FACTOR)
+    const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    const names = partitions.map(({ topic, partition }) => topicPartitionName(topic, partition))
+    for (const name of names) {
+      this.#holdings.delete(name)
+      if (lost) this.#letGo(name)
+      else this.#releasing.add(name)
+    }
+    this.#host?.after(delay, () => {
+      for (const name of names) if (!this.#holdings.has(name)) this.#letGo(name)
+      this.#tell({ kind: 'released', partitions })
+    })
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
