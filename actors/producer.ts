@@ -104,8 +104,7 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   const topic = topicOrAsk(state.leaders, queue.topic, state.nextCorrelationId++, context.uptime, outbox)
   if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]
-  if (leader === undefined)
-    return failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
+  if (leader === undefined) return onUnknown(state, queue, topic, context, outbox)
   if (leader.leader < 0) {
     forgetTopic(state.leaders, queue.topic)
     return retryLater(state, queue, context, outbox)
@@ -262,12 +261,19 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
   keepTicking(state, outbox)
 }
 
+/** What is known of the topic may be old: asks once more before it gives up. */
+function onUnknown(state: ProducerState, queue: PartitionQueue, topic: TopicMetadata, context: Context, outbox: Outbox): void {
+  forgetTopic(state.leaders, queue.topic)
+  if (queue.failures === 0) return retryLater(state, queue, context, outbox)
+  failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
+}
+
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
   for (const one of queue.batches.slice()) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     finish(state, queue, one, failure(errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`), outbox)
   }
-  forgetTopic(state.leaders, queue.topic)
+  queue.failures = 0
   startEpoch(state, queue)
 }
 

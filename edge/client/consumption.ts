@@ -206,7 +206,9 @@ export class Consumption {
 
   #onAssigned({ partitions }: MessageOf<'assigned'>): void {
     for (const { topic, partition, position, session } of partitions) {
-      this.moveTo(this.#add(topic, partition), position, session)
+      const one = this.#add(topic, partition)
+      // The application may have sought elsewhere meanwhile: its session is the newer one.
+      if (session >= one.session) this.moveTo(one, position, session)
       this.#newlyAssigned.push({ topic, partition })
     }
     // Partitions begin one by one; the application hears of those that come together at once.
