@@ -28,5 +28,5 @@ test('a tiny scenario has the same fingerprint under every Node', () => {
   }
   world.runUntil(1_000_000)
   expect(arrivals).toBeGreaterThan(150)
-  expect(world.trace.toString()).toMatchInlineSnapshot(`"f5a436aeee7878d7"`)
+  expect(world.trace.toString()).toMatchInlineSnapshot(`"5aefff29b2938bbb"`)
 })
