@@ -73,9 +73,11 @@ export function ruleDeleteTopics(image: MetadataImage, request: DeleteTopicsRequ
 /** Judges growth: a topic only ever gets more partitions. */
 export function ruleCreatePartitions(image: MetadataImage, request: CreatePartitionsRequest, nodeCount: number): Ruling {
   const records: MetadataRecord[] = []
+  const names = new Set<string>()
   const verdicts = request.topics.map(({ name, count }) => {
     const topic = image.topics.get(name)
     if (topic === undefined) return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    if (names.has(name)) return refuse(name, 'INVALID_REQUEST', `${name} stands twice in the request`)
     const present = topic.leaders.length
     if (!Number.isInteger(count) || count <= present || count > PARTITIONS_PER_TOPIC_MAX) {
       return refuse(
@@ -85,6 +87,7 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
       )
     }
     if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: groups are hashed to them`)
+    names.add(name)
     records.push({ type: 'partitionsAdded', topicId: topic.topicId, leaders: spread(topic.topicId, present, count - present, nodeCount) })
     return accept(name, topic.topicId)
   })
