@@ -30,8 +30,8 @@ export interface StateRecord {
 /** One answer while loading. */
 const LOAD_BYTES = 1024 * 1024
 
-/** Where an open batch starts out; it grows with its records. */
-const BATCH_BYTES = 1024 * 1024
+/** A request is one batch, however large: its partition may refuse it (maxMessageBytes), but never takes half of it. */
+const BATCH_BYTES_MAX = 2 ** 31 - 1
 
 /** A log that has not been read yet. */
 export function openStateLog(node: number, topic: string, partition: number, topicId: number): StateLog {
@@ -74,7 +74,7 @@ export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>):
 
 /** A request that appends the records as one batch. */
 export function appendRequest(log: StateLog, correlationId: number, records: readonly StateRecord[], now: number): ProduceRequest {
-  const builder = new RecordBatchBuilder(BATCH_BYTES)
+  const builder = new RecordBatchBuilder(BATCH_BYTES_MAX)
   for (const { key, value } of records) builder.append(now, key, value, undefined)
   const bytes = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 })
   return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: -1, acks: 'leader', records: bytes.slice() }
