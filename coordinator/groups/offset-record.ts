@@ -12,7 +12,8 @@ const VALUE_VERSION = 3
 const VALUE_FIXED_BYTES = 2 + 8 + 4 + 2 + 8
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder()
+/** A group may begin with U+FEFF, which a decoder would take for a mark of the encoding and drop. */
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A record read back: whose commit, of what. */
 export interface GroupCommit {
