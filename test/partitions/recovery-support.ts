@@ -10,6 +10,7 @@ import { numberedBatch } from '../../partitions/numbered-batch.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import type { Recovered, RecoveryAnswer, RecoveryDemand } from '../../partitions/recovery.ts'
 import { encodeIndex } from '../../partitions/segment-index.ts'
+import type { TopicConfig } from '../../protocol/topic-config.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { batchAt, concat, configOf } from './support.ts'
 import type { BatchOptions } from './support.ts'
@@ -21,7 +22,7 @@ export type Directory = Map<string, Uint8Array>
 const DEMANDS_MAX = 1000
 
 /** Small segments, so that few batches make several. */
-export const smallSegments = configOf({ segmentBytes: 600, indexIntervalBytes: 200 })
+export const smallSegments: TopicConfig = configOf({ segmentBytes: 600, indexIntervalBytes: 200 })
 
 /** A leader that writes what it appends into a directory. */
 export interface Leader {

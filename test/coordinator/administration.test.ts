@@ -1,0 +1,195 @@
+// What an administrator may ask: every refusal names its error, and a refused topic leaves no record behind.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  PARTITIONS_PER_TOPIC_MAX,
+  ruleAlterConfigs,
+  ruleCreatePartitions,
+  ruleCreateTopics,
+  ruleDeleteTopics,
+} from '../../coordinator/administration.ts'
+import type { Ruling } from '../../coordinator/administration.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
+import type { NewTopic } from '../../protocol/messages/metadata.ts'
+import { created, imageOf } from './support.ts'
+
+const image = imageOf(created('orders', 1, [0, 1], { segmentBytes: 65_536 }), created(OFFSETS_TOPIC, 2, [0, 1, 2]))
+
+function create(topics: readonly (Partial<NewTopic> & { readonly name: string })[], validateOnly = false): Ruling {
+  const complete = topics.map((topic) => ({ numPartitions: 1, configs: {}, ...topic }))
+  return ruleCreateTopics(image, { kind: 'createTopics', correlationId: 1, topics: complete, validateOnly }, 3)
+}
+
+function remove(...topics: readonly string[]): Ruling {
+  return ruleDeleteTopics(image, { kind: 'deleteTopics', correlationId: 1, topics })
+}
+
+function grow(...topics: readonly { readonly name: string; readonly count: number }[]): Ruling {
+  return ruleCreatePartitions(image, { kind: 'createPartitions', correlationId: 1, topics }, 3)
+}
+
+function alter(topic: string, configs: Record<string, unknown>): Ruling {
+  return ruleAlterConfigs(image, { kind: 'incrementalAlterConfigs', correlationId: 1, topic, configs })
+}
+
+/** The errors in order; null where the topic is accepted. */
+function errors(ruling: Ruling): (string | null)[] {
+  return ruling.verdicts.map(({ error }) => error)
+}
+
+describe('a new topic', () => {
+  test('gets the next id, and leaders that go round the nodes', () => {
+    const ruling = create([
+      { name: 'a', numPartitions: 4 },
+      { name: 'b', numPartitions: 2, configs: { 'segment.bytes': '20000', flush: 'os' } },
+    ])
+    expect(ruling.records).toEqual([
+      { type: 'topicCreated', name: 'a', topicId: 3, leaders: [2, 0, 1, 2], configs: {} },
+      { type: 'topicCreated', name: 'b', topicId: 4, leaders: [0, 1], configs: { segmentBytes: '20000', flush: 'os' } },
+    ])
+    expect(ruling.verdicts).toEqual([
+      { name: 'a', topicId: 3, error: null, reason: null },
+      { name: 'b', topicId: 4, error: null, reason: null },
+    ])
+  })
+
+  test.each([
+    ['', 'INVALID_TOPIC_EXCEPTION'],
+    ['..', 'INVALID_TOPIC_EXCEPTION'],
+    ['a b', 'INVALID_TOPIC_EXCEPTION'],
+    ['a'.repeat(250), 'INVALID_TOPIC_EXCEPTION'],
+    [METADATA_TOPIC, 'INVALID_TOPIC_EXCEPTION'],
+    ['orders', 'TOPIC_ALREADY_EXISTS'],
+    [OFFSETS_TOPIC, 'TOPIC_ALREADY_EXISTS'],
+  ])('cannot be called %j: %s', (name, error) => {
+    expect(create([{ name }])).toMatchObject({ records: [], verdicts: [{ name, error }] })
+  })
+
+  test.each([0, -1, 1.5, Number.NaN, PARTITIONS_PER_TOPIC_MAX + 1])('cannot have %d partitions', (numPartitions) => {
+    expect(create([{ name: 'a', numPartitions }])).toMatchObject({ records: [], verdicts: [{ error: 'INVALID_PARTITIONS', topicId: -1 }] })
+  })
+
+  test('cannot have settings that mean nothing', () => {
+    expect(create([{ name: 'a', configs: { 'no.such': 1 } }])).toMatchObject({ records: [], verdicts: [{ error: 'INVALID_CONFIG' }] })
+    expect(create([{ name: 'a', configs: { segmentBytes: 1 } }]).verdicts[0]?.reason).toContain('segmentBytes')
+  })
+
+  test('that exists is answered with the id that it has', () => {
+    expect(create([{ name: 'orders' }]).verdicts[0]?.topicId).toBe(1)
+  })
+
+  test('that stands twice in a request is created once', () => {
+    const ruling = create([{ name: 'a' }, { name: 'a', numPartitions: 9 }])
+    expect(errors(ruling)).toEqual([null, 'INVALID_REQUEST'])
+    expect(ruling.records).toHaveLength(1)
+  })
+
+  test('takes no id from one that is refused beside it', () => {
+    const ruling = create([{ name: 'a' }, { name: 'orders' }, { name: 'b' }])
+    expect(errors(ruling)).toEqual([null, 'TOPIC_ALREADY_EXISTS', null])
+    expect(ruling.verdicts.map(({ topicId }) => topicId)).toEqual([3, 1, 4])
+  })
+
+  test('is only judged when the request says so', () => {
+    const ruling = create([{ name: 'a' }, { name: 'orders' }], true)
+    expect(ruling.records).toEqual([])
+    expect(errors(ruling)).toEqual([null, 'TOPIC_ALREADY_EXISTS'])
+  })
+})
+
+describe('a deletion', () => {
+  test('goes by id', () => {
+    expect(remove('orders').records).toEqual([{ type: 'topicDeleted', topicId: 1 }])
+  })
+
+  test('of a topic that is not there, or internal, is refused', () => {
+    const ruling = remove('none', OFFSETS_TOPIC, METADATA_TOPIC)
+    expect(errors(ruling)).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', 'UNKNOWN_TOPIC_OR_PARTITION'])
+    expect(ruling.records).toEqual([])
+  })
+
+  test('that is asked for twice is done once', () => {
+    expect(remove('orders', 'orders').records).toHaveLength(1)
+  })
+})
+
+describe('more partitions', () => {
+  test('go on round the nodes where the topic stopped', () => {
+    expect(grow({ name: 'orders', count: 5 }).records).toEqual([{ type: 'partitionsAdded', topicId: 1, leaders: [2, 0, 1] }])
+  })
+
+  test.each([2, 1, 0, -3, 2.5, PARTITIONS_PER_TOPIC_MAX + 1])('cannot be %d in all where 2 are there', (count) => {
+    expect(grow({ name: 'orders', count })).toMatchObject({ records: [], verdicts: [{ error: 'INVALID_PARTITIONS' }] })
+  })
+
+  test('are refused for a topic that is not there, and for the one that groups are hashed to', () => {
+    const ruling = grow({ name: 'none', count: 3 }, { name: OFFSETS_TOPIC, count: 50 })
+    expect(errors(ruling)).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_PARTITIONS'])
+    expect(ruling.records).toEqual([])
+  })
+
+  test('that are asked for twice are added once', () => {
+    const ruling = grow({ name: 'orders', count: 3 }, { name: 'orders', count: 4 })
+    expect(errors(ruling)).toEqual([null, 'INVALID_REQUEST'])
+    expect(ruling.records).toEqual([{ type: 'partitionsAdded', topicId: 1, leaders: [2] }])
+  })
+})
+
+describe('changed settings', () => {
+  test('leave what is not named, and null takes one back to its default', () => {
+    expect(alter('orders', { 'retention.ms': 5 }).records).toEqual([
+      { type: 'topicConfigured', topicId: 1, configs: { segmentBytes: 65_536, retentionMillis: 5 } },
+    ])
+    expect(alter('orders', { 'segment.bytes': null }).records).toEqual([{ type: 'topicConfigured', topicId: 1, configs: {} }])
+  })
+
+  test.each([
+    ['none', { flush: 'os' }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+    ['orders', { 'no.such': 1 }, 'INVALID_CONFIG'],
+    ['orders', { 'no.such': null }, 'INVALID_CONFIG'],
+    ['orders', { flush: 'never' }, 'INVALID_CONFIG'],
+  ])('of %s to %j: %s', (topic, configs, error) => {
+    expect(alter(topic, configs)).toMatchObject({ records: [], verdicts: [{ name: topic, error }] })
+  })
+
+  test('are all taken or none', () => {
+    expect(alter('orders', { flush: 'os', segmentBytes: 1 }).records).toEqual([])
+  })
+})
+
+test('judging changes nothing, and whatever is accepted can be applied', () => {
+  const name = fc.oneof(fc.constantFrom('orders', OFFSETS_TOPIC, 'a', 'b', '..'), fc.string({ maxLength: 3 }))
+  const settings = fc.dictionary(
+    fc.constantFrom('flush', 'segment.bytes', 'retentionMillis', 'x'),
+    fc.constantFrom('os', 20_000, '-1', null, true),
+  )
+  const topics = fc.array(fc.record({ name, numPartitions: fc.integer({ min: -1, max: 5 }), configs: settings }), { maxLength: 5 })
+  fc.assert(
+    fc.property(topics, (wanted) => {
+      const own = imageOf(created('orders', 1), created(OFFSETS_TOPIC, 2))
+      const before = structuredClone(own)
+      const rulings = [
+        ruleCreateTopics(own, { kind: 'createTopics', correlationId: 1, topics: wanted, validateOnly: false }, 3),
+        ruleDeleteTopics(own, { kind: 'deleteTopics', correlationId: 1, topics: wanted.map((one) => one.name) }),
+        ruleCreatePartitions(
+          own,
+          { kind: 'createPartitions', correlationId: 1, topics: wanted.map((one) => ({ name: one.name, count: one.numPartitions })) },
+          3,
+        ),
+        ...wanted.map((one) =>
+          ruleAlterConfigs(own, { kind: 'incrementalAlterConfigs', correlationId: 1, topic: one.name, configs: one.configs }),
+        ),
+      ]
+      expect(own).toEqual(before)
+      for (const { records, verdicts } of rulings) {
+        expect(records).toHaveLength(verdicts.filter(({ error }) => error === null).length)
+        expect(verdicts.every(({ error, reason, topicId }) => (error === null ? topicId > 0 && reason === null : reason !== null))).toBe(
+          true,
+        )
+        const applied = structuredClone(own)
+        for (const record of records) applyRecord(applied, record)
+      }
+    }),
+  )
+})

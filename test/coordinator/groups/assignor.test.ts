@@ -1,0 +1,153 @@
+// Who shall have which partitions: all of them once, evenly, and with as little movement as that allows.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { assignPartitions } from '../../../coordinator/groups/assignor.ts'
+import type { AssignableMember, AssignablePartition } from '../../../coordinator/groups/assignor.ts'
+import '../support.ts'
+
+type Assignment = Map<string, Set<string>>
+
+function partitionsOf(topic: string, count: number): AssignablePartition[] {
+  return Array.from({ length: count }, (_, i) => ({ topic, name: `${topic}-${i}` }))
+}
+
+function member(memberId: string, subscribedTopics: readonly string[], current: Iterable<string> = []): AssignableMember {
+  return { memberId, subscribedTopics, current: new Set(current) }
+}
+
+/** `a: t-0 t-1 | b: t-2` */
+function shown(target: Assignment): string {
+  return [...target].map(([memberId, names]) => `${memberId}: ${[...names].toSorted().join(' ')}`).join(' | ')
+}
+
+/** The members again, with what they were given. */
+function again(members: readonly AssignableMember[], target: Assignment): AssignableMember[] {
+  return members.map((one) => ({ ...one, current: target.get(one.memberId) ?? new Set<string>() }))
+}
+
+/** Partitions that another member has now. */
+function moved(before: Assignment, after: Assignment): { readonly name: string; readonly from: string; readonly to: string }[] {
+  const owners = new Map([...before].flatMap(([memberId, names]) => [...names].map((name) => [name, memberId] as const)))
+  return [...after].flatMap(([to, names]) =>
+    [...names].flatMap((name) => {
+      const from = owners.get(name)
+      return from === undefined || from === to ? [] : [{ name, from, to }]
+    }),
+  )
+}
+
+const memberIds = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,3}$/), { minLength: 1, maxLength: 8 })
+const topics = ['s', 't', 'u']
+const mixed = fc
+  .tuple(memberIds, fc.infiniteStream(fc.subarray(topics)), fc.array(fc.nat({ max: 9 }), { minLength: 3, maxLength: 3 }))
+  .map(([ids, subscriptions, counts]) => ({
+    members: ids.map((id) => member(id, subscriptions.next().value ?? [])),
+    partitions: topics.flatMap((topic, i) => partitionsOf(topic, counts[i] ?? 0)),
+  }))
+
+describe('an assignment', () => {
+  test.each([
+    ['nobody', [], 3, ''],
+    ['one member', ['a'], 3, 'a: t-0 t-1 t-2'],
+    ['two members', ['b', 'a'], 3, 'a: t-0 t-2 | b: t-1'],
+    ['more members than partitions', ['a', 'b', 'c'], 2, 'a: t-0 | b: t-1 | c: '],
+  ])('to %s', (_, ids, count, expected) => {
+    const target = assignPartitions(
+      ids.map((id) => member(id, ['t'])),
+      partitionsOf('t', count),
+    )
+    expect(shown(target)).toBe(expected)
+  })
+
+  test('gives every partition of a subscribed topic to exactly one member that subscribes to it, and no other', () => {
+    fc.assert(
+      fc.property(mixed, ({ members, partitions }) => {
+        const target = assignPartitions(members, partitions)
+        const subscribed = new Set(members.flatMap((one) => one.subscribedTopics))
+        const wanted = partitions.filter(({ topic }) => subscribed.has(topic)).map(({ name }) => name)
+        expect([...target.values()].flatMap((names) => [...names]).toSorted()).toEqual(wanted.toSorted())
+        for (const { memberId, subscribedTopics } of members) {
+          for (const name of target.get(memberId) ?? []) expect(subscribedTopics).toContain(name[0])
+        }
+        expect([...target.keys()].toSorted()).toEqual(members.map(({ memberId }) => memberId).toSorted())
+      }),
+    )
+  })
+
+  test('is even among members that subscribe to the same, whatever they had', () => {
+    fc.assert(
+      fc.property(memberIds, fc.nat({ max: 40 }), fc.infiniteStream(fc.nat({ max: 10 })), (ids, count, owners) => {
+        const partitions = partitionsOf('t', count)
+        const members = ids.map((id) => member(id, ['t']))
+        const had = new Map(ids.map((id) => [id, new Set<string>()]))
+        // Number 8 and above: nobody had it.
+        for (const { name } of partitions) had.get(ids[owners.next().value] ?? '')?.add(name)
+        const sizes = [...assignPartitions(again(members, had), partitions).values()].map((names) => names.size)
+        expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1)
+      }),
+    )
+  })
+
+  test('does not depend on the order in which members are listed', () => {
+    fc.assert(
+      fc.property(mixed, ({ members, partitions }) => {
+        expect(assignPartitions(members.toReversed(), partitions)).toEqual(assignPartitions(members, partitions))
+      }),
+    )
+  })
+})
+
+describe('stickiness', () => {
+  const same = fc.record({ ids: memberIds, count: fc.nat({ max: 40 }) })
+
+  test('nothing moves while nothing changes, among members that subscribe to the same', () => {
+    fc.assert(
+      fc.property(same, ({ ids, count }) => {
+        const members = ids.map((id) => member(id, ['t']))
+        const target = assignPartitions(members, partitionsOf('t', count))
+        expect(moved(target, assignPartitions(again(members, target), partitionsOf('t', count)))).toEqual([])
+      }),
+    )
+  })
+
+  test('when a member joins, partitions move to it only, and no more than its share', () => {
+    fc.assert(
+      fc.property(same, ({ ids, count }) => {
+        const members = ids.map((id) => member(id, ['t']))
+        const target = assignPartitions(members, partitionsOf('t', count))
+        const next = assignPartitions([...again(members, target), member('zzzz', ['t'])], partitionsOf('t', count))
+        expect(moved(target, next).filter(({ to }) => to !== 'zzzz')).toEqual([])
+        expect(moved(target, next).length).toBeLessThanOrEqual(Math.ceil(count / (ids.length + 1)))
+      }),
+    )
+  })
+
+  test('when a member leaves, the others keep what they have', () => {
+    fc.assert(
+      fc.property(same, fc.nat(), ({ ids, count }, pick) => {
+        const members = ids.map((id) => member(id, ['t']))
+        const target = assignPartitions(members, partitionsOf('t', count))
+        const gone = ids[pick % ids.length]!
+        const left = again(members, target).filter(({ memberId }) => memberId !== gone)
+        const next = assignPartitions(left, partitionsOf('t', count))
+        expect(moved(target, next).filter(({ from }) => from !== gone)).toEqual([])
+      }),
+    )
+  })
+
+  test('when partitions are added, nobody loses one', () => {
+    fc.assert(
+      fc.property(same, fc.nat({ max: 10 }), ({ ids, count }, more) => {
+        const members = ids.map((id) => member(id, ['t']))
+        const target = assignPartitions(members, partitionsOf('t', count))
+        expect(moved(target, assignPartitions(again(members, target), partitionsOf('t', count + more)))).toEqual([])
+      }),
+    )
+  })
+
+  test('a partition of a topic that its owner no longer wants goes to one who does', () => {
+    const members = [member('a', ['s'], ['t-0', 's-0']), member('b', ['s', 't'])]
+    expect(shown(assignPartitions(members, [...partitionsOf('s', 1), ...partitionsOf('t', 1)]))).toBe('a: s-0 | b: t-0')
+  })
+})
