@@ -100,7 +100,7 @@ class Run {
     }
   }
 
-  /** What is submitted now must succeed, and be consumed by everybody. */
+  /** What is submitted now must succeed, and be consumed by everybody; one reader reads the whole log again. */
   #finish(): void {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     for (const producer of this.#producers) {
@@ -110,6 +110,7 @@ class Run {
     if (!this.#settle(() => this.#isAnswered(), 'the last batches were not answered')) return
     const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
     if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
+    this.#reader.restart()
     if (this.#settle(() => this.#laggard() === null, 'consumers did not reach the end')) checkFiles(this.#cluster)
   }
 

@@ -125,8 +125,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'kept.add(indexFileName(baseOffset))',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 689,
+    seedsToFind: 689,
   },
   {
     id: 'E12',

@@ -91,6 +91,11 @@ export class ConsumerWorkload {
     this.#tell({ kind: 'closeConsumer', correlationId: 1 })
   }
 
+  /** Dies, and begins anew: without a group it reads everything again. */
+  restart(): void {
+    this.#end()
+  }
+
   /** How far it has read a partition that it has; -1 if it has it not. */
   positionOf(name: string): number {
     return this.#holdings.get(name)?.position ?? -1
