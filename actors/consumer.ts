@@ -72,7 +72,7 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
 function onAnswer(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
   switch (message.kind) {
     case 'metadataResponse':
-      takeTopics(state.leaders, message.topics)
+      takeTopics(state.leaders, message)
       return work(state, context, outbox)
     case 'fetchResponse':
       return onFetched(state, message, context, outbox)

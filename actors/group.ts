@@ -49,6 +49,8 @@ export interface GroupState {
   readonly pending: Map<number, PendingCommit>
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
+  /** How much of the metadata log they reflect: a late answer may know less. */
+  metadataOffset: number
   nextCorrelationId: number
 }
 
@@ -71,6 +73,7 @@ export const actor: Actor<GroupState, GroupConfig> = {
     offsets: new Map(),
     pending: new Map(),
     topics: new Map(),
+    metadataOffset: -1,
     nextCorrelationId: 1,
   }),
   receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
@@ -186,6 +189,8 @@ function askMetadata(state: GroupState, outbox: Outbox): void {
 
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>): void {
   let changed = false
+  if (response.metadataOffset < state.metadataOffset) return
+  state.metadataOffset = response.metadataOffset
   for (const { topic, partitions } of response.topics) {
     if (state.topics.get(topic) === partitions.length) continue
     state.topics.set(topic, partitions.length)

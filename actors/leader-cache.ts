@@ -3,7 +3,7 @@
  * when an answer shows that they have changed.
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
-import type { TopicMetadata } from '../protocol/messages/metadata.ts'
+import type { MetadataResponse, TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Outbox } from './actor.ts'
 
 /** Topics and their leaders, as far as they are known. */
@@ -13,13 +13,15 @@ export interface LeaderCache {
   readonly topics: Map<string, TopicMetadata>
   /** Topics that are wanted and not there. */
   readonly wanted: Set<string>
+  /** How much of the metadata log it reflects: a late answer may know less. */
+  metadataOffset: number
   /** Uptime after which the request under way counts as lost; -1 while there is none. */
   timeoutAt: number
 }
 
 /** A cache that knows nothing yet. */
 export function newLeaderCache(coordinatorNode: number, requestTimeoutMillis: number): LeaderCache {
-  return { coordinatorNode, requestTimeoutMillis, topics: new Map(), wanted: new Set(), timeoutAt: -1 }
+  return { coordinatorNode, requestTimeoutMillis, topics: new Map(), wanted: new Set(), metadataOffset: -1, timeoutAt: -1 }
 }
 
 /** The topic, or null: then it has been asked for. */
@@ -34,9 +36,11 @@ export function topicOrAsk(cache: LeaderCache, topic: string, correlationId: num
   return null
 }
 
-/** Takes the coordinator's answer. */
-export function takeTopics(cache: LeaderCache, topics: readonly TopicMetadata[]): void {
+/** Takes the coordinator's answer, unless a newer one was there first. */
+export function takeTopics(cache: LeaderCache, { metadataOffset, topics }: MetadataResponse): void {
   cache.timeoutAt = -1
+  if (metadataOffset < cache.metadataOffset) return
+  cache.metadataOffset = metadataOffset
   for (const topic of topics) {
     cache.topics.set(topic.topic, topic)
     cache.wanted.delete(topic.topic)

@@ -280,7 +280,7 @@ function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: numbe
 // ── metadata and producer id ──
 
 function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
-  takeTopics(state.leaders, response.topics)
+  takeTopics(state.leaders, response)
   for (const queue of state.queues.values()) pump(state, queue, context, outbox)
 }
 

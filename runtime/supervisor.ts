@@ -40,7 +40,7 @@ const RESTART_MILLIS_MIN = 20
 const RESTART_MILLIS_MAX = 5000
 
 /** A worker that has run so long starts with the shortest pause again. */
-const STABLE_MILLIS = 10_000
+const STABLE_MILLIS = 1000
 
 /** The worker threads of one cluster. See the header. */
 export class Supervisor {
