@@ -223,9 +223,19 @@ function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox)
   const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
   if (expired.length === 0) return
   dropSegments(state.log, expired)
+  moveHighWatermark(state)
   const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])
   for (const segment of expired) state.dirty.delete(segment.baseOffset)
   state.loadedIndexes = state.loadedIndexes.filter((base) => base >= state.log.logStartOffset)
   outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
   requestFlush(state, false, outbox)
+}
+
+/** With the segment in which the high watermark stood gone, it stands at the beginning of the next one: at the same offset. */
+function moveHighWatermark(state: ReplicaState): void {
+  const { highWatermark, log } = state
+  const segmentBaseOffset = log.segments[0]?.baseOffset ?? 0
+  if (highWatermark.segmentBaseOffset >= segmentBaseOffset) return
+  assert(highWatermark.offset === segmentBaseOffset, 'P11 retention leaves everything at and above the high watermark')
+  state.highWatermark = { offset: highWatermark.offset, segmentBaseOffset, position: 0 }
 }
