@@ -76,7 +76,9 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
 export function onFlushed(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
   const { flush } = state
   if (flush === null) return
-  if (message.error !== null) return onFlushFailed(state, segmentBaseOffset, outbox)
+  // Retention may have removed the file meanwhile: then there is nothing left to sync.
+  const isThere = state.log.segments.some((segment) => segment.baseOffset === segmentBaseOffset)
+  if (message.error !== null && isThere) return onFlushFailed(state, segmentBaseOffset, outbox)
   flush.waiting--
   if (flush.waiting === 0) writeCheckpoint(state, outbox)
 }
