@@ -213,8 +213,9 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
   lookUp(state, from, request, outbox)
 }
 
-function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox): void {
-  const segment = state.log.segments.find((one) => one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
+/** Looks in the first segment after `after` that may have the timestamp: one from which young records were cut has it no longer. */
+function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox, after = -1): void {
+  const segment = state.log.segments.find((one) => one.baseOffset > after && one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
   if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset)
     return replyOffset(state, from, request, null, -1, -1, outbox)
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
@@ -231,7 +232,7 @@ function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest,
 function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeBytes: number, outbox: Outbox): void {
   const segment = segmentOf(state.log, reading.segmentBaseOffset)
   const left = reading.endPosition - reading.position
-  if (segment === null || left <= 0) return replyOffset(state, reading.from, reading.request, null, -1, -1, outbox)
+  if (segment === null || left <= 0) return lookUp(state, reading.from, reading.request, outbox, reading.segmentBaseOffset)
   readFor(state, reading, segment, Math.min(sizeBytes, left), outbox)
 }
 
