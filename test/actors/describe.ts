@@ -1,0 +1,175 @@
+// Messages and effects in one short line each, for expectations and transcripts. What a reader needs is in the line; the rest is in the types.
+
+import type { Effect } from '../../actors/effect.ts'
+import type { Address } from '../../protocol/address.ts'
+import { errorOf, NONE } from '../../protocol/errors.ts'
+import type { CommittedOffset, TopicPartitions } from '../../protocol/messages/group.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import * as batch from '../../protocol/record-batch.ts'
+
+/** One effect, for example `append 0.log at 0: 75 bytes` or `to client: delivered #1 at offset 0`. */
+export function describeEffect(effect: Effect): string {
+  switch (effect.kind) {
+    case 'send':
+      return `to ${describeAddress(effect.to)}: ${describeMessage(effect.message)}`
+    case 'append':
+      return `append ${shortName(effect.file)} at ${effect.position}: ${effect.bytes.length} bytes`
+    case 'read':
+      return `read ${shortName(effect.file)} at ${effect.position}: ${effect.sizeBytes} bytes`
+    case 'sync':
+      return `sync ${shortName(effect.file)}`
+    case 'truncate':
+      return `truncate ${shortName(effect.file)} to ${effect.sizeBytes}`
+    case 'replace':
+      return `replace ${shortName(effect.file)}`
+    case 'remove':
+      return effect.files === null ? `remove all of ${effect.log}` : `remove ${effect.files.map(shortName).join(' ')}`
+    case 'list':
+    case 'listLogs':
+      return effect.kind
+    case 'startTimer':
+      return `timer ${effect.timer} in ${effect.afterMillis} ms`
+    case 'cancelTimer':
+      return `no timer ${effect.timer}`
+    case 'spawn':
+    case 'stop':
+      return `${effect.kind} ${effect.actor}`
+    case 'fatal':
+      return `fatal: ${effect.reason}`
+  }
+}
+
+/** An actor without its node, which no test needs. */
+export function describeAddress({ actor }: Address): string {
+  return actor
+}
+
+/** `00000000000000000042.log` as `42.log`. */
+export function shortName(file: string): string {
+  return file.replace(/^0{1,19}/, '')
+}
+
+/** One message, for example `produceResponse #3 at offset 0` or `fetchResponse #4 OFFSET_OUT_OF_RANGE`. */
+export function describeMessage(message: Message): string {
+  const id = 'correlationId' in message ? ` #${message.correlationId}` : 'token' in message ? ` #${message.token}` : ''
+  const error = 'errorCode' in message && message.errorCode !== NONE ? ` ${errorOf(message.errorCode).name}` : null
+  return `${message.kind}${id}${error ?? detail(message)}`
+}
+
+function detail(message: Message): string {
+  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? ''
+}
+
+function clientDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'submit':
+      return ` for ${message.topic}-${message.partition}: ${count(batch.recordCount(message.records, 0), 'record')}`
+    case 'delivered':
+      return ` at offset ${message.baseOffset}`
+    case 'subscribe':
+      return ` ${message.topics.join(' ')}`
+    case 'assign':
+      return ` ${message.partitions.map(nameOf).join(' ')}`
+    case 'assigned':
+      return ` ${message.partitions.map((one) => `${nameOf(one)} from ${one.position}`).join(' ')}`
+    case 'revoking':
+      return ` ${message.partitions.map(nameOf).join(' ')}${message.lost ? ' (lost)' : ''}`
+    case 'released':
+      return ` ${message.partitions.map(nameOf).join(' ')}`
+    case 'progress':
+    case 'positionReset':
+      return ` ${nameOf(message)} to ${message.position}`
+    case 'seek':
+    case 'fetchMore':
+      return ` ${nameOf(message)} from ${message.offset}`
+    case 'chunk':
+      return ` ${nameOf(message)} from ${message.fetchOffset}: ${payload(message)}`
+    case 'consumerFailed':
+      return ` ${message.topic}-${message.partition}`
+    default:
+      return null
+  }
+}
+
+function logDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'produce': {
+      const { records } = message
+      const numbers =
+        batch.producerId(records, 0) < 0 ? '' : ` numbered ${batch.producerEpoch(records, 0)}/${batch.baseSequence(records, 0)}`
+      return `: ${count(batch.recordCount(records, 0), 'record')}${numbers}`
+    }
+    case 'produceResponse':
+      return ` at offset ${message.baseOffset}`
+    case 'fetch':
+      return ` from ${message.fetchOffset}`
+    case 'fetchResponse':
+      return ` up to ${message.highWatermark}: ${payload(message)}`
+    case 'listOffsetsResponse':
+      return ` offset ${message.offset}`
+    case 'timerFired':
+      return ` ${message.timer}`
+    case 'synced':
+      return message.error === null
+        ? ` ${shortName(message.file)}: ${message.sizeBytes} bytes`
+        : ` ${shortName(message.file)}: ${message.error}`
+    case 'appended':
+    case 'storageDone':
+      return message.error === null ? '' : `: ${message.error}`
+    case 'readCompleted':
+      return message.records === null ? `: ${message.error}` : `: ${message.records.length} bytes`
+    case 'initProducerIdResponse':
+      return ` id ${message.producerId}`
+    default:
+      return null
+  }
+}
+
+function groupDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'consumerGroupHeartbeat':
+      return ` of ${message.memberId}, epoch ${message.memberEpoch}, owns ${lists(message.ownedPartitions)}`
+    case 'consumerGroupHeartbeatResponse':
+      return ` epoch ${message.memberEpoch}, may have ${lists(message.assignment)}`
+    case 'offsetCommit':
+      return ` of ${message.memberId}, epoch ${message.memberEpoch}: ${offsets(message.offsets)}`
+    case 'offsetFetch':
+      return ` of ${message.partitions === null ? 'all' : lists(message.partitions)}`
+    case 'offsetFetchResponse':
+      return `: ${offsets(message.offsets)}`
+    case 'metadata':
+      return ` of ${message.topics?.join(' ') ?? 'all'}`
+    case 'findCoordinator':
+    case 'ensureGroup':
+      return ` of ${message.group}`
+    case 'findCoordinatorResponse':
+      return ` node ${message.node}`
+    default:
+      return null
+  }
+}
+
+function payload(message: { readonly range: unknown; readonly records: Uint8Array | null }): string {
+  if (message.records !== null) return `${message.records.length} bytes`
+  const { range } = message as { range: { readonly path: string; readonly position: number; readonly sizeBytes: number } | null }
+  return range === null
+    ? 'nothing'
+    : `${shortName(range.path.slice(range.path.indexOf('/') + 1))} at ${range.position}: ${range.sizeBytes} bytes`
+}
+
+function nameOf({ topic, partition }: { readonly topic: string; readonly partition: number }): string {
+  return `${topic}-${partition}`
+}
+
+function count(value: number, noun: string): string {
+  return `${value} ${noun}${value === 1 ? '' : 's'}`
+}
+
+function lists(topics: readonly TopicPartitions[]): string {
+  const names = topics.flatMap(({ topic, partitions }) => partitions.map((partition) => `${topic}-${partition}`))
+  return names.length === 0 ? 'nothing' : names.join(' ')
+}
+
+function offsets(committed: readonly CommittedOffset[]): string {
+  return committed.length === 0 ? 'none' : committed.map((one) => `${nameOf(one)} at ${one.offset}`).join(', ')
+}

@@ -1,0 +1,441 @@
+// A replica, message by message: what it asks of the disk, when it acknowledges, who is woken, and what is left after the disk failed.
+
+import { describe, expect, test } from 'vitest'
+import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { logFileName } from '../../partitions/log.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import * as batch from '../../protocol/record-batch.ts'
+import { batchAt, configOf, shapeOf } from '../partitions/support.ts'
+import { drive, fetch, fetchRequest, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
+import type { Partition } from './replica-support.ts'
+import { CLIENT, lines, sentOne } from './stage.ts'
+
+const LOG = logFileName(0)
+
+/** What waits for the disk, as lines. */
+function waiting(partition: Partition): string[] {
+  return lines(partition.held)
+}
+
+describe('a produce', () => {
+  test('is appended, synced, and only then acknowledged', () => {
+    const partition = leading()
+    partition.hold.add('append').add('sync')
+    expect(lines(produce(partition, 1, 3))).toEqual([])
+    expect(waiting(partition)).toEqual(['append 0.log at 0: 94 bytes'])
+    expect(releaseOne(partition)).toEqual([])
+    expect(waiting(partition)).toEqual(['sync 0.log'])
+    expect(partition.stage.state.highWatermark.offset).toBe(0)
+    expect(lines(releaseOne(partition))).toEqual(['to client: produceResponse #1 at offset 0'])
+    expect(partition.stage.state.highWatermark).toEqual({ offset: 3, segmentBaseOffset: 0, position: 94 })
+  })
+
+  test('writes the offset and the epoch of the leader into the batch', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    produce(partition, 2, 2)
+    const bytes = partition.files.get(LOG)!
+    expect(batch.walkBatches(bytes).map(({ at }) => [batch.baseOffset(bytes, at), batch.leaderEpoch(bytes, at)])).toEqual([
+      [0, 0],
+      [3, 0],
+    ])
+  })
+
+  test('shares its sync with those that come while it is under way: the next sync is for all of them', () => {
+    const partition = leading()
+    partition.hold.add('sync')
+    produce(partition, 1)
+    produce(partition, 2)
+    produce(partition, 3)
+    expect(waiting(partition)).toEqual(['sync 0.log'])
+    partition.held.splice(0, 1)
+    const size = partition.files.get(LOG)!.length / 3
+    const answer = { kind: 'synced', token: partition.stage.state.nextToken - 1, file: LOG, sizeBytes: size, error: null } as const
+    const token = [...partition.stage.state.continuations].find(([, { kind }]) => kind === 'sync')![0]
+    expect(lines(partition.stage.deliver({ ...answer, token }))).toEqual(['sync 0.log', 'to client: produceResponse #1 at offset 0'])
+  })
+
+  test('is acknowledged in offset order, although a later segment is synced first', () => {
+    const partition = leading({ segmentBytes: 16_384 })
+    partition.hold.add('sync')
+    produce(partition, 1, 1, { valueBytes: 16_000 })
+    produce(partition, 2, 1, { valueBytes: 16_000 })
+    expect(waiting(partition)).toEqual(['sync 0.log', 'sync 1.log'])
+    partition.held.reverse()
+    expect(releaseOne(partition)).toEqual([])
+    expect(lines(releaseOne(partition)).slice(0, 2)).toEqual([
+      'to client: produceResponse #1 at offset 0',
+      'to client: produceResponse #2 at offset 1',
+    ])
+  })
+
+  test.each(['os', 'interval'] as const)('under flush %s is acknowledged from the page cache', (flush) => {
+    const partition = leading({ flush })
+    partition.hold.add('sync')
+    expect(lines(produce(partition, 1))).toEqual(['to client: produceResponse #1 at offset 0'])
+    expect(waiting(partition)).toEqual([])
+  })
+
+  test('that nobody waits for is not answered', () => {
+    const partition = leading()
+    const request = { kind: 'produce', correlationId: 1, topicId: 5, leaderEpoch: 0, acks: 'none', records: batchAt(0, 1) } as const
+    expect(drive(partition, partition.stage.deliver(request))).toEqual([])
+    expect(partition.stage.state.highWatermark.offset).toBe(1)
+    expect(partition.stage.deliver({ ...request, topicId: 6 })).toEqual([])
+  })
+
+  test('gets the time of the broker where the topic says so', () => {
+    const partition = leading({ messageTimestampType: 'LogAppendTime' })
+    expect(sentOne(produce(partition, 1), 'produceResponse').logAppendTime).toBe(1_000_000)
+    expect(batch.maxTimestamp(partition.files.get(LOG)!, 0)).toBe(1_000_000)
+    expect(batch.checkBatch(partition.files.get(LOG)!, 0, 1000).ok).toBe(true)
+  })
+
+  test.each([
+    ['of another topic', { topicId: 6 }, 'UNKNOWN_TOPIC_ID'],
+    ['for a later epoch', { leaderEpoch: 1 }, 'UNKNOWN_LEADER_EPOCH'],
+    ['with a wrong byte', { records: batchAt(0, 1).fill(9, 65) }, 'CORRUPT_MESSAGE'],
+    ['with a byte too many', { records: Uint8Array.from([...batchAt(0, 1), 0]) }, 'CORRUPT_MESSAGE'],
+    ['with nothing', { records: new Uint8Array(0) }, 'CORRUPT_MESSAGE'],
+    ['that is too large', { records: batchAt(0, 1, { valueBytes: 2000 }) }, 'MESSAGE_TOO_LARGE'],
+  ])('%s is refused and leaves no trace', (_, changes, error) => {
+    const partition = leading({ maxMessageBytes: 1000 })
+    const request = {
+      kind: 'produce',
+      correlationId: 1,
+      topicId: 5,
+      leaderEpoch: 0,
+      acks: 'leader',
+      records: batchAt(0, 1),
+      ...changes,
+    } as const
+    expect(lines(partition.stage.deliver(request))).toEqual([`to client: produceResponse #1 ${error}`])
+    expect(partition.stage.state.log.logEndOffset).toBe(0)
+  })
+
+  test('for an epoch that is over is fenced', () => {
+    const partition = leading()
+    partition.stage.state.leaderEpoch = 2
+    expect(lines(produce(partition, 1))).toEqual(['to client: produceResponse #1 FENCED_LEADER_EPOCH'])
+  })
+
+  test('before the log is open is refused', () => {
+    expect(lines(produce(partitionOn(), 1))).toEqual(['to client: produceResponse #1 NOT_LEADER_OR_FOLLOWER'])
+  })
+})
+
+describe('a batch that comes twice', () => {
+  const numbers = { producerId: 9, producerEpoch: 0, baseSequence: 0 }
+
+  test('is told the offset that it has', () => {
+    const partition = leading()
+    produce(partition, 1, 2, numbers)
+    expect(lines(produce(partition, 2, 2, numbers))).toEqual(['to client: produceResponse #2 at offset 0'])
+    expect(partition.stage.state.log.logEndOffset).toBe(2)
+  })
+
+  test('is not answered before the first one is safe', () => {
+    const partition = leading()
+    partition.hold.add('sync')
+    produce(partition, 1, 2, numbers)
+    expect(produce(partition, 2, 2, { ...numbers, from: { node: 1, actor: 'again' } })).toEqual([])
+    expect(lines(release(partition))).toEqual(['to client: produceResponse #1 at offset 0', 'to again: produceResponse #2 at offset 0'])
+  })
+
+  test('is appended when the first one was rolled back', () => {
+    const partition = leading()
+    partition.failing.set('sync', 'io')
+    expect(lines(produce(partition, 1, 2, numbers))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR'])
+    partition.failing.clear()
+    expect(lines(produce(partition, 2, 2, numbers))).toEqual(['to client: produceResponse #2 at offset 0'])
+  })
+
+  test('with a gap before it is refused', () => {
+    const partition = leading()
+    produce(partition, 1, 2, numbers)
+    expect(lines(produce(partition, 2, 2, { ...numbers, baseSequence: 3 }))).toEqual([
+      'to client: produceResponse #2 OUT_OF_ORDER_SEQUENCE_NUMBER',
+    ])
+  })
+})
+
+describe('a failure of the disk', () => {
+  test.each([
+    ['append', 'full', 'DISK_FULL'],
+    ['append', 'io', 'KAFKA_STORAGE_ERROR'],
+    ['sync', 'io', 'KAFKA_STORAGE_ERROR'],
+  ] as const)('at an %s (%s) rolls back everything that is not acknowledged', (operation, reason, error) => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    partition.hold.add(operation)
+    for (const id of [2, 3, 4]) produce(partition, id)
+    partition.failing.set(operation, reason)
+    const effects = releaseOne(partition)
+    expect(lines(effects)).toEqual([2, 3, 4].map((id) => `to client: produceResponse #${id} ${error}`))
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', pending: [], highWatermark: { offset: 2 } })
+    expect(partition.stage.state.log.logEndOffset).toBe(2)
+    expect(partition.files.get(LOG)!.length).toBe(partition.stage.state.highWatermark.position)
+  })
+
+  test('makes a new segment: a file whose sync failed is not trusted again', () => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    partition.failing.set('sync', 'io')
+    produce(partition, 2)
+    partition.failing.clear()
+    expect(lines(produce(partition, 3)).slice(0, 1)).toEqual(['to client: produceResponse #3 at offset 2'])
+    expect(shapeOf(partition.stage.state.log)).toMatch(/^0:\d+ 2:\d+$/)
+  })
+
+  test('removes the segments that were begun since', () => {
+    const partition = leading({ segmentBytes: 16_384 })
+    produce(partition, 1, 1, { valueBytes: 10_000 })
+    partition.hold.add('sync')
+    produce(partition, 2, 1, { valueBytes: 10_000 })
+    produce(partition, 3, 1, { valueBytes: 10_000 })
+    partition.failing.set('sync', 'io')
+    releaseOne(partition)
+    expect([...partition.files.keys()].filter((name) => name.endsWith('.log'))).toEqual([LOG])
+    expect(shapeOf(partition.stage.state.log)).toMatch(/^0:\d+ 1:0$/)
+  })
+
+  test('that the answers of before the roll back say nothing about is over: late ones change nothing', () => {
+    const partition = leading()
+    partition.hold.add('sync').add('append')
+    produce(partition, 1)
+    produce(partition, 2)
+    partition.failing.set('append', 'io')
+    const late = partition.held.splice(1, 1)
+    releaseOne(partition)
+    partition.failing.clear()
+    partition.hold.clear()
+    const end = partition.files.get(LOG)?.length ?? 0
+    for (const effect of late) {
+      expect(partition.stage.deliver({ kind: 'appended', token: 'token' in effect ? effect.token : 0, error: null })).toEqual([])
+    }
+    expect(partition.stage.state.highWatermark.offset).toBe(0)
+    expect(partition.files.get(LOG)?.length ?? 0).toBe(end)
+  })
+
+  test('at the cut itself takes the partition offline, until it has been opened again', () => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR', 'timer reopen in 1000 ms'])
+    expect(lines(produce(partition, 3))).toEqual(['to client: produceResponse #3 KAFKA_STORAGE_ERROR'])
+    expect(sentOne(fetch(partition, 4, 0), 'fetchResponse')).toMatchObject({ errorCode: codeOf('KAFKA_STORAGE_ERROR') })
+    partition.failing.clear()
+    fire(partition, 'reopen')
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', failure: null })
+    expect(partition.stage.state.log.logEndOffset).toBeGreaterThanOrEqual(2)
+  })
+
+  test('after retention has emptied the log rolls back to an empty log', () => {
+    const partition = leading({ retentionMillis: 1000 })
+    produce(partition, 1, 2)
+    fire(partition, 'retention', 5000)
+    expect(shapeOf(partition.stage.state.log)).toBe('2:0')
+    partition.failing.set('sync', 'io')
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
+    expect(shapeOf(partition.stage.state.log)).toBe('2:0')
+    partition.failing.clear()
+    expect(lines(produce(partition, 3)).slice(0, 1)).toEqual(['to client: produceResponse #3 at offset 2'])
+  })
+
+  test('to sync a file that retention has removed meanwhile means nothing', () => {
+    const partition = leading({ flush: 'os', retentionMillis: 1000 })
+    produce(partition, 1, 2)
+    partition.hold.add('sync')
+    partition.stage.state.bytesSinceFlush = 2 ** 30
+    produce(partition, 2, 1)
+    expect(waiting(partition)).toEqual(['sync 0.log'])
+    fire(partition, 'retention', 2_000_000)
+    expect(partition.files.has(LOG)).toBe(false)
+    release(partition)
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', flush: null })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ recoveryPoint: 3, logStartOffset: 3 })
+  })
+})
+
+describe('a fetch', () => {
+  test('is served at once with whole batches, the first of which holds the offset', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    produce(partition, 2, 2)
+    const response = sentOne(fetch(partition, 3, 4), 'fetchResponse')
+    expect(response).toMatchObject({ errorCode: 0, highWatermark: 5, logStartOffset: 0, range: null })
+    expect(batch.walkBatches(response.records!).map(({ at }) => batch.baseOffset(response.records!, at))).toEqual([3])
+    expect(sentOne(fetch(partition, 4, 0), 'fetchResponse').records).toEqual(partition.files.get(LOG))
+  })
+
+  test('sees nothing that is not acknowledged', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    partition.hold.add('sync')
+    produce(partition, 2, 2)
+    const { position } = partition.stage.state.highWatermark
+    expect(sentOne(fetch(partition, 3, 0), 'fetchResponse').records?.length).toBe(position)
+    expect(sentOne(fetch(partition, 4, 3), 'fetchResponse')).toMatchObject({ errorCode: 0, records: null, highWatermark: 3 })
+    expect(sentOne(fetch(partition, 5, 0, { mode: 'range' }), 'fetchResponse').range).toMatchObject({ availableBytes: position })
+  })
+
+  test('trims a batch that it cannot finish, but never the first', () => {
+    const partition = leading()
+    for (const id of [1, 2, 3]) produce(partition, id, 1, { valueBytes: 500 })
+    const sizeBytes = partition.files.get(LOG)!.length / 3
+    for (const [maxBytes, whole] of [
+      [1, 1],
+      [sizeBytes, 1],
+      [2 * sizeBytes - 1, 1],
+      [2 * sizeBytes, 2],
+      [1e9, 3],
+    ] as const) {
+      expect(sentOne(fetch(partition, 4, 0, { maxBytes }), 'fetchResponse').records?.length, `${maxBytes}`).toBe(whole * sizeBytes)
+    }
+  })
+
+  test('as a range names the file and what of it may be read', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    const { position } = partition.stage.state.highWatermark
+    expect(sentOne(fetch(partition, 2, 0, { mode: 'range', maxBytes: 10 }), 'fetchResponse').range).toEqual({
+      path: `t-0.5/${LOG}`,
+      position: 0,
+      sizeBytes: 10,
+      availableBytes: position,
+    })
+  })
+
+  test.each([-1, 1, 4])('of offset %i, which is not there, is out of range', (offset) => {
+    const partition = leading()
+    partition.stage.state.log.logStartOffset = 2
+    produce(partition, 1, 3)
+    const { errorCode, errorMessage } = sentOne(fetch(partition, 2, offset), 'fetchResponse')
+    expect([errorCode, errorMessage]).toEqual([codeOf('OFFSET_OUT_OF_RANGE'), `t-0 has offsets 2 to 2, not ${offset}`])
+  })
+
+  test.each([
+    [{ topicId: 6 }, 'UNKNOWN_TOPIC_ID'],
+    [{ leaderEpoch: 3 }, 'UNKNOWN_LEADER_EPOCH'],
+  ])('with %j: %s', (changes, error) => {
+    expect(lines(fetch(leading(), 1, 0, changes))).toEqual([`to client: fetchResponse #1 ${error}`])
+  })
+
+  test('of a batch that the disk has damaged says so', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    partition.files.get(LOG)!.fill(0, 8, 12)
+    expect(lines(fetch(partition, 2, 0))).toEqual(['to client: fetchResponse #2 CORRUPT_MESSAGE'])
+    partition.failing.set('read', 'io')
+    expect(lines(fetch(partition, 3, 0))).toEqual(['to client: fetchResponse #3 KAFKA_STORAGE_ERROR'])
+  })
+})
+
+describe('a fetch that waits', () => {
+  const patient = { maxWaitMillis: 500, mode: 'range' } as const
+
+  test('is woken when the high watermark moves, and begins where it waited', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    const before = partition.stage.state.highWatermark.position
+    expect(lines(fetch(partition, 2, 3, patient))).toEqual(['timer fetch in 500 ms'])
+    expect(lines(produce(partition, 3))).toEqual([
+      'to client: produceResponse #3 at offset 3',
+      `to client: fetchResponse #2 up to 4: 0.log at ${before}: ${partition.stage.state.highWatermark.position - before} bytes`,
+    ])
+    expect(partition.stage.state.parked).toEqual([])
+  })
+
+  test('waits for minBytes', () => {
+    const partition = leading()
+    fetch(partition, 1, 0, { ...patient, minBytes: 144 })
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 at offset 0'])
+    expect(lines(produce(partition, 3))).toContain('to client: fetchResponse #1 up to 2: 0.log at 0: 144 bytes')
+  })
+
+  test('is answered with what there is when its time is over', () => {
+    const partition = leading()
+    fetch(partition, 1, 0, { ...patient, minBytes: 1e6 })
+    fetch(partition, 2, 0, { ...patient, maxWaitMillis: 800 })
+    partition.stage.state.parked.splice(1, 1, {
+      ...partition.stage.state.parked[1]!,
+      request: fetchRequest(2, 0, { ...patient, minBytes: 1e6 }),
+    })
+    produce(partition, 3)
+    expect(lines(fire(partition, 'fetch', 500))).toEqual([
+      'to client: fetchResponse #1 up to 1: 0.log at 0: 72 bytes',
+      'timer fetch in 300 ms',
+    ])
+    expect(lines(fire(partition, 'fetch', 300))).toEqual(['to client: fetchResponse #2 up to 1: 0.log at 0: 72 bytes'])
+  })
+
+  test('with nothing new is answered with nothing', () => {
+    const partition = leading()
+    fetch(partition, 1, 0, patient)
+    expect(lines(fire(partition, 'fetch', 500))).toEqual(['to client: fetchResponse #1 up to 0: nothing'])
+  })
+
+  test('starts a sooner timer only if its deadline is sooner', () => {
+    const partition = leading()
+    expect(lines(fetch(partition, 1, 0, patient))).toEqual(['timer fetch in 500 ms'])
+    expect(lines(fetch(partition, 2, 0, { ...patient, maxWaitMillis: 600 }))).toEqual([])
+    expect(lines(fetch(partition, 3, 0, { ...patient, maxWaitMillis: 100 }))).toEqual(['timer fetch in 100 ms'])
+  })
+
+  test('is refused when the partition goes offline', () => {
+    const partition = leading()
+    produce(partition, 1)
+    fetch(partition, 2, 1, patient)
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    expect(lines(produce(partition, 3))).toContain('to client: fetchResponse #2 NOT_LEADER_OR_FOLLOWER')
+  })
+})
+
+describe('offsets', () => {
+  function offsetAt(partition: Partition, timestamp: number): string {
+    const effects = drive(partition, partition.stage.deliver({ kind: 'listOffsets', correlationId: 1, topicId: 5, timestamp }))
+    const { offset, timestamp: found } = sentOne(effects, 'listOffsetsResponse')
+    return `${offset} @${found}`
+  }
+
+  test('of both ends are the log start and the high watermark', () => {
+    const partition = leading()
+    produce(partition, 1, 3)
+    partition.hold.add('sync')
+    produce(partition, 2, 3)
+    partition.stage.state.log.logStartOffset = 1
+    expect([offsetAt(partition, -2), offsetAt(partition, -1)]).toEqual(['1 @-1', '3 @-1'])
+  })
+
+  test('by time are the first record that is young enough, in whichever segment', () => {
+    const partition = leading({ segmentBytes: 16_384 })
+    for (const timestamp of [100, 300, 200, 400, 500]) produce(partition, timestamp, 2, { timestamp, valueBytes: 4000 })
+    expect(shapeOf(partition.stage.state.log).split(' ')).toHaveLength(5 - 2)
+    expect([100, 101, 301, 500].map((timestamp) => offsetAt(partition, timestamp))).toEqual(['0 @100', '2 @300', '6 @400', '8 @500'])
+    expect(offsetAt(partition, 501)).toBe('-1 @-1')
+  })
+
+  test('by time do not stop at a segment from which the young records were cut', () => {
+    const partition = leading()
+    produce(partition, 1, 1, { timestamp: 100 })
+    partition.failing.set('sync', 'io')
+    produce(partition, 2, 1, { timestamp: 9000 })
+    partition.failing.clear()
+    produce(partition, 3, 1, { timestamp: 200 })
+    expect([offsetAt(partition, 150), offsetAt(partition, 201)]).toEqual(['1 @200', '-1 @-1'])
+  })
+
+  test('of another topic, or before the log is open, are refused', () => {
+    const request = { kind: 'listOffsets', correlationId: 1, topicId: 6, timestamp: -1 } as const
+    expect(lines(leading().stage.deliver(request))).toEqual(['to client: listOffsetsResponse #1 UNKNOWN_TOPIC_ID'])
+    expect(lines(partitionOn().stage.deliver({ ...request, topicId: 5 }))).toEqual([
+      'to client: listOffsetsResponse #1 NOT_LEADER_OR_FOLLOWER',
+    ])
+  })
+})
+
+test('a message that a replica does not understand is a bug', () => {
+  expect(() => leading().stage.deliver({ kind: 'consumerClosed', correlationId: 1 }, CLIENT)).toThrow('does not understand')
+  expect(() => leading().stage.deliver({ kind: 'timerFired', timer: 'tea' })).toThrow('no timer')
+  expect(configOf().flush).toBe('commit')
+})
