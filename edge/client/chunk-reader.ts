@@ -14,6 +14,8 @@ export class Chunk {
   escaped = false
   /** Its batches can still be decoded. */
   live = true
+  /** What follows it in its file, below the high watermark of the answer: it can be read without asking again. */
+  rest: FileRange | null = null
   readonly #recycle: ((bytes: Uint8Array) => void) | null
 
   /** `recycle` takes the memory back when the chunk is released and nobody holds views of it. */
@@ -58,20 +60,18 @@ export class ChunkReader {
   read(node: number, range: FileRange, offset: number): Chunk | null {
     const fd = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
     if (fd === null) return null
-    const chunk = this.#readAt(fd, range.position, range.sizeBytes)
+    const chunk = this.#readAt(fd, range, range.position, range.sizeBytes)
     const last = chunk.positions[chunk.positions.length - 1]
     if (last !== undefined && batch.lastOffset(chunk.bytes, last.at) >= offset) return chunk
     // The range begins before the offset, and the batch that holds it did not fit: reads that one, whole.
     const skipped = last === undefined ? 0 : last.at + last.sizeBytes
-    const header =
-      skipped + batch.LOG_OVERHEAD_BYTES <= chunk.bytes.length
-        ? chunk
-        : this.#readAt(fd, range.position + skipped, batch.LOG_OVERHEAD_BYTES)
+    const headerIsThere = skipped + batch.LOG_OVERHEAD_BYTES <= chunk.bytes.length
+    const header = headerIsThere ? chunk : this.#readAt(fd, range, range.position + skipped, batch.LOG_OVERHEAD_BYTES)
     if (header.bytes.length < batch.LOG_OVERHEAD_BYTES) return chunk
-    const sizeBytes = batch.batchSizeBytes(header.bytes, header === chunk ? skipped : 0)
+    const sizeBytes = batch.batchSizeBytes(header.bytes, headerIsThere ? skipped : 0)
     if (sizeBytes < batch.BATCH_HEADER_BYTES || skipped + sizeBytes > range.availableBytes) return chunk
     chunk.release()
-    return this.#readAt(fd, range.position + skipped, sizeBytes)
+    return this.#readAt(fd, range, range.position + skipped, sizeBytes)
   }
 
   close(): void {
@@ -79,14 +79,20 @@ export class ChunkReader {
     this.#descriptors.clear()
   }
 
-  #readAt(fd: number, position: number, sizeBytes: number): Chunk {
+  #readAt(fd: number, range: FileRange, position: number, sizeBytes: number): Chunk {
     const buffer = this.#takeBuffer(sizeBytes)
     const target = new Uint8Array(buffer, 0, sizeBytes)
     let count = 0
     for (let read = 1; read > 0 && count < sizeBytes; count += read) read = readSync(fd, target, count, sizeBytes - count, position + count)
-    return new Chunk(target.subarray(0, count), (bytes) => {
+    const chunk = new Chunk(target.subarray(0, count), (bytes) => {
       if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(bytes.buffer)
     })
+    const last = chunk.positions[chunk.positions.length - 1]
+    const end = position + (last === undefined ? 0 : last.at + last.sizeBytes)
+    const availableBytes = range.position + range.availableBytes - end
+    if (availableBytes > 0)
+      chunk.rest = { path: range.path, position: end, sizeBytes: Math.min(range.sizeBytes, availableBytes), availableBytes }
+    return chunk
   }
 
   #takeBuffer(sizeBytes: number): ArrayBufferLike {

@@ -4,6 +4,7 @@
 import { assert } from '../../protocol/assert.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import type { FileRange } from '../../protocol/messages/fetch.ts'
 import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
@@ -30,6 +31,9 @@ export class ConsumedPartition {
   reported = -1
   /** Where the chunk after the last one begins; -1 if there is none or it has been asked for. */
   fetchEnd = -1
+  /** What can be read next without asking; where it is. */
+  rest: FileRange | null = null
+  restNode = 0
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
@@ -53,7 +57,7 @@ export class ConsumedPartition {
 
   /** Whether something can be delivered now. */
   get hasData(): boolean {
-    return !this.paused && !this.revoking && this.#chunks.length > 0
+    return !this.paused && !this.revoking && (this.#chunks.length > 0 || this.rest !== null)
   }
 
   push(chunk: Chunk): void {
@@ -64,6 +68,7 @@ export class ConsumedPartition {
   clear(): void {
     this.#chunks.length = 0
     this.fetchEnd = -1
+    this.rest = null
     this.#batchIndex = 0
     this.#records = null
   }

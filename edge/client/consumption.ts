@@ -5,9 +5,10 @@
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
-import type { ChunkReader } from './chunk-reader.ts'
+import type { Chunk, ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
@@ -107,12 +108,14 @@ export class Consumption {
     const failure = this.#failure
     this.#failure = null
     if (failure !== null) throw failure.error
-    for (let tries = this.#turns.length; tries > 0; tries--) {
+    // One look at each to read its next chunk, one more to come back to who has one.
+    for (let looks = this.#turns.length * 2; looks > 0; looks--) {
       const one = this.#turns[0]
       if (one === undefined) return null
-      if (one.hasData) return one
+      if (one.hasData && one.chunkCount > 0) return one
       this.#turns.shift()
-      if (one.paused && one.chunkCount > 0) this.#turns.push(one)
+      if (one.rest !== null && !one.revoking) this.#readRest(one, one.rest)
+      if (one.chunkCount > 0) this.#turns.push(one)
     }
     return null
   }
@@ -120,7 +123,7 @@ export class Consumption {
   /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
   askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
-    if (offset < 0 || one.chunkCount >= CHUNKS_MAX) return
+    if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_MAX) return
     one.fetchEnd = -1
     this.link.post({ kind: 'fetchMore', topic: one.topic, partition: one.partition, session: one.session, offset })
     this.#scheduleKick()
@@ -225,20 +228,33 @@ export class Consumption {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
     const chunk = range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records) : null
-    const last = chunk?.positions[chunk.positions.length - 1]
-    if (chunk === null || last === undefined || header.lastOffset(chunk.bytes, last.at) < fetchOffset) {
-      if (chunk !== null && chunk.bytes.length > 0)
-        return this.fail(
-          new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${fetchOffset} of ${one.name} is damaged; seek behind it to go on`),
-        )
-      // The file went while we looked: ask again, and learn where the log begins now.
-      return this.link.post({ kind: 'fetchMore', topic, partition, session, offset: fetchOffset })
-    }
-    one.push(chunk)
-    one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
-    if (one.chunkCount === 1) this.#turns.push(one)
-    this.askForMore(one)
+    const had = one.chunkCount
+    this.#take(one, chunk, node, fetchOffset)
+    if (had === 0 && one.chunkCount > 0) this.#turns.push(one)
     this.rouse()
+  }
+
+  /** Reads on where the last chunk ended. */
+  #readRest(one: ConsumedPartition, rest: FileRange): void {
+    const offset = one.fetchEnd
+    one.rest = null
+    this.#take(one, this.#reader.read(one.restNode, rest, offset), one.restNode, offset)
+  }
+
+  #take(one: ConsumedPartition, chunk: Chunk | null, node: number, offset: number): void {
+    const last = chunk?.positions[chunk.positions.length - 1]
+    one.fetchEnd = offset
+    if (chunk !== null && last !== undefined && header.lastOffset(chunk.bytes, last.at) >= offset) {
+      one.push(chunk)
+      one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
+      one.rest = chunk.rest
+      one.restNode = node
+    } else if (chunk !== null && chunk.bytes.length > 0) {
+      const reason = `the batch at offset ${offset} of ${one.name} is damaged; seek behind it to go on`
+      return this.fail(new KafkaError('CORRUPT_MESSAGE', reason), one.name)
+    }
+    // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
+    this.askForMore(one)
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {
