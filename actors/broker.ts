@@ -140,6 +140,8 @@ function stopReplica(state: BrokerState, name: string, partition: PartitionAssig
 
 /** A crash may come between the deletion of a topic and that of its files: what nobody is assigned goes now. */
 function removeStrays(state: BrokerState, message: MessageOf<'logsListed'>, outbox: Outbox): void {
+  // A listing that a former life asked for: nothing is assigned yet, and all would go.
+  if (state.metadataOffset < 0) return
   const served = new Set([...state.replicas.values()].map((one) => logNameOf(one.topic, one.topicId, one.partition)))
   served.add(logNameOf(METADATA_TOPIC, 0, 0))
   for (const log of message.logs) {
