@@ -1,0 +1,226 @@
+// A producer: numbers, the window, the order after losses, and exactly one answer per batch.
+
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import { actor } from '../../actors/producer.ts'
+import type { ProducerConfig, ProducerState } from '../../actors/producer-state.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
+import { batchAt } from '../partitions/support.ts'
+import { CLIENT, lines, sent, sentOne, stageOf } from './stage.ts'
+import type { Stage } from './stage.ts'
+import { topicsAnswer } from './metadata.ts'
+
+const config: ProducerConfig = {
+  client: CLIENT,
+  coordinatorNode: 0,
+  acks: 'leader',
+  requestTimeoutMillis: 1000,
+  deliveryTimeoutMillis: 5000,
+  retryBackoffMillis: 50,
+}
+
+/** A producer with an id that knows the topic `t`. */
+function ready(changes: Partial<ProducerConfig> = {}, partitions = 1): Stage<ProducerState> {
+  const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, ...changes })
+  stage.deliver({ kind: 'started' })
+  stage.deliver({ kind: 'initProducerIdResponse', correlationId: 1, errorCode: 0, producerId: 42, producerEpoch: 0 })
+  stage.state.leaders.wanted.add('t')
+  stage.deliver(topicsAnswer({ t: Array.from({ length: partitions }, (_, i) => i) }))
+  return stage
+}
+
+function submit(stage: Stage<ProducerState>, token: number, partition = 0): Effect[] {
+  return stage.deliver({ kind: 'submit', token, topic: 't', partition, records: batchAt(0, 1) })
+}
+
+function answer(stage: Stage<ProducerState>, correlationId: number, outcome: number | ErrorName): Effect[] {
+  const isError = typeof outcome === 'string'
+  return stage.deliver({
+    kind: 'produceResponse',
+    correlationId,
+    errorCode: isError ? codeOf(outcome) : 0,
+    errorMessage: null,
+    baseOffset: isError ? -1 : outcome,
+    logAppendTime: -1,
+    logStartOffset: 0,
+  })
+}
+
+/** Batches on the way: their numbers, in order of sending. */
+function numbers(effects: readonly Effect[]): string[] {
+  return lines(effects).flatMap((line) => /numbered (.*)/.exec(line)?.[1] ?? [])
+}
+
+function ids(effects: readonly Effect[]): number[] {
+  return sent(effects, 'produce').map(({ correlationId }) => correlationId)
+}
+
+function tick(stage: Stage<ProducerState>, afterMillis: number): Effect[] {
+  stage.uptime += afterMillis
+  return stage.deliver({ kind: 'timerFired', timer: 'tick' })
+}
+
+describe('starting', () => {
+  test('asks for a producer id, and again when nobody answers', () => {
+    const stage = stageOf(actor, { node: -1, actor: 'producer' }, config)
+    expect(lines(stage.deliver({ kind: 'started' }))).toEqual(['to coordinator: initProducerId #1', 'timer tick in 50 ms'])
+    expect(lines(tick(stage, 999))).toEqual(['timer tick in 50 ms'])
+    expect(lines(tick(stage, 1))).toEqual(['to coordinator: initProducerId #2', 'timer tick in 50 ms'])
+    stage.deliver({ kind: 'undeliverable', correlationId: 2 })
+    expect(lines(tick(stage, 50))[0]).toBe('to coordinator: initProducerId #3')
+  })
+
+  test('holds batches until it has an id and knows the leader', () => {
+    const stage = stageOf(actor, { node: -1, actor: 'producer' }, config)
+    stage.deliver({ kind: 'started' })
+    expect(lines(submit(stage, 7))).toEqual(['to coordinator: metadata #2 of t'])
+    expect(lines(submit(stage, 8))).toEqual([])
+    expect(stage.deliver(topicsAnswer({ t: [0] }))).toEqual([])
+    const effects = stage.deliver({ kind: 'initProducerIdResponse', correlationId: 1, errorCode: 0, producerId: 42, producerEpoch: 0 })
+    expect(numbers(effects)).toEqual(['0/0', '0/1'])
+  })
+
+  test('without acknowledgements needs no id: a batch is sent, delivered, and forgotten', () => {
+    const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, acks: 'none' })
+    expect(stage.deliver({ kind: 'started' })).toEqual([])
+    submit(stage, 7)
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual([
+      'to replica/t-0: produce #-1: 1 record',
+      'to client: delivered #7 at offset -1',
+    ])
+    expect(stage.state.queues.get('t-0')?.batches).toEqual([])
+  })
+})
+
+describe('the window', () => {
+  test('holds five batches of a partition, and moves on as they are answered', () => {
+    const stage = ready()
+    const first = [1, 2, 3, 4, 5, 6, 7].flatMap((token) => submit(stage, token))
+    expect(numbers(first)).toEqual(['0/0', '0/1', '0/2', '0/3', '0/4'])
+    expect(lines(answer(stage, ids(first)[0]!, 10))).toEqual([
+      'to client: delivered #1 at offset 10',
+      expect.stringMatching(/numbered 0\/5$/),
+    ])
+  })
+
+  test('does not run ahead of an unanswered first batch: the leader remembers five', () => {
+    const stage = ready()
+    const first = [1, 2, 3, 4, 5, 6].flatMap((token) => submit(stage, token))
+    for (const id of ids(first).slice(1)) expect(numbers(answer(stage, id, 10))).toEqual([])
+    expect(numbers(answer(stage, ids(first)[0]!, 9))).toEqual(['0/5'])
+  })
+
+  test('is one for each partition', () => {
+    const stage = ready({}, 2)
+    const effects = [1, 2, 3, 4, 5, 6].flatMap((token) => [...submit(stage, token, 0), ...submit(stage, token + 10, 1)])
+    expect(ids(effects)).toHaveLength(10)
+  })
+})
+
+describe('a batch', () => {
+  test('that times out is sent again with its numbers, in its place', () => {
+    const stage = ready()
+    const [one] = ids(submit(stage, 1))
+    stage.uptime = 500
+    submit(stage, 2)
+    expect(lines(tick(stage, 500))).toEqual([
+      'to coordinator: metadata #' + (stage.state.nextCorrelationId - 1) + ' of t',
+      'timer tick in 50 ms',
+    ])
+    const again = stage.deliver(topicsAnswer({ t: [0] }))
+    expect(numbers(again)).toEqual(['0/0'])
+    expect(answer(stage, one!, 3)).toEqual([])
+    expect(lines(answer(stage, ids(again)[0]!, 3))).toEqual(['to client: delivered #1 at offset 3'])
+  })
+
+  test('that is refused for a while is sent again after a pause that grows, before the ones behind it', () => {
+    const stage = ready()
+    const sentFirst = [1, 2].flatMap((token) => submit(stage, token))
+    for (const id of ids(sentFirst)) answer(stage, id, 'NOT_LEADER_OR_FOLLOWER')
+    expect(numbers(tick(stage, 49))).toEqual([])
+    tick(stage, 100)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0', '0/1'])
+    expect(stage.state.queues.get('t-0')).toMatchObject({ failures: 2 })
+  })
+
+  test('that is refused for good is reported, and the next ones go on', () => {
+    const stage = ready()
+    const [one, two] = ids([1, 2].flatMap((token) => submit(stage, token)))
+    expect(lines(answer(stage, one!, 'MESSAGE_TOO_LARGE'))).toEqual(['to client: delivered #1 MESSAGE_TOO_LARGE'])
+    expect(lines(answer(stage, two!, 5))).toEqual(['to client: delivered #2 at offset 5'])
+  })
+
+  test('that the leader has already, but no longer knows where, is delivered without an offset', () => {
+    const stage = ready()
+    expect(lines(answer(stage, ids(submit(stage, 1))[0]!, 'DUPLICATE_SEQUENCE_NUMBER'))).toEqual(['to client: delivered #1 at offset -1'])
+  })
+
+  test('that is not acknowledged in time is given up, once', () => {
+    const stage = ready()
+    const [one] = ids(submit(stage, 1))
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    expect(answer(stage, one!, 3)).toEqual([])
+    expect(stage.state.queues.get('t-0')?.batches).toEqual([])
+  })
+
+  test('for a partition that does not exist fails after a second look', () => {
+    const stage = ready()
+    expect(sent(submit(stage, 1, 9), 'delivered')).toEqual([])
+    tick(stage, 100)
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
+  })
+
+  test('whose addressee is not there waits, and is sent to whoever leads then', () => {
+    const stage = ready()
+    stage.deliver({ kind: 'undeliverable', correlationId: ids(submit(stage, 1))[0]! })
+    tick(stage, 100)
+    const [effect] = stage.deliver(topicsAnswer({ t: [2] }))
+    expect(effect).toMatchObject({ kind: 'send', to: { node: 2, actor: 'replica/t-0' } })
+  })
+
+  test('in flight to a node that dies is sent again at once when the leader is known', () => {
+    const stage = ready({}, 2)
+    submit(stage, 1, 0)
+    const [other] = ids(submit(stage, 2, 1))
+    stage.deliver({ kind: 'nodeDown', node: 0 })
+    expect(numbers(tick(stage, 100))).toEqual(['0/0'])
+    expect(lines(answer(stage, other!, 4))).toEqual(['to client: delivered #2 at offset 4'])
+  })
+})
+
+describe('numbers', () => {
+  test('begin anew under a higher epoch when the leader has lost its memory', () => {
+    const stage = ready()
+    answer(stage, ids(submit(stage, 1))[0]!, 0)
+    const lost = ids([2, 3].flatMap((token) => submit(stage, token)))
+    expect(numbers(answer(stage, lost[0]!, 'UNKNOWN_PRODUCER_ID'))).toEqual(['1/0', '1/1'])
+    expect(answer(stage, lost[1]!, 'UNKNOWN_PRODUCER_ID')).toEqual([])
+  })
+
+  test('stay when a batch before is still on its way: the gap may be an accident of the network', () => {
+    const stage = ready()
+    const [one, two] = ids([1, 2].flatMap((token) => submit(stage, token)))
+    expect(numbers(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'))).toEqual([])
+    answer(stage, one!, 0)
+    expect(numbers(tick(stage, 50))).toEqual(['0/1'])
+  })
+
+  test('begin anew behind a batch that was given up, as soon as the leader has shown the gap', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    submit(stage, 1)
+    tick(stage, 500)
+    const [two] = ids(submit(stage, 2))
+    expect(sentOne(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'), 'produce').records).toBeDefined()
+    expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 1, nextSequence: 1 })
+  })
+})
+
+test('the timer stops when nothing is outstanding', () => {
+  const stage = ready()
+  const [one] = ids(submit(stage, 1))
+  expect(lines(tick(stage, 50))).toEqual(['timer tick in 50 ms'])
+  answer(stage, one!, 0)
+  expect(tick(stage, 50)).toEqual([])
+  expect(stage.state.ticking).toBe(false)
+})

@@ -1,0 +1,263 @@
+// The life of a replica beside its records: opening, settling, rolling, flushing, retention, indexes of old segments, draining.
+
+import { describe, expect, test } from 'vitest'
+import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { indexFileName, logFileName } from '../../partitions/log.ts'
+import { batchAt, concat, configOf, shapeOf } from '../partitions/support.ts'
+import { drive, fetch, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
+import type { Files, Partition } from './replica-support.ts'
+import { lines, sentOne } from './stage.ts'
+
+const LOG = logFileName(0)
+const small = { segmentBytes: 16_384 }
+
+/** Three segments of two batches each, by value size. */
+function threeSegments(settings: Parameters<typeof leading>[0] = small): Partition {
+  const partition = leading(settings)
+  for (let id = 0; id < 6; id++) produce(partition, id, 1, { valueBytes: 7000, timestamp: 1_000_000 + id })
+  return partition
+}
+
+/** The same files, opened again; all that was in memory is gone. */
+function reopened(files: Files, settings: Parameters<typeof leading>[0] = small): Partition {
+  return leading(settings, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
+}
+
+describe('opening', () => {
+  test('asks for the directory, and leads at once when it is empty', () => {
+    const partition = partitionOn()
+    expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['list'])
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'listed', token: 1, files: [], error: null })))).toEqual([
+      'timer retention in 30000 ms',
+    ])
+    expect(partition.stage.state.phase).toBe('leading')
+  })
+
+  test('syncs what may only be in the page cache before anybody may read it', () => {
+    const partition = partitionOn(new Map([[LOG, concat(batchAt(0, 2), batchAt(2, 1))]]))
+    partition.hold.add('sync')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    expect(partition.stage.state.phase).toBe('settling')
+    expect(lines(partition.held)).toEqual(['sync 0.log'])
+    expect(lines(fetch(partition, 1, 0))).toEqual(['to client: fetchResponse #1 NOT_LEADER_OR_FOLLOWER'])
+    release(partition)
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', highWatermark: { offset: 3 } })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 3, clean: false })
+  })
+
+  test('that cannot sync tries again', () => {
+    const partition = partitionOn(new Map([[LOG, batchAt(0, 2)]]))
+    partition.failing.set('sync', 'io')
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual(['timer reopen in 1000 ms'])
+    partition.failing.clear()
+    fire(partition, 'reopen')
+    expect(partition.stage.state.phase).toBe('leading')
+  })
+
+  test('of a damaged log does not try again', () => {
+    const { files } = threeSegments()
+    const closed = reopened(files)
+    drain(closed)
+    closed.files.delete(logFileName(2))
+    const partition = partitionOn(closed.files, small)
+    expect(drive(partition, partition.stage.deliver({ kind: 'started' }))).toEqual([])
+    expect(partition.stage.state).toMatchObject({
+      phase: 'failed',
+      failure: 'the segment with offset 2 is missing (the next file begins at 4)',
+    })
+  })
+})
+
+describe('a full segment', () => {
+  test('is closed with its index, and a flush lets the checkpoint vouch for it', () => {
+    const partition = threeSegments()
+    expect(shapeOf(partition.stage.state.log)).toMatch(/^0:\d+ 2:\d+ 4:\d+$/)
+    expect([...partition.files.keys()].toSorted()).toEqual(
+      [logFileName(0), indexFileName(0), logFileName(2), indexFileName(2), logFileName(4), 'checkpoint-0', 'checkpoint-1'].toSorted(),
+    )
+    const { recoveryPoint, segments } = decodeCheckpoint(partition.files.get('checkpoint-0')!) as {
+      recoveryPoint: number
+      segments: unknown[]
+    }
+    expect([recoveryPoint, segments.length]).toEqual([5, 3])
+  })
+
+  test('is trusted at the next start', () => {
+    const { files } = threeSegments()
+    const partition = partitionOn(files, small)
+    partition.hold.add('read')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    const reads: string[] = []
+    while (partition.held.length > 0) {
+      reads.push(...lines(partition.held).map((line) => line.replace(/ at .*/, '')))
+      releaseOne(partition)
+    }
+    expect(reads).toEqual(['read checkpoint-0', 'read checkpoint-1', 'read 4.log'])
+  })
+})
+
+describe('an old segment', () => {
+  test('is read through its index file, which is loaded once', () => {
+    const partition = reopened(threeSegments().files)
+    partition.hold.add('read')
+    fetch(partition, 1, 1)
+    fetch(partition, 2, 0)
+    expect(lines(partition.held)).toEqual([`read 0.index at 0: ${partition.stage.state.log.segments[0]!.sizeBytes} bytes`])
+    const answers = lines(release(partition))
+    expect(answers.map((line) => line.replace(/: \d+ bytes/, ''))).toEqual([
+      'to client: fetchResponse #1 up to 6',
+      'to client: fetchResponse #2 up to 6',
+    ])
+    partition.hold.add('read')
+    fetch(partition, 3, 0)
+    expect(lines(partition.held).join()).toMatch(/^read 0\.log/)
+  })
+
+  test.each(['missing', 'torn'])('is read although its index is %s', (how) => {
+    const partition = reopened(threeSegments().files)
+    if (how === 'missing') partition.files.delete(indexFileName(0))
+    else partition.files.set(indexFileName(0), new Uint8Array(7))
+    const response = sentOne(fetch(partition, 1, 1), 'fetchResponse')
+    expect(response.records).toEqual(partition.files.get(LOG)!.slice(-response.records!.length))
+    expect(partition.stage.state.log.segments[0]!.index).toEqual(threeSegments().stage.state.log.segments[0]!.index)
+  })
+
+  test('keeps its index in memory until there are too many', () => {
+    const partition = leading(small)
+    for (let id = 0; id < 70; id++) produce(partition, id, 1, { valueBytes: 10_000 })
+    const again = reopened(partition.files)
+    for (let offset = 0; offset < 60; offset++) fetch(again, offset, offset)
+    const loaded = again.stage.state.log.segments.filter(({ index }) => index !== null).map(({ baseOffset }) => baseOffset)
+    expect(loaded.length).toBe(33)
+    expect(loaded.at(-1)).toBe(69)
+    expect(lines(fetch(again, 99, 3))).toEqual([expect.stringMatching(/^to client: fetchResponse #99 up to 70: \d+ bytes$/)])
+  })
+})
+
+describe('a flush', () => {
+  test('under flush interval comes with the timer, when there is something to flush', () => {
+    const partition = leading({ flush: 'interval', flushIntervalMillis: 200 })
+    partition.hold.add('sync')
+    expect(lines(fire(partition, 'flush'))).toEqual(['timer flush in 200 ms'])
+    expect(partition.held).toEqual([])
+    produce(partition, 1)
+    expect(lines(fire(partition, 'flush'))).toEqual(['timer flush in 200 ms'])
+    expect(lines(partition.held)).toEqual(['sync 0.log'])
+    release(partition)
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 1, sequence: 1 })
+    expect(partition.stage.state).toMatchObject({ flush: null, bytesSinceFlush: 0 })
+  })
+
+  test('vouches for nothing that was acknowledged after it began', () => {
+    const partition = leading({ flush: 'interval' })
+    produce(partition, 1, 2)
+    partition.hold.add('sync')
+    fire(partition, 'flush')
+    produce(partition, 2, 2)
+    release(partition)
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 2 })
+    expect(partition.stage.state.dirty.size).toBe(1)
+  })
+
+  test('that fails takes a partition offline that promises no more than the page cache', () => {
+    const partition = leading({ flush: 'os' })
+    produce(partition, 1, 2)
+    partition.stage.state.bytesSinceFlush = 2 ** 30
+    partition.failing.set('sync', 'io')
+    expect(lines(produce(partition, 2)).at(-1)).toBe('timer reopen in 1000 ms')
+    expect(partition.files.has('checkpoint-1')).toBe(false)
+  })
+})
+
+describe('retention', () => {
+  test('looks every now and then, drops old segments, and says so in a checkpoint', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    expect(lines(fire(partition, 'retention', 900))).toEqual(['timer retention in 30000 ms'])
+    expect(shapeOf(partition.stage.state.log)).toMatch(/^0:/)
+    fire(partition, 'retention', 102)
+    expect(partition.stage.state.log.logStartOffset).toBe(2)
+    expect([...partition.files.keys()].filter((name) => Number.parseInt(name, 10) < 2)).toEqual([])
+    const newest = decodeCheckpoint(partition.files.get('checkpoint-1')!)
+    expect(newest).toMatchObject({ logStartOffset: 2, recoveryPoint: 6 })
+    expect(sentOne(fetch(partition, 1, 0), 'fetchResponse').errorMessage).toBe('t-0 has offsets 2 to 5, not 0')
+  })
+
+  test('closes an active segment that is too old, so that it can go', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    fire(partition, 'retention', 60_000)
+    expect(shapeOf(partition.stage.state.log)).toBe('6:0')
+    expect(partition.stage.state.highWatermark).toEqual({ offset: 6, segmentBaseOffset: 6, position: 0 })
+    expect(lines(produce(partition, 9)).slice(0, 1)).toEqual(['to client: produceResponse #9 at offset 6'])
+    expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
+  })
+
+  test('does not close a segment with appends that are not acknowledged', () => {
+    const partition = leading({ retentionMillis: 1000 })
+    partition.hold.add('sync')
+    produce(partition, 1)
+    fire(partition, 'retention', 60_000)
+    expect(shapeOf(partition.stage.state.log)).toMatch(/^0:\d+$/)
+  })
+
+  test('goes by new settings at once', () => {
+    const partition = threeSegments()
+    const config = configOf({ ...small, retentionBytes: 20_000 })
+    drive(partition, partition.stage.deliver({ kind: 'configureReplica', config }))
+    expect(partition.stage.state.log.logStartOffset).toBe(2)
+  })
+})
+
+describe('draining', () => {
+  test('writes a clean checkpoint and the index, then answers', () => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    expect(drain(partition)).toEqual(['to broker: drained'])
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ clean: true, recoveryPoint: 2 })
+    expect(partition.files.has(indexFileName(0))).toBe(true)
+  })
+
+  test('waits for what is not acknowledged yet, and takes nothing new', () => {
+    const partition = leading()
+    partition.hold.add('sync')
+    produce(partition, 1)
+    expect(drain(partition)).toEqual([])
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 NOT_LEADER_OR_FOLLOWER'])
+    expect(lines(release(partition))).toEqual(['to client: produceResponse #1 at offset 0', 'to broker: drained'])
+  })
+
+  test('waits for the flush under way, and makes one of its own', () => {
+    const partition = leading({ flush: 'interval' })
+    produce(partition, 1)
+    partition.hold.add('sync')
+    fire(partition, 'flush')
+    expect(drain(partition)).toEqual([])
+    expect(lines(release(partition))).toEqual(['to broker: drained'])
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true, sequence: 2 })
+  })
+
+  test('is over at once for a partition that is offline', () => {
+    const partition = leading()
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    produce(partition, 1)
+    expect(drain(partition)).toEqual(['to broker: drained'])
+  })
+
+  test('goes on after a roll back', () => {
+    const partition = leading()
+    partition.hold.add('sync')
+    produce(partition, 1)
+    drain(partition)
+    partition.failing.set('sync', 'io')
+    partition.hold.delete('sync')
+    const [sync] = partition.held.splice(0)
+    const token = sync !== undefined && 'token' in sync ? sync.token : 0
+    partition.failing.clear()
+    const effects = partition.stage.deliver({ kind: 'synced', token, file: LOG, sizeBytes: 0, error: 'io' })
+    expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
+  })
+})
+
+/** The broker asks the replica to stop; what it answers at once. */
+function drain(partition: Partition): string[] {
+  return lines(drive(partition, partition.stage.deliver({ kind: 'drain' }, { node: 0, actor: 'broker' })))
+}
