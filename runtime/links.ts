@@ -18,7 +18,7 @@ export interface LinkSetup {
 }
 
 /** Data region of a ring. A megabyte batch travels whole in a quarter of it. */
-const RING_BYTES = 8 * 1024 * 1024
+const RING_BYTES = 4 * 1024 * 1024
 
 /** Records drained per channel and cycle, so that timers, syncs and other channels get their turn. */
 const DRAIN_MAX = 256

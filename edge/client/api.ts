@@ -95,7 +95,7 @@ export interface ProducerOptions<K, V> {
   readonly lingerMillis?: number
   /** A batch is sent when it has this size. Default 65,536. 512 … 1,048,576. */
   readonly batchSizeBytes?: number
-  /** All unacknowledged batches together. `write` answers false above it. Default 33,554,432. */
+  /** All unacknowledged batches together. `write` answers false above it. Default 8,388,608. */
   readonly bufferMemoryBytes?: number
   readonly compression?: Compression
   /** A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT. Default 120,000. */

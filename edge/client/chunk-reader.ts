@@ -36,6 +36,9 @@ export class Chunk {
 /** Descriptors kept open. */
 const OPEN_FILES_MAX = 64
 
+/** One read. Larger ones are no faster, and their memory is returned later. */
+const CHUNK_BYTES_MAX = 256 * 1024
+
 /** Buffers kept for the next reads. Memory that is used again is read into four times faster than memory that is new. */
 const SPARE_BUFFERS_MAX = 16
 
@@ -60,7 +63,7 @@ export class ChunkReader {
   read(node: number, range: FileRange, offset: number): Chunk | null {
     const fd = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
     if (fd === null) return null
-    const chunk = this.#readAt(fd, range, range.position, range.sizeBytes)
+    const chunk = this.#readAt(fd, range, range.position, Math.min(range.sizeBytes, CHUNK_BYTES_MAX))
     const last = chunk.positions[chunk.positions.length - 1]
     if (last !== undefined && batch.lastOffset(chunk.bytes, last.at) >= offset) return chunk
     // The range begins before the offset, and the batch that holds it did not fit: reads that one, whole.

@@ -3,8 +3,20 @@
  * (`lock`, with the owner's process id). A lock whose process is gone is taken over.
  */
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, linkSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { KafkaError } from '../../protocol/errors.ts'
 
 /** What `odradek.json` says. */
@@ -51,10 +63,18 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
 function prepare(path: string, mustExist: boolean): void {
   try {
     if (mustExist) readdirSync(path)
-    else mkdirSync(path, { recursive: true })
+    else makeDirectory(path)
   } catch (error) {
     throw explain(error, path)
   }
+}
+
+/** With its parents. Step by step: Node's own recursive mkdir never returns where a file system answers ENOENT for ever (/proc). */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return void readdirSync(path)
+  const parent = dirname(path)
+  if (parent !== path) makeDirectory(parent)
+  mkdirSync(path)
 }
 
 /** A directory with files but without our identity is somebody else's: nothing is written there. */

@@ -13,7 +13,7 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
   acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
   lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
   batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
-  bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 33_554_432 },
+  bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 8_388_608 },
   compression: { kind: 'choice', values: ['none', 'gzip', 'snappy', 'lz4', 'zstd'], default: 'none' },
   deliveryTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 120_000 },
   requestTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 30_000 },
