@@ -176,7 +176,8 @@ export function onHeartbeatAnswer(
   // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
-  if (membership.step === 'leaving') return closeIfDone(state, context, outbox)
+  // The farewell is answered: the work that follows every answer closes the consumer.
+  if (membership.step === 'leaving') return
   const error = errorOf(message.errorCode)
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
   if (message.errorCode !== NONE) return findAgain(state, context, outbox)
