@@ -5,7 +5,7 @@ import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import * as batch from '../../protocol/record-batch.ts'
-import { batchAt, configOf, shapeOf } from '../partitions/support.ts'
+import { batchAt, shapeOf } from '../partitions/support.ts'
 import { drive, fetch, fetchRequest, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { CLIENT, lines, sentOne } from './stage.ts'
@@ -437,5 +437,4 @@ describe('offsets', () => {
 test('a message that a replica does not understand is a bug', () => {
   expect(() => leading().stage.deliver({ kind: 'consumerClosed', correlationId: 1 }, CLIENT)).toThrow('does not understand')
   expect(() => leading().stage.deliver({ kind: 'timerFired', timer: 'tea' })).toThrow('no timer')
-  expect(configOf().flush).toBe('commit')
 })

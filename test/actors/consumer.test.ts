@@ -1,0 +1,337 @@
+// A consumer: where it begins, what it fetches, in which order it gives partitions up, and that late answers change nothing.
+
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import { codeOf, NONE } from '../../protocol/errors.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { answerFetch, committed, consumer, consuming, grant, joining, newest, refuse, tick } from './consumer-support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { lines, sent, sentOne } from './stage.ts'
+import type { Stage } from './stage.ts'
+import type { ConsumerState } from '../../actors/consumer-state.ts'
+
+/** What was said, timers aside. */
+function said(effects: readonly Effect[]): string[] {
+  return lines(effects).filter((line) => !line.startsWith('timer '))
+}
+
+function commitAnswer(stage: Stage<ConsumerState>, correlationId: number, error?: ErrorName): Effect[] {
+  const errorCode = error === undefined ? NONE : codeOf(error)
+  return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
+}
+
+function located(stage: Stage<ConsumerState>, correlationId: number, offset: number): Effect[] {
+  return stage.deliver({ kind: 'listOffsetsResponse', correlationId, errorCode: NONE, errorMessage: null, offset, timestamp: -1 })
+}
+
+describe('joining', () => {
+  test('finds the node of the group, has its actor started, and sends the first heartbeat', () => {
+    const stage = consumer()
+    expect(said(stage.deliver({ kind: 'subscribe', topics: ['t'] }))).toEqual(['to coordinator: findCoordinator #1 of g'])
+    expect(said(joining().effects)).toEqual(['to group/g: consumerGroupHeartbeat #3 of m, epoch 0, owns nothing'])
+  })
+
+  test('begins the search again when a step fails', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'subscribe', topics: ['t'] })
+    const error = codeOf('COORDINATOR_NOT_AVAILABLE')
+    stage.deliver({ kind: 'findCoordinatorResponse', correlationId: 1, errorCode: error, node: -1, partition: -1, topicId: -1 })
+    expect(said(tick(stage, 49))).toEqual([])
+    expect(said(tick(stage, 1))).toEqual(['to coordinator: findCoordinator #2 of g'])
+    stage.deliver({ kind: 'undeliverable', correlationId: 2 })
+    expect(said(tick(stage, 50))).toEqual(['to coordinator: findCoordinator #3 of g'])
+    expect(said(tick(stage, 2000))).toEqual(['to coordinator: findCoordinator #4 of g'])
+  })
+})
+
+describe('where it begins', () => {
+  test('is what the group has committed', () => {
+    const { stage, effects } = joining()
+    const granted = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
+    expect(said(granted)).toEqual(['to group/g: offsetFetch #4 of t-0'])
+    expect(said(committed(stage, granted, { 0: 42 }))).toEqual(['to client: assigned t-0 from 42', 'to coordinator: metadata #5 of t'])
+    expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to replica/t-0: fetch #7 from 42'])
+  })
+
+  test.each([
+    ['earliest', -2],
+    ['latest', -1],
+  ] as const)('without a commit is the %s end', (autoOffsetReset, timestamp) => {
+    const { stage, effects } = joining({ autoOffsetReset })
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
+    const asked = stage.deliver(topicsAnswer({ t: [0] }))
+    expect(sentOne(asked, 'listOffsets')).toMatchObject({ timestamp, topicId: 5 })
+    expect(said(located(stage, newest(asked, 'listOffsets'), 7))).toEqual([
+      'to client: assigned t-0 from 7',
+      expect.stringMatching(/fetch #\d+ from 7$/),
+    ])
+  })
+
+  test('without a commit and without a policy is for the application to say', () => {
+    const { stage, effects } = joining({ autoOffsetReset: 'none' })
+    const failed = committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
+    expect(said(failed)).toEqual(['to client: consumerFailed OFFSET_NOT_AVAILABLE'])
+    stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 2 })
+    expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual([expect.stringMatching(/fetch #\d+ from 3$/)])
+  })
+
+  test('is asked for again while a commit is on its way to the log', () => {
+    const { stage, effects } = joining()
+    const asked = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
+    const correlationId = newest(asked, 'offsetFetch')
+    const unstable = {
+      kind: 'offsetFetchResponse',
+      correlationId,
+      errorCode: codeOf('UNSTABLE_OFFSET_COMMIT'),
+      requested: ['t-0'],
+      offsets: [],
+    } as const
+    expect(said(stage.deliver(unstable))).toEqual([])
+    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/^to group\/g: offsetFetch #\d+ of t-0$/)])
+  })
+
+  test('of an assignment by hand without a group is the policy', () => {
+    const stage = consumer({ group: null })
+    stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 1 }] })
+    expect(said(stage.deliver(topicsAnswer({ t: [0, 2] })))).toEqual([expect.stringMatching(/^to replica\/t-1: listOffsets/)])
+  })
+})
+
+describe('fetching', () => {
+  test('keeps one fetch per partition under way while the application wants more', () => {
+    const { stage, effects } = consuming()
+    const [zero, one] = sent(effects, 'fetch')
+    expect([zero?.fetchOffset, one?.fetchOffset]).toEqual([10, 10])
+    expect(said(answerFetch(stage, zero!.correlationId))).toEqual(['to client: chunk t-0 from 10: 72 bytes'])
+    const more = { kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 13 } as const
+    expect(said(stage.deliver(more))).toEqual([expect.stringMatching(/fetch #\d+ from 13$/)])
+    expect(said(stage.deliver(more))).toEqual([])
+  })
+
+  test('asks again when there was nothing new', () => {
+    const { stage, effects } = consuming()
+    const [zero] = sent(effects, 'fetch')
+    const nothing = {
+      kind: 'fetchResponse',
+      correlationId: zero!.correlationId,
+      errorCode: NONE,
+      errorMessage: null,
+      highWatermark: 10,
+      logStartOffset: 0,
+      range: null,
+      records: null,
+    } as const
+    expect(said(stage.deliver(nothing))).toEqual([expect.stringMatching(/fetch #\d+ from 10$/)])
+  })
+
+  test('goes on elsewhere when the leader has changed', () => {
+    const { stage, effects } = consuming()
+    answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'NOT_LEADER_OR_FOLLOWER')
+    tick(stage, 60)
+    const [effect] = stage.deliver(topicsAnswer({ t: [3, 0] }, 1)).filter((one) => one.kind === 'send')
+    expect(effect).toMatchObject({ to: { node: 3, actor: 'replica/t-0' }, message: { kind: 'fetch', fetchOffset: 10 } })
+  })
+
+  test.each([
+    ['earliest', 'positionReset t-0 to 4'],
+    ['none', 'consumerFailed OFFSET_OUT_OF_RANGE'],
+  ] as const)('out of range goes by the policy: %s', (autoOffsetReset, outcome) => {
+    const { stage, effects } = consuming({ autoOffsetReset })
+    const asked = answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'OFFSET_OUT_OF_RANGE')
+    const answered = autoOffsetReset === 'none' ? asked : located(stage, newest(asked, 'listOffsets'), 4)
+    expect(said(answered)[0]).toBe(`to client: ${outcome}`)
+    expect(stage.state.partitions.get('t-0')?.session).toBe(autoOffsetReset === 'none' ? 1 : 2)
+  })
+
+  test('stops at a damaged batch, which is reported', () => {
+    const { stage, effects } = consuming()
+    expect(said(answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'CORRUPT_MESSAGE'))).toEqual([
+      'to client: consumerFailed CORRUPT_MESSAGE',
+    ])
+  })
+
+  test('pauses and resumes', () => {
+    const { stage, effects } = consuming()
+    const [zero] = sent(effects, 'fetch')
+    const partitions = [{ topic: 't', partition: 0 }]
+    stage.deliver({ kind: 'pause', partitions, paused: true })
+    answerFetch(stage, zero!.correlationId)
+    expect(said(stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 13 }))).toEqual([])
+    expect(said(stage.deliver({ kind: 'pause', partitions, paused: false }))).toEqual([expect.stringMatching(/fetch #\d+ from 13$/)])
+  })
+
+  test('begins anew after a seek: the answer to the fetch before it is stale', () => {
+    const { stage, effects } = consuming()
+    const [zero] = sent(effects, 'fetch')
+    expect(said(stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 99, session: 2 }))).toEqual([
+      expect.stringMatching(/fetch #\d+ from 99$/),
+    ])
+    expect(answerFetch(stage, zero!.correlationId)).toEqual([])
+    expect(said(stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 13 }))).toEqual([])
+  })
+})
+
+describe('giving a partition up', () => {
+  /** The member has processed t-1 up to 15 when the group takes it away; the effects of that. */
+  function losing(): { stage: Stage<ConsumerState>; effects: Effect[]; fetches: number[] } {
+    const { stage, effects } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 15 })
+    const fetches = sent(effects, 'fetch').map(({ correlationId }) => correlationId)
+    const beat = tick(stage, 1000)
+    return { stage, effects: grant(stage, newest(beat, 'consumerGroupHeartbeat'), 2, [0]), fetches }
+  }
+
+  test('first tells the application, then commits its progress, then confirms by a heartbeat without it', () => {
+    const { stage, effects } = losing()
+    expect(said(effects)).toEqual(['to client: revoking t-1'])
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 17 })
+    const released = stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 1 }] })
+    expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: offsetCommit #\d+ of m, epoch 2: t-1 at 17$/)])
+    expect([...stage.state.partitions.keys()]).toEqual(['t-0', 't-1'])
+    commitAnswer(stage, newest(released, 'offsetCommit'))
+    expect([...stage.state.partitions.keys()]).toEqual(['t-0'])
+    expect(said(tick(stage, 0))).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 2, owns t-0$/)])
+  })
+
+  test('still owns it in every heartbeat before', () => {
+    const { stage } = losing()
+    expect(said(tick(stage, 1000))).toEqual([expect.stringMatching(/owns t-0 t-1$/)])
+  })
+
+  test('drops what was under way for it', () => {
+    const { stage, fetches } = losing()
+    expect(answerFetch(stage, fetches[1]!)).toEqual([])
+    expect(said(stage.deliver({ kind: 'seek', topic: 't', partition: 1, offset: 0, session: 9 }))).toEqual([])
+  })
+
+  test('commits nothing when there is nothing new', () => {
+    const { stage, effects } = consuming()
+    expect(sent(effects, 'fetch')).toHaveLength(2)
+    grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [0])
+    expect(said(stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 1 }] }))).toEqual([])
+    expect([...stage.state.partitions.keys()]).toEqual(['t-0'])
+  })
+
+  test('is not heard from an application that speaks of a partition it has', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 0 }] })
+    expect(stage.state.partitions.size).toBe(2)
+  })
+})
+
+describe('a lost membership', () => {
+  test.each(['UNKNOWN_MEMBER_ID', 'FENCED_MEMBER_EPOCH'] as const)(
+    'by %s releases everything, commits nothing, then joins anew',
+    (error) => {
+      const { stage } = consuming()
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 15 })
+      expect(said(refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), error))).toEqual([
+        'to client: revoking t-0 t-1 (lost)',
+      ])
+      expect(said(tick(stage, 1000))).toEqual([])
+      const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
+      const released = [...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]
+      expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 0, owns nothing$/)])
+    },
+  )
+
+  test('is assumed when nothing was heard for the session time-out, before the group assumes it', () => {
+    const { stage } = consuming()
+    expect(said(tick(stage, 1000))).toEqual([expect.stringContaining('consumerGroupHeartbeat')])
+    const alive = said(tick(stage, 8999))
+    expect(alive.join()).not.toContain('revoking')
+    expect(said(tick(stage, 1))).toContain('to client: revoking t-0 t-1 (lost)')
+  })
+
+  test('fails the commits that wait', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'commit', correlationId: 77, offsets: [{ topic: 't', partition: 0, offset: 12, metadata: '' }] })
+    const effects = refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
+    expect(said(effects)).toContain('to client: commitResult #77 UNKNOWN_MEMBER_ID')
+  })
+
+  test('comes with the death of the group node', () => {
+    const { stage } = consuming()
+    expect(said(stage.deliver({ kind: 'nodeDown', node: 1 }))).toContain('to client: revoking t-0 t-1 (lost)')
+    expect(said(consuming().stage.deliver({ kind: 'nodeDown', node: 7 }))).toEqual([])
+  })
+})
+
+describe('an answer that is late', () => {
+  test('to a heartbeat before the newest changes nothing', () => {
+    const { stage } = consuming()
+    const old = newest(tick(stage, 1000), 'consumerGroupHeartbeat')
+    tick(stage, 2000)
+    expect(grant(stage, old, 9, [])).toEqual([])
+    expect(refuse(stage, old, 'FENCED_MEMBER_EPOCH')).toEqual([])
+    expect(stage.state).toMatchObject({ membership: { memberEpoch: 1, lost: false } })
+    expect([...stage.state.partitions.values()].map(({ phase }) => phase)).toEqual(['fetching', 'fetching'])
+  })
+
+  test('to a commit, an offset fetch or a look-up that is over changes nothing', () => {
+    const { stage } = consuming()
+    const before = structuredClone(stage.state)
+    expect(commitAnswer(stage, 3)).toEqual([])
+    expect(located(stage, 3, 0)).toEqual([])
+    const offsets = [{ topic: 't', partition: 0, offset: 3, metadata: '' }]
+    stage.deliver({ kind: 'offsetFetchResponse', correlationId: 4, errorCode: NONE, requested: ['t-0'], offsets })
+    stage.deliver({ kind: 'findCoordinatorResponse', correlationId: 1, errorCode: NONE, node: 9, partition: 0, topicId: 0 })
+    expect(stage.state).toEqual(before)
+  })
+})
+
+describe('commits', () => {
+  const offsets = (offset: number): CommittedOffset[] => [{ topic: 't', partition: 0, offset, metadata: '' }]
+
+  test('go one at a time, in order', () => {
+    const { stage } = consuming()
+    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(first)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 72, offsets: offsets(13) }))).toEqual([])
+    const second = commitAnswer(stage, newest(first, 'offsetCommit'))
+    expect(said(second)).toEqual(['to client: commitResult #71', expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 13$/)])
+  })
+
+  test('are tried again, until their deadline', () => {
+    const { stage } = consuming()
+    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(commitAnswer(stage, newest(first, 'offsetCommit'), 'KAFKA_STORAGE_ERROR'))).toEqual([])
+    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
+    const late = tick(stage, 10_000)
+    expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
+  })
+
+  test('of everything processed leave out what is committed', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 11 })
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))[0]).toMatch(/: t-1 at 11$/)
+    expect(said(consuming().stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual(['to client: commitResult #71'])
+  })
+})
+
+describe('closing', () => {
+  test('commits a last time, leaves, and stops', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
+    const commit = stage.deliver({ kind: 'closeConsumer', correlationId: 5 })
+    expect(said(commit)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 19$/)])
+    const farewell = commitAnswer(stage, newest(commit, 'offsetCommit'))
+    expect(said(farewell)).toEqual([expect.stringMatching(/consumerGroupHeartbeat #\d+ of m, epoch -1, owns nothing$/)])
+    expect(said(grant(stage, newest(farewell, 'consumerGroupHeartbeat'), -1, []))).toEqual([
+      'to client: consumerClosed #5',
+      'stop consumer/m',
+    ])
+  })
+
+  test('without a group is over at once', () => {
+    expect(said(consumer({ group: null }).deliver({ kind: 'closeConsumer', correlationId: 5 }))).toEqual([
+      'to client: consumerClosed #5',
+      'stop consumer/m',
+    ])
+  })
+})
+
+test('a consumer is assigned by hand or by its group, not both', () => {
+  expect(() => consuming().stage.deliver({ kind: 'assign', partitions: [] })).toThrow('C1')
+})

@@ -1,0 +1,247 @@
+// A group: commits are known when they are in the log, members commit only for what they hold, and late messages change nothing.
+
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import { actor } from '../../actors/group.ts'
+import type { GroupState } from '../../actors/group.ts'
+import { encodeOffsetKey, encodeOffsetValue } from '../../coordinator/groups/offset-record.ts'
+import { appendRequest, openStateLog } from '../../coordinator/state-log.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { readRecords } from '../../protocol/record-batch-reader.ts'
+import { fetched } from '../coordinator/support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { lines, sent, sentOne, stageOf } from './stage.ts'
+import type { Stage } from './stage.ts'
+
+const config = { group: 'g', partition: 3, topicId: 2, coordinatorNode: 0, graceMillis: 0 }
+
+function commitOf(partition: number, offset: number): CommittedOffset {
+  return { topic: 't', partition, offset, metadata: '' }
+}
+
+/** The bytes of commits as they lie in the log. */
+function logOf(...commits: readonly (readonly [group: string, committed: CommittedOffset])[]): Uint8Array {
+  const records = commits.map(([group, one]) => ({
+    key: encodeOffsetKey(group, one.topic, one.partition),
+    value: encodeOffsetValue(one, 0),
+  }))
+  return appendRequest(openStateLog(0, 'o', 0, 0), 1, records, 0).records
+}
+
+/** A group that has read its log. */
+function loaded(records: Uint8Array | null = null, highWatermark = 0, changes: Partial<typeof config> = {}): Stage<GroupState> {
+  const stage = stageOf(actor, { node: 1, actor: 'group/g' }, { ...config, ...changes })
+  stage.deliver({ kind: 'started' })
+  stage.deliver(fetched(records, highWatermark))
+  return stage
+}
+
+let heartbeats = 0
+
+function beat(
+  stage: Stage<GroupState>,
+  memberId: string,
+  memberEpoch: number,
+  owned: readonly number[] = [],
+  correlationId = ++heartbeats,
+): Effect[] {
+  return stage.deliver({
+    kind: 'consumerGroupHeartbeat',
+    correlationId,
+    memberId,
+    memberEpoch,
+    sessionTimeoutMillis: 1000,
+    subscribedTopics: ['t'],
+    ownedPartitions: owned.length === 0 ? [] : [{ topic: 't', partitions: owned }],
+  })
+}
+
+/** A group whose member `m` has both partitions of `t`; its epoch. */
+function withMember(): { stage: Stage<GroupState>; epoch: number } {
+  const stage = loaded()
+  beat(stage, 'm', 0)
+  stage.deliver(topicsAnswer({ t: [0, 0] }))
+  const { memberEpoch } = sentOne(beat(stage, 'm', 1), 'consumerGroupHeartbeatResponse')
+  return { stage, epoch: memberEpoch }
+}
+
+function commit(
+  stage: Stage<GroupState>,
+  correlationId: number,
+  offsets: readonly CommittedOffset[],
+  memberId = '',
+  memberEpoch = -1,
+): Effect[] {
+  return stage.deliver({ kind: 'offsetCommit', correlationId, memberId, memberEpoch, offsets })
+}
+
+function written(stage: Stage<GroupState>, correlationId: number, error?: ErrorName): Effect[] {
+  const errorCode = error === undefined ? 0 : codeOf(error)
+  return stage.deliver({
+    kind: 'produceResponse',
+    correlationId,
+    errorCode,
+    errorMessage: null,
+    baseOffset: 0,
+    logAppendTime: -1,
+    logStartOffset: 0,
+  })
+}
+
+function ask(stage: Stage<GroupState>): string[] {
+  return lines(stage.deliver({ kind: 'offsetFetch', correlationId: 99, partitions: null }))
+}
+
+describe('loading', () => {
+  test('reads the partition to its end, and keeps the newest commit of its own group', () => {
+    const stage = loaded(logOf(['g', commitOf(0, 5)], ['h', commitOf(0, 9)], ['g', commitOf(0, 7)], ['g', commitOf(1, 2)]), 4)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 7, t-1 at 2'])
+  })
+
+  test('answers meanwhile that it is loading', () => {
+    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    expect(lines(stage.deliver({ kind: 'started' }))).toEqual([
+      'timer sessions in 250 ms',
+      'timer refresh in 1000 ms',
+      'to replica/__consumer_offsets-3: fetch #1 from 0',
+    ])
+    const error = 'COORDINATOR_LOAD_IN_PROGRESS'
+    expect(lines(beat(stage, 'm', 0, [], 7))).toEqual([`to client: consumerGroupHeartbeatResponse #7 ${error}`])
+    expect(lines(commit(stage, 8, [commitOf(0, 1)]))).toEqual([`to client: offsetCommitResponse #8 ${error}`])
+    expect(ask(stage)).toEqual([`to client: offsetFetchResponse #99 ${error}`])
+  })
+
+  test('tries again when the partition cannot be read yet', () => {
+    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    stage.deliver({ kind: 'started' })
+    expect(lines(stage.deliver({ kind: 'undeliverable', correlationId: 1 }))).toEqual(['timer load in 5 ms'])
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'load' }))).toEqual(['to replica/__consumer_offsets-3: fetch #2 from 0'])
+    expect(lines(stage.deliver(fetched(null, 0, { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })))).toEqual(['timer load in 5 ms'])
+  })
+})
+
+describe('a commit', () => {
+  test('is answered, and seen, when it is in the log', () => {
+    const stage = loaded()
+    const { correlationId, records } = sentOne(commit(stage, 1, [commitOf(0, 5), commitOf(1, 6)]), 'produce')
+    expect(readRecords(records, 0)).toHaveLength(2)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99 UNSTABLE_OFFSET_COMMIT'])
+    expect(lines(written(stage, correlationId))).toEqual(['to client: offsetCommitResponse #1'])
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 5, t-1 at 6'])
+  })
+
+  test('that the log refuses is refused, and not seen', () => {
+    const stage = loaded()
+    const { correlationId } = sentOne(commit(stage, 1, [commitOf(0, 5)]), 'produce')
+    expect(lines(written(stage, correlationId, 'KAFKA_STORAGE_ERROR'))).toEqual(['to client: offsetCommitResponse #1 KAFKA_STORAGE_ERROR'])
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: none'])
+    expect(written(stage, correlationId)).toEqual([])
+  })
+
+  test('of nothing is answered at once', () => {
+    expect(lines(commit(loaded(), 1, []))).toEqual(['to client: offsetCommitResponse #1'])
+  })
+
+  test('of a member is taken under its present epoch only, for what it holds only', () => {
+    const { stage, epoch } = withMember()
+    const refused = (...request: Parameters<typeof commit>): string => lines(commit(...request))[0]?.replace(/.*#\d+ ?/, '') ?? ''
+    expect(refused(stage, 1, [commitOf(0, 5)], 'stranger', epoch)).toBe('UNKNOWN_MEMBER_ID')
+    expect(refused(stage, 1, [commitOf(0, 5)], 'm', epoch - 1)).toBe('STALE_MEMBER_EPOCH')
+    expect(refused(stage, 1, [commitOf(2, 5)], 'm', epoch)).toBe('FENCED_MEMBER_EPOCH')
+    expect(refused(stage, 1, [commitOf(0, 5)])).toBe('NON_EMPTY_GROUP')
+    expect(lines(commit(stage, 1, [commitOf(0, 5), commitOf(1, 1)], 'm', epoch))).toEqual([expect.stringMatching(/^to replica/)])
+  })
+
+  test('of a member that comes twice, or late, changes nothing', () => {
+    const { stage, epoch } = withMember()
+    const { correlationId } = sentOne(commit(stage, 6, [commitOf(0, 9)], 'm', epoch), 'produce')
+    expect(commit(stage, 6, [commitOf(0, 9)], 'm', epoch)).toEqual([])
+    expect(commit(stage, 5, [commitOf(0, 2)], 'm', epoch)).toEqual([])
+    written(stage, correlationId)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 9'])
+  })
+
+  test('is taken for a partition that the member is letting go of, until it has', () => {
+    const { stage, epoch } = withMember()
+    beat(stage, 'n', 0)
+    const { memberEpoch } = sentOne(beat(stage, 'm', epoch, [0, 1]), 'consumerGroupHeartbeatResponse')
+    expect(sent(commit(stage, 1, [commitOf(1, 5)], 'm', memberEpoch), 'produce')).toHaveLength(1)
+    beat(stage, 'm', memberEpoch, [0])
+    expect(lines(commit(stage, 2, [commitOf(1, 6)], 'm', memberEpoch))).toEqual(['to client: offsetCommitResponse #2 FENCED_MEMBER_EPOCH'])
+  })
+})
+
+describe('a heartbeat', () => {
+  test('brings partitions when the topics are known, which are asked for', () => {
+    const stage = loaded()
+    expect(lines(beat(stage, 'm', 0, [], 500))).toEqual([
+      'to coordinator: metadata #2 of t',
+      'to client: consumerGroupHeartbeatResponse #500 epoch 1, may have nothing',
+    ])
+    stage.deliver(topicsAnswer({ t: [0, 1] }))
+    expect(lines(beat(stage, 'm', 1, [], 501))).toEqual(['to client: consumerGroupHeartbeatResponse #501 epoch 2, may have t-0 t-1'])
+  })
+
+  test('that comes twice or late changes nothing, not even by an answer', () => {
+    const { stage, epoch } = withMember()
+    const late = heartbeats
+    beat(stage, 'm', epoch, [0, 1])
+    expect(beat(stage, 'm', 0, [], late)).toEqual([])
+    expect(stage.state.membership.members.get('m')?.epoch).toBe(epoch)
+  })
+
+  test('of nobody is refused, one that leaves is answered although nobody is there', () => {
+    const stage = loaded()
+    expect(lines(beat(stage, 'x', 3, [], 800))).toEqual(['to client: consumerGroupHeartbeatResponse #800 UNKNOWN_MEMBER_ID'])
+    expect(lines(beat(stage, 'x', -1, [], 801))).toEqual(['to client: consumerGroupHeartbeatResponse #801 epoch -1, may have nothing'])
+  })
+
+  test('that fails to come ends the session', () => {
+    const { stage } = withMember()
+    stage.uptime = 999
+    stage.deliver({ kind: 'timerFired', timer: 'sessions' })
+    expect(stage.state.membership.members.size).toBe(1)
+    stage.uptime = 1000
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['timer sessions in 250 ms'])
+    expect(stage.state.membership.members.size).toBe(0)
+  })
+
+  test('brings nothing before the grace of a new life is over', () => {
+    const stage = loaded(null, 0, { graceMillis: 400 })
+    beat(stage, 'm', 0)
+    stage.deliver(topicsAnswer({ t: [0] }))
+    stage.uptime = 399
+    expect(sentOne(beat(stage, 'm', 1), 'consumerGroupHeartbeatResponse').assignment).toEqual([])
+    stage.uptime = 400
+    expect(sentOne(beat(stage, 'm', 1), 'consumerGroupHeartbeatResponse').assignment).toEqual([{ topic: 't', partitions: [0] }])
+  })
+})
+
+describe('partitions', () => {
+  test('that are added are found by asking now and then, while there are members', () => {
+    const { stage, epoch } = withMember()
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))[1]).toMatch(/^to coordinator: metadata #\d+ of t$/)
+    stage.deliver(topicsAnswer({ t: [0, 0, 0] }, 3))
+    expect(lines(beat(stage, 'm', epoch, [0, 1]))[0]).toContain('may have t-0 t-1 t-2')
+    expect(lines(loaded().deliver({ kind: 'timerFired', timer: 'refresh' }))).toEqual(['timer refresh in 1000 ms'])
+  })
+
+  test('as an older answer knows them are not taken', () => {
+    const { stage, epoch } = withMember()
+    stage.deliver(topicsAnswer({ t: [0, 0, 0] }, 9))
+    stage.deliver(topicsAnswer({ t: [0] }, 8))
+    expect(lines(beat(stage, 'm', epoch, [0, 1]))[0]).toContain('may have t-0 t-1 t-2')
+  })
+})
+
+test('a description says how far the hand-over is', () => {
+  const describeGroup = (stage: Stage<GroupState>): string =>
+    sentOne(stage.deliver({ kind: 'describeGroup', correlationId: 1 }), 'describeGroupResponse').state
+  expect(describeGroup(loaded())).toBe('empty')
+  const { stage } = withMember()
+  expect(describeGroup(stage)).toBe('stable')
+  beat(stage, 'n', 0)
+  expect(describeGroup(stage)).toBe('reconciling')
+})
