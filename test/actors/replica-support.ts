@@ -5,15 +5,13 @@ import { actor } from '../../actors/replica.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
-import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import { batchAt, configOf } from '../partitions/support.ts'
 import type { BatchOptions } from '../partitions/support.ts'
+import { perform } from './disk.ts'
+import type { Disk, Files } from './disk.ts'
 import { CLIENT, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
-
-/** Files by name. */
-export type Files = Map<string, Uint8Array>
 
 /** Operations whose answer the test gives itself. */
 export type Operation = StorageEffect['kind']
@@ -21,21 +19,21 @@ export type Operation = StorageEffect['kind']
 /** A replica and its disk. */
 export interface Partition {
   readonly stage: Stage<ReplicaState>
+  readonly disk: Disk
   readonly files: Files
   /** Operations that are not answered: they wait in `held`. */
   readonly hold: Set<Operation>
   readonly held: StorageEffect[]
   /** What these operations answer instead of doing it. */
-  readonly failing: Map<Operation, StorageError>
-  /** Bytes of each file that were there when it was last synced. */
-  readonly synced: Map<string, number>
+  readonly failing: Disk['failing']
 }
 
 /** A partition on these files; nothing has been opened yet. */
 export function partitionOn(files: Files = new Map(), settings: Partial<TopicConfig> = {}): Partition {
   const config = { topic: 't', topicId: 5, partition: 0, leaderEpoch: 0, topicConfig: configOf(settings) }
   const stage = stageOf(actor, { node: 0, actor: 'replica/t-0' }, config)
-  return { stage, files, hold: new Set(), held: [], failing: new Map(), synced: new Map() }
+  const disk: Disk = { logs: new Map([[stage.state.logName, files]]), failing: new Map() }
+  return { stage, disk, files, hold: new Set(), held: [], failing: disk.failing }
 }
 
 /** A partition that leads. */
@@ -52,7 +50,7 @@ export function drive(partition: Partition, effects: readonly Effect[]): Effect[
   for (let effect = queue.shift(); effect !== undefined; effect = queue.shift()) {
     if (!('token' in effect)) rest.push(effect)
     else if (partition.hold.has(effect.kind)) partition.held.push(effect)
-    else queue.push(...partition.stage.deliver(perform(partition, effect), partition.stage.self))
+    else queue.push(...partition.stage.deliver(perform(partition.disk, effect), partition.stage.self))
   }
   return rest
 }
@@ -67,7 +65,7 @@ export function release(partition: Partition): Effect[] {
 export function releaseOne(partition: Partition): Effect[] {
   const effect = partition.held.shift()
   if (effect === undefined) throw new Error('nothing is held back')
-  return drive(partition, partition.stage.deliver(perform(partition, effect), partition.stage.self))
+  return drive(partition, partition.stage.deliver(perform(partition.disk, effect), partition.stage.self))
 }
 
 /** Sends a batch of `count` records. */
@@ -108,44 +106,4 @@ export function fire(partition: Partition, timer: string, afterMillis = 0): Effe
   partition.stage.uptime += afterMillis
   partition.stage.now += afterMillis
   return drive(partition, partition.stage.deliver({ kind: 'timerFired', timer }, partition.stage.self))
-}
-
-/** What the disk answers, having done it or failed. */
-export function perform(partition: Partition, effect: StorageEffect): StorageAnswer {
-  const { files, synced } = partition
-  const { token } = effect
-  const error = partition.failing.get(effect.kind) ?? null
-  switch (effect.kind) {
-    case 'append': {
-      const before = files.get(effect.file) ?? new Uint8Array(0)
-      if (effect.position !== before.length) throw new Error(`append at ${effect.position} of a file of ${before.length} bytes`)
-      const written = error === null ? effect.bytes : effect.bytes.subarray(0, effect.bytes.length >>> 1)
-      files.set(effect.file, Uint8Array.from([...before, ...written]))
-      return { kind: 'appended', token, error }
-    }
-    case 'read': {
-      const bytes = files.get(effect.file)?.slice(effect.position, effect.position + effect.sizeBytes) ?? null
-      return { kind: 'readCompleted', token, records: error === null ? bytes : null, error: bytes === null ? 'io' : error }
-    }
-    case 'sync': {
-      const bytes = files.get(effect.file)
-      if (error === null && bytes !== undefined) synced.set(effect.file, bytes.length)
-      return { kind: 'synced', token, file: effect.file, sizeBytes: bytes?.length ?? 0, error: bytes === undefined ? 'io' : error }
-    }
-    case 'truncate':
-      if (error === null) files.set(effect.file, (files.get(effect.file) ?? new Uint8Array(0)).slice(0, effect.sizeBytes))
-      return { kind: 'storageDone', token, error }
-    case 'replace':
-      if (error === null) files.set(effect.file, effect.bytes.slice())
-      return { kind: 'storageDone', token, error }
-    case 'remove':
-      for (const file of effect.files ?? [...files.keys()]) files.delete(file)
-      return { kind: 'storageDone', token, error }
-    case 'list': {
-      const stats = [...files].map(([name, { length }]) => ({ name, sizeBytes: length }))
-      return { kind: 'listed', token, files: stats.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error }
-    }
-    case 'listLogs':
-      return { kind: 'logsListed', token, logs: [] }
-  }
 }

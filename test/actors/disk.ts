@@ -1,0 +1,61 @@
+// A disk in memory that does at once what it is asked for, or fails as the test says.
+
+import type { StorageEffect } from '../../actors/effect.ts'
+import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
+
+/** Files by name. */
+export type Files = Map<string, Uint8Array>
+
+/** Log directories by name, and what the next operations of some kinds answer instead of doing it. */
+export interface Disk {
+  readonly logs: Map<string, Files>
+  readonly failing: Map<StorageEffect['kind'], StorageError>
+}
+
+/** Does what the effect asks for; the answer. A failing append writes half. */
+export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
+  const { token } = effect
+  const error = disk.failing.get(effect.kind) ?? null
+  const files = 'log' in effect ? filesOf(disk, effect.log) : new Map<string, Uint8Array>()
+  switch (effect.kind) {
+    case 'append': {
+      const before = files.get(effect.file) ?? new Uint8Array(0)
+      if (effect.position !== before.length) throw new Error(`append at ${effect.position} of a file of ${before.length} bytes`)
+      const written = error === null ? effect.bytes : effect.bytes.subarray(0, effect.bytes.length >>> 1)
+      files.set(effect.file, Uint8Array.from([...before, ...written]))
+      return { kind: 'appended', token, error }
+    }
+    case 'read': {
+      const bytes = files.get(effect.file)?.slice(effect.position, effect.position + effect.sizeBytes) ?? null
+      return { kind: 'readCompleted', token, records: error === null ? bytes : null, error: bytes === null ? 'io' : error }
+    }
+    case 'sync': {
+      const bytes = files.get(effect.file)
+      return { kind: 'synced', token, file: effect.file, sizeBytes: bytes?.length ?? 0, error: bytes === undefined ? 'io' : error }
+    }
+    case 'truncate':
+      if (error === null) files.set(effect.file, (files.get(effect.file) ?? new Uint8Array(0)).slice(0, effect.sizeBytes))
+      return { kind: 'storageDone', token, error }
+    case 'replace':
+      if (error === null) files.set(effect.file, effect.bytes.slice())
+      return { kind: 'storageDone', token, error }
+    case 'remove':
+      if (error === null) for (const file of effect.files ?? [...files.keys()]) files.delete(file)
+      return { kind: 'storageDone', token, error }
+    case 'list': {
+      const stats = [...files].map(([name, { length }]) => ({ name, sizeBytes: length }))
+      return { kind: 'listed', token, files: stats.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error }
+    }
+    case 'listLogs':
+      return { kind: 'logsListed', token, logs: [...disk.logs.keys()].toSorted() }
+  }
+}
+
+/** The files of one log directory, made if absent. */
+export function filesOf(disk: Disk, log: string): Files {
+  const known = disk.logs.get(log)
+  if (known !== undefined) return known
+  const files: Files = new Map()
+  disk.logs.set(log, files)
+  return files
+}

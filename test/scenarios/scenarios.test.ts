@@ -1,0 +1,123 @@
+// Golden transcripts: what is said, and how states change, in a few conversations that a newcomer should know. They are compared to the letter;
+// ODRADEK_GOLDEN=write writes them anew.
+
+import { readFileSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { actor as broker } from '../../actors/broker.ts'
+import { actor as consumer } from '../../actors/consumer.ts'
+import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import { actor as coordinator } from '../../actors/coordinator.ts'
+import { actor as producer } from '../../actors/producer.ts'
+import { actor as replica } from '../../actors/replica.ts'
+import { logFileName } from '../../partitions/log.ts'
+import { batchAt, concat, configOf } from '../partitions/support.ts'
+import { CLIENTS, NODE, World } from './world.ts'
+
+const client = { node: CLIENTS, actor: 'client' }
+
+function expectGolden(name: string, { lines }: World): void {
+  const path = new URL(`${name}.txt`, import.meta.url)
+  const text = `${lines.join('\n')}\n`
+  if (process.env['ODRADEK_GOLDEN'] === 'write') writeFileSync(path, text)
+  expect(text).toBe(readFileSync(path, 'utf8'))
+}
+
+/** A running cluster with the topic `t`. */
+function clusterWith(partitions: number): World {
+  const world = new World()
+  world.spawn(NODE, 'coordinator', coordinator.url, { nodeCount: 1, offsetsPartitions: 1 })
+  world.spawn(NODE, 'broker', broker.url, { coordinatorNode: NODE, groupGraceMillis: 0 })
+  world.advance(100)
+  world.send('coordinator', { kind: 'createTopics', correlationId: 1, topics: [{ name: 't', numPartitions: partitions, configs: {} }], validateOnly: false })
+  world.advance(100)
+  return world
+}
+
+function addProducer(world: World): void {
+  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, retryBackoffMillis: 100 }
+  world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNode: NODE, acks: 'leader', ...times })
+  world.advance(10)
+}
+
+function addConsumer(world: World, name: string, group: string | null): void {
+  const config: ConsumerConfig = {
+    client,
+    coordinatorNode: NODE,
+    group,
+    memberId: name,
+    autoOffsetReset: 'earliest',
+    autoCommit: true,
+    autoCommitIntervalMillis: 100_000,
+    sessionTimeoutMillis: 10_000,
+    heartbeatIntervalMillis: 1000,
+    fetchMinBytes: 1,
+    fetchMaxBytes: 1_000_000,
+    fetchMaxWaitMillis: 5000,
+    fetchMode: 'range',
+    requestTimeoutMillis: 2000,
+    retryBackoffMillis: 100,
+  }
+  world.spawn(CLIENTS, name, consumer.url, config)
+  world.run()
+}
+
+test('one record, from submit to delivered and to the chunk that its reader gets', () => {
+  const world = clusterWith(1)
+  addProducer(world)
+  addConsumer(world, 'consumer', null)
+  world.send('consumer', { kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
+  world.advance(100)
+  world.listen(/^(producer|consumer|replica\/t-0)$/)
+  world.say('a consumer waits at the end of the log; a client submits a batch of one record')
+  world.send('producer', { kind: 'submit', token: 1, topic: 't', partition: 0, records: batchAt(0, 1) })
+  world.say('the application has read the chunk and wants more')
+  world.send('consumer', { kind: 'progress', topic: 't', partition: 0, position: 1 })
+  world.send('consumer', { kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 1 })
+  expectGolden('one-record', world)
+})
+
+test('a partition passes from one member of a group to another', () => {
+  const world = clusterWith(2)
+  addConsumer(world, 'anna', 'g')
+  world.send('anna', { kind: 'subscribe', topics: ['t'] })
+  world.advance(3000)
+  addConsumer(world, 'bert', 'g')
+  world.listen(/^(anna|bert|group\/g)$/, /^(metadata|fetch|listOffsets|produce)/)
+  world.say('anna has both partitions; bert joins')
+  world.send('bert', { kind: 'subscribe', topics: ['t'] })
+  world.say('her next heartbeat tells anna to give one up; bert hears that there is nothing for him yet')
+  world.advance(1000)
+  world.say('the application of anna lets go; her next heartbeat says so, and the next one of bert brings the partition')
+  world.send('anna', { kind: 'released', partitions: [{ topic: 't', partition: 1 }] })
+  world.advance(1000)
+  expectGolden('hand-over', world)
+})
+
+test('a failed sync takes back what is not acknowledged, and the producer sends it again', () => {
+  const world = clusterWith(1)
+  addProducer(world)
+  world.send('producer', { kind: 'submit', token: 1, topic: 't', partition: 0, records: batchAt(0, 1) })
+  world.listen(/^(producer|replica\/t-0)$/)
+  world.say('record 0 is safe; the disk fails to sync record 1')
+  world.disk.failing.set('sync', 'io')
+  world.send('producer', { kind: 'submit', token: 2, topic: 't', partition: 0, records: batchAt(0, 1) })
+  world.say('the disk recovers; the producer sends the same batch again, which gets the same offset, in a new file')
+  world.disk.failing.clear()
+  world.advance(200)
+  expectGolden('failed-sync', world)
+})
+
+test('a torn tail is cut when the log is opened', () => {
+  const world = new World()
+  const torn = batchAt(3, 2).subarray(0, 50)
+  world.disk.logs.set('t-0.1', new Map([[logFileName(0), concat(batchAt(0, 2), batchAt(2, 1), torn)]]))
+  world.listen(/^replica\/t-0$/)
+  world.say('after a power loss: two whole batches, and 50 bytes of a third that was never acknowledged')
+  world.spawn(NODE, 'replica/t-0', replica.url, { topic: 't', topicId: 1, partition: 0, leaderEpoch: 0, topicConfig: configOf() })
+  world.run()
+  world.say('the next start trusts the checkpoint, and scans only the last segment')
+  world.stop('replica/t-0')
+  world.spawn(NODE, 'replica/t-0', replica.url, { topic: 't', topicId: 1, partition: 0, leaderEpoch: 0, topicConfig: configOf() })
+  world.run()
+  expectGolden('torn-tail', world)
+})
