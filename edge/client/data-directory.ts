@@ -1,8 +1,8 @@
 /**
  * The data directory: whose it is (`odradek.json` with format version and cluster id), and that one process at a time uses it
- * (`lock`, with the owner's process id). A lock whose process is gone is taken over.
+ * (`lock`, with the owner's process id). A lock whose process is gone is taken over, by one process.
  */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -39,6 +39,24 @@ export const FORMAT_VERSION = 1
 const IDENTITY_FILE = 'odradek.json'
 const LOCK_FILE = 'lock'
 
+/** How often, and how long, an opening waits for one that is under way elsewhere: a fifth of a second is more than that takes. */
+const LOCK_ATTEMPTS_MAX = 20
+const LOCK_PAUSE_MILLIS = 10
+
+/** A lock that we take: its file, the private file that becomes it, and what both say. */
+interface Lock {
+  readonly file: string
+  readonly own: string
+  readonly line: string
+}
+
+/** Whose lock it is. */
+interface Owner {
+  readonly line: string
+  readonly pid: number
+  readonly started: string
+}
+
 /** Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one). */
 export function openDataDirectory(directory: string, nodes: number | null, mustExist: boolean): DataDirectory {
   const path = resolve(directory)
@@ -46,6 +64,7 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
   checkForeign(path)
   const lock = takeLock(path)
   try {
+    sweep(path)
     const identity = readIdentity(path) ?? writeIdentity(path, nodes ?? 1)
     if (nodes !== null && nodes !== identity.nodes) {
       throw new KafkaError(
@@ -150,58 +169,119 @@ function writeDurably(path: string, text: string, flags: 'w' | 'wx'): void {
 
 // ── the lock ──
 
-function takeLock(path: string): string {
-  const lock = join(path, LOCK_FILE)
-  for (let attempts = 0; attempts < 3; attempts++) {
-    try {
-      writeDurably(lock, ownerLine(process.pid), 'wx')
-      return lock
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') throw explain(error, path)
-    }
-    removeStaleLock(lock, path)
-  }
-  throw new KafkaError('DIRECTORY_LOCKED', `${path} is being opened by another process`)
-}
-
-/** Throws if the lock's owner lives; otherwise the lock is gone afterwards, unless somebody else was faster. */
-function removeStaleLock(lock: string, path: string): void {
-  const owner = readOwner(lock)
-  if (owner === null) return
-  if (isAlive(owner)) {
-    const pid = Number(owner.split(' ')[0])
-    const who = pid === process.pid ? `this process (${pid})` : `process ${pid}`
-    throw new KafkaError('DIRECTORY_LOCKED', `${path} is in use by ${who}; close it there first`)
-  }
-  const aside = `${lock}.${process.pid}`
+/** Makes `lock` a second name of a file that is already whole, so that nobody ever reads half an owner. */
+function takeLock(path: string): Lock {
+  const id = randomBytes(8).toString('hex')
+  const lock: Lock = { file: join(path, LOCK_FILE), own: join(path, `${LOCK_FILE}.${process.pid}.${id}`), line: ownerLine(process.pid, id) }
   try {
-    renameSync(lock, aside)
-    // Another process may have taken the stale lock over in between: then it was its lock that we moved, and it gets it back.
-    if (readOwner(aside) !== owner) linkSync(aside, lock)
-    unlinkSync(aside)
+    // Synced: an empty lock after a power failure would count as one that is being written.
+    writeDurably(lock.own, lock.line, 'wx')
+    const owner = linkUnlessOwned(lock, lock.file)
+    if (owner !== null) throw lockedError(path, lock.file, owner)
+    return lock
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT' && codeOf(error) !== 'EEXIST') throw explain(error, path)
+    throw explain(error, path)
+  } finally {
+    removeFile(lock.own)
   }
 }
 
-function readOwner(lock: string): string | null {
+/** Links our owner line to `name`, after the removal of a dead owner's. Null if it is ours now; otherwise who has it. */
+function linkUnlessOwned({ file, own, line }: Lock, name: string): Owner | 'unknown' | null {
+  let owner: Owner | 'unknown' = 'unknown'
+  for (let attempts = 0; attempts < LOCK_ATTEMPTS_MAX; attempts++) {
+    if (tryLink(own, name)) return null
+    const found = readOwner(name)
+    if (found === null) continue
+    owner = found
+    const alive = owner === 'unknown' || isAlive(owner)
+    // A guard is held for a moment only: that one is worth waiting for.
+    if (owner !== 'unknown' && alive && name === file) return owner
+    if (owner !== 'unknown' && !alive && removeStale({ file, own, line }, name, owner)) continue
+    pause()
+  }
+  return owner
+}
+
+/**
+ * Removes a dead owner's file; false if somebody else is at it. Whoever removes it holds a file that is named on the dead owner, and looks
+ * again under it: so a file that replaced the dead owner's is never removed. That guard may be left by a crash, too, and is judged the same way.
+ */
+function removeStale(lock: Lock, name: string, dead: Owner): boolean {
+  const guard = `${lock.file}.takeover.${dead.line.trim().replaceAll(' ', '.')}`
+  if (linkUnlessOwned(lock, guard) !== null) return false
   try {
-    return readFileSync(lock, 'utf8')
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null
-    throw error
+    const now = readOwner(name)
+    if (now !== null && now !== 'unknown' && now.line === dead.line) removeFile(name)
+  } finally {
+    removeFile(guard)
+  }
+  return true
+}
+
+/** What crashed processes left. Only the lock's holder does this: as long as it lives, no guard protects anything. */
+function sweep(path: string): void {
+  for (const name of readdirSync(path)) {
+    if (!name.startsWith(`${LOCK_FILE}.`)) continue
+    const owner = readOwner(join(path, name))
+    if (owner !== null && owner !== 'unknown' && !isAlive(owner)) removeFile(join(path, name))
   }
 }
 
-/** Process id and, where the system tells it, the time of its start: ids are used again. */
-function ownerLine(pid: number): string {
-  return `${pid} ${startTimeOf(pid) ?? '-'}\n`
+function lockedError(path: string, file: string, owner: Owner | 'unknown'): KafkaError {
+  if (owner === 'unknown') {
+    return new KafkaError('DIRECTORY_LOCKED', `${path} is being opened by another process; if there is none, remove the file ${file}`)
+  }
+  const who = owner.pid === process.pid ? `this process (${owner.pid})` : `process ${owner.pid}`
+  return new KafkaError('DIRECTORY_LOCKED', `${path} is in use by ${who}; close it there first`)
 }
 
-function isAlive(owner: string): boolean {
-  const [pidText = '', started = '-'] = owner.trim().split(' ')
-  const pid = Number(pidText)
-  if (!Number.isInteger(pid) || pid <= 0) return false
+function tryLink(from: string, to: string): boolean {
+  try {
+    linkSync(from, to)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error))) throw error
+    throw new KafkaError('READ_ONLY_DIRECTORY', `${to} cannot be linked: the lock needs a file system with hard links`, { cause: error })
+  }
+}
+
+/** Null if there is no such file; 'unknown' if it cannot be read or does not say whose it is (yet). */
+function readOwner(file: string): Owner | 'unknown' | null {
+  try {
+    const line = readFileSync(file, 'utf8')
+    const [, pid, started] = /^([1-9]\d{0,9}) (\d+|-)(?: [0-9a-f]+)?\n$/.exec(line) ?? []
+    return pid === undefined || started === undefined ? 'unknown' : { line, pid: Number(pid), started }
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? null : 'unknown'
+  }
+}
+
+function releaseLock({ file, line }: Lock): void {
+  const owner = readOwner(file)
+  if (owner !== null && owner !== 'unknown' && owner.line === line) removeFile(file)
+}
+
+function removeFile(file: string): void {
+  try {
+    unlinkSync(file)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+  }
+}
+
+/** Opening is synchronous, and what is waited for is a few system calls of another process. */
+function pause(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_PAUSE_MILLIS)
+}
+
+/** Process id and, where the system tells it, the time of its start, for ids are used again; and which opening of that process it is. */
+function ownerLine(pid: number, id: string): string {
+  return `${pid} ${startTimeOf(pid) ?? '-'} ${id}\n`
+}
+
+function isAlive({ pid, started }: Owner): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
@@ -220,14 +300,6 @@ function startTimeOf(pid: number): string | null {
   }
 }
 
-function releaseLock(lock: string): void {
-  try {
-    unlinkSync(lock)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
 function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
@@ -235,6 +307,7 @@ function codeOf(error: unknown): string {
 function explain(error: unknown, path: string): Error {
   const code = codeOf(error)
   const cause = { cause: error }
+  if (error instanceof KafkaError) return error
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new KafkaError('READ_ONLY_DIRECTORY', `${path} cannot be written (${code}): a log needs a directory that it may write to`, cause)
   }

@@ -1,0 +1,106 @@
+// One process at a time holds a data directory, whatever others left behind.
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { openDataDirectory } from '../../../edge/client/data-directory.ts'
+import { failureOf, temporaryDirectory } from './support.ts'
+
+const PROCESSES = 4
+const MILLIS = 2000
+
+/**
+ * Opens and releases in a loop. What is held is marked by a file that only one can make. `crash`: it does not release, but leaves a lock
+ * (and sometimes a take-over) of a process that is dead, as if it had been killed.
+ */
+const CHILD = `
+import { openDataDirectory } from ${JSON.stringify(new URL('../../../edge/client/data-directory.ts', import.meta.url).href)}
+import { renameSync, unlinkSync, writeFileSync } from 'node:fs'
+const [directory, marker, dead, crash] = process.argv.slice(1)
+const leave = (name, owner) => {
+  writeFileSync(marker + process.pid, owner + '\\n')
+  renameSync(marker + process.pid, directory + '/' + name)
+}
+let held = 0
+let refused = 0
+for (const end = Date.now() + ${MILLIS}; Date.now() < end;) {
+  let opened = null
+  try {
+    opened = openDataDirectory(directory, null, false)
+  } catch (error) {
+    if (error.name !== 'DIRECTORY_LOCKED') throw error
+    refused++
+    continue
+  }
+  writeFileSync(marker, '', { flag: 'wx' })
+  held++
+  unlinkSync(marker)
+  if (crash !== 'crash' || held % 3 === 0) {
+    opened.release()
+    continue
+  }
+  const id = process.pid.toString(16) + '0' + held.toString(16)
+  if (held % 3 === 1) leave('lock.takeover.' + dead + '.1.' + id, dead + ' 1 f' + id)
+  leave('lock', dead + ' 1 ' + id)
+}
+console.log(JSON.stringify({ held, refused }))
+`
+
+test.each(['release', 'crash'])('several processes that open and %s never hold it together', { timeout: 30_000 }, async (end) => {
+  const directory = temporaryDirectory()
+  const marker = join(temporaryDirectory(), 'marker')
+  const parameters = ['--input-type=module', '-e', CHILD, '--', join(directory, 'data'), marker, String(deadProcess()), end]
+  const outcomes = await Promise.all(Array.from({ length: PROCESSES }, () => outputOf(parameters)))
+  expect(outcomes.map(({ errors }) => errors).join('')).toBe('')
+  const counts = outcomes.map(({ output }) => JSON.parse(output) as { held: number; refused: number })
+  expect(counts.every(({ held }) => held > 0)).toBe(true)
+  openDataDirectory(join(directory, 'data'), null, true).release()
+  expect(readdirSync(join(directory, 'data'))).toEqual(['odradek.json'])
+})
+
+test('a lock and a take-over of dead processes are taken over', () => {
+  const directory = temporaryDirectory()
+  const dead = deadProcess()
+  writeFileSync(join(directory, 'lock'), `${dead} 1 aa\n`)
+  writeFileSync(join(directory, `lock.takeover.${dead}.1.aa`), `${dead} 1 bb\n`)
+  writeFileSync(join(directory, `lock.takeover.${dead}.1.bb`), `${dead} 1 cc\n`)
+  writeFileSync(join(directory, `lock.${dead}.bb`), `${dead} 1 bb\n`)
+  const held = openDataDirectory(directory, null, false)
+  expect(readFileSync(join(directory, 'lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
+  expect(readdirSync(directory)).toEqual(['lock', 'odradek.json'])
+  held.release()
+  expect(readdirSync(directory)).toEqual(['odradek.json'])
+})
+
+test.each(['', 'no owner\n', '12'])('a lock that says %j belongs to somebody who is opening', async (text) => {
+  const directory = temporaryDirectory()
+  writeFileSync(join(directory, 'lock'), text)
+  const error = await failureOf(() => openDataDirectory(directory, null, false))
+  expect(error).toMatchObject({ name: 'DIRECTORY_LOCKED', message: expect.stringContaining('being opened') as string })
+  expect(readdirSync(directory)).toEqual(['lock'])
+})
+
+test('who has released twice does not release the next holder', async () => {
+  const directory = temporaryDirectory()
+  const first = openDataDirectory(directory, null, false)
+  first.release()
+  const second = openDataDirectory(directory, null, false)
+  first.release()
+  expect((await failureOf(() => openDataDirectory(directory, null, false))).message).toContain(`this process (${process.pid})`)
+  second.release()
+})
+
+function deadProcess(): number {
+  return spawnSync(process.execPath, ['-e', '']).pid
+}
+
+async function outputOf(parameters: readonly string[]): Promise<{ output: string; errors: string }> {
+  const child = spawn(process.execPath, parameters)
+  let output = ''
+  let errors = ''
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  await once(child, 'close')
+  return { output, errors }
+}
