@@ -156,9 +156,12 @@ class LocalCluster implements Cluster {
     await this.close()
   }
 
+  /** Closes everything, whatever fails; then throws what failed first: a record that was written and never acknowledged, say. */
   async #close(): Promise<void> {
+    const failures: unknown[] = []
     try {
-      await Promise.all([...this.#engine.clients].map((client) => client.close().catch((error: unknown) => this.#emit('error', { error }))))
+      const closed = await Promise.allSettled([...this.#engine.clients].map((client) => client.close()))
+      for (const one of closed) if (one.status === 'rejected') failures.push(one.reason)
       this.#engine.requests.close()
       if (this.#supervisor === null) await this.#runtime.drain()
       else await this.#supervisor.close()
@@ -168,6 +171,7 @@ class LocalCluster implements Cluster {
       this.#reader.close()
       this.#held?.release()
     }
+    if (failures.length > 0) throw failures[0]
   }
 
   #nodeSetup(node: number): NodeSetup {

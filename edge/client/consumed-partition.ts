@@ -34,6 +34,10 @@ export class ConsumedPartition {
   /** What can be read next without asking; where it is. */
   rest: FileRange | null = null
   restNode = 0
+  /** It cannot go on until the application seeks: said at every question for more. */
+  error: KafkaError | null = null
+  /** Chunks used up so far: partitions take turns by chunk. */
+  finishedChunks = 0
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
@@ -69,18 +73,21 @@ export class ConsumedPartition {
     this.#chunks.length = 0
     this.fetchEnd = -1
     this.rest = null
+    this.error = null
     this.#batchIndex = 0
     this.#records = null
   }
 
   /** The next whole batch that holds something at or after the position; null when the chunks are used up. */
   nextBatch(): DeliveredBatch | null {
-    this.#records = null
+    // Records of a batch that is not used up are part of the next batch: it begins at the position.
+    if (this.#records !== null) this.stepBack()
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
       const found = chunk.positions[this.#batchIndex++]
       if (found === undefined) {
         this.#chunks.shift()?.release()
         this.#batchIndex = 0
+        this.finishedChunks++
         continue
       }
       if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0) || header.isControl(chunk.bytes, found.at)) continue
@@ -89,15 +96,13 @@ export class ConsumedPartition {
     return null
   }
 
-  /** The next record; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes. Throws CORRUPT_MESSAGE. */
+  /** The next record; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes. Throws CORRUPT_MESSAGE, again and again. */
   nextRecord(keepsViews: boolean): LogRecord | null {
     for (;;) {
       if (this.#records === null) {
         const next = this.nextBatch()
         if (next === null) return null
-        this.#records = this.check(next.view)[Symbol.iterator]()
-        this.#recordsChunk = next.chunk
-        if (keepsViews) next.chunk.escaped = true
+        this.#records = this.#recordsOf(next, keepsViews)
       }
       const { done, value } = this.#records.next() as { done?: boolean; value: LogRecord }
       if (done === true) this.#records = null
@@ -106,6 +111,23 @@ export class ConsumedPartition {
         if (value.headers.length > 0 && this.#recordsChunk !== null) this.#recordsChunk.escaped = true
         return value
       }
+    }
+  }
+
+  /** The batch that was taken last is taken again, from the position on. */
+  stepBack(): void {
+    this.#records = null
+    this.#batchIndex--
+  }
+
+  #recordsOf({ chunk, view }: DeliveredBatch, keepsViews: boolean): Iterator<LogRecord> {
+    try {
+      this.#recordsChunk = chunk
+      if (keepsViews) chunk.escaped = true
+      return this.check(view)[Symbol.iterator]()
+    } catch (error) {
+      this.stepBack()
+      throw error
     }
   }
 

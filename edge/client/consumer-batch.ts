@@ -65,11 +65,17 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
 
   *[Symbol.iterator](): Generator<ConsumerRecord<K, V>> {
     const chunk = this.#chunk
-    if (!chunk.live) throw new KafkaError('INVALID_RECORD', 'a batch can be read until the next one is asked for; iterate it before that')
+    assertLive(chunk)
     if (keepsViews(this.#key, this.#value)) chunk.escaped = true
     for (const record of this.#one.check(this.#view)) {
+      if (record.offset < this.#from) continue
       if (record.headers.length > 0) chunk.escaped = true
-      if (record.offset >= this.#from) yield toRecord(this.#one, record, this.#key, this.#value)
+      yield toRecord(this.#one, record, this.#key, this.#value)
+      assertLive(chunk)
     }
   }
+}
+
+function assertLive(chunk: Chunk): void {
+  if (!chunk.live) throw new KafkaError('INVALID_RECORD', 'a batch can be read until the next one is asked for; iterate it before that')
 }

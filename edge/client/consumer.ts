@@ -39,7 +39,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   readonly #consumption: Consumption
   readonly #commits: Map<number, CommitWaiter> = new Map()
   #nextCorrelationId = 1
+  #mode: 'assigned' | 'subscribed' | null = null
   #onClosed: (() => void) | null = null
+  #closing: Promise<void> | null = null
   #closed = false
 
   constructor(engine: Engine, options: ConsumerOptions<K, V>, reader: ChunkReader) {
@@ -73,18 +75,17 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     if (!Array.isArray(topics) || topics.length === 0)
       throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of at least one topic')
     for (const topic of topics) checkName(topic)
+    this.#choose('subscribed')
     this.#consumption.link.send({ kind: 'subscribe', topics: [...new Set(topics)] })
     for (const topic of topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
   }
 
   assign(partitions: readonly TopicPartition[]): void {
     this.#assertOpen()
-    if (this.#options.topics !== undefined)
-      throw new KafkaError('INVALID_REQUEST', 'a consumer that subscribes is assigned its partitions by the group')
+    this.#choose('assigned')
     for (const { topic, partition } of partitions) {
       checkName(topic)
-      if (!Number.isInteger(partition) || partition < 0)
-        throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `a partition is a whole number from 0 on, not ${partition}`)
+      checkPartition(partition)
     }
     this.#consumption.replace(partitions)
     this.#consumption.link.send({ kind: 'assign', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
@@ -125,8 +126,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   // ── records ──
 
   async poll({ signal, timeoutMillis = POLL_MILLIS }: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ConsumerRecord<K, V>[]> {
+    if (!(timeoutMillis >= 0))
+      throw new KafkaError('INVALID_OPTION', `poll option timeoutMillis must be a number from 0 on, not ${timeoutMillis}`)
     const deadline = performance.now() + timeoutMillis
+    signal?.throwIfAborted()
     this.#moveOn()
+    this.#consumption.throwFailure()
     for (;;) {
       const records = this.#takeRecords()
       if (records.length > 0 || performance.now() >= deadline) return records
@@ -141,6 +146,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *records({ signal }: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
     while (!this.#closed) {
+      signal?.throwIfAborted()
       this.#moveOn()
       const next = this.#nextRecord()
       if (next === null) await this.#consumption.wait(signal, Infinity)
@@ -150,6 +156,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *batches({ signal }: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
     while (!this.#closed) {
+      signal?.throwIfAborted()
       this.#moveOn()
       const next = this.#nextBatch()
       if (next === null) await this.#consumption.wait(signal, Infinity)
@@ -164,10 +171,15 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #takeRecords(): ConsumerRecord<K, V>[] {
     const records: ConsumerRecord<K, V>[] = []
-    while (records.length < this.#maxPollRecords) {
-      const next = this.#nextRecord()
-      if (next === null) break
-      records.push(next)
+    try {
+      while (records.length < this.#maxPollRecords) {
+        const next = this.#nextRecord()
+        if (next === null) break
+        records.push(next)
+      }
+    } catch (error) {
+      // What was read before it is returned first; the next question meets the same error again.
+      if (records.length === 0) throw error
     }
     return records
   }
@@ -202,8 +214,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     try {
       return toRecord(one, record, this.#key, this.#value)
     } catch (error) {
-      const { topic, partition } = one
-      this.seek({ topic, partition }, record.offset)
+      one.position = record.offset
+      one.stepBack()
       const reason = error instanceof Error ? error.message : String(error)
       throw new KafkaError(
         'SERIALIZATION_FAILED',
@@ -252,8 +264,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   // ── end ──
 
-  async close(): Promise<void> {
-    if (this.#closed || this.#onClosed !== null) return
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
     this.#consumption.clear()
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -294,12 +310,22 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     return 0
   }
 
+  #choose(mode: 'assigned' | 'subscribed'): void {
+    if (this.#mode !== null && this.#mode !== mode) {
+      throw new KafkaError(
+        'INVALID_REQUEST',
+        `this consumer is ${this.#mode}: a consumer either subscribes or is assigned partitions by hand`,
+      )
+    }
+    this.#mode = mode
+  }
+
   #fail(error: unknown): void {
-    if (!this.#closed && this.#onClosed === null) this.#consumption.fail(error)
+    if (!this.#closed && this.#closing === null) this.#consumption.fail(error)
   }
 
   #assertOpen(): void {
-    if (this.#closed || this.#onClosed !== null) throw closedError('consumer')
+    if (this.#closed || this.#closing !== null) throw closedError('consumer')
   }
 }
 
@@ -313,6 +339,7 @@ function endOf<K, V>({ topic, partition, endOffset }: ConsumerBatch<K, V>): Comm
 
 function checkCommit(committed: CommittedOffset): CommittedOffset {
   checkName(committed.topic)
+  checkPartition(committed.partition)
   checkOffset(committed.offset)
   return committed
 }
@@ -320,4 +347,9 @@ function checkCommit(committed: CommittedOffset): CommittedOffset {
 function checkOffset(offset: number): void {
   if (!Number.isSafeInteger(offset) || offset < 0)
     throw new KafkaError('OFFSET_OUT_OF_RANGE', `an offset is a whole number from 0 on, not ${offset}`)
+}
+
+function checkPartition(partition: number): void {
+  if (Number.isInteger(partition) && partition >= 0) return
+  throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `a partition is a whole number from 0 on, not ${partition}`)
 }

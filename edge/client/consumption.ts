@@ -29,6 +29,9 @@ const CHUNKS_MAX = 2
 /** How often progress is reported to the actor while records flow. */
 const REPORT_MILLIS = 20
 
+/** The longest delay that setTimeout takes. */
+const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
+
 /** The partitions of one consumer. See the header. */
 export class Consumption {
   readonly link: ActorLink
@@ -39,10 +42,13 @@ export class Consumption {
   /** Partitions with chunks, in the order of their turns. */
   #turns: ConsumedPartition[] = []
   /** What the application has been given and not yet asked past. */
-  #delivered: ConsumedPartition | null = null
+  readonly #delivered: Set<ConsumedPartition> = new Set()
+  /** Whose turn it is, and how many chunks it had used up when that began. */
+  #head: ConsumedPartition | null = null
+  #headChunk = 0
   #revoking: ConsumedPartition[] = []
-  #wake: (() => void) | null = null
-  #failure: { readonly error: KafkaError; readonly partition: string | null } | null = null
+  readonly #wakes: Set<() => void> = new Set()
+  #failure: KafkaError | null = null
   #reportedAt = 0
   #kickScheduled = false
   readonly #newlyAssigned: TopicPartition[] = []
@@ -76,7 +82,6 @@ export class Consumption {
   /** Delivers a partition from `position` on; chunks of other sessions are stale. */
   moveTo(one: ConsumedPartition, position: number, session: number): void {
     this.#forget(one)
-    if (this.#failure?.partition === one.name) this.#failure = null
     one.session = session
     one.position = position
     one.processed = position
@@ -85,39 +90,53 @@ export class Consumption {
 
   /** The application has asked for more: what it was given is processed. */
   moveOn(): void {
-    const one = this.#delivered
-    this.#delivered = null
-    if (one !== null) one.processed = one.position ?? one.processed
+    const some = this.#delivered.size > 0
+    this.settle()
+    this.#delivered.clear()
     if (this.#revoking.length > 0) this.#releaseRevoked()
-    else if (one !== null && performance.now() - this.#reportedAt >= REPORT_MILLIS) this.report()
+    else if (some && performance.now() - this.#reportedAt >= REPORT_MILLIS) this.report()
   }
 
   /** The application says so itself: what it was given is processed. */
   settle(): void {
-    if (this.#delivered !== null) this.#delivered.processed = this.#delivered.position ?? this.#delivered.processed
+    for (const one of this.#delivered) one.processed = one.position ?? one.processed
   }
 
   /** Something of this partition goes to the application. */
   markDelivered(one: ConsumedPartition): void {
-    if (this.#delivered !== null && this.#delivered !== one) this.#delivered.processed = this.#delivered.position ?? -1
-    this.#delivered = one
+    this.#delivered.add(one)
   }
 
-  /** The partition whose turn it is; they take turns by chunk. Throws what has gone wrong since the last call. */
-  turn(): ConsumedPartition | null {
+  /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
+  throwFailure(): void {
     const failure = this.#failure
     this.#failure = null
-    if (failure !== null) throw failure.error
+    if (failure !== null) throw failure
+    for (const one of this.#partitions.values()) if (one.error !== null) throw one.error
+  }
+
+  /** The partition whose turn it is, with something to deliver; they take turns by chunk. */
+  turn(): ConsumedPartition | null {
     // One look at each to read its next chunk, one more to come back to who has one.
     for (let looks = this.#turns.length * 2; looks > 0; looks--) {
       const one = this.#turns[0]
       if (one === undefined) return null
-      if (one.hasData && one.chunkCount > 0) return one
+      if (one.hasData && one.chunkCount > 0 && this.#isItsTurn(one)) return one
       this.#turns.shift()
-      if (one.rest !== null && !one.revoking) this.#readRest(one, one.rest)
+      if (one.rest !== null && one.chunkCount === 0 && !one.revoking) this.#readRest(one, one.rest)
       if (one.chunkCount > 0) this.#turns.push(one)
     }
     return null
+  }
+
+  #isItsTurn(one: ConsumedPartition): boolean {
+    if (this.#head !== one || this.#turns.length === 1) {
+      this.#head = one
+      this.#headChunk = one.finishedChunks
+    }
+    if (this.#headChunk === one.finishedChunks) return true
+    this.#head = null
+    return false
   }
 
   /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
@@ -134,27 +153,32 @@ export class Consumption {
     signal?.throwIfAborted()
     this.report()
     this.#engine.loop.kick()
-    if (this.#failure !== null || this.#turns.some((one) => one.hasData)) return Promise.resolve()
+    this.throwFailure()
+    if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
     return new Promise((resolve, reject) => {
-      const timer = deadline === Infinity ? null : setTimeout(() => wake(), Math.max(0, deadline - performance.now()))
-      const wake = (): void => {
+      const millis = Math.min(Math.max(0, deadline - performance.now()), TIMEOUT_MILLIS_MAX)
+      const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
+      const end = (): void => {
         if (timer !== null) clearTimeout(timer)
         signal?.removeEventListener('abort', onAbort)
-        this.#wake = null
+        this.#wakes.delete(wake)
+      }
+      const wake = (): void => {
+        end()
         resolve()
       }
       const onAbort = (): void => {
-        wake()
+        end()
         reject(signal?.reason instanceof Error ? signal.reason : new KafkaError('REQUEST_TIMED_OUT', 'the wait was aborted'))
       }
       signal?.addEventListener('abort', onAbort, { once: true })
-      this.#wake = wake
+      this.#wakes.add(wake)
     })
   }
 
-  /** Ends a wait. */
+  /** Ends all waits. */
   rouse(): void {
-    this.#wake?.()
+    for (const wake of this.#wakes) wake()
   }
 
   /** Tells the actor how far the application is. */
@@ -167,12 +191,9 @@ export class Consumption {
     }
   }
 
-  /** The next question for records throws this, unless the application moves away from that partition's trouble first. */
-  fail(error: unknown, partition: string | null = null): void {
-    this.#failure ??= {
-      error: error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error }),
-      partition,
-    }
+  /** The next question for records throws this. */
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
     this.rouse()
   }
 
@@ -196,15 +217,21 @@ export class Consumption {
       case 'commitResult':
         return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
       case 'consumerFailed':
-        return this.fail(
-          errorFrom(message.errorCode, message.errorMessage),
-          message.topic === null ? null : topicPartitionName(message.topic, message.partition),
-        )
+        return this.#onFailed(message)
       case 'consumerClosed':
         return this.#listeners.onClosed()
       default:
         return
     }
+  }
+
+  #onFailed({ topic, partition, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
+    const error = errorFrom(errorCode, errorMessage)
+    const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
+    // The disk is tried again, and may work then; everything else waits for the application to seek.
+    if (one === undefined || error?.name === 'KAFKA_STORAGE_ERROR') return this.fail(error)
+    one.error = error
+    this.rouse()
   }
 
   #onAssigned({ partitions }: MessageOf<'assigned'>): void {
@@ -216,7 +243,7 @@ export class Consumption {
     }
     // Partitions begin one by one; the application hears of those that come together at once.
     if (this.#newlyAssigned.length > partitions.length) return
-    queueMicrotask(() => this.#listeners.onAssigned?.(this.#newlyAssigned.splice(0)))
+    queueMicrotask(() => this.#callBack(this.#listeners.onAssigned, this.#newlyAssigned.splice(0)))
   }
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
@@ -251,7 +278,8 @@ export class Consumption {
       one.restNode = node
     } else if (chunk !== null && chunk.bytes.length > 0) {
       const reason = `the batch at offset ${offset} of ${one.name} is damaged; seek behind it to go on`
-      return this.fail(new KafkaError('CORRUPT_MESSAGE', reason), one.name)
+      one.error = new KafkaError('CORRUPT_MESSAGE', reason)
+      return this.rouse()
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
     this.askForMore(one)
@@ -266,7 +294,7 @@ export class Consumption {
       this.#revoking.push(one)
     }
     // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = this.#wake === null && this.#delivered !== null && this.#revoking.includes(this.#delivered)
+    const busy = this.#wakes.size === 0 && this.#revoking.some((one) => this.#delivered.has(one))
     if (lost || !busy) this.#releaseRevoked()
   }
 
@@ -274,14 +302,23 @@ export class Consumption {
     const partitions = this.#revoking.map(({ topic, partition }) => ({ topic, partition }))
     if (partitions.length === 0) return
     this.report()
+    this.#callBack(this.#listeners.onRevoked, partitions)
     for (const one of this.#revoking) this.#drop(one)
     this.#revoking = []
-    this.#listeners.onRevoked?.(partitions)
     this.link.post({ kind: 'released', partitions })
     this.#scheduleKick()
   }
 
   // ── helpers ──
+
+  /** What the application's callback throws is thrown at its next question for records. */
+  #callBack(callback: ((partitions: readonly TopicPartition[]) => void) | undefined, partitions: readonly TopicPartition[]): void {
+    try {
+      callback?.(partitions)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
 
   #add(topic: string, partition: number): ConsumedPartition {
     const name = topicPartitionName(topic, partition)
@@ -299,7 +336,7 @@ export class Consumption {
 
   #forget(one: ConsumedPartition): void {
     one.clear()
-    if (this.#delivered === one) this.#delivered = null
+    this.#delivered.delete(one)
     this.#turns = this.#turns.filter((other) => other !== one)
   }
 
