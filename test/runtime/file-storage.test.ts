@@ -1,0 +1,113 @@
+/** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { FileStorage } from '../../runtime/file-storage.ts'
+import { ask, counting, describeStorage, read } from './storage-contract.ts'
+import type { Wish } from './storage-contract.ts'
+
+let directory: string
+let storages: FileStorage[] = []
+let count = 0
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'odradek-storage-'))
+})
+
+afterEach(() => {
+  for (const storage of storages) storage.close()
+  storages = []
+  rmSync(directory, { recursive: true, force: true })
+})
+
+/** A storage in a node directory; a new one unless it is named. */
+function newStorage(node = `node-${count++}`): FileStorage {
+  const storage = new FileStorage(join(directory, node))
+  storages.push(storage)
+  return storage
+}
+
+describeStorage(newStorage)
+
+describe('files', () => {
+  test('lie where the layout says, and are found by the next process', async () => {
+    const storage = newStorage('n')
+    await ask(storage, { kind: 'append', file: '00000000000000000000.log', position: 0, bytes: counting(9) }, 'appended')
+    expect(new Uint8Array(readFileSync(join(directory, 'n', 't-0.1', '00000000000000000000.log')))).toEqual(counting(9))
+    expect(await read(newStorage('n'), '00000000000000000000.log')).toEqual(counting(9))
+  })
+
+  test('that are not of a log are not listed as one', async () => {
+    const storage = newStorage('n')
+    for (const name of ['notes', 'a-1', 'a-1.2', '.lock', 'a-x.1']) mkdirSync(join(directory, 'n', name), { recursive: true })
+    expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-1.2'])
+  })
+
+  test('are cut on disk, too', async () => {
+    const storage = newStorage('n')
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
+    await ask(storage, { kind: 'truncate', file: 'a', sizeBytes: 4 }, 'storageDone')
+    expect(new Uint8Array(readFileSync(join(directory, 'n', 't-0.1', 'a')))).toEqual(counting(4))
+  })
+
+  test('of a thousand logs do not take a thousand descriptors', async () => {
+    const storage = newStorage()
+    const open = (): number => readdirSync('/proc/self/fd').length
+    const before = open()
+    for (let i = 0; i < 1000; i++)
+      await ask(storage, { kind: 'append', file: 'f', position: 0, bytes: counting(8, i) }, 'appended', `t-${i}.1`)
+    expect(open() - before).toBeLessThanOrEqual(256)
+    expect((await ask(storage, { kind: 'sync', file: 'f' }, 'synced', 't-0.1')).error).toBeNull()
+    const first = await ask(storage, { kind: 'read', file: 'f', position: 0, sizeBytes: 8 }, 'readCompleted', 't-1.1')
+    expect(first.records).toEqual(counting(8, 1))
+    storage.close()
+    expect(open()).toBeLessThanOrEqual(before)
+  })
+
+  test('with a sync under way are closed when it is answered', async () => {
+    const storage = newStorage()
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
+    const synced = ask(storage, { kind: 'sync', file: 'a' }, 'synced')
+    expect(storage.pendingSyncs).toBe(1)
+    storage.close()
+    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+    expect(storage.pendingSyncs).toBe(0)
+  })
+})
+
+describe('an error of the operating system', () => {
+  test.each<[string, Wish, 'appended' | 'storageDone' | 'readCompleted' | 'synced' | 'listed']>([
+    ['append', { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended'],
+    ['read', { kind: 'read', file: 'a', position: 0, sizeBytes: 3 }, 'readCompleted'],
+    ['sync', { kind: 'sync', file: 'a' }, 'synced'],
+    ['truncate', { kind: 'truncate', file: 'a', sizeBytes: 3 }, 'storageDone'],
+    ['replace', { kind: 'replace', file: 'a', bytes: counting(3) }, 'storageDone'],
+    ['remove', { kind: 'remove', files: ['a'] }, 'storageDone'],
+    ['list', { kind: 'list' }, 'listed'],
+  ])('at %s is answered: the directory of the log is a file', async (_, wish, kind) => {
+    const storage = newStorage('n')
+    mkdirSync(join(directory, 'n'))
+    writeFileSync(join(directory, 'n', 't-0.1'), 'in the way')
+    expect(await ask(storage, wish, kind)).toMatchObject({ token: 7, error: 'io' })
+  })
+
+  test('for want of room says so', async () => {
+    const storage = newStorage('n')
+    mkdirSync(join(directory, 'n', 't-0.1'), { recursive: true })
+    symlinkSync('/dev/full', join(directory, 'n', 't-0.1', 'a'))
+    expect(await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')).toMatchObject({ error: 'full' })
+    expect(await ask(storage, { kind: 'replace', file: 'a', bytes: counting(3) }, 'storageDone')).toMatchObject({ error: 'full' })
+  })
+
+  test('does not stand in the way of the next operation', async () => {
+    const storage = newStorage('n')
+    mkdirSync(join(directory, 'n'))
+    const inTheWay = join(directory, 'n', 't-0.1')
+    writeFileSync(inTheWay, '')
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')
+    rmSync(inTheWay)
+    expect(await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')).toMatchObject({ error: null })
+    expect(await ask(storage, { kind: 'sync', file: 'a' }, 'synced')).toMatchObject({ error: null, sizeBytes: 3 })
+  })
+})

@@ -1,0 +1,111 @@
+/** Workers with real threads: a dead one is announced, started again, and linked to the others; one that cannot start is reported. */
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Address } from '../../protocol/address.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import { CallerLoop } from '../../runtime/caller-loop.ts'
+import { allocateDoorbells } from '../../runtime/doorbell.ts'
+import { Supervisor } from '../../runtime/supervisor.ts'
+import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
+import { actor } from './probe-actor.ts'
+
+interface Scene {
+  readonly supervisor: Supervisor
+  readonly caller: ThreadRuntime
+  readonly loop: CallerLoop
+  /** Comings and goings: `down 0 (1)`. */
+  readonly events: string[]
+  /** The next coming or going that reads like this; may have been already. */
+  readonly event: (text: string) => Promise<void>
+  /** Asks an actor what it has heard. */
+  readonly heardBy: (node: number, name: string) => Promise<readonly string[]>
+}
+
+let scene: Scene | null = null
+
+afterEach(async () => {
+  await scene?.supervisor.close()
+  await scene?.loop.close()
+  scene?.caller.close()
+  scene = null
+})
+
+async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.url]): Promise<Scene> {
+  const doorbells = allocateDoorbells(nodeCount + 1)
+  const nodes = [{ node: -1, directory: null, actors: [] }]
+  const caller = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes, preload: [] }, () => undefined)
+  await caller.start()
+  const loop = new CallerLoop(caller)
+  const events: string[] = []
+  const waiting = new Map<string, () => void>()
+  const note = (text: string): void => {
+    events.push(text)
+    waiting.get(text)?.()
+  }
+  const actors = ['probe', 'broker'].map((name) => ({ name, url: actor.url, config: null }))
+  const supervisor = new Supervisor({
+    doorbells,
+    preload,
+    nodeCount,
+    caller,
+    nodeSetup: (node) => ({ node, directory: null, actors }),
+    onDown: (node, restarts) => note(`down ${node} (${restarts})`),
+    onUp: (node, restarts) => note(`up ${node} (${restarts})`),
+  })
+  const event = (text: string): Promise<void> =>
+    events.includes(text) ? Promise.resolve() : new Promise((resolve) => waiting.set(text, resolve))
+  scene = { supervisor, caller, loop, events, event, heardBy: (node, name) => heardBy(caller, loop, { node, actor: name }) }
+  return scene
+}
+
+function heardBy(caller: ThreadRuntime, loop: CallerLoop, to: Address): Promise<readonly string[]> {
+  return new Promise((resolve, reject) => {
+    const from = caller.host(-1).openPort('client', (message: Message) => {
+      if (message.kind === 'groupsListed') resolve(message.groups)
+      else reject(new Error(message.kind))
+    })
+    caller.host(-1).post(to, from, { kind: 'listGroups', correlationId: 1 })
+    loop.kick()
+  })
+}
+
+describe('a supervisor', () => {
+  test('starts a worker for each node, which answers', async () => {
+    const { supervisor, heardBy: ask } = await clusterOf(2)
+    await supervisor.start()
+    expect(await ask(0, 'probe')).toEqual(['started', 'listGroups'])
+    expect(await ask(1, 'probe')).toEqual(['started', 'listGroups'])
+    expect(await supervisor.control(1)?.inspect()).toMatchObject({ 1: { probe: { self: { node: 1, actor: 'probe' } } } })
+  })
+
+  test('announces a worker that dies, and starts it again, linked to the caller and to the others', async () => {
+    const { supervisor, caller, loop, events, event, heardBy: ask } = await clusterOf(2)
+    await supervisor.start()
+    await supervisor.terminate(0)
+    await event('down 0 (1)')
+    await expect(ask(0, 'probe')).rejects.toThrow('undeliverable')
+    await event('up 0 (1)')
+    expect(await ask(0, 'probe')).toEqual(['started', 'listGroups'])
+    const from = { node: -1, actor: 'client' }
+    caller.host(-1).post({ node: 1, actor: 'probe' }, from, { kind: 'subscribe', topics: ['send probe 0'] })
+    loop.kick()
+    let heard = await ask(0, 'probe')
+    while (!heard.includes('pause from 1/probe')) heard = await ask(0, 'probe')
+    expect(events).toEqual(['down 0 (1)', 'up 0 (1)'])
+  })
+
+  test('ends its workers when it is closed, and announces nothing', async () => {
+    const { supervisor, caller, loop, events } = await clusterOf(2)
+    scene = null
+    await supervisor.start()
+    await supervisor.close()
+    await loop.close()
+    caller.close()
+    expect(events).toEqual([])
+  })
+
+  test('reports a worker that ends while it starts, and leaves it at that', async () => {
+    const { supervisor, events } = await clusterOf(1, [actor.url, new URL('./probe-exit.ts', import.meta.url).href])
+    await expect(supervisor.start()).rejects.toThrow('the worker thread of node 0 ended while it started')
+    expect(events).toEqual([])
+  })
+})
