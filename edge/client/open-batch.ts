@@ -4,6 +4,7 @@
 import { RecordBatchBuilder } from '../../protocol/record-batch-builder.ts'
 import type { KafkaError } from '../../protocol/errors.ts'
 import type { RecordMetadata } from './api.ts'
+import type { KnownTopic } from './known-topic.ts'
 
 /** Who hears of one record. */
 export interface RecordWaiter {
@@ -14,6 +15,8 @@ export interface RecordWaiter {
 /** Open while records are added; then on its way until it is delivered; then used again for another partition. */
 export class OpenBatch {
   readonly builder: RecordBatchBuilder
+  /** What its producer knew of the topic when it was opened. */
+  known: KnownTopic | null = null
   topic = ''
   partition = 0
   /** Its time has come; it waits only for others to be delivered. */

@@ -20,7 +20,8 @@ import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PRODUCER_RULES, producerConfig } from './producer-options.ts'
-import { checkTimestamp, headersOf, recordBytes, serialized } from './record-encoding.ts'
+import { encodeRecord, keepRecord, recordBytes } from './record-encoding.ts'
+import type { EncodedRecord } from './record-encoding.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
@@ -31,7 +32,7 @@ const BACKLOG_MAX = 1_000_000
 const IN_FLIGHT_BATCHES_MAX = 5
 
 interface BacklogEntry<K, V> {
-  readonly record: ProducerRecord<K, V>
+  readonly encoded: EncodedRecord<K, V>
   readonly waiter: RecordWaiter | null
 }
 
@@ -61,9 +62,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #lingerMillis: number
   #sealScheduled = false
   #failure: KafkaError | null = null
-  #idle: (() => void)[] = []
+  /** Who waits for all batches with lower tokens; Infinity while some of his records are still in the backlog. */
+  #flushes: { target: number; readonly resolve: () => void }[] = []
   #drained: (() => void)[] = []
-  #closed = false
+  #closing: Promise<void> | null = null
 
   constructor(engine: Engine, options: ProducerOptions<K, V>) {
     checkOptions('producer', options, PRODUCER_RULES)
@@ -102,22 +104,25 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   async flush(): Promise<void> {
     this.#sealAll()
-    if (this.#isBusy()) await new Promise<void>((resolve) => this.#idle.push(resolve))
+    if (this.#isBusy())
+      await new Promise<void>((resolve) => this.#flushes.push({ target: this.#backlog.length === 0 ? this.#nextToken : Infinity, resolve }))
     const failure = this.#failure
     this.#failure = null
     if (failure !== null) throw failure
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return
-    this.#closed = true
-    this.#sealAll()
-    if (this.#isBusy()) await new Promise<void>((resolve) => this.#idle.push(resolve))
-    this.#link.close()
-    this.#engine.clients.delete(this)
-    const failure = this.#failure
-    this.#failure = null
-    if (failure !== null) throw failure
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.flush()
+    } finally {
+      this.#link.close()
+      this.#engine.clients.delete(this)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,18 +142,20 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   // ── from a record to a batch ──
 
   #accept(record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
-    if (this.#closed) throw closedError('producer')
+    if (this.#closing !== null) throw closedError('producer')
     if (typeof record !== 'object' || record === null)
       throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
     if (this.#backlog.length === 0) {
       const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
-      if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) return this.#append(topic, record, waiter)
+      if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
+        return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter)
+      }
     }
     if (this.#backlog.length >= BACKLOG_MAX) {
       throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
     }
     checkName(record.topic)
-    this.#backlog.push({ record, waiter })
+    this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter })
     this.#askForTopic(record.topic)
   }
 
@@ -160,19 +167,16 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     return topic
   }
 
-  /** Encodes the record into the open batch of its partition; throws before anything has changed. */
-  #append(topic: KnownTopic, record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
-    const keyBytes = record.key === undefined || record.key === null ? null : this.#key.serialize(record.key)
-    const valueBytes = record.value === null ? null : serialized(this.#value, record.value)
-    const headers = record.headers === undefined ? undefined : headersOf(record.headers)
-    const timestamp = record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp)
-    const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), keyBytes)
-    let batch = topic.open[partition] ?? this.#begin(topic, record.topic, partition)
-    const fits = batch.builder.sizeBytes + recordBytes(keyBytes, valueBytes, headers) <= topic.batchBytesMax
-    if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, keyBytes, valueBytes, headers)) {
+  /** Puts the record into the open batch of its partition; throws before anything has changed. */
+  #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null): void {
+    const { record, key, value, headers, timestamp } = encoded
+    const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), key)
+    let batch = topic.open[partition] ?? this.#begin(topic, partition)
+    const fits = batch.builder.sizeBytes + recordBytes(encoded) <= topic.batchBytesMax
+    if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, key, value, headers)) {
       this.#seal(topic, batch)
-      batch = this.#begin(topic, record.topic, partition)
-      batch.builder.append(timestamp, keyBytes, valueBytes, headers)
+      batch = this.#begin(topic, partition)
+      batch.builder.append(timestamp, key, value, headers)
     }
     if (waiter !== null) batch.wait(waiter, timestamp)
     const { sizeBytes } = batch.builder
@@ -181,13 +185,14 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
   }
 
-  #begin(topic: KnownTopic, name: string, partition: number): OpenBatch {
+  #begin(topic: KnownTopic, partition: number): OpenBatch {
     const batch = this.#spare.pop() ?? new OpenBatch(this.#batchSizeBytes)
-    batch.topic = name
+    batch.known = topic
+    batch.topic = topic.metadata.topic
     batch.partition = partition
     topic.open[partition] = batch
     this.#open.add(batch)
-    if (isStale(topic)) this.#refresh(name, topic)
+    if (isStale(topic)) this.#refresh(topic)
     if (!this.#sealScheduled) this.#scheduleSeal()
     return batch
   }
@@ -223,8 +228,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #sealWhere(isDue: (topic: KnownTopic, batch: OpenBatch) => boolean): void {
     if (this.#open.size === 0) return
     for (const batch of this.#open) {
-      const topic = this.#topics.get(batch.topic)
-      if (topic === undefined) continue
+      const topic = batch.known
+      if (topic === null) continue
       if (isDue(topic, batch)) this.#submit(topic, batch)
       else batch.due = true
     }
@@ -269,8 +274,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const batch = this.#submitted.get(token)
     if (batch === undefined) return
     this.#submitted.delete(token)
-    const topic = this.#topics.get(batch.topic)
-    if (topic !== undefined) this.#afterDelivery(topic, batch.partition)
+    if (batch.known !== null) this.#afterDelivery(batch.known, batch.partition)
     if (errorCode === NONE) return this.#finish(batch, null, baseOffset, logAppendTime)
     const { name, message } = errorOf(errorCode)
     this.#finish(batch, new KafkaError(name, `${batch.topic}-${batch.partition}: ${errorMessage ?? message}`), -1, -1)
@@ -295,7 +299,20 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #tellWaiters(): void {
     if (this.#drained.length > 0 && this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
-    if (this.#idle.length > 0 && !this.#isBusy()) for (const resolve of this.#idle.splice(0)) resolve()
+    if (this.#flushes.length > 0) this.#tellFlushes()
+  }
+
+  #tellFlushes(): void {
+    if (this.#backlog.length === 0 && this.#flushes.some(({ target }) => target === Infinity)) {
+      this.#sealAll()
+      for (const flush of this.#flushes) flush.target = Math.min(flush.target, this.#nextToken)
+    }
+    // Tokens grow, and a map keeps the order of insertion.
+    const oldest = this.#submitted.keys().next().value ?? Infinity
+    const done = this.#flushes.filter(({ target }) => target <= oldest)
+    if (done.length === 0 || (oldest === Infinity && this.#backlog.length > 0)) return
+    this.#flushes = this.#flushes.filter(({ target }) => target > oldest)
+    for (const { resolve } of done) resolve()
   }
 
   #hasRoom(): boolean {
@@ -325,16 +342,16 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   }
 
   /** Learns of partitions that were added. What cannot be learned now is learned later, or shown by a refusal. */
-  #refresh(name: string, topic: KnownTopic): void {
-    this.#engine.requests.topic(name).then(
+  #refresh(topic: KnownTopic): void {
+    this.#engine.requests.topic(topic.metadata.topic).then(
       (metadata) => growTopic(topic, metadata),
       () => undefined,
     )
   }
 
   #failTopic(name: string, error: KafkaError): void {
-    const failed = this.#backlog.filter(({ record }) => record.topic === name)
-    this.#backlog = this.#backlog.filter(({ record }) => record.topic !== name)
+    const failed = this.#backlog.filter(({ encoded }) => encoded.record.topic === name)
+    this.#backlog = this.#backlog.filter(({ encoded }) => encoded.record.topic !== name)
     for (const { waiter } of failed) {
       if (waiter === null) this.#failure ??= error
       else waiter.reject(error)
@@ -347,8 +364,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (this.#workingOff) return
     this.#workingOff = true
     for (let next = this.#backlog[this.#backlogBegin]; next !== undefined; next = this.#backlog[this.#backlogBegin]) {
-      const topic = this.#topics.get(next.record.topic)
-      if (topic === undefined) this.#askForTopic(next.record.topic)
+      const name = next.encoded.record.topic
+      const topic = this.#topics.get(name)
+      if (topic === undefined) this.#askForTopic(name)
       if (topic === undefined || this.#bufferedBytes >= this.#bufferMemoryBytes * 2) break
       this.#backlogBegin++
       this.#appendOrFail(topic, next)
@@ -359,9 +377,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#tellWaiters()
   }
 
-  #appendOrFail(topic: KnownTopic, { record, waiter }: BacklogEntry<K, V>): void {
+  #appendOrFail(topic: KnownTopic, { encoded, waiter }: BacklogEntry<K, V>): void {
     try {
-      this.#append(topic, record, waiter)
+      this.#append(topic, encoded, waiter)
     } catch (error) {
       const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
       if (waiter === null) this.#failure ??= problem

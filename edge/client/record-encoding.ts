@@ -3,6 +3,7 @@
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
+import type { ProducerRecord } from './api.ts'
 import type { Serde } from './serdes.ts'
 
 /** Lengths, deltas and attributes of a record: at most five varints, a varlong and a byte. */
@@ -12,21 +13,21 @@ const RECORD_OVERHEAD_BYTES_MAX = 36
 const HEADER_OVERHEAD_BYTES_MAX = 10
 
 /** The bytes of a value. Throws SERIALIZATION_FAILED. */
-export function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
+function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
   const result = serde.serialize(value)
   if (result instanceof Uint8Array || result === null) return result
   throw new KafkaError('SERIALIZATION_FAILED', 'a serde must return a Uint8Array or null')
 }
 
 /** What a record takes in a batch, at most. */
-export function recordBytes(key: Uint8Array | null, value: Uint8Array | null, headers: readonly RecordHeader[] | undefined): number {
+export function recordBytes({ key, value, headers }: EncodedRecord<unknown, unknown>): number {
   let sizeBytes = RECORD_OVERHEAD_BYTES_MAX + (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
   for (const header of headers ?? []) sizeBytes += header.key.length * 3 + (header.value?.length ?? 0) + HEADER_OVERHEAD_BYTES_MAX
   return sizeBytes
 }
 
 /** The timestamp, if it is one. Throws INVALID_TIMESTAMP. */
-export function checkTimestamp(timestamp: number): number {
+function checkTimestamp(timestamp: number): number {
   if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
   throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
 }
@@ -34,10 +35,36 @@ export function checkTimestamp(timestamp: number): number {
 const encoder = new TextEncoder()
 
 /** Headers as a batch takes them. Throws SERIALIZATION_FAILED. */
-export function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>>): RecordHeader[] {
+function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>>): RecordHeader[] {
   return Object.entries(headers).map(([key, value]) => {
     if (value === null || value instanceof Uint8Array) return { key, value }
     if (typeof value === 'string') return { key, value: encoder.encode(value) }
     throw new KafkaError('SERIALIZATION_FAILED', `the header ${JSON.stringify(key)} must be a text, bytes or null`)
   })
+}
+
+/** A record as it goes into a batch, and what is left to decide: its partition. */
+export interface EncodedRecord<K, V> {
+  readonly record: ProducerRecord<K, V>
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: RecordHeader[] | undefined
+  readonly timestamp: number
+}
+
+/** Turns the parts of a record into bytes. Throws SERIALIZATION_FAILED, INVALID_TIMESTAMP. */
+export function encodeRecord<K, V>(record: ProducerRecord<K, V>, key: Serde<K>, value: Serde<V>): EncodedRecord<K, V> {
+  return {
+    record,
+    key: record.key === undefined || record.key === null ? null : key.serialize(record.key),
+    value: record.value === null ? null : serialized(value, record.value),
+    headers: record.headers === undefined ? undefined : headersOf(record.headers),
+    timestamp: record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp),
+  }
+}
+
+/** The same, independent of what the caller does with his record, its key and its value from now on. */
+export function keepRecord<K, V>(encoded: EncodedRecord<K, V>): EncodedRecord<K, V> {
+  const headers = encoded.headers?.map(({ key, value }) => ({ key, value: value === null ? null : value.slice() }))
+  return { ...encoded, record: { ...encoded.record }, key: encoded.key?.slice() ?? null, value: encoded.value?.slice() ?? null, headers }
 }

@@ -16,7 +16,7 @@ export function temporaryDirectory(): string {
 /** A cluster that is closed when the test is over. */
 export async function openCluster(directory: string = ':memory:', options: ClusterOptions = {}): Promise<Cluster> {
   const cluster = await open(directory, options)
-  onTestFinished(() => cluster.close())
+  onTestFinished(() => cluster.close().catch(() => undefined))
   return cluster
 }
 

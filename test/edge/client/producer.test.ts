@@ -1,0 +1,62 @@
+// What a producer promises about the objects it is given, flushing and closing.
+import { expect, test } from 'vitest'
+import { bytes, string } from '../../../edge/client/index.ts'
+import { failureOf, openCluster, take } from './support.ts'
+
+test('a record is taken as it is when it is given, even while its topic is not known yet', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: bytes })
+  const value = new Uint8Array([1])
+  const record = { topic: 't', value }
+  const sent = [producer.send(record)]
+  value[0] = 2
+  sent.push(producer.send(record))
+  value[0] = 3
+  await Promise.all(sent)
+  const consumer = cluster.consumer()
+  consumer.assign([{ topic: 't', partition: 0 }])
+  expect((await take(consumer, 2)).map((one) => one.value?.[0])).toEqual([1, 2])
+})
+
+test('flush does not wait for the linger time, and resolves while others go on sending', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string, lingerMillis: 60_000 })
+  producer.write({ topic: 't', value: 'first' })
+  await producer.flush()
+  expect((await cluster.admin.listOffsets('t', 'latest')).get(0)).toBe(1)
+  let flushed = false
+  const busy = cluster.producer({ value: string })
+  const sending = (async () => {
+    while (!flushed) await busy.send({ topic: 't', value: 'x' })
+  })()
+  busy.write({ topic: 't', value: 'mine' })
+  await busy.flush()
+  flushed = true
+  await sending
+})
+
+test('close sends everything, waits for it, and is one promise however often it is called', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  const sent = Promise.all(Array.from({ length: 1000 }, (_, n) => producer.send({ topic: 't', value: String(n) })))
+  const closing = producer.close()
+  expect(producer.close()).toBe(closing)
+  await closing
+  expect(await sent).toHaveLength(1000)
+})
+
+test('closing the cluster closes its clients first, and says what was never acknowledged', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  const sent = Promise.all(Array.from({ length: 1000 }, (_, n) => producer.send({ topic: 't', value: String(n) })))
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string })
+  const closing = consumer.close()
+  producer.write({ topic: 'nowhere', value: 'x' })
+  expect((await failureOf(() => cluster.close())).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  await closing
+  expect(await sent).toHaveLength(1000)
+})
