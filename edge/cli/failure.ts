@@ -21,7 +21,6 @@ const ADVICE: Readonly<Partial<Record<ErrorName, string>>> = {
   GROUP_ID_NOT_FOUND: 'See which groups there are: odradek groups list.',
   NON_EMPTY_GROUP: 'Stop the members of the group first: odradek groups describe GROUP.',
   DIRECTORY_LOCKED: 'End the other process first, or name another directory with --directory.',
-  FOREIGN_DIRECTORY: 'Name a data directory with --directory; odradek topics create makes one.',
   UNSUPPORTED_FORMAT_VERSION: 'Update odradek: npm install odradek@latest.',
   DISK_FULL: 'Make room; nothing that was acknowledged is lost.',
   READ_ONLY_DIRECTORY: 'Name a directory that you may write to with --directory.',

@@ -3,6 +3,7 @@
  * name of the option.
  */
 import { InvalidArgumentError } from 'commander'
+import { PARTITIONS_PER_TOPIC_MAX } from '../../coordinator/administration.ts'
 
 /** Where a consumer begins. */
 export type StartPosition =
@@ -13,15 +14,24 @@ export type StartPosition =
 
 /** A whole number from 1. */
 export function parseCount(text: string): number {
-  const count = parseWhole(text)
-  if (count < 1) throw new InvalidArgumentError('It must be a whole number from 1.')
-  return count
+  return countUpTo(text, Number.MAX_SAFE_INTEGER, 'from 1')
+}
+
+/** How many partitions a topic may have. */
+export function parsePartitions(text: string): number {
+  return countUpTo(text, PARTITIONS_PER_TOPIC_MAX, `from 1 to ${PARTITIONS_PER_TOPIC_MAX}`)
+}
+
+/** Where the data is: any name but none. */
+export function parseDirectory(text: string): string {
+  if (text === '') throw new InvalidArgumentError('It must name a directory.')
+  return text
 }
 
 /** A whole number from 0. */
 export function parseWhole(text: string): number {
   const number = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number.')
+  if (!Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number from 0.')
   return number
 }
 
@@ -46,4 +56,10 @@ export function parseStart(text: string): StartPosition {
     throw new InvalidArgumentError('It must be earliest, latest, an OFFSET, @MILLISECONDS or a date such as 2018-02-06T12:00Z.')
   }
   return { kind: 'timestamp', timestamp }
+}
+
+function countUpTo(text: string, max: number, range: string): number {
+  const count = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+  if (!(count >= 1 && count <= max)) throw new InvalidArgumentError(`It must be a whole number ${range}.`)
+  return count
 }

@@ -2,10 +2,15 @@
  * What every command that touches data shares: the global options, the cluster that is open while it works, and the signal that ends it.
  * The first Ctrl-C asks it to finish and close; a second one does not wait.
  */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
+import { KafkaError } from '../../protocol/errors.ts'
 import { open } from '../client/index.ts'
 import type { Cluster } from '../client/api.ts'
+import { InputError } from './failure.ts'
 import { pipeClosed } from './output.ts'
+import { parseDirectory } from './parse.ts'
 
 /** The options that all commands have. */
 export interface GlobalOptions {
@@ -24,16 +29,21 @@ export interface Session {
 export const EXIT_INTERRUPTED = 130
 
 const DEFAULT_DIRECTORY = './data'
+const MEMORY = ':memory:'
 
 /** Adds the global options: they may stand before or after the name of a command. */
 export function withGlobals(command: Command): Command {
-  return command.option('-d, --directory <dir>', 'where the data is (default: ./data)').option('--json', 'write JSON, for programs')
+  return command
+    .option('-d, --directory <dir>', 'where the data is (default: ./data)', parseDirectory)
+    .option('--json', 'write JSON, for programs')
 }
 
 /** Opens the cluster that the options name, does the work, and closes it whatever happens. Reading never makes a directory. */
 export async function withCluster(command: Command, purpose: 'read' | 'write', work: (session: Session) => Promise<void>): Promise<void> {
   const options = command.optsWithGlobals<GlobalOptions>()
   const directory = options.directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
+  if (directory === '') throw new InputError('ODRADEK_DIRECTORY is empty: it must name a directory, or --directory DIR must')
+  if (purpose === 'read') checkThere(directory)
   const interrupted = interruption()
   // A command is over before a second thread would have paid for its start.
   const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0 })
@@ -42,6 +52,12 @@ export async function withCluster(command: Command, purpose: 'read' | 'write', w
   } finally {
     await cluster.close()
   }
+}
+
+function checkThere(directory: string): void {
+  if (directory === MEMORY || existsSync(directory)) return
+  const what = `There is no data directory ${resolve(directory)} yet`
+  throw new KafkaError('FOREIGN_DIRECTORY', `${what}: \`odradek topics create NAME\` makes one, --directory DIR names another.`)
 }
 
 function interruption(): AbortSignal {

@@ -6,7 +6,7 @@ import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
 import type { TopicDescription } from '../client/api.ts'
 import { InputError } from './failure.ts'
 import { table, write, writeJson } from './output.ts'
-import { parseCount, parseSettings } from './parse.ts'
+import { parsePartitions, parseSettings } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
 
@@ -33,7 +33,7 @@ function create(): Command {
   return new Command('create')
     .description('make a topic, and the data directory if there is none')
     .argument('<name>')
-    .option('-p, --partitions <count>', 'how many partitions', parseCount, 1)
+    .option('-p, --partitions <count>', 'how many partitions', parsePartitions, 1)
     .option('-c, --config <name=value...>', 'a setting; may be repeated', parseSettings, {})
     .option('--if-not-exists', 'do nothing if the topic exists')
     .addHelpText(
@@ -81,7 +81,7 @@ function addPartitions(): Command {
   return new Command('add-partitions')
     .description('raise the number of partitions; keys may move to other partitions')
     .argument('<name>')
-    .argument('<total>', 'the new number of partitions', parseCount)
+    .argument('<total>', 'the new number of partitions', parsePartitions)
     .action((name: string, total: number, _options: unknown, command: Command) =>
       withCluster(command, 'read', async (session) => {
         await session.cluster.admin.createPartitions(name, total)

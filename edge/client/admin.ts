@@ -91,21 +91,22 @@ export class AdminClient implements Admin {
 
   async listGroups(): Promise<string[]> {
     const groups = await groupsInLog(this.#requests)
-    for (let node = 0; node < this.#nodes; node++) {
-      const listed = await this.#requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'listGroups' }, 'groupsListed')
-      for (const group of listed.groups) groups.add(group)
-    }
+    for (const group of await this.#runningGroups()) groups.add(group)
     return [...groups].toSorted()
   }
 
   async describeGroup(group: string): Promise<GroupDescription> {
     checkGroup(group)
+    // Asking a group starts its actor: one that nobody has heard of stays unheard of.
+    const isKnown = (await this.#runningGroups()).has(group) || (await groupsInLog(this.#requests)).has(group)
+    if (!isKnown) throw unknownGroup(group)
     const { errorCode, state, epoch, members, offsets } = await this.#requests.askGroup(
       group,
       { kind: 'describeGroup' },
       'describeGroupResponse',
     )
     throwIfError(errorCode, null)
+    if (members.length === 0 && offsets.length === 0) throw unknownGroup(group)
     return { group, state, epoch, members, offsets }
   }
 
@@ -131,6 +132,16 @@ export class AdminClient implements Admin {
     if (errorCode === tolerated) return NONE
     throwIfError(errorCode, results[0]?.errorMessage ?? null)
     return errorCode
+  }
+
+  /** Groups whose actors run, on any node. */
+  async #runningGroups(): Promise<Set<string>> {
+    const groups = new Set<string>()
+    for (let node = 0; node < this.#nodes; node++) {
+      const listed = await this.#requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'listGroups' }, 'groupsListed')
+      for (const group of listed.groups) groups.add(group)
+    }
+    return groups
   }
 
   async #offsetsOf(topic: TopicMetadata, timestamp: number): Promise<Map<number, number>> {
@@ -159,6 +170,10 @@ export function checkName(name: string): void {
 export function checkGroup(group: string): void {
   const problem = checkGroupId(group)
   if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
+}
+
+function unknownGroup(group: string): KafkaError {
+  return new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(group)}: nobody is in it, and it has not committed`)
 }
 
 /** Settings as a message may carry them. */

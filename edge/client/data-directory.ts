@@ -93,7 +93,13 @@ function makeDirectory(path: string): void {
   if (existsSync(path)) return void readdirSync(path)
   const parent = dirname(path)
   if (parent !== path) makeDirectory(parent)
-  mkdirSync(path)
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    // Another process may have made it just now.
+    if (codeOf(error) !== 'EEXIST') throw error
+    readdirSync(path)
+  }
 }
 
 /** A directory with files but without our identity is somebody else's: nothing is written there. */
@@ -312,7 +318,17 @@ function explain(error: unknown, path: string): Error {
     return new KafkaError('READ_ONLY_DIRECTORY', `${path} cannot be written (${code}): a log needs a directory that it may write to`, cause)
   }
   if (code === 'ENOSPC' || code === 'EDQUOT') return new KafkaError('DISK_FULL', `there is no space left for ${path}`, cause)
-  if (code === 'ENOENT') return new KafkaError('FOREIGN_DIRECTORY', `${path} does not exist`, cause)
-  if (code === 'ENOTDIR' || code === 'EEXIST') return new KafkaError('FOREIGN_DIRECTORY', `${path} is not a directory`, cause)
+  if (code === 'ENOENT')
+    return new KafkaError(
+      'FOREIGN_DIRECTORY',
+      `there is no directory ${path}: name an existing one, or leave out the option mustExist to make it`,
+      cause,
+    )
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new KafkaError(
+      'FOREIGN_DIRECTORY',
+      `${path} is not a directory, or lies below a file: name a directory that is there or can be made`,
+      cause,
+    )
   return error instanceof Error ? error : new Error(String(error))
 }

@@ -97,6 +97,9 @@ describe('what goes wrong', () => {
     [['consume'], "missing required argument 'topic'"],
     [['consume', 'orders', '--from', 'here'], 'must be earliest, latest'],
     [['topics', 'create', 'orders', '--partitions', '0'], 'whole number from 1'],
+    [['topics', 'create', 'orders', '--partitions', 'abc'], 'whole number from 1 to 20000'],
+    [['-d', '', 'topics', 'list'], '--directory'],
+    [['topics', 'list', '--directory', ''], 'must name a directory'],
     [['produce', 'orders', '--acks', 'all'], 'Allowed choices are leader, none'],
   ])('on the command line is exit code 2: %j', (parameters, message) => {
     const result = run(parameters)
@@ -106,8 +109,27 @@ describe('what goes wrong', () => {
   })
 
   test('with reading makes no directory', () => {
-    expect(run(['topics', 'list']).status).toBe(1)
+    for (const command of [
+      ['topics', 'list'],
+      ['consume', 'orders'],
+      ['groups', 'list'],
+    ]) {
+      const { status, stderr } = run(command)
+      expect(status).toBe(1)
+      expect(stderr).toBe(
+        `FOREIGN_DIRECTORY: There is no data directory ${directory} yet: \`odradek topics create NAME\` makes one, --directory DIR names another.\n`,
+      )
+    }
     expect(existsSync(directory)).toBe(false)
+  })
+
+  test('with a group that nobody has heard of is said, and it stays so', () => {
+    ok('topics', 'create', 'orders')
+    expect(run(['groups', 'describe', 'nobody'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('GROUP_ID_NOT_FOUND: there is no group "nobody"') as string,
+    })
+    expect(json('groups', 'list')).toEqual([])
   })
 })
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 import { expect, test } from 'vitest'
-import { parseCount, parseSettings, parseStart, parseWholes } from '../../../edge/cli/parse.ts'
+import { parseCount, parseDirectory, parsePartitions, parseSettings, parseStart, parseWholes } from '../../../edge/cli/parse.ts'
 
 test.each([
   ['earliest', { kind: 'earliest' }],
@@ -15,6 +15,16 @@ test.each(['', 'first', '-1', '@', '@x', '1.5', '2018-99-99', '99999999999999999
 })
 
 test.each(['0', '-1', '1.5', 'x', ''])('"%s" is not a count', (text) => expect(() => parseCount(text)).toThrow(InvalidArgumentError))
+
+test.each(['0', '20001', 'abc', ''])('"%s" partitions are refused with the range', (text) => {
+  expect(() => parsePartitions(text)).toThrow('from 1 to 20000')
+  expect(parsePartitions('20000')).toBe(20_000)
+})
+
+test('a directory has a name', () => {
+  expect(parseDirectory('./data')).toBe('./data')
+  expect(() => parseDirectory('')).toThrow(InvalidArgumentError)
+})
 
 test('repeated options are collected', () => {
   expect(parseWholes('2', parseWholes('0', undefined))).toEqual([0, 2])

@@ -182,10 +182,17 @@ test('foreign, damaged, newer, absent and impossible directories are refused and
   writeFileSync(join(newer, 'odradek.json'), JSON.stringify({ ...identity, format: 99 }))
   expect((await failureOf(() => open(newer))).name).toBe('UNSUPPORTED_FORMAT_VERSION')
 
-  expect((await failureOf(() => open(join(foreign, 'absent'), { mustExist: true }))).message).toMatch(/does not exist/)
+  expect((await failureOf(() => open(join(foreign, 'absent'), { mustExist: true }))).message).toMatch(
+    /there is no directory .*absent: .*mustExist/,
+  )
   const file = join(temporaryDirectory(), 'file')
   writeFileSync(file, '')
-  expect((await failureOf(() => open(file))).name).toBe('FOREIGN_DIRECTORY')
+  for (const path of [file, join(file, 'below')]) {
+    expect(await failureOf(() => open(path))).toMatchObject({
+      name: 'FOREIGN_DIRECTORY',
+      message: expect.stringMatching(/not a directory.*name a/) as string,
+    })
+  }
   expect((await failureOf(() => open(''))).name).toBe('INVALID_OPTION')
   expect((await failureOf(() => open(':memory:', { nodes: 0 }))).message).toMatch(/nodes must be a whole number from 1/)
 })

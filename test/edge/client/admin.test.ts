@@ -1,0 +1,22 @@
+// Administration: what is not there, and what is asked twice.
+import { expect, test } from 'vitest'
+import { failureOf, openCluster } from './support.ts'
+
+test('a group without members and offsets is not found, and describing it does not make it', async () => {
+  const { admin } = await openCluster()
+  for (let times = 0; times < 2; times++) {
+    expect((await failureOf(() => admin.describeGroup('nobody'))).name).toBe('GROUP_ID_NOT_FOUND')
+    expect(await admin.listGroups()).toEqual([])
+  }
+})
+
+test('a group is found while it has a member, and by its offsets', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const consumer = cluster.consumer({ group: 'reading', topics: ['t'] })
+  await consumer.poll({ timeoutMillis: 1000 })
+  expect((await cluster.admin.describeGroup('reading')).members).toHaveLength(1)
+  await consumer.close()
+  await cluster.admin.alterGroupOffsets('committed', [{ topic: 't', partition: 0, offset: 0, metadata: '' }])
+  expect((await cluster.admin.describeGroup('committed')).offsets).toHaveLength(1)
+})
