@@ -96,7 +96,7 @@ function ask(stage: Stage<GroupState>): string[] {
 
 describe('loading', () => {
   test('reads the partition to its end, and keeps the newest commit of its own group', () => {
-    const stage = loaded(logOf(['g', commitOf(0, 5)], ['h', commitOf(0, 9)], ['g', commitOf(0, 7)], ['g', commitOf(1, 2)]), 4)
+    const stage = loaded(logOf(['g', commitOf(0, 5)], ['g', commitOf(0, 7)], ['h', commitOf(0, 9)], ['g', commitOf(1, 2)]), 4)
     expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 7, t-1 at 2'])
   })
 

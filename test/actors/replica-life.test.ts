@@ -156,6 +156,17 @@ describe('a flush', () => {
     expect(partition.stage.state.dirty.size).toBe(1)
   })
 
+  test('vouches for nothing that was not acknowledged when it began', () => {
+    const partition = leading({ flush: 'interval' })
+    produce(partition, 1, 2)
+    partition.hold.add('append').add('sync')
+    produce(partition, 2, 2)
+    fire(partition, 'flush')
+    expect(lines(partition.held).map((line) => line.split(' ')[0])).toEqual(['append', 'sync'])
+    release(partition)
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 2 })
+  })
+
   test('that fails takes a partition offline that promises no more than the page cache', () => {
     const partition = leading({ flush: 'os' })
     produce(partition, 1, 2)

@@ -148,6 +148,7 @@ describe('a batch that comes twice', () => {
     expect(lines(produce(partition, 1, 2, numbers))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR'])
     partition.failing.clear()
     expect(lines(produce(partition, 2, 2, numbers))).toEqual(['to client: produceResponse #2 at offset 0'])
+    expect(partition.stage.state).toMatchObject({ log: { logEndOffset: 2 }, highWatermark: { offset: 2 } })
   })
 
   test('with a gap before it is refused', () => {

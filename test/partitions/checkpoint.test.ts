@@ -96,6 +96,13 @@ describe('the file', () => {
     )
   })
 
+  test('with anything behind its last producer is unsound, although the CRC is right', () => {
+    const longer = Uint8Array.from([...bytes, 0, 0, 0, 0])
+    writeI32(longer, 8, longer.length)
+    writeI32(longer, 12, crc32cOf(longer, 16, longer.length))
+    expect(decodeCheckpoint(longer)).toBe('unsound')
+  })
+
   test('of a newer version says so, even if the rest means nothing to this one', () => {
     const newer = bytes.slice(0, 60)
     writeI16(newer, 4, CHECKPOINT_FORMAT_VERSION + 1)

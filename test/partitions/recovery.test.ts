@@ -258,6 +258,8 @@ describe('files that are not segments', () => {
     checkpoint(leader)
     const recovered = recover(leader.directory)
     expect(recovered.log).toMatchObject({ logStartOffset: 6, logEndOffset: 10 })
+    expect(shapeOf(recovered.log)).toMatch(/^6:\d+$/)
+    expect(leader.directory.has(FIRST)).toBe(false)
     expectConsistent(leader.directory, recovered)
   })
 

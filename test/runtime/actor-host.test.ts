@@ -134,8 +134,10 @@ describe('a timer', () => {
     order(host, 'b', 'timer tea 0', 'stop b')
     host.spawn('b', actor.url, null)
     order(host, 'c', 'timer tea 1')
+    const before = host.messagesHandled
     while (!(heardBy(host, 'c') ?? []).includes('timer tea')) waitForTimer(host)
     expect(heardBy(host, 'a')).not.toContain('timer tea')
+    expect(host.messagesHandled - before).toBe(1)
     expect(heardBy(host, 'b')).toEqual(['started'])
   })
 })

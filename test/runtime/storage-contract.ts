@@ -73,7 +73,7 @@ function testFile(newStorage: () => Storage): void {
 
   test('is replaced whole', async () => {
     const storage = newStorage()
-    for (const bytes of [counting(100), counting(3, 9), counting(0)]) {
+    for (const bytes of [counting(3, 9), counting(100), counting(0), counting(7)]) {
       expect(await ask(storage, { kind: 'replace', file: 'c', bytes }, 'storageDone')).toEqual({
         kind: 'storageDone',
         token: 7,

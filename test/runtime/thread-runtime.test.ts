@@ -85,11 +85,15 @@ describe('a thread', () => {
 
   test('does not run a cycle within a cycle', async () => {
     const runtime = await threadOf(0, [0])
-    let inner: boolean | null = null
-    runtime.host(0).openPort('client', () => void (inner = runtime.cycle()))
+    const seen: unknown[] = []
+    runtime.host(0).openPort('client', () => {
+      order(runtime, 0, 'send none')
+      seen.push(runtime.cycle(), heardBy(runtime, 0).length)
+    })
     order(runtime, 0, 'send client')
     while (runtime.cycle());
-    expect(inner).toBe(false)
+    expect(seen).toEqual([false, 2])
+    expect(heardBy(runtime, 0)).toEqual(['started', 'subscribe', 'subscribe'])
   })
 })
 

@@ -147,6 +147,14 @@ describe('a hand-over', () => {
   })
 })
 
+test('an answer that was lost is given again, whatever has changed since: one step at a time', () => {
+  const { group, member } = sceneOf('told, and the answer was lost')
+  resize(group, 5)
+  expect(beat(group, member)).toBe('t-0')
+  expect(member.epoch).toBe(4)
+  expect(beat(group, member)).toBe('t-0 t-2 t-4')
+})
+
 describe('a session', () => {
   test('is over when nothing was heard for its time-out, and not a millisecond before', () => {
     const group = emptyMembership()
