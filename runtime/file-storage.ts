@@ -147,7 +147,7 @@ export class FileStorage implements Storage {
     if (alone && this.#syncMillis < INLINE_SYNC_MILLIS && !this.#fresh.has(path)) return this.#syncInline(open, effects, answers)
     const startedAt = performance.now()
     const finish = (failure: Error | null): void => {
-      open.syncs--
+      this.#files.endSync(open)
       this.#pendingSyncs--
       this.#syncMillis = performance.now() - startedAt
       answerSyncs(effects, answers, sizeBytes, failure === null ? null : errorOf(failure))

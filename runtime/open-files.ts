@@ -14,6 +14,8 @@ export interface OpenFile {
   sizeBytes: number
   /** Syncs under way. */
   syncs: number
+  /** To be closed when the syncs are over: a descriptor that is closed under them may be somebody else's by then. */
+  doomed: boolean
 }
 
 /** Descriptors per node. The usual limit of a process is 1,024 or more. */
@@ -50,8 +52,15 @@ export class OpenFiles {
     for (const file of this.#files.values()) {
       if (file.path !== path && !file.path.startsWith(`${path}/`)) continue
       this.#files.delete(file.path)
-      closeSync(file.fd)
+      if (file.syncs > 0) file.doomed = true
+      else closeSync(file.fd)
     }
+  }
+
+  /** A sync is over. */
+  endSync(file: OpenFile): void {
+    file.syncs--
+    if (file.doomed && file.syncs === 0) closeSync(file.fd)
   }
 
   closeAll(): void {
@@ -73,14 +82,14 @@ export class OpenFiles {
 function openFile(path: string, create: boolean, onMade: (path: string) => void): OpenFile {
   try {
     const fd = openSync(path, constants.O_RDWR)
-    return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0 }
+    return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0, doomed: false }
   } catch (error) {
     if (!create || !(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
   }
   mkdirSync(dirname(path), { recursive: true })
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   onMade(path)
-  return { path, fd, sizeBytes: 0, syncs: 0 }
+  return { path, fd, sizeBytes: 0, syncs: 0, doomed: false }
 }
 
 function ignore(): void {

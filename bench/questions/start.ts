@@ -4,6 +4,7 @@
  * sources, taking the types out of each file would be most of the time. It must NOT import the engine before it measures that.
  */
 import { spawnSync } from 'node:child_process'
+import type { open as Open } from '../../edge/client/index.ts'
 import { inChild } from '../child.ts'
 import type { Task } from '../child.ts'
 import { interleave } from '../question.ts'
@@ -70,7 +71,7 @@ function build(): void {
 
 async function measure(directory: string): Promise<StartTimes> {
   const importedAt = performance.now()
-  const { open } = (await import(packageUrl.href)) as typeof import('../../edge/client/index.ts')
+  const { open } = (await import(packageUrl.href)) as { readonly open: typeof Open }
   const startedAt = performance.now()
   await using cluster = await open(directory)
   await cluster.admin.createTopic('first')

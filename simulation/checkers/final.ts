@@ -67,7 +67,9 @@ function checkPresence(truth: Truth, partition: PartitionTruth, records: readonl
     if (partition.offsets.has(value) || partition.startOffset > 0 || partition.lossEnd > 0) continue
     truth.world.fail('LOST', `${nameOf(value)} was acknowledged without an offset, and is nowhere in ${partition.name}`)
   }
-  const end = (records[records.length - 1]?.offset ?? -1) + 1
+  const last = records[records.length - 1]
+  // Retention may have left nothing: then the log ends where it begins.
+  const end = last === undefined ? partition.startOffset : last.offset + 1
   const begin = records[0]?.offset ?? end
   if (end < partition.acknowledgedEnd)
     truth.world.fail('LOST', `${partition.name} ends at ${end}, but ${partition.acknowledgedEnd - 1} was acknowledged`)
