@@ -116,7 +116,19 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     producers: flush.producers,
   })
   const token = expectAnswer(state, { kind: 'checkpoint', clean: flush.clean })
-  outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(state.checkpointSequence), bytes, token })
+  const file = checkpointFile(state.checkpointSequence)
+  outbox.push({ kind: 'replace', log: state.logName, file, bytes, token })
+  if (state.removals.length === 0) return
+  // A power loss must not leave a log without its first files and without the checkpoint that says why.
+  const removal = expectAnswer(state, { kind: 'removal', files: state.removals })
+  outbox.push({ kind: 'sync', log: state.logName, file, token: removal })
+  state.removals = []
+}
+
+/** The checkpoint that does without these files outlives a power loss: they may go. */
+export function onCheckpointSynced(state: ReplicaState, files: readonly string[], message: MessageOf<'synced'>, outbox: Outbox): void {
+  if (message.error !== null) state.removals.push(...files)
+  else outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
 }
 
 /** The flush is over. */

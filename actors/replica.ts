@@ -16,7 +16,17 @@ import { expectAnswer, newReplicaState } from '../partitions/replica-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
 import { dropSegments, expiredSegments, isTooOld } from '../partitions/retention.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { drainIfIdle, failReplica, onCheckpointed, onFlushed, onRolledBack, onSynced, requestFlush, rollSegment } from './replica-flush.ts'
+import {
+  drainIfIdle,
+  failReplica,
+  onCheckpointed,
+  onCheckpointSynced,
+  onFlushed,
+  onRolledBack,
+  onSynced,
+  requestFlush,
+  rollSegment,
+} from './replica-flush.ts'
 import { acknowledge, onAppended, onProduce } from './replica-produce.ts'
 import { onFetch, onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 
@@ -194,6 +204,9 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
+    case 'removal':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      return onCheckpointSynced(state, continuation.files, message, outbox)
     case 'ignore':
       return
     case 'fetch':
@@ -227,7 +240,7 @@ function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox)
   const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])
   for (const segment of expired) state.dirty.delete(segment.baseOffset)
   state.loadedIndexes = state.loadedIndexes.filter((base) => base >= state.log.logStartOffset)
-  outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+  state.removals.push(...files)
   requestFlush(state, false, outbox)
 }
 

@@ -75,6 +75,7 @@ export type Continuation =
   | { readonly kind: 'flush'; readonly segmentBaseOffset: number }
   | { readonly kind: 'checkpoint'; readonly clean: boolean }
   | { readonly kind: 'rollBack' }
+  | { readonly kind: 'removal'; readonly files: readonly string[] }
   | { readonly kind: 'ignore' }
   | {
       readonly kind: 'fetch'
@@ -146,6 +147,8 @@ export interface ReplicaState {
   /** A flush was asked for while one was under way; true asks for a clean one. */
   flushAgain: 'no' | 'plain' | 'clean'
   bytesSinceFlush: number
+  /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
+  removals: string[]
   checkpointSequence: number
   drainWaiter: Address | null
   /** Waits for rollBack's disk work. */
@@ -187,6 +190,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     flush: null,
     flushAgain: 'no',
     bytesSinceFlush: 0,
+    removals: [],
     checkpointSequence: 0,
     drainWaiter: null,
     rollBackWaiting: 0,

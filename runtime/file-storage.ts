@@ -192,6 +192,7 @@ export class FileStorage implements Storage {
     this.#files.close(path)
     mkdirSync(dirname(path), { recursive: true })
     writeFileSync(path, bytes)
+    this.#fresh.add(path)
   }
 
   #remove({ log, files }: RemoveEffect): void {
