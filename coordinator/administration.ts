@@ -9,13 +9,10 @@ import type {
   CreateTopicsRequest,
   DeleteTopicsRequest,
 } from '../protocol/messages/metadata.ts'
-import { parseTopicConfig, topicSettingOf } from '../protocol/topic-config.ts'
+import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, topicSettingOf } from '../protocol/topic-config.ts'
 import { checkTopicName } from '../protocol/topic-name.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord } from './metadata.ts'
-
-/** Partitions of one topic, at most; each is an actor and a directory. */
-export const PARTITIONS_PER_TOPIC_MAX = 20_000
 
 /** The verdict on one topic of a request. */
 export interface Verdict {

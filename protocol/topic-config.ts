@@ -10,6 +10,9 @@ export type CleanupPolicy = 'delete'
 /** When an append counts as written: synced before it is acknowledged, synced every now and then, or left to the operating system. */
 export type FlushPolicy = 'commit' | 'interval' | 'os'
 
+/** Partitions of one topic, at most; each is an actor and a directory. */
+export const PARTITIONS_PER_TOPIC_MAX = 20_000
+
 /** All settings of a topic. */
 export type TopicConfig = {
   readonly cleanupPolicy: CleanupPolicy

@@ -3,7 +3,7 @@
  * name of the option.
  */
 import { InvalidArgumentError } from 'commander'
-import { PARTITIONS_PER_TOPIC_MAX } from '../../coordinator/administration.ts'
+import { PARTITIONS_PER_TOPIC_MAX } from '../../protocol/topic-config.ts'
 
 /** Where a consumer begins. */
 export type StartPosition =

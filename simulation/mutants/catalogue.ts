@@ -205,8 +205,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-group.ts',
-        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  if (membership.step === 'leaving')`,
-        replacement: `membership.correlationId = -1\n  if (membership.step === 'leaving')`,
+        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  // The farewell`,
+        replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
     seed: 107,

@@ -1,14 +1,9 @@
 // What an administrator may ask: every refusal names its error, and a refused topic leaves no record behind.
 
+import { PARTITIONS_PER_TOPIC_MAX } from '../../protocol/topic-config.ts'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  PARTITIONS_PER_TOPIC_MAX,
-  ruleAlterConfigs,
-  ruleCreatePartitions,
-  ruleCreateTopics,
-  ruleDeleteTopics,
-} from '../../coordinator/administration.ts'
+import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics } from '../../coordinator/administration.ts'
 import type { Ruling } from '../../coordinator/administration.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
 import type { NewTopic } from '../../protocol/messages/metadata.ts'
