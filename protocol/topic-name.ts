@@ -1,4 +1,5 @@
-// Kafka's rules for names: topics become directory names and therefore have a small alphabet; group ids may be any text.
+// Kafka's rules for names: topics become directory names and therefore have a small alphabet; group ids may be any text
+// that prints.
 
 /** The longest topic name in characters (a directory name of 255, less a partition number). */
 export const TOPIC_NAME_CHARACTERS_MAX = 249
@@ -26,6 +27,10 @@ export function checkGroupId(groupId: unknown): string | null {
   if (groupId.length === 0) return 'a group id must not be empty'
   if (groupId.length > GROUP_ID_CHARACTERS_MAX) {
     return `a group id has at most ${GROUP_ID_CHARACTERS_MAX} characters, not ${groupId.length}`
+  }
+  const control = /\p{Cc}/u.exec(groupId)
+  if (control !== null) {
+    return `the group id ${JSON.stringify(groupId)} has a control character at index ${control.index}: it must be text that prints`
   }
   return null
 }

@@ -28,9 +28,11 @@ test.each([
   expect(checkTopicName(name)).toContain(reason)
 })
 
-test('a group id is any text of a length that fits the wire', () => {
+test('a group id is any text that prints, of a length that fits the wire', () => {
   expect(checkGroupId('billing / Käfer')).toBeNull()
   expect(checkGroupId('')).toContain('must not be empty')
   expect(checkGroupId('g'.repeat(32_768))).toContain('at most 32767')
+  for (const control of ['\0', '\n', '\t', '\u001b', '\u007f', '\u0085'])
+    expect(checkGroupId(`a${control}b`)).toContain('control character at index 1')
   expect(checkGroupId(undefined)).toContain('a string, not undefined')
 })

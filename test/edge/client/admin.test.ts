@@ -10,6 +10,15 @@ test('a group without members and offsets is not found, and describing it does n
   }
 })
 
+test('a group id that does not print is refused by all who take one', async () => {
+  const cluster = await openCluster()
+  for (const id of ['', 'a\nb', 'g'.repeat(32_768)]) {
+    expect((await failureOf(() => cluster.admin.describeGroup(id))).name).toBe('INVALID_GROUP_ID')
+    expect((await failureOf(() => cluster.admin.alterGroupOffsets(id, []))).name).toBe('INVALID_GROUP_ID')
+    expect((await failureOf(() => cluster.consumer({ group: id }))).name).toBe('INVALID_GROUP_ID')
+  }
+})
+
 test('a group is found while it has a member, and by its offsets', async () => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t')
