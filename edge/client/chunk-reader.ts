@@ -2,7 +2,7 @@
  * Turns what a leader answered into whole batches: bytes as they are, or a piece of a segment file that is read here, with a
  * descriptor of our own. Files are opened by path: the leader may close or delete its own whenever it likes.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import * as batch from '../../protocol/record-batch.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
 
@@ -36,6 +36,14 @@ export class Chunk {
 /** Descriptors kept open. */
 const OPEN_FILES_MAX = 64
 
+/** A descriptor that was not used for so long is asked whether its file is still there: a deleted one keeps its space while it is open. */
+const IDLE_MILLIS = 1000
+
+interface OpenFile {
+  readonly fd: number
+  usedMillis: number
+}
+
 /** One read. Larger ones are no faster, and their memory is returned later. */
 const CHUNK_BYTES_MAX = 256 * 1024
 
@@ -46,12 +54,15 @@ const SPARE_BUFFERS_MAX = 16
 export class ChunkReader {
   readonly #directoryOf: (node: number) => string | null
   /** By path, in order of use. */
-  readonly #descriptors: Map<string, number> = new Map()
+  readonly #files: Map<string, OpenFile> = new Map()
+  readonly #now: () => number
+  #sweptMillis = 0
   readonly #spare: ArrayBufferLike[] = []
 
-  /** `directoryOf` names a node's directory. */
-  constructor(directoryOf: (node: number) => string | null) {
+  /** `directoryOf` names a node's directory; `now` is a clock in milliseconds. */
+  constructor(directoryOf: (node: number) => string | null, now: () => number = () => performance.now()) {
     this.#directoryOf = directoryOf
+    this.#now = now
   }
 
   /** The batches of bytes that are lent only while this runs. */
@@ -78,8 +89,8 @@ export class ChunkReader {
   }
 
   close(): void {
-    for (const fd of this.#descriptors.values()) closeSync(fd)
-    this.#descriptors.clear()
+    for (const { fd } of this.#files.values()) closeSync(fd)
+    this.#files.clear()
   }
 
   #readAt(fd: number, range: FileRange, position: number, sizeBytes: number): Chunk {
@@ -105,24 +116,48 @@ export class ChunkReader {
     return Buffer.allocUnsafeSlow(sizeBytes).buffer
   }
 
+  /** The file of that path, most recently used from now on. Without a system call if it was used a moment ago. */
   #open(path: string): number | null {
-    const known = this.#descriptors.get(path)
-    if (known !== undefined) return known
+    const now = this.#now()
+    if (now - this.#sweptMillis >= IDLE_MILLIS) this.#closeDeleted(now)
+    const known = this.#files.get(path)
+    if (known !== undefined && (now - known.usedMillis < IDLE_MILLIS || !this.#closeIfDeleted(path, known))) {
+      known.usedMillis = now
+      this.#files.delete(path)
+      this.#files.set(path, known)
+      return known.fd
+    }
     try {
       const fd = openSync(path, 'r')
       this.#makeRoom()
-      this.#descriptors.set(path, fd)
+      this.#files.set(path, { fd, usedMillis: now })
       return fd
     } catch {
       return null
     }
   }
 
+  /** At most once in `IDLE_MILLIS`: idle descriptors come first, so it ends at the first that is in use. */
+  #closeDeleted(now: number): void {
+    this.#sweptMillis = now
+    for (const [path, file] of this.#files) {
+      if (now - file.usedMillis < IDLE_MILLIS) return
+      this.#closeIfDeleted(path, file)
+    }
+  }
+
+  #closeIfDeleted(path: string, { fd }: OpenFile): boolean {
+    if (fstatSync(fd).nlink > 0) return false
+    closeSync(fd)
+    this.#files.delete(path)
+    return true
+  }
+
   #makeRoom(): void {
-    if (this.#descriptors.size < OPEN_FILES_MAX) return
-    for (const [path, fd] of this.#descriptors) {
+    if (this.#files.size < OPEN_FILES_MAX) return
+    for (const [path, { fd }] of this.#files) {
       closeSync(fd)
-      this.#descriptors.delete(path)
+      this.#files.delete(path)
       return
     }
   }

@@ -1,0 +1,98 @@
+// Segment files are read with few descriptors, and a deleted file is let go.
+import { existsSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { ChunkReader } from '../../../edge/client/chunk-reader.ts'
+import { batchOf, input } from '../../protocol/record-batch-support.ts'
+import { temporaryDirectory } from './support.ts'
+
+const OPEN_FILES_MAX = 64
+const BATCH = batchOf([input(1, null, 'one')])
+
+/** Elsewhere nothing says which files are open. */
+const linux = test.skipIf(!existsSync('/proc/self/fd'))
+
+interface Stage {
+  readonly path: (name: string) => string
+  readonly write: (name: string) => void
+  /** Whether there was a batch. */
+  readonly read: (name: string) => boolean
+  readonly passMillis: (millis: number) => void
+  /** Names of the files that this process has open; a deleted one says so. */
+  readonly open: () => string[]
+}
+
+function stage(): Stage {
+  const directory = temporaryDirectory()
+  let now = 0
+  const reader = new ChunkReader(
+    () => directory,
+    () => now,
+  )
+  onTestFinished(() => reader.close())
+  return {
+    path: (name) => join(directory, name),
+    write: (name) => writeFileSync(join(directory, name), BATCH),
+    read: (name) => reader.read(0, { path: name, position: 0, sizeBytes: BATCH.length, availableBytes: BATCH.length }, 0) !== null,
+    passMillis: (millis) => void (now += millis),
+    open: () => openBelow(directory),
+  }
+}
+
+linux('the files that were used longest ago are closed first', () => {
+  const { write, read, open } = stage()
+  const names = Array.from({ length: OPEN_FILES_MAX + 1 }, (_, index) => `segment-${index}`)
+  for (const name of names) write(name)
+  for (const name of names.slice(0, OPEN_FILES_MAX)) expect(read(name)).toBe(true)
+  read('segment-0')
+  read(`segment-${OPEN_FILES_MAX}`)
+  expect(open()).toHaveLength(OPEN_FILES_MAX)
+  expect(open()).toContain('segment-0')
+  expect(open()).not.toContain('segment-1')
+})
+
+linux('a deleted file that nobody reads any more is closed when another is read', () => {
+  const { path, write, read, passMillis, open } = stage()
+  for (const name of ['a', 'b', 'c']) write(name)
+  for (const name of ['a', 'b', 'c']) read(name)
+  rmSync(path('a'))
+  passMillis(999)
+  read('c')
+  expect(open()).toEqual(['a (deleted)', 'b', 'c'])
+  passMillis(1)
+  read('c')
+  expect(open()).toEqual(['b', 'c'])
+})
+
+linux('a deleted file is gone when it is read again after a while, and a new one of its name is opened', () => {
+  const { path, write, read, passMillis, open } = stage()
+  for (const name of ['a', 'b']) write(name)
+  for (const name of ['a', 'b']) read(name)
+  rmSync(path('a'))
+  expect(read('a')).toBe(true)
+  passMillis(600)
+  read('b')
+  passMillis(600)
+  expect(read('a')).toBe(false)
+  expect(open()).toEqual(['b'])
+  write('new')
+  renameSync(path('new'), path('a'))
+  expect(read('a')).toBe(true)
+  expect(open()).toEqual(['a', 'b'])
+})
+
+function openBelow(directory: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(targetOf)
+  return targets
+    .filter((target) => target.startsWith(`${directory}/`))
+    .map((target) => target.slice(directory.length + 1))
+    .toSorted()
+}
+
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
+}
