@@ -2,7 +2,8 @@
  * Administration: topics, partitions, settings, groups. Each call is one request to the coordinator, a leader or a group.
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
-import { codeOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
@@ -37,14 +38,12 @@ export class AdminClient implements Admin {
       topics: [{ name, numPartitions: partitions, configs: plain(config) }],
       validateOnly: false,
     }
-    const code = await this.#change(asked, ifNotExists ? codeOf('TOPIC_ALREADY_EXISTS') : NONE)
-    // A repeated attempt may find the topic that its predecessor made.
-    if (code !== NONE && !ifNotExists) throw new KafkaError('TOPIC_ALREADY_EXISTS', `the topic ${name} exists already`)
+    await this.#change(asked, 'TOPIC_ALREADY_EXISTS', ifNotExists)
   }
 
   async deleteTopic(name: string): Promise<void> {
     checkName(name)
-    await this.#change({ kind: 'deleteTopics', topics: [name] })
+    await this.#change({ kind: 'deleteTopics', topics: [name] }, 'UNKNOWN_TOPIC_OR_PARTITION')
   }
 
   async listTopics({ internal = false }: { readonly internal?: boolean } = {}): Promise<string[]> {
@@ -125,13 +124,16 @@ export class AdminClient implements Admin {
     throwIfError(response.errorCode, response.errorMessage)
   }
 
-  /** Sends a change of one topic; returns its error code if it is NONE or tolerated. */
-  async #change(asked: Asked, tolerated: number = NONE): Promise<number> {
-    const { results } = await this.#requests.ask(COORDINATOR, asked, 'adminResponse')
-    const errorCode = results[0]?.errorCode ?? NONE
-    if (errorCode === tolerated) return NONE
-    throwIfError(errorCode, results[0]?.errorMessage ?? null)
-    return errorCode
+  /**
+   * Sends a change of one topic. `done` is the error that says that it is as it should be: no failure if that is tolerated, or if an attempt
+   * got no answer, for then that attempt may have done it.
+   */
+  async #change(asked: Asked, done: ErrorName | null = null, isDoneTolerated: boolean = false): Promise<void> {
+    let isDoneFine = isDoneTolerated
+    const { results } = await this.#requests.ask(COORDINATOR, asked, 'adminResponse', () => (isDoneFine = true))
+    const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
+    if (isDoneFine && errorOf(errorCode).name === done) return
+    throwIfError(errorCode, errorMessage)
   }
 
   /** Groups whose actors run, on any node. */

@@ -38,13 +38,17 @@ export class Requests {
     this.#port = host.openPort('requests', (message) => this.#onAnswer(message))
   }
 
-  /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED. */
-  async ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+  /**
+   * The answer, with an error code or not. `onLost` is called for every attempt without an answer: it may have been carried out.
+   * Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED.
+   */
+  async ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
     const deadline = performance.now() + TIMEOUT_MILLIS
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       if (this.#closed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await this.#attempt(to, asked)
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
+      if (response === null) onLost?.()
       if (performance.now() + pause > deadline)
         throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
       await sleep(pause)

@@ -1,5 +1,13 @@
 // Administration: what is not there, and what is asked twice.
 import { expect, test } from 'vitest'
+import { AdminClient } from '../../../edge/client/admin.ts'
+import { Requests } from '../../../edge/client/requests.ts'
+import { COORDINATOR_ACTOR } from '../../../protocol/address.ts'
+import { codeOf, KafkaError, NONE } from '../../../protocol/errors.ts'
+import { CallerLoop } from '../../../runtime/caller-loop.ts'
+import { allocateDoorbells } from '../../../runtime/doorbell.ts'
+import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
+import type { NodeSetup } from '../../../runtime/thread-runtime.ts'
 import { failureOf, openCluster } from './support.ts'
 
 test('a group without members and offsets is not found, and describing it does not make it', async () => {
@@ -29,3 +37,62 @@ test('a group is found while it has a member, and by its offsets', async () => {
   await cluster.admin.alterGroupOffsets('committed', [{ topic: 't', partition: 0, offset: 0, metadata: '' }])
   expect((await cluster.admin.describeGroup('committed')).offsets).toHaveLength(1)
 })
+
+const OUTCOMES = ['TOPIC_ALREADY_EXISTS', 'UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', 'NONE'] as const
+
+test.each(OUTCOMES)('%s after an attempt without an answer is success if that attempt may be why', async (outcome) => {
+  expect(await outcomesOf(outcome, 0)).toEqual({ create: outcome, createIfNotExists: ifNot('TOPIC_ALREADY_EXISTS'), delete: outcome })
+  expect(await outcomesOf(outcome, 1)).toEqual({
+    create: ifNot('TOPIC_ALREADY_EXISTS'),
+    createIfNotExists: ifNot('TOPIC_ALREADY_EXISTS'),
+    delete: ifNot('UNKNOWN_TOPIC_OR_PARTITION'),
+  })
+
+  function ifNot(done: string): string {
+    return outcome === done ? 'NONE' : outcome
+  }
+})
+
+/** What the calls come to when the first `lost` attempts get no answer (their node dies), and the next gets that one. */
+async function outcomesOf(outcome: (typeof OUTCOMES)[number], lost: number): Promise<Record<string, string>> {
+  const result = async (call: (admin: AdminClient) => Promise<void>): Promise<string> => {
+    const { admin, close } = adminOf(outcome === 'NONE' ? NONE : codeOf(outcome), lost)
+    try {
+      await call(admin)
+      return 'NONE'
+    } catch (error) {
+      return error instanceof KafkaError ? error.name : String(error)
+    } finally {
+      await close()
+    }
+  }
+  return {
+    create: await result((admin) => admin.createTopic('t')),
+    createIfNotExists: await result((admin) => admin.createTopic('t', { ifNotExists: true })),
+    delete: await result((admin) => admin.deleteTopic('t')),
+  }
+}
+
+/** An administration whose coordinator is an actor of the caller's host that answers so. */
+function adminOf(errorCode: number, lost: number): { admin: AdminClient; close: () => Promise<void> } {
+  const node: NodeSetup = { node: 0, directory: null, actors: [] }
+  const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes: [node], preload: [] }, () => undefined)
+  const loop = new CallerLoop(runtime)
+  const host = runtime.host(0)
+  const requests = new Requests(host, loop)
+  let left = lost
+  const coordinator = host.openPort(COORDINATOR_ACTOR, (message) => {
+    if (!('correlationId' in message)) return
+    if (left-- > 0) return requests.giveUp()
+    const results = [{ name: 't', topicId: 1, errorCode, errorMessage: null }]
+    host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'adminResponse', correlationId: message.correlationId, results })
+    runtime.bell.ring()
+  })
+  return { admin: new AdminClient(requests, 1), close: () => closeAll(requests, loop, runtime) }
+}
+
+async function closeAll(requests: Requests, loop: CallerLoop, runtime: ThreadRuntime): Promise<void> {
+  requests.close()
+  await loop.close()
+  runtime.close()
+}
