@@ -17,7 +17,7 @@ import type { Outbox } from './actor.ts'
 import { refuseParked } from './replica-read.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
-export const FLUSH_INTERVAL_BYTES: number = 64 * 1024 * 1024
+export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
 
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000

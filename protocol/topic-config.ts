@@ -67,7 +67,7 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
   cleanupPolicy: 'delete',
   retentionMillis: 7 * DAY_MILLIS,
   retentionBytes: -1,
-  segmentBytes: 128 * MIB,
+  segmentBytes: 64 * MIB,
   segmentMillis: 7 * DAY_MILLIS,
   indexIntervalBytes: 4096,
   maxMessageBytes: MIB + 12,

@@ -171,11 +171,11 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null): void {
     const { record, key, value, headers, timestamp } = encoded
     const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), key)
-    let batch = topic.open[partition] ?? this.#begin(topic, partition)
+    let batch = topic.open[partition] ?? this.#begin(topic, partition, waiter !== null)
     const fits = batch.builder.sizeBytes + recordBytes(encoded) <= topic.batchBytesMax
     if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, key, value, headers)) {
       this.#seal(topic, batch)
-      batch = this.#begin(topic, partition)
+      batch = this.#begin(topic, partition, waiter !== null)
       batch.builder.append(timestamp, key, value, headers)
     }
     if (waiter !== null) batch.wait(waiter, timestamp)
@@ -185,7 +185,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
   }
 
-  #begin(topic: KnownTopic, partition: number): OpenBatch {
+  #begin(topic: KnownTopic, partition: number, isAwaited: boolean): OpenBatch {
     const batch = this.#spare.pop() ?? new OpenBatch(this.#batchSizeBytes)
     batch.known = topic
     batch.topic = topic.metadata.topic
@@ -193,7 +193,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     topic.open[partition] = batch
     this.#open.add(batch)
     if (isStale(topic)) this.#refresh(topic)
-    if (!this.#sealScheduled) this.#scheduleSeal()
+    if (!this.#sealScheduled) this.#scheduleSeal(isAwaited && topic.outstanding[partition] === 0)
     return batch
   }
 
@@ -209,9 +209,11 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   // ── from a batch to the actor ──
 
-  #scheduleSeal(): void {
+  /** Without a linger time, the end of the turn; at once if somebody waits for the record and nothing is in flight that it could join. */
+  #scheduleSeal(isUrgent: boolean): void {
     this.#sealScheduled = true
     if (this.#lingerMillis > 0) setTimeout(() => this.#sealDue(), this.#lingerMillis)
+    else if (isUrgent) queueMicrotask(() => this.#sealDue())
     else setImmediate(() => this.#sealDue())
   }
 

@@ -36,7 +36,7 @@ test('topics: exists already, unknown, too few partitions, unknown setting, sett
   expect((await failureOf(() => admin.alterConfig('t', { flush: 'never' }))).name).toBe('INVALID_CONFIG')
   expect((await failureOf(() => admin.listOffsets('t', -5))).name).toBe('INVALID_REQUEST')
   expect(await admin.listTopics()).toEqual(['t'])
-  expect((await admin.describeTopic('t')).config.segmentBytes).toBe(134_217_728)
+  expect((await admin.describeTopic('t')).config.segmentBytes).toBe(67_108_864)
 })
 
 test('sending to an unknown topic or partition fails; what is sent elsewhere is not disturbed', async () => {
