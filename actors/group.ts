@@ -80,6 +80,8 @@ export const actor: Actor<GroupState, GroupConfig> = {
     switch (message.kind) {
       case 'started':
         state.membership.graceUntil = context.uptime + state.config.graceMillis
+        // Epochs of a former life must not come again: what was sent under them may still be on its way.
+        state.membership.epoch = context.random >>> 2
         outbox.push({ kind: 'startTimer', timer: 'sessions', afterMillis: TICK_MILLIS })
         outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: REFRESH_MILLIS })
         return load(state, outbox)
