@@ -28,14 +28,22 @@ export interface RunningTask<Outcome> {
 type Order = { readonly url: string; readonly name: string; readonly parameters: unknown }
 type Answer = { readonly ok: true; readonly outcome: unknown } | { readonly ok: false; readonly reason: string }
 
-/** Runs a task in a new process to its end. */
-export function inChild<Parameters, Outcome>(task: Task<Parameters, Outcome>, parameters: Parameters): Promise<Outcome> {
-  return startChild(task, parameters).outcome
+/** Runs a task in a new process to its end. `program` is this module, in the form that shall run. */
+export function inChild<Parameters, Outcome>(
+  task: Task<Parameters, Outcome>,
+  parameters: Parameters,
+  program: URL = new URL(import.meta.url),
+): Promise<Outcome> {
+  return startChild(task, parameters, program).outcome
 }
 
 /** Starts a task in a new process. What it prints goes to stderr. */
-export function startChild<Parameters, Outcome>(task: Task<Parameters, Outcome>, parameters: Parameters): RunningTask<Outcome> {
-  const child = fork(fileURLToPath(import.meta.url), { stdio: ['ignore', 2, 2, 'ipc'] })
+export function startChild<Parameters, Outcome>(
+  task: Task<Parameters, Outcome>,
+  parameters: Parameters,
+  program: URL = new URL(import.meta.url),
+): RunningTask<Outcome> {
+  const child = fork(fileURLToPath(program), { stdio: ['ignore', 2, 2, 'ipc'] })
   const gone = once(child, 'exit')
   const end = atEnd(() => child.kill('SIGKILL'))
   const order: Order = { url: task.url, name: task.name, parameters }

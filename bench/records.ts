@@ -82,7 +82,8 @@ export async function countRecords(admin: Admin): Promise<number> {
   return [...ends.values()].reduce((sum, offset) => sum + offset, 0)
 }
 
-async function partitionsOf(admin: Admin): Promise<TopicPartition[]> {
+/** All partitions of the topic. */
+export async function partitionsOf(admin: Admin): Promise<TopicPartition[]> {
   const { partitions } = await admin.describeTopic(TOPIC)
   return partitions.map(({ partition }) => ({ topic: TOPIC, partition }))
 }

@@ -2,14 +2,18 @@
 // Nothing is decompressed beyond the limit: zlib stops by itself; for snappy and LZ4 the size is known before memory is allocated.
 // LZ4 is the frame format, snappy the framing of Java clients (read: raw blocks, too).
 
+import { createRequire } from 'node:module'
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import lz4 from 'lz4-napi'
+import type * as Lz4 from 'lz4-napi'
 import { unreachable } from '../protocol/assert.ts'
 import { DECOMPRESSED_BYTES_MAX } from '../protocol/compression.ts'
 import type { Compression, Compressor } from '../protocol/compression.ts'
 import { KafkaError } from '../protocol/errors.ts'
 import { lz4DecompressedSize } from './lz4-frame.ts'
 import { compressSnappy, decompressSnappy } from './snappy-stream.ts'
+
+/** Loaded by the first batch that needs it: most processes never do, and it takes 7 MB. */
+let loaded: typeof Lz4 | null = null
 
 /** The compressor of this runtime. Stateless: share it. */
 export const nodeCompressor: Compressor = { compress, decompress }
@@ -23,7 +27,7 @@ function compress(codec: Compression, bytes: Uint8Array): Uint8Array {
     case 'snappy':
       return compressSnappy(bytes)
     case 'lz4':
-      return lz4.compressFrameSync(asBuffer(bytes))
+      return lz4().compressFrameSync(asBuffer(bytes))
     case 'zstd':
       return zstdCompressSync(bytes)
     default:
@@ -52,7 +56,7 @@ function decompressWithin(codec: Compression, bytes: Uint8Array, sizeBytesMax: n
       return decompressSnappy(bytes, sizeBytesMax)
     case 'lz4':
       if (lz4DecompressedSize(bytes, sizeBytesMax) > sizeBytesMax) throw tooLarge(codec, sizeBytesMax)
-      return lz4.decompressFrameSync(asBuffer(bytes))
+      return lz4().decompressFrameSync(asBuffer(bytes))
     case 'zstd':
       return zstdDecompressSync(bytes, { maxOutputLength: sizeBytesMax })
     default:
@@ -71,4 +75,9 @@ function isTooLarge(error: unknown): boolean {
 function tooLarge(codec: Compression, sizeBytesMax: number): KafkaError {
   const message = `${codec}: the decompressed bytes exceed the limit of ${sizeBytesMax}`
   return new KafkaError('MESSAGE_TOO_LARGE', message)
+}
+
+function lz4(): typeof Lz4 {
+  loaded ??= createRequire(import.meta.url)('lz4-napi') as typeof Lz4
+  return loaded
 }

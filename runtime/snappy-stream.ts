@@ -3,9 +3,13 @@
 //   stream  82 'SNAPPY' 00 │ version i32 = 1 │ compatible version i32 = 1 │ (size i32 │ raw snappy block)*
 //   block   decompressed size, varint (not zigzag) │ ...
 
-import snappy from 'snappy'
+import { createRequire } from 'node:module'
+import type * as Snappy from 'snappy'
 import { readI32, writeI32 } from '../protocol/bytes.ts'
 import { KafkaError } from '../protocol/errors.ts'
+
+/** Loaded by the first batch that needs it: most processes never do, and it takes 9 MB. */
+let loaded: typeof Snappy | null = null
 
 const MAGIC: readonly number[] = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00]
 const HEADER_BYTES = 16
@@ -18,7 +22,7 @@ export function compressSnappy(bytes: Uint8Array): Uint8Array {
   const blocks: Uint8Array[] = []
   let sizeBytes = HEADER_BYTES
   for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
-    const block = snappy.compressSync(bytes.subarray(at, at + BLOCK_BYTES))
+    const block = snappy().compressSync(bytes.subarray(at, at + BLOCK_BYTES))
     blocks.push(block)
     sizeBytes += 4 + block.length
   }
@@ -83,11 +87,16 @@ function declaredSize(block: Uint8Array): number {
 }
 
 function decompressBlock(block: Uint8Array): Uint8Array {
-  const bytes = snappy.uncompressSync(block, { asBuffer: true })
+  const bytes = snappy().uncompressSync(block, { asBuffer: true })
   if (typeof bytes === 'string') throw corrupt('the library answered with text')
   return bytes
 }
 
 function corrupt(what: string): KafkaError {
   return new KafkaError('CORRUPT_MESSAGE', `cannot decompress snappy: ${what}`, { retriable: false })
+}
+
+function snappy(): typeof Snappy {
+  loaded ??= createRequire(import.meta.url)('snappy') as typeof Snappy
+  return loaded
 }

@@ -36,6 +36,9 @@ interface SupervisedThread {
   started: boolean
 }
 
+/** Messages die young: a small nursery is collected more often, and costs the process 15 MB less than V8's own choice. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 4 } as const
+
 const RESTART_MILLIS_MIN = 20
 const RESTART_MILLIS_MAX = 5000
 
@@ -87,7 +90,7 @@ export class Supervisor {
     const { caller, doorbells, preload, nodeSetup } = this.#options
     const thread = threadOfNode(node)
     const link = makeLink(0, thread)
-    const worker = new Worker(workerUrl, { name: `odradek node ${node}` })
+    const worker = new Worker(workerUrl, { name: `odradek node ${node}`, resourceLimits: RESOURCE_LIMITS })
     const control = controlOf(worker, new Doorbell(doorbells, thread))
     const supervised: SupervisedThread = {
       node,

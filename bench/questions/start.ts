@@ -3,8 +3,8 @@
  * clock starts when the modules are loaded; with loading them is printed beside. What is measured is the built package, as it is installed: from the
  * sources, taking the types out of each file would be most of the time. It must NOT import the engine before it measures that.
  */
-import { spawnSync } from 'node:child_process'
 import type { open as Open } from '../../edge/client/index.ts'
+import { build } from '../built.ts'
 import { inChild } from '../child.ts'
 import type { Task } from '../child.ts'
 import { interleave } from '../question.ts'
@@ -60,13 +60,6 @@ async function run(options: RunOptions): Promise<Measurement[]> {
     options.note(`${name}, including the import of the package: median ${median(samples).toFixed(1)} ms`)
   }
   return measurements
-}
-
-/** Builds the package, unless this is it already. */
-function build(): void {
-  if (!isSource) return
-  const { status } = spawnSync('npm', ['run', '-s', 'build'], { cwd: new URL('../..', import.meta.url), stdio: ['ignore', 2, 2] })
-  if (status !== 0) throw new Error('npm run build failed')
 }
 
 async function measure(directory: string): Promise<StartTimes> {
