@@ -1,10 +1,13 @@
 /**
- * The cluster's metadata as an image: topics, their partitions and settings, producer ids. It is what the records of the
- * metadata log say, in order; nothing else changes it. Records are JSON, so that anybody can read a dump of the log.
+ * The cluster's metadata as an image: brokers, topics, their partitions and settings, producer ids. It is what the records of the
+ * metadata log say, in order; nothing else changes it. Records are JSON, so that anybody can read a dump of the log. Every node has
+ * an image of its own, made of the same records: two images of the same offset are equal.
  */
 import { assert, unreachable } from '../protocol/assert.ts'
 import { parseTopicConfig } from '../protocol/topic-config.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
+import { NO_LEADER } from './partition-image.ts'
+import type { PartitionImage } from './partition-image.ts'
 
 /** The metadata log's topic. */
 export const METADATA_TOPIC = '__cluster_metadata'
@@ -18,30 +21,45 @@ export type MetadataRecord =
       readonly type: 'topicCreated'
       readonly name: string
       readonly topicId: number
-      readonly leaders: readonly number[]
+      readonly partitions: readonly PartitionImage[]
       readonly configs: Readonly<Record<string, unknown>>
     }
   | { readonly type: 'topicDeleted'; readonly topicId: number }
-  | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly leaders: readonly number[] }
+  | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly partitions: readonly PartitionImage[] }
+  | { readonly type: 'partitionChanged'; readonly topicId: number; readonly partition: number; readonly image: PartitionImage }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
   | { readonly type: 'producerIdsReserved'; readonly nextProducerId: number }
+  | { readonly type: 'brokerRegistered'; readonly node: number; readonly brokerEpoch: number; readonly rack: string | null }
+  | { readonly type: 'brokerFenced'; readonly node: number; readonly fenced: boolean }
+  | { readonly type: 'brokerRemoved'; readonly node: number }
+  | { readonly type: 'counters'; readonly nextTopicId: number; readonly nextProducerId: number; readonly endOffset: number }
 
 /** A topic in the image. */
 export interface TopicImage {
   readonly name: string
   readonly topicId: number
-  /** The leader's node, by partition. */
-  readonly leaders: readonly number[]
+  readonly partitions: readonly PartitionImage[]
   /** What was set, by camel-case name. */
   readonly configs: Readonly<Record<string, unknown>>
   /** What that means, defaults included. */
   readonly config: TopicConfig
 }
 
+/** A node in the image. */
+export interface BrokerImage {
+  readonly node: number
+  /** Grows with each registration: a node that starts again is another one (KIP-380). */
+  readonly brokerEpoch: number
+  readonly rack: string | null
+  /** A fenced node leads nothing and is in no ISR that has another member. */
+  readonly fenced: boolean
+}
+
 /** All metadata at one point of the metadata log. */
 export interface MetadataImage {
   readonly topics: Map<string, TopicImage>
   readonly names: Map<number, string>
+  readonly brokers: Map<number, BrokerImage>
   nextTopicId: number
   nextProducerId: number
   /** One past the last record applied. */
@@ -50,7 +68,7 @@ export interface MetadataImage {
 
 /** The image before the first record. */
 export function emptyImage(): MetadataImage {
-  return { topics: new Map(), names: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
+  return { topics: new Map(), names: new Map(), brokers: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
 }
 
 /** Applies one record of the log. */
@@ -60,15 +78,17 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'topicCreated':
       image.nextTopicId = Math.max(image.nextTopicId, record.topicId + 1)
       image.names.set(record.topicId, record.name)
-      return setTopic(image, { name: record.name, topicId: record.topicId, leaders: record.leaders, configs: record.configs })
+      return setTopic(image, { name: record.name, topicId: record.topicId, partitions: partitionsOf(record), configs: record.configs })
     case 'topicDeleted':
       image.topics.delete(topicOf(image, record.topicId).name)
       image.names.delete(record.topicId)
       return
     case 'partitionsAdded': {
       const topic = topicOf(image, record.topicId)
-      return setTopic(image, { ...topic, leaders: [...topic.leaders, ...record.leaders] })
+      return setTopic(image, { ...topic, partitions: [...topic.partitions, ...partitionsOf(record)] })
     }
+    case 'partitionChanged':
+      return applyPartition(image, record)
     case 'topicConfigured': {
       const topic = topicOf(image, record.topicId)
       return setTopic(image, { ...topic, configs: record.configs })
@@ -76,9 +96,48 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'producerIdsReserved':
       image.nextProducerId = record.nextProducerId
       return
+    case 'brokerRegistered':
+      image.brokers.set(record.node, { node: record.node, brokerEpoch: record.brokerEpoch, rack: record.rack, fenced: true })
+      return
+    case 'brokerFenced':
+      image.brokers.set(record.node, { ...brokerOf(image, record.node), fenced: record.fenced })
+      return
+    case 'brokerRemoved':
+      image.brokers.delete(record.node)
+      return
+    case 'counters':
+      image.nextTopicId = record.nextTopicId
+      image.nextProducerId = record.nextProducerId
+      image.endOffset = record.endOffset
+      return
     default:
       return unreachable(record)
   }
+}
+
+/** Records that make the image anew from an empty one: what a snapshot holds. The last one sets the offset. */
+export function imageRecords(image: MetadataImage): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  for (const { node, brokerEpoch, rack, fenced } of image.brokers.values()) {
+    records.push({ type: 'brokerRegistered', node, brokerEpoch, rack })
+    if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
+  }
+  for (const { name, topicId, partitions, configs } of image.topics.values()) {
+    records.push({ type: 'topicCreated', name, topicId, partitions, configs })
+  }
+  const { nextTopicId, nextProducerId, endOffset } = image
+  records.push({ type: 'counters', nextTopicId, nextProducerId, endOffset })
+  return records
+}
+
+/** Whether a node is registered and not fenced. */
+export function isLive(image: MetadataImage, node: number): boolean {
+  return image.brokers.get(node)?.fenced === false
+}
+
+/** The topic of that id; undefined if there is none (any more). */
+export function topicById(image: MetadataImage, topicId: number): TopicImage | undefined {
+  return image.topics.get(image.names.get(topicId) ?? '')
 }
 
 /** The record's bytes in the log. */
@@ -98,8 +157,33 @@ export function offsetsPartitionOf(group: string, partitionCount: number): numbe
   return (hash & 0x7fffffff) % partitionCount
 }
 
+function applyPartition(image: MetadataImage, { topicId, partition, image: changed }: MetadataRecord & { type: 'partitionChanged' }): void {
+  const topic = topicOf(image, topicId)
+  const present = topic.partitions[partition]
+  assert(present !== undefined, 'M7 a changed partition is there')
+  assert(changed.partitionEpoch > present.partitionEpoch, 'M8 partition epochs grow with every change')
+  assert(changed.leaderEpoch >= present.leaderEpoch, 'M9 leader epochs never go back')
+  image.topics.set(topic.name, { ...topic, partitions: topic.partitions.with(partition, changed) })
+}
+
+/** Version 0.1 wrote nothing but the leaders, one replica each. */
+function partitionsOf(record: { readonly partitions?: readonly PartitionImage[]; readonly leaders?: readonly number[] }): readonly PartitionImage[] {
+  return record.partitions ?? (record.leaders ?? []).map(loneReplica)
+}
+
+/** A partition with one replica, whose node has not registered yet. */
+function loneReplica(node: number): PartitionImage {
+  return { replicas: [node], isr: [node], elr: [], leader: NO_LEADER, leaderEpoch: 0, partitionEpoch: 0, adding: [], removing: [] }
+}
+
+function brokerOf(image: MetadataImage, node: number): BrokerImage {
+  const broker = image.brokers.get(node)
+  assert(broker !== undefined, `M10 metadata records speak of brokers that are registered (node ${node})`)
+  return broker
+}
+
 function topicOf(image: MetadataImage, topicId: number): TopicImage {
-  const topic = image.topics.get(image.names.get(topicId) ?? '')
+  const topic = topicById(image, topicId)
   assert(topic !== undefined, `M1 metadata records speak of topics that exist (topic id ${topicId})`)
   return topic
 }

@@ -15,6 +15,12 @@ export interface PartitionMetadata {
   readonly partition: number
   readonly leader: number
   readonly leaderEpoch: number
+  /** Nodes that have it, the preferred leader first. */
+  readonly replicas: readonly number[]
+  /** Those that have everything that readers may see. */
+  readonly isr: readonly number[]
+  /** Those that may lead although they left the ISR (KIP-966). */
+  readonly elr: readonly number[]
 }
 
 /** One topic in a metadata answer; with an error there are no partitions. */
@@ -38,6 +44,8 @@ export interface MetadataResponse {
 export interface NewTopic {
   readonly name: string
   readonly numPartitions: number
+  /** Replicas per partition; -1 asks for the cluster's default. */
+  readonly replicationFactor: number
   readonly configs: Readonly<Record<string, unknown>>
 }
 
@@ -69,6 +77,13 @@ export interface AlterConfigsRequest {
   readonly correlationId: number
   readonly topic: string
   readonly configs: Readonly<Record<string, unknown>>
+}
+
+/** Moves partitions to other nodes, live (KIP-455); `replicas` null gives a move up. */
+export interface ReassignPartitionsRequest {
+  readonly kind: 'alterPartitionReassignments'
+  readonly correlationId: number
+  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly replicas: readonly number[] | null }[]
 }
 
 /** The outcome for one topic. */
