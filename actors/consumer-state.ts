@@ -40,7 +40,7 @@ export interface ConsumedPartition {
   phase: 'locating' | 'fetching' | 'revoking'
   /** Chunks of another session are stale. */
   session: number
-  /** The topic's incarnation that the offsets belong to; -1 until the first fetch. */
+  /** The topic's incarnation that the offsets belong to; -1 until the leader is asked for the first time. */
   topicId: number
   fetchOffset: number
   /** Everything below it is processed; -1 until it is located. */

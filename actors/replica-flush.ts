@@ -11,7 +11,7 @@ import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
 import { copyStates } from '../partitions/idempotence.ts'
 import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { CheckpointWrite, Flush, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { refuseParked } from './replica-read.ts'
@@ -66,16 +66,21 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.dirty.clear()
   state.bytesSinceFlush = 0
   for (const base of bases) {
-    const token = expectAnswer(state, { kind: 'flush', segmentBaseOffset: base })
+    const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })
     outbox.push({ kind: 'sync', log: state.logName, file: logFileName(base), token })
   }
   if (bases.length === 0) writeCheckpoint(state, outbox)
 }
 
 /** One file of a flush is synced, or is not. */
-export function onFlushed(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
-  const { flush } = state
-  if (flush === null) return
+export function onFlushed(
+  state: ReplicaState,
+  flush: Flush,
+  segmentBaseOffset: number,
+  message: MessageOf<'synced'>,
+  outbox: Outbox,
+): void {
+  if (state.flush !== flush) return
   // Retention may have removed the file meanwhile: then there is nothing left to sync.
   const isThere = state.log.segments.some((segment) => segment.baseOffset === segmentBaseOffset)
   if (message.error !== null && isThere) return onFlushFailed(state, segmentBaseOffset, outbox)
@@ -106,7 +111,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
       token: expectAnswer(state, { kind: 'ignore' }),
     })
   }
-  state.checkpointSequence++
+  state.checkpointSequence += state.isCheckpointTorn ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
     clean: flush.clean,
@@ -115,26 +120,47 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
   })
-  const token = expectAnswer(state, { kind: 'checkpoint', clean: flush.clean })
-  const file = checkpointFile(state.checkpointSequence)
-  outbox.push({ kind: 'replace', log: state.logName, file, bytes, token })
-  if (state.removals.length === 0) return
-  // A power loss must not leave a log without its first files and without the checkpoint that says why.
-  const removal = expectAnswer(state, { kind: 'removal', files: state.removals })
-  outbox.push({ kind: 'sync', log: state.logName, file, token: removal })
+  const write = { flush, sequence: state.checkpointSequence, removals: state.removals }
+  const token = expectAnswer(state, { kind: 'checkpoint', write })
+  outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(write.sequence), bytes, token })
   state.removals = []
 }
 
-/** The checkpoint that does without these files outlives a power loss: they may go. */
-export function onCheckpointSynced(state: ReplicaState, files: readonly string[], message: MessageOf<'synced'>, outbox: Outbox): void {
-  if (message.error !== null) state.removals.push(...files)
-  else outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+/** The checkpoint is in the page cache, or is not. */
+export function onCheckpointWritten(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'storageDone'>, outbox: Outbox): void {
+  if (message.error !== null) return onCheckpointFailed(state, write, outbox)
+  if (write.removals.length === 0) return onCheckpointSafe(state, write, outbox)
+  // A power loss must not leave a log without its first files and without the checkpoint that says why.
+  const token = expectAnswer(state, { kind: 'checkpointSync', write })
+  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(write.sequence), token })
 }
 
-/** The flush is over. */
-export function onCheckpointed(state: ReplicaState, clean: boolean, outbox: Outbox): void {
+/** The checkpoint outlives a power loss, or may not. */
+export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'synced'>, outbox: Outbox): void {
+  if (message.error === null) onCheckpointSafe(state, write, outbox)
+  else onCheckpointFailed(state, write, outbox)
+}
+
+/** Nothing counts on a checkpoint that failed: files wait for the next one, and a stop is not a clean one. */
+function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
+  state.isCheckpointTorn = true
+  state.removals.push(...write.removals)
+  endFlush(state, write.flush, outbox)
+}
+
+/** The log does without these files: they may go. */
+function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
+  const { flush, sequence, removals: files } = write
+  if (sequence === state.checkpointSequence) state.isCheckpointTorn = false
+  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+  endFlush(state, flush, outbox)
+}
+
+/** The flush is over, unless a failure has ended it before; the next one begins if somebody waits for it. */
+function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
+  if (state.flush !== flush) return
   state.flush = null
-  if (clean) return finishDrain(state, outbox)
+  if (flush.clean) return finishDrain(state, outbox)
   if (state.flushAgain === 'no') return
   const cleanNext = state.flushAgain === 'clean'
   state.flushAgain = 'no'

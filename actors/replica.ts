@@ -19,8 +19,8 @@ import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
   failReplica,
-  onCheckpointed,
   onCheckpointSynced,
+  onCheckpointWritten,
   onFlushed,
   onRolledBack,
   onSynced,
@@ -122,6 +122,11 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   lead(state, outbox)
 }
 
+/** What was recovered is synced, whether there is a checkpoint that says so or not. */
+function leadIfSettled(state: ReplicaState, outbox: Outbox): void {
+  if (state.phase === 'settling' && state.flush === null) lead(state, outbox)
+}
+
 function lead(state: ReplicaState, outbox: Outbox): void {
   state.phase = 'leading'
   armRetention(outbox)
@@ -196,17 +201,18 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
       return acknowledge(state, outbox)
     case 'flush':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return onFlushed(state, continuation.segmentBaseOffset, message, outbox)
+      return onFlushed(state, continuation.flush, continuation.segmentBaseOffset, message, outbox)
     case 'checkpoint':
-      onCheckpointed(state, continuation.clean, outbox)
-      if (state.phase === 'settling') lead(state, outbox)
-      return
+      assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
+      onCheckpointWritten(state, continuation.write, message, outbox)
+      return leadIfSettled(state, outbox)
+    case 'checkpointSync':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      onCheckpointSynced(state, continuation.write, message, outbox)
+      return leadIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
-    case 'removal':
-      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return onCheckpointSynced(state, continuation.files, message, outbox)
     case 'ignore':
       return
     case 'fetch':
@@ -234,7 +240,11 @@ function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox)
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
   const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
-  if (expired.length === 0) return
+  if (expired.length === 0) {
+    // Files wait for a checkpoint that could not be written.
+    if (state.removals.length > 0) requestFlush(state, false, outbox)
+    return
+  }
   dropSegments(state.log, expired)
   moveHighWatermark(state)
   const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])

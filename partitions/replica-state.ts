@@ -67,15 +67,23 @@ export interface Flush {
   waiting: number
 }
 
+/** A checkpoint on its way to the disk. */
+export interface CheckpointWrite {
+  readonly flush: Flush
+  readonly sequence: number
+  /** Files that the log does without once it is safe. */
+  readonly removals: readonly string[]
+}
+
 /** What the answer of the disk to a token is for. */
 export type Continuation =
   | { readonly kind: 'recovery' }
   | { readonly kind: 'append'; readonly entry: PendingAppend }
   | { readonly kind: 'sync'; readonly segmentBaseOffset: number }
-  | { readonly kind: 'flush'; readonly segmentBaseOffset: number }
-  | { readonly kind: 'checkpoint'; readonly clean: boolean }
+  | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
+  | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
+  | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
   | { readonly kind: 'rollBack' }
-  | { readonly kind: 'removal'; readonly files: readonly string[] }
   | { readonly kind: 'ignore' }
   | {
       readonly kind: 'fetch'
@@ -150,6 +158,8 @@ export interface ReplicaState {
   /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
   removals: string[]
   checkpointSequence: number
+  /** The write of the newest checkpoint failed: its file is torn, perhaps, and the next one must leave the other file alone. */
+  isCheckpointTorn: boolean
   drainWaiter: Address | null
   /** Waits for rollBack's disk work. */
   rollBackWaiting: number
@@ -192,6 +202,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     bytesSinceFlush: 0,
     removals: [],
     checkpointSequence: 0,
+    isCheckpointTorn: false,
     drainWaiter: null,
     rollBackWaiting: 0,
     cutBytes: 0,

@@ -142,7 +142,7 @@ export class Disk {
   }
 
   #errorOf(effect: StorageEffect): StorageError | null {
-    if (effect.kind === 'append' && this.#world.nowMicros < this.fullUntil) return 'full'
+    if ((effect.kind === 'append' || effect.kind === 'replace') && this.#world.nowMicros < this.fullUntil) return 'full'
     if (effect.kind === 'sync' && this.#faults.strikes('syncError')) return 'io'
     return effect.kind === 'read' && this.#faults.strikes('readError') ? 'io' : null
   }
@@ -154,6 +154,11 @@ export class Disk {
       if (!file.isTorn) appendBytes(file, effect.bytes.subarray(0, this.#random.below(effect.bytes.length)))
       file.isTorn = true
       return { kind: 'appended', token, error }
+    }
+    if (effect.kind === 'replace') {
+      const isNew = !log.files.has(effect.file)
+      replaceContent(fileOf(log, effect.file), effect.bytes.subarray(0, this.#random.below(effect.bytes.length)), isNew)
+      return { kind: 'storageDone', token, error }
     }
     if (effect.kind !== 'sync') return { kind: 'readCompleted', token, records: null, error }
     const file = log.files.get(effect.file)

@@ -199,6 +199,26 @@ describe('retention', () => {
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
   })
 
+  test('removes nothing while the checkpoint cannot be written, or synced, and tries again', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    const before = new Map(partition.files)
+    partition.failing.set('replace', 'full')
+    fire(partition, 'retention', 1002)
+    expect(partition.stage.state).toMatchObject({ flush: null, log: { logStartOffset: 2 } })
+    expect(partition.files).toEqual(before)
+    partition.failing.clear()
+    partition.hold.add('sync')
+    fire(partition, 'retention')
+    expect(lines(partition.held)).toEqual(['sync checkpoint-1'])
+    partition.failing.set('sync', 'io')
+    release(partition)
+    expect(partition.files.has(LOG)).toBe(true)
+    partition.failing.clear()
+    fire(partition, 'retention')
+    expect(partition.files.has(LOG)).toBe(false)
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ logStartOffset: 2, sequence: 7 })
+  })
+
   test('does not close a segment with appends that are not acknowledged', () => {
     const partition = leading({ retentionMillis: 1000 })
     partition.hold.add('sync')
@@ -241,6 +261,29 @@ describe('draining', () => {
     expect(drain(partition)).toEqual([])
     expect(lines(release(partition))).toEqual(['to broker: drained'])
     expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true, sequence: 2 })
+  })
+
+  test('is over although the checkpoint cannot be written: the log is not closed cleanly', () => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    partition.failing.set('replace', 'full')
+    expect(drain(partition)).toEqual(['to broker: drained'])
+    expect(partition.files.has('checkpoint-1')).toBe(false)
+  })
+
+  test('waits for its own flush, whatever becomes of one that a failure has ended', () => {
+    const partition = leading({ flush: 'os' })
+    produce(partition, 1)
+    partition.stage.state.bytesSinceFlush = 2 ** 30
+    partition.hold.add('replace')
+    produce(partition, 2)
+    expect(lines(partition.held)).toEqual(['replace checkpoint-1'])
+    partition.failing.set('append', 'full')
+    produce(partition, 3)
+    partition.failing.clear()
+    expect(drain(partition)).toEqual([])
+    expect(lines(release(partition))).toEqual(['to broker: drained'])
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true })
   })
 
   test('is over at once for a partition that is offline', () => {
