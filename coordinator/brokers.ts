@@ -3,16 +3,11 @@
  * registration until it has caught up with the metadata, when it is silent for too long, and when it is known to be dead.
  */
 import type { ErrorName } from '../protocol/errors.ts'
+import type { StorageState } from '../protocol/messages/broker.ts'
 import { isLive } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import { minInsyncOf, withIsr, withLeader, withoutLoser, withoutNode, withOtherLeader, withPreferredLeader, withTargetReached } from './partition-image.ts'
 import type { Electorate, PartitionImage } from './partition-image.ts'
-
-/**
- * What a node has of what it had when it was registered last: everything; perhaps not what was never synced (the machine lost its
- * page cache); or it cannot say (an empty directory, an old copy).
- */
-export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
 
 /** A node presents itself. */
 export interface Registration {

@@ -39,8 +39,6 @@ export interface Replication {
   /** Where the log ended when this leader began. */
   readonly epochStartOffset: number
   readonly followers: Map<number, Follower>
-  /** Live nodes and their registrations, as the metadata has them. */
-  brokerEpochs: ReadonlyMap<number, number>
   pending: PendingIsr | null
 }
 
@@ -59,7 +57,6 @@ export function newReplication(
     partitionEpoch: partition.partitionEpoch,
     epochStartOffset,
     followers: new Map(),
-    brokerEpochs: new Map(),
     pending: null,
   }
 }
@@ -117,7 +114,7 @@ export function highWatermarkOf(replication: Replication, ownEndOffset: number, 
   for (const node of replicas) {
     if (node === self) continue
     const follower = replication.followers.get(node)
-    const isJoining = follower !== undefined && isEligible(replication, follower) && uptime - follower.caughtUpAt < lagMillis
+    const isJoining = follower !== undefined && uptime - follower.caughtUpAt < lagMillis
     if (needed.includes(node) || isJoining) offset = Math.min(offset, follower?.endOffset ?? -1)
   }
   return offset
@@ -138,7 +135,7 @@ export function wantedIsr(replication: Replication, highWatermark: number, uptim
   if (kept.length < isr.length) return kept
   const joins = replicas.filter((node) => {
     const follower = followers.get(node)
-    return follower !== undefined && !isr.includes(node) && isEligible(replication, follower) && hasCaughtUp(replication, follower, highWatermark)
+    return follower !== undefined && !isr.includes(node) && hasCaughtUp(replication, follower, highWatermark)
   })
   return joins.length > 0 ? [...isr, ...joins] : null
 }
@@ -150,14 +147,12 @@ export interface IsrOptions {
   readonly ledSince: number
 }
 
-/** Whether a follower may join: it has everything below the high watermark, and what this leader found when it began (KAFKA-7128). */
+/**
+ * Whether a follower may join: it has everything below the high watermark, and what this leader found when it began (KAFKA-7128). Whether its node
+ * is alive, and still the same, is for the coordinator to say (KIP-841, KIP-903).
+ */
 function hasCaughtUp({ epochStartOffset }: Replication, follower: Follower, highWatermark: number): boolean {
   return follower.endOffset >= highWatermark && follower.endOffset >= epochStartOffset
-}
-
-/** Fenced nodes and former incarnations may not join (KIP-841, KIP-903). */
-function isEligible({ brokerEpochs }: Replication, follower: Follower): boolean {
-  return brokerEpochs.get(follower.node) === follower.brokerEpoch
 }
 
 function isBehind({ followers }: Replication, node: number, uptime: number, { lagMillis, ledSince }: IsrOptions): boolean {

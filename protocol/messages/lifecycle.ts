@@ -14,30 +14,6 @@ export interface TimerFired {
   readonly timer: string
 }
 
-/** One partition as the coordinator hands it to a broker. */
-export interface PartitionAssignment {
-  readonly topic: string
-  readonly topicId: number
-  readonly partition: number
-  readonly leaderEpoch: number
-  readonly config: TopicConfig
-}
-
-/** A broker asks for its partitions: at its start (`metadataOffset` -1), and every now and then while it lives. */
-export interface RegisterBroker {
-  readonly kind: 'registerBroker'
-  readonly node: number
-  /** How much of the metadata it has applied. */
-  readonly metadataOffset: number
-}
-
-/** Coordinator to broker: everything that this broker shall serve. What is not in the list is stopped and removed. */
-export interface AssignPartitions {
-  readonly kind: 'assignPartitions'
-  readonly metadataOffset: number
-  readonly partitions: readonly PartitionAssignment[]
-}
-
 /** Broker to replica: a changed topic configuration. */
 export interface ConfigureReplica {
   readonly kind: 'configureReplica'

@@ -21,6 +21,18 @@ import type {
   Submit,
   Subscribe,
 } from './client.ts'
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+  BrokerHeartbeat,
+  BrokerHeartbeatResponse,
+  BrokerRegistered,
+  LeaderAndIsr,
+  MetadataUpdate,
+  RegisterBroker,
+  ReplicaFailed,
+  ReplicaStarted,
+} from './broker.ts'
 import type { FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse } from './fetch.ts'
 import type {
   DescribeGroupRequest,
@@ -33,7 +45,6 @@ import type {
   OffsetFetchResponse,
 } from './group.ts'
 import type {
-  AssignPartitions,
   ConfigureReplica,
   Drain,
   Drained,
@@ -42,7 +53,6 @@ import type {
   ListGroups,
   GroupsListed,
   NodeDown,
-  RegisterBroker,
   Started,
   TimerFired,
   Undeliverable,
@@ -59,6 +69,7 @@ import type {
   InitProducerIdResponse,
   MetadataRequest,
   MetadataResponse,
+  ReassignPartitionsRequest,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
 import type { StorageAnswer } from './storage.ts'
@@ -94,7 +105,11 @@ export type Request =
   | DeleteTopicsRequest
   | CreatePartitionsRequest
   | AlterConfigsRequest
+  | ReassignPartitionsRequest
   | InitProducerIdRequest
+  | RegisterBroker
+  | BrokerHeartbeat
+  | AlterPartitionRequest
   | FindCoordinatorRequest
   | EnsureGroup
   | ListGroups
@@ -111,6 +126,9 @@ export type Response =
   | MetadataResponse
   | AdminResponse
   | InitProducerIdResponse
+  | BrokerRegistered
+  | BrokerHeartbeatResponse
+  | AlterPartitionResponse
   | FindCoordinatorResponse
   | GroupEnsured
   | GroupsListed
@@ -121,7 +139,17 @@ export type Response =
   | Undeliverable
 
 /** What hosts, brokers and the coordinator tell actors. */
-export type LifecycleMessage = Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
+export type LifecycleMessage =
+  | Started
+  | TimerFired
+  | MetadataUpdate
+  | ReplicaStarted
+  | ReplicaFailed
+  | LeaderAndIsr
+  | ConfigureReplica
+  | Drain
+  | Drained
+  | NodeDown
 
 /** Everything that one actor may say to another. */
 export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
@@ -139,6 +167,10 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   deleteTopics: true,
   createPartitions: true,
   incrementalAlterConfigs: true,
+  alterPartitionReassignments: true,
+  registerBroker: true,
+  brokerHeartbeat: true,
+  alterPartition: true,
   initProducerId: true,
   findCoordinator: true,
   ensureGroup: true,
