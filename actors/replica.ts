@@ -19,6 +19,7 @@ import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
   failReplica,
+  onCheckpointProved,
   onCheckpointSynced,
   onCheckpointWritten,
   onFlushed,
@@ -209,6 +210,10 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
+      return leadIfSettled(state, outbox)
+    case 'checkpointProof':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      onCheckpointProved(state, continuation.flush, message, outbox)
       return leadIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')

@@ -71,6 +71,8 @@ export interface Flush {
 export interface CheckpointWrite {
   readonly flush: Flush
   readonly sequence: number
+  /** It must outlive a power loss before anything follows. */
+  readonly mustSync: boolean
   /** Files that the log does without once it is safe. */
   readonly removals: readonly string[]
 }
@@ -83,6 +85,7 @@ export type Continuation =
   | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
   | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
   | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
+  | { readonly kind: 'checkpointProof'; readonly flush: Flush }
   | { readonly kind: 'rollBack' }
   | { readonly kind: 'ignore' }
   | {
@@ -158,8 +161,8 @@ export interface ReplicaState {
   /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
   removals: string[]
   checkpointSequence: number
-  /** The write of the newest checkpoint failed: its file is torn, perhaps, and the next one must leave the other file alone. */
-  isCheckpointTorn: boolean
+  /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
+  checkpointTrust: 'unknown' | 'safe' | 'torn'
   drainWaiter: Address | null
   /** Waits for rollBack's disk work. */
   rollBackWaiting: number
@@ -202,7 +205,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     bytesSinceFlush: 0,
     removals: [],
     checkpointSequence: 0,
-    isCheckpointTorn: false,
+    checkpointTrust: 'unknown',
     drainWaiter: null,
     rollBackWaiting: 0,
     cutBytes: 0,

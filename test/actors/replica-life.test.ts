@@ -219,6 +219,21 @@ describe('retention', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ logStartOffset: 2, sequence: 7 })
   })
 
+  test('leaves a log of which one checkpoint is durable, whatever becomes of the one that is written', () => {
+    const shortened = threeSegments({ ...small, retentionMillis: 1000 })
+    fire(shortened, 'retention', 1002)
+    const partition = reopened(shortened.files)
+    produce(partition, 1)
+    partition.hold.add('sync').add('replace')
+    drain(partition)
+    const steps = new Set<string>()
+    while (partition.held.length > 0) {
+      for (const line of lines(partition.held)) steps.add(line)
+      releaseOne(partition)
+    }
+    expect([...steps]).toEqual(['sync 4.log', 'sync checkpoint-1', 'replace 4.index', 'replace checkpoint-0', 'sync checkpoint-0'])
+  })
+
   test('does not close a segment with appends that are not acknowledged', () => {
     const partition = leading({ retentionMillis: 1000 })
     partition.hold.add('sync')
