@@ -189,7 +189,8 @@ export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
 }
 
-function finishDrain(state: ReplicaState, outbox: Outbox): void {
+/** Tells whoever waits that the replica has come to rest. */
+export function finishDrain(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
   state.drainWaiter = null
 }

@@ -163,7 +163,10 @@ export interface ReplicaState {
   checkpointSequence: number
   /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
   checkpointTrust: 'unknown' | 'safe' | 'torn'
+  /** Who waits for the drain. */
   drainWaiter: Address | null
+  /** From the request to drain on; the replica takes nothing any more until it is started again. */
+  isDraining: boolean
   /** Waits for rollBack's disk work. */
   rollBackWaiting: number
   cutBytes: number
@@ -207,6 +210,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     checkpointSequence: 0,
     checkpointTrust: 'unknown',
     drainWaiter: null,
+    isDraining: false,
     rollBackWaiting: 0,
     cutBytes: 0,
   }

@@ -301,6 +301,28 @@ describe('draining', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true })
   })
 
+  test('is for good: nothing is taken, flushed or removed until the replica is started again', () => {
+    const partition = threeSegments({ ...small, flush: 'interval', retentionMillis: 1000 })
+    drain(partition)
+    const before = new Map(partition.files)
+    expect(lines(produce(partition, 9))).toEqual(['to client: produceResponse #9 NOT_LEADER_OR_FOLLOWER'])
+    fire(partition, 'retention', 60_000)
+    fire(partition, 'flush')
+    expect(partition.files).toEqual(before)
+    expect(sentOne(fetch(partition, 1, 5), 'fetchResponse').errorCode).toBe(0)
+    expect(drain(partition)).toEqual(['to broker: drained'])
+  })
+
+  test('is for good for a partition that is offline, too', () => {
+    const partition = leading()
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    produce(partition, 1)
+    drain(partition)
+    partition.failing.clear()
+    expect(lines(fire(partition, 'reopen'))).toEqual([])
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
+  })
+
   test('is over at once for a partition that is offline', () => {
     const partition = leading()
     partition.failing.set('sync', 'io').set('truncate', 'io')
