@@ -100,6 +100,11 @@ function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: O
 function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')
+  // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
+  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && log.logStartOffset > 0) {
+    const token = expectAnswer(state, { kind: 'checkpointProof', flush })
+    return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
+  }
   const active = activeSegment(log)
   if (flush.clean && active.index !== null) {
     const bytes = encodeIndex(active.index, active.baseOffset)
@@ -111,7 +116,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
       token: expectAnswer(state, { kind: 'ignore' }),
     })
   }
-  state.checkpointSequence += state.isCheckpointTorn ? 2 : 1
+  state.checkpointSequence += state.checkpointTrust === 'torn' ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
     clean: flush.clean,
@@ -120,17 +125,27 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
   })
-  const write = { flush, sequence: state.checkpointSequence, removals: state.removals }
+  const write = { flush, sequence: state.checkpointSequence, mustSync: needsCheckpoint(state), removals: state.removals }
   const token = expectAnswer(state, { kind: 'checkpoint', write })
   outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(write.sequence), bytes, token })
   state.removals = []
 }
 
+/** Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. */
+function needsCheckpoint({ log, removals }: ReplicaState): boolean {
+  return removals.length > 0 || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
+}
+
+/** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
+export function onCheckpointProved(state: ReplicaState, flush: Flush, message: MessageOf<'synced'>, outbox: Outbox): void {
+  state.checkpointTrust = message.error === null ? 'safe' : 'torn'
+  if (state.flush === flush) writeCheckpoint(state, outbox)
+}
+
 /** The checkpoint is in the page cache, or is not. */
 export function onCheckpointWritten(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'storageDone'>, outbox: Outbox): void {
   if (message.error !== null) return onCheckpointFailed(state, write, outbox)
-  if (write.removals.length === 0) return onCheckpointSafe(state, write, outbox)
-  // A power loss must not leave a log without its first files and without the checkpoint that says why.
+  if (!write.mustSync) return onCheckpointSafe(state, write, outbox)
   const token = expectAnswer(state, { kind: 'checkpointSync', write })
   outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(write.sequence), token })
 }
@@ -143,7 +158,7 @@ export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, 
 
 /** Nothing counts on a checkpoint that failed: files wait for the next one, and a stop is not a clean one. */
 function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
-  state.isCheckpointTorn = true
+  state.checkpointTrust = 'torn'
   state.removals.push(...write.removals)
   endFlush(state, write.flush, outbox)
 }
@@ -151,7 +166,7 @@ function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox:
 /** The log does without these files: they may go. */
 function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
   const { flush, sequence, removals: files } = write
-  if (sequence === state.checkpointSequence) state.isCheckpointTorn = false
+  if (sequence === state.checkpointSequence) state.checkpointTrust = 'safe'
   if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
   endFlush(state, flush, outbox)
 }
@@ -174,7 +189,8 @@ export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
 }
 
-function finishDrain(state: ReplicaState, outbox: Outbox): void {
+/** Tells whoever waits that the replica has come to rest. */
+export function finishDrain(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
   state.drainWaiter = null
 }

@@ -19,6 +19,8 @@ import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
   failReplica,
+  finishDrain,
+  onCheckpointProved,
   onCheckpointSynced,
   onCheckpointWritten,
   onFlushed,
@@ -159,7 +161,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       if (state.phase === 'leading' && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
       return armFlush(state, outbox)
     case 'reopen':
-      return reopen(state, outbox)
+      if (!state.isDraining) reopen(state, outbox)
+      return
     default:
       assert(false, `a replica has no timer ${message.timer}`)
   }
@@ -179,7 +182,10 @@ function reopen(state: ReplicaState, outbox: Outbox): void {
 }
 
 function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const isOver = state.isDraining && state.drainWaiter === null
+  state.isDraining = true
   state.drainWaiter = context.from
+  if (isOver) return finishDrain(state, outbox)
   drainIfIdle(state, outbox)
 }
 
@@ -210,6 +216,10 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
       return leadIfSettled(state, outbox)
+    case 'checkpointProof':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      onCheckpointProved(state, continuation.flush, message, outbox)
+      return leadIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
@@ -236,7 +246,7 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
 
 function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
   armRetention(outbox)
-  if (state.phase !== 'leading' || state.drainWaiter !== null) return
+  if (state.phase !== 'leading' || state.isDraining) return
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
   const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)

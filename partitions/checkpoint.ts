@@ -1,7 +1,8 @@
 /**
  * The checkpoint of one partition: what recovery may trust without looking. Two small files take turns
  * (`checkpoint-0`, `checkpoint-1`), so a torn write leaves the other one; the sound one with the higher sequence counts. A lost
- * checkpoint costs time at the next start, never a record: it is written after what it vouches for has been synced.
+ * checkpoint costs time at the next start, never a record: it is written after what it vouches for has been synced. Of a log that
+ * retention has shortened one must be left, because only it says where the log begins: each is synced before the next is written.
  *
  * Layout, big-endian: magic u32 'ODRC' | format version u16 | clean u16 | size u32 | crc32c u32 of all bytes but these four
  *   sequence i64 | recovery point i64 | log start offset i64

@@ -92,6 +92,8 @@ export interface Flush {
 export interface CheckpointWrite {
   readonly flush: Flush
   readonly sequence: number
+  /** It must outlive a power loss before anything follows. */
+  readonly mustSync: boolean
   /** Files that the log does without once it is safe. */
   readonly removals: readonly string[]
 }
@@ -104,6 +106,7 @@ export type Continuation =
   | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
   | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
   | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
+  | { readonly kind: 'checkpointProof'; readonly flush: Flush }
   | { readonly kind: 'rollBack' }
   | { readonly kind: 'ignore' }
   | {
@@ -195,9 +198,12 @@ export interface ReplicaState {
   /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
   removals: string[]
   checkpointSequence: number
-  /** The write of the newest checkpoint failed: its file is torn, perhaps, and the next one must leave the other file alone. */
-  isCheckpointTorn: boolean
+  /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
+  checkpointTrust: 'unknown' | 'safe' | 'torn'
+  /** Who waits for the drain. */
   drainWaiter: Address | null
+  /** From the request to drain on; the replica takes nothing any more until it is started again. */
+  isDraining: boolean
   /** Waits for rollBack's disk work. */
   rollBackWaiting: number
   cutBytes: number
@@ -252,8 +258,9 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     bytesSinceFlush: 0,
     removals: [],
     checkpointSequence: 0,
-    isCheckpointTorn: false,
+    checkpointTrust: 'unknown',
     drainWaiter: null,
+    isDraining: false,
     rollBackWaiting: 0,
     cutBytes: 0,
   }

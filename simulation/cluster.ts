@@ -160,7 +160,7 @@ export class Cluster {
   #noteLoss(disk: Disk): void {
     for (const log of disk.knownLogs()) {
       const partition = this.truth.partitions.get(log)
-      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log))
+      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log), partition.startOffset)
     }
   }
 

@@ -219,6 +219,21 @@ describe('retention', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ logStartOffset: 2, sequence: 7 })
   })
 
+  test('leaves a log of which one checkpoint is durable, whatever becomes of the one that is written', () => {
+    const shortened = threeSegments({ ...small, retentionMillis: 1000 })
+    fire(shortened, 'retention', 1002)
+    const partition = reopened(shortened.files)
+    produce(partition, 1)
+    partition.hold.add('sync').add('replace')
+    drain(partition)
+    const steps = new Set<string>()
+    while (partition.held.length > 0) {
+      for (const line of lines(partition.held)) steps.add(line)
+      releaseOne(partition)
+    }
+    expect([...steps]).toEqual(['sync 4.log', 'sync checkpoint-1', 'replace 4.index', 'replace checkpoint-0', 'sync checkpoint-0'])
+  })
+
   test('does not close a segment with appends that are not acknowledged', () => {
     const partition = leading({ retentionMillis: 1000 })
     partition.hold.add('sync')
@@ -284,6 +299,28 @@ describe('draining', () => {
     expect(drain(partition)).toEqual([])
     expect(lines(release(partition))).toEqual(['to broker: drained'])
     expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true })
+  })
+
+  test('is for good: nothing is taken, flushed or removed until the replica is started again', () => {
+    const partition = threeSegments({ ...small, flush: 'interval', retentionMillis: 1000 })
+    drain(partition)
+    const before = new Map(partition.files)
+    expect(lines(produce(partition, 9))).toEqual(['to client: produceResponse #9 NOT_LEADER_OR_FOLLOWER'])
+    fire(partition, 'retention', 60_000)
+    fire(partition, 'flush')
+    expect(partition.files).toEqual(before)
+    expect(sentOne(fetch(partition, 1, 5), 'fetchResponse').errorCode).toBe(0)
+    expect(drain(partition)).toEqual(['to broker: drained'])
+  })
+
+  test('is for good for a partition that is offline, too', () => {
+    const partition = leading()
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    produce(partition, 1)
+    drain(partition)
+    partition.failing.clear()
+    expect(lines(fire(partition, 'reopen'))).toEqual([])
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
   })
 
   test('is over at once for a partition that is offline', () => {
