@@ -3,17 +3,19 @@
  * move up, and what happens when the disk fails. After a failed write or sync nothing unproven is kept: the log is cut back to the
  * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again.
  */
+import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
+import { truncateEpochs } from '../partitions/epochs.ts'
 import { copyStates } from '../partitions/idempotence.ts'
 import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { CheckpointWrite, Flush, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
+import { refuseWaiters } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
@@ -35,7 +37,7 @@ export function requestSync(state: ReplicaState, segmentBaseOffset: number, outb
 /** Marks what the sync has covered. */
 export function onSynced(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
   state.syncing.delete(segmentBaseOffset)
-  if (message.error !== null) return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  if (message.error !== null) return onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
   let more = false
   for (const entry of state.pending) {
     if (entry.segmentBaseOffset !== segmentBaseOffset || !entry.written) continue
@@ -93,7 +95,7 @@ function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: O
   const reason = `the disk failed to sync ${logFileName(segmentBaseOffset)}`
   state.flush = null
   if (state.phase === 'settling') return failReplica(state, reason, 'passing', outbox)
-  if (state.config.flush === 'commit') return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  if (state.config.flush === 'commit') return onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
   failReplica(state, reason, 'passing', outbox)
 }
 
@@ -106,7 +108,9 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
   }
   const active = activeSegment(log)
-  if (flush.clean && active.index !== null) {
+  // What lies above the high watermark must be looked at again when the log is opened.
+  const clean = flush.clean && flush.target === log.logEndOffset
+  if (clean && active.index !== null) {
     const bytes = encodeIndex(active.index, active.baseOffset)
     outbox.push({
       kind: 'replace',
@@ -119,11 +123,12 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   state.checkpointSequence += state.checkpointTrust === 'torn' ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
-    clean: flush.clean,
+    clean,
     recoveryPoint: flush.target,
     logStartOffset: log.logStartOffset,
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
+    epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
   })
   const write = { flush, sequence: state.checkpointSequence, mustSync: needsCheckpoint(state), removals: state.removals }
   const token = expectAnswer(state, { kind: 'checkpoint', write })
@@ -186,7 +191,9 @@ function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
 export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter === null) return
   if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
-  if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
+  const isOpen = state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle'
+  // What waits for other replicas need not be waited for: it is in this log.
+  if (isOpen && state.durableEndOffset === state.log.logEndOffset) requestFlush(state, true, outbox)
 }
 
 /** Tells whoever waits that the replica has come to rest. */
@@ -214,10 +221,20 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
 
 // ── failure ──
 
+/**
+ * A write or a sync has failed. The only replica takes back what is not acknowledged, and goes on. One among several must not: others may have what it would
+ * take back, and it would write something else under the same offsets and epoch. It opens its log again, and leads no more in this epoch.
+ */
+export function onDiskFailed(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  if (state.phase === 'leading' && state.role.replicas.length === 1) return rollBack(state, error, outbox)
+  if (state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle')
+    failReplica(state, 'the disk failed to write or to sync', 'passing', outbox)
+}
+
 /** Forgets everything that is not acknowledged, in memory and on disk. */
-export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
-  if (state.phase !== 'leading') return
-  refusePending(state, error, outbox)
+function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  refuseWaiters(state, error, outbox)
+  state.pending = []
   state.continuations.forEach((continuation, token) => {
     if (continuation.kind === 'append' || continuation.kind === 'sync' || continuation.kind === 'flush') state.continuations.delete(token)
   })
@@ -227,6 +244,9 @@ export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox):
   state.appended = copyStates(state.producers)
   const to = state.highWatermark
   const removed = truncateLog(state.log, to)
+  truncateEpochs(state.epochs, to.offset)
+  state.writtenEnd = to
+  state.durableEndOffset = to.offset
   for (const base of removed) state.dirty.delete(base)
   state.phase = 'rollingBack'
   state.rollBackWaiting = 1
@@ -248,40 +268,29 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
   if (activeSegment(state.log).sizeBytes > 0) {
     closeSegment(state, -1, outbox)
   }
-  state.phase = 'leading'
+  // It may have been told meanwhile to be something else.
+  state.phase = state.replication === null ? 'idle' : 'leading'
   drainIfIdle(state, outbox)
 }
 
 /** The partition goes offline. A passing failure is tried again from what the disk proves; damage is not. */
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
+  if (state.role.leader === state.self.node && state.role.replicas.length > 1) resign(state, outbox)
   state.phase = 'failed'
   state.failure = reason
+  state.replication = null
+  state.following = null
   state.continuations.clear()
-  refusePending(state, 'KAFKA_STORAGE_ERROR', outbox)
+  refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
+  state.pending = []
   refuseParked(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
   drainIfIdle(state, outbox)
 }
 
-function refusePending(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
-  for (const entry of state.pending) refuseEntry(entry, error, outbox)
-  state.pending = []
-}
-
-function refuseEntry(entry: PendingAppend, error: ErrorName, outbox: Outbox): void {
-  for (const waiter of entry.waiters) {
-    outbox.push({
-      kind: 'send',
-      to: waiter.from,
-      message: {
-        kind: 'produceResponse',
-        correlationId: waiter.correlationId,
-        errorCode: codeOf(error),
-        errorMessage: null,
-        baseOffset: -1,
-        logAppendTime: -1,
-        logStartOffset: -1,
-      },
-    })
-  }
+/** Asks the coordinator for another leader: what this one reads back may be less than others have seen of it, so it must not lead in this epoch again. */
+function resign(state: ReplicaState, outbox: Outbox): void {
+  const { leaderEpoch } = state.role
+  state.brokenEpoch = leaderEpoch
+  outbox.push({ kind: 'send', to: { node: state.self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', leaderEpoch } })
 }

@@ -3,18 +3,31 @@
  * registration until it has caught up with the metadata, when it is silent for too long, and when it is known to be dead.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import type { StorageState } from '../protocol/messages/broker.ts'
 import { isLive } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import { minInsyncOf, withIsr, withLeader, withoutLoser, withoutNode, withOtherLeader, withPreferredLeader, withTargetReached } from './partition-image.ts'
 import type { Electorate, PartitionImage } from './partition-image.ts'
 
+/**
+ * What a node has of what it had when it was active last: everything; perhaps not what was never synced (the system was started anew); or it
+ * cannot say (an empty directory, an old copy).
+ */
+export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
+
 /** A node presents itself. */
 export interface Registration {
   readonly node: number
+  readonly incarnation: number
   readonly rack: string | null
-  readonly storage: StorageState
-  readonly brokerEpoch: number
+  readonly previousBrokerEpoch: number
+  readonly isUnsyncedSafe: boolean
+}
+
+/** What a node that presents itself must be assumed to have. */
+export function storageStateOf(image: MetadataImage, { node, previousBrokerEpoch, isUnsyncedSafe }: Registration): StorageState {
+  const activeEpoch = image.brokers.get(node)?.activeEpoch ?? -1
+  if (previousBrokerEpoch < activeEpoch) return 'unknown'
+  return isUnsyncedSafe || activeEpoch < 0 ? 'intact' : 'unsyncedLost'
 }
 
 /** A leader's proposal for its ISR: nodes with the registrations that it knows. */
@@ -28,8 +41,11 @@ export interface IsrProposal {
 }
 
 /** The records that register a node: it is fenced, and out of every ISR for whose records it cannot vouch. */
-export function registerBroker(image: MetadataImage, { node, rack, storage, brokerEpoch }: Registration): MetadataRecord[] {
-  const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, rack, brokerEpoch }]
+export function registerBroker(image: MetadataImage, registration: Registration): MetadataRecord[] {
+  const { node, incarnation, rack } = registration
+  const storage = storageStateOf(image, registration)
+  // The offset behind the record: whoever has applied it has this much metadata.
+  const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1 }]
   return records.concat(
     changePartitions(image, node, (partition, topic, electorate) => {
       const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
@@ -96,7 +112,8 @@ export function changeIsr(image: MetadataImage, proposal: IsrProposal): Metadata
   if (partitionEpoch !== partition.partitionEpoch) return 'INVALID_UPDATE_VERSION'
   if (!isr.some(({ node }) => node === leader) || !isr.every(({ node }) => partition.replicas.includes(node))) return 'INVALID_REQUEST'
   for (const { node, brokerEpoch } of isr) {
-    if (node !== leader && (!isLive(image, node) || image.brokers.get(node)?.brokerEpoch !== brokerEpoch)) return 'INELIGIBLE_REPLICA'
+    const isKnown = brokerEpoch === -1 ? partition.isr.includes(node) : image.brokers.get(node)?.brokerEpoch === brokerEpoch
+    if (node !== leader && (!isLive(image, node) || !isKnown)) return 'INELIGIBLE_REPLICA'
   }
   const electorate = electorateOf(image, topic, partition)
   const changed = withIsr(

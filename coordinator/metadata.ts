@@ -29,7 +29,15 @@ export type MetadataRecord =
   | { readonly type: 'partitionChanged'; readonly topicId: number; readonly partition: number; readonly image: PartitionImage }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
   | { readonly type: 'producerIdsReserved'; readonly nextProducerId: number }
-  | { readonly type: 'brokerRegistered'; readonly node: number; readonly brokerEpoch: number; readonly rack: string | null }
+  | {
+      readonly type: 'brokerRegistered'
+      readonly node: number
+      readonly brokerEpoch: number
+      readonly incarnation: number
+      readonly rack: string | null
+      /** In snapshots only. */
+      readonly activeEpoch?: number
+    }
   | { readonly type: 'brokerFenced'; readonly node: number; readonly fenced: boolean }
   | { readonly type: 'brokerRemoved'; readonly node: number }
   | { readonly type: 'counters'; readonly nextTopicId: number; readonly nextProducerId: number; readonly endOffset: number }
@@ -50,6 +58,9 @@ export interface BrokerImage {
   readonly node: number
   /** Grows with each registration: a node that starts again is another one (KIP-380). */
   readonly brokerEpoch: number
+  readonly incarnation: number
+  /** The broker epoch in which it was last unfenced, -1 if never: what it may have acknowledged, it acknowledged up to then. */
+  readonly activeEpoch: number
   readonly rack: string | null
   /** A fenced node leads nothing and is in no ISR that has another member. */
   readonly fenced: boolean
@@ -96,12 +107,18 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'producerIdsReserved':
       image.nextProducerId = record.nextProducerId
       return
-    case 'brokerRegistered':
-      image.brokers.set(record.node, { node: record.node, brokerEpoch: record.brokerEpoch, rack: record.rack, fenced: true })
+    case 'brokerRegistered': {
+      const { node, brokerEpoch, incarnation, rack } = record
+      const activeEpoch = record.activeEpoch ?? image.brokers.get(node)?.activeEpoch ?? -1
+      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, rack, fenced: true })
       return
-    case 'brokerFenced':
-      image.brokers.set(record.node, { ...brokerOf(image, record.node), fenced: record.fenced })
+    }
+    case 'brokerFenced': {
+      const broker = brokerOf(image, record.node)
+      const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
+      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch })
       return
+    }
     case 'brokerRemoved':
       image.brokers.delete(record.node)
       return
@@ -115,11 +132,29 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
   }
 }
 
+/** Some records, and the offset behind them in the log. */
+export type MetadataBatch = readonly [endOffset: number, records: readonly MetadataRecord[]]
+
+/** Applies what lies beyond the image's end; the ids of the topics that this changes. */
+export function applyBatches(image: MetadataImage, batches: readonly MetadataBatch[]): Set<number> {
+  const topicIds = new Set<number>()
+  for (const [endOffset, records] of batches) {
+    if (endOffset <= image.endOffset) continue
+    for (const record of records) {
+      applyRecord(image, record)
+      if ('topicId' in record) topicIds.add(record.topicId)
+    }
+    // Batches that hold no metadata take offsets, too.
+    image.endOffset = endOffset
+  }
+  return topicIds
+}
+
 /** Records that make the image anew from an empty one: what a snapshot holds. The last one sets the offset. */
 export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
-  for (const { node, brokerEpoch, rack, fenced } of image.brokers.values()) {
-    records.push({ type: 'brokerRegistered', node, brokerEpoch, rack })
+  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced } of image.brokers.values()) {
+    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
   }
   for (const { name, topicId, partitions, configs } of image.topics.values()) {

@@ -12,8 +12,9 @@ import type { FileStat } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { checkpointFile, decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
 import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
-import { rememberBatch } from './idempotence.ts'
-import type { ProducerStates } from './idempotence.ts'
+import { lastEpoch, noteEpoch } from './epochs.ts'
+import type { Epochs } from './epochs.ts'
+import type { NumberedBatch, ProducerStates } from './idempotence.ts'
 import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
 import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
@@ -34,12 +35,28 @@ export type RecoveryAnswer =
   | { readonly kind: 'read'; readonly bytes: Uint8Array }
   | { readonly kind: 'changed' }
 
+/** A batch that may be committed or not. */
+export interface RecoveredBatch {
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly segmentBaseOffset: number
+  readonly position: number
+  readonly endPosition: number
+  /** Null without idempotence. */
+  readonly numbered: NumberedBatch | null
+}
+
 /** A log that can be served. */
 export interface Recovered {
   readonly log: Log
+  /** Which leader wrote which offsets. */
+  readonly epochs: Epochs
+  /** As of the recovery point. */
   readonly producers: ProducerStates
-  /** Everything below is known to be synced. */
+  /** Everything below is known to be synced, and committed. */
   readonly recoveryPoint: number
+  /** The batches above the recovery point, in order. */
+  readonly tail: readonly RecoveredBatch[]
   readonly checkpointSequence: number
   /** Bytes that were cut off as a torn tail. */
   readonly cutBytes: number
@@ -49,6 +66,8 @@ export interface Recovered {
 export interface Recovery {
   step: 'listing' | 'checkpoints' | 'index' | 'scanning' | 'cutting' | 'removing' | 'over'
   readonly indexIntervalBytes: number
+  /** Batches from there on are cut, sound or not. */
+  readonly endOffsetMax: number
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -57,7 +76,9 @@ export interface Recovery {
   /** Which of `bases` is being opened. */
   current: number
   readonly segments: Segment[]
+  epochs: Epochs
   producers: ProducerStates
+  readonly tail: RecoveredBatch[]
   expectedOffset: number
   /** Bytes of the current segment that are scanned. */
   scannedBytes: number
@@ -71,17 +92,20 @@ export interface Recovery {
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
+    endOffsetMax,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
     bases: [],
     current: 0,
     segments: [],
+    epochs: [],
     producers: new Map(),
+    tail: [],
     expectedOffset: 0,
     scannedBytes: 0,
     chunkBytes: CHUNK_BYTES,
@@ -145,6 +169,7 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
   recovery.checkpoint = checkpoint
   if (checkpoint !== null) {
     recovery.producers = checkpoint.producers
+    recovery.epochs = [...checkpoint.epochs]
     // Segments below the log start were dropped by retention; a crash came before their files were removed.
     const stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
     recovery.bases = recovery.bases.slice(stale.length)
@@ -262,15 +287,32 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (available < batch.LOG_OVERHEAD_BYTES) return 'partial'
   const sizeBytes = batch.batchSizeBytes(bytes, at)
   const baseOffset = batch.baseOffset(bytes, at)
-  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset) return 'unsound'
+  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset || baseOffset >= recovery.endOffsetMax) return 'unsound'
   if (available < sizeBytes) return 'partial'
   const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
   if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'
-  if (!trusted && batch.producerId(bytes, at) >= 0) rememberBatch(recovery.producers, numberedBatch(bytes, at, baseOffset))
+  if (!trusted && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
   recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
   return sizeBytes
+}
+
+/** Takes up a batch above the recovery point; false if no leader can have written it there. */
+function noteTail(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: number): boolean {
+  const baseOffset = batch.baseOffset(bytes, at)
+  const epoch = batch.leaderEpoch(bytes, at)
+  if (epoch < lastEpoch(recovery.epochs)) return false
+  noteEpoch(recovery.epochs, epoch, baseOffset)
+  recovery.tail.push({
+    baseOffset,
+    endOffset: batch.lastOffset(bytes, at) + 1,
+    segmentBaseOffset: segment.baseOffset,
+    position: segment.sizeBytes,
+    endPosition: segment.sizeBytes + batch.batchSizeBytes(bytes, at),
+    numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,
+  })
+  return true
 }
 
 /** Cuts the current segment behind its last sound batch; everything that follows goes, too. */
@@ -314,8 +356,10 @@ function finish(recovery: Recovery): RecoveryDemand {
     kind: 'done',
     recovered: {
       log,
+      epochs: recovery.epochs,
       producers: recovery.producers,
       recoveryPoint,
+      tail: recovery.tail,
       checkpointSequence: checkpoint?.sequence ?? 0,
       cutBytes: recovery.cutBytes,
     },

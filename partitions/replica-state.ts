@@ -44,6 +44,14 @@ export interface Waiter {
   readonly acks: Acks
 }
 
+/** Who waits for a number of logs to have a batch, wherever the high watermark is. */
+export interface CountedWaiter {
+  readonly waiter: Waiter
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly logAppendTime: number
+}
+
 /** What a replica is told of its partition; `leader` -1 until then. */
 export type Role = Omit<LeaderAndIsr, 'kind'>
 
@@ -165,6 +173,8 @@ export interface ReplicaState {
   appended: ProducerStates
   /** All batches between high watermark and log end, in order. */
   pending: PendingAppend[]
+  /** Producers that wait for a number of logs to have a batch. */
+  countedWaiters: CountedWaiter[]
   /** Readers see everything below it. */
   highWatermark: LogPosition
   /** Everything below it is in the page cache: followers may read it. */
@@ -177,6 +187,8 @@ export interface ReplicaState {
   ledSince: number
   /** While it follows. */
   following: Following | null
+  /** Known to be committed before the log was opened again. */
+  committedOffset: number
   /** It has broken off in this leader epoch: it may have lost what others have seen, so it must not lead in it again; -1 if it has not. */
   brokenEpoch: number
   parked: ParkedFetch[]
@@ -219,8 +231,8 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
   return `${topic}-${partition}.${topicId}`
 }
 
-/** The state of a replica that has not looked at its disk yet. */
-export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaState {
+/** The state of a replica that has not looked at its disk yet. It will open its log up to `endOffsetMax` and cut what lies beyond. */
+export function newReplicaState(self: Address, config: ReplicaConfig, endOffsetMax: number = Infinity): ReplicaState {
   return {
     self,
     topic: config.topic,
@@ -232,18 +244,20 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     logName: logNameOf(config.topic, config.topicId, config.partition),
     phase: 'recovering',
     failure: null,
-    recovery: beginRecovery(config.topicConfig.indexIntervalBytes),
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, endOffsetMax),
     log: emptyLog(0),
     epochs: [],
     producers: new Map(),
     appended: new Map(),
     pending: [],
+    countedWaiters: [],
     highWatermark: LOG_BEGIN,
     writtenEnd: LOG_BEGIN,
     durableEndOffset: 0,
     replication: null,
     ledSince: 0,
     following: null,
+    committedOffset: 0,
     brokenEpoch: -1,
     parked: [],
     parkedTimerAt: Infinity,

@@ -25,8 +25,12 @@ export interface Follower {
 /** A change of the ISR that the coordinator has not answered yet. */
 export interface PendingIsr {
   readonly isr: readonly number[]
+  /** With those of earlier proposals that may still be accepted: they were made for the same partition epoch. */
+  readonly union: readonly number[]
   readonly correlationId: number
   readonly timeoutAt: number
+  /** The coordinator said no. */
+  isRefused: boolean
 }
 
 /** Replication as the leader sees it. */
@@ -99,7 +103,7 @@ export interface FollowerFetch {
 /** Everyone that may be elected before the leader hears of it. */
 export function maximalIsr({ isr, pending }: Replication): readonly number[] {
   if (pending === null) return isr
-  return [...isr, ...pending.isr.filter((node) => !isr.includes(node))]
+  return [...isr, ...pending.union.filter((node) => !isr.includes(node))]
 }
 
 /**

@@ -3,28 +3,26 @@
  * ask to be changed. Kafka API keys 62, 63, 56.
  */
 
-/**
- * What a node has of what it had when it was registered last: everything; perhaps not what was never synced (the machine lost its page cache); or it
- * cannot say (an empty directory, an old copy).
- */
-export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
-
 /** A node starts: it is a new incarnation, fenced until it has caught up with the metadata. */
 export interface RegisterBroker {
   readonly kind: 'registerBroker'
   readonly correlationId: number
   readonly node: number
+  /** Drawn by the node: a registration that arrives twice is one. */
+  readonly incarnation: number
   readonly rack: string | null
-  readonly storage: StorageState
+  /** The broker epoch that its directory remembers; -1: none, it is empty. */
+  readonly previousBrokerEpoch: number
+  /** What was written in that incarnation is there, synced or not: it stopped cleanly, or the system has not been started anew since. */
+  readonly isUnsyncedSafe: boolean
 }
 
-/** `brokerEpoch` names the incarnation; -1 with an error. `controller` is the active coordinator's node, -1 if it is not known. */
+/** `brokerEpoch` names the incarnation; -1 with an error. */
 export interface BrokerRegistered {
   readonly kind: 'brokerRegistered'
   readonly correlationId: number
   readonly errorCode: number
   readonly brokerEpoch: number
-  readonly controller: number
 }
 
 /** A node is alive, and has applied the metadata below `metadataOffset`. */
@@ -34,27 +32,22 @@ export interface BrokerHeartbeat {
   readonly node: number
   readonly brokerEpoch: number
   readonly metadataOffset: number
-  /** It is about to stop: others shall lead what it leads. */
-  readonly stopping: boolean
 }
 
-/** `mayStop`: nothing is led by a node that is about to stop, or nobody else can lead it. */
+/** STALE_BROKER_EPOCH, BROKER_ID_NOT_REGISTERED: this incarnation is over. */
 export interface BrokerHeartbeatResponse {
   readonly kind: 'brokerHeartbeatResponse'
   readonly correlationId: number
   readonly errorCode: number
-  readonly controller: number
-  readonly mayStop: boolean
 }
 
-/** Committed metadata for a node: the records from `beginOffset` to `endOffset`, or (a snapshot) records that make the whole image at `endOffset`. */
+/** Committed metadata for a node: what follows `beginOffset`, up to `endOffset`, or (a snapshot) what makes the whole image at `endOffset`. */
 export interface MetadataUpdate {
   readonly kind: 'metadataUpdate'
-  readonly controller: number
   readonly beginOffset: number
   readonly endOffset: number
   readonly isSnapshot: boolean
-  /** A JSON list of metadata records. */
+  /** JSON: a list of [end offset, metadata records], one per batch of the log; a snapshot is one. */
   readonly records: Uint8Array
 }
 
@@ -76,7 +69,6 @@ export interface AlterPartitionResponse {
   readonly kind: 'alterPartitionResponse'
   readonly correlationId: number
   readonly errorCode: number
-  readonly controller: number
 }
 
 /** Replica to its broker: it has started, or started again; it leads nothing until it is told to. */

@@ -23,6 +23,14 @@ export interface PartitionMetadata {
   readonly elr: readonly number[]
 }
 
+/** One node in a metadata answer. */
+export interface BrokerMetadata {
+  readonly node: number
+  readonly brokerEpoch: number
+  readonly rack: string | null
+  readonly fenced: boolean
+}
+
 /** One topic in a metadata answer; with an error there are no partitions. */
 export interface TopicMetadata {
   readonly topic: string
@@ -37,6 +45,9 @@ export interface MetadataResponse {
   readonly kind: 'metadataResponse'
   readonly correlationId: number
   readonly metadataOffset: number
+  /** Where the active coordinator is thought to be. */
+  readonly controller: number
+  readonly brokers: readonly BrokerMetadata[]
   readonly topics: readonly TopicMetadata[]
 }
 
