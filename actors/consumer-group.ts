@@ -14,7 +14,7 @@ import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { answerCommit, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { addPartition, locate, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
@@ -49,7 +49,7 @@ export function groupDue(state: ConsumerState): number {
   const commit = commits[0]
   if (commit === undefined) return due
   const isReady = membership.step === 'ready' && (membership.topics.length === 0 || membership.memberEpoch > 0)
-  if (isReady) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
+  if (isReady && isIdentified(commit)) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
   due = Math.min(due, commit.deadline)
   return due
 }
@@ -301,15 +301,17 @@ export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchR
     membership.offsetsTimeoutAt = context.uptime + config.retryBackoffMillis
     return wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
   }
-  const committed = new Map(message.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
+  const committed = new Map(message.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one]))
   for (const name of message.requested) {
     const one = state.partitions.get(name)
     if (one === undefined || one.phase !== 'locating' || one.resetting) continue
-    const offset = committed.get(one.name)
-    if (offset === undefined) one.resetting = true
+    const found = committed.get(one.name)
+    if (found === undefined) one.resetting = true
     else {
-      one.committed = offset
-      locate(state, one, offset, outbox)
+      one.committed = found.offset
+      // Should another topic have the name now, the fetch finds out.
+      one.topicId = found.topicId
+      locate(state, one, found.offset, outbox)
     }
   }
 }
@@ -324,8 +326,13 @@ export function enqueueCommit(
   context: Context,
   outbox: Outbox,
 ): void {
-  if (queueCommit(state, clientCorrelationId, offsets ?? uncommitted(state.partitions.values()), context, outbox))
+  const ofTopics = offsets?.map((one) => ({ ...one, topicId: topicIdOf(state, one.topic, one.partition) }))
+  if (queueCommit(state, clientCorrelationId, ofTopics ?? uncommitted(state.partitions.values()), context, outbox))
     groupWork(state, context, outbox)
+}
+
+function topicIdOf(state: ConsumerState, topic: string, partition: number): number {
+  return state.partitions.get(topicPartitionName(topic, partition))?.topicId ?? -1
 }
 
 /** The first commit of the queue is in the log, refused, or to be tried again. */

@@ -253,7 +253,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       'offsetFetchResponse',
     )
     throwIfError(errorCode, null)
-    return [...offsets]
+    return offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }))
   }
 
   #endCommit(correlationId: number, error: KafkaError | null): void {

@@ -81,6 +81,31 @@ test('batches are committed one by one; offsets of an empty group can be set', a
   expect((await again.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('2')
 })
 
+test('offsets go with the topic: one that is created again under the name begins anew, also after a restart', async () => {
+  const directory = temporaryDirectory()
+  const cluster = await openCluster(directory)
+  await fill(cluster, 10, 1)
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 7, metadata: '' }])
+  expect(await cluster.admin.listGroups()).toEqual(['g'])
+  await cluster.admin.deleteTopic('t')
+  await fill(cluster, 10, 1)
+  await cluster.close()
+  const again = await openCluster(directory)
+  const consumer = again.consumer({ group: 'g', topics: ['t'], value: string, autoCommit: false })
+  expect((await take(consumer, 1))[0]?.value).toBe('0')
+  expect(await consumer.committed()).toEqual([])
+})
+
+test('a group without members forgets the offsets of a deleted topic, and then is none', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 7, metadata: '' }])
+  await cluster.admin.deleteTopic('t')
+  const reader = cluster.consumer({ group: 'g' })
+  for (let polls = 0; polls < 200 && (await reader.committed()).length > 0; polls++) await reader.poll({ timeoutMillis: 20 })
+  expect((await failureOf(() => cluster.admin.describeGroup('g'))).name).toBe('GROUP_ID_NOT_FOUND')
+})
+
 test('added partitions are found by a running group', async () => {
   const cluster = await openCluster()
   await fill(cluster, 4, 1)
