@@ -12,7 +12,7 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { OffsetCommitRequest } from '../protocol/messages/group.ts'
-import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import { LEAVE_EPOCH, OFFSET_METADATA_LENGTH_MAX } from '../protocol/messages/group.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset, orphanedOffsets } from '../coordinator/groups/kept-offsets.ts'
 import type { KeptOffsets } from '../coordinator/groups/kept-offsets.ts'
@@ -254,6 +254,7 @@ function onOffsetCommit(state: GroupState, request: OffsetCommitRequest, context
 function refuseCommit(state: GroupState, request: OffsetCommitRequest): ErrorName | null {
   const { membership } = state
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
   if (request.memberEpoch < 0) return membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
   const member = membership.members.get(request.memberId)
   if (member === undefined) return 'UNKNOWN_MEMBER_ID'

@@ -9,7 +9,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
-import { checkGroup, checkName } from './admin.ts'
+import { checkGroup, checkMetadata, checkName } from './admin.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, Waiting } from './api.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
@@ -341,6 +341,7 @@ function checkCommit(committed: CommittedOffset): CommittedOffset {
   checkName(committed.topic)
   checkPartition(committed.partition)
   checkOffset(committed.offset)
+  checkMetadata(committed)
   return committed
 }
 

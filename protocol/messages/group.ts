@@ -42,6 +42,9 @@ export interface CommittedOffset {
   readonly metadata: string
 }
 
+/** The longest `metadata` of a committed offset, in UTF-16 units, as Kafka counts it (offset.metadata.max.bytes): it is kept in memory. */
+export const OFFSET_METADATA_LENGTH_MAX = 4096
+
 /** A committed offset and the id of the topic that it is of: another topic of that name does not inherit it. -1: not known. */
 export interface TopicOffset extends CommittedOffset {
   readonly topicId: number

@@ -145,6 +145,15 @@ describe('a commit', () => {
     expect(lines(commit(loaded(), 1, []))).toEqual(['to client: offsetCommitResponse #1'])
   })
 
+  test('with too long a text is refused, and one as long as it may be is taken', () => {
+    const stage = loaded()
+    const withText = (length: number): TopicOffset => ({ ...commitOf(0, 5), metadata: 'x'.repeat(length) })
+    expect(lines(commit(stage, 1, [commitOf(1, 5), withText(4097)]))).toEqual([
+      'to client: offsetCommitResponse #1 OFFSET_METADATA_TOO_LARGE',
+    ])
+    expect(sent(commit(stage, 2, [withText(4096)]), 'produce')).toHaveLength(1)
+  })
+
   test('of a member is taken under its present epoch only, for what it holds only', () => {
     const { stage, epoch } = withMember()
     const refused = (...request: Parameters<typeof commit>): string => lines(commit(...request))[0]?.replace(/.*#\d+ ?/, '') ?? ''
