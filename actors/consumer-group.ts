@@ -9,7 +9,7 @@
 import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
 import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { CommittedOffset } from '../protocol/messages/group.ts'
+import type { CommittedOffset, TopicPartitions } from '../protocol/messages/group.ts'
 import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
@@ -108,9 +108,28 @@ function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): vo
 }
 
 function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config, partitions } = state
+  const { membership, partitions } = state
   if (isLettingGo(state)) return
   membership.lost = false
+  heartbeat(state, membership.memberEpoch, membership.topics, partitionsOf(partitions.keys()), context, outbox)
+}
+
+/** Says farewell to the group. */
+function sendLeave(state: ConsumerState, context: Context, outbox: Outbox): void {
+  state.membership.step = 'leaving'
+  heartbeat(state, LEAVE_EPOCH, [], [], context, outbox)
+}
+
+function heartbeat(
+  state: ConsumerState,
+  memberEpoch: number,
+  subscribedTopics: readonly string[],
+  ownedPartitions: readonly TopicPartitions[],
+  context: Context,
+  outbox: Outbox,
+): void {
+  const { membership, config } = state
+  const { memberId, sessionTimeoutMillis } = config
   const correlationId = beginRequest(state, context, outbox)
   outbox.push({
     kind: 'send',
@@ -118,11 +137,11 @@ function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): 
     message: {
       kind: 'consumerGroupHeartbeat',
       correlationId,
-      memberId: config.memberId,
-      memberEpoch: membership.memberEpoch,
-      sessionTimeoutMillis: config.sessionTimeoutMillis,
-      subscribedTopics: membership.topics,
-      ownedPartitions: partitionsOf(partitions.keys()),
+      memberId,
+      memberEpoch,
+      sessionTimeoutMillis,
+      subscribedTopics,
+      ownedPartitions,
     },
   })
 }
@@ -368,23 +387,7 @@ function enqueueLastCommit(state: ConsumerState, context: Context, outbox: Outbo
 function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
   if (state.closing < 0 || state.commits.length > 0) return
-  if (membership.step === 'ready' && membership.memberEpoch > 0) {
-    membership.step = 'leaving'
-    const correlationId = beginRequest(state, context, outbox)
-    return outbox.push({
-      kind: 'send',
-      to: { node: membership.node, actor: groupActor(config.group ?? '') },
-      message: {
-        kind: 'consumerGroupHeartbeat',
-        correlationId,
-        memberId: config.memberId,
-        memberEpoch: LEAVE_EPOCH,
-        sessionTimeoutMillis: config.sessionTimeoutMillis,
-        subscribedTopics: [],
-        ownedPartitions: [],
-      },
-    })
-  }
+  if (membership.step === 'ready' && membership.memberEpoch > 0) return sendLeave(state, context, outbox)
   if (membership.step === 'leaving' && membership.correlationId >= 0) return
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
   outbox.push({ kind: 'stop', actor: state.self.actor })
