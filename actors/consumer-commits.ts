@@ -9,7 +9,7 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { wakeAt } from './consumer-state.ts'
+import { isMember, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
 import { forgetTopic, topicOrAsk } from './leader-cache.ts'
 
@@ -55,9 +55,9 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
     return sendCommit(state, context, outbox)
   }
   if (missing === 'asked') return
-  const isMember = membership.topics.length > 0
+  const asMember = isMember(state)
   const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
-  if (waits || membership.step !== 'ready' || (isMember && membership.memberEpoch <= 0)) return
+  if (waits || membership.step !== 'ready' || (asMember && membership.memberEpoch <= 0)) return
   commit.correlationId = state.nextCorrelationId++
   commit.timeoutAt = context.uptime + config.requestTimeoutMillis
   wakeAt(state, commit.timeoutAt, context, outbox)
@@ -67,8 +67,8 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
     message: {
       kind: 'offsetCommit',
       correlationId: commit.correlationId,
-      memberId: isMember ? config.memberId : '',
-      memberEpoch: isMember ? membership.memberEpoch : -1,
+      memberId: asMember ? config.memberId : '',
+      memberEpoch: asMember ? membership.memberEpoch : -1,
       offsets: commit.offsets,
     },
   })

@@ -142,6 +142,11 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
   }
 }
 
+/** It is a member of its group, wants to be one, or has not left yet. */
+export function isMember({ membership }: ConsumerState): boolean {
+  return membership.topics.length > 0 || membership.memberEpoch > 0
+}
+
 /** The consumer is to consume a partition; where it begins is still to be found. */
 export function addPartition(state: ConsumerState, topic: string, partition: number): void {
   const name = topicPartitionName(topic, partition)

@@ -147,11 +147,11 @@ function onHeartbeat(state: GroupState, request: MessageOf<'consumerGroupHeartbe
   const { membership } = state
   const { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics } = request
   if (!isActive(state)) return answerHeartbeat(request, context.from, 'COORDINATOR_LOAD_IN_PROGRESS', outbox)
+  if (request.correlationId <= (membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return
   if (memberEpoch === LEAVE_EPOCH) {
     removeMember(membership, memberId)
     return answerHeartbeat(request, context.from, null, outbox, LEAVE_EPOCH)
   }
-  if (request.correlationId <= (membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return
   const heartbeat = { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics, owned: namesOf(request.ownedPartitions) }
   const member = takeHeartbeat(membership, heartbeat, context.uptime)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)

@@ -187,6 +187,7 @@ export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<
 
 /** Asking for the next record (or batch, or poll) means that the one before is processed. */
 export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
+  /** As a member of the group; it replaces the former subscription. None: commits what is processed (with `autoCommit`) and leaves the group. */
   subscribe(topics: readonly string[]): void
   assign(partitions: readonly TopicPartition[]): void
   assignment(): readonly TopicPartition[]

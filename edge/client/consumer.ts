@@ -63,6 +63,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onClosed: () => this.#onClosed?.(),
     })
     engine.clients.add(this)
+    if (options.topics?.length === 0) throw new KafkaError('INVALID_OPTION', 'consumer option topics must name at least one topic')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 
@@ -72,10 +73,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#assertOpen()
     if (this.#options.group === undefined)
       throw new KafkaError('INVALID_GROUP_ID', 'subscribe needs the option group; without one, use assign')
-    if (!Array.isArray(topics) || topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of at least one topic')
+    if (!Array.isArray(topics)) throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of topics; an empty one leaves the group')
     for (const topic of topics) checkName(topic)
     this.#choose('subscribed')
+    if (topics.length === 0) this.#consumption.letGo()
     this.#consumption.link.send({ kind: 'subscribe', topics: [...new Set(topics)] })
     for (const topic of topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
   }

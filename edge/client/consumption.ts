@@ -197,6 +197,15 @@ export class Consumption {
     this.rouse()
   }
 
+  /** The application wants no partition any more; what it was given and has not asked past is not processed. The actor's `revoking` follows. */
+  letGo(): void {
+    this.#delivered.clear()
+    for (const one of this.#partitions.values()) {
+      one.revoking = true
+      one.clear()
+    }
+  }
+
   /** Nothing that has arrived is delivered any more. */
   clear(): void {
     for (const one of this.#partitions.values()) one.clear()

@@ -9,7 +9,7 @@ import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group
 import type { Message } from '../../protocol/messages/message.ts'
 import { fetched } from '../coordinator/support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { CLIENT, sent, stageOf } from './stage.ts'
+import { CLIENT, lines, sent, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 const config: ConsumerConfig = {
@@ -109,4 +109,15 @@ export function answerFetch(stage: Stage<ConsumerState>, correlationId: number, 
 export function tick(stage: Stage<ConsumerState>, afterMillis: number): Effect[] {
   stage.uptime += afterMillis
   return stage.deliver({ kind: 'timerFired', timer: 'tick' }, stage.self)
+}
+
+/** What was said, timers aside. */
+export function said(effects: readonly Effect[]): string[] {
+  return lines(effects).filter((line) => !line.startsWith('timer '))
+}
+
+/** The group answers a commit. */
+export function commitAnswer(stage: Stage<ConsumerState>, correlationId: number, error?: ErrorName): Effect[] {
+  const errorCode = error === undefined ? NONE : codeOf(error)
+  return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
 }

@@ -3,23 +3,24 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import type { ErrorName } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { answerFetch, committed, consumer, consuming, grant, joining, newest, refuse, tick } from './consumer-support.ts'
+import {
+  answerFetch,
+  commitAnswer,
+  committed,
+  consumer,
+  consuming,
+  grant,
+  joining,
+  newest,
+  refuse,
+  said,
+  tick,
+} from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { lines, sent, sentOne } from './stage.ts'
+import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 import type { ConsumerState } from '../../actors/consumer-state.ts'
-
-/** What was said, timers aside. */
-function said(effects: readonly Effect[]): string[] {
-  return lines(effects).filter((line) => !line.startsWith('timer '))
-}
-
-function commitAnswer(stage: Stage<ConsumerState>, correlationId: number, error?: ErrorName): Effect[] {
-  const errorCode = error === undefined ? NONE : codeOf(error)
-  return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
-}
 
 function located(stage: Stage<ConsumerState>, correlationId: number, offset: number): Effect[] {
   return stage.deliver({ kind: 'listOffsetsResponse', correlationId, errorCode: NONE, errorMessage: null, offset, timestamp: -1 })

@@ -202,6 +202,15 @@ describe('a heartbeat', () => {
     expect(stage.state.membership.members.get('m')?.epoch).toBe(epoch)
   })
 
+  test('that leaves, and comes late, does not end the membership that followed', () => {
+    const { stage, epoch } = withMember()
+    const farewell = ++heartbeats
+    beat(stage, 'm', -1, [], farewell)
+    beat(stage, 'm', 0)
+    expect(beat(stage, 'm', -1, [], farewell)).toEqual([])
+    expect(stage.state.membership.members.get('m')?.epoch).toBeGreaterThan(epoch)
+  })
+
   test('of nobody is refused, one that leaves is answered although nobody is there', () => {
     const stage = loaded()
     expect(lines(beat(stage, 'x', 3, [], 800))).toEqual(['to client: consumerGroupHeartbeatResponse #800 UNKNOWN_MEMBER_ID'])

@@ -106,6 +106,25 @@ test('a group without members forgets the offsets of a deleted topic, and then i
   expect((await failureOf(() => cluster.admin.describeGroup('g'))).name).toBe('GROUP_ID_NOT_FOUND')
 })
 
+test('a subscription to nothing leaves the group with what is processed; another one joins again', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  const revoked: number[] = []
+  const options = { group: 'g', value: string, maxPollRecords: 4, heartbeatIntervalMillis: 20 }
+  const one = cluster.consumer({ ...options, topics: ['t'], onRevoked: (partitions) => void revoked.push(partitions.length) })
+  await take(one, 4)
+  await take(one, 4)
+  one.subscribe([])
+  expect(one.assignment()).toEqual([])
+  expect(await one.poll({ timeoutMillis: 50 })).toEqual([])
+  const two = cluster.consumer({ ...options, topics: ['t'] })
+  expect((await take(two, 4))[0]?.value).toBe('4')
+  expect(revoked).toEqual([1])
+  await two.close()
+  one.subscribe(['t'])
+  expect((await take(one, 4))[0]?.value).toBe('4')
+})
+
 test('added partitions are found by a running group', async () => {
   const cluster = await openCluster()
   await fill(cluster, 4, 1)
