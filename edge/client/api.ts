@@ -156,6 +156,11 @@ export interface ConsumerOptions<K, V> {
   /** Default 1,048,576. */
   readonly fetchMaxBytes?: number
   readonly fetchMaxWaitMillis?: number
+  /**
+   * A member that does not ask for records for so long gives up its partitions and leaves the group: others take over. What it was given and has
+   * not asked past is processed again; its commits fail with UNKNOWN_MEMBER_ID; its next question joins again. Default 300,000.
+   */
+  readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => void

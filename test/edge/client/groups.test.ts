@@ -125,6 +125,38 @@ test('a subscription to nothing leaves the group with what is processed; another
   expect((await take(one, 4))[0]?.value).toBe('4')
 })
 
+test('a member that stops asking for records gives up its partitions, and joins again when it asks', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 2)
+  const options = { group: 'g', topics: ['t'], value: string, maxPollRecords: 1, heartbeatIntervalMillis: 20 }
+  const hanging = cluster.consumer({ ...options, maxPollIntervalMillis: 200 })
+  await take(hanging, 2)
+  const seen = new Set<string>()
+  const other = cluster.consumer(options)
+  await settle([other], [2], seen)
+  expect(await failureOf(() => hanging.commit())).toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
+  // The first record was asked past, so it is processed; the second was not.
+  for (let polls = 0; polls < 500 && seen.size < 9; polls++)
+    for (const record of await other.poll({ timeoutMillis: 20 })) seen.add(record.value ?? '')
+  expect(seen.size).toBe(9)
+  await settle([hanging, other], [1, 1], seen)
+})
+
+test('a member that waits for records keeps its partitions', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 1, 1)
+  const options = { group: 'g', topics: ['t'], value: string, heartbeatIntervalMillis: 20 }
+  const revoked: number[] = []
+  const waiting = cluster.consumer({
+    ...options,
+    maxPollIntervalMillis: 50,
+    onRevoked: (partitions) => void revoked.push(partitions.length),
+  })
+  await take(waiting, 1)
+  expect(await waiting.poll({ timeoutMillis: 300 })).toEqual([])
+  expect(revoked).toEqual([])
+})
+
 test('added partitions are found by a running group', async () => {
   const cluster = await openCluster()
   await fill(cluster, 4, 1)
