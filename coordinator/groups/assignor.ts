@@ -11,7 +11,6 @@
  * Members that have most and reach nobody with two fewer are settled, and with them all whom they reach: nothing will enter or leave that circle.
  * So each round moves a partition or settles a member, and takes as long as there are members and subscriptions.
  */
-
 import { assert } from '../../protocol/assert.ts'
 
 /** A member, as the assignor sees it. */
