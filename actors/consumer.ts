@@ -156,6 +156,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
   if (one.topicId >= 0 && one.topicId !== topic.topicId) {
+    // Another topic of that name: nothing of it is committed.
     one.committed = -1
     return resetOffset(state, one, context, outbox)
   }
@@ -178,9 +179,9 @@ function request(
   const to = { node: leader.leader, actor: replicaActor(one.topic, one.partition) }
   const correlationId = state.nextCorrelationId++
   one.correlationId = correlationId
-  one.topicId = topic.topicId
   one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
   wakeAt(state, one.timeoutAt, context, outbox)
+  one.topicId = topic.topicId
   if (one.phase === 'locating') {
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
     return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })

@@ -242,13 +242,13 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-commits.ts',
-        text: 'position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position,',
-        replacement: 'position >= 0 && fetchOffset !== committed) offsets.push({ topic, partition, offset: fetchOffset,',
+        text: `position !== committed)\n      offsets.push({ topic, partition, offset: position,`,
+        replacement: `fetchOffset !== committed)\n      offsets.push({ topic, partition, offset: fetchOffset,`,
       },
       {
         file: 'actors/consumer-commits.ts',
-        text: 'for (const { topic, partition, position, committed, phase } of partitions)',
-        replacement: 'for (const { topic, partition, position, fetchOffset, committed, phase } of partitions)',
+        text: 'for (const { topic, partition, position, committed, phase, topicId } of partitions)',
+        replacement: 'for (const { topic, partition, position, fetchOffset, committed, phase, topicId } of partitions)',
       },
     ],
     seed: 1,
