@@ -24,8 +24,8 @@ export function answerMetadata(state: BrokerState, request: MessageOf<'metadata'
   const names = request.topics ?? [...image.topics.keys()].toSorted()
   const topics = names.map((name) => describe(image, name, image.topics.get(name)))
   const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
-  const metadataOffset = image.endOffset
-  const message = { kind: 'metadataResponse', correlationId, metadataOffset, controller: state.controller, brokers, topics } as const
+  const { endOffset: metadataOffset, nextTopicId } = image
+  const message = { kind: 'metadataResponse', correlationId, metadataOffset, controller: state.controller, brokers, nextTopicId, topics } as const
   outbox.push({ kind: 'send', to: context.from, message })
 }
 

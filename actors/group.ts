@@ -5,7 +5,7 @@
  *
  *   loading (reads the partition of __consumer_offsets) ─► checking (which topics of its offsets are still there) ─► active
  */
-import { COORDINATOR_ACTOR } from '../protocol/address.ts'
+import { BROKER_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
@@ -31,7 +31,8 @@ export interface GroupConfig {
   /** The partition of `__consumer_offsets` that holds its commits, led by this node. */
   readonly partition: number
   readonly topicId: number
-  readonly coordinatorNode: number
+  /** The reign of this node in which the group lives; a later one begins it anew. */
+  readonly leaderEpoch: number
   readonly graceMillis: number
 }
 
@@ -72,7 +73,7 @@ export const actor: Actor<GroupState, GroupConfig> = {
   start: (self, config) => ({
     self,
     config,
-    log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId),
+    log: openStateLog(self.node, OFFSETS_TOPIC, config),
     membership: emptyMembership(),
     offsets: new Map(),
     checked: false,
@@ -199,7 +200,7 @@ function subscribedTopics(state: GroupState): Set<string> {
 function askMetadata(state: GroupState, outbox: Outbox): void {
   const topics = subscribedTopics(state)
   for (const { committed } of state.offsets.values()) topics.add(committed.topic)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  const to = { node: state.self.node, actor: BROKER_ACTOR }
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
@@ -207,7 +208,7 @@ function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, 
   if (response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
   state.checked ||= state.log.loaded
-  dropOrphans(state, orphanedOffsets(state.offsets, response.topics, response.correlationId), context, outbox)
+  dropOrphans(state, orphanedOffsets(state.offsets, response), context, outbox)
   takePartitions(state, response)
 }
 

@@ -139,7 +139,8 @@ export function wantedIsr(replication: Replication, highWatermark: number, uptim
   if (kept.length < isr.length) return kept
   const joins = replicas.filter((node) => {
     const follower = followers.get(node)
-    return follower !== undefined && !isr.includes(node) && hasCaughtUp(replication, follower, highWatermark)
+    if (follower === undefined || isr.includes(node) || uptime - follower.caughtUpAt >= options.lagMillis) return false
+    return hasCaughtUp(replication, follower, highWatermark)
   })
   return joins.length > 0 ? [...isr, ...joins] : null
 }

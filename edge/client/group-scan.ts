@@ -2,6 +2,7 @@
  * Which groups have committed offsets: read from `__consumer_offsets`, where the commits are.
  */
 import { NONE } from '../../protocol/errors.ts'
+import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'

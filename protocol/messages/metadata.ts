@@ -48,6 +48,8 @@ export interface MetadataResponse {
   /** Where the active coordinator is thought to be. */
   readonly controller: number
   readonly brokers: readonly BrokerMetadata[]
+  /** Topics with this id, or a higher one, are not known to whoever answers: it may be a little behind. */
+  readonly nextTopicId: number
   readonly topics: readonly TopicMetadata[]
 }
 
