@@ -27,7 +27,7 @@ function reopened(files: Files, settings: Parameters<typeof leading>[0] = small)
 describe('opening', () => {
   test('asks for the directory, and leads at once when it is empty', () => {
     const partition = partitionOn()
-    expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['list'])
+    expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['to broker: replicaStarted', 'list'])
     expect(lines(drive(partition, partition.stage.deliver({ kind: 'listed', token: 1, files: [], error: null })))).toEqual([
       'timer retention in 30000 ms',
     ])
@@ -43,13 +43,16 @@ describe('opening', () => {
     expect(lines(fetch(partition, 1, 0))).toEqual(['to client: fetchResponse #1 NOT_LEADER_OR_FOLLOWER'])
     release(partition)
     expect(partition.stage.state).toMatchObject({ phase: 'leading', highWatermark: { offset: 3 } })
-    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 3, clean: false })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 0, clean: false })
   })
 
   test('that cannot sync tries again', () => {
     const partition = partitionOn(new Map([[LOG, batchAt(0, 2)]]))
     partition.failing.set('sync', 'io')
-    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual(['timer reopen in 1000 ms'])
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual([
+      'to broker: replicaStarted',
+      'timer reopen in 1000 ms',
+    ])
     partition.failing.clear()
     fire(partition, 'reopen')
     expect(partition.stage.state.phase).toBe('leading')
@@ -61,7 +64,7 @@ describe('opening', () => {
     drain(closed)
     closed.files.delete(logFileName(2))
     const partition = partitionOn(closed.files, small)
-    expect(drive(partition, partition.stage.deliver({ kind: 'started' }))).toEqual([])
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual(['to broker: replicaStarted'])
     expect(partition.stage.state).toMatchObject({
       phase: 'failed',
       failure: 'the segment with offset 2 is missing (the next file begins at 4)',

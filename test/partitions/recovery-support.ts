@@ -60,7 +60,7 @@ export function checkpoint(leader: Leader, clean = false): void {
   if (clean) writeIndex(directory, activeSegment(log))
   directory.set(
     checkpointFile(sequence),
-    encodeCheckpoint({ sequence, clean, recoveryPoint, logStartOffset, segments, producers: copyStates(leader.producers) }),
+    encodeCheckpoint({ sequence, clean, recoveryPoint, logStartOffset, segments, producers: copyStates(leader.producers), epochs: [] }),
   )
 }
 
@@ -100,6 +100,13 @@ export function recover(directory: Directory): Recovered {
   const { outcome } = run(directory)
   if (outcome.kind === 'failed') throw new Error(outcome.reason)
   return outcome.recovered
+}
+
+/** What the producers had written when the log ended: as of the recovery point, and what is in the batches above it. */
+export function producersOf({ producers, tail }: Recovered): ProducerStates {
+  const states = copyStates(producers)
+  for (const { numbered } of tail) if (numbered !== null) rememberBatch(states, numbered)
+  return states
 }
 
 /** Recovers, and expects that it refuses; the reason. */

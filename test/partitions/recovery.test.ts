@@ -2,13 +2,13 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { CHECKPOINT_FORMAT_VERSION, checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { emptyLog, indexFileName, logFileName } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-index.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { writeI16 } from '../../protocol/bytes.ts'
-import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run } from './recovery-support.ts'
+import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run, producersOf } from './recovery-support.ts'
 import type { Leader } from './recovery-support.ts'
 import { shapeOf } from './support.ts'
 
@@ -26,7 +26,15 @@ const SECOND = logFileName(6)
 describe('a directory', () => {
   test('that is empty is an empty log', () => {
     const recovered = recover(new Map())
-    expect(recovered).toEqual({ log: emptyLog(0), producers: new Map(), recoveryPoint: 0, checkpointSequence: 0, cutBytes: 0 })
+    expect(recovered).toEqual({
+      log: emptyLog(0),
+      epochs: [],
+      producers: new Map(),
+      recoveryPoint: 0,
+      tail: [],
+      checkpointSequence: 0,
+      cutBytes: 0,
+    })
   })
 
   test('without a checkpoint is scanned from its beginning', () => {
@@ -38,7 +46,8 @@ describe('a directory', () => {
       [1002, 1000],
       [1004, 1003],
     ])
-    expect(recovered).toMatchObject({ recoveryPoint: 0, checkpointSequence: 0, cutBytes: 0, producers: leader.producers })
+    expect(recovered).toMatchObject({ recoveryPoint: 0, checkpointSequence: 0, cutBytes: 0 })
+    expect(producersOf(recovered)).toEqual(leader.producers)
     expectConsistent(leader.directory, recovered)
   })
 
@@ -72,7 +81,7 @@ describe('a directory', () => {
     const leader = fiveBatches()
     checkpoint(leader)
     damage(leader.directory, checkpointFile(1), (bytes) => {
-      writeI16(bytes, 4, 2)
+      writeI16(bytes, 4, CHECKPOINT_FORMAT_VERSION + 1)
       return bytes
     })
     const before = copyOf(leader.directory)
@@ -129,7 +138,7 @@ describe('a torn tail', () => {
   test('gives its producers no memory of what is gone', () => {
     const leader = fiveBatches()
     damage(leader.directory, SECOND, (bytes) => bytes.slice(0, -1))
-    const entry = recover(leader.directory).producers.get(7)
+    const entry = producersOf(recover(leader.directory)).get(7)
     expect(entry?.batches.map(({ baseOffset }) => baseOffset)).toEqual([0, 2, 4, 6])
   })
 })
@@ -297,7 +306,15 @@ describe('files that are not segments', () => {
     const directory = new Map([
       [
         checkpointFile(4),
-        encodeCheckpoint({ sequence: 4, clean: true, recoveryPoint: 30, logStartOffset: 30, segments: [], producers: new Map() }),
+        encodeCheckpoint({
+          sequence: 4,
+          clean: true,
+          recoveryPoint: 30,
+          logStartOffset: 30,
+          segments: [],
+          producers: new Map(),
+          epochs: [],
+        }),
       ],
     ])
     expect(recover(directory)).toMatchObject({ log: emptyLog(30), recoveryPoint: 30, checkpointSequence: 4 })
@@ -367,7 +384,7 @@ describe('whatever a power loss leaves of what was not synced', () => {
           const name = logFileName(baseOffset)
           if (sizeBytes > 0) expect(leader.directory.get(name)).toEqual(before.get(name)!.subarray(0, sizeBytes))
         }
-        expect(recovered.producers).toEqual(producersUpTo(batches, begin.offset, recovered.log.logEndOffset))
+        expect(producersOf(recovered)).toEqual(producersUpTo(batches, begin.offset, recovered.log.logEndOffset))
         expect(shapeOf(recover(leader.directory).log)).toBe(shapeOf(recovered.log))
       }),
       { numRuns: 400 },
