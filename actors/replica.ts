@@ -30,6 +30,7 @@ import {
   rollSegment,
 } from './replica-flush.ts'
 import { acknowledge, onAppended, onProduce } from './replica-produce.ts'
+import { beginRewrites, onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { onFetch, onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
@@ -116,12 +117,15 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
     if (endOffset > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
   })
   if (recovered.recoveryPoint === state.log.logEndOffset) return lead(state, outbox)
-  // What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced.
-  if (state.config.flush === 'commit') {
-    state.phase = 'settling'
-    return requestFlush(state, false, outbox)
-  }
-  lead(state, outbox)
+  if (beginRewrites(state, recovered.recoveryPoint, outbox)) state.phase = 'settling'
+  else settle(state, outbox)
+}
+
+/** What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced. */
+function settle(state: ReplicaState, outbox: Outbox): void {
+  if (state.config.flush !== 'commit') return lead(state, outbox)
+  state.phase = 'settling'
+  requestFlush(state, false, outbox)
 }
 
 /** What was recovered is synced, whether there is a checkpoint that says so or not. */
@@ -177,7 +181,7 @@ function reopen(state: ReplicaState, outbox: Outbox): void {
     leaderEpoch: state.leaderEpoch,
     topicConfig: state.config,
   })
-  Object.assign(state, fresh, { nextToken: state.nextToken })
+  Object.assign(state, fresh, { nextToken: state.nextToken, distrusted: state.distrusted })
   onStarted(state, outbox)
 }
 
@@ -223,6 +227,13 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
+    case 'rewriteRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onRewriteRead(state, continuation, message, outbox)
+    case 'rewritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      if (onRewritten(state, continuation, message, outbox)) settle(state, outbox)
+      return
     case 'ignore':
       return
     case 'fetch':
