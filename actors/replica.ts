@@ -116,8 +116,8 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
     const endOffset = state.log.segments[i + 1]?.baseOffset ?? state.log.logEndOffset
     if (endOffset > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
   })
-  if (recovered.recoveryPoint === state.log.logEndOffset) return lead(state, outbox)
   if (beginRewrites(state, recovered.recoveryPoint, outbox)) state.phase = 'settling'
+  else if (recovered.recoveryPoint === state.log.logEndOffset) lead(state, outbox)
   else settle(state, outbox)
 }
 

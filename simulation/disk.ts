@@ -179,7 +179,7 @@ export class Disk {
       case 'append':
         return { kind: 'appended', token, error: this.#append(log, effect.file, effect.position, effect.bytes) }
       case 'rewrite':
-        return { kind: 'storageDone', token, error: rewrite(log.files.get(effect.file), effect.position, effect.bytes) }
+        return { kind: 'storageDone', token, error: this.#rewrite(log.files.get(effect.file), effect.position, effect.bytes) }
       case 'read':
         return { kind: 'readCompleted', token, ...readFile(log.files.get(effect.file), effect.position, effect.sizeBytes) }
       case 'sync': {
@@ -221,6 +221,15 @@ export class Disk {
     return null
   }
 
+  /** A rewrite repeats what is there; anything else would be a change behind the reader's back. */
+  #rewrite(file: SimulatedFile | undefined, position: number, bytes: Uint8Array): StorageError | null {
+    if (file === undefined) return 'io'
+    if (!bytes.every((byte, i) => byte === file.bytes[position + i]))
+      this.#world.fail('ASSERT', `node ${this.#owner.node} writes something else again at ${position}`)
+    rewriteBytes(file, position, bytes.length)
+    return null
+  }
+
   #log(name: string): LogDirectory {
     const known = this.#logs.get(name)
     if (known !== undefined) return known
@@ -236,13 +245,6 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
   const file = newFile()
   log.files.set(name, file)
   return file
-}
-
-/** A rewrite repeats what is there; anything else would be a change behind the reader's back. */
-function rewrite(file: SimulatedFile | undefined, position: number, bytes: Uint8Array): StorageError | null {
-  if (file === undefined || !bytes.every((byte, i) => byte === file.bytes[position + i])) return 'io'
-  rewriteBytes(file, position, bytes.length)
-  return null
 }
 
 function readFile(
