@@ -25,7 +25,15 @@ export function answerMetadata(state: BrokerState, request: MessageOf<'metadata'
   const topics = names.map((name) => describe(image, name, image.topics.get(name)))
   const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
   const { endOffset: metadataOffset, nextTopicId } = image
-  const message = { kind: 'metadataResponse', correlationId, metadataOffset, controller: state.controller, brokers, nextTopicId, topics } as const
+  const message = {
+    kind: 'metadataResponse',
+    correlationId,
+    metadataOffset,
+    controller: state.controller,
+    brokers,
+    nextTopicId,
+    topics,
+  } as const
   outbox.push({ kind: 'send', to: context.from, message })
 }
 

@@ -1,7 +1,8 @@
 /**
  * How a replica makes appends durable: grouped syncs before acknowledgements (flush commit), flushes that let the checkpoint
  * move up, and what happens when the disk fails. After a failed write or sync nothing unproven is kept: the log is cut back to the
- * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again.
+ * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again. Where the log must
+ * be opened again instead, replica-rewrite.ts takes care of such files.
  */
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
@@ -37,7 +38,7 @@ export function requestSync(state: ReplicaState, segmentBaseOffset: number, outb
 /** Marks what the sync has covered. */
 export function onSynced(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
   state.syncing.delete(segmentBaseOffset)
-  if (message.error !== null) return onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
+  if (message.error !== null) return onSyncFailed(state, segmentBaseOffset, outbox)
   let more = false
   for (const entry of state.pending) {
     if (entry.segmentBaseOffset !== segmentBaseOffset || !entry.written) continue
@@ -45,6 +46,11 @@ export function onSynced(state: ReplicaState, segmentBaseOffset: number, message
     else more = true
   }
   if (more) requestSync(state, segmentBaseOffset, outbox)
+}
+
+function onSyncFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
+  state.distrusted.add(segmentBaseOffset)
+  onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
 }
 
 // ── flush and checkpoint ──
@@ -94,6 +100,7 @@ export function onFlushed(
 function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
   const reason = `the disk failed to sync ${logFileName(segmentBaseOffset)}`
   state.flush = null
+  state.distrusted.add(segmentBaseOffset)
   if (state.phase === 'settling') return failReplica(state, reason, 'passing', outbox)
   if (state.config.flush === 'commit') return onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
   failReplica(state, reason, 'passing', outbox)
@@ -235,12 +242,11 @@ export function onDiskFailed(state: ReplicaState, error: ErrorName, outbox: Outb
 function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   refuseWaiters(state, error, outbox)
   state.pending = []
+  distrustSyncing(state)
   state.continuations.forEach((continuation, token) => {
-    if (continuation.kind === 'append' || continuation.kind === 'sync' || continuation.kind === 'flush') state.continuations.delete(token)
+    if (continuation.kind === 'append' || continuation.kind === 'sync') state.continuations.delete(token)
   })
   state.syncing.clear()
-  for (const base of state.flush?.segmentBaseOffsets ?? []) state.dirty.add(base)
-  state.flush = null
   state.appended = copyStates(state.producers)
   const to = state.highWatermark
   const removed = truncateLog(state.log, to)
@@ -248,6 +254,7 @@ function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   state.writtenEnd = to
   state.durableEndOffset = to.offset
   for (const base of removed) state.dirty.delete(base)
+  leaveOutOfFlush(state, removed, outbox)
   state.phase = 'rollingBack'
   state.rollBackWaiting = 1
   if (removed.length > 0) {
@@ -259,12 +266,34 @@ function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   outbox.push({ kind: 'truncate', log: state.logName, file: logFileName(to.segmentBaseOffset), sizeBytes: to.position, token })
 }
 
+/** Whether these syncs succeed nobody will hear. */
+function distrustSyncing(state: ReplicaState): void {
+  for (const continuation of state.continuations.values()) {
+    if (continuation.kind === 'sync' || continuation.kind === 'flush') state.distrusted.add(continuation.segmentBaseOffset)
+  }
+}
+
+/** A flush goes on without segments that are no more: it vouches for nothing in them. */
+function leaveOutOfFlush(state: ReplicaState, removed: readonly number[], outbox: Outbox): void {
+  const { flush } = state
+  if (flush === null) return
+  const waitingBefore = flush.waiting
+  state.continuations.forEach((continuation, token) => {
+    if (continuation.kind !== 'flush' || continuation.flush !== flush || !removed.includes(continuation.segmentBaseOffset)) return
+    state.continuations.delete(token)
+    flush.waiting--
+  })
+  if (flush.waiting === 0 && waitingBefore > 0) writeCheckpoint(state, outbox)
+}
+
 /** One step of the disk's part is done: truncations and removals are durable when they are answered. */
 export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDone'>, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') return
   if (message.error !== null) return failReplica(state, 'the disk failed to cut the log back', 'passing', outbox)
   state.rollBackWaiting--
   if (state.rollBackWaiting > 0) return
+  // What is left is acknowledged: a commit sync has proven it, or the flush under way will tell.
+  state.distrusted.clear()
   if (activeSegment(state.log).sizeBytes > 0) {
     closeSegment(state, -1, outbox)
   }
@@ -280,6 +309,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   state.failure = reason
   state.replication = null
   state.following = null
+  distrustSyncing(state)
   state.continuations.clear()
   refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
   state.pending = []

@@ -13,6 +13,7 @@ import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { failReplica, requestFlush } from './replica-flush.ts'
 import { raiseHighWatermark } from './replica-progress.ts'
+import { beginRewrites } from './replica-rewrite.ts'
 import { armTimers, takeRole } from './replica-role.ts'
 
 /** Begins to open the log. */
@@ -71,9 +72,9 @@ export function openIfSettled(state: ReplicaState, context: Context, outbox: Out
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, endOffsetMax)
-  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, highWatermark } = state
+  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
-  Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, committedOffset })
+  Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset })
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, context: Context, outbox: Outbox): void {
@@ -113,14 +114,21 @@ function onRecovered(state: ReplicaState, recovered: Recovered, context: Context
   state.cutBytes = recovered.cutBytes
   state.writtenEnd = { offset: log.logEndOffset, segmentBaseOffset: active.baseOffset, position: active.sizeBytes }
   state.highWatermark =
-    first === undefined ? state.writtenEnd : { offset: first.baseOffset, segmentBaseOffset: first.segmentBaseOffset, position: first.position }
+    first === undefined
+      ? state.writtenEnd
+      : { offset: first.baseOffset, segmentBaseOffset: first.segmentBaseOffset, position: first.position }
   state.durableEndOffset = state.highWatermark.offset
   log.segments.forEach((segment, i) => {
     const endOffset = log.segments[i + 1]?.baseOffset ?? log.logEndOffset
     if (endOffset > recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
   })
-  if (tail.length === 0 || state.config.flush !== 'commit') return onOpened(state, context, outbox)
-  // It may only be in the page cache: nobody may count on it before it is synced.
+  if (beginRewrites(state, recoveryPoint, outbox)) state.phase = 'settling'
+  else settleTail(state, context, outbox)
+}
+
+/** What lies above the recovery point may only be in the page cache: nobody may count on it before it is synced. */
+export function settleTail(state: ReplicaState, context: Context, outbox: Outbox): void {
+  if (state.pending.length === 0 || state.config.flush !== 'commit') return onOpened(state, context, outbox)
   state.phase = 'settling'
   requestFlush(state, false, outbox)
 }

@@ -104,7 +104,12 @@ export function proposeIsr(state: ReplicaState, context: Context, outbox: Outbox
   if (pending !== null && !pending.isRefused && context.uptime < pending.timeoutAt) return
   const options = { lagMillis: state.replicaLagMillis, ledSince: state.ledSince }
   // A refused proposal may still be under way a second time: a change, be it none, makes sure that it comes too late.
-  const isr = pending === null ? wantedIsr(replication, state.highWatermark.offset, context.uptime, options) : pending.isRefused ? replication.isr : pending.isr
+  const isr =
+    pending === null
+      ? wantedIsr(replication, state.highWatermark.offset, context.uptime, options)
+      : pending.isRefused
+        ? replication.isr
+        : pending.isr
   if (isr === null) return
   const correlationId = state.nextToken++
   const union = [...new Set([...(pending?.union ?? []), ...isr])]

@@ -30,10 +30,11 @@ import {
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable } from './replica-follow.ts'
-import { onRecoveryAnswer, openIfSettled, openLog, reopenLog } from './replica-open.ts'
+import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
+import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { armFlush, armRetention, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
 
 /** The behaviour of a replica. */
@@ -162,6 +163,13 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: C
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       onRolledBack(state, message, outbox)
       if (state.phase === 'idle') takeRole(state, context, outbox)
+      return
+    case 'rewriteRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onRewriteRead(state, continuation, message, outbox)
+    case 'rewritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      if (onRewritten(state, continuation, message, outbox)) settleTail(state, context, outbox)
       return
     case 'ignore':
       return

@@ -40,8 +40,7 @@ export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequ
   let topicId = image.nextTopicId
   for (const { name, numPartitions, configs, replicationFactor: wanted } of request.topics) {
     const replicationFactor = wanted === -1 ? Math.min(defaultReplicationFactor, image.brokers.size) : wanted
-    const refusal =
-      refuseNewTopic(image, name, numPartitions, configs, names) ?? refuseReplication(image, name, replicationFactor, configs)
+    const refusal = refuseNewTopic(image, name, numPartitions, configs, names) ?? refuseReplication(image, name, replicationFactor, configs)
     if (refusal !== null) {
       verdicts.push(refusal)
       continue
@@ -116,7 +115,8 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   const parsed = parseTopicConfig(configs)
   if (!parsed.ok) return one(refuse(name, 'INVALID_CONFIG', parsed.reason))
   const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
-  if (parsed.config.minInsyncReplicas > replicationFactor) return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))
+  if (parsed.config.minInsyncReplicas > replicationFactor)
+    return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))
   return { records: [{ type: 'topicConfigured', topicId: topic.topicId, configs }], verdicts: [accept(name, topic.topicId)] }
 }
 

@@ -5,7 +5,16 @@
 import type { ErrorName } from '../protocol/errors.ts'
 import { isLive } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
-import { minInsyncOf, withIsr, withLeader, withoutLoser, withoutNode, withOtherLeader, withPreferredLeader, withTargetReached } from './partition-image.ts'
+import {
+  minInsyncOf,
+  withIsr,
+  withLeader,
+  withoutLoser,
+  withoutNode,
+  withOtherLeader,
+  withPreferredLeader,
+  withTargetReached,
+} from './partition-image.ts'
 import type { Electorate, PartitionImage } from './partition-image.ts'
 
 /**

@@ -202,7 +202,10 @@ function applyPartition(image: MetadataImage, { topicId, partition, image: chang
 }
 
 /** Version 0.1 wrote nothing but the leaders, one replica each. */
-function partitionsOf(record: { readonly partitions?: readonly PartitionImage[]; readonly leaders?: readonly number[] }): readonly PartitionImage[] {
+function partitionsOf(record: {
+  readonly partitions?: readonly PartitionImage[]
+  readonly leaders?: readonly number[]
+}): readonly PartitionImage[] {
   return record.partitions ?? (record.leaders ?? []).map(loneReplica)
 }
 

@@ -135,7 +135,8 @@ function elected(partition: PartitionImage, electorate: Electorate): PartitionIm
   if (inSync !== undefined) return changed(partition, { leader: inSync, leaderEpoch })
   // Who is elected from outside of the ISR is the new ISR: the others may have less, or other records.
   const other = live.find((node) => elr.includes(node))
-  if (other !== undefined) return changed(partition, { isr: [other], elr: elr.filter((node) => node !== other), leader: other, leaderEpoch })
+  if (other !== undefined)
+    return changed(partition, { isr: [other], elr: elr.filter((node) => node !== other), leader: other, leaderEpoch })
   const any = live[0]
   return electorate.unclean && any !== undefined ? changed(partition, { isr: [any], elr: [], leader: any, leaderEpoch }) : null
 }

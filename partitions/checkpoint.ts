@@ -90,7 +90,8 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   const recoveryPoint = readI64(bytes, HEADER_BYTES + 8)
   const logStartOffset = readI64(bytes, HEADER_BYTES + 16)
   const isFirstVersion = versionAndClean >>> 16 === 1
-  const epochs = isFirstVersion && producers.end === bytes.length ? epochsBefore(logStartOffset, recoveryPoint) : readEpochs(bytes, producers.end)
+  const epochs =
+    isFirstVersion && producers.end === bytes.length ? epochsBefore(logStartOffset, recoveryPoint) : readEpochs(bytes, producers.end)
   if (epochs === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
@@ -192,7 +193,8 @@ function writeEpochs(bytes: Uint8Array, begin: number, epochs: Epochs): void {
 function readEpochs(bytes: Uint8Array, begin: number): Epochs | null {
   if (begin + 4 > bytes.length || bytes.length !== begin + 4 + readU32(bytes, begin) * EPOCH_BYTES) return null
   const epochs: Epochs = []
-  for (let at = begin + 4; at < bytes.length; at += EPOCH_BYTES) epochs.push({ epoch: readU32(bytes, at), startOffset: readI64(bytes, at + 4) })
+  for (let at = begin + 4; at < bytes.length; at += EPOCH_BYTES)
+    epochs.push({ epoch: readU32(bytes, at), startOffset: readI64(bytes, at + 4) })
   return epochs
 }
 

@@ -39,8 +39,7 @@ export function lastEpoch(epochs: Epochs): number {
 export function endOfEpoch(epochs: Epochs, epoch: number, logEndOffset: number): EpochEnd {
   for (let i = epochs.length - 1; i >= 0; i--) {
     const entry = epochs[i]
-    if (entry !== undefined && entry.epoch <= epoch)
-      return { epoch: entry.epoch, endOffset: epochs[i + 1]?.startOffset ?? logEndOffset }
+    if (entry !== undefined && entry.epoch <= epoch) return { epoch: entry.epoch, endOffset: epochs[i + 1]?.startOffset ?? logEndOffset }
   }
   return { epoch: NO_EPOCH, endOffset: epochs[0]?.startOffset ?? logEndOffset }
 }

@@ -287,7 +287,8 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (available < batch.LOG_OVERHEAD_BYTES) return 'partial'
   const sizeBytes = batch.batchSizeBytes(bytes, at)
   const baseOffset = batch.baseOffset(bytes, at)
-  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset || baseOffset >= recovery.endOffsetMax) return 'unsound'
+  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset || baseOffset >= recovery.endOffsetMax)
+    return 'unsound'
   if (available < sizeBytes) return 'partial'
   const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
   if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'

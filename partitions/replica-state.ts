@@ -116,6 +116,8 @@ export type Continuation =
   | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
   | { readonly kind: 'checkpointProof'; readonly flush: Flush }
   | { readonly kind: 'rollBack' }
+  | { readonly kind: 'rewriteRead'; readonly segmentBaseOffset: number; readonly position: number }
+  | { readonly kind: 'rewritten'; readonly segmentBaseOffset: number; readonly endPosition: number }
   | { readonly kind: 'ignore' }
   | {
       readonly kind: 'fetch'
@@ -201,6 +203,8 @@ export interface ReplicaState {
   nextToken: number
   /** Segments with a commit sync under way. */
   syncing: Set<number>
+  /** Segments whose sync has failed, or may have: what nothing proves of them is written again when the log is opened again. */
+  distrusted: Set<number>
   /** Segments with appends since their last flush. */
   dirty: Set<number>
   flush: Flush | null
@@ -266,6 +270,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, endOffsetM
     continuations: new Map(),
     nextToken: 1,
     syncing: new Set(),
+    distrusted: new Set(),
     dirty: new Set(),
     flush: null,
     flushAgain: 'no',

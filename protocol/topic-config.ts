@@ -43,7 +43,12 @@ export type TopicConfig = {
 /** The name of a setting. */
 export type TopicSetting = keyof TopicConfig
 
-type Range = { readonly kind: 'integer'; readonly min: number; readonly max: number; /** What -1 means, if it is allowed. */ readonly minusOne?: string }
+type Range = {
+  readonly kind: 'integer'
+  readonly min: number
+  readonly max: number
+  /** What -1 means, if it is allowed. */ readonly minusOne?: string
+}
 type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly refused?: readonly string[] }
 type Switch = { readonly kind: 'boolean' }
 

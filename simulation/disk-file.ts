@@ -50,6 +50,13 @@ export function appendBytes(file: SimulatedFile, bytes: Uint8Array): void {
   file.sizeBytes = end
 }
 
+/** Bytes that the file has are written again: if a failed sync had lost them, the next one covers them. */
+export function rewriteBytes(file: SimulatedFile, position: number, sizeBytes: number): void {
+  if (file.lostFrom < 0 || position > file.lostFrom) return
+  const end = position + sizeBytes
+  file.lostFrom = end >= file.sizeBytes ? -1 : Math.max(file.lostFrom, end)
+}
+
 /** Cuts the file, durably. */
 export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
   file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)

@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-flush.ts',
-        text: `if (message.error !== null) return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)\n  let more`,
+        text: `if (message.error !== null) return onSyncFailed(state, segmentBaseOffset, outbox)\n  let more`,
         replacement: `if (message.error !== null) return requestSync(state, segmentBaseOffset, outbox)\n  let more`,
       },
     ],

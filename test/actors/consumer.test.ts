@@ -379,6 +379,21 @@ describe('closing', () => {
     ])
   })
 
+  test('takes up no partition any more: its successor may have it', () => {
+    const { stage, effects } = joining()
+    const asked = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
+    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
+    expect(sent(committed(stage, asked, { 0: 10 }), 'assigned')).toEqual([])
+  })
+
+  test('takes up no partition that it was still looking up', () => {
+    const { stage, effects } = joining()
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
+    const asked = stage.deliver(topicsAnswer({ t: [0] }))
+    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
+    expect(sent(located(stage, newest(asked, 'listOffsets'), 4), 'assigned')).toEqual([])
+  })
+
   test('without a group is over at once', () => {
     expect(said(consumer({ group: null }).deliver({ kind: 'closeConsumer', correlationId: 5 }))).toEqual([
       'to client: consumerClosed #5',

@@ -58,6 +58,40 @@ describe('opening', () => {
     expect(partition.stage.state.phase).toBe('leading')
   })
 
+  test('after a failed sync writes again what no checkpoint vouches for, before it syncs', () => {
+    const partition = partitionOn(new Map([[LOG, concat(batchAt(0, 2), batchAt(2, 1))]]))
+    partition.failing.set('sync', 'io')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    partition.failing.set('rewrite', 'io')
+    expect(steps(partition, 'reopen')).toEqual(['list', 'read 0.log at 0', 'read 0.log at 0', 'rewrite 0.log at 0'])
+    expect(partition.stage.state.phase).toBe('failed')
+    partition.failing.clear()
+    expect(steps(partition, 'reopen')).toEqual([
+      'list',
+      'read 0.log at 0',
+      'read 0.log at 0',
+      'rewrite 0.log at 0',
+      'sync 0.log',
+      'replace checkpoint-1',
+    ])
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', distrusted: new Set() })
+  })
+
+  test('after a failed flush does so from the recovery point on, in every segment that the flush was to sync', () => {
+    const partition = threeSegments({ ...small, flush: 'os' })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ recoveryPoint: 5 })
+    partition.failing.set('sync', 'io')
+    produce(partition, 6, 1, { valueBytes: 7000 })
+    expect(partition.stage.state).toMatchObject({ phase: 'failed', distrusted: new Set([4, 6]) })
+    partition.failing.clear()
+    const half = partition.files.get(logFileName(4))!.length / 2
+    expect(steps(partition, 'reopen').filter((line) => line.startsWith('rewrite'))).toEqual([
+      `rewrite 4.log at ${half}`,
+      'rewrite 6.log at 0',
+    ])
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', distrusted: new Set() })
+  })
+
   test('of a damaged log does not try again', () => {
     const { files } = threeSegments()
     const closed = reopened(files)
@@ -168,6 +202,22 @@ describe('a flush', () => {
     expect(lines(partition.held).map((line) => line.split(' ')[0])).toEqual(['append', 'sync'])
     release(partition)
     expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 2 })
+  })
+
+  test('goes on while a failed append is taken back: what it finds out is not missed', () => {
+    for (const error of ['io', null] as const) {
+      const partition = leading({ flush: 'interval' })
+      produce(partition, 1)
+      partition.hold.add('sync')
+      fire(partition, 'flush')
+      partition.failing.set('append', 'full')
+      produce(partition, 2)
+      partition.failing.clear()
+      if (error !== null) partition.failing.set('sync', error)
+      release(partition)
+      expect(partition.stage.state.phase).toBe(error === null ? 'leading' : 'failed')
+      expect(partition.files.has('checkpoint-1')).toBe(error === null)
+    }
   })
 
   test('that fails takes a partition offline that promises no more than the page cache', () => {
@@ -347,6 +397,19 @@ describe('draining', () => {
     expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
   })
 })
+
+/** What a timer makes the replica ask of the disk, step by step, without sizes. */
+function steps(partition: Partition, timer: string): string[] {
+  const done: string[] = []
+  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
+  fire(partition, timer)
+  while (partition.held.length > 0) {
+    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
+    releaseOne(partition)
+  }
+  partition.hold.clear()
+  return done
+}
 
 /** The broker asks the replica to stop; what it answers at once. */
 function drain(partition: Partition): string[] {

@@ -71,6 +71,26 @@ describe('a simulated disk', () => {
     expect(disk.files('l').get(FILE)?.durableBytes).toBe(0)
   })
 
+  test('what a failed sync has lost is durable again when it is written again and synced', () => {
+    const { answers, disk, faults, world } = newDisk(1, { syncError: 1_000_000 })
+    submit(disk, answers, append(0, 'abcdef'), { kind: 'sync', log: 'l', file: FILE, token: 2 })
+    world.runUntil(1_000_000)
+    faults.active = false
+    for (const [position, text, durable] of [
+      [3, 'def', 0],
+      [0, 'ab', 2],
+      [2, 'cdef', 6],
+    ] as const) {
+      submit(disk, answers, { kind: 'rewrite', log: 'l', file: FILE, position, bytes: bytes(text), token: 3 })
+      submit(disk, answers, { kind: 'sync', log: 'l', file: FILE, token: 4 })
+      world.runUntil(world.nowMicros + 1_000_000)
+      expect(disk.files('l').get(FILE)?.durableBytes).toBe(durable)
+    }
+    submit(disk, answers, { kind: 'rewrite', log: 'l', file: FILE, position: 0, bytes: bytes('x'), token: 5 })
+    world.runUntil(world.nowMicros + 1_000_000)
+    expect(world.violation?.code).toBe('ASSERT')
+  })
+
   test('a replaced file comes back old, new or not at all, but as it is once it is synced', () => {
     const contents = { unsynced: new Set<number>(), synced: new Set<number>() }
     for (let seed = 1; seed <= 50; seed++) {
