@@ -6,17 +6,18 @@ import { groupActor } from '../protocol/address.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { CommittedOffset } from '../protocol/messages/group.ts'
+import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { wakeAt } from './consumer-state.ts'
+import { isMember, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
+import { forgetTopic, topicOrAsk } from './leader-cache.ts'
 
 /** Queues a commit; an empty one is answered at once (false). `clientCorrelationId` -1: nobody waits for it. */
 export function queueCommit(
   state: ConsumerState,
   clientCorrelationId: number,
-  offsets: readonly CommittedOffset[],
+  offsets: readonly TopicOffset[],
   context: Context,
   outbox: Outbox,
 ): boolean {
@@ -28,10 +29,11 @@ export function queueCommit(
 }
 
 /** What the application has processed and nobody has committed. */
-export function uncommitted(partitions: Iterable<ConsumedPartition>): CommittedOffset[] {
-  const offsets: CommittedOffset[] = []
-  for (const { topic, partition, position, committed, phase } of partitions) {
-    if (phase !== 'locating' && position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position, metadata: '' })
+export function uncommitted(partitions: Iterable<ConsumedPartition>): TopicOffset[] {
+  const offsets: TopicOffset[] = []
+  for (const { topic, partition, position, committed, phase, topicId } of partitions) {
+    if (phase !== 'locating' && position >= 0 && position !== committed)
+      offsets.push({ topic, partition, offset: position, metadata: '', topicId })
   }
   return offsets
 }
@@ -46,9 +48,16 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
     answerCommit(state, commit, 'REQUEST_TIMED_OUT', outbox)
     return sendCommit(state, context, outbox)
   }
-  const isMember = membership.topics.length > 0
+  const missing = identify(state, commit, context, outbox)
+  if (missing === 'unknown') {
+    state.commits.shift()
+    answerCommit(state, commit, 'UNKNOWN_TOPIC_OR_PARTITION', outbox)
+    return sendCommit(state, context, outbox)
+  }
+  if (missing === 'asked') return
+  const asMember = isMember(state)
   const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
-  if (waits || membership.step !== 'ready' || (isMember && membership.memberEpoch <= 0)) return
+  if (waits || membership.step !== 'ready' || (asMember && membership.memberEpoch <= 0)) return
   commit.correlationId = state.nextCorrelationId++
   commit.timeoutAt = context.uptime + config.requestTimeoutMillis
   wakeAt(state, commit.timeoutAt, context, outbox)
@@ -58,11 +67,36 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
     message: {
       kind: 'offsetCommit',
       correlationId: commit.correlationId,
-      memberId: isMember ? config.memberId : '',
-      memberEpoch: isMember ? membership.memberEpoch : -1,
+      memberId: asMember ? config.memberId : '',
+      memberEpoch: asMember ? membership.memberEpoch : -1,
       offsets: commit.offsets,
     },
   })
+}
+
+/** Whether the topic ids of all offsets are known, and the commit can be sent. */
+export function isIdentified(commit: QueuedCommit): boolean {
+  return commit.offsets.every(({ topicId }) => topicId >= 0)
+}
+
+/** Completes the topic ids, which only an application's own offsets lack; null when that is done, `unknown` when there is no such topic. */
+function identify(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): 'asked' | 'unknown' | null {
+  if (isIdentified(commit)) return null
+  const topics = new Map(commit.offsets.filter(({ topicId }) => topicId < 0).map(({ topic }) => [topic, -1]))
+  for (const name of topics.keys()) {
+    const topic = topicOrAsk(state.leaders, name, state.nextCorrelationId++, context.uptime, outbox)
+    if (topic === null) {
+      wakeAt(state, state.leaders.timeoutAt, context, outbox)
+      return 'asked'
+    }
+    if (topic.topicId < 0) {
+      forgetTopic(state.leaders, name)
+      return 'unknown'
+    }
+    topics.set(name, topic.topicId)
+  }
+  commit.offsets = commit.offsets.map((one) => (one.topicId >= 0 ? one : { ...one, topicId: topics.get(one.topic) ?? -1 }))
+  return null
 }
 
 /** Takes the answer to the first commit: it is `done` (or refused for good), must be tried `again`, or shows that the membership is `lost`. */

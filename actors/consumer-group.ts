@@ -1,26 +1,29 @@
 /**
  * A consumer as a member of its group: finds the group's actor, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
- * to. Its commits are in consumer-commits.ts.
+ * to. What it asks is built in consumer-group-requests.ts; its commits are in consumer-commits.ts.
  *
  *   finding ─► ensuring ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
+ *                            └► leaving (no topics any more, and every partition is released) ─► ready
  *
  * A member that has not been heard for its session time-out counts itself as lost, before the group does.
  */
-import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
+import { groupActor } from '../protocol/address.ts'
 import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
-import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import { JOIN_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { answerCommit, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
-import { addPartition, locate, wakeAt } from './consumer-state.ts'
+import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import { askForCoordinator, ensureGroup, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
+import { addPartition, isMember, locate, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
-/** Becomes a member that wants these topics; none: leaves at the next heartbeat what it had. */
+/** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
 export function subscribe(state: ConsumerState, topics: readonly string[], context: Context, outbox: Outbox): void {
   state.membership.topics = topics
+  if (topics.length === 0) revokeAll(state, false, outbox)
   state.membership.dueAt = context.uptime
   if (state.config.autoCommit) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
   groupWork(state, context, outbox)
@@ -49,7 +52,7 @@ export function groupDue(state: ConsumerState): number {
   const commit = commits[0]
   if (commit === undefined) return due
   const isReady = membership.step === 'ready' && (membership.topics.length === 0 || membership.memberEpoch > 0)
-  if (isReady) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
+  if (isReady && isIdentified(commit)) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
   due = Math.min(due, commit.deadline)
   return due
 }
@@ -57,9 +60,15 @@ export function groupDue(state: ConsumerState): number {
 // ── finding the group and staying in it ──
 
 function needsGroup(state: ConsumerState): boolean {
-  if (state.membership.topics.length > 0 || state.commits.length > 0) return true
+  if (isMember(state) || state.commits.length > 0) return true
   for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return true
   return false
+}
+
+/** It wants no topics any more, and has let go of everything. */
+function isReadyToLeave({ membership, partitions, commits }: ConsumerState): boolean {
+  const { step, topics, memberEpoch } = membership
+  return step === 'ready' && topics.length === 0 && memberEpoch > 0 && partitions.size === 0 && commits.length === 0
 }
 
 /** A member that lost its partitions joins again when its application has let go of all of them. */
@@ -72,59 +81,21 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
   if (membership.correlationId >= 0) {
     if (context.uptime < membership.timeoutAt) return
     membership.correlationId = -1
-    if (membership.step !== 'leaving') membership.step = 'finding'
+    if (membership.step === 'leaving') endMembership(state)
+    else membership.step = 'finding'
   }
   if (!needsGroup(state) || state.closing >= 0) return
+  if (isReadyToLeave(state)) return sendLeave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
   if (membership.step === 'finding') return askForCoordinator(state, context, outbox)
   if (membership.step === 'ensuring') return ensureGroup(state, context, outbox)
-  if (membership.step === 'ready' && membership.topics.length > 0) sendHeartbeat(state, context, outbox)
+  if (membership.step === 'ready' && isMember(state) && !isLettingGo(state)) sendHeartbeat(state, context, outbox)
 }
 
-function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): number {
-  const { membership } = state
-  membership.correlationId = state.nextCorrelationId++
-  membership.sentAt = context.uptime
-  membership.timeoutAt = context.uptime + state.config.requestTimeoutMillis
-  wakeAt(state, membership.timeoutAt, context, outbox)
-  return membership.correlationId
-}
-
-function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const correlationId = beginRequest(state, context, outbox)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
-  outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
-}
-
-function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config } = state
-  const correlationId = beginRequest(state, context, outbox)
-  const { partition, topicId } = membership
-  outbox.push({
-    kind: 'send',
-    to: { node: membership.node, actor: BROKER_ACTOR },
-    message: { kind: 'ensureGroup', correlationId, group: config.group ?? '', partition, topicId },
-  })
-}
-
-function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config, partitions } = state
-  if (isLettingGo(state)) return
-  membership.lost = false
-  const correlationId = beginRequest(state, context, outbox)
-  outbox.push({
-    kind: 'send',
-    to: { node: membership.node, actor: groupActor(config.group ?? '') },
-    message: {
-      kind: 'consumerGroupHeartbeat',
-      correlationId,
-      memberId: config.memberId,
-      memberEpoch: membership.memberEpoch,
-      sessionTimeoutMillis: config.sessionTimeoutMillis,
-      subscribedTopics: membership.topics,
-      ownedPartitions: partitionsOf(partitions.keys()),
-    },
-  })
+/** The farewell is answered, or nobody will answer it: the group knows, or finds out by the session's end. */
+function endMembership({ membership }: ConsumerState): void {
+  membership.memberEpoch = JOIN_EPOCH
+  membership.step = 'finding'
 }
 
 /** The group's node is found, or its actor runs: takes the next step. */
@@ -155,7 +126,10 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
   if (correlationId === commits[0]?.correlationId) retryCommit(state, commits[0], context, outbox)
   if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
   membership.correlationId = -1
-  if (membership.step === 'leaving') return closeIfDone(state, context, outbox)
+  if (membership.step === 'leaving') {
+    endMembership(state)
+    return closeIfDone(state, context, outbox)
+  }
   findAgain(state, context, outbox)
 }
 
@@ -176,15 +150,15 @@ export function onHeartbeatAnswer(
   // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
-  // The farewell is answered: the work that follows every answer closes the consumer.
-  if (membership.step === 'leaving') return
+  // The farewell is answered: the work that follows every answer closes a consumer that is closing.
+  if (membership.step === 'leaving') return endMembership(state)
   const error = errorOf(message.errorCode)
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
   if (message.errorCode !== NONE) return findAgain(state, context, outbox)
   membership.memberEpoch = message.memberEpoch
   membership.aliveAt = membership.sentAt
   membership.dueAt = context.uptime + state.config.heartbeatIntervalMillis
-  adopt(state, namesOf(message.assignment), context, outbox)
+  adopt(state, membership.topics.length === 0 ? new Set() : namesOf(message.assignment), context, outbox)
   // A member that has nothing yet asks again soon: others may be letting go for it.
   if (state.partitions.size === 0)
     membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
@@ -203,6 +177,11 @@ function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: C
 }
 
 // ── giving up partitions ──
+
+function revokeAll(state: ConsumerState, lost: boolean, outbox: Outbox): void {
+  const held = [...state.partitions.values()].filter((one) => one.phase !== 'revoking')
+  beginRevocation(state, held, lost, outbox)
+}
 
 function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition[], lost: boolean, outbox: Outbox): void {
   for (const one of taken) {
@@ -234,7 +213,7 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
     state.partitions.delete(one.name)
     gone = true
   }
-  if (!gone || membership.topics.length === 0) return
+  if (!gone || !isMember(state)) return
   membership.dueAt = context.uptime
   wakeAt(state, context.uptime, context, outbox)
 }
@@ -252,12 +231,7 @@ function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   membership.correlationId = -1
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
   for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
-  beginRevocation(
-    state,
-    [...state.partitions.values()].filter((one) => one.phase !== 'revoking'),
-    true,
-    outbox,
-  )
+  revokeAll(state, true, outbox)
   finishRevocations(state, context, outbox)
   wakeAt(state, membership.dueAt, context, outbox)
 }
@@ -267,7 +241,7 @@ export function onGroupLost(state: ConsumerState, context: Context, outbox: Outb
   state.membership.step = 'finding'
   state.membership.correlationId = -1
   state.membership.offsetsCorrelationId = -1
-  if (state.membership.topics.length > 0) return lose(state, context, outbox)
+  if (isMember(state)) return lose(state, context, outbox)
   const commit = state.commits[0]
   if (commit !== undefined) retryCommit(state, commit, context, outbox)
 }
@@ -301,15 +275,17 @@ export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchR
     membership.offsetsTimeoutAt = context.uptime + config.retryBackoffMillis
     return wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
   }
-  const committed = new Map(message.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
+  const committed = new Map(message.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one]))
   for (const name of message.requested) {
     const one = state.partitions.get(name)
     if (one === undefined || one.phase !== 'locating' || one.resetting) continue
-    const offset = committed.get(one.name)
-    if (offset === undefined) one.resetting = true
+    const found = committed.get(one.name)
+    if (found === undefined) one.resetting = true
     else {
-      one.committed = offset
-      locate(state, one, offset, outbox)
+      one.committed = found.offset
+      // Should another topic have the name now, the fetch finds out.
+      one.topicId = found.topicId
+      locate(state, one, found.offset, outbox)
     }
   }
 }
@@ -324,8 +300,13 @@ export function enqueueCommit(
   context: Context,
   outbox: Outbox,
 ): void {
-  if (queueCommit(state, clientCorrelationId, offsets ?? uncommitted(state.partitions.values()), context, outbox))
+  const ofTopics = offsets?.map((one) => ({ ...one, topicId: topicIdOf(state, one.topic, one.partition) }))
+  if (queueCommit(state, clientCorrelationId, ofTopics ?? uncommitted(state.partitions.values()), context, outbox))
     groupWork(state, context, outbox)
+}
+
+function topicIdOf(state: ConsumerState, topic: string, partition: number): number {
+  return state.partitions.get(topicPartitionName(topic, partition))?.topicId ?? -1
 }
 
 /** The first commit of the queue is in the log, refused, or to be tried again. */
@@ -361,23 +342,7 @@ function enqueueLastCommit(state: ConsumerState, context: Context, outbox: Outbo
 function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
   if (state.closing < 0 || state.commits.length > 0) return
-  if (membership.step === 'ready' && membership.memberEpoch > 0) {
-    membership.step = 'leaving'
-    const correlationId = beginRequest(state, context, outbox)
-    return outbox.push({
-      kind: 'send',
-      to: { node: membership.node, actor: groupActor(config.group ?? '') },
-      message: {
-        kind: 'consumerGroupHeartbeat',
-        correlationId,
-        memberId: config.memberId,
-        memberEpoch: LEAVE_EPOCH,
-        sessionTimeoutMillis: config.sessionTimeoutMillis,
-        subscribedTopics: [],
-        ownedPartitions: [],
-      },
-    })
-  }
+  if (membership.step === 'ready' && membership.memberEpoch > 0) return sendLeave(state, context, outbox)
   if (membership.step === 'leaving' && membership.correlationId >= 0) return
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
   outbox.push({ kind: 'stop', actor: state.self.actor })

@@ -3,7 +3,7 @@
  */
 import type { Address } from '../protocol/address.ts'
 import type { FetchMode } from '../protocol/messages/fetch.ts'
-import type { CommittedOffset } from '../protocol/messages/group.ts'
+import type { TopicOffset } from '../protocol/messages/group.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Context, Outbox } from './actor.ts'
 import { newLeaderCache } from './leader-cache.ts'
@@ -40,7 +40,7 @@ export interface ConsumedPartition {
   phase: 'locating' | 'fetching' | 'revoking'
   /** Chunks of another session are stale. */
   session: number
-  /** The topic's incarnation that the offsets belong to; -1 until the first fetch. */
+  /** The topic's incarnation that the offsets belong to; -1 while it is not known. */
   topicId: number
   fetchOffset: number
   /** Everything below it is processed; -1 until it is located. */
@@ -64,7 +64,7 @@ export interface ConsumedPartition {
 export interface QueuedCommit {
   /** The client's; -1 for an automatic one. */
   readonly clientCorrelationId: number
-  readonly offsets: readonly CommittedOffset[]
+  offsets: readonly TopicOffset[]
   readonly deadline: number
   correlationId: number
   timeoutAt: number
@@ -140,6 +140,11 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
     nextCorrelationId: 1,
     tickAt: Infinity,
   }
+}
+
+/** It is a member of its group, wants to be one, or has not left yet. */
+export function isMember({ membership }: ConsumerState): boolean {
+  return membership.topics.length > 0 || membership.memberEpoch > 0
 }
 
 /** The consumer is to consume a partition; where it begins is still to be found. */

@@ -155,7 +155,11 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
-  if (one.topicId >= 0 && one.topicId !== topic.topicId) return resetOffset(state, one, context, outbox)
+  if (one.topicId >= 0 && one.topicId !== topic.topicId) {
+    // Another topic of that name: nothing of it is committed.
+    one.committed = -1
+    return resetOffset(state, one, context, outbox)
+  }
   if (leader.leader < 0) {
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
@@ -177,11 +181,11 @@ function request(
   one.correlationId = correlationId
   one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
   wakeAt(state, one.timeoutAt, context, outbox)
+  one.topicId = topic.topicId
   if (one.phase === 'locating') {
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
     return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })
   }
-  one.topicId = topic.topicId
   outbox.push({
     kind: 'send',
     to,

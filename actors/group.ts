@@ -1,8 +1,9 @@
 /**
  * One consumer group: its members (rules in coordinator/groups/membership.ts) and its committed offsets, which are records of
- * `__consumer_offsets`. A commit is answered when its records are in the log; only then does a fetch of offsets show it.
+ * `__consumer_offsets`. A commit is answered when its records are in the log; only then does a fetch of offsets show it. Offsets whose topic
+ * was deleted go (rules in coordinator/groups/kept-offsets.ts).
  *
- *   loading (reads the partition of __consumer_offsets) ─► active
+ *   loading (reads the partition of __consumer_offsets) ─► checking (which topics of its offsets are still there) ─► active
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
@@ -10,10 +11,12 @@ import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { CommittedOffset, OffsetCommitRequest } from '../protocol/messages/group.ts'
-import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import type { OffsetCommitRequest } from '../protocol/messages/group.ts'
+import { LEAVE_EPOCH, OFFSET_METADATA_LENGTH_MAX } from '../protocol/messages/group.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
+import { keepOffset, orphanedOffsets } from '../coordinator/groups/kept-offsets.ts'
+import type { KeptOffsets } from '../coordinator/groups/kept-offsets.ts'
+import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import { decodeGroupCommit, encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset-record.ts'
 import { emptyMembership, expiredMembers, isStable, removeMember, setPartitions, takeHeartbeat } from '../coordinator/groups/membership.ts'
 import type { Membership } from '../coordinator/groups/membership.ts'
@@ -44,8 +47,9 @@ export interface GroupState {
   readonly config: GroupConfig
   readonly log: StateLog
   readonly membership: Membership
-  /** By partition name. */
-  readonly offsets: Map<string, CommittedOffset>
+  readonly offsets: KeptOffsets
+  /** The topics of the loaded offsets have been looked up. */
+  checked: boolean
   readonly pending: Map<number, PendingCommit>
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
@@ -71,6 +75,7 @@ export const actor: Actor<GroupState, GroupConfig> = {
     log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId),
     membership: emptyMembership(),
     offsets: new Map(),
+    checked: false,
     pending: new Map(),
     topics: new Map(),
     metadataOffset: -1,
@@ -88,14 +93,14 @@ export const actor: Actor<GroupState, GroupConfig> = {
       case 'timerFired':
         return onTimer(state, message.timer, context, outbox)
       case 'undeliverable':
-        if (!state.log.loaded) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
+        if (!isActive(state)) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
         return
       case 'fetchResponse':
         return onLoaded(state, message, outbox)
       case 'produceResponse':
         return onCommitted(state, message, outbox)
       case 'metadataResponse':
-        return onMetadata(state, message)
+        return onMetadata(state, message, context, outbox)
       case 'consumerGroupHeartbeat':
         return onHeartbeat(state, message, context, outbox)
       case 'offsetCommit':
@@ -113,7 +118,14 @@ export const actor: Actor<GroupState, GroupConfig> = {
 // ── loading ──
 
 function load(state: GroupState, outbox: Outbox): void {
-  if (!state.log.loaded) outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
+  if (!state.log.loaded)
+    return outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
+  if (state.offsets.size === 0) state.checked = true
+  if (!state.checked) askMetadata(state, outbox)
+}
+
+function isActive(state: GroupState): boolean {
+  return state.log.loaded && state.checked
 }
 
 function onLoaded(state: GroupState, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
@@ -122,13 +134,11 @@ function onLoaded(state: GroupState, response: MessageOf<'fetchResponse'>, outbo
   if (records === null) return outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
   for (const record of records) {
     const commit = decodeGroupCommit(record.key, record.value)
-    if (commit !== null && commit.group === state.config.group) remember(state, commit.committed)
+    if (commit === null || commit.group !== state.config.group) continue
+    if (commit.committed !== null) keepOffset(state.offsets, commit.committed, 0)
+    else state.offsets.delete(topicPartitionName(commit.topic, commit.partition))
   }
   load(state, outbox)
-}
-
-function remember(state: GroupState, committed: CommittedOffset): void {
-  state.offsets.set(topicPartitionName(committed.topic, committed.partition), committed)
 }
 
 // ── members ──
@@ -136,12 +146,12 @@ function remember(state: GroupState, committed: CommittedOffset): void {
 function onHeartbeat(state: GroupState, request: MessageOf<'consumerGroupHeartbeat'>, context: Context, outbox: Outbox): void {
   const { membership } = state
   const { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics } = request
-  if (!state.log.loaded) return answerHeartbeat(request, context.from, 'COORDINATOR_LOAD_IN_PROGRESS', outbox)
+  if (!isActive(state)) return answerHeartbeat(request, context.from, 'COORDINATOR_LOAD_IN_PROGRESS', outbox)
+  if (request.correlationId <= (membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return
   if (memberEpoch === LEAVE_EPOCH) {
     removeMember(membership, memberId)
     return answerHeartbeat(request, context.from, null, outbox, LEAVE_EPOCH)
   }
-  if (request.correlationId <= (membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return
   const heartbeat = { memberId, memberEpoch, sessionTimeoutMillis, subscribedTopics, owned: namesOf(request.ownedPartitions) }
   const member = takeHeartbeat(membership, heartbeat, context.uptime)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
@@ -175,26 +185,37 @@ function onTimer(state: GroupState, timer: string, context: Context, outbox: Out
   if (timer === 'load') return load(state, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
-    if (state.membership.members.size > 0) askMetadata(state, outbox)
+    if (state.membership.members.size > 0 || state.offsets.size > 0) askMetadata(state, outbox)
     return
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
   for (const memberId of expiredMembers(state.membership, context.uptime)) removeMember(state.membership, memberId)
 }
 
+function subscribedTopics(state: GroupState): Set<string> {
+  return new Set([...state.membership.members.values()].flatMap((member) => member.subscribedTopics))
+}
+
 function askMetadata(state: GroupState, outbox: Outbox): void {
-  const topics = new Set<string>()
-  for (const member of state.membership.members.values()) for (const topic of member.subscribedTopics) topics.add(topic)
+  const topics = subscribedTopics(state)
+  for (const { committed } of state.offsets.values()) topics.add(committed.topic)
   const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
-function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>): void {
-  let changed = false
+function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   if (response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
+  state.checked ||= state.log.loaded
+  dropOrphans(state, orphanedOffsets(state.offsets, response.topics, response.correlationId), context, outbox)
+  takePartitions(state, response)
+}
+
+function takePartitions(state: GroupState, response: MessageOf<'metadataResponse'>): void {
+  const wanted = subscribedTopics(state)
+  let changed = false
   for (const { topic, partitions } of response.topics) {
-    if (state.topics.get(topic) === partitions.length) continue
+    if (!wanted.has(topic) || state.topics.get(topic) === partitions.length) continue
     state.topics.set(topic, partitions.length)
     changed = true
   }
@@ -232,7 +253,8 @@ function onOffsetCommit(state: GroupState, request: OffsetCommitRequest, context
 /** A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. */
 function refuseCommit(state: GroupState, request: OffsetCommitRequest): ErrorName | null {
   const { membership } = state
-  if (!state.log.loaded) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
   if (request.memberEpoch < 0) return membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
   const member = membership.members.get(request.memberId)
   if (member === undefined) return 'UNKNOWN_MEMBER_ID'
@@ -245,7 +267,7 @@ function onCommitted(state: GroupState, response: MessageOf<'produceResponse'>, 
   const commit = state.pending.get(response.correlationId)
   if (commit === undefined) return
   state.pending.delete(response.correlationId)
-  if (response.errorCode === NONE) for (const one of commit.request.offsets) remember(state, one)
+  if (response.errorCode === NONE) for (const one of commit.request.offsets) keepOffset(state.offsets, one, state.nextCorrelationId)
   answerCommit(commit.request, commit.from, response.errorCode, response.errorMessage, outbox)
 }
 
@@ -257,15 +279,33 @@ function answerCommit(request: OffsetCommitRequest, to: Address, errorCode: numb
   })
 }
 
+/**
+ * Forgets offsets whose topic is gone, and says so in the log. Should that fail, they are found again after a restart. A partition with a commit
+ * on its way is left alone: the tombstone would come after it.
+ */
+function dropOrphans(state: GroupState, names: readonly string[], context: Context, outbox: Outbox): void {
+  const committing = new Set(
+    [...state.pending.values()].flatMap(({ request }) => request.offsets.map((one) => topicPartitionName(one.topic, one.partition))),
+  )
+  const dropped = names.filter((name) => !committing.has(name))
+  if (dropped.length === 0) return
+  const records = dropped.map((name) => {
+    const { topic, partition } = parseName(name)
+    return { key: encodeOffsetKey(state.config.group, topic, partition), value: null }
+  })
+  for (const name of dropped) state.offsets.delete(name)
+  outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, state.nextCorrelationId++, records, context.now) })
+}
+
 /** While a commit is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */
 function onOffsetFetch(state: GroupState, request: MessageOf<'offsetFetch'>, context: Context, outbox: Outbox): void {
-  const error: ErrorName | null = !state.log.loaded
+  const error: ErrorName | null = !isActive(state)
     ? 'COORDINATOR_LOAD_IN_PROGRESS'
     : state.pending.size > 0
       ? 'UNSTABLE_OFFSET_COMMIT'
       : null
   const wanted = request.partitions === null ? [...state.offsets.keys()].toSorted() : [...namesOf(request.partitions)]
-  const offsets = error !== null ? [] : wanted.map((name) => state.offsets.get(name)).filter((one) => one !== undefined)
+  const offsets = error !== null ? [] : wanted.map((name) => state.offsets.get(name)?.committed).filter((one) => one !== undefined)
   outbox.push({
     kind: 'send',
     to: context.from,
@@ -293,11 +333,16 @@ function onDescribe(state: GroupState, request: MessageOf<'describeGroup'>, cont
     message: {
       kind: 'describeGroupResponse',
       correlationId: request.correlationId,
-      errorCode: state.log.loaded ? NONE : codeOf('COORDINATOR_LOAD_IN_PROGRESS'),
+      errorCode: isActive(state) ? NONE : codeOf('COORDINATOR_LOAD_IN_PROGRESS'),
       state: members.length === 0 ? 'empty' : isStable(membership) ? 'stable' : 'reconciling',
       epoch: membership.epoch,
       members,
-      offsets: [...state.offsets.values()],
+      offsets: [...state.offsets.values()].map(({ committed: { topic, partition, offset, metadata } }) => ({
+        topic,
+        partition,
+        offset,
+        metadata,
+      })),
     },
   })
 }

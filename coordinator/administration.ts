@@ -9,7 +9,7 @@ import type {
   CreateTopicsRequest,
   DeleteTopicsRequest,
 } from '../protocol/messages/metadata.ts'
-import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, topicSettingOf } from '../protocol/topic-config.ts'
+import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
 import { checkTopicName } from '../protocol/topic-name.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord } from './metadata.ts'
@@ -96,6 +96,8 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   const { topic: name } = request
   const topic = image.topics.get(name)
   if (topic === undefined) return one(refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`))
+  const twice = settingGivenTwice(request.configs)
+  if (twice !== null) return one(refuse(name, 'INVALID_CONFIG', twice))
   const configs: Record<string, unknown> = { ...topic.configs }
   for (const [key, value] of Object.entries(request.configs)) {
     const setting = topicSettingOf(key)

@@ -158,6 +158,19 @@ export function topicSettingOf(name: string): TopicSetting | null {
   return settingOfKafkaName.get(name) ?? null
 }
 
+/** A sentence about a setting that is given under both its names; null if there is none. */
+export function settingGivenTwice(input: Readonly<Record<string, unknown>>): string | null {
+  const names = new Map<TopicSetting, string>()
+  for (const [name, value] of Object.entries(input)) {
+    const setting = value === undefined ? null : topicSettingOf(name)
+    if (setting === null) continue
+    const other = names.get(setting)
+    if (other !== undefined) return `the topic setting '${setting}' is given twice, as '${other}' and as '${name}'`
+    names.set(setting, name)
+  }
+  return null
+}
+
 /**
  * Completes some settings to all of them, or says in one sentence which setting is wrong and what it allows.
  *
@@ -165,11 +178,12 @@ export function topicSettingOf(name: string): TopicSetting | null {
  */
 export function parseTopicConfig(input: Readonly<Record<string, unknown>>): TopicConfigParsed {
   const values: Partial<Record<TopicSetting, unknown>> = {}
+  const twice = settingGivenTwice(input)
+  if (twice !== null) return { ok: false, reason: twice }
   for (const [name, value] of Object.entries(input)) {
     if (value === undefined) continue
     const setting = topicSettingOf(name)
     if (setting === null) return { ok: false, reason: `there is no topic setting '${name}'` }
-    if (setting in values) return { ok: false, reason: `the topic setting '${name}' is given twice` }
     const { allowed } = topicSettings[setting]
     const parsed = parseValue(allowed, value)
     if (parsed === null) return { ok: false, reason: complaint(name, allowed, value) }

@@ -138,8 +138,9 @@ export class Supervisor {
   }
 
   async #closeThread(thread: SupervisedThread): Promise<void> {
-    if (!thread.started) return
     if (thread.restart !== null) return clearTimeout(thread.restart)
+    // Its start failed, or is not over: there is nothing to drain, but it may run.
+    if (!thread.started) return void (await thread.worker.terminate())
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
     await Promise.race([thread.control.drain(), exited])
     thread.control.close().catch(() => undefined)

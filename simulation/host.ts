@@ -5,6 +5,7 @@
  */
 import { InvariantViolation } from '../protocol/assert.ts'
 import type { Address } from '../protocol/address.ts'
+import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import type { Effect, SendEffect, StorageEffect } from '../actors/effect.ts'
 import { Codec } from '../runtime/codec.ts'
@@ -49,26 +50,6 @@ interface Cell {
   readonly timers: Map<string, number>
   isAlive: boolean
 }
-
-/** Messages that want an answer: they are sent back when nobody is there. */
-const REQUESTS: ReadonlySet<string> = new Set<Message['kind']>([
-  'produce',
-  'fetch',
-  'listOffsets',
-  'metadata',
-  'createTopics',
-  'deleteTopics',
-  'createPartitions',
-  'incrementalAlterConfigs',
-  'initProducerId',
-  'findCoordinator',
-  'ensureGroup',
-  'listGroups',
-  'consumerGroupHeartbeat',
-  'offsetCommit',
-  'offsetFetch',
-  'describeGroup',
-])
 
 /** A local message takes at most so long, in microseconds. */
 const LOCAL_MICROS = 8
@@ -226,7 +207,7 @@ export class Host {
   #deliver(to: Address, from: Address, message: Message): void {
     const cell = this.#cells.get(to.actor)
     if (cell !== undefined) return this.#receive(cell, message, from)
-    if (!REQUESTS.has(message.kind) || !('correlationId' in message)) return
+    if (!isRequest(message)) return
     this.send(to, from, { kind: 'undeliverable', correlationId: message.correlationId })
   }
 

@@ -5,7 +5,9 @@ import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
+import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
 import type { Admin, GroupDescription, TopicDescription } from './api.ts'
@@ -111,14 +113,18 @@ export class AdminClient implements Admin {
 
   async alterGroupOffsets(group: string, offsets: readonly CommittedOffset[]): Promise<void> {
     checkGroup(group)
-    for (const { topic, partition, offset } of offsets) {
-      this.#requests.leaderOf(await this.#requests.topic(topic), partition)
-      if (!Number.isSafeInteger(offset) || offset < 0)
-        throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${offset}`)
+    const ofTopics: TopicOffset[] = []
+    for (const one of offsets) {
+      const topic = await this.#requests.topic(one.topic)
+      this.#requests.leaderOf(topic, one.partition)
+      if (!Number.isSafeInteger(one.offset) || one.offset < 0)
+        throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${one.offset}`)
+      checkMetadata(one)
+      ofTopics.push({ ...one, topicId: topic.topicId })
     }
     const response = await this.#requests.askGroup(
       group,
-      { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets },
+      { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets: ofTopics },
       'offsetCommitResponse',
     )
     throwIfError(response.errorCode, response.errorMessage)
@@ -172,6 +178,16 @@ export function checkName(name: string): void {
 export function checkGroup(group: string): void {
   const problem = checkGroupId(group)
   if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
+}
+
+/** Throws OFFSET_METADATA_TOO_LARGE. */
+export function checkMetadata({ topic, partition, metadata }: CommittedOffset): void {
+  if (metadata.length <= OFFSET_METADATA_LENGTH_MAX) return
+  const name = topicPartitionName(topic, partition)
+  throw new KafkaError(
+    'OFFSET_METADATA_TOO_LARGE',
+    `the metadata of the offset of ${name} has ${metadata.length} characters; it may have ${OFFSET_METADATA_LENGTH_MAX}`,
+  )
 }
 
 function unknownGroup(group: string): KafkaError {

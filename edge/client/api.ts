@@ -156,6 +156,11 @@ export interface ConsumerOptions<K, V> {
   /** Default 1,048,576. */
   readonly fetchMaxBytes?: number
   readonly fetchMaxWaitMillis?: number
+  /**
+   * A member that does not ask for records for so long gives up its partitions and leaves the group: others take over. What it was given and has
+   * not asked past is processed again; its commits fail with UNKNOWN_MEMBER_ID; its next question joins again. Default 300,000.
+   */
+  readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => void
@@ -187,6 +192,7 @@ export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<
 
 /** Asking for the next record (or batch, or poll) means that the one before is processed. */
 export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
+  /** As a member of the group; it replaces the former subscription. None: commits what is processed (with `autoCommit`) and leaves the group. */
   subscribe(topics: readonly string[]): void
   assign(partitions: readonly TopicPartition[]): void
   assignment(): readonly TopicPartition[]

@@ -24,6 +24,7 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   fetchMinBytes: { kind: 'integer', min: 1, max: 1_073_741_824, default: 1 },
   fetchMaxBytes: { kind: 'integer', min: 1024, max: 16_777_216, default: 1_048_576 },
   fetchMaxWaitMillis: { kind: 'integer', min: 0, max: 300_000, default: 500 },
+  maxPollIntervalMillis: { kind: 'integer', min: 1, max: MILLIS_MAX, default: 300_000 },
   maxPollRecords: { kind: 'integer', min: 1, max: 1_000_000, default: 500 },
   onAssigned: { kind: 'function' },
   onRevoked: { kind: 'function' },

@@ -9,7 +9,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
-import { checkGroup, checkName } from './admin.ts'
+import { checkGroup, checkMetadata, checkName } from './admin.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, Waiting } from './api.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
@@ -19,6 +19,7 @@ import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { checkOptions, integerOption } from './options.ts'
+import { PollWatch } from './poll-watch.ts'
 import { throwIfError } from './requests.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
@@ -39,7 +40,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   readonly #consumption: Consumption
   readonly #commits: Map<number, CommitWaiter> = new Map()
   #nextCorrelationId = 1
+  readonly #watch: PollWatch
   #mode: 'assigned' | 'subscribed' | null = null
+  #topics: readonly string[] = []
+  /** It did not ask for records for too long, and is no member until it does. */
+  #isOverdue = false
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
   #closed = false
@@ -62,7 +67,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onCommitResult: (correlationId, error) => this.#endCommit(correlationId, error),
       onClosed: () => this.#onClosed?.(),
     })
+    const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
+    this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
+    if (options.topics?.length === 0) throw new KafkaError('INVALID_OPTION', 'consumer option topics must name at least one topic')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 
@@ -72,12 +80,30 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#assertOpen()
     if (this.#options.group === undefined)
       throw new KafkaError('INVALID_GROUP_ID', 'subscribe needs the option group; without one, use assign')
-    if (!Array.isArray(topics) || topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of at least one topic')
+    if (!Array.isArray(topics)) throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of topics; an empty one leaves the group')
     for (const topic of topics) checkName(topic)
     this.#choose('subscribed')
-    this.#consumption.link.send({ kind: 'subscribe', topics: [...new Set(topics)] })
+    this.#topics = [...new Set(topics)]
+    this.#isOverdue = false
+    if (topics.length === 0) this.#leave()
+    else this.#join()
     for (const topic of topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
+  }
+
+  #join(): void {
+    this.#consumption.link.send({ kind: 'subscribe', topics: this.#topics })
+    this.#watch.start()
+  }
+
+  #leave(): void {
+    this.#watch.stop()
+    this.#consumption.letGo()
+    this.#consumption.link.send({ kind: 'subscribe', topics: [] })
+  }
+
+  #onOverdue(): void {
+    this.#isOverdue = true
+    this.#leave()
   }
 
   assign(partitions: readonly TopicPartition[]): void {
@@ -167,6 +193,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #moveOn(): void {
     this.#assertOpen()
     this.#consumption.moveOn()
+    if (!this.#isOverdue) return
+    this.#isOverdue = false
+    this.#join()
   }
 
   #takeRecords(): ConsumerRecord<K, V>[] {
@@ -230,6 +259,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async commit(what?: ConsumerBatch<K, V> | readonly CommittedOffset[]): Promise<void> {
     this.#assertOpen()
     if (this.#options.group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'commit needs the option group')
+    if (this.#isOverdue)
+      throw new KafkaError('UNKNOWN_MEMBER_ID', 'this consumer did not ask for records for maxPollIntervalMillis and has left its group')
     const offsets = what === undefined ? null : isList(what) ? what.map(checkCommit) : [endOf(what)]
     // Who commits now says that what was delivered last is processed, too.
     if (offsets === null) this.#consumption.settle()
@@ -253,7 +284,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       'offsetFetchResponse',
     )
     throwIfError(errorCode, null)
-    return [...offsets]
+    return offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }))
   }
 
   #endCommit(correlationId: number, error: KafkaError | null): void {
@@ -270,6 +301,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   async #close(): Promise<void> {
+    this.#watch.stop()
     this.#consumption.clear()
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -341,6 +373,7 @@ function checkCommit(committed: CommittedOffset): CommittedOffset {
   checkName(committed.topic)
   checkPartition(committed.partition)
   checkOffset(committed.offset)
+  checkMetadata(committed)
   return committed
 }
 

@@ -35,6 +35,8 @@ const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
 /** The partitions of one consumer. See the header. */
 export class Consumption {
   readonly link: ActorLink
+  /** When the application last asked for records, or was given what it had waited for, by performance.now(). */
+  askedAt = 0
   readonly #engine: Engine
   readonly #reader: ChunkReader
   readonly #listeners: ConsumptionListeners
@@ -91,10 +93,11 @@ export class Consumption {
   /** The application has asked for more: what it was given is processed. */
   moveOn(): void {
     const some = this.#delivered.size > 0
+    this.askedAt = performance.now()
     this.settle()
     this.#delivered.clear()
     if (this.#revoking.length > 0) this.#releaseRevoked()
-    else if (some && performance.now() - this.#reportedAt >= REPORT_MILLIS) this.report()
+    else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
   }
 
   /** The application says so itself: what it was given is processed. */
@@ -160,6 +163,7 @@ export class Consumption {
       const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
       const end = (): void => {
         if (timer !== null) clearTimeout(timer)
+        this.askedAt = performance.now()
         signal?.removeEventListener('abort', onAbort)
         this.#wakes.delete(wake)
       }
@@ -174,6 +178,11 @@ export class Consumption {
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#wakes.add(wake)
     })
+  }
+
+  /** The application waits for something to arrive. */
+  get isWaiting(): boolean {
+    return this.#wakes.size > 0
   }
 
   /** Ends all waits. */
@@ -195,6 +204,15 @@ export class Consumption {
   fail(error: unknown): void {
     this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
     this.rouse()
+  }
+
+  /** The application wants no partition any more; what it was given and has not asked past is not processed. The actor's `revoking` follows. */
+  letGo(): void {
+    this.#delivered.clear()
+    for (const one of this.#partitions.values()) {
+      one.revoking = true
+      one.clear()
+    }
   }
 
   /** Nothing that has arrived is delivered any more. */

@@ -25,7 +25,7 @@ export interface Delivered {
   readonly logAppendTime: number
 }
 
-/** Consumes as a member of the group of the actor's configuration. Replaces the former subscription or assignment. */
+/** Consumes as a member of the group of the actor's configuration. Replaces the former subscription; no topics: lets go of all partitions and leaves. */
 export interface Subscribe {
   readonly kind: 'subscribe'
   readonly topics: readonly string[]

@@ -42,13 +42,21 @@ export interface CommittedOffset {
   readonly metadata: string
 }
 
+/** The longest `metadata` of a committed offset, in UTF-16 units, as Kafka counts it (offset.metadata.max.bytes): it is kept in memory. */
+export const OFFSET_METADATA_LENGTH_MAX = 4096
+
+/** A committed offset and the id of the topic that it is of: another topic of that name does not inherit it. -1: not known. */
+export interface TopicOffset extends CommittedOffset {
+  readonly topicId: number
+}
+
 /** Commits offsets. `memberEpoch` -1 with an empty member id commits from outside, allowed while the group is empty. */
 export interface OffsetCommitRequest {
   readonly kind: 'offsetCommit'
   readonly correlationId: number
   readonly memberId: string
   readonly memberEpoch: number
-  readonly offsets: readonly CommittedOffset[]
+  readonly offsets: readonly TopicOffset[]
 }
 
 /** Sent when the commit is in the log, or will never be. */
@@ -73,7 +81,7 @@ export interface OffsetFetchResponse {
   readonly errorCode: number
   /** Names of the partitions that were asked for. */
   readonly requested: readonly string[]
-  readonly offsets: readonly CommittedOffset[]
+  readonly offsets: readonly TopicOffset[]
 }
 
 /** Asks for a group as it is now. */

@@ -5,11 +5,11 @@ import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.
 import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
-import type { CommittedOffset, TopicPartitions } from '../../protocol/messages/group.ts'
+import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { fetched } from '../coordinator/support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { CLIENT, sent, stageOf } from './stage.ts'
+import { CLIENT, lines, sent, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 const config: ConsumerConfig = {
@@ -69,15 +69,21 @@ export function refuse(stage: Stage<ConsumerState>, correlationId: number, error
 }
 
 /** The group says what is committed of the partitions that were asked for. */
-export function committed(stage: Stage<ConsumerState>, effects: readonly Effect[], offsets: Readonly<Record<number, number>>): Effect[] {
+export function committed(
+  stage: Stage<ConsumerState>,
+  effects: readonly Effect[],
+  offsets: Readonly<Record<number, number>>,
+  topicId = 5,
+): Effect[] {
   const request = sent(effects, 'offsetFetch').at(-1)
   if (request === undefined) throw new Error('no offsetFetch was sent')
   const requested = (request.partitions ?? []).flatMap(({ topic, partitions }) => partitions.map((one) => `${topic}-${one}`))
-  const found: CommittedOffset[] = Object.entries(offsets).map(([partition, offset]) => ({
+  const found: TopicOffset[] = Object.entries(offsets).map(([partition, offset]) => ({
     topic: 't',
     partition: Number(partition),
     offset,
     metadata: '',
+    topicId,
   }))
   return stage.deliver({ kind: 'offsetFetchResponse', correlationId: request.correlationId, errorCode: NONE, requested, offsets: found })
 }
@@ -103,4 +109,15 @@ export function answerFetch(stage: Stage<ConsumerState>, correlationId: number, 
 export function tick(stage: Stage<ConsumerState>, afterMillis: number): Effect[] {
   stage.uptime += afterMillis
   return stage.deliver({ kind: 'timerFired', timer: 'tick' }, stage.self)
+}
+
+/** What was said, timers aside. */
+export function said(effects: readonly Effect[]): string[] {
+  return lines(effects).filter((line) => !line.startsWith('timer '))
+}
+
+/** The group answers a commit. */
+export function commitAnswer(stage: Stage<ConsumerState>, correlationId: number, error?: ErrorName): Effect[] {
+  const errorCode = error === undefined ? NONE : codeOf(error)
+  return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
 }

@@ -3,23 +3,24 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import type { ErrorName } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { answerFetch, committed, consumer, consuming, grant, joining, newest, refuse, tick } from './consumer-support.ts'
+import {
+  answerFetch,
+  commitAnswer,
+  committed,
+  consumer,
+  consuming,
+  grant,
+  joining,
+  newest,
+  refuse,
+  said,
+  tick,
+} from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { lines, sent, sentOne } from './stage.ts'
+import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 import type { ConsumerState } from '../../actors/consumer-state.ts'
-
-/** What was said, timers aside. */
-function said(effects: readonly Effect[]): string[] {
-  return lines(effects).filter((line) => !line.startsWith('timer '))
-}
-
-function commitAnswer(stage: Stage<ConsumerState>, correlationId: number, error?: ErrorName): Effect[] {
-  const errorCode = error === undefined ? NONE : codeOf(error)
-  return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
-}
 
 function located(stage: Stage<ConsumerState>, correlationId: number, offset: number): Effect[] {
   return stage.deliver({ kind: 'listOffsetsResponse', correlationId, errorCode: NONE, errorMessage: null, offset, timestamp: -1 })
@@ -74,6 +75,19 @@ describe('where it begins', () => {
     expect(said(failed)).toEqual(['to client: consumerFailed OFFSET_NOT_AVAILABLE'])
     stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 2 })
     expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual([expect.stringMatching(/fetch #\d+ from 3$/)])
+  })
+
+  test('is not what was committed of another topic that had the name', () => {
+    const { stage, effects } = joining()
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), { 0: 42 }, 4)
+    const asked = stage.deliver(topicsAnswer({ t: [0] }))
+    expect(said(located(stage, newest(asked, 'listOffsets'), 0))).toEqual([
+      'to client: positionReset t-0 to 0',
+      expect.stringMatching(/fetch #\d+ from 0$/),
+    ])
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 42 })
+    const commit = sentOne(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }), 'offsetCommit')
+    expect(commit.offsets).toEqual([{ topic: 't', partition: 0, offset: 42, metadata: '', topicId: 5 }])
   })
 
   test('is asked for again while a commit is on its way to the log', () => {
@@ -274,7 +288,7 @@ describe('an answer that is late', () => {
     const before = structuredClone(stage.state)
     expect(commitAnswer(stage, 3)).toEqual([])
     expect(located(stage, 3, 0)).toEqual([])
-    const offsets = [{ topic: 't', partition: 0, offset: 3, metadata: '' }]
+    const offsets = [{ topic: 't', partition: 0, offset: 3, metadata: '', topicId: 5 }]
     stage.deliver({ kind: 'offsetFetchResponse', correlationId: 4, errorCode: NONE, requested: ['t-0'], offsets })
     stage.deliver({ kind: 'findCoordinatorResponse', correlationId: 1, errorCode: NONE, node: 9, partition: 0, topicId: 0 })
     expect(stage.state).toEqual(before)
@@ -300,6 +314,24 @@ describe('commits', () => {
     expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
     const late = tick(stage, 10_000)
     expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
+  })
+
+  test('of a partition that was never fetched wait until its topic is known', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'assign', partitions: [] })
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
+    const correlationId = newest(asked, 'findCoordinator')
+    const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found })
+    expect(said(stage.deliver({ kind: 'groupEnsured', correlationId: newest(ready, 'ensureGroup'), errorCode: NONE }))).toEqual([])
+    const commit = sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'offsetCommit')
+    expect(commit).toMatchObject({ memberEpoch: -1, offsets: [{ partition: 0, offset: 12, topicId: 5 }] })
+  })
+
+  test('of a topic that does not exist are refused', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(stage.deliver(topicsAnswer({ t: [] })))).toEqual(['to client: commitResult #71 UNKNOWN_TOPIC_OR_PARTITION'])
   })
 
   test('of everything processed leave out what is committed', () => {

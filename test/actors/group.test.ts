@@ -8,7 +8,8 @@ import { encodeOffsetKey, encodeOffsetValue } from '../../coordinator/groups/off
 import { appendRequest, openStateLog } from '../../coordinator/state-log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
-import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import type { TopicOffset } from '../../protocol/messages/group.ts'
+import * as header from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { fetched } from '../coordinator/support.ts'
 import { topicsAnswer } from './metadata.ts'
@@ -17,24 +18,24 @@ import type { Stage } from './stage.ts'
 
 const config = { group: 'g', partition: 3, topicId: 2, coordinatorNode: 0, graceMillis: 0 }
 
-function commitOf(partition: number, offset: number): CommittedOffset {
-  return { topic: 't', partition, offset, metadata: '' }
+function commitOf(partition: number, offset: number, topicId = 5): TopicOffset {
+  return { topic: 't', partition, offset, metadata: '', topicId }
 }
 
 /** The bytes of commits as they lie in the log. */
-function logOf(...commits: readonly (readonly [group: string, committed: CommittedOffset])[]): Uint8Array {
-  const records = commits.map(([group, one]) => ({
+function logOf(...commits: readonly (readonly [group: string, committed: TopicOffset, what?: 'tombstone'])[]): Uint8Array {
+  const records = commits.map(([group, one, what]) => ({
     key: encodeOffsetKey(group, one.topic, one.partition),
-    value: encodeOffsetValue(one, 0),
+    value: what === 'tombstone' ? null : encodeOffsetValue(one, 0),
   }))
   return appendRequest(openStateLog(0, 'o', 0, 0), 1, records, 0).records
 }
 
-/** A group that has read its log. */
+/** A group that has read its log, and found the topics of its offsets. */
 function loaded(records: Uint8Array | null = null, highWatermark = 0, changes: Partial<typeof config> = {}): Stage<GroupState> {
   const stage = stageOf(actor, { node: 1, actor: 'group/g' }, { ...config, ...changes })
   stage.deliver({ kind: 'started' })
-  stage.deliver(fetched(records, highWatermark))
+  if (sent(stage.deliver(fetched(records, highWatermark)), 'metadata').length > 0) stage.deliver(topicsAnswer({ t: [0, 0] }))
   return stage
 }
 
@@ -70,7 +71,7 @@ function withMember(): { stage: Stage<GroupState>; epoch: number } {
 function commit(
   stage: Stage<GroupState>,
   correlationId: number,
-  offsets: readonly CommittedOffset[],
+  offsets: readonly TopicOffset[],
   memberId = '',
   memberEpoch = -1,
 ): Effect[] {
@@ -144,6 +145,15 @@ describe('a commit', () => {
     expect(lines(commit(loaded(), 1, []))).toEqual(['to client: offsetCommitResponse #1'])
   })
 
+  test('with too long a text is refused, and one as long as it may be is taken', () => {
+    const stage = loaded()
+    const withText = (length: number): TopicOffset => ({ ...commitOf(0, 5), metadata: 'x'.repeat(length) })
+    expect(lines(commit(stage, 1, [commitOf(1, 5), withText(4097)]))).toEqual([
+      'to client: offsetCommitResponse #1 OFFSET_METADATA_TOO_LARGE',
+    ])
+    expect(sent(commit(stage, 2, [withText(4096)]), 'produce')).toHaveLength(1)
+  })
+
   test('of a member is taken under its present epoch only, for what it holds only', () => {
     const { stage, epoch } = withMember()
     const refused = (...request: Parameters<typeof commit>): string => lines(commit(...request))[0]?.replace(/.*#\d+ ?/, '') ?? ''
@@ -192,6 +202,15 @@ describe('a heartbeat', () => {
     expect(stage.state.membership.members.get('m')?.epoch).toBe(epoch)
   })
 
+  test('that leaves, and comes late, does not end the membership that followed', () => {
+    const { stage, epoch } = withMember()
+    const farewell = ++heartbeats
+    beat(stage, 'm', -1, [], farewell)
+    beat(stage, 'm', 0)
+    expect(beat(stage, 'm', -1, [], farewell)).toEqual([])
+    expect(stage.state.membership.members.get('m')?.epoch).toBeGreaterThan(epoch)
+  })
+
   test('of nobody is refused, one that leaves is answered although nobody is there', () => {
     const stage = loaded()
     expect(lines(beat(stage, 'x', 3, [], 800))).toEqual(['to client: consumerGroupHeartbeatResponse #800 UNKNOWN_MEMBER_ID'])
@@ -233,6 +252,83 @@ describe('partitions', () => {
     stage.deliver(topicsAnswer({ t: [0, 0, 0] }, 9))
     stage.deliver(topicsAnswer({ t: [0] }, 8))
     expect(lines(beat(stage, 'm', epoch, [0, 1]))[0]).toContain('may have t-0 t-1 t-2')
+  })
+})
+
+describe('the offsets of a topic that was deleted', () => {
+  /** A group that has read two commits of topic 5, and how it asked for that topic. */
+  function checking(): { stage: Stage<GroupState>; correlationId: number } {
+    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    stage.deliver({ kind: 'started' })
+    const effects = stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 2))
+    return { stage, correlationId: sentOne(effects, 'metadata').correlationId }
+  }
+
+  /** The tombstones among the effects: offsets that a group that reads them would still have. */
+  function leftAfter(effects: readonly Effect[]): string[] {
+    const tombstones = sentOne(effects, 'produce').records
+    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    stage.deliver({ kind: 'started' })
+    stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 3))
+    stage.deliver(fetched(moved(tombstones, 2), 3 + 1))
+    return [...stage.state.offsets.keys()]
+  }
+
+  /** The same batch further along the log. */
+  function moved(records: Uint8Array, baseOffset: number): Uint8Array {
+    const copy = records.slice()
+    header.stampBaseOffset(copy, 0, baseOffset)
+    return copy
+  }
+
+  test('are not shown before the topics have been looked up', () => {
+    const { stage } = checking()
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99 COORDINATOR_LOAD_IN_PROGRESS'])
+    expect(lines(stage.deliver({ kind: 'undeliverable', correlationId: 2 }))).toEqual(['timer load in 5 ms'])
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'load' }))).toEqual([
+      expect.stringMatching(/^to coordinator: metadata #\d+ of t$/),
+    ])
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 5, t-1 at 6'])
+  })
+
+  test.each([
+    ['is gone', topicsAnswer({ t: [] })],
+    ['was created again, while the group did not run', topicsAnswer({ t: [0, 0] }, 0, 9)],
+  ])('go when it %s, from the log too', (_, answer) => {
+    const effects = checking().stage.deliver(answer)
+    const { stage } = checking()
+    expect(lines(stage.deliver(answer))).toEqual(['to replica/__consumer_offsets-3: produce #3: 2 records'])
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: none'])
+    expect(leftAfter(effects)).toEqual([])
+  })
+
+  test('go while the group runs, with members or without', () => {
+    const stage = loaded(logOf(['g', commitOf(0, 5)]), 1)
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))[1]).toMatch(/^to coordinator: metadata #\d+ of t$/)
+    expect(sent(stage.deliver(topicsAnswer({ t: [0] }, 1, 6)), 'produce')).toHaveLength(1)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: none'])
+  })
+
+  test('stay while a newer commit of the partition is on its way: the tombstone would come after it', () => {
+    const stage = loaded(logOf(['g', commitOf(0, 5)]), 1)
+    const { correlationId } = sentOne(commit(stage, 1, [commitOf(0, 2, 6)]), 'produce')
+    expect(stage.deliver(topicsAnswer({ t: [0] }, 1, 6))).toEqual([])
+    written(stage, correlationId)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 2'])
+  })
+
+  test('are not those of a topic that is younger than the metadata', () => {
+    const stage = loaded()
+    const asked = stage.state.nextCorrelationId
+    written(stage, sentOne(commit(stage, 1, [commitOf(0, 2, 6)]), 'produce').correlationId)
+    expect(stage.deliver({ ...topicsAnswer({ t: [] }), correlationId: asked - 1 })).toEqual([])
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 2'])
+  })
+
+  test('stay if they were written without a topic id and there is a topic of that name', () => {
+    const stage = loaded(logOf(['g', commitOf(0, 5, -1)]), 1)
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 5'])
   })
 })
 

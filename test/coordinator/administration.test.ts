@@ -148,6 +148,19 @@ describe('changed settings', () => {
     expect(alter(topic, configs)).toMatchObject({ records: [], verdicts: [{ name: topic, error }] })
   })
 
+  test('that are given under both their names are refused with both: nobody could say which one counts', () => {
+    for (const value of [5, null]) {
+      const [verdict] = alter('orders', { 'retention.ms': 7, retentionMillis: value }).verdicts
+      expect(verdict).toMatchObject({
+        error: 'INVALID_CONFIG',
+        reason: expect.stringMatching(/'retention.ms' and as 'retentionMillis'/) as string,
+      })
+    }
+    const topics = [{ name: 'new', numPartitions: 1, configs: { flush: 'os', 'segment.bytes': 65_536, segmentBytes: 65_536 } }]
+    const ruling = ruleCreateTopics(imageOf(), { kind: 'createTopics', correlationId: 1, topics, validateOnly: false }, 1)
+    expect(ruling).toMatchObject({ records: [], verdicts: [{ error: 'INVALID_CONFIG' }] })
+  })
+
   test('are all taken or none', () => {
     expect(alter('orders', { flush: 'os', segmentBytes: 1 }).records).toEqual([])
   })

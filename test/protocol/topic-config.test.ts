@@ -66,7 +66,7 @@ describe('refused', () => {
     [{ uncleanLeaderElection: 1 }, "cannot be '1': it is true or false"],
     [{ segmentBytes: null }, "cannot be 'null'"],
     [{ segmentBytes: Object.create(null) }, 'cannot be an object'],
-    [{ segmentBytes: 65_536, 'segment.bytes': 65_536 }, 'given twice'],
+    [{ segmentBytes: 65_536, 'segment.bytes': 65_536 }, "given twice, as 'segmentBytes' and as 'segment.bytes'"],
   ])('%j', (input, expected) => {
     expect(reason(input)).toContain(expected)
   })

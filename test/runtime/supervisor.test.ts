@@ -1,4 +1,5 @@
 /** Workers with real threads: a dead one is announced, started again, and linked to the others; one that cannot start is reported. */
+import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -101,6 +102,18 @@ describe('a supervisor', () => {
     await loop.close()
     caller.close()
     expect(events).toEqual([])
+  })
+
+  test('ends a worker whose start failed, when it is closed', async () => {
+    const workers: Worker[] = []
+    const note = (worker: Worker): void => void workers.push(worker)
+    process.on('worker', note)
+    const { supervisor } = await clusterOf(1, [new URL('./probe-throw.ts', import.meta.url).href])
+    await expect(supervisor.start()).rejects.toThrow('this module cannot be loaded')
+    process.off('worker', note)
+    expect(workers.map(({ threadId }) => threadId > 0)).toEqual([true])
+    await supervisor.close()
+    expect(workers.map(({ threadId }) => threadId)).toEqual([-1])
   })
 
   test('reports a worker that ends while it starts, and leaves it at that', async () => {

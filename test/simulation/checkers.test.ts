@@ -143,7 +143,7 @@ function commit(group: GroupTruth, memberId: string, offset: number): void {
     correlationId: offset,
     memberId,
     memberEpoch: 1,
-    offsets: [{ topic: 'orders', partition: 0, offset, metadata: '' }],
+    offsets: [{ topic: 'orders', partition: 0, offset, metadata: '', topicId: 1 }],
   }
   const produce: Message = { kind: 'produce', correlationId: 1, topicId: 1, leaderEpoch: -1, acks: 'leader', records: new Uint8Array(0) }
   checkGroup(group, STATE, message, CLIENT, [send(produce)])

@@ -106,6 +106,84 @@ describe('an assignment', () => {
   })
 })
 
+describe('with different subscriptions', () => {
+  /** Members that subscribe to different topics and have some of the partitions already. */
+  const owning = fc.tuple(mixed, fc.infiniteStream(fc.nat({ max: 8 }))).map(([{ members, partitions }, owners]) => {
+    const had: Assignment = new Map(members.map(({ memberId }) => [memberId, new Set<string>()]))
+    for (const { name } of partitions) had.get(members[owners.next().value]?.memberId ?? '')?.add(name)
+    return { members: again(members, had), had, partitions }
+  })
+
+  const wants = (members: readonly AssignableMember[], memberId: string, name: string): boolean =>
+    members.find((one) => one.memberId === memberId)?.subscribedTopics.includes(name[0] ?? '') === true
+
+  /** Whom a member's partitions can reach, from hand to hand. */
+  function reachOf(members: readonly AssignableMember[], target: Assignment, memberId: string): Set<string> {
+    const reached = new Set([memberId])
+    for (const from of reached) {
+      for (const { memberId: to } of members) if ([...(target.get(from) ?? [])].some((name) => wants(members, to, name))) reached.add(to)
+    }
+    return reached
+  }
+
+  test('no partition could go, from hand to hand, to a member that has two fewer', () => {
+    fc.assert(
+      fc.property(owning, ({ members, partitions }) => {
+        const target = assignPartitions(members, partitions)
+        const size = (memberId: string): number => target.get(memberId)?.size ?? 0
+        for (const { memberId } of members) {
+          for (const other of reachOf(members, target, memberId)) expect(size(memberId) - size(other)).toBeLessThan(2)
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('no partition moves between two members if that does not make it more even', () => {
+    fc.assert(
+      fc.property(owning, ({ members, had, partitions }) => {
+        const target = assignPartitions(members, partitions)
+        const size = (memberId: string): number => target.get(memberId)?.size ?? 0
+        const moves = moved(had, target).filter(({ name, from }) => wants(members, from, name))
+        // Were it still with its former owner, that one would have more than the new owner has now.
+        for (const { from, to } of moves) expect(size(from)).toBeGreaterThanOrEqual(size(to))
+        for (const { from, to } of moves) expect(moves.some((other) => other.from === to && other.to === from)).toBe(false)
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  test('nothing moves while nothing changes', () => {
+    fc.assert(
+      fc.property(owning, ({ members, partitions }) => {
+        const target = assignPartitions(members, partitions)
+        expect(moved(target, assignPartitions(again(members, target), partitions))).toEqual([])
+      }),
+    )
+  })
+
+  test('a member keeps what nobody else wants, and the others share the rest', () => {
+    const members = [member('a', ['s'], ['s-0', 's-1', 's-2', 's-3']), member('b', ['t'], ['t-0', 't-1']), member('c', ['t'])]
+    expect(shown(assignPartitions(members, [...partitionsOf('s', 4), ...partitionsOf('t', 2)]))).toBe(
+      'a: s-0 s-1 s-2 s-3 | b: t-0 | c: t-1',
+    )
+  })
+
+  test('evens out by way of a member in between', () => {
+    const members = [member('a', ['s'], ['s-0', 's-1', 's-2']), member('b', ['s', 't'], ['t-0', 't-1']), member('c', ['t'])]
+    expect(shown(assignPartitions(members, [...partitionsOf('s', 3), ...partitionsOf('t', 2)]))).toBe('a: s-0 s-1 | b: s-2 t-0 | c: t-1')
+  })
+
+  test('deals out many partitions among many members', () => {
+    const names = Array.from({ length: 10 }, (_, i) => `t${i}`)
+    const members = Array.from({ length: 100 }, (_, i) => member(`m${i}`, names.slice(i % 10)))
+    const partitions = names.flatMap((topic) => partitionsOf(topic, 100))
+    const target = assignPartitions(members, partitions)
+    expect([...target.values()].reduce((sum, { size }) => sum + size, 0)).toBe(1000)
+    expect(assignPartitions(again(members, target), partitions)).toEqual(target)
+  })
+})
+
 describe('stickiness', () => {
   const same = fc.record({ ids: memberIds, count: fc.nat({ max: 40 }) })
 

@@ -117,6 +117,19 @@ test('consumers: no group, unknown topic, not assigned, negative offset, no offs
   expect((await failureOf(() => beyond.poll({ timeoutMillis: 10_000 }))).message).toMatch(/t-7/)
 })
 
+test('the text of a committed offset has a limit, by whatever way it comes', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const consumer = cluster.consumer({ group: 'g' })
+  const offsets = [{ topic: 't', partition: 0, offset: 1, metadata: 'x'.repeat(4097) }]
+  for (const commit of [() => consumer.commit(offsets), () => cluster.admin.alterGroupOffsets('g', offsets)]) {
+    const error = await failureOf(commit)
+    expect(error).toMatchObject({ name: 'OFFSET_METADATA_TOO_LARGE', message: expect.stringMatching(/t-0.*4097.*4096/) as string })
+  }
+  await consumer.commit([{ topic: 't', partition: 0, offset: 1, metadata: 'x'.repeat(4096) }])
+  expect((await consumer.committed())[0]?.metadata).toHaveLength(4096)
+})
+
 test('a value that cannot be read is named with its offset, is met again, and can be passed by a seek', async () => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t')

@@ -81,6 +81,82 @@ test('batches are committed one by one; offsets of an empty group can be set', a
   expect((await again.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('2')
 })
 
+test('offsets go with the topic: one that is created again under the name begins anew, also after a restart', async () => {
+  const directory = temporaryDirectory()
+  const cluster = await openCluster(directory)
+  await fill(cluster, 10, 1)
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 7, metadata: '' }])
+  expect(await cluster.admin.listGroups()).toEqual(['g'])
+  await cluster.admin.deleteTopic('t')
+  await fill(cluster, 10, 1)
+  await cluster.close()
+  const again = await openCluster(directory)
+  const consumer = again.consumer({ group: 'g', topics: ['t'], value: string, autoCommit: false })
+  expect((await take(consumer, 1))[0]?.value).toBe('0')
+  expect(await consumer.committed()).toEqual([])
+})
+
+test('a group without members forgets the offsets of a deleted topic, and then is none', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 7, metadata: '' }])
+  await cluster.admin.deleteTopic('t')
+  const reader = cluster.consumer({ group: 'g' })
+  for (let polls = 0; polls < 200 && (await reader.committed()).length > 0; polls++) await reader.poll({ timeoutMillis: 20 })
+  expect((await failureOf(() => cluster.admin.describeGroup('g'))).name).toBe('GROUP_ID_NOT_FOUND')
+})
+
+test('a subscription to nothing leaves the group with what is processed; another one joins again', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 1)
+  const revoked: number[] = []
+  const options = { group: 'g', value: string, maxPollRecords: 4, heartbeatIntervalMillis: 20 }
+  const one = cluster.consumer({ ...options, topics: ['t'], onRevoked: (partitions) => void revoked.push(partitions.length) })
+  await take(one, 4)
+  await take(one, 4)
+  one.subscribe([])
+  expect(one.assignment()).toEqual([])
+  expect(await one.poll({ timeoutMillis: 50 })).toEqual([])
+  const two = cluster.consumer({ ...options, topics: ['t'] })
+  expect((await take(two, 4))[0]?.value).toBe('4')
+  expect(revoked).toEqual([1])
+  await two.close()
+  one.subscribe(['t'])
+  expect((await take(one, 4))[0]?.value).toBe('4')
+})
+
+test('a member that stops asking for records gives up its partitions, and joins again when it asks', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 2)
+  const options = { group: 'g', topics: ['t'], value: string, maxPollRecords: 1, heartbeatIntervalMillis: 20 }
+  const hanging = cluster.consumer({ ...options, maxPollIntervalMillis: 200 })
+  await take(hanging, 2)
+  const seen = new Set<string>()
+  const other = cluster.consumer(options)
+  await settle([other], [2], seen)
+  expect(await failureOf(() => hanging.commit())).toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
+  // The first record was asked past, so it is processed; the second was not.
+  for (let polls = 0; polls < 500 && seen.size < 9; polls++)
+    for (const record of await other.poll({ timeoutMillis: 20 })) seen.add(record.value ?? '')
+  expect(seen.size).toBe(9)
+  await settle([hanging, other], [1, 1], seen)
+})
+
+test('a member that waits for records keeps its partitions', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 1, 1)
+  const options = { group: 'g', topics: ['t'], value: string, heartbeatIntervalMillis: 20 }
+  const revoked: number[] = []
+  const waiting = cluster.consumer({
+    ...options,
+    maxPollIntervalMillis: 50,
+    onRevoked: (partitions) => void revoked.push(partitions.length),
+  })
+  await take(waiting, 1)
+  expect(await waiting.poll({ timeoutMillis: 300 })).toEqual([])
+  expect(revoked).toEqual([])
+})
+
 test('added partitions are found by a running group', async () => {
   const cluster = await openCluster()
   await fill(cluster, 4, 1)

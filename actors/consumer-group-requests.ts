@@ -1,0 +1,78 @@
+/**
+ * What a consumer asks of its group as a member: where it lives, that its actor runs, heartbeats, the farewell. One request at a time is under
+ * way; consumer-group.ts decides which, and takes the answers.
+ */
+import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
+import type { TopicPartitions } from '../protocol/messages/group.ts'
+import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import { partitionsOf } from '../coordinator/groups/names.ts'
+import type { Context, Outbox } from './actor.ts'
+import { wakeAt } from './consumer-state.ts'
+import type { ConsumerState } from './consumer-state.ts'
+
+/** Asks where the group lives. */
+export function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const correlationId = beginRequest(state, context, outbox)
+  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
+}
+
+/** Asks the group's node to run its actor. */
+export function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const correlationId = beginRequest(state, context, outbox)
+  const { partition, topicId } = membership
+  outbox.push({
+    kind: 'send',
+    to: { node: membership.node, actor: BROKER_ACTOR },
+    message: { kind: 'ensureGroup', correlationId, group: config.group ?? '', partition, topicId },
+  })
+}
+
+/** Says that the consumer is a member, or wants to be one, and what it has. */
+export function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership, partitions } = state
+  membership.lost = false
+  heartbeat(state, membership.memberEpoch, membership.topics, partitionsOf(partitions.keys()), context, outbox)
+}
+
+/** Says farewell to the group. */
+export function sendLeave(state: ConsumerState, context: Context, outbox: Outbox): void {
+  state.membership.step = 'leaving'
+  heartbeat(state, LEAVE_EPOCH, [], [], context, outbox)
+}
+
+function heartbeat(
+  state: ConsumerState,
+  memberEpoch: number,
+  subscribedTopics: readonly string[],
+  ownedPartitions: readonly TopicPartitions[],
+  context: Context,
+  outbox: Outbox,
+): void {
+  const { membership, config } = state
+  const { memberId, sessionTimeoutMillis } = config
+  const correlationId = beginRequest(state, context, outbox)
+  outbox.push({
+    kind: 'send',
+    to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    message: {
+      kind: 'consumerGroupHeartbeat',
+      correlationId,
+      memberId,
+      memberEpoch,
+      sessionTimeoutMillis,
+      subscribedTopics,
+      ownedPartitions,
+    },
+  })
+}
+
+function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): number {
+  const { membership } = state
+  membership.correlationId = state.nextCorrelationId++
+  membership.sentAt = context.uptime
+  membership.timeoutAt = context.uptime + state.config.requestTimeoutMillis
+  wakeAt(state, membership.timeoutAt, context, outbox)
+  return membership.correlationId
+}

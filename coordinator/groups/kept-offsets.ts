@@ -1,0 +1,35 @@
+/**
+ * The committed offsets of one group, and which of them are orphans: their topic is gone, or another topic has its name now. A topic id is never
+ * given twice, so an orphan stays one, and it does not matter how often, or how late, it is found.
+ */
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicOffset } from '../../protocol/messages/group.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+
+/** An offset that the group keeps. */
+export interface KeptOffset {
+  readonly committed: TopicOffset
+  /** Metadata that was asked for by an earlier request (correlation id) may not know its topic yet. */
+  readonly sinceId: number
+}
+
+/** By partition name. */
+export type KeptOffsets = Map<string, KeptOffset>
+
+/** Keeps a commit that is in the log; it replaces the one before it. */
+export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, sinceId: number): void {
+  offsets.set(topicPartitionName(committed.topic, committed.partition), { committed, sinceId })
+}
+
+/** The names of the partitions whose offsets are orphans, as the answer to metadata request `correlationId` shows. */
+export function orphanedOffsets(offsets: KeptOffsets, topics: readonly TopicMetadata[], correlationId: number): string[] {
+  const ids = new Map(topics.map(({ topic, topicId }) => [topic, topicId]))
+  const orphans: string[] = []
+  for (const [name, { committed, sinceId }] of offsets) {
+    const topicId = ids.get(committed.topic)
+    if (topicId === undefined || correlationId < sinceId || topicId === committed.topicId) continue
+    // Without an id (a record of an older version) it belongs to whatever topic has the name.
+    if (topicId < 0 || committed.topicId >= 0) orphans.push(name)
+  }
+  return orphans.toSorted()
+}
