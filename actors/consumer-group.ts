@@ -268,7 +268,7 @@ export function askOffsets(state: ConsumerState, context: Context, outbox: Outbo
 /** Partitions with a committed offset begin there; for the others the reset policy decides. */
 export function onOffsets(state: ConsumerState, message: MessageOf<'offsetFetchResponse'>, context: Context, outbox: Outbox): void {
   const { membership, config } = state
-  if (message.correlationId !== membership.offsetsCorrelationId) return
+  if (message.correlationId !== membership.offsetsCorrelationId || state.closing >= 0) return
   membership.offsetsCorrelationId = -1
   if (message.errorCode !== NONE) {
     membership.offsetsCorrelationId = state.nextCorrelationId++

@@ -205,7 +205,7 @@ function request(
 
 function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsResponse'>, context: Context, outbox: Outbox): void {
   const one = takeRequest(state, response.correlationId)
-  if (one === null || one.phase !== 'locating') return
+  if (one === null || one.phase !== 'locating' || state.closing >= 0) return
   if (response.errorCode !== NONE) {
     if (errorOf(response.errorCode).name === 'KAFKA_STORAGE_ERROR')
       fail(state, one, response.errorCode, response.errorMessage ?? '', outbox)

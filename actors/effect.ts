@@ -23,6 +23,20 @@ export interface AppendEffect {
   readonly token: number
 }
 
+/**
+ * Writes bytes once more where the file has them: after a failed sync the disk may have dropped what the page cache still shows, and only what
+ * is written again is covered by the next sync. Answer: `storageDone`.
+ */
+export interface RewriteEffect {
+  readonly kind: 'rewrite'
+  readonly log: string
+  readonly file: string
+  readonly position: number
+  /** Borrowed, as in an append. */
+  readonly bytes: Uint8Array
+  readonly token: number
+}
+
 /** Reads up to `sizeBytes`. Answer: `readCompleted`. */
 export interface ReadEffect {
   readonly kind: 'read'
@@ -116,6 +130,7 @@ export interface FatalEffect {
 /** Effects that touch the disk. */
 export type StorageEffect =
   | AppendEffect
+  | RewriteEffect
   | ReadEffect
   | SyncEffect
   | TruncateEffect

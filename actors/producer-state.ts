@@ -48,6 +48,8 @@ export interface PartitionQueue {
   /** Nothing is sent before. */
   retryAt: number
   failures: number
+  /** What is known of the topic does not have the partition: the next look decides. */
+  doubted: boolean
 }
 
 /** What a producer knows. */

@@ -93,6 +93,7 @@ function queueOf(state: ProducerState, topic: string, partition: number): Partit
     inFlight: 0,
     retryAt: 0,
     failures: 0,
+    doubted: false,
   }
   state.queues.set(name, queue)
   return queue
@@ -105,6 +106,7 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]
   if (leader === undefined) return onUnknown(state, queue, topic, context, outbox)
+  queue.doubted = false
   if (leader.leader < 0) {
     forgetTopic(state.leaders, queue.topic)
     return retryLater(state, queue, context, outbox)
@@ -264,7 +266,8 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 /** What is known of the topic may be old: asks once more before it gives up. */
 function onUnknown(state: ProducerState, queue: PartitionQueue, topic: TopicMetadata, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, queue.topic)
-  if (queue.failures === 0) return retryLater(state, queue, context, outbox)
+  queue.doubted = !queue.doubted
+  if (queue.doubted) return retryLater(state, queue, context, outbox)
   failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
 }
 

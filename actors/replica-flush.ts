@@ -1,7 +1,8 @@
 /**
  * How a replica makes appends durable: grouped syncs before acknowledgements (flush commit), flushes that let the checkpoint
  * move up, and what happens when the disk fails. After a failed write or sync nothing unproven is kept: the log is cut back to the
- * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again.
+ * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again. Where the log must
+ * be opened again instead, replica-rewrite.ts takes care of such files.
  */
 import { assert } from '../protocol/assert.ts'
 import { codeOf } from '../protocol/errors.ts'
@@ -11,7 +12,7 @@ import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
 import { copyStates } from '../partitions/idempotence.ts'
 import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { CheckpointWrite, Flush, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { refuseParked } from './replica-read.ts'
@@ -35,7 +36,7 @@ export function requestSync(state: ReplicaState, segmentBaseOffset: number, outb
 /** Marks what the sync has covered. */
 export function onSynced(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
   state.syncing.delete(segmentBaseOffset)
-  if (message.error !== null) return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  if (message.error !== null) return onSyncFailed(state, segmentBaseOffset, outbox)
   let more = false
   for (const entry of state.pending) {
     if (entry.segmentBaseOffset !== segmentBaseOffset || !entry.written) continue
@@ -43,6 +44,11 @@ export function onSynced(state: ReplicaState, segmentBaseOffset: number, message
     else more = true
   }
   if (more) requestSync(state, segmentBaseOffset, outbox)
+}
+
+function onSyncFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
+  state.distrusted.add(segmentBaseOffset)
+  rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
 }
 
 // ── flush and checkpoint ──
@@ -66,16 +72,21 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.dirty.clear()
   state.bytesSinceFlush = 0
   for (const base of bases) {
-    const token = expectAnswer(state, { kind: 'flush', segmentBaseOffset: base })
+    const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })
     outbox.push({ kind: 'sync', log: state.logName, file: logFileName(base), token })
   }
   if (bases.length === 0) writeCheckpoint(state, outbox)
 }
 
 /** One file of a flush is synced, or is not. */
-export function onFlushed(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'synced'>, outbox: Outbox): void {
-  const { flush } = state
-  if (flush === null) return
+export function onFlushed(
+  state: ReplicaState,
+  flush: Flush,
+  segmentBaseOffset: number,
+  message: MessageOf<'synced'>,
+  outbox: Outbox,
+): void {
+  if (state.flush !== flush) return
   // Retention may have removed the file meanwhile: then there is nothing left to sync.
   const isThere = state.log.segments.some((segment) => segment.baseOffset === segmentBaseOffset)
   if (message.error !== null && isThere) return onFlushFailed(state, segmentBaseOffset, outbox)
@@ -87,6 +98,7 @@ export function onFlushed(state: ReplicaState, segmentBaseOffset: number, messag
 function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
   const reason = `the disk failed to sync ${logFileName(segmentBaseOffset)}`
   state.flush = null
+  state.distrusted.add(segmentBaseOffset)
   if (state.phase === 'settling') return failReplica(state, reason, 'passing', outbox)
   if (state.config.flush === 'commit') return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
   failReplica(state, reason, 'passing', outbox)
@@ -95,6 +107,11 @@ function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: O
 function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')
+  // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
+  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && log.logStartOffset > 0) {
+    const token = expectAnswer(state, { kind: 'checkpointProof', flush })
+    return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
+  }
   const active = activeSegment(log)
   if (flush.clean && active.index !== null) {
     const bytes = encodeIndex(active.index, active.baseOffset)
@@ -106,7 +123,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
       token: expectAnswer(state, { kind: 'ignore' }),
     })
   }
-  state.checkpointSequence++
+  state.checkpointSequence += state.checkpointTrust === 'torn' ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
     clean: flush.clean,
@@ -115,26 +132,57 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
   })
-  const token = expectAnswer(state, { kind: 'checkpoint', clean: flush.clean })
-  const file = checkpointFile(state.checkpointSequence)
-  outbox.push({ kind: 'replace', log: state.logName, file, bytes, token })
-  if (state.removals.length === 0) return
-  // A power loss must not leave a log without its first files and without the checkpoint that says why.
-  const removal = expectAnswer(state, { kind: 'removal', files: state.removals })
-  outbox.push({ kind: 'sync', log: state.logName, file, token: removal })
+  const write = { flush, sequence: state.checkpointSequence, mustSync: needsCheckpoint(state), removals: state.removals }
+  const token = expectAnswer(state, { kind: 'checkpoint', write })
+  outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(write.sequence), bytes, token })
   state.removals = []
 }
 
-/** The checkpoint that does without these files outlives a power loss: they may go. */
-export function onCheckpointSynced(state: ReplicaState, files: readonly string[], message: MessageOf<'synced'>, outbox: Outbox): void {
-  if (message.error !== null) state.removals.push(...files)
-  else outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+/** Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. */
+function needsCheckpoint({ log, removals }: ReplicaState): boolean {
+  return removals.length > 0 || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
 }
 
-/** The flush is over. */
-export function onCheckpointed(state: ReplicaState, clean: boolean, outbox: Outbox): void {
+/** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
+export function onCheckpointProved(state: ReplicaState, flush: Flush, message: MessageOf<'synced'>, outbox: Outbox): void {
+  state.checkpointTrust = message.error === null ? 'safe' : 'torn'
+  if (state.flush === flush) writeCheckpoint(state, outbox)
+}
+
+/** The checkpoint is in the page cache, or is not. */
+export function onCheckpointWritten(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'storageDone'>, outbox: Outbox): void {
+  if (message.error !== null) return onCheckpointFailed(state, write, outbox)
+  if (!write.mustSync) return onCheckpointSafe(state, write, outbox)
+  const token = expectAnswer(state, { kind: 'checkpointSync', write })
+  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(write.sequence), token })
+}
+
+/** The checkpoint outlives a power loss, or may not. */
+export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'synced'>, outbox: Outbox): void {
+  if (message.error === null) onCheckpointSafe(state, write, outbox)
+  else onCheckpointFailed(state, write, outbox)
+}
+
+/** Nothing counts on a checkpoint that failed: files wait for the next one, and a stop is not a clean one. */
+function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
+  state.checkpointTrust = 'torn'
+  state.removals.push(...write.removals)
+  endFlush(state, write.flush, outbox)
+}
+
+/** The log does without these files: they may go. */
+function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
+  const { flush, sequence, removals: files } = write
+  if (sequence === state.checkpointSequence) state.checkpointTrust = 'safe'
+  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+  endFlush(state, flush, outbox)
+}
+
+/** The flush is over, unless a failure has ended it before; the next one begins if somebody waits for it. */
+function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
+  if (state.flush !== flush) return
   state.flush = null
-  if (clean) return finishDrain(state, outbox)
+  if (flush.clean) return finishDrain(state, outbox)
   if (state.flushAgain === 'no') return
   const cleanNext = state.flushAgain === 'clean'
   state.flushAgain = 'no'
@@ -148,7 +196,8 @@ export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
 }
 
-function finishDrain(state: ReplicaState, outbox: Outbox): void {
+/** Tells whoever waits that the replica has come to rest. */
+export function finishDrain(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
   state.drainWaiter = null
 }
@@ -176,16 +225,16 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
 export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   if (state.phase !== 'leading') return
   refusePending(state, error, outbox)
+  distrustSyncing(state)
   state.continuations.forEach((continuation, token) => {
-    if (continuation.kind === 'append' || continuation.kind === 'sync' || continuation.kind === 'flush') state.continuations.delete(token)
+    if (continuation.kind === 'append' || continuation.kind === 'sync') state.continuations.delete(token)
   })
   state.syncing.clear()
-  for (const base of state.flush?.segmentBaseOffsets ?? []) state.dirty.add(base)
-  state.flush = null
   state.appended = copyStates(state.producers)
   const to = state.highWatermark
   const removed = truncateLog(state.log, to)
   for (const base of removed) state.dirty.delete(base)
+  leaveOutOfFlush(state, removed, outbox)
   state.phase = 'rollingBack'
   state.rollBackWaiting = 1
   if (removed.length > 0) {
@@ -197,12 +246,34 @@ export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox):
   outbox.push({ kind: 'truncate', log: state.logName, file: logFileName(to.segmentBaseOffset), sizeBytes: to.position, token })
 }
 
+/** Whether these syncs succeed nobody will hear. */
+function distrustSyncing(state: ReplicaState): void {
+  for (const continuation of state.continuations.values()) {
+    if (continuation.kind === 'sync' || continuation.kind === 'flush') state.distrusted.add(continuation.segmentBaseOffset)
+  }
+}
+
+/** A flush goes on without segments that are no more: it vouches for nothing in them. */
+function leaveOutOfFlush(state: ReplicaState, removed: readonly number[], outbox: Outbox): void {
+  const { flush } = state
+  if (flush === null) return
+  const waitingBefore = flush.waiting
+  state.continuations.forEach((continuation, token) => {
+    if (continuation.kind !== 'flush' || continuation.flush !== flush || !removed.includes(continuation.segmentBaseOffset)) return
+    state.continuations.delete(token)
+    flush.waiting--
+  })
+  if (flush.waiting === 0 && waitingBefore > 0) writeCheckpoint(state, outbox)
+}
+
 /** One step of the disk's part is done: truncations and removals are durable when they are answered. */
 export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDone'>, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') return
   if (message.error !== null) return failReplica(state, 'the disk failed to cut the log back', 'passing', outbox)
   state.rollBackWaiting--
   if (state.rollBackWaiting > 0) return
+  // What is left is acknowledged: a commit sync has proven it, or the flush under way will tell.
+  state.distrusted.clear()
   if (activeSegment(state.log).sizeBytes > 0) {
     closeSegment(state, -1, outbox)
   }
@@ -214,6 +285,7 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
   state.phase = 'failed'
   state.failure = reason
+  distrustSyncing(state)
   state.continuations.clear()
   refusePending(state, 'KAFKA_STORAGE_ERROR', outbox)
   refuseParked(state, outbox)

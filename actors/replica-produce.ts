@@ -79,7 +79,7 @@ function append(
 function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | null {
   const { records } = request
   if (state.phase === 'failed') return 'KAFKA_STORAGE_ERROR'
-  if (state.phase !== 'leading' || state.drainWaiter !== null) return 'NOT_LEADER_OR_FOLLOWER'
+  if (state.phase !== 'leading' || state.isDraining) return 'NOT_LEADER_OR_FOLLOWER'
   if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
   if (request.leaderEpoch >= 0 && request.leaderEpoch < state.leaderEpoch) return 'FENCED_LEADER_EPOCH'
   if (request.leaderEpoch > state.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'

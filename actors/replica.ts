@@ -19,8 +19,10 @@ import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
   failReplica,
-  onCheckpointed,
+  finishDrain,
+  onCheckpointProved,
   onCheckpointSynced,
+  onCheckpointWritten,
   onFlushed,
   onRolledBack,
   onSynced,
@@ -28,6 +30,7 @@ import {
   rollSegment,
 } from './replica-flush.ts'
 import { acknowledge, onAppended, onProduce } from './replica-produce.ts'
+import { beginRewrites, onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { onFetch, onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
@@ -113,13 +116,21 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
     const endOffset = state.log.segments[i + 1]?.baseOffset ?? state.log.logEndOffset
     if (endOffset > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
   })
-  if (recovered.recoveryPoint === state.log.logEndOffset) return lead(state, outbox)
-  // What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced.
-  if (state.config.flush === 'commit') {
-    state.phase = 'settling'
-    return requestFlush(state, false, outbox)
-  }
-  lead(state, outbox)
+  if (beginRewrites(state, recovered.recoveryPoint, outbox)) state.phase = 'settling'
+  else if (recovered.recoveryPoint === state.log.logEndOffset) lead(state, outbox)
+  else settle(state, outbox)
+}
+
+/** What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced. */
+function settle(state: ReplicaState, outbox: Outbox): void {
+  if (state.config.flush !== 'commit') return lead(state, outbox)
+  state.phase = 'settling'
+  requestFlush(state, false, outbox)
+}
+
+/** What was recovered is synced, whether there is a checkpoint that says so or not. */
+function leadIfSettled(state: ReplicaState, outbox: Outbox): void {
+  if (state.phase === 'settling' && state.flush === null) lead(state, outbox)
 }
 
 function lead(state: ReplicaState, outbox: Outbox): void {
@@ -154,7 +165,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       if (state.phase === 'leading' && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
       return armFlush(state, outbox)
     case 'reopen':
-      return reopen(state, outbox)
+      if (!state.isDraining) reopen(state, outbox)
+      return
     default:
       assert(false, `a replica has no timer ${message.timer}`)
   }
@@ -169,12 +181,15 @@ function reopen(state: ReplicaState, outbox: Outbox): void {
     leaderEpoch: state.leaderEpoch,
     topicConfig: state.config,
   })
-  Object.assign(state, fresh, { nextToken: state.nextToken })
+  Object.assign(state, fresh, { nextToken: state.nextToken, distrusted: state.distrusted })
   onStarted(state, outbox)
 }
 
 function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const isOver = state.isDraining && state.drainWaiter === null
+  state.isDraining = true
   state.drainWaiter = context.from
+  if (isOver) return finishDrain(state, outbox)
   drainIfIdle(state, outbox)
 }
 
@@ -196,17 +211,29 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
       return acknowledge(state, outbox)
     case 'flush':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return onFlushed(state, continuation.segmentBaseOffset, message, outbox)
+      return onFlushed(state, continuation.flush, continuation.segmentBaseOffset, message, outbox)
     case 'checkpoint':
-      onCheckpointed(state, continuation.clean, outbox)
-      if (state.phase === 'settling') lead(state, outbox)
-      return
+      assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
+      onCheckpointWritten(state, continuation.write, message, outbox)
+      return leadIfSettled(state, outbox)
+    case 'checkpointSync':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      onCheckpointSynced(state, continuation.write, message, outbox)
+      return leadIfSettled(state, outbox)
+    case 'checkpointProof':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      onCheckpointProved(state, continuation.flush, message, outbox)
+      return leadIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
-    case 'removal':
-      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return onCheckpointSynced(state, continuation.files, message, outbox)
+    case 'rewriteRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onRewriteRead(state, continuation, message, outbox)
+    case 'rewritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      if (onRewritten(state, continuation, message, outbox)) settle(state, outbox)
+      return
     case 'ignore':
       return
     case 'fetch':
@@ -230,11 +257,15 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
 
 function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
   armRetention(outbox)
-  if (state.phase !== 'leading' || state.drainWaiter !== null) return
+  if (state.phase !== 'leading' || state.isDraining) return
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
   const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
-  if (expired.length === 0) return
+  if (expired.length === 0) {
+    // Files wait for a checkpoint that could not be written.
+    if (state.removals.length > 0) requestFlush(state, false, outbox)
+    return
+  }
   dropSegments(state.log, expired)
   moveHighWatermark(state)
   const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])

@@ -1,15 +1,17 @@
 /**
  * The checkpoint of one partition: what recovery may trust without looking. Two small files take turns
  * (`checkpoint-0`, `checkpoint-1`), so a torn write leaves the other one; the sound one with the higher sequence counts. A lost
- * checkpoint costs time at the next start, never a record: it is written after what it vouches for has been synced.
+ * checkpoint costs time at the next start, never a record: it is written after what it vouches for has been synced. Of a log that
+ * retention has shortened one must be left, because only it says where the log begins: each is synced before the next is written.
  *
- * Layout, big-endian: magic u32 'ODRC' | format version u16 | clean u16 | size u32 | crc32c u32 of what follows
+ * Layout, big-endian: magic u32 'ODRC' | format version u16 | clean u16 | size u32 | crc32c u32 of all bytes but these four
  *   sequence i64 | recovery point i64 | log start offset i64
  *   segments: count u32 x { base offset i64, size u32, largest timestamp i64 }
  *   producers: count u32 x { id i64, epoch u16, batches u16 x { base sequence u32, last sequence u32, base offset i64 } }
+ * At first the CRC was of what follows it only. Such a file is read, but nothing vouches for its clean bit: it counts as unclean.
  */
 import { readI64, readU32, writeI16, writeI32, writeI64 } from '../protocol/bytes.ts'
-import { crc32cOf } from '../protocol/crc32c.ts'
+import { crc32cOf, crc32cUpdate } from '../protocol/crc32c.ts'
 import type { ProducerEntry, ProducerStates } from './idempotence.ts'
 
 /** A segment as the checkpoint remembers it. */
@@ -40,6 +42,7 @@ export type CheckpointDecoded = Checkpoint | 'unsound' | 'newer'
 export const CHECKPOINT_FORMAT_VERSION = 1
 
 const MAGIC = 0x4f445243
+const CRC_AT = 12
 const HEADER_BYTES = 16
 const SEGMENT_BYTES = 20
 const PRODUCER_BYTES = 12
@@ -62,7 +65,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   writeI64(bytes, HEADER_BYTES + 16, checkpoint.logStartOffset)
   const at = writeSegments(bytes, HEADER_BYTES + 24, checkpoint.segments)
   writeProducers(bytes, at, checkpoint.producers)
-  writeI32(bytes, 12, crc32cOf(bytes, HEADER_BYTES, bytes.length))
+  writeI32(bytes, CRC_AT, crcOf(bytes))
   return bytes
 }
 
@@ -71,7 +74,9 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   if (bytes.length < HEADER_BYTES + 32 || readU32(bytes, 0) !== MAGIC) return 'unsound'
   const versionAndClean = readU32(bytes, 4)
   if (versionAndClean >>> 16 > CHECKPOINT_FORMAT_VERSION) return 'newer'
-  if (readU32(bytes, 8) !== bytes.length || readU32(bytes, 12) !== crc32cOf(bytes, HEADER_BYTES, bytes.length)) return 'unsound'
+  const isWhole = readU32(bytes, CRC_AT) === crcOf(bytes)
+  const isSound = isWhole || readU32(bytes, CRC_AT) === crc32cOf(bytes, HEADER_BYTES, bytes.length)
+  if (readU32(bytes, 8) !== bytes.length || !isSound) return 'unsound'
   const segmentCount = readU32(bytes, HEADER_BYTES + 24)
   const producersAt = HEADER_BYTES + 28 + segmentCount * SEGMENT_BYTES
   if (producersAt + 4 > bytes.length) return 'unsound'
@@ -79,7 +84,7 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   if (producers === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
-    clean: (versionAndClean & 1) === 1,
+    clean: isWhole && (versionAndClean & 1) === 1,
     recoveryPoint: readI64(bytes, HEADER_BYTES + 8),
     logStartOffset: readI64(bytes, HEADER_BYTES + 16),
     segments: readSegments(bytes, HEADER_BYTES + 28, segmentCount),
@@ -95,6 +100,10 @@ export function newestCheckpoint(decoded: readonly CheckpointDecoded[]): Checkpo
     if (one !== 'unsound' && (newest === null || one.sequence > newest.sequence)) newest = one
   }
   return newest
+}
+
+function crcOf(bytes: Uint8Array): number {
+  return crc32cUpdate(crc32cUpdate(0, bytes, 0, CRC_AT), bytes, HEADER_BYTES, bytes.length)
 }
 
 function sizeOf(checkpoint: Checkpoint): number {

@@ -1,7 +1,8 @@
 /**
  * Opening a partition: from the files of its directory back to a log. Pure steps: each answer of the disk leads to the next
  * demand. Segments that the checkpoint vouches for are trusted; all others are scanned batch by batch, with CRC above the
- * recovery point. The first unsound batch there is a torn tail: the log is cut, and nothing acknowledged lies behind it.
+ * recovery point. The first unsound batch there is a torn tail: the log is cut, and nothing acknowledged lies behind it. So it is where
+ * a file is missing, the first one included. (With flush os or interval, what a power loss takes may have been acknowledged.)
  *
  *   listing ─► checkpoints ─► scanning (segment by segment, chunk by chunk) ─► cutting ─► done
  *                                                                           └► failed (damage below the recovery point)
@@ -9,7 +10,7 @@
 import { assert, unreachable } from '../protocol/assert.ts'
 import type { FileStat } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
-import { decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
+import { checkpointFile, decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
 import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
 import { rememberBatch } from './idempotence.ts'
 import type { ProducerStates } from './idempotence.ts'
@@ -148,7 +149,12 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
     const stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
     recovery.bases = recovery.bases.slice(stale.length)
   }
-  recovery.expectedOffset = recovery.bases[0] ?? checkpoint?.logStartOffset ?? 0
+  // Retention removes files when a synced checkpoint does without them: a log that begins above is one whose first file is gone.
+  const start = checkpoint?.logStartOffset ?? 0
+  const first = recovery.bases[0] ?? start
+  if (first > start && checkpoint === null && [0, 1].some((sequence) => recovery.files.has(checkpointFile(sequence))))
+    return fail(recovery, `the log begins at ${first}, and the checkpoint that would say why is damaged`)
+  recovery.expectedOffset = Math.min(first, start)
   return openSegment(recovery)
 }
 
@@ -180,7 +186,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
   }
 }
 
-/** A file is missing in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
+/** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
 function onGap(recovery: Recovery, base: number): RecoveryDemand {
   if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
     return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)

@@ -67,15 +67,28 @@ export interface Flush {
   waiting: number
 }
 
+/** A checkpoint on its way to the disk. */
+export interface CheckpointWrite {
+  readonly flush: Flush
+  readonly sequence: number
+  /** It must outlive a power loss before anything follows. */
+  readonly mustSync: boolean
+  /** Files that the log does without once it is safe. */
+  readonly removals: readonly string[]
+}
+
 /** What the answer of the disk to a token is for. */
 export type Continuation =
   | { readonly kind: 'recovery' }
   | { readonly kind: 'append'; readonly entry: PendingAppend }
   | { readonly kind: 'sync'; readonly segmentBaseOffset: number }
-  | { readonly kind: 'flush'; readonly segmentBaseOffset: number }
-  | { readonly kind: 'checkpoint'; readonly clean: boolean }
+  | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
+  | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
+  | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
+  | { readonly kind: 'checkpointProof'; readonly flush: Flush }
   | { readonly kind: 'rollBack' }
-  | { readonly kind: 'removal'; readonly files: readonly string[] }
+  | { readonly kind: 'rewriteRead'; readonly segmentBaseOffset: number; readonly position: number }
+  | { readonly kind: 'rewritten'; readonly segmentBaseOffset: number; readonly endPosition: number }
   | { readonly kind: 'ignore' }
   | {
       readonly kind: 'fetch'
@@ -141,6 +154,8 @@ export interface ReplicaState {
   nextToken: number
   /** Segments with a commit sync under way. */
   syncing: Set<number>
+  /** Segments whose sync has failed, or may have: what nothing proves of them is written again when the log is opened again. */
+  distrusted: Set<number>
   /** Segments with appends since their last flush. */
   dirty: Set<number>
   flush: Flush | null
@@ -150,7 +165,12 @@ export interface ReplicaState {
   /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
   removals: string[]
   checkpointSequence: number
+  /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
+  checkpointTrust: 'unknown' | 'safe' | 'torn'
+  /** Who waits for the drain. */
   drainWaiter: Address | null
+  /** From the request to drain on; the replica takes nothing any more until it is started again. */
+  isDraining: boolean
   /** Waits for rollBack's disk work. */
   rollBackWaiting: number
   cutBytes: number
@@ -186,13 +206,16 @@ export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaSt
     continuations: new Map(),
     nextToken: 1,
     syncing: new Set(),
+    distrusted: new Set(),
     dirty: new Set(),
     flush: null,
     flushAgain: 'no',
     bytesSinceFlush: 0,
     removals: [],
     checkpointSequence: 0,
+    checkpointTrust: 'unknown',
     drainWaiter: null,
+    isDraining: false,
     rollBackWaiting: 0,
     cutBytes: 0,
   }

@@ -206,6 +206,7 @@ export class ActorHost {
       case 'fatal':
         return this.#options.onFailure(null, new Error(effect.reason))
       case 'append':
+      case 'rewrite':
       case 'read':
       case 'sync':
       case 'truncate':

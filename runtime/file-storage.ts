@@ -22,7 +22,16 @@ import {
 } from 'node:fs'
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { AppendEffect, ReadEffect, RemoveEffect, ReplaceEffect, StorageEffect, SyncEffect, TruncateEffect } from '../actors/effect.ts'
+import type {
+  AppendEffect,
+  ReadEffect,
+  RemoveEffect,
+  ReplaceEffect,
+  RewriteEffect,
+  StorageEffect,
+  SyncEffect,
+  TruncateEffect,
+} from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
 import type { StorageError } from '../protocol/messages/storage.ts'
 import { OpenFiles } from './open-files.ts'
@@ -66,6 +75,8 @@ export class FileStorage implements Storage {
     switch (effect.kind) {
       case 'append':
         return answer({ kind: 'appended', token: effect.token, error: attempt(() => this.#append(effect)) })
+      case 'rewrite':
+        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#rewrite(effect)) })
       case 'read':
         return this.#read(effect, answer)
       case 'sync':
@@ -108,9 +119,12 @@ export class FileStorage implements Storage {
 
   #append({ log, file, position, bytes }: AppendEffect): void {
     const open = this.#files.open(this.#path(log, file), true, this.#onMade)
-    let written = 0
-    while (written < bytes.length) written += writeSync(open.fd, bytes, written, bytes.length - written, position + written)
+    writeAt(open.fd, bytes, position)
     open.sizeBytes = position + bytes.length
+  }
+
+  #rewrite({ log, file, position, bytes }: RewriteEffect): void {
+    writeAt(this.#files.open(this.#path(log, file), false).fd, bytes, position)
   }
 
   #read({ log, file, position, sizeBytes, token }: ReadEffect, answer: Answer): void {
@@ -224,6 +238,11 @@ export class FileStorage implements Storage {
       .filter((name) => LOG_DIRECTORY.test(name))
       .toSorted()
   }
+}
+
+function writeAt(fd: number, bytes: Uint8Array, position: number): void {
+  let written = 0
+  while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
 }
 
 function attempt(work: () => void): StorageError | null {

@@ -34,6 +34,9 @@ export class MemoryStorage implements Storage {
           sizeBytes: files?.get(effect.file)?.sizeBytes ?? 0,
           error: null,
         })
+      case 'rewrite':
+        // Memory drops nothing.
+        break
       case 'truncate':
         truncateFile(files?.get(effect.file), effect.sizeBytes)
         break

@@ -1,10 +1,11 @@
 /**
- * When things go wrong with whole hosts: kills, power losses, clean stops, pauses, clock steps, full disks and crashing clients, each at times
- * drawn by its own generator, until the run heals.
+ * When things go wrong with whole hosts: kills, power losses, clean stops, pauses, clock steps, full disks and crashing clients, topics that come and
+ * go, each at times drawn by its own generator, until the run heals.
  */
 import type { Cluster } from './cluster.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
+import type { AdminWorkload } from './workloads/topics.ts'
 
 /** A client that can crash: its workload starts a new life. */
 export interface Crashable {
@@ -21,7 +22,7 @@ const STEP_MILLIS = 60_000
 const FULL_MICROS = 800_000
 
 /** Sets all timers of misfortune. */
-export function unleash(cluster: Cluster, clients: readonly Crashable[]): void {
+export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: AdminWorkload): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
   repeat(cluster, 'kill', (random) => cluster.crash(node(random), false))
   repeat(cluster, 'powerLoss', (random) => cluster.crash(node(random), true))
@@ -30,6 +31,8 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[]): void {
   repeat(cluster, 'pause', (random) => pause(cluster, random))
   repeat(cluster, 'clockStep', (random) => anyHost(cluster, random).clock.step(random.below(2 * STEP_MILLIS) - STEP_MILLIS))
   repeat(cluster, 'clientCrash', (random) => random.pick(clients).crash())
+  repeat(cluster, 'recreateTopic', (random) => admin.recreate(random))
+  repeat(cluster, 'addPartitions', (random) => admin.addPartition(random))
 }
 
 function repeat(cluster: Cluster, kind: FaultKind, strike: (random: Random) => void): void {

@@ -7,6 +7,7 @@ import { actor as broker } from '../actors/broker.ts'
 import type { BrokerConfig } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
 import type { CoordinatorConfig } from '../actors/coordinator.ts'
+import { ClientWatcher } from './checkers/clients.ts'
 import { durableEnd } from './checkers/durable-end.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { NodeWatcher } from './checkers/watch.ts'
@@ -47,6 +48,10 @@ export class Cluster {
   readonly truth: Truth
   /** By actor name. */
   readonly groups: Map<string, GroupTruth> = new Map()
+  /** How many partitions topics have, as far as their administrator knows. */
+  readonly topics: Map<string, number>
+  /** Knows which life of a topic clients speak of. */
+  readonly clientWatcher: ClientWatcher
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
@@ -59,6 +64,8 @@ export class Cluster {
     this.plan = plan
     this.faults = faults
     this.truth = truth
+    this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
+    this.clientWatcher = new ClientWatcher(this.groups)
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
   }
@@ -89,7 +96,8 @@ export class Cluster {
   /** A host for a new life of a client. */
   newClient(): Host {
     const node = -1 - this.#clientCount++
-    const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk: null, watcher: null })
+    const parts = { world: this.world, network: this.#network, clock: new Clock(this.world), disk: null, watcher: this.clientWatcher }
+    const host = new Host(node, parts)
     host.boot()
     this.clients.add(host)
     return host
@@ -151,8 +159,8 @@ export class Cluster {
   /** What was synced must be there again; what was not may be gone where the topic promises no more. */
   #noteLoss(disk: Disk): void {
     for (const log of disk.knownLogs()) {
-      const partition = this.truth.partitions.get(log.slice(0, log.lastIndexOf('.')))
-      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log))
+      const partition = this.truth.partitions.get(log)
+      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log), partition.startOffset)
     }
   }
 

@@ -50,6 +50,13 @@ export function appendBytes(file: SimulatedFile, bytes: Uint8Array): void {
   file.sizeBytes = end
 }
 
+/** Bytes that the file has are written again: if a failed sync had lost them, the next one covers them. */
+export function rewriteBytes(file: SimulatedFile, position: number, sizeBytes: number): void {
+  if (file.lostFrom < 0 || position > file.lostFrom) return
+  const end = position + sizeBytes
+  file.lostFrom = end >= file.sizeBytes ? -1 : Math.max(file.lostFrom, end)
+}
+
 /** Cuts the file, durably. */
 export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
   file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
@@ -63,12 +70,15 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   if (file.before === undefined) file.before = isNew ? null : file.bytes.slice(0, file.sizeBytes)
   file.bytes = bytes.slice()
   file.sizeBytes = bytes.length
+  file.durableBytes = 0
+  file.lostFrom = -1
 }
 
 /** A successful sync: everything written so far is durable, unless an earlier failure lost some of it. */
 export function syncFile(file: SimulatedFile): void {
   file.durableBytes = file.lostFrom < 0 ? file.sizeBytes : Math.max(file.durableBytes, Math.min(file.lostFrom, file.sizeBytes))
   file.isEntryDurable = true
+  if (file.lostFrom < 0) file.before = undefined
 }
 
 /** A failed sync: the pages count as clean from now on, written or not. */

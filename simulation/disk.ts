@@ -5,7 +5,7 @@
  */
 import type { StorageEffect } from '../actors/effect.ts'
 import type { StorageAnswer, StorageError } from '../protocol/messages/storage.ts'
-import { afterPowerLoss, appendBytes, failSync, newFile, replaceContent, syncFile, truncateFile } from './disk-file.ts'
+import { afterPowerLoss, appendBytes, failSync, newFile, replaceContent, rewriteBytes, syncFile, truncateFile } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { Faults } from './faults.ts'
 import { Random } from './random.ts'
@@ -67,7 +67,10 @@ export class Disk {
   submit(effect: StorageEffect, answer: (message: StorageAnswer) => void): void {
     const name = effect.kind === 'listLogs' ? NODE_QUEUE : effect.log
     const log = this.#log(name)
-    const owned = effect.kind === 'append' || effect.kind === 'replace' ? { ...effect, bytes: effect.bytes.slice() } : effect
+    const owned =
+      effect.kind === 'append' || effect.kind === 'rewrite' || effect.kind === 'replace'
+        ? { ...effect, bytes: effect.bytes.slice() }
+        : effect
     log.queue.push({ effect: owned, answer })
     log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect)
     const life = this.#life
@@ -98,7 +101,11 @@ export class Disk {
     for (const [name, log] of this.#logs) {
       this.#finishSome(log, isTearing)
       log.busyUntil = 0
-      if (!isPowerLoss) continue
+      if (!isPowerLoss) {
+        // Nobody who starts again can know of syncs that failed before: what they have lost is beyond the atlas.
+        for (const file of log.files.values()) file.lostFrom = -1
+        continue
+      }
       for (const [file, content] of log.files) {
         const left = afterPowerLoss(content, this.#random, isTearing)
         if (left === null) log.files.delete(file)
@@ -142,7 +149,7 @@ export class Disk {
   }
 
   #errorOf(effect: StorageEffect): StorageError | null {
-    if (effect.kind === 'append' && this.#world.nowMicros < this.fullUntil) return 'full'
+    if ((effect.kind === 'append' || effect.kind === 'replace') && this.#world.nowMicros < this.fullUntil) return 'full'
     if (effect.kind === 'sync' && this.#faults.strikes('syncError')) return 'io'
     return effect.kind === 'read' && this.#faults.strikes('readError') ? 'io' : null
   }
@@ -155,6 +162,11 @@ export class Disk {
       file.isTorn = true
       return { kind: 'appended', token, error }
     }
+    if (effect.kind === 'replace') {
+      const isNew = !log.files.has(effect.file)
+      replaceContent(fileOf(log, effect.file), effect.bytes.subarray(0, this.#random.below(effect.bytes.length)), isNew)
+      return { kind: 'storageDone', token, error }
+    }
     if (effect.kind !== 'sync') return { kind: 'readCompleted', token, records: null, error }
     const file = log.files.get(effect.file)
     if (file !== undefined) failSync(file)
@@ -166,6 +178,8 @@ export class Disk {
     switch (effect.kind) {
       case 'append':
         return { kind: 'appended', token, error: this.#append(log, effect.file, effect.position, effect.bytes) }
+      case 'rewrite':
+        return { kind: 'storageDone', token, error: this.#rewrite(log.files.get(effect.file), effect.position, effect.bytes) }
       case 'read':
         return { kind: 'readCompleted', token, ...readFile(log.files.get(effect.file), effect.position, effect.sizeBytes) }
       case 'sync': {
@@ -188,9 +202,6 @@ export class Disk {
         for (const file of effect.files ?? [...log.files.keys()]) log.files.delete(file)
         return { kind: 'storageDone', token, error: null }
       case 'list': {
-        // A log that is opened again after a failed sync is taken as it is in the page cache; what Linux may have dropped from it behind
-        // our back is beyond the atlas: nobody can prove it without writing the tail again.
-        for (const file of log.files.values()) file.lostFrom = -1
         const files = [...log.files].map(([name, { sizeBytes }]) => ({ name, sizeBytes })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
         return { kind: 'listed', token, files, error: null }
       }
@@ -207,6 +218,15 @@ export class Disk {
       return 'io'
     }
     appendBytes(file, bytes)
+    return null
+  }
+
+  /** A rewrite repeats what is there; anything else would be a change behind the reader's back. */
+  #rewrite(file: SimulatedFile | undefined, position: number, bytes: Uint8Array): StorageError | null {
+    if (file === undefined) return 'io'
+    if (!bytes.every((byte, i) => byte === file.bytes[position + i]))
+      this.#world.fail('ASSERT', `node ${this.#owner.node} writes something else again at ${position}`)
+    rewriteBytes(file, position, bytes.length)
     return null
   }
 

@@ -47,6 +47,10 @@ export interface FaultOptions {
   readonly clientCrash: number
   /** Mean time between clean stops of a node: drained first. */
   readonly cleanRestart: number
+  /** Mean time between deletions of a topic, which is created again at once. */
+  readonly recreateTopic: number
+  /** Mean time between additions of a partition. */
+  readonly addPartitions: number
 }
 
 /** A kind of fault. */
@@ -73,6 +77,8 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   slowConsumer: [2_000, 100_000],
   clientCrash: [40_000, 8_000],
   cleanRestart: [60_000, 15_000],
+  recreateTopic: [40_000, 8_000],
+  addPartitions: [40_000, 10_000],
 }
 
 /** All kinds, in a fixed order. */

@@ -20,7 +20,7 @@ import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { ConsumerWorkload, groupActorOf } from './workloads/consumer.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
-import { createTopics } from './workloads/topics.ts'
+import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
 import type { Violation } from './world.ts'
 
@@ -54,6 +54,7 @@ class Run {
   readonly #world: World
   readonly #cluster: Cluster
   readonly #group: GroupTruth
+  readonly #admin: AdminWorkload
   readonly #producers: ProducerWorkload[]
   readonly #reader: ConsumerWorkload
   readonly #members: ConsumerWorkload[]
@@ -69,6 +70,7 @@ class Run {
     this.#cluster = cluster
     this.#group = newGroupTruth(truth, 'billing', SESSION_MILLIS)
     cluster.groups.set(groupActorOf(this.#group), this.#group)
+    this.#admin = new AdminWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
@@ -80,9 +82,10 @@ class Run {
     const world = this.#world
     const clients = [...this.#producers, this.#reader, ...this.#members]
     this.#cluster.start()
-    createTopics(this.#cluster, () => {
+    this.#admin.onChange = () => this.#reader.assign()
+    this.#admin.start(() => {
       for (const client of clients) client.start()
-      unleash(this.#cluster, clients)
+      unleash(this.#cluster, clients, this.#admin)
     })
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()
@@ -103,6 +106,8 @@ class Run {
   /** What is submitted now must succeed, and be consumed by everybody; one reader reads the whole log again. */
   #finish(): void {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
+    this.#admin.settle()
+    if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()
@@ -134,7 +139,7 @@ class Run {
 
   /** Who has not come to the end of which partition; null if all have. */
   #laggard(): string | null {
-    for (const { name: topic, partitions } of this.#cluster.plan.topics) {
+    for (const [topic, partitions] of this.#cluster.topics) {
       for (let partition = 0; partition < partitions; partition++) {
         const name = topicPartitionName(topic, partition)
         const end = this.#endOf(topic, partition)

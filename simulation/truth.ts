@@ -1,6 +1,7 @@
 /**
  * What really happened, kept outside the actors: which value each offset of each partition was seen to have, what was acknowledged, and what a
- * power loss was allowed to take. Checkers compare what actors and clients say with it.
+ * power loss was allowed to take. Checkers compare what actors and clients say with it. A topic that is deleted and created again is another one:
+ * the truth goes by topic id, and of a deleted topic nothing is promised.
  *
  * Values are unique numbers: the writer (one life of one producer) x 2^32 + a counter that grows with each record it submits.
  */
@@ -8,11 +9,14 @@ import type { FlushPolicy } from '../protocol/topic-config.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset'
+export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'inheritedOffset'
 
-/** What is known of one partition. */
+/** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
   readonly name: string
+  readonly topicId: number
+  /** The topic is deleted. */
+  isOver: boolean
   readonly flush: FlushPolicy
   /** By offset; holes are unknown. */
   readonly values: (number | undefined)[]
@@ -35,6 +39,7 @@ export interface PartitionTruth {
 /** The truth about a run. */
 export interface Truth {
   readonly world: World
+  /** By name of the log directory: partition and topic id. */
   readonly partitions: Map<string, PartitionTruth>
   readonly anomalies: Record<Anomaly, number>
   acknowledgedCount: number
@@ -47,16 +52,18 @@ const LOSS_GRACE_MICROS = 30_000_000
 
 /** Nothing has happened yet. */
 export function newTruth(world: World): Truth {
-  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0 }
+  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, inheritedOffset: 0 }
   return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, onLoss: [] }
 }
 
 /** The truth about a partition, begun when it is first heard of. */
-export function partitionTruth(truth: Truth, name: string, flush: FlushPolicy): PartitionTruth {
-  const known = truth.partitions.get(name)
+export function partitionTruth(truth: Truth, name: string, topicId: number, flush: FlushPolicy): PartitionTruth {
+  const known = lifeOf(truth, name, topicId)
   if (known !== undefined) return known
   const partition: PartitionTruth = {
     name,
+    topicId,
+    isOver: false,
     flush,
     values: [],
     offsets: new Map(),
@@ -68,13 +75,23 @@ export function partitionTruth(truth: Truth, name: string, flush: FlushPolicy): 
     lossEnd: 0,
     lossAtMicros: -1,
   }
-  truth.partitions.set(name, partition)
+  truth.partitions.set(`${name}.${topicId}`, partition)
   return partition
+}
+
+/** What is known of a partition of the topic with that id; undefined if nothing is. */
+export function lifeOf(truth: Truth, name: string, topicId: number): PartitionTruth | undefined {
+  return truth.partitions.get(`${name}.${topicId}`)
+}
+
+/** What is known of a partition in all lives of its topic, oldest first. */
+export function livesOf(truth: Truth, name: string): PartitionTruth[] {
+  return [...truth.partitions.values()].filter((one) => one.name === name)
 }
 
 /** Somebody says that an offset has a value. `since` is when the saying began: what is older than a loss says nothing. */
 export function place(truth: Truth, partition: PartitionTruth, offset: number, value: number, since: number, who: string): void {
-  if (offset < partition.lossEnd && since < partition.lossAtMicros + LOSS_GRACE_MICROS) return
+  if (partition.isOver || (offset < partition.lossEnd && since < partition.lossAtMicros + LOSS_GRACE_MICROS)) return
   const known = partition.values[offset]
   if (known === value) return
   if (known !== undefined)

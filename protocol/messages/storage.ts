@@ -35,7 +35,7 @@ export interface ReadCompleted {
   readonly error: StorageError | null
 }
 
-/** The file was cut, the files were removed, or the small file was replaced. */
+/** The file was cut or written again, the files were removed, or the small file was replaced. */
 export interface StorageDone {
   readonly kind: 'storageDone'
   readonly token: number

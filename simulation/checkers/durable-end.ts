@@ -6,14 +6,14 @@ import { baseOffsetOfFile } from '../../partitions/log.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
 
-/** One past the last offset that no power loss may take. */
-export function durableEnd(files: ReadonlyMap<string, SimulatedFile>): number {
-  let end = 0
+/** One past the last offset that no power loss may take, of a log from which retention has taken what is below `startOffset`. */
+export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number): number {
+  let end = startOffset
   const names = [...files.keys()].filter((name) => baseOffsetOfFile(name) !== null).toSorted()
   names.forEach((name, i) => {
     const base = baseOffsetOfFile(name) ?? 0
     const file = files.get(name)
-    if (file === undefined || !file.isEntryDurable || (i > 0 && base !== end)) return
+    if (file === undefined || !file.isEntryDurable || (i === 0 ? base > startOffset : base !== end)) return
     end = Math.max(end, base)
     const bytes = file.bytes.subarray(0, file.durableBytes)
     for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {

@@ -1,6 +1,6 @@
 /**
  * The last look, after healing and draining. LIVE: everything submitted was answered, consumers and groups reached the end. LOST, ORD, DUP, REC: the files
- * of every partition hold every acknowledged record once, in each producer's order, at the offsets that everybody was told.
+ * of every partition hold every acknowledged record once, in each producer's order, at the offsets that everybody was told. GONE: deleted topics have no files.
  */
 import { baseOffsetOfFile } from '../../partitions/log.ts'
 import { checkBatch } from '../../protocol/record-batch.ts'
@@ -15,9 +15,9 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 export function checkFiles(cluster: Cluster): void {
   for (const { disk } of cluster.nodes) {
     for (const log of disk.logNames()) {
-      const name = log.slice(0, log.lastIndexOf('.'))
-      const partition = cluster.truth.partitions.get(name)
-      if (partition === undefined || name.startsWith('__')) continue
+      const partition = cluster.truth.partitions.get(log)
+      if (partition === undefined || partition.name.startsWith('__')) continue
+      if (partition.isOver) cluster.world.fail('GONE', `${log} is deleted, but has files`)
       checkHistory(cluster.truth, partition, readLog(cluster, disk, log))
     }
   }

@@ -10,15 +10,23 @@ import type { Address } from '../../protocol/address.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { CommittedOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
-/** What is known of one group's hold on one partition. */
-interface GroupPartition {
+/** Groups keep the offsets of a topic that is deleted, and its successor inherits them: SKIP lets a member begin there, BACK lets it begin anew. */
+const GROUP_OFFSETS_OUTLIVE_TOPICS: boolean = true
+
+/** How far one group is with one partition, in one life of its topic. */
+interface GroupProgress {
   readonly processed: boolean[]
   /** Everything below it is processed, or nobody's fault. */
   processedEnd: number
   /** The highest commit that a member was told of. */
   committed: number
+}
+
+/** What is known of one group's hold on one partition. */
+interface GroupPartition {
   /** Who was given it last. */
   owner: string | null
   /** Who believes to have it. */
@@ -31,6 +39,9 @@ export interface GroupTruth {
   readonly name: string
   readonly sessionMillis: number
   readonly partitions: Map<string, GroupPartition>
+  readonly progress: Map<PartitionTruth, GroupProgress>
+  /** By client and correlation id: the topic ids that the offsets of a commit belong to. */
+  readonly commitTopicIds: Map<string, readonly number[]>
   /** By client and correlation id: commits that the group has taken. */
   readonly accepted: Map<string, readonly CommittedOffset[]>
   /** By member: when the group last took its heartbeat. */
@@ -39,16 +50,40 @@ export interface GroupTruth {
 
 /** Nothing is known of the group yet; power losses will be heard of. */
 export function newGroupTruth(truth: Truth, name: string, sessionMillis: number): GroupTruth {
-  const group: GroupTruth = { truth, name, sessionMillis, partitions: new Map(), accepted: new Map(), heardAt: new Map() }
+  const group: GroupTruth = {
+    truth,
+    name,
+    sessionMillis,
+    partitions: new Map(),
+    progress: new Map(),
+    commitTopicIds: new Map(),
+    accepted: new Map(),
+    heardAt: new Map(),
+  }
   truth.onLoss.push((partition) => onLoss(group, partition))
   return group
 }
 
 /** A member's application has processed a record. */
 export function markProcessed(group: GroupTruth, partition: PartitionTruth, offset: number): void {
-  const known = partitionOf(group, partition.name)
+  const known = progressOf(group, partition)
   if (known.processed[offset] === true) group.truth.anomalies.processedAgain++
   known.processed[offset] = true
+}
+
+/** A member's application begins with the first record that it is given: nobody may have to process those before it. */
+export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: number, member: string): void {
+  const known = progressOf(group, partition)
+  const { world, anomalies } = group.truth
+  const end = processedEnd(known, partition.startOffset)
+  if (offset <= end || partition.isOver) return
+  if (!GROUP_OFFSETS_OUTLIVE_TOPICS || livesOf(group.truth, partition.name).length === 1)
+    return world.fail(
+      'SKIP',
+      `${group.name}: ${member} begins at ${offset} of ${partition.name}, but record ${end} was processed by nobody`,
+    )
+  anomalies.inheritedOffset++
+  known.processedEnd = offset
 }
 
 /** A member's application starts to believe that it has a partition. */
@@ -72,7 +107,9 @@ export function endBelief(group: GroupTruth, name: string, member: string): void
 
 /** How far the group has committed a partition, as members were told; -1 if never. */
 export function committedOf(group: GroupTruth, name: string): number {
-  return group.partitions.get(name)?.committed ?? -1
+  const lives = livesOf(group.truth, name)
+  const counting = GROUP_OFFSETS_OUTLIVE_TOPICS ? lives : lives.slice(-1)
+  return Math.max(-1, ...counting.map((life) => progressOf(group, life).committed))
 }
 
 /** The group's actor has handled a message. */
@@ -100,39 +137,58 @@ function keyOf(client: Address, correlationId: number): string {
 }
 
 function onAccepted(group: GroupTruth, member: string, offsets: readonly CommittedOffset[], key: string): void {
-  const { world, partitions } = group.truth
+  const { world } = group.truth
   group.accepted.set(key, offsets)
-  for (const { topic, partition, offset } of offsets) {
+  offsets.forEach(({ topic, partition, offset }, i) => {
     const name = topicPartitionName(topic, partition)
-    const known = partitionOf(group, name)
-    const truth = partitions.get(name)
-    if (known.owner !== null && known.owner !== member)
-      world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${known.owner} has it`)
-    const end = processedEnd(known, truth?.startOffset ?? 0)
+    const { owner } = partitionOf(group, name)
+    if (owner !== null && owner !== member)
+      world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`)
+    const life = committedLife(group, key, i, name)
+    if (life === undefined || life.isOver) return
+    const known = progressOf(group, life)
+    const end = processedEnd(known, life.startOffset)
     if (offset > end)
       world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
-    if (offset < known.committed && known.committed > (truth?.lossEnd ?? 0)) {
+    if (!mayGoBack(group, name) && offset < known.committed && known.committed > life.lossEnd) {
       world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
     }
-  }
+  })
+}
+
+/** A member that still knows the former topic takes an offset of its successor for one of the former, and begins anew. */
+function mayGoBack(group: GroupTruth, name: string): boolean {
+  return GROUP_OFFSETS_OUTLIVE_TOPICS && livesOf(group.truth, name).length > 1
+}
+
+/** Which life of its topic an offset of a commit belongs to: the member's actor knows; without it, the only one there is. */
+function committedLife(group: GroupTruth, key: string, index: number, name: string): PartitionTruth | undefined {
+  const topicId = group.commitTopicIds.get(key)?.[index] ?? -1
+  if (topicId >= 0) return lifeOf(group.truth, name, topicId)
+  const lives = livesOf(group.truth, name)
+  return lives.length === 1 ? lives[0] : undefined
 }
 
 /** A member is told that its commit counts: from now on it must not be forgotten. */
 function onCommitTold(group: GroupTruth, key: string): void {
-  for (const { topic, partition, offset } of group.accepted.get(key) ?? []) {
-    const known = partitionOf(group, topicPartitionName(topic, partition))
+  group.accepted.get(key)?.forEach(({ topic, partition, offset }, i) => {
+    const life = committedLife(group, key, i, topicPartitionName(topic, partition))
+    if (life === undefined) return
+    const known = progressOf(group, life)
     known.committed = Math.max(known.committed, offset)
-  }
+  })
 }
 
 /** Somebody is told where to begin. */
 function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets: readonly CommittedOffset[]): void {
   const told = new Map(offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
   for (const name of requested) {
-    const { committed } = partitionOf(group, name)
     const offset = told.get(name) ?? -1
-    if (offset >= committed || committed <= (group.truth.partitions.get(name)?.lossEnd ?? 0)) continue
-    group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but ${committed} was committed`)
+    const lives = livesOf(group.truth, name)
+    // Which of several lives the group speaks of is not said: it must be wrong for each of them.
+    const isWrong = lives.every((life) => offset < progressOf(group, life).committed && progressOf(group, life).committed > life.lossEnd)
+    if (isWrong && lives.length > 0 && !mayGoBack(group, name))
+      group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but more was committed`)
   }
 }
 
@@ -158,11 +214,11 @@ function checkExclusive(group: GroupTruth, state: GroupState): void {
 
 /** What a power loss took cannot be processed, and offsets below its end may be met again. */
 function onLoss(group: GroupTruth, partition: PartitionTruth): void {
-  const known = partitionOf(group, partition.name)
+  const known = progressOf(group, partition)
   known.processedEnd = Math.max(known.processedEnd, partition.lossEnd)
 }
 
-function processedEnd(known: GroupPartition, startOffset: number): number {
+function processedEnd(known: GroupProgress, startOffset: number): number {
   known.processedEnd = Math.max(known.processedEnd, startOffset)
   while (known.processed[known.processedEnd] === true) known.processedEnd++
   return known.processedEnd
@@ -171,7 +227,15 @@ function processedEnd(known: GroupPartition, startOffset: number): number {
 function partitionOf(group: GroupTruth, name: string): GroupPartition {
   const known = group.partitions.get(name)
   if (known !== undefined) return known
-  const partition: GroupPartition = { processed: [], processedEnd: 0, committed: -1, owner: null, believers: new Set() }
+  const partition: GroupPartition = { owner: null, believers: new Set() }
   group.partitions.set(name, partition)
   return partition
+}
+
+function progressOf(group: GroupTruth, partition: PartitionTruth): GroupProgress {
+  const known = group.progress.get(partition)
+  if (known !== undefined) return known
+  const progress: GroupProgress = { processed: [], processedEnd: 0, committed: -1 }
+  group.progress.set(partition, progress)
+  return progress
 }

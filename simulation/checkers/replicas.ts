@@ -20,12 +20,18 @@ export interface WatchedReplica {
 /** A replica begins a life. */
 export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplica {
   const name = topicPartitionName(config.topic, config.partition)
-  return { truth: partitionTruth(truth, name, config.topicConfig.flush), phase: 'recovering', highWatermark: -1, startOffset: -1 }
+  return {
+    truth: partitionTruth(truth, name, config.topicId, config.topicConfig.flush),
+    phase: 'recovering',
+    highWatermark: -1,
+    startOffset: -1,
+  }
 }
 
 /** A replica has handled a message. */
 export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
   const { phase, log, highWatermark } = state
+  if (watched.truth.isOver) return
   if (phase !== watched.phase) {
     const wasOpening = watched.phase === 'recovering' || watched.phase === 'settling'
     watched.phase = phase

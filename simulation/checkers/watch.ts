@@ -2,8 +2,10 @@
  * The watcher of all nodes: hands each actor's step to the checker that knows that kind of actor.
  */
 import type { Effect } from '../../actors/effect.ts'
+import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { GroupState } from '../../actors/group.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
+import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
@@ -34,7 +36,16 @@ export class NodeWatcher implements Watcher {
   received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk)
+    if (name === COORDINATOR_ACTOR) return noteDeletions(this.#truth, state as CoordinatorState, message)
     const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
     if (group !== undefined) checkGroup(group, state as GroupState, message, from, effects)
+  }
+}
+
+/** The metadata log has something new, or is read again: topics that are in it no longer are deleted. */
+function noteDeletions(truth: Truth, { log, image }: CoordinatorState, message: Message): void {
+  if (!log.loaded || (message.kind !== 'produceResponse' && message.kind !== 'fetchResponse')) return
+  for (const partition of truth.partitions.values()) {
+    if (partition.topicId > 0 && !image.names.has(partition.topicId)) partition.isOver = true
   }
 }

@@ -107,7 +107,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-flush.ts',
-        text: `if (message.error !== null) return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)\n  let more`,
+        text: `if (message.error !== null) return onSyncFailed(state, segmentBaseOffset, outbox)\n  let more`,
         replacement: `if (message.error !== null) return requestSync(state, segmentBaseOffset, outbox)\n  let more`,
       },
     ],
@@ -136,8 +136,8 @@ export const mutants: readonly Mutant[] = [
       { file: 'actors/replica-flush.ts', text: 'target: state.highWatermark.offset,', replacement: 'target: state.log.logEndOffset,' },
       {
         file: 'actors/replica-flush.ts',
-        text: `for (const base of bases) {\n    const token = expectAnswer(state, { kind: 'flush', segmentBaseOffset: base })`,
-        replacement: `for (const base of bases.slice(1)) {\n    const token = expectAnswer(state, { kind: 'flush', segmentBaseOffset: base })`,
+        text: `for (const base of bases) {\n    const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })`,
+        replacement: `for (const base of bases.slice(1)) {\n    const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })`,
       },
       { file: 'actors/replica-flush.ts', text: 'waiting: bases.length,', replacement: 'waiting: Math.max(bases.length - 1, 0),' },
       {

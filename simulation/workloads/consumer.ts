@@ -10,7 +10,7 @@ import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
+import { beginAt, beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
 import { SESSION_MILLIS } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
@@ -18,13 +18,16 @@ import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
-import { place } from '../truth.ts'
+import { lifeOf, livesOf, place } from '../truth.ts'
+import type { PartitionTruth } from '../truth.ts'
 
 /** What the application knows of a partition that it has. */
 interface Holding {
   readonly topic: string
   readonly partition: number
   session: number
+  /** The topic's, as soon as it is known. */
+  topicId: number
   /** The next record to process. */
   position: number
   /** The next record to be given. */
@@ -41,6 +44,9 @@ const RELEASE_FACTOR = 5
 
 /** The most time between chunk and progress of a quick application, in microseconds. */
 const QUICK_MICROS = 3000
+
+/** A reader asks for a partition that is not there again after so long, in microseconds. */
+const ASSIGN_MICROS = 200_000
 
 /** A slow application takes so long on average, in microseconds. */
 const SLOW_MICROS = 2_000_000
@@ -73,14 +79,18 @@ export class ConsumerWorkload {
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('consumer', actor.url, this.#config(host))
     this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
-    const { topics } = this.#cluster.plan
-    if (this.#group !== null) this.#tell({ kind: 'subscribe', topics: topics.map(({ name }) => name) })
-    else {
-      const partitions = topics.flatMap(({ name, partitions: count }) =>
-        Array.from({ length: count }, (_, partition) => ({ topic: name, partition })),
-      )
-      this.#tell({ kind: 'assign', partitions })
-    }
+    if (this.#group === null) this.assign()
+    else this.#tell({ kind: 'subscribe', topics: this.#cluster.plan.topics.map(({ name }) => name) })
+  }
+
+  /** A reader takes all partitions that there are. */
+  assign(): void {
+    const partitions = [...this.#cluster.topics].flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+    )
+    const wanted = new Set(partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
+    for (const name of [...this.#holdings.keys()]) if (!wanted.has(name)) this.#holdings.delete(name)
+    this.#tell({ kind: 'assign', partitions })
   }
 
   /** Dies, or leaves politely; lives again as somebody else. */
@@ -167,11 +177,12 @@ export class ConsumerWorkload {
     }
   }
 
-  #onAssigned({ partitions }: Assigned): void {
-    for (const { topic, partition, position, session } of partitions) {
+  #onAssigned(message: Assigned): void {
+    const topicId = this.#cluster.clientWatcher.topicIdOf(message)
+    for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
       if (this.#group !== null) beginBelief(this.#group, name, this.#memberId())
-      this.#holdings.set(name, { topic, partition, session, position, expected: position, backlog: [] })
+      this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, backlog: [] })
     }
   }
 
@@ -204,10 +215,26 @@ export class ConsumerWorkload {
     })
   }
 
+  #lifeOf(name: string, holding: Holding): PartitionTruth | undefined {
+    return lifeOf(this.#cluster.truth, name, holding.topicId)
+  }
+
+  /** The first records say which life of the topic this is; from then on it must not change without a reset. */
+  #learn(name: string, chunk: Chunk, holding: Holding): PartitionTruth | undefined {
+    const topicId = this.#cluster.clientWatcher.topicIdOf(chunk)
+    if (holding.topicId === topicId) return this.#lifeOf(name, holding)
+    if (holding.topicId >= 0)
+      this.#cluster.world.fail('CHG', `${this.#memberId()} reads ${name} of topic ${holding.topicId} and is given topic ${topicId}`)
+    holding.topicId = topicId
+    const life = this.#lifeOf(name, holding)
+    if (this.#group !== null && life !== undefined) beginAt(this.#group, life, holding.position, this.#memberId())
+    return life
+  }
+
   /** What is read begins where it was asked for, has no gaps, ends below the high watermark, and says what it always said. */
   #check(name: string, chunk: Chunk, holding: Holding, records: readonly SeenRecord[]): void {
     const { truth, world } = this.#cluster
-    const partition = truth.partitions.get(name)
+    const partition = this.#learn(name, chunk, holding)
     if (partition === undefined) return world.fail('CHG', `${name} was read, but nobody serves it`)
     let expected = records[0]?.offset ?? chunk.fetchOffset
     if (chunk.fetchOffset !== holding.expected)
@@ -224,7 +251,7 @@ export class ConsumerWorkload {
   }
 
   #process(name: string, holding: Holding): void {
-    const partition = this.#cluster.truth.partitions.get(name)
+    const partition = this.#lifeOf(name, holding)
     const wasFull = holding.backlog.length >= BACKLOG_MAX
     const records = holding.backlog.shift()
     if (partition === undefined || records === undefined) return
@@ -238,16 +265,20 @@ export class ConsumerWorkload {
     if (holding.backlog.length > 0) this.#workOn(name, holding)
   }
 
-  /** A reset is due to retention, or to a power loss that was allowed to take the end; never to anything else. */
-  #onPositionReset({ topic, partition, position, session }: PositionReset): void {
-    const { truth, world } = this.#cluster
+  /** A reset is due to retention, to a power loss that was allowed to take the end, or to a topic that is another one; never to anything else. */
+  #onPositionReset(message: PositionReset): void {
+    const { topic, partition, position, session } = message
+    const { truth, world, clientWatcher } = this.#cluster
     const name = topicPartitionName(topic, partition)
     const holding = this.#holdings.get(name)
-    const known = truth.partitions.get(name)
-    if (holding === undefined || known === undefined) return
+    const topicId = clientWatcher.topicIdOf(message)
+    if (holding === undefined) return
     truth.anomalies.positionReset++
-    if (holding.position >= known.startOffset && known.lossEnd === 0)
+    const known = lifeOf(truth, name, topicId)
+    const isAnother = holding.topicId >= 0 ? holding.topicId !== topicId : livesOf(truth, name).length > 1
+    if (known !== undefined && !isAnother && holding.position >= known.startOffset && known.lossEnd === 0)
       world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
+    holding.topicId = topicId
     holding.position = position
     holding.expected = position
     holding.session = session
@@ -272,6 +303,10 @@ export class ConsumerWorkload {
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
+    if (errorCode === codeOf('UNKNOWN_TOPIC_OR_PARTITION') && this.#group === null) {
+      this.#holdings.delete(topicPartitionName(topic ?? '', partition))
+      this.#host?.after(ASSIGN_MICROS, () => this.assign())
+    }
     if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
   }
 }

@@ -12,7 +12,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
-import { acknowledge, nameOf } from '../truth.ts'
+import { acknowledge, lifeOf, nameOf } from '../truth.ts'
 import { configOf } from './topics.ts'
 
 interface Submitted {
@@ -87,7 +87,7 @@ export class ProducerWorkload {
 
   /** Submits one batch to every partition; all of them must succeed. */
   lastRound(): void {
-    for (const { name, partitions } of this.#cluster.plan.topics) {
+    for (const [name, partitions] of this.#cluster.topics) {
       for (let partition = 0; partition < partitions; partition++) this.#submit(name, partition)
     }
   }
@@ -104,9 +104,9 @@ export class ProducerWorkload {
     host.after(this.#random.exponential(this.#cluster.plan.submitMillis * 1000), () => {
       if (this.#isStopped) return
       const burst = this.#random.below(4) === 0 ? this.#random.between(2, 8) : 1
-      const topic = this.#random.pick(this.#cluster.plan.topics)
-      const partition = this.#random.below(topic.partitions)
-      for (let i = 0; i < burst && this.#outstanding.size < OUTSTANDING_MAX; i++) this.#submit(topic.name, partition)
+      const { name, partitions } = this.#random.pick(this.#cluster.plan.topics)
+      const partition = this.#random.below(this.#cluster.topics.get(name) ?? partitions)
+      for (let i = 0; i < burst && this.#outstanding.size < OUTSTANDING_MAX; i++) this.#submit(name, partition)
       this.#loop(host)
     })
   }
@@ -140,7 +140,7 @@ export class ProducerWorkload {
       return
     }
     const name = topicPartitionName(submitted.topic, submitted.partition)
-    const partition = truth.partitions.get(name)
+    const partition = lifeOf(truth, name, this.#cluster.clientWatcher.topicIdOf(message))
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
     if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)

@@ -1,42 +1,172 @@
 /**
- * The client that sets the stage: creates the topics of the plan, asking again until it is told that they are there.
+ * The client that plays the administrator: creates the topics of the plan, deletes one and creates it again, adds partitions. It repeats each request until
+ * it has an answer; a deletion that arrives late may take a topic a second time, so it looks now and then whether all are there.
  */
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { AdminResult, MetadataResponse } from '../../protocol/messages/metadata.ts'
 import type { Cluster } from '../cluster.ts'
+import type { Host } from '../host.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
+import type { Random } from '../random.ts'
+
+/** Something to ask until it is answered. */
+interface Task {
+  readonly request: (correlationId: number) => Message
+  readonly isDone: (results: readonly AdminResult[]) => boolean
+  readonly onDone: () => void
+}
 
 /** The request is repeated after so long, in microseconds. */
 const RETRY_MICROS = 100_000
+
+/** Where topics come and go, the administrator looks so often whether all are there, in microseconds. */
+const LOOK_MICROS = 2_000_000
+
+/** A topic gets no more partitions than that. */
+const PARTITIONS_MAX = 4
+
+/** A topic that is created again has at most so many. */
+const RECREATED_PARTITIONS_MAX = 3
 
 /** The topic of that name, if it is planned. */
 export function configOf(plan: Plan, name: string): PlannedTopic | undefined {
   return plan.topics.find((topic) => topic.name === name)
 }
 
-/** Creates the topics, then calls back once. */
-export function createTopics(cluster: Cluster, done: () => void): void {
-  const host = cluster.newClient()
-  const from = { node: host.node, actor: 'admin' }
-  let isDone = false
-  let correlationId = 0
-  const topics = cluster.plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: partitions, configs }))
-  const ask = (): void => {
-    if (isDone) return
-    host.send(
-      from,
-      { node: 0, actor: COORDINATOR_ACTOR },
-      { kind: 'createTopics', correlationId: ++correlationId, topics, validateOnly: false },
-    )
-    host.after(RETRY_MICROS, ask)
+/** The administrating client; it never dies. */
+export class AdminWorkload {
+  readonly #cluster: Cluster
+  readonly #tasks: Task[] = []
+  #host: Host | null = null
+  #correlationId = 0
+  /** The first correlation id of the task at hand. */
+  #taskId = 0
+  #metadataOffset = -1
+  /** Is told when topics have more or fewer partitions. */
+  onChange: () => void = () => undefined
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
   }
-  host.attach('admin', {
-    receive(message) {
-      if (isDone || message.kind !== 'adminResponse') return
-      if (!message.results.every(({ errorCode }) => errorCode === NONE || errorCode === codeOf('TOPIC_ALREADY_EXISTS'))) return
-      isDone = true
-      done()
-    },
-  })
-  ask()
+
+  /** Creates the topics, then calls back once. */
+  start(done: () => void): void {
+    const host = this.#cluster.newClient()
+    const { recreateTopic, addPartitions } = this.#cluster.faults.options
+    this.#host = host
+    host.attach('admin', { receive: (message) => this.#receive(message) })
+    this.#create(done)
+    if (recreateTopic > 0 || addPartitions > 0) this.#lookAgain()
+  }
+
+  /** Deletes a topic and creates it again, with its own settings and as many partitions as chance will have it. */
+  recreate(random: Random): void {
+    const { name } = random.pick(this.#cluster.plan.topics)
+    const count = random.between(1, RECREATED_PARTITIONS_MAX)
+    this.#do({
+      request: (correlationId) => ({ kind: 'deleteTopics', correlationId, topics: [name] }),
+      isDone: (results) => allAre(results, 'UNKNOWN_TOPIC_OR_PARTITION'),
+      onDone: () => {
+        this.#cluster.topics.set(name, count)
+        this.onChange()
+      },
+    })
+    this.#create(() => undefined)
+    this.#look()
+  }
+
+  /** Gives a topic one more partition, unless it has enough. */
+  addPartition(random: Random): void {
+    const { name } = random.pick(this.#cluster.plan.topics)
+    const count = (this.#cluster.topics.get(name) ?? 0) + 1
+    if (count > PARTITIONS_MAX) return
+    this.#do({
+      request: (correlationId) => ({ kind: 'createPartitions', correlationId, topics: [{ name, count }] }),
+      isDone: (results) => allAre(results, 'INVALID_PARTITIONS', 'UNKNOWN_TOPIC_OR_PARTITION'),
+      onDone: () => undefined,
+    })
+    this.#look()
+  }
+
+  /** Makes sure that every topic is there, and knows how many partitions it has. */
+  settle(): void {
+    this.#create(() => undefined)
+    this.#look()
+  }
+
+  get isIdle(): boolean {
+    return this.#tasks.length === 0
+  }
+
+  #lookAgain(): void {
+    this.#host?.after(LOOK_MICROS, () => {
+      if (!this.#cluster.faults.active) return
+      if (this.isIdle) this.settle()
+      this.#lookAgain()
+    })
+  }
+
+  #create(onDone: () => void): void {
+    const { plan, topics } = this.#cluster
+    const wanted = (): { name: string; numPartitions: number; configs: Readonly<Record<string, unknown>> }[] =>
+      plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: topics.get(name) ?? partitions, configs }))
+    this.#do({
+      request: (correlationId) => ({ kind: 'createTopics', correlationId, topics: wanted(), validateOnly: false }),
+      isDone: (results) => allAre(results, 'TOPIC_ALREADY_EXISTS'),
+      onDone,
+    })
+  }
+
+  #look(): void {
+    const topics = this.#cluster.plan.topics.map(({ name }) => name)
+    this.#do({ request: (correlationId) => ({ kind: 'metadata', correlationId, topics }), isDone: () => true, onDone: () => undefined })
+  }
+
+  #do(task: Task): void {
+    this.#tasks.push(task)
+    if (this.#tasks.length === 1) this.#begin()
+  }
+
+  #begin(): void {
+    const task = this.#tasks[0]
+    if (task === undefined) return
+    this.#taskId = this.#correlationId + 1
+    this.#ask(task)
+  }
+
+  #ask(task: Task): void {
+    const host = this.#host
+    if (host === null || this.#tasks[0] !== task) return
+    host.send({ node: host.node, actor: 'admin' }, { node: 0, actor: COORDINATOR_ACTOR }, task.request(++this.#correlationId))
+    host.after(RETRY_MICROS, () => this.#ask(task))
+  }
+
+  #receive(message: Message): void {
+    const task = this.#tasks[0]
+    if (task === undefined || (message.kind !== 'adminResponse' && message.kind !== 'metadataResponse')) return
+    if (message.correlationId < this.#taskId) return
+    if (message.kind === 'metadataResponse') this.#onMetadata(message)
+    else if (!task.isDone(message.results)) return
+    this.#tasks.shift()
+    task.onDone()
+    this.#begin()
+  }
+
+  #onMetadata({ metadataOffset, topics }: MetadataResponse): void {
+    if (metadataOffset < this.#metadataOffset) return
+    this.#metadataOffset = metadataOffset
+    let isChanged = false
+    for (const { topic, partitions } of topics) {
+      if (partitions.length === 0 || this.#cluster.topics.get(topic) === partitions.length) continue
+      this.#cluster.topics.set(topic, partitions.length)
+      isChanged = true
+    }
+    if (isChanged) this.onChange()
+  }
+}
+
+function allAre(results: readonly AdminResult[], ...names: readonly Parameters<typeof codeOf>[0][]): boolean {
+  return results.every(({ errorCode }) => errorCode === NONE || names.some((name) => errorCode === codeOf(name)))
 }

@@ -147,6 +147,29 @@ describe('fetching', () => {
     expect(effect).toMatchObject({ to: { node: 3, actor: 'replica/t-0' }, message: { kind: 'fetch', fetchOffset: 10 } })
   })
 
+  test('begins anew in a topic that was created again, even with an offset that was looked up in the old one', () => {
+    const stage = consumer({ group: null })
+    stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
+    const asked = stage.deliver(topicsAnswer({ t: [0] }))
+    stage.deliver(topicsAnswer({ t: [0] }, 1, 9))
+    expect(said(located(stage, newest(asked, 'listOffsets'), 100))).toEqual([
+      'to client: assigned t-0 from 100',
+      expect.stringMatching(/^to replica\/t-0: listOffsets/),
+    ])
+  })
+
+  test('commits in a topic that was created again what it had committed in the old one, too', () => {
+    const { stage, effects } = consuming()
+    answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'UNKNOWN_TOPIC_ID')
+    tick(stage, 60)
+    const asked = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
+    located(stage, newest(asked, 'listOffsets'), 0)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 10 })
+    expect(sent(stage.deliver({ kind: 'commit', correlationId: 1, offsets: null }), 'offsetCommit')[0]?.offsets).toMatchObject([
+      { partition: 0, offset: 10 },
+    ])
+  })
+
   test.each([
     ['earliest', 'positionReset t-0 to 4'],
     ['none', 'consumerFailed OFFSET_OUT_OF_RANGE'],
@@ -354,6 +377,21 @@ describe('closing', () => {
       'to client: consumerClosed #5',
       'stop consumer/m',
     ])
+  })
+
+  test('takes up no partition any more: its successor may have it', () => {
+    const { stage, effects } = joining()
+    const asked = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
+    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
+    expect(sent(committed(stage, asked, { 0: 10 }), 'assigned')).toEqual([])
+  })
+
+  test('takes up no partition that it was still looking up', () => {
+    const { stage, effects } = joining()
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
+    const asked = stage.deliver(topicsAnswer({ t: [0] }))
+    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
+    expect(sent(located(stage, newest(asked, 'listOffsets'), 4), 'assigned')).toEqual([])
   })
 
   test('without a group is over at once', () => {

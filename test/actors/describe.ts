@@ -14,6 +14,8 @@ export function describeEffect(effect: Effect): string {
       return `to ${describeAddress(effect.to)}: ${describeMessage(effect.message)}`
     case 'append':
       return `append ${shortName(effect.file)} at ${effect.position}: ${effect.bytes.length} bytes`
+    case 'rewrite':
+      return `rewrite ${shortName(effect.file)} at ${effect.position}: ${effect.bytes.length} bytes`
     case 'read':
       return `read ${shortName(effect.file)} at ${effect.position}: ${effect.sizeBytes} bytes`
     case 'sync':

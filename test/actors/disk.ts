@@ -25,6 +25,11 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
       files.set(effect.file, Uint8Array.from([...before, ...written]))
       return { kind: 'appended', token, error }
     }
+    case 'rewrite': {
+      const known = files.get(effect.file)?.subarray(effect.position, effect.position + effect.bytes.length)
+      if (known === undefined || !effect.bytes.every((byte, i) => byte === known[i])) throw new Error('a rewrite changes the file')
+      return { kind: 'storageDone', token, error }
+    }
     case 'read': {
       const bytes = files.get(effect.file)?.slice(effect.position, effect.position + effect.sizeBytes) ?? null
       return { kind: 'readCompleted', token, records: error === null ? bytes : null, error: bytes === null ? 'io' : error }

@@ -171,6 +171,16 @@ describe('a batch', () => {
     expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
   })
 
+  test('for a partition that has been added since has its second look, although it failed before', () => {
+    const stage = ready({}, 2)
+    answer(stage, ids(submit(stage, 1, 1))[0]!, 'NOT_LEADER_OR_FOLLOWER')
+    tick(stage, 5000)
+    stage.deliver(topicsAnswer({ t: [0] }, 1))
+    expect(sent(submit(stage, 2, 1), 'delivered')).toEqual([])
+    tick(stage, 5000 - 1)
+    expect(lines(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual([expect.stringMatching(/^to replica\/t-1: produce/)])
+  })
+
   test('whose addressee is not there waits, and is sent to whoever leads then', () => {
     const stage = ready()
     stage.deliver({ kind: 'undeliverable', correlationId: ids(submit(stage, 1))[0]! })

@@ -55,6 +55,40 @@ describe('opening', () => {
     expect(partition.stage.state.phase).toBe('leading')
   })
 
+  test('after a failed sync writes again what no checkpoint vouches for, before it syncs', () => {
+    const partition = partitionOn(new Map([[LOG, concat(batchAt(0, 2), batchAt(2, 1))]]))
+    partition.failing.set('sync', 'io')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    partition.failing.set('rewrite', 'io')
+    expect(steps(partition, 'reopen')).toEqual(['list', 'read 0.log at 0', 'read 0.log at 0', 'rewrite 0.log at 0'])
+    expect(partition.stage.state.phase).toBe('failed')
+    partition.failing.clear()
+    expect(steps(partition, 'reopen')).toEqual([
+      'list',
+      'read 0.log at 0',
+      'read 0.log at 0',
+      'rewrite 0.log at 0',
+      'sync 0.log',
+      'replace checkpoint-1',
+    ])
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', distrusted: new Set() })
+  })
+
+  test('after a failed flush does so from the recovery point on, in every segment that the flush was to sync', () => {
+    const partition = threeSegments({ ...small, flush: 'os' })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ recoveryPoint: 5 })
+    partition.failing.set('sync', 'io')
+    produce(partition, 6, 1, { valueBytes: 7000 })
+    expect(partition.stage.state).toMatchObject({ phase: 'failed', distrusted: new Set([4, 6]) })
+    partition.failing.clear()
+    const half = partition.files.get(logFileName(4))!.length / 2
+    expect(steps(partition, 'reopen').filter((line) => line.startsWith('rewrite'))).toEqual([
+      `rewrite 4.log at ${half}`,
+      'rewrite 6.log at 0',
+    ])
+    expect(partition.stage.state).toMatchObject({ phase: 'leading', distrusted: new Set() })
+  })
+
   test('of a damaged log does not try again', () => {
     const { files } = threeSegments()
     const closed = reopened(files)
@@ -167,6 +201,22 @@ describe('a flush', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 2 })
   })
 
+  test('goes on while a failed append is taken back: what it finds out is not missed', () => {
+    for (const error of ['io', null] as const) {
+      const partition = leading({ flush: 'interval' })
+      produce(partition, 1)
+      partition.hold.add('sync')
+      fire(partition, 'flush')
+      partition.failing.set('append', 'full')
+      produce(partition, 2)
+      partition.failing.clear()
+      if (error !== null) partition.failing.set('sync', error)
+      release(partition)
+      expect(partition.stage.state.phase).toBe(error === null ? 'leading' : 'failed')
+      expect(partition.files.has('checkpoint-1')).toBe(error === null)
+    }
+  })
+
   test('that fails takes a partition offline that promises no more than the page cache', () => {
     const partition = leading({ flush: 'os' })
     produce(partition, 1, 2)
@@ -197,6 +247,41 @@ describe('retention', () => {
     expect(partition.stage.state.highWatermark).toEqual({ offset: 6, segmentBaseOffset: 6, position: 0 })
     expect(lines(produce(partition, 9)).slice(0, 1)).toEqual(['to client: produceResponse #9 at offset 6'])
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
+  })
+
+  test('removes nothing while the checkpoint cannot be written, or synced, and tries again', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    const before = new Map(partition.files)
+    partition.failing.set('replace', 'full')
+    fire(partition, 'retention', 1002)
+    expect(partition.stage.state).toMatchObject({ flush: null, log: { logStartOffset: 2 } })
+    expect(partition.files).toEqual(before)
+    partition.failing.clear()
+    partition.hold.add('sync')
+    fire(partition, 'retention')
+    expect(lines(partition.held)).toEqual(['sync checkpoint-1'])
+    partition.failing.set('sync', 'io')
+    release(partition)
+    expect(partition.files.has(LOG)).toBe(true)
+    partition.failing.clear()
+    fire(partition, 'retention')
+    expect(partition.files.has(LOG)).toBe(false)
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ logStartOffset: 2, sequence: 7 })
+  })
+
+  test('leaves a log of which one checkpoint is durable, whatever becomes of the one that is written', () => {
+    const shortened = threeSegments({ ...small, retentionMillis: 1000 })
+    fire(shortened, 'retention', 1002)
+    const partition = reopened(shortened.files)
+    produce(partition, 1)
+    partition.hold.add('sync').add('replace')
+    drain(partition)
+    const steps = new Set<string>()
+    while (partition.held.length > 0) {
+      for (const line of lines(partition.held)) steps.add(line)
+      releaseOne(partition)
+    }
+    expect([...steps]).toEqual(['sync 4.log', 'sync checkpoint-1', 'replace 4.index', 'replace checkpoint-0', 'sync checkpoint-0'])
   })
 
   test('does not close a segment with appends that are not acknowledged', () => {
@@ -243,6 +328,51 @@ describe('draining', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true, sequence: 2 })
   })
 
+  test('is over although the checkpoint cannot be written: the log is not closed cleanly', () => {
+    const partition = leading()
+    produce(partition, 1, 2)
+    partition.failing.set('replace', 'full')
+    expect(drain(partition)).toEqual(['to broker: drained'])
+    expect(partition.files.has('checkpoint-1')).toBe(false)
+  })
+
+  test('waits for its own flush, whatever becomes of one that a failure has ended', () => {
+    const partition = leading({ flush: 'os' })
+    produce(partition, 1)
+    partition.stage.state.bytesSinceFlush = 2 ** 30
+    partition.hold.add('replace')
+    produce(partition, 2)
+    expect(lines(partition.held)).toEqual(['replace checkpoint-1'])
+    partition.failing.set('append', 'full')
+    produce(partition, 3)
+    partition.failing.clear()
+    expect(drain(partition)).toEqual([])
+    expect(lines(release(partition))).toEqual(['to broker: drained'])
+    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true })
+  })
+
+  test('is for good: nothing is taken, flushed or removed until the replica is started again', () => {
+    const partition = threeSegments({ ...small, flush: 'interval', retentionMillis: 1000 })
+    drain(partition)
+    const before = new Map(partition.files)
+    expect(lines(produce(partition, 9))).toEqual(['to client: produceResponse #9 NOT_LEADER_OR_FOLLOWER'])
+    fire(partition, 'retention', 60_000)
+    fire(partition, 'flush')
+    expect(partition.files).toEqual(before)
+    expect(sentOne(fetch(partition, 1, 5), 'fetchResponse').errorCode).toBe(0)
+    expect(drain(partition)).toEqual(['to broker: drained'])
+  })
+
+  test('is for good for a partition that is offline, too', () => {
+    const partition = leading()
+    partition.failing.set('sync', 'io').set('truncate', 'io')
+    produce(partition, 1)
+    drain(partition)
+    partition.failing.clear()
+    expect(lines(fire(partition, 'reopen'))).toEqual([])
+    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
+  })
+
   test('is over at once for a partition that is offline', () => {
     const partition = leading()
     partition.failing.set('sync', 'io').set('truncate', 'io')
@@ -264,6 +394,19 @@ describe('draining', () => {
     expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
   })
 })
+
+/** What a timer makes the replica ask of the disk, step by step, without sizes. */
+function steps(partition: Partition, timer: string): string[] {
+  const done: string[] = []
+  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
+  fire(partition, timer)
+  while (partition.held.length > 0) {
+    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
+    releaseOne(partition)
+  }
+  partition.hold.clear()
+  return done
+}
 
 /** The broker asks the replica to stop; what it answers at once. */
 function drain(partition: Partition): string[] {

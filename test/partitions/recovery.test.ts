@@ -63,6 +63,7 @@ describe('a directory', () => {
 
   test('that begins above 0, as retention leaves it, begins there', () => {
     const leader = newLeader(40)
+    checkpoint(leader)
     append(leader, 3)
     expect(recover(leader.directory).log).toMatchObject({ logStartOffset: 40, logEndOffset: 43 })
   })
@@ -148,6 +149,23 @@ describe('damage below the recovery point', () => {
     expect(damaged(SECOND, () => null)).toBe('offsets 6 to 9 are missing')
   })
 
+  test('is refused for the first segment, which retention does not take before a checkpoint says so', () => {
+    const leader = fiveBatches()
+    checkpoint(leader)
+    damage(leader.directory, FIRST, () => null)
+    const before = copyOf(leader.directory)
+    expect(refusal(leader.directory)).toBe('the segment with offset 0 is missing (the next file begins at 6)')
+    expect(leader.directory).toEqual(before)
+  })
+
+  test('is refused where no checkpoint is sound that could say what the first segment was', () => {
+    const leader = newLeader(40)
+    checkpoint(leader)
+    append(leader, 3)
+    damage(leader.directory, checkpointFile(1), (bytes) => bytes.fill(0, 20))
+    expect(refusal(leader.directory)).toBe('the log begins at 40, and the checkpoint that would say why is damaged')
+  })
+
   test('is refused for a segment in between, which names the gap', () => {
     const leader = fiveBatches()
     append(leader, 2, { valueBytes: 200 })
@@ -182,6 +200,18 @@ describe('above the recovery point', () => {
     expect(recovered.log.logEndOffset).toBe(6)
     expectConsistent(leader.directory, recovered)
     expect([...leader.directory.keys()]).toEqual([FIRST])
+  })
+
+  test('a missing first segment leaves an empty log, with a checkpoint or without', () => {
+    for (const start of [0, 40]) {
+      const leader = newLeader(start)
+      if (start > 0) checkpoint(leader)
+      for (let i = 0; i < 5; i++) append(leader, 2, { valueBytes: 50 })
+      damage(leader.directory, logFileName(start), () => null)
+      const recovered = recover(leader.directory)
+      expect(recovered).toMatchObject({ log: emptyLog(start), recoveryPoint: start, producers: new Map() })
+      expectConsistent(leader.directory, recovered)
+    }
   })
 
   test('a stray segment that overlaps is removed', () => {
@@ -300,12 +330,16 @@ describe('whatever a power loss leaves of what was not synced', () => {
       maxLength: 25,
     },
   )
+  const start = fc.record({ offset: fc.constantFrom(0, 40), hasCheckpoint: fc.boolean() })
   const losses = fc.infiniteStream(fc.record({ kind: fc.constantFrom('cut', 'gone', 'garbage', 'kept'), at: fc.nat({ max: 10_000 }) }))
 
   test('everything that was synced comes back, in order and without gaps, and the next opening finds the same', () => {
     fc.assert(
-      fc.property(appends, fc.nat(), fc.nat(), fc.boolean(), losses, (batches, pickSynced, pickCheckpoint, hasCheckpoint, lost) => {
-        const leader = newLeader()
+      fc.property(appends, fc.nat(), fc.nat(), start, losses, (batches, pickSynced, pickCheckpoint, begin, lost) => {
+        const leader = newLeader(begin.offset)
+        const hasCheckpoint = begin.hasCheckpoint || begin.offset > 0
+        // Retention removes nothing before a checkpoint is synced that says so.
+        if (begin.offset > 0) checkpoint(leader)
         const synced = pickSynced % (batches.length + 1)
         const checkpointed = pickCheckpoint % (synced + 1)
         const sizes = new Map<string, number>()
@@ -321,19 +355,19 @@ describe('whatever a power loss leaves of what was not synced', () => {
         for (const name of [...leader.directory.keys()].filter((file) => /\.(log|index)$/.test(file))) {
           const { kind, at } = lost.next().value
           const floor = name.endsWith('.log') ? (sizes.get(name) ?? 0) : 0
-          // A log whose first file is gone looks like one that retention has shortened: nothing on disk tells them apart.
-          damage(leader.directory, name, (bytes) => lose(bytes, floor, name === FIRST && kind === 'gone' ? 'cut' : kind, at))
+          damage(leader.directory, name, (bytes) => lose(bytes, floor, kind, at))
         }
         const recovered = recover(leader.directory)
         expectConsistent(leader.directory, recovered)
-        const floor = synced === 0 ? 0 : leader.ends[synced - 1]!
+        const floor = synced === 0 ? begin.offset : leader.ends[synced - 1]!
+        expect(recovered.log.logStartOffset).toBe(begin.offset)
         expect(recovered.log.logEndOffset).toBeGreaterThanOrEqual(floor)
         expect(recovered.recoveryPoint).toBeLessThanOrEqual(floor)
         for (const { baseOffset, sizeBytes } of recovered.log.segments) {
           const name = logFileName(baseOffset)
           if (sizeBytes > 0) expect(leader.directory.get(name)).toEqual(before.get(name)!.subarray(0, sizeBytes))
         }
-        expect(recovered.producers).toEqual(producersUpTo(batches, recovered.log.logEndOffset))
+        expect(recovered.producers).toEqual(producersUpTo(batches, begin.offset, recovered.log.logEndOffset))
         expect(shapeOf(recover(leader.directory).log)).toBe(shapeOf(recovered.log))
       }),
       { numRuns: 400 },
@@ -352,9 +386,10 @@ function lose(bytes: Uint8Array, floor: number, kind: string, at: number): Uint8
 /** What the batches below an offset would have left in the memory of a leader. */
 function producersUpTo(
   batches: readonly { readonly count: number; readonly producerId: number }[],
+  startOffset: number,
   endOffset: number,
 ): Leader['producers'] {
-  const leader = newLeader()
+  const leader = newLeader(startOffset)
   const sequences = [0, 0, 0]
   for (const { count, producerId } of batches) {
     if (leader.log.logEndOffset + count > endOffset) break

@@ -71,6 +71,18 @@ function testFile(newStorage: () => Storage): void {
     expect(await read(storage, 'a')).toEqual(counting(10))
   })
 
+  test('is the same after a rewrite, which makes no file', async () => {
+    const storage = newStorage()
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(10) }, 'appended')
+    const bytes = counting(10).slice(3, 8)
+    expect(await ask(storage, { kind: 'rewrite', file: 'a', position: 3, bytes }, 'storageDone')).toMatchObject({ error: null })
+    expect(await read(storage, 'a')).toEqual(counting(10))
+    await ask(storage, { kind: 'append', file: 'a', position: 10, bytes: counting(5, 70) }, 'appended')
+    expect(await read(storage, 'a')).toEqual(counting(15))
+    await ask(storage, { kind: 'rewrite', file: 'none', position: 0, bytes }, 'storageDone')
+    expect((await ask(storage, { kind: 'list' }, 'listed')).files.map(({ name }) => name)).toEqual(['a'])
+  })
+
   test('is replaced whole', async () => {
     const storage = newStorage()
     for (const bytes of [counting(3, 9), counting(100), counting(0), counting(7)]) {

@@ -4,7 +4,7 @@ import type { GroupState } from '../../actors/group.ts'
 import { emptyMembership } from '../../coordinator/groups/membership.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkHistory } from '../../simulation/checkers/final.ts'
-import { beginBelief, checkGroup, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
+import { beginAt, beginBelief, checkGroup, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
@@ -43,6 +43,15 @@ describe('what is seen of an offset', () => {
     expect(truth.world.violation?.code).toBe('DUP')
   })
 
+  test('may be anything in a topic that was deleted or created again', () => {
+    const { truth, partition } = newHistory()
+    place(truth, partition, 0, 1, 0, 'a reader')
+    place(truth, partitionTruth(truth, 'orders-0', 2, 'commit'), 0, 2, 0, 'a reader')
+    partition.isOver = true
+    place(truth, partition, 0, 3, 0, 'a reader')
+    expect(truth.world.violation).toBeNull()
+  })
+
   test('may change after a power loss where the topic promises no more, and that is counted', () => {
     const { truth, partition } = newHistory()
     acknowledge(truth, partition, 0, [1, 2, 3], 0)
@@ -76,9 +85,28 @@ describe('a group', () => {
   test('may not take a commit from a member that has lost the partition', () => {
     const { truth, group, partition } = newGroup()
     markProcessed(group, partition, 0)
-    group.partitions.get('orders-0')!.owner = 'b'
+    group.partitions.set('orders-0', { owner: 'b', believers: new Set() })
     commit(group, 'a', 1)
     expect(truth.world.violation?.code).toBe('FENCE')
+  })
+
+  test('begins anew with a topic that was created again, and may inherit an offset of the old one, which is counted', () => {
+    const { truth, group, partition } = newGroup()
+    for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
+    commit(group, 'a', 3)
+    told(group)
+    const successor = partitionTruth(truth, 'orders-0', 2, 'commit')
+    beginAt(group, successor, 0, 'a')
+    expect(truth.anomalies.inheritedOffset).toBe(0)
+    beginAt(group, successor, 3, 'a')
+    expect(truth.anomalies.inheritedOffset).toBe(1)
+    expect(truth.world.violation).toBeNull()
+  })
+
+  test('may not begin behind a record that nobody has processed', () => {
+    const { truth, group, partition } = newGroup()
+    beginAt(group, partition, 1, 'a')
+    expect(truth.world.violation?.code).toBe('SKIP')
   })
 
   test('may not have two members that believe in the same partition', () => {
@@ -126,7 +154,7 @@ function writerOf(value: number): number {
 
 function newHistory(): { truth: Truth; partition: PartitionTruth } {
   const truth = newTruth(new World(1))
-  return { truth, partition: partitionTruth(truth, 'orders-0', 'commit') }
+  return { truth, partition: partitionTruth(truth, 'orders-0', 1, 'commit') }
 }
 
 function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTruth } {

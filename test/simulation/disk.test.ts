@@ -71,6 +71,51 @@ describe('a simulated disk', () => {
     expect(disk.files('l').get(FILE)?.durableBytes).toBe(0)
   })
 
+  test('what a failed sync has lost is durable again when it is written again and synced', () => {
+    const { answers, disk, faults, world } = newDisk(1, { syncError: 1_000_000 })
+    submit(disk, answers, append(0, 'abcdef'), { kind: 'sync', log: 'l', file: FILE, token: 2 })
+    world.runUntil(1_000_000)
+    faults.active = false
+    for (const [position, text, durable] of [
+      [3, 'def', 0],
+      [0, 'ab', 2],
+      [2, 'cdef', 6],
+    ] as const) {
+      submit(disk, answers, { kind: 'rewrite', log: 'l', file: FILE, position, bytes: bytes(text), token: 3 })
+      submit(disk, answers, { kind: 'sync', log: 'l', file: FILE, token: 4 })
+      world.runUntil(world.nowMicros + 1_000_000)
+      expect(disk.files('l').get(FILE)?.durableBytes).toBe(durable)
+    }
+    submit(disk, answers, { kind: 'rewrite', log: 'l', file: FILE, position: 0, bytes: bytes('x'), token: 5 })
+    world.runUntil(world.nowMicros + 1_000_000)
+    expect(world.violation?.code).toBe('ASSERT')
+  })
+
+  test('a replaced file comes back old, new or not at all, but as it is once it is synced', () => {
+    const contents = { unsynced: new Set<number>(), synced: new Set<number>() }
+    for (let seed = 1; seed <= 50; seed++) {
+      for (const kind of ['unsynced', 'synced'] as const) {
+        const { answers, disk, world } = newDisk(seed)
+        submit(disk, answers, { kind: 'replace', log: 'l', file: FILE, bytes: bytes('abc'), token: 1 })
+        if (kind === 'synced') submit(disk, answers, { kind: 'sync', log: 'l', file: FILE, token: 2 })
+        world.runUntil(1_000_000)
+        disk.crash(true)
+        contents[kind].add(disk.files('l').get(FILE)?.sizeBytes ?? -1)
+      }
+    }
+    expect([...contents.unsynced].toSorted((a, b) => a - b)).toEqual([-1, 3])
+    expect([...contents.synced]).toEqual([3])
+  })
+
+  test('a full disk tears the file that is replaced', () => {
+    const { answers, disk, world } = newDisk()
+    disk.fullUntil = 1_000_000
+    submit(disk, answers, { kind: 'replace', log: 'l', file: FILE, bytes: bytes('abc'), token: 1 })
+    world.runUntil(1_000_000)
+    expect(answers).toEqual([{ kind: 'storageDone', token: 1, error: 'full' }])
+    expect(disk.files('l').get(FILE)?.sizeBytes).toBeLessThan(3)
+  })
+
   test('a full disk fails appends, with some of the bytes or none, and truncation mends the file', () => {
     const { answers, disk, world } = newDisk()
     submit(disk, answers, append(0, 'abc'))
