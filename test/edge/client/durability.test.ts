@@ -127,14 +127,13 @@ test('retention by size drops whole old segments and moves the beginning', async
   await cluster.admin.alterConfig('t', { retentionBytes: 20_000 })
   const { partitions } = await waitFor(
     () => cluster.admin.describeTopic('t'),
-    ({ partitions: [one] }) => (one?.beginOffset ?? 0) > 0,
+    ({ partitions: [one] }) => (one?.beginOffset ?? 0) > 0 && segmentFiles(directory).length < before,
   )
   expect(partitions[0]?.endOffset).toBe(3000)
   const consumer = cluster.consumer({ value: string })
   consumer.assign([PARTITION])
   consumer.seek(PARTITION, 0)
   expect((await consumer.poll({ timeoutMillis: 10_000 }))[0]?.offset).toBe(partitions[0]?.beginOffset)
-  expect(segmentFiles(directory).length).toBeLessThan(before)
 })
 
 /** Asks again until the answer is right; the test's own time-out ends it. */
