@@ -61,6 +61,7 @@ import type {
   MetadataResponse,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
+import type { QuorumMessage } from './quorum.ts'
 import type { StorageAnswer } from './storage.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
@@ -124,7 +125,7 @@ export type Response =
 export type LifecycleMessage = Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
 
 /** Everything that one actor may say to another. */
-export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
+export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer
 
 /** The messages of some kinds. */
 export type MessageOf<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>
