@@ -20,7 +20,8 @@ import { actor as replica } from './replica.ts'
 
 /** What a broker is started with. */
 export interface BrokerConfig {
-  readonly coordinatorNode: number
+  /** The nodes with a coordinator: all of them are told that this broker is there, and the active one answers. */
+  readonly coordinatorNodes: readonly number[]
   /** How long a group waits after its start before it hands out partitions: members of its former life may still hold them. */
   readonly groupGraceMillis: number
 }
@@ -90,11 +91,10 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
 
 function register(state: BrokerState, outbox: Outbox): void {
   const { config, metadataOffset, self } = state
-  outbox.push({
-    kind: 'send',
-    to: { node: config.coordinatorNode, actor: COORDINATOR_ACTOR },
-    message: { kind: 'registerBroker', node: self.node, metadataOffset },
-  })
+  for (const node of config.coordinatorNodes) {
+    const message = { kind: 'registerBroker', node: self.node, metadataOffset } as const
+    outbox.push({ kind: 'send', to: { node, actor: COORDINATOR_ACTOR }, message })
+  }
   outbox.push({ kind: 'startTimer', timer: 'register', afterMillis: metadataOffset < 0 ? FIRST_REGISTER_MILLIS : REGISTER_MILLIS })
 }
 
@@ -158,7 +158,7 @@ function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, co
       group: id,
       partition,
       topicId,
-      coordinatorNode: state.config.coordinatorNode,
+      coordinatorNodes: state.config.coordinatorNodes,
       graceMillis: state.config.groupGraceMillis,
     }
     outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
@@ -171,7 +171,6 @@ function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, co
 
 function onDrain(state: BrokerState, context: Context, outbox: Outbox): void {
   const names = [...state.replicas.keys()]
-  if (state.self.node === state.config.coordinatorNode) names.push(replicaActor(METADATA_TOPIC, 0))
   state.drainWaiter = context.from
   state.drainsMissing = names.length
   for (const actorName of names) outbox.push({ kind: 'send', to: { node: state.self.node, actor: actorName }, message: { kind: 'drain' } })

@@ -6,7 +6,7 @@
  *
  * A member that has not been heard for its session time-out counts itself as lost, before the group does.
  */
-import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
+import { BROKER_ACTOR, groupActor } from '../protocol/address.ts'
 import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
@@ -14,6 +14,7 @@ import { JOIN_EPOCH, LEAVE_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
+import { coordinatorOf, nextCoordinator } from './coordinator-finder.ts'
 import { answerCommit, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { addPartition, locate, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
@@ -72,6 +73,7 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
   if (membership.correlationId >= 0) {
     if (context.uptime < membership.timeoutAt) return
     membership.correlationId = -1
+    if (membership.step === 'finding') nextCoordinator(state.leaders.coordinators)
     if (membership.step !== 'leaving') membership.step = 'finding'
   }
   if (!needsGroup(state) || state.closing >= 0) return
@@ -92,7 +94,7 @@ function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): n
 
 function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
   const correlationId = beginRequest(state, context, outbox)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  const to = coordinatorOf(state.leaders.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
 }
 
@@ -156,6 +158,14 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
   if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
   membership.correlationId = -1
   if (membership.step === 'leaving') return closeIfDone(state, context, outbox)
+  findAgain(state, context, outbox)
+}
+
+/** The coordinator's node is dead: the search for the group goes on with another one. */
+export function onCoordinatorLost(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  if (membership.step !== 'finding' || membership.correlationId < 0) return
+  membership.correlationId = -1
   findAgain(state, context, outbox)
 }
 

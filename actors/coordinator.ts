@@ -1,8 +1,9 @@
 /**
- * The metadata coordinator: owns the metadata log, rules on requests against the image, and tells brokers what to serve.
- * Writes go one at a time: a request is judged when the one before it is in the log.
+ * The metadata coordinator: one on each voting node. One of them leads the metadata quorum (coordinator-quorum.ts); it rules on requests against the
+ * image, and tells brokers what to serve. Writes go one at a time: a request is judged when the one before it is committed. The others answer
+ * NOT_CONTROLLER, and who leads.
  *
- *   loading (reads the metadata log) ─► active
+ *   inactive (reads its disk, follows) ◄──► active (leads; what was committed before is applied)
  */
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
@@ -18,27 +19,25 @@ import type {
   InitProducerIdRequest,
   TopicMetadata,
 } from '../protocol/messages/metadata.ts'
-import { parseTopicConfig } from '../protocol/topic-config.ts'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
-import {
-  applyRecord,
-  decodeMetadataRecord,
-  emptyImage,
-  encodeMetadataRecord,
-  METADATA_TOPIC,
-  offsetsPartitionOf,
-  OFFSETS_TOPIC,
-} from '../coordinator/metadata.ts'
-import type { MetadataImage, MetadataRecord, TopicImage } from '../coordinator/metadata.ts'
-import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
-import type { StateLog } from '../coordinator/state-log.ts'
+import { offsetsPartitionOf, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { actor as replica } from './replica.ts'
-import type { ReplicaConfig } from '../partitions/replica-state.ts'
+import {
+  controllerOf,
+  newQuorumSeat,
+  onSeatMessage,
+  onSeatNodeDown,
+  onSeatStorage,
+  onSeatTimer,
+  proposeRecords,
+  takeSeat,
+} from './coordinator-quorum.ts'
+import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
 
 /** What a coordinator is started with. */
-export interface CoordinatorConfig {
+export interface CoordinatorConfig extends QuorumSettings {
   /** Nodes 0 … nodeCount - 1. */
   readonly nodeCount: number
   /** Partitions of `__consumer_offsets`; fixed when the topic is first needed. */
@@ -53,27 +52,33 @@ interface QueuedWrite {
   readonly request: WriteRequest
 }
 
+/** A ruling in the log that is not committed yet. */
+interface OpenWrite {
+  readonly ruling: Ruling
+  /** It counts when the image goes so far. */
+  readonly endOffset: number
+  /** The first producer id that the image had not reserved. */
+  readonly nextProducerId: number
+}
+
 /** What the coordinator knows. */
 export interface CoordinatorState {
   readonly self: Address
   readonly config: CoordinatorConfig
-  readonly log: StateLog
-  readonly image: MetadataImage
+  readonly seat: QuorumSeat
+  /** As of the last message. */
+  wasActive: boolean
   /** Producer ids that may be given out without a write: up to the image's `nextProducerId`. */
   freeProducerId: number
   readonly queue: QueuedWrite[]
-  /** The ruling that is being written; null while nothing is. */
-  writing: Ruling | null
+  /** Null while nothing is written. */
+  writing: OpenWrite | null
   /** By node: how much of the metadata it has applied. */
   readonly brokers: Map<number, number>
-  nextCorrelationId: number
 }
 
 /** Producer ids are reserved in the log by blocks. */
 const PRODUCER_ID_BLOCK = 1000
-
-/** Pause before the metadata log is asked again while it opens. */
-const LOAD_RETRY_MILLIS = 5
 
 /** Writes that may wait; more are refused. */
 const QUEUE_MAX = 10_000
@@ -84,77 +89,120 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
   start: (self, config) => ({
     self,
     config,
-    log: openStateLog(self.node, METADATA_TOPIC, 0, 0),
-    image: emptyImage(),
+    seat: newQuorumSeat(self, config),
+    wasActive: false,
     freeProducerId: 0,
     queue: [],
     writing: null,
     brokers: new Map(),
-    nextCorrelationId: 1,
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
-    switch (message.kind) {
-      case 'started':
-        return onStarted(state, outbox)
-      case 'timerFired':
-      case 'undeliverable':
-        return load(state, outbox)
-      case 'fetchResponse':
-        return onLoaded(state, message, outbox)
-      case 'produceResponse':
-        return onWritten(state, message, context, outbox)
-      case 'registerBroker':
-        return onRegisterBroker(state, message, outbox)
-      case 'metadata':
-        return onMetadata(state, message, context, outbox)
-      case 'findCoordinator':
-        return onFindCoordinator(state, message, context, outbox)
-      case 'createTopics':
-      case 'deleteTopics':
-      case 'createPartitions':
-      case 'incrementalAlterConfigs':
-        return enqueue(state, { from: context.from, request: message }, context, outbox)
-      case 'initProducerId':
-        return onInitProducerId(state, message, context, outbox)
-      default:
-        assert(false, `the coordinator does not understand ${message.kind}`)
-    }
+    handle(state, message, context, outbox)
+    followUp(state, context, outbox)
   },
 }
 
-// ── loading ──
-
-function onStarted(state: CoordinatorState, outbox: Outbox): void {
-  const parsed = parseTopicConfig({ flush: 'commit', retentionMillis: -1 })
-  assert(parsed.ok, 'M3 the metadata log has sound settings')
-  const config: ReplicaConfig = { topic: METADATA_TOPIC, topicId: 0, partition: 0, leaderEpoch: 0, topicConfig: parsed.config }
-  outbox.push({ kind: 'spawn', actor: state.log.replica.actor, url: replica.url, config })
-  load(state, outbox)
-}
-
-function load(state: CoordinatorState, outbox: Outbox): void {
-  if (state.log.loaded) return
-  outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
-}
-
-function onLoaded(state: CoordinatorState, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
-  if (state.log.loaded) return
-  const records = takeLoaded(state.log, response)
-  if (records === null) return outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
-  for (const { value } of records) {
-    if (value !== null) applyRecord(state.image, decodeMetadataRecord(value))
+function handle(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
+  const { seat } = state
+  switch (message.kind) {
+    case 'started':
+      return takeSeat(seat, outbox)
+    case 'timerFired':
+      return onSeatTimer(seat, message.timer, context, outbox)
+    case 'nodeDown':
+      return onSeatNodeDown(seat, message.node, context, outbox)
+    case 'quorumVote':
+    case 'quorumVoteResponse':
+    case 'quorumAppend':
+    case 'quorumAppendResponse':
+    case 'quorumSnapshot':
+    case 'quorumSnapshotResponse':
+      return onSeatMessage(seat, message, context, outbox)
+    case 'appended':
+    case 'synced':
+    case 'readCompleted':
+    case 'storageDone':
+    case 'listed':
+    case 'logsListed':
+      return onSeatStorage(seat, message, context, outbox)
+    case 'registerBroker':
+      return onRegisterBroker(state, message, outbox)
+    case 'metadata':
+    case 'findCoordinator':
+    case 'createTopics':
+    case 'deleteTopics':
+    case 'createPartitions':
+    case 'incrementalAlterConfigs':
+    case 'initProducerId':
+      if (!seat.isActive) return refuse(state, context.from, message.correlationId, false, outbox)
+      return onRequest(state, message, context, outbox)
+    default:
+      assert(false, `the coordinator does not understand ${message.kind}`)
   }
-  if (!state.log.loaded) return load(state, outbox)
-  state.freeProducerId = state.image.nextProducerId
+}
+
+function onRequest(
+  state: CoordinatorState,
+  message: WriteRequest | MessageOf<'metadata'> | MessageOf<'findCoordinator'>,
+  context: Context,
+  outbox: Outbox,
+): void {
+  switch (message.kind) {
+    case 'metadata':
+      return onMetadata(state, message, context, outbox)
+    case 'findCoordinator':
+      return onFindCoordinator(state, message, context, outbox)
+    case 'initProducerId':
+      return onInitProducerId(state, message, context, outbox)
+    default:
+      return enqueue(state, { from: context.from, request: message }, context, outbox)
+  }
+}
+
+function refuse(state: CoordinatorState, to: Address, correlationId: number, isUncertain: boolean, outbox: Outbox): void {
+  outbox.push({
+    kind: 'send',
+    to,
+    message: { kind: 'notController', correlationId, controller: controllerOf(state.seat), isUncertain },
+  })
+}
+
+// ── leadership ──
+
+/** Every message may have brought or taken the leadership, or have committed what was being written. */
+function followUp(state: CoordinatorState, context: Context, outbox: Outbox): void {
+  const { seat } = state
+  if (state.wasActive && !seat.isActive) resign(state, outbox)
+  if (!state.wasActive && seat.isActive) activate(state, outbox)
+  const { writing } = state
+  if (writing === null || seat.image.endOffset < writing.endOffset) return
+  onCommitted(state, writing, outbox)
+  writeNext(state, context, outbox)
+}
+
+function activate(state: CoordinatorState, outbox: Outbox): void {
+  state.wasActive = true
+  state.freeProducerId = state.seat.image.nextProducerId
   tellBrokers(state, outbox)
+}
+
+/** What was not begun was not done; what was being written may yet be committed by the next leader. */
+function resign(state: CoordinatorState, outbox: Outbox): void {
+  state.wasActive = false
+  state.queue.forEach(({ from, request }, i) => {
+    if (from !== null) refuse(state, from, request.correlationId, i === 0 && state.writing !== null, outbox)
+  })
+  state.queue.length = 0
+  state.writing = null
 }
 
 // ── writes ──
 
 function enqueue(state: CoordinatorState, write: QueuedWrite, context: Context, outbox: Outbox): void {
-  if (!state.log.loaded || state.queue.length >= QUEUE_MAX) {
-    const error = codeOf(state.log.loaded ? 'THROTTLING_QUOTA_EXCEEDED' : 'COORDINATOR_LOAD_IN_PROGRESS')
-    return respond(state, write, [{ name: '', topicId: -1, errorCode: error, errorMessage: null }], -1, outbox)
+  if (state.queue.length >= QUEUE_MAX) {
+    const errorCode = codeOf('THROTTLING_QUOTA_EXCEEDED')
+    if (write.request.kind === 'initProducerId') return respondProducerId(write, errorCode, -1, outbox)
+    return respond(write, [{ name: '', topicId: -1, errorCode, errorMessage: null }], outbox)
   }
   state.queue.push(write)
   writeNext(state, context, outbox)
@@ -165,17 +213,17 @@ function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): v
     const ruling = rule(state, write.request)
     if (ruling.records.length === 0) {
       state.queue.shift()
-      respond(state, write, ruling.verdicts.map(toResult), -1, outbox)
+      respond(write, ruling.verdicts.map(toResult), outbox)
       continue
     }
-    state.writing = ruling
-    const records = ruling.records.map((record) => ({ key: null, value: encodeMetadataRecord(record) }))
-    outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, state.nextCorrelationId++, records, context.now) })
+    const { nextProducerId } = state.seat.image
+    state.writing = { ruling, nextProducerId, endOffset: proposeRecords(state.seat, ruling.records, context, outbox) }
   }
 }
 
 function rule(state: CoordinatorState, request: WriteRequest): Ruling {
-  const { image, config } = state
+  const { seat, config } = state
+  const { image } = seat
   switch (request.kind) {
     case 'createTopics':
       return ruleCreateTopics(image, request, config.nodeCount)
@@ -192,29 +240,14 @@ function rule(state: CoordinatorState, request: WriteRequest): Ruling {
   }
 }
 
-function onWritten(state: CoordinatorState, response: MessageOf<'produceResponse'>, context: Context, outbox: Outbox): void {
-  const { writing } = state
+function onCommitted(state: CoordinatorState, { ruling, nextProducerId }: OpenWrite, outbox: Outbox): void {
   const write = state.queue.shift()
-  assert(writing !== null && write !== undefined, 'M4 one write at a time is under way')
+  assert(write !== undefined, 'M4 one write at a time is under way')
   state.writing = null
-  if (response.errorCode !== NONE) {
-    const results = writing.verdicts.map((verdict) => ({
-      ...toResult(verdict),
-      errorCode: response.errorCode,
-      errorMessage: response.errorMessage,
-    }))
-    respond(state, write, results, -1, outbox)
-  } else {
-    for (const record of writing.records) apply(state, record)
-    tellBrokers(state, outbox)
-    respond(state, write, writing.verdicts.map(toResult), state.freeProducerId++, outbox)
-  }
-  writeNext(state, context, outbox)
-}
-
-function apply(state: CoordinatorState, record: MetadataRecord): void {
-  if (record.type === 'producerIdsReserved') state.freeProducerId = state.image.nextProducerId
-  applyRecord(state.image, record)
+  tellBrokers(state, outbox)
+  if (write.request.kind !== 'initProducerId') return respond(write, ruling.verdicts.map(toResult), outbox)
+  state.freeProducerId = nextProducerId
+  respondProducerId(write, NONE, state.freeProducerId++, outbox)
 }
 
 function toResult({ name, topicId, error, reason }: Verdict): {
@@ -226,32 +259,19 @@ function toResult({ name, topicId, error, reason }: Verdict): {
   return { name, topicId, errorCode: error === null ? NONE : codeOf(error), errorMessage: reason }
 }
 
-function respond(
-  state: CoordinatorState,
-  write: QueuedWrite,
-  results: MessageOf<'adminResponse'>['results'],
-  producerId: number,
-  outbox: Outbox,
-): void {
-  const { from: to, request } = write
-  if (request.kind !== 'initProducerId') {
-    if (to !== null) outbox.push({ kind: 'send', to, message: { kind: 'adminResponse', correlationId: request.correlationId, results } })
-    state.freeProducerId -= producerId < 0 ? 0 : 1
-    return
-  }
-  const errorCode = producerId < 0 ? (results[0]?.errorCode ?? codeOf('COORDINATOR_NOT_AVAILABLE')) : NONE
+function respond({ from: to, request }: QueuedWrite, results: MessageOf<'adminResponse'>['results'], outbox: Outbox): void {
+  if (to !== null) outbox.push({ kind: 'send', to, message: { kind: 'adminResponse', correlationId: request.correlationId, results } })
+}
+
+function respondProducerId({ from: to, request }: QueuedWrite, errorCode: number, producerId: number, outbox: Outbox): void {
   assert(to !== null, 'M5 producer ids are given to somebody')
-  outbox.push({
-    kind: 'send',
-    to,
-    message: { kind: 'initProducerIdResponse', correlationId: request.correlationId, errorCode, producerId, producerEpoch: 0 },
-  })
+  const { correlationId } = request
+  outbox.push({ kind: 'send', to, message: { kind: 'initProducerIdResponse', correlationId, errorCode, producerId, producerEpoch: 0 } })
 }
 
 function onInitProducerId(state: CoordinatorState, request: InitProducerIdRequest, context: Context, outbox: Outbox): void {
   const write = { from: context.from, request }
-  if (state.log.loaded && state.freeProducerId < state.image.nextProducerId)
-    return respond(state, write, [], state.freeProducerId++, outbox)
+  if (state.freeProducerId < state.seat.image.nextProducerId) return respondProducerId(write, NONE, state.freeProducerId++, outbox)
   enqueue(state, write, context, outbox)
 }
 
@@ -259,7 +279,7 @@ function onInitProducerId(state: CoordinatorState, request: InitProducerIdReques
 
 function onRegisterBroker(state: CoordinatorState, message: MessageOf<'registerBroker'>, outbox: Outbox): void {
   state.brokers.set(message.node, message.metadataOffset)
-  if (state.log.loaded && message.metadataOffset !== state.image.endOffset) tellBroker(state, message.node, outbox)
+  if (state.seat.isActive && message.metadataOffset !== state.seat.image.endOffset) tellBroker(state, message.node, outbox)
 }
 
 function tellBrokers(state: CoordinatorState, outbox: Outbox): void {
@@ -268,26 +288,24 @@ function tellBrokers(state: CoordinatorState, outbox: Outbox): void {
 
 function tellBroker(state: CoordinatorState, node: number, outbox: Outbox): void {
   const partitions: PartitionAssignment[] = []
-  for (const topic of state.image.topics.values()) {
+  for (const topic of state.seat.image.topics.values()) {
     topic.leaders.forEach((leader, partition) => {
       if (leader === node) partitions.push({ topic: topic.name, topicId: topic.topicId, partition, leaderEpoch: 0, config: topic.config })
     })
   }
-  const message: AssignPartitions = { kind: 'assignPartitions', metadataOffset: state.image.endOffset, partitions }
+  const message: AssignPartitions = { kind: 'assignPartitions', metadataOffset: state.seat.image.endOffset, partitions }
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 
 // ── reads ──
 
 function onMetadata(state: CoordinatorState, request: MessageOf<'metadata'>, context: Context, outbox: Outbox): void {
-  if (!state.log.loaded)
-    return outbox.push({ kind: 'send', to: context.from, message: { kind: 'undeliverable', correlationId: request.correlationId } })
-  const names = request.topics ?? [...state.image.topics.keys()].toSorted()
-  const topics = names.map((name) => describe(state, name, state.image.topics.get(name)))
+  const names = request.topics ?? [...state.seat.image.topics.keys()].toSorted()
+  const topics = names.map((name) => describe(state, name, state.seat.image.topics.get(name)))
   outbox.push({
     kind: 'send',
     to: context.from,
-    message: { kind: 'metadataResponse', correlationId: request.correlationId, metadataOffset: state.image.endOffset, topics },
+    message: { kind: 'metadataResponse', correlationId: request.correlationId, metadataOffset: state.seat.image.endOffset, topics },
   })
 }
 
@@ -299,10 +317,10 @@ function describe(state: CoordinatorState, name: string, topic: TopicImage | und
 }
 
 function onFindCoordinator(state: CoordinatorState, request: MessageOf<'findCoordinator'>, context: Context, outbox: Outbox): void {
-  const topic = state.image.topics.get(OFFSETS_TOPIC)
+  const topic = state.seat.image.topics.get(OFFSETS_TOPIC)
   const { correlationId, group } = request
-  if (!state.log.loaded || topic === undefined) {
-    if (state.log.loaded) createOffsetsTopic(state, context, outbox)
+  if (topic === undefined) {
+    createOffsetsTopic(state, context, outbox)
     const errorCode = codeOf('COORDINATOR_NOT_AVAILABLE')
     return outbox.push({
       kind: 'send',

@@ -21,6 +21,8 @@ import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateLog } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a group is started with. */
 export interface GroupConfig {
@@ -28,7 +30,7 @@ export interface GroupConfig {
   /** The partition of `__consumer_offsets` that holds its commits, led by this node. */
   readonly partition: number
   readonly topicId: number
-  readonly coordinatorNode: number
+  readonly coordinatorNodes: readonly number[]
   readonly graceMillis: number
 }
 
@@ -51,6 +53,9 @@ export interface GroupState {
   readonly topics: Map<string, number>
   /** How much of the metadata log they reflect: a late answer may know less. */
   metadataOffset: number
+  readonly coordinators: CoordinatorFinder
+  /** The coordinator was asked for metadata and has not answered. */
+  isAsking: boolean
   nextCorrelationId: number
 }
 
@@ -61,6 +66,9 @@ const TICK_MILLIS = 250
 
 /** Every so many ticks the metadata is asked for again, so that added partitions are found. */
 const REFRESH_MILLIS = 1000
+
+/** Pause before another coordinator is asked. */
+const ASK_AGAIN_MILLIS = 50
 
 /** The behaviour of a group. */
 export const actor: Actor<GroupState, GroupConfig> = {
@@ -74,6 +82,8 @@ export const actor: Actor<GroupState, GroupConfig> = {
     pending: new Map(),
     topics: new Map(),
     metadataOffset: -1,
+    coordinators: newCoordinatorFinder(config.coordinatorNodes),
+    isAsking: false,
     nextCorrelationId: 1,
   }),
   receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
@@ -87,7 +97,14 @@ export const actor: Actor<GroupState, GroupConfig> = {
         return load(state, outbox)
       case 'timerFired':
         return onTimer(state, message.timer, context, outbox)
+      case 'notController':
+        followController(state.coordinators, context.from.node, message.controller)
+        return askMetadataSoon(state, outbox)
       case 'undeliverable':
+        if (context.from.actor === COORDINATOR_ACTOR) {
+          avoidCoordinator(state.coordinators, context.from.node)
+          return askMetadataSoon(state, outbox)
+        }
         if (!state.log.loaded) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
         return
       case 'fetchResponse':
@@ -185,11 +202,19 @@ function onTimer(state: GroupState, timer: string, context: Context, outbox: Out
 function askMetadata(state: GroupState, outbox: Outbox): void {
   const topics = new Set<string>()
   for (const member of state.membership.members.values()) for (const topic of member.subscribedTopics) topics.add(topic)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  if (state.isAsking) nextCoordinator(state.coordinators)
+  state.isAsking = true
+  const to = coordinatorOf(state.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
+function askMetadataSoon(state: GroupState, outbox: Outbox): void {
+  state.isAsking = false
+  outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: ASK_AGAIN_MILLIS })
+}
+
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>): void {
+  state.isAsking = false
   let changed = false
   if (response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset

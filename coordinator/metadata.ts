@@ -25,6 +25,7 @@ export type MetadataRecord =
   | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly leaders: readonly number[] }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
   | { readonly type: 'producerIdsReserved'; readonly nextProducerId: number }
+  | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
 
 /** A topic in the image. */
 export interface TopicImage {
@@ -76,9 +77,22 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'producerIdsReserved':
       image.nextProducerId = record.nextProducerId
       return
+    case 'topicIdsUsed':
+      image.nextTopicId = Math.max(image.nextTopicId, record.nextTopicId)
+      return
     default:
       return unreachable(record)
   }
+}
+
+/** Records that make the image out of an empty one, except its end offset: what a snapshot holds. */
+export function imageRecords(image: MetadataImage): MetadataRecord[] {
+  const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
+  return [
+    ...topics.map(({ name, topicId, leaders, configs }) => ({ type: 'topicCreated' as const, name, topicId, leaders, configs })),
+    { type: 'topicIdsUsed', nextTopicId: image.nextTopicId },
+    { type: 'producerIdsReserved', nextProducerId: image.nextProducerId },
+  ]
 }
 
 /** The record's bytes in the log. */

@@ -47,6 +47,11 @@ export function votersBefore(log: QuorumLog): readonly number[] {
   return log.voterSets[log.voterSets.length - 2]?.voters ?? []
 }
 
+/** Who voted as of an offset that the log still has. */
+export function votersAt(log: QuorumLog, offset: number): readonly number[] {
+  return log.voterSets.findLast(({ endOffset }) => endOffset <= offset)?.voters ?? log.snapshot.voters
+}
+
 /** Where the batch ends that says who votes. */
 export function votersEndOf(log: QuorumLog): number {
   return log.voterSets[log.voterSets.length - 1]?.endOffset ?? 0

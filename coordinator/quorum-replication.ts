@@ -218,6 +218,11 @@ export function onSnapshotSaved(step: QuorumStep, snapshot: QuorumSnapshot): voi
   acknowledge(step)
 }
 
+/** A snapshot could not be saved: the leader sends it again. */
+export function onSnapshotFailed({ state }: QuorumStep): void {
+  state.incoming = null
+}
+
 function saveIncoming(step: QuorumStep, bytes: Uint8Array): void {
   const snapshot = decodeSnapshot(bytes)
   if (snapshot === null) step.state.incoming = null

@@ -1,5 +1,5 @@
 /**
- * The hosts of a run: nodes with a disk, a broker and (node 0) the coordinator, which start again after a crash from what their disk has; and
+ * The hosts of a run: nodes with a disk, a broker and (the first ones) a coordinator, which start again after a crash from what their disk has; and
  * clients, each life of which is a new host, because a process that died never hears what was meant for it.
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
@@ -16,6 +16,7 @@ import type { DiskStage } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
+import { votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
 import type { Truth } from './truth.ts'
@@ -23,6 +24,9 @@ import type { World } from './world.ts'
 
 /** Session time-out of group members, and how long a group waits at its start. */
 export const SESSION_MILLIS = 3000
+
+/** The metadata log is small: snapshots come often. */
+const SNAPSHOT_BYTES = 2000
 
 /** A node comes back after so long on average. */
 const RESTART_MICROS = 400_000
@@ -45,6 +49,8 @@ export class Cluster {
   readonly plan: Plan
   readonly faults: Faults
   readonly truth: Truth
+  /** The nodes that have a coordinator. */
+  readonly voters: readonly number[]
   /** By actor name. */
   readonly groups: Map<string, GroupTruth> = new Map()
   readonly nodes: SimulatedNode[] = []
@@ -57,6 +63,7 @@ export class Cluster {
   constructor(world: World, plan: Plan, faults: Faults, truth: Truth) {
     this.world = world
     this.plan = plan
+    this.voters = votersOf(plan)
     this.faults = faults
     this.truth = truth
     this.#network = new Network(world, faults)
@@ -110,7 +117,7 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) this.#noteLoss(disk)
-    this.#tellClients(node)
+    this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
 
@@ -134,17 +141,29 @@ export class Cluster {
     const { host } = this.nodes[node]!
     if (host.isUp) return
     host.boot()
-    const coordinatorConfig: CoordinatorConfig = { nodeCount: this.plan.nodeCount, offsetsPartitions: 2 }
-    const brokerConfig: BrokerConfig = { coordinatorNode: 0, groupGraceMillis: SESSION_MILLIS }
-    if (node === 0) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
+    const coordinatorConfig: CoordinatorConfig = {
+      nodeCount: this.plan.nodeCount,
+      offsetsPartitions: 2,
+      voters: this.voters,
+      snapshotBytes: SNAPSHOT_BYTES,
+    }
+    const brokerConfig: BrokerConfig = { coordinatorNodes: this.voters, groupGraceMillis: SESSION_MILLIS }
+    if (this.voters.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)
   }
 
-  /** Most clients hear that a node is dead, sooner or later. */
-  #tellClients(node: number): void {
+  /** Most clients and coordinators hear that a node is dead, sooner or later. */
+  #spreadNews(node: number): void {
     for (const client of this.clients) {
       if (this.#restarts.below(4) === 0) continue
       client.after(this.#restarts.exponential(NEWS_MICROS), () => client.announce({ kind: 'nodeDown', node }))
+    }
+    for (const voter of this.voters) {
+      const { host } = this.nodes[voter]!
+      if (voter === node || this.#restarts.below(4) === 0) continue
+      const from = { node: voter, actor: '' }
+      const to = { node: voter, actor: COORDINATOR_ACTOR }
+      host.after(this.#restarts.exponential(NEWS_MICROS), () => host.send(from, to, { kind: 'nodeDown', node }))
     }
   }
 

@@ -21,7 +21,7 @@ export interface SimulatedFile {
   lostFrom: number
   /** An append failed and may have left some bytes. */
   isTorn: boolean
-  /** What a power loss may bring back after `replace`; undefined if the file was never replaced, null if it did not exist. */
+  /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
   before: Uint8Array | null | undefined
 }
 
@@ -63,12 +63,15 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   if (file.before === undefined) file.before = isNew ? null : file.bytes.slice(0, file.sizeBytes)
   file.bytes = bytes.slice()
   file.sizeBytes = bytes.length
+  file.durableBytes = 0
+  file.lostFrom = -1
 }
 
 /** A successful sync: everything written so far is durable, unless an earlier failure lost some of it. */
 export function syncFile(file: SimulatedFile): void {
   file.durableBytes = file.lostFrom < 0 ? file.sizeBytes : Math.max(file.durableBytes, Math.min(file.lostFrom, file.sizeBytes))
   file.isEntryDurable = true
+  if (file.lostFrom < 0) file.before = undefined
 }
 
 /** A failed sync: the pages count as clean from now on, written or not. */

@@ -42,6 +42,7 @@ import type {
   ListGroups,
   GroupsListed,
   NodeDown,
+  NotController,
   RegisterBroker,
   Started,
   TimerFired,
@@ -120,6 +121,7 @@ export type Response =
   | OffsetFetchResponse
   | DescribeGroupResponse
   | Undeliverable
+  | NotController
 
 /** What hosts, brokers and the coordinator tell actors. */
 export type LifecycleMessage = Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown

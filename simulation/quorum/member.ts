@@ -2,7 +2,7 @@
  * One member of a quorum in small: the pure rules with a disk that is only a list of batches and a vote, and a process that dies. What is written is
  * in the page cache; what is synced outlives a power loss; operations of the disk take time and are done in order.
  */
-import { appendToLog, emptySnapshot, endOf, epochBefore, newQuorumLog, votersOf } from '../../coordinator/quorum-log.ts'
+import { appendToLog, emptySnapshot, endOf, epochBefore, newQuorumLog, votersAt, votersOf } from '../../coordinator/quorum-log.ts'
 import { addObserver, changeVoters } from '../../coordinator/quorum-membership.ts'
 import { encodeSnapshot, metadataValues, snapshotValues } from '../../coordinator/quorum-records.ts'
 import type { QuorumBatch, QuorumSnapshot } from '../../coordinator/quorum-records.ts'
@@ -273,7 +273,7 @@ export class Member {
     }
     const applied = state.log.batches.filter(({ endOffset }) => endOffset <= this.#appliedEnd)
     if (applied.length < snapshotBatches || this.#isSaving) return
-    const voters = applied.findLast(({ voters: set }) => set !== null)?.voters ?? state.log.snapshot.voters
+    const voters = votersAt(state.log, this.#appliedEnd)
     const epoch = epochBefore(state.log, this.#appliedEnd) ?? 0
     this.#save(encodeSnapshot({ endOffset: this.#appliedEnd, epoch, voters }, [new TextEncoder().encode(String(this.#image))], 0))
   }

@@ -1,7 +1,7 @@
 /**
  * The client that sets the stage: creates the topics of the plan, asking again until it is told that they are there.
  */
-import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
@@ -18,16 +18,14 @@ export function configOf(plan: Plan, name: string): PlannedTopic | undefined {
 export function createTopics(cluster: Cluster, done: () => void): void {
   const host = cluster.newClient()
   const from = { node: host.node, actor: 'admin' }
+  const coordinators = newCoordinatorFinder(cluster.voters)
   let isDone = false
   let correlationId = 0
   const topics = cluster.plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: partitions, configs }))
   const ask = (): void => {
     if (isDone) return
-    host.send(
-      from,
-      { node: 0, actor: COORDINATOR_ACTOR },
-      { kind: 'createTopics', correlationId: ++correlationId, topics, validateOnly: false },
-    )
+    host.send(from, coordinatorOf(coordinators), { kind: 'createTopics', correlationId: ++correlationId, topics, validateOnly: false })
+    nextCoordinator(coordinators)
     host.after(RETRY_MICROS, ask)
   }
   host.attach('admin', {
