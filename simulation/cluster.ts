@@ -6,10 +6,12 @@ import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
 import type { BrokerConfig } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
-import type { CoordinatorConfig } from '../actors/coordinator.ts'
+import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.ts'
 import { durableEnd } from './checkers/durable-end.ts'
 import type { GroupTruth } from './checkers/groups.ts'
+import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
+import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
 import type { DiskStage } from './disk.ts'
@@ -58,6 +60,7 @@ export class Cluster {
   readonly clients: Set<Host> = new Set()
   readonly #network: Network
   readonly #restarts: Random
+  readonly #quorum: ClusterQuorum
   #clientCount = 0
 
   constructor(world: World, plan: Plan, faults: Faults, truth: Truth) {
@@ -68,6 +71,7 @@ export class Cluster {
     this.truth = truth
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
+    this.#quorum = { truth: newQuorumTruth(world), disks: new Map() }
   }
 
   /** Starts all nodes; groups must be known by then. */
@@ -75,7 +79,8 @@ export class Cluster {
     for (let node = 0; node < this.plan.nodeCount; node++) {
       const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
       const disk = new Disk(this.world, owner, this.faults)
-      const watcher = new NodeWatcher(this.truth, disk, this.groups)
+      this.#quorum.disks.set(node, disk)
+      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum)
       const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk, watcher })
       host.onDeath = () => this.crash(node, false)
       this.nodes.push({ host, disk })
@@ -91,6 +96,13 @@ export class Cluster {
       host.wake()
     }
     for (const client of this.clients) client.wake()
+  }
+
+  /** One coordinator is active, and all of them have the same image. */
+  hasQuorum(): boolean {
+    const states = this.voters.map((node) => this.nodes[node]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined)
+    const ends = new Set(states.map((state) => state?.seat.image.endOffset ?? -1))
+    return ends.size === 1 && states.filter((state) => state?.seat.isActive === true).length === 1
   }
 
   /** A host for a new life of a client. */

@@ -47,6 +47,8 @@ export interface FaultOptions {
   readonly clientCrash: number
   /** Mean time between clean stops of a node: drained first. */
   readonly cleanRestart: number
+  /** Mean time between isolations of a node: nothing comes to it or from it for a while. */
+  readonly isolate: number
 }
 
 /** A kind of fault. */
@@ -73,6 +75,7 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   slowConsumer: [2_000, 100_000],
   clientCrash: [40_000, 8_000],
   cleanRestart: [60_000, 15_000],
+  isolate: [40_000, 8_000],
 }
 
 /** All kinds, in a fixed order. */

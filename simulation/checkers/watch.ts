@@ -9,8 +9,12 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
+import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import type { CoordinatorState } from '../../actors/coordinator.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
+import { checkCoordinator, watchCoordinator } from './quorum.ts'
+import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import type { WatchedReplica } from './replicas.ts'
 
@@ -19,19 +23,24 @@ export class NodeWatcher implements Watcher {
   readonly #truth: Truth
   readonly #disk: Disk
   readonly #groups: ReadonlyMap<string, GroupTruth>
+  readonly #quorum: ClusterQuorum
   readonly #replicas: Map<string, WatchedReplica> = new Map()
+  #coordinator: WatchedCoordinator = watchCoordinator()
 
-  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>) {
+  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>, quorum: ClusterQuorum) {
     this.#truth = truth
     this.#disk = disk
     this.#groups = groups
+    this.#quorum = quorum
   }
 
   spawned(_host: Host, name: string, config: unknown): void {
+    if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name.startsWith('replica/')) this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
   }
 
   received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+    if (name === COORDINATOR_ACTOR) return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk)
     const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
