@@ -62,8 +62,8 @@ export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGrou
   const leads = image !== undefined && image.leader === state.self.node && state.brokerEpoch >= 0
   if (leads && !state.groups.has(id)) {
     state.groups.set(id, { partition, leaderEpoch: image.leaderEpoch })
-    const graceMillis = state.config.groupGraceMillis
-    const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, graceMillis }
+    const { groupGraceMillis: graceMillis, voters: coordinatorNodes } = state.config
+    const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, coordinatorNodes, graceMillis }
     outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
   }
   const errorCode = leads ? NONE : codeOf('NOT_COORDINATOR')

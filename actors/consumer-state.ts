@@ -13,7 +13,7 @@ import type { LeaderCache } from './leader-cache.ts'
 export interface ConsumerConfig {
   /** Hears chunks, assignments and failures. */
   readonly client: Address
-  readonly coordinatorNode: number
+  readonly coordinatorNodes: readonly number[]
   readonly group: string | null
   /** Unique among all members that ever were. */
   readonly memberId: string
@@ -116,7 +116,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
   return {
     self,
     config,
-    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     partitions: new Map(),
     membership: {
       step: 'finding',

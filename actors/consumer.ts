@@ -4,7 +4,7 @@
  *
  * What it does not do: read files or decode records (the client does), transactions.
  */
-import { replicaActor } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
@@ -23,6 +23,7 @@ import {
   onCommitAnswer,
   onGroupAnswer,
   onGroupLost,
+  onCoordinatorLost,
   onGroupUndeliverable,
   onHeartbeatAnswer,
   onOffsets,
@@ -30,7 +31,8 @@ import {
 } from './consumer-group.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
-import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+import { avoidCoordinator, followController } from './coordinator-finder.ts'
+import { expireRequest, forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 
 /** The behaviour of a consumer. */
 export const actor: Actor<ConsumerState, ConsumerConfig> = {
@@ -90,6 +92,10 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
     case 'offsetCommitResponse':
       return onCommitAnswer(state, message, context, outbox)
     case 'undeliverable':
+      if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
+      return onUndeliverable(state, message.correlationId, context, outbox)
+    case 'notController':
+      followController(state.leaders.coordinators, context.from.node, message.controller)
       return onUndeliverable(state, message.correlationId, context, outbox)
     default:
       assert(false, `a consumer does not understand ${message.kind}`)
@@ -313,6 +319,7 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
 
 function onNodeDown(state: ConsumerState, node: number, context: Context, outbox: Outbox): void {
   giveUpRequest(state.leaders)
+  if (avoidCoordinator(state.leaders.coordinators, node)) onCoordinatorLost(state, context, outbox)
   for (const one of state.partitions.values()) {
     if (one.correlationId < 0 || state.leaders.topics.get(one.topic)?.partitions[one.partition]?.leader !== node) continue
     one.correlationId = -1
@@ -325,7 +332,7 @@ function onNodeDown(state: ConsumerState, node: number, context: Context, outbox
 
 function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.tickAt = Infinity
-  if (context.uptime >= state.leaders.timeoutAt) giveUpRequest(state.leaders)
+  expireRequest(state.leaders, context.uptime)
   for (const one of state.partitions.values()) {
     if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
     one.correlationId = -1

@@ -5,7 +5,7 @@
  *
  *   loading (reads the partition of __consumer_offsets) ─► checking (which topics of its offsets are still there) ─► active
  */
-import { BROKER_ACTOR } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
@@ -24,6 +24,8 @@ import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateLog } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a group is started with. */
 export interface GroupConfig {
@@ -33,6 +35,7 @@ export interface GroupConfig {
   readonly topicId: number
   /** The reign of this node in which the group lives; a later one begins it anew. */
   readonly leaderEpoch: number
+  readonly coordinatorNodes: readonly number[]
   readonly graceMillis: number
 }
 
@@ -56,6 +59,9 @@ export interface GroupState {
   readonly topics: Map<string, number>
   /** How much of the metadata log they reflect: a late answer may know less. */
   metadataOffset: number
+  readonly coordinators: CoordinatorFinder
+  /** The coordinator was asked for metadata and has not answered. */
+  isAsking: boolean
   nextCorrelationId: number
 }
 
@@ -66,6 +72,9 @@ const TICK_MILLIS = 250
 
 /** Every so many ticks the metadata is asked for again, so that added partitions are found. */
 const REFRESH_MILLIS = 1000
+
+/** Pause before another coordinator is asked. */
+const ASK_AGAIN_MILLIS = 50
 
 /** The behaviour of a group. */
 export const actor: Actor<GroupState, GroupConfig> = {
@@ -80,6 +89,8 @@ export const actor: Actor<GroupState, GroupConfig> = {
     pending: new Map(),
     topics: new Map(),
     metadataOffset: -1,
+    coordinators: newCoordinatorFinder(config.coordinatorNodes),
+    isAsking: false,
     nextCorrelationId: 1,
   }),
   receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
@@ -93,7 +104,14 @@ export const actor: Actor<GroupState, GroupConfig> = {
         return load(state, outbox)
       case 'timerFired':
         return onTimer(state, message.timer, context, outbox)
+      case 'notController':
+        followController(state.coordinators, context.from.node, message.controller)
+        return askMetadataSoon(state, outbox)
       case 'undeliverable':
+        if (context.from.actor === COORDINATOR_ACTOR) {
+          avoidCoordinator(state.coordinators, context.from.node)
+          return askMetadataSoon(state, outbox)
+        }
         if (!isActive(state)) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
         return
       case 'fetchResponse':
@@ -200,11 +218,19 @@ function subscribedTopics(state: GroupState): Set<string> {
 function askMetadata(state: GroupState, outbox: Outbox): void {
   const topics = subscribedTopics(state)
   for (const { committed } of state.offsets.values()) topics.add(committed.topic)
-  const to = { node: state.self.node, actor: BROKER_ACTOR }
+  if (state.isAsking) nextCoordinator(state.coordinators)
+  state.isAsking = true
+  const to = coordinatorOf(state.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
+function askMetadataSoon(state: GroupState, outbox: Outbox): void {
+  state.isAsking = false
+  outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: ASK_AGAIN_MILLIS })
+}
+
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  state.isAsking = false
   if (response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
   state.checked ||= state.log.loaded

@@ -2,13 +2,14 @@
  * What a client knows of leaders: topics as the coordinator last described them, asked for when they are needed and forgotten
  * when an answer shows that they have changed.
  */
-import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { MetadataResponse, TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Outbox } from './actor.ts'
+import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** Topics and their leaders, as far as they are known. */
 export interface LeaderCache {
-  readonly coordinatorNode: number
+  readonly coordinators: CoordinatorFinder
   readonly requestTimeoutMillis: number
   readonly topics: Map<string, TopicMetadata>
   /** Topics that are wanted and not there. */
@@ -20,8 +21,9 @@ export interface LeaderCache {
 }
 
 /** A cache that knows nothing yet. */
-export function newLeaderCache(coordinatorNode: number, requestTimeoutMillis: number): LeaderCache {
-  return { coordinatorNode, requestTimeoutMillis, topics: new Map(), wanted: new Set(), metadataOffset: -1, timeoutAt: -1 }
+export function newLeaderCache(coordinatorNodes: readonly number[], requestTimeoutMillis: number): LeaderCache {
+  const coordinators = newCoordinatorFinder(coordinatorNodes)
+  return { coordinators, requestTimeoutMillis, topics: new Map(), wanted: new Set(), metadataOffset: -1, timeoutAt: -1 }
 }
 
 /** The topic, or null: then it has been asked for. */
@@ -29,10 +31,14 @@ export function topicOrAsk(cache: LeaderCache, topic: string, correlationId: num
   const known = cache.topics.get(topic)
   if (known !== undefined) return known
   cache.wanted.add(topic)
-  if (cache.timeoutAt >= 0 && uptime < cache.timeoutAt) return null
+  expireRequest(cache, uptime)
+  if (cache.timeoutAt >= 0) return null
   cache.timeoutAt = uptime + cache.requestTimeoutMillis
-  const to = { node: cache.coordinatorNode, actor: COORDINATOR_ACTOR }
-  outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId, topics: [...cache.wanted] } })
+  outbox.push({
+    kind: 'send',
+    to: coordinatorOf(cache.coordinators),
+    message: { kind: 'metadata', correlationId, topics: [...cache.wanted] },
+  })
   return null
 }
 
@@ -50,6 +56,13 @@ export function takeTopics(cache: LeaderCache, { metadataOffset, topics }: Metad
 /** The next need asks again. */
 export function forgetTopic(cache: LeaderCache, topic: string): void {
   cache.topics.delete(topic)
+}
+
+/** A coordinator that does not answer in time is not asked again. */
+export function expireRequest(cache: LeaderCache, uptime: number): void {
+  if (cache.timeoutAt < 0 || uptime < cache.timeoutAt) return
+  nextCoordinator(cache.coordinators)
+  giveUpRequest(cache)
 }
 
 /** The request under way came to nothing. */

@@ -10,7 +10,7 @@ import type { LeaderCache } from './leader-cache.ts'
 export interface ProducerConfig {
   /** Hears `delivered`. */
   readonly client: Address
-  readonly coordinatorNode: number
+  readonly coordinatorNodes: readonly number[]
   readonly acks: Acks
   readonly requestTimeoutMillis: number
   readonly deliveryTimeoutMillis: number
@@ -73,7 +73,7 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     config,
     producerId: -1,
     producerIdTimeoutAt: -1,
-    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     queues: new Map(),
     inFlight: new Map(),
     nextCorrelationId: 1,

@@ -18,6 +18,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX, lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
 import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 import { newProducerState } from './producer-state.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
@@ -46,6 +47,9 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onProduceResponse(state, message, context, outbox)
       case 'undeliverable':
         return onUndeliverable(state, message.correlationId, context, outbox)
+      case 'notController':
+        followController(state.leaders.coordinators, context.from.node, message.controller)
+        return askCoordinatorAgain(state)
       case 'metadataResponse':
         return onMetadata(state, message, context, outbox)
       case 'initProducerIdResponse':
@@ -197,19 +201,23 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
 function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
   const sent = takeInFlight(state, correlationId)
   if (sent === null) {
-    // The coordinator is not there yet: ask again at the next tick.
-    giveUpRequest(state.leaders)
-    state.producerIdTimeoutAt = context.uptime
-    return
+    if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
+    return askCoordinatorAgain(state)
   }
   forgetTopic(state.leaders, sent.queue.topic)
   retryLater(state, sent.queue, context, outbox)
 }
 
+/** What the coordinator was asked is asked again at the next tick. */
+function askCoordinatorAgain(state: ProducerState): void {
+  giveUpRequest(state.leaders)
+  state.producerIdTimeoutAt = -1
+}
+
 /** What was in flight to a dead node is sent again, to whoever leads then. */
 function onNodeDown(state: ProducerState, node: number, context: Context, outbox: Outbox): void {
-  giveUpRequest(state.leaders)
-  state.producerIdTimeoutAt = Math.min(state.producerIdTimeoutAt, context.uptime)
+  avoidCoordinator(state.leaders.coordinators, node)
+  askCoordinatorAgain(state)
   for (const queue of state.queues.values()) {
     if (state.leaders.topics.get(queue.topic)?.partitions[queue.partition]?.leader !== node) continue
     for (const one of queue.batches) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
@@ -288,8 +296,9 @@ function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'
 }
 
 function requestProducerId(state: ProducerState, context: Context, outbox: Outbox): void {
+  if (state.producerIdTimeoutAt >= 0) nextCoordinator(state.leaders.coordinators)
   state.producerIdTimeoutAt = context.uptime + state.config.requestTimeoutMillis
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  const to = coordinatorOf(state.leaders.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'initProducerId', correlationId: state.nextCorrelationId++ } })
   keepTicking(state, outbox)
 }
@@ -297,7 +306,7 @@ function requestProducerId(state: ProducerState, context: Context, outbox: Outbo
 function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
   if (state.producerId >= 0) return
   if (response.errorCode !== NONE) {
-    state.producerIdTimeoutAt = context.uptime
+    state.producerIdTimeoutAt = -1
     return
   }
   state.producerId = response.producerId

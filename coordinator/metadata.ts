@@ -40,7 +40,7 @@ export type MetadataRecord =
     }
   | { readonly type: 'brokerFenced'; readonly node: number; readonly fenced: boolean }
   | { readonly type: 'brokerRemoved'; readonly node: number }
-  | { readonly type: 'counters'; readonly nextTopicId: number; readonly nextProducerId: number; readonly endOffset: number }
+  | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
 
 /** A topic in the image. */
 export interface TopicImage {
@@ -122,10 +122,8 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'brokerRemoved':
       image.brokers.delete(record.node)
       return
-    case 'counters':
-      image.nextTopicId = record.nextTopicId
-      image.nextProducerId = record.nextProducerId
-      image.endOffset = record.endOffset
+    case 'topicIdsUsed':
+      image.nextTopicId = Math.max(image.nextTopicId, record.nextTopicId)
       return
     default:
       return unreachable(record)
@@ -150,18 +148,20 @@ export function applyBatches(image: MetadataImage, batches: readonly MetadataBat
   return topicIds
 }
 
-/** Records that make the image anew from an empty one: what a snapshot holds. The last one sets the offset. */
+/** Records that make the image anew from an empty one: what a snapshot holds. The offset must be set beside. */
 export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
-  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced } of image.brokers.values()) {
+  const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
+  const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
+  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced } of brokers) {
     records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
   }
-  for (const { name, topicId, partitions, configs } of image.topics.values()) {
+  for (const { name, topicId, partitions, configs } of topics) {
     records.push({ type: 'topicCreated', name, topicId, partitions, configs })
   }
-  const { nextTopicId, nextProducerId, endOffset } = image
-  records.push({ type: 'counters', nextTopicId, nextProducerId, endOffset })
+  const { nextTopicId, nextProducerId } = image
+  records.push({ type: 'topicIdsUsed', nextTopicId }, { type: 'producerIdsReserved', nextProducerId })
   return records
 }
 

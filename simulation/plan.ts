@@ -40,6 +40,11 @@ export const DEFAULT_SECONDS = 60
 /** Small segments, so that they roll. */
 const SEGMENT_BYTES = 16 * 1024
 
+/** The nodes that have a coordinator: three, if there are so many; otherwise one. */
+export function votersOf({ nodeCount }: Plan): number[] {
+  return nodeCount < 3 ? [0] : [0, 1, 2]
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
@@ -59,7 +64,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
-    nodeCount: random.between(1, 2),
+    nodeCount: random.between(1, 5),
     topics,
     producerCount: random.between(2, 3),
     groupSize: random.between(2, 3),

@@ -43,6 +43,8 @@ export interface Truth {
   readonly partitions: Map<string, PartitionTruth>
   readonly anomalies: Record<Anomaly, number>
   acknowledgedCount: number
+  /** How much of the committed metadata has been looked at. */
+  metadataOffset: number
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
 }
@@ -53,7 +55,7 @@ const LOSS_GRACE_MICROS = 30_000_000
 /** Nothing has happened yet. */
 export function newTruth(world: World): Truth {
   const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, inheritedOffset: 0 }
-  return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, onLoss: [] }
+  return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
 }
 
 /** The truth about a partition, begun when it is first heard of. */

@@ -1,7 +1,7 @@
 /**
  * Administration: topics, partitions, settings, groups. Each call is one request to the coordinator, a leader or a group.
  */
-import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
@@ -14,8 +14,6 @@ import type { Admin, GroupDescription, TopicDescription } from './api.ts'
 import { groupsInLog } from './group-scan.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
-
-const COORDINATOR = { node: 0, actor: COORDINATOR_ACTOR }
 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
@@ -49,7 +47,7 @@ export class AdminClient implements Admin {
   }
 
   async listTopics({ internal = false }: { readonly internal?: boolean } = {}): Promise<string[]> {
-    const { topics } = await this.#requests.ask(COORDINATOR, { kind: 'metadata', topics: null }, 'metadataResponse')
+    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
     return topics.map((topic) => topic.topic).filter((name) => internal || !name.startsWith('__'))
   }
 
@@ -136,7 +134,7 @@ export class AdminClient implements Admin {
    */
   async #change(asked: Asked, done: ErrorName | null = null, isDoneTolerated: boolean = false): Promise<void> {
     let isDoneFine = isDoneTolerated
-    const { results } = await this.#requests.ask(COORDINATOR, asked, 'adminResponse', () => (isDoneFine = true))
+    const { results } = await this.#requests.askCoordinator(asked, 'adminResponse', () => (isDoneFine = true))
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
     if (isDoneFine && errorOf(errorCode).name === done) return
     throwIfError(errorCode, errorMessage)

@@ -33,6 +33,9 @@ const RULES = {
   mustExist: { kind: 'boolean', default: false },
 } as const satisfies Record<string, OptionRule>
 
+/** Members of the metadata quorum, if there are so many nodes. */
+const VOTERS = 3
+
 /** Partitions of `__consumer_offsets` in a new cluster. */
 const OFFSETS_PARTITIONS = 4
 
@@ -55,6 +58,11 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   return cluster
 }
 
+/** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
+function votersOf(nodes: number): number[] {
+  return nodes < VOTERS ? [0] : Array.from({ length: VOTERS }, (_, node) => node)
+}
+
 class LocalCluster implements Cluster {
   readonly directory: string | null
   readonly admin: Admin
@@ -65,6 +73,7 @@ class LocalCluster implements Cluster {
   readonly #engine: Engine
   readonly #reader: ChunkReader
   readonly #nodes: number
+  readonly #voters: readonly number[]
   readonly #listeners: Map<ClusterEvent, ((detail: Record<string, unknown>) => void)[]> = new Map()
   #counter = 0
   #closing: Promise<void> | null = null
@@ -72,6 +81,7 @@ class LocalCluster implements Cluster {
   constructor(held: DataDirectory | null, nodes: number, threaded: boolean) {
     this.#held = held
     this.#nodes = nodes
+    this.#voters = votersOf(nodes)
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
@@ -93,11 +103,12 @@ class LocalCluster implements Cluster {
           onUp: (node, restarts) => this.#emit('nodeUp', { node, restarts }),
         })
     const host = this.#runtime.host(CALLER_NODE)
-    const requests = new Requests(host, this.#loop)
+    const requests = new Requests(host, this.#loop, this.#voters)
     this.#engine = {
       host,
       loop: this.#loop,
       requests,
+      coordinatorNodes: this.#voters,
       directory: this.directory,
       clients: new Set(),
       nextName: (kind) => `${kind}-${++this.#counter}`,
@@ -175,24 +186,28 @@ class LocalCluster implements Cluster {
   }
 
   #nodeSetup(node: number): NodeSetup {
-    const actors = [{ name: BROKER_ACTOR, url: broker.url, config: { coordinatorNode: 0, groupGraceMillis: 0 } }]
+    const actors = [{ name: BROKER_ACTOR, url: broker.url, config: { coordinatorNodes: this.#voters, groupGraceMillis: 0 } }]
     const quorum = {
       name: COORDINATOR_ACTOR,
       url: coordinator.url,
-      config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS },
+      config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS, voters: this.#voters },
     }
-    return { node, directory: this.#directoryOf(node), actors: node === 0 ? [quorum, ...actors] : actors }
+    return { node, directory: this.#directoryOf(node), actors: this.#voters.includes(node) ? [quorum, ...actors] : actors }
   }
 
   #directoryOf(node: number): string | null {
     return this.directory === null ? null : `${this.directory}/node-${node}`
   }
 
-  /** Every actor of ours hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
+  /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
   #onNodeDown(node: number, restarts: number): void {
     const { host } = this.#engine
     for (const actor of host.actorNames())
       host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    for (const voter of this.#voters) {
+      const to = { node: voter, actor: COORDINATOR_ACTOR }
+      if (voter !== node) host.post(to, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    }
     this.#engine.requests.giveUp()
     this.#loop.kick()
     this.#emit('nodeDown', { node, restarts })

@@ -22,10 +22,9 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
 
 const RETRY_BACKOFF_MILLIS = 20
 
-/** The actor's configuration, but for its client's address. */
-export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client'> {
+/** The actor's configuration, but for what its link knows. */
+export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
   return {
-    coordinatorNode: 0,
     acks: options.acks ?? 'leader',
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
     requestTimeoutMillis: integerOption(options.requestTimeoutMillis, PRODUCER_RULES.requestTimeoutMillis),

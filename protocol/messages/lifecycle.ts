@@ -36,7 +36,18 @@ export interface Undeliverable {
   readonly correlationId: number
 }
 
-/** Host to the actors of clients: a node is dead. What was asked of it will not be answered; groups that lived there are gone. */
+/**
+ * NOT_CONTROLLER to any request: this coordinator does not lead the metadata quorum (any more). `controller` is the node that does, -1 if it is not
+ * known. `isUncertain`: the request was being written when leadership was lost, and may yet be carried out.
+ */
+export interface NotController {
+  readonly kind: 'notController'
+  readonly correlationId: number
+  readonly controller: number
+  readonly isUncertain: boolean
+}
+
+/** Host to the actors of clients and to coordinators: a node is dead. What was asked of it will not be answered; groups that lived there are gone. */
 export interface NodeDown {
   readonly kind: 'nodeDown'
   readonly node: number

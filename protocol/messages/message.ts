@@ -53,6 +53,7 @@ import type {
   ListGroups,
   GroupsListed,
   NodeDown,
+  NotController,
   Started,
   TimerFired,
   Undeliverable,
@@ -72,6 +73,7 @@ import type {
   ReassignPartitionsRequest,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
+import type { QuorumMessage } from './quorum.ts'
 import type { StorageAnswer } from './storage.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
@@ -137,6 +139,7 @@ export type Response =
   | OffsetFetchResponse
   | DescribeGroupResponse
   | Undeliverable
+  | NotController
 
 /** What hosts, brokers and the coordinator tell actors. */
 export type LifecycleMessage =
@@ -152,7 +155,7 @@ export type LifecycleMessage =
   | NodeDown
 
 /** Everything that one actor may say to another. */
-export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
+export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer
 
 /** The messages of some kinds. */
 export type MessageOf<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>

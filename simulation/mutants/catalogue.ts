@@ -3,6 +3,7 @@
  * took to find each is written beside it.
  */
 import type { Mutant } from './mutant.ts'
+import { quorumMutants } from './quorum.ts'
 
 /** All mutants. */
 export const mutants: readonly Mutant[] = [
@@ -338,4 +339,5 @@ export const mutants: readonly Mutant[] = [
     seed: 1,
     seedsToFind: 1,
   },
+  ...quorumMutants,
 ]

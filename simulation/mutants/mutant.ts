@@ -17,6 +17,8 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** What the faulty rule does to whom. */
   readonly why: string
+  /** Looked for by the metadata quorum in small; otherwise by whole clusters. */
+  readonly run?: 'quorum'
   /** A seed that finds it. */
   readonly seed: number
   /** How many seeds the random search took, beginning at 1. */

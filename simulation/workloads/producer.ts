@@ -58,7 +58,7 @@ export class ProducerWorkload {
     this.#counter = 0
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
-      coordinatorNode: 0,
+      coordinatorNodes: this.#cluster.voters,
       acks: 'leader',
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,

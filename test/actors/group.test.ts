@@ -16,7 +16,7 @@ import { topicsAnswer } from './metadata.ts'
 import { lines, sent, sentOne, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-const config = { group: 'g', partition: 3, topicId: 2, coordinatorNode: 0, graceMillis: 0 }
+const config = { group: 'g', partition: 3, topicId: 2, coordinatorNodes: [0], graceMillis: 0 }
 
 function commitOf(partition: number, offset: number, topicId = 5): TopicOffset {
   return { topic: 't', partition, offset, metadata: '', topicId }

@@ -13,7 +13,7 @@ import { topicsAnswer } from './metadata.ts'
 
 const config: ProducerConfig = {
   client: CLIENT,
-  coordinatorNode: 0,
+  coordinatorNodes: [0],
   acks: 'leader',
   requestTimeoutMillis: 1000,
   deliveryTimeoutMillis: 5000,

@@ -25,8 +25,8 @@ function expectGolden(name: string, { lines }: World): void {
 /** A running cluster with the topic `t`. */
 function clusterWith(partitions: number): World {
   const world = new World()
-  world.spawn(NODE, 'coordinator', coordinator.url, { nodeCount: 1, offsetsPartitions: 1 })
-  world.spawn(NODE, 'broker', broker.url, { coordinatorNode: NODE, groupGraceMillis: 0 })
+  world.spawn(NODE, 'coordinator', coordinator.url, { nodeCount: 1, offsetsPartitions: 1, voters: [NODE] })
+  world.spawn(NODE, 'broker', broker.url, { coordinatorNodes: [NODE], groupGraceMillis: 0 })
   world.advance(100)
   world.send('coordinator', { kind: 'createTopics', correlationId: 1, topics: [{ name: 't', numPartitions: partitions, configs: {} }], validateOnly: false })
   world.advance(100)
@@ -35,14 +35,14 @@ function clusterWith(partitions: number): World {
 
 function addProducer(world: World): void {
   const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, retryBackoffMillis: 100 }
-  world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNode: NODE, acks: 'leader', ...times })
+  world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNodes: [NODE], acks: 'leader', ...times })
   world.advance(10)
 }
 
 function addConsumer(world: World, name: string, group: string | null): void {
   const config: ConsumerConfig = {
     client,
-    coordinatorNode: NODE,
+    coordinatorNodes: [NODE],
     group,
     memberId: name,
     autoOffsetReset: 'earliest',

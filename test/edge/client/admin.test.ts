@@ -79,7 +79,7 @@ function adminOf(errorCode: number, lost: number): { admin: AdminClient; close: 
   const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes: [node], preload: [] }, () => undefined)
   const loop = new CallerLoop(runtime)
   const host = runtime.host(0)
-  const requests = new Requests(host, loop)
+  const requests = new Requests(host, loop, [0])
   let left = lost
   const coordinator = host.openPort(COORDINATOR_ACTOR, (message) => {
     if (!('correlationId' in message)) return
