@@ -31,7 +31,7 @@ export function followImage(state: BrokerState, topicIds: ReadonlySet<number> | 
     topic.partitions.forEach((partition, index) => {
       if (partition.replicas.includes(state.self.node)) keepReplica(state, topic, index, partition, outbox)
     })
-    if (topic.name === OFFSETS_TOPIC) stopLostGroups(state, topic, outbox)
+    if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
   }
 }
 
@@ -62,7 +62,8 @@ export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGrou
   const leads = image !== undefined && image.leader === state.self.node && state.brokerEpoch >= 0
   if (leads && !state.groups.has(id)) {
     state.groups.set(id, { partition, leaderEpoch: image.leaderEpoch })
-    const { groupGraceMillis: graceMillis, voters: coordinatorNodes } = state.config
+    const { voters: coordinatorNodes } = state.config
+    const graceMillis = graceOf(state, partition)
     const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, coordinatorNodes, graceMillis }
     outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
   }
@@ -115,6 +116,22 @@ function stopReplica(state: BrokerState, name: string, local: LocalReplica, outb
   outbox.push({ kind: 'stop', actor: name })
   const log = logNameOf(local.topic, local.topicId, local.partition)
   outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
+}
+
+/** Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. */
+function graceOf({ config, formerLeaders, deadNodes, image }: BrokerState, partition: number): number {
+  const former = formerLeaders.get(partition)
+  const isDead = former === undefined || deadNodes.has(former.node) || image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch
+  return isDead ? config.groupStartGraceMillis : config.groupGraceMillis
+}
+
+function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  topic.partitions.forEach(({ leader }, partition) => {
+    const broker = state.image.brokers.get(leader)
+    if (broker !== undefined && leader !== state.self.node)
+      state.formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch })
+  })
+  stopLostGroups(state, topic, outbox)
 }
 
 /** A group's memory is of one leader epoch: where its partition is led again, it begins anew. */

@@ -14,8 +14,10 @@ export interface BrokerConfig {
   readonly rack: string | null
   /** Names the run of the system that keeps the page cache: another one means that what was not synced may be gone. */
   readonly bootId: string
-  /** How long a group waits after its start before it hands out partitions: members of its former life may still hold them. */
+  /** How long a group that comes from a node which may be alive waits before it hands out partitions: its members may still hold them. */
   readonly groupGraceMillis: number
+  /** The same for a group that begins with its broker: 0 where members do not outlive it. */
+  readonly groupStartGraceMillis: number
   readonly heartbeatMillis: number
   readonly replicaLagMillis: number
 }
@@ -79,6 +81,10 @@ export interface BrokerState {
   /** By group id. */
   readonly groups: Map<string, LocalGroup>
   readonly relayed: Map<number, Relayed>
+  /** Nodes whose process is known to be dead: their clients have been told, too. */
+  readonly deadNodes: Set<number>
+  /** Who led the partitions of `__consumer_offsets` before this node, and in which incarnation. */
+  readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number }>
   strayCheckDone: boolean
   /** Who waits for the drain, and how many replicas are still to answer. */
   drainWaiter: Address | null
@@ -106,6 +112,8 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     replicas: new Map(),
     groups: new Map(),
     relayed: new Map(),
+    deadNodes: new Set(),
+    formerLeaders: new Map(),
     strayCheckDone: false,
     drainWaiter: null,
     drainsMissing: 0,

@@ -6,7 +6,7 @@ import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { applyBatches, emptyImage } from '../coordinator/metadata.ts'
+import { applyBatches, emptyImage, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
@@ -63,6 +63,9 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'synced':
       case 'storageDone':
         return onRegistrationStorage(state, message, context, outbox)
+      case 'nodeDown':
+        state.deadNodes.add(message.node)
+        return
       case 'ensureGroup':
         return onEnsureGroup(state, message, context, outbox)
       case 'listGroups':
@@ -96,6 +99,7 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   followImage(state, isSnapshot ? null : changed, outbox)
   // What follows the last of them holds no metadata.
   state.image.endOffset = endOffset
+  for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
   if (ownEpoch(state) !== epochBefore) tellAll(state, outbox)
   onCaughtUp(state, context, outbox)
 }

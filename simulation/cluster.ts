@@ -184,6 +184,7 @@ export class Cluster {
       rack: null,
       bootId: `boot-${this.#bootIds.get(node) ?? 0}`,
       groupGraceMillis: SESSION_MILLIS,
+      groupStartGraceMillis: SESSION_MILLIS,
       heartbeatMillis: NODE_SESSION_MILLIS / 8,
       replicaLagMillis: REPLICA_LAG_MILLIS,
     }

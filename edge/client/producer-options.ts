@@ -10,7 +10,7 @@ import type { OptionRule } from './options.ts'
 export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unknown>, OptionRule>> = {
   key: { kind: 'object' },
   value: { kind: 'object' },
-  acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
+  acks: { kind: 'acks', default: 'quorum' },
   lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
   batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
   bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 8_388_608 },
@@ -25,7 +25,7 @@ const RETRY_BACKOFF_MILLIS = 20
 /** The actor's configuration, but for what its link knows. */
 export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
   return {
-    acks: options.acks ?? 'leader',
+    acks: options.acks ?? 'quorum',
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
     requestTimeoutMillis: integerOption(options.requestTimeoutMillis, PRODUCER_RULES.requestTimeoutMillis),
     deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, PRODUCER_RULES.deliveryTimeoutMillis),

@@ -20,7 +20,7 @@ export type Asked = Request extends infer One ? (One extends Request ? Omit<One,
 const TIMEOUT_MILLIS = 30_000
 
 /** Longest wait for one attempt: the addressee may have died without a word. */
-const ATTEMPT_MILLIS = 5000
+const ATTEMPT_MILLIS = 1000
 
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
@@ -61,6 +61,18 @@ export class Requests {
       if (response?.kind === 'notController') followController(coordinators, to.node, response.controller)
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
       return response
+    }
+    return this.#repeat(attempt, asked, kind)
+  }
+
+  /** The answer of a partition's leader, whoever that is by then. `topic` is what is known of it. Throws like `ask`. */
+  askLeader<Kind extends Response['kind']>(topic: TopicMetadata, partition: number, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+    let known = topic
+    let isFirst = true
+    const attempt = async (): Promise<Response | null> => {
+      if (!isFirst) known = await this.topic(topic.topic)
+      isFirst = false
+      return this.#attempt(this.leaderOf(known, partition), asked)
     }
     return this.#repeat(attempt, asked, kind)
   }
@@ -157,6 +169,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'NOT_LEADER_OR_FOLLOWER',
   'UNSTABLE_OFFSET_COMMIT',
   'LEADER_NOT_AVAILABLE',
+  'OFFSET_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
 ])
 
 function isPassing(response: Response): boolean {
