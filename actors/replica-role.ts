@@ -16,6 +16,9 @@ import { refuseParked } from './replica-read.ts'
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
 const RETENTION_CHECK_MILLIS = 30_000
 
+/** The first look after a log was opened. */
+const RETENTION_FIRST_MILLIS = 1000
+
 /** A proposal that is not answered is made again after so long. */
 const PROPOSAL_TIMEOUT_MILLIS = 500
 
@@ -66,9 +69,9 @@ function lead(state: ReplicaState, context: Context, outbox: Outbox): void {
   progress(state, context, outbox)
 }
 
-/** Timers that run whatever the role is. */
+/** Timers that run whatever the role is. What has grown too old, or was given other settings, while the log was closed need not wait long. */
 export function armTimers(state: ReplicaState, outbox: Outbox): void {
-  armRetention(outbox)
+  outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_FIRST_MILLIS })
   armFlush(state, outbox)
 }
 

@@ -29,7 +29,7 @@ describe('opening', () => {
     const partition = partitionOn()
     expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['to broker: replicaStarted', 'list'])
     expect(lines(drive(partition, partition.stage.deliver({ kind: 'listed', token: 1, files: [], error: null })))).toEqual([
-      'timer retention in 30000 ms',
+      'timer retention in 1000 ms',
     ])
     expect(partition.stage.state.phase).toBe('leading')
   })

@@ -88,7 +88,7 @@ test('a failed record of the fast lane fails the next flush, once', async () => 
 
 test.each([
   [{ lingerMillis: -1 }, /lingerMillis must be a whole number from 0 to 60000, not -1/],
-  [{ acks: 'all' }, /acks must be one of 'leader', 'none'/],
+  [{ acks: 'all' }, /acks must be 'quorum', 'leader', 'none', or how many/],
   [{ batchSize: 5 }, /no option "batchSize"/],
   [{ compression: 'rar' }, /compression/],
   [{ partitioner: 3 }, /a function/],
