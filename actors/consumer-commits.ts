@@ -30,8 +30,10 @@ export function queueCommit(
 /** What the application has processed and nobody has committed. */
 export function uncommitted(partitions: Iterable<ConsumedPartition>): CommittedOffset[] {
   const offsets: CommittedOffset[] = []
-  for (const { topic, partition, position, committed, phase } of partitions) {
-    if (phase !== 'locating' && position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position, metadata: '' })
+  for (const { topic, partition, position, committed, phase, resetting } of partitions) {
+    // One that was to begin anew when it was taken away has a position that means nothing any more.
+    if (phase !== 'locating' && !resetting && position >= 0 && position !== committed)
+      offsets.push({ topic, partition, offset: position, metadata: '' })
   }
   return offsets
 }
