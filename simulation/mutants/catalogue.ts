@@ -214,20 +214,6 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 15,
   },
   {
-    id: 'E22',
-    title: 'a log whose first file is gone is taken for one that retention shortened',
-    why: 'records above the gap are served, and offsets are skipped',
-    edits: [
-      {
-        file: 'partitions/recovery.ts',
-        text: 'recovery.expectedOffset = Math.min(first, start)',
-        replacement: 'recovery.expectedOffset = first',
-      },
-    ],
-    seed: 1122,
-    seedsToFind: 1122,
-  },
-  {
     id: 'E23',
     title: 'a checkpoint that could not be written counts',
     why: 'files that retention dropped are removed, and what is left of the checkpoints says that they must be there',

@@ -49,8 +49,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-commits.ts',
-        text: 'position >= 0 && position !== committed) offsets.push({ topic, partition, offset: position,',
-        replacement: 'position >= 0 && fetchOffset !== committed) offsets.push({ topic, partition, offset: fetchOffset,',
+        text: `position !== committed)\n      offsets.push({ topic, partition, offset: position,`,
+        replacement: `fetchOffset !== committed)\n      offsets.push({ topic, partition, offset: fetchOffset,`,
       },
       {
         file: 'actors/consumer-commits.ts',
