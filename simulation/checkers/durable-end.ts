@@ -14,12 +14,14 @@ export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, startOffse
     const base = baseOffsetOfFile(name) ?? 0
     const file = files.get(name)
     if (file === undefined || !file.isEntryDurable || (i === 0 ? base > startOffset : base !== end)) return
-    end = Math.max(end, base)
+    end = base
     const bytes = file.bytes.subarray(0, file.durableBytes)
     for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {
+      // The CRC does not cover the offset: a sector that is lost may end just there.
+      if (extentOf(bytes, at).begin !== end) break
       end = extentOf(bytes, at).end
       at += check.sizeBytes
     }
   })
-  return end
+  return Math.max(end, startOffset)
 }

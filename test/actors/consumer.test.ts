@@ -170,6 +170,18 @@ describe('fetching', () => {
     ])
   })
 
+  test('commits no position of the old topic when it is to give up the new one before it has begun there', () => {
+    const { stage, effects } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
+    answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'UNKNOWN_TOPIC_ID')
+    tick(stage, 60)
+    stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
+    grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [1])
+    const released = stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 0 }] })
+    expect(sent(released, 'offsetCommit')).toEqual([])
+    expect(stage.state.partitions.has('t-0')).toBe(false)
+  })
+
   test.each([
     ['earliest', 'positionReset t-0 to 4'],
     ['none', 'consumerFailed OFFSET_OUT_OF_RANGE'],

@@ -12,7 +12,7 @@ import { batchAt, configOf } from '../partitions/support.ts'
 import type { BatchOptions } from '../partitions/support.ts'
 import { perform } from './disk.ts'
 import type { Disk, Files } from './disk.ts'
-import { CLIENT, stageOf } from './stage.ts'
+import { CLIENT, lines, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 /** The role of the only replica. */
@@ -125,4 +125,19 @@ export function fire(partition: Partition, timer: string, afterMillis = 0): Effe
   partition.stage.uptime += afterMillis
   partition.stage.now += afterMillis
   return drive(partition, partition.stage.deliver({ kind: 'timerFired', timer }, partition.stage.self))
+}
+
+/** Settings that make small segments. */
+export const small = { segmentBytes: 16_384 }
+
+/** Three segments of two batches each, by value size. */
+export function threeSegments(settings: Parameters<typeof leading>[0] = small): Partition {
+  const partition = leading(settings)
+  for (let id = 0; id < 6; id++) produce(partition, id, 1, { valueBytes: 7000, timestamp: 1_000_000 + id })
+  return partition
+}
+
+/** The broker asks the replica to stop; what it answers at once. */
+export function drain(partition: Partition): string[] {
+  return lines(drive(partition, partition.stage.deliver({ kind: 'drain' }, { node: 0, actor: 'broker' })))
 }
