@@ -318,7 +318,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/coordinator.ts',
-        text: `state.freeProducerId = state.image.nextProducerId\n  tellBrokers`,
+        text: `state.freeProducerId = state.seat.image.nextProducerId\n  tellBrokers`,
         replacement: `state.freeProducerId = 1\n  tellBrokers`,
       },
     ],
