@@ -61,8 +61,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (trusted && batch.producerId(bytes, at) >= 0)',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 4,
+    seedsToFind: 4,
   },
   {
     id: 'B15',
@@ -170,8 +170,8 @@ export const mutants: readonly Mutant[] = [
     title: 'recovery needs an index file that a power loss has taken',
     why: 'the partition never opens again',
     edits: [{ file: 'partitions/recovery.ts', text: ' && recovery.files.has(indexFileName(base))', replacement: '' }],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 164,
+    seedsToFind: 164,
   },
   {
     id: 'A27',
@@ -229,4 +229,5 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 171,
   },
   ...clientMutants,
+  ...quorumMutants,
 ]

@@ -180,4 +180,58 @@ export const quorumMutants: readonly Mutant[] = [
     seed: 1,
     seedsToFind: 1,
   },
+  {
+    id: 'B12',
+    title: 'a snapshot counts before it is synced (KAFKA-15312)',
+    why: 'a power loss leaves neither the snapshot nor the log that it covered',
+    edits: [
+      {
+        file: 'actors/coordinator-storage.ts',
+        text: 'if (message.error !== null) storage.failedSnapshots.add(continuation.snapshot)\n      return null',
+        replacement:
+          "storage.savedFile = snapshotFileName(continuation.snapshot)\n      return { kind: 'snapshotSaved', snapshot: continuation.snapshot }",
+      },
+    ],
+    seed: 244,
+    seedsToFind: 244,
+  },
+  {
+    id: 'B16b',
+    title: 'a sync of the metadata log counts for what was appended after it began',
+    why: 'a batch is acknowledged that a power loss takes',
+    edits: [
+      { file: 'actors/coordinator-storage.ts', text: 'position <= sizeBytes)', replacement: 'position <= Math.max(sizeBytes, Infinity))' },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'B17',
+    title: 'the metadata log is read without its CRC (KAFKA-14104)',
+    why: 'a torn batch becomes metadata',
+    edits: [
+      {
+        file: 'coordinator/quorum-files.ts',
+        text: 'const check = checkBatch(bytes, at, bytes.length - at)',
+        replacement:
+          "const found = checkBatch(bytes, at, bytes.length - at)\n    const check = found.ok || found.reason !== 'crc' ? found : { ok: true as const, sizeBytes: readI32(bytes, at + 8) + 12 }",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'B13b',
+    title: 'a coordinator acts as soon as it is elected',
+    why: 'it gives out producer ids and topic ids that its predecessor gave out',
+    edits: [
+      {
+        file: 'actors/coordinator-quorum.ts',
+        text: 'seat.isActive = isActive(state)',
+        replacement: "seat.isActive = state.role === 'leader'",
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
 ]

@@ -114,7 +114,12 @@ export class AdminWorkload {
   #create(onDone: () => void): void {
     const { plan, topics } = this.#cluster
     const wanted = (): NewTopic[] =>
-      plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: topics.get(name) ?? partitions, replicationFactor: -1, configs }))
+      plan.topics.map(({ name, partitions, configs }) => ({
+        name,
+        numPartitions: topics.get(name) ?? partitions,
+        replicationFactor: -1,
+        configs,
+      }))
     this.#do({
       request: (correlationId) => ({ kind: 'createTopics', correlationId, topics: wanted(), validateOnly: false }),
       isDone: (results) => allAre(results, 'TOPIC_ALREADY_EXISTS'),

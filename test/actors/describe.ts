@@ -59,7 +59,26 @@ export function describeMessage(message: Message): string {
 }
 
 function detail(message: Message): string {
-  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? ''
+  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? ''
+}
+
+function quorumDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'quorumVote':
+      return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: my log ends at ${message.endOffset} of epoch ${message.lastEpoch}`
+    case 'quorumVoteResponse':
+      return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: ${message.voteGranted ? 'yes' : 'no'}`
+    case 'quorumAppend': {
+      const what = message.records === null ? 'nothing new' : `batches: ${batch.walkBatches(message.records).length}`
+      return ` in epoch ${message.epoch} from ${message.prevOffset}: ${what}, committed ${message.highWatermark}`
+    }
+    case 'quorumAppendResponse':
+      return ` in epoch ${message.epoch}: ${message.isMatch ? 'synced up to' : 'go on at'} ${message.endOffset}`
+    case 'notController':
+      return `: ask node ${message.controller}`
+    default:
+      return null
+  }
 }
 
 function clientDetail(message: Message): string | null {

@@ -1,7 +1,15 @@
 // The metadata image: what the records of the log say, in their order, and where a group belongs.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { applyRecord, decodeMetadataRecord, emptyImage, encodeMetadataRecord, offsetsPartitionOf } from '../../coordinator/metadata.ts'
+import {
+  applyRecord,
+  decodeMetadataRecord,
+  emptyImage,
+  encodeMetadataRecord,
+  imageRecords,
+  offsetsPartitionOf,
+} from '../../coordinator/metadata.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import { defaultTopicConfig } from '../../protocol/topic-config.ts'
 import { created, imageOf } from './support.ts'
@@ -53,6 +61,19 @@ describe('the image', () => {
     applyRecord(image, created('a', 2))
     expect(image.topics.get('a')?.topicId).toBe(2)
     expect([...image.names]).toEqual([[2, 'a']])
+  })
+
+  test('is made again by its records, wherever a snapshot is taken', () => {
+    const ends = fc.integer({ min: 0, max: history.length })
+    fc.assert(
+      fc.property(ends, fc.array(fc.nat(20), { maxLength: 8 }), (end, deleted) => {
+        const image = imageOf(...history.slice(0, end))
+        for (const topicId of deleted) if (image.names.has(topicId)) applyRecord(image, { type: 'topicDeleted', topicId })
+        for (const name of ['x', 'y']) applyRecord(image, created(name, image.nextTopicId, [0, 1], { flush: 'os' }))
+        const again = imageOf(...imageRecords(image).map(encodeMetadataRecord).map(decodeMetadataRecord))
+        expect({ ...again, endOffset: image.endOffset }).toEqual(image)
+      }),
+    )
   })
 
   test('is not changed by what happens to a snapshot of a topic', () => {
