@@ -8,7 +8,9 @@ import type { BrokerConfig } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
 import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.ts'
 import { ClientWatcher } from './checkers/clients.ts'
-import { durableEnd } from './checkers/durable-end.ts'
+import { topicById } from '../coordinator/metadata.ts'
+import type { MetadataImage } from '../coordinator/metadata.ts'
+import { durableEnd, writtenEnd } from './checkers/durable-end.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
@@ -22,6 +24,7 @@ import { Network } from './network.ts'
 import { votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
+import { lifeOf } from './truth.ts'
 import type { Truth } from './truth.ts'
 import type { World } from './world.ts'
 
@@ -73,6 +76,7 @@ export class Cluster {
   readonly #restarts: Random
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
+  #image: MetadataImage | null = null
   readonly #quorum: ClusterQuorum
   #clientCount = 0
 
@@ -142,10 +146,11 @@ export class Cluster {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
+    this.#latestImage()
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      this.#noteLoss(disk)
+      this.#noteLoss(node)
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#spreadNews(node)
@@ -207,12 +212,37 @@ export class Cluster {
     }
   }
 
-  /** What was synced must be there again; what was not may be gone where the topic promises no more. */
-  #noteLoss(disk: Disk): void {
-    for (const log of disk.knownLogs()) {
-      const partition = this.truth.partitions.get(log)
-      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log), partition.startOffset)
+  /**
+   * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
+   * node's page cache is as good as synced.
+   */
+  #noteLoss(node: number): void {
+    const image = this.#latestImage()
+    for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
+      const partition = lifeOf(this.truth, name, topicId)
+      const topic = image === null ? undefined : topicById(image, topicId)
+      const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
+      if (partition === undefined || flush === 'commit' || known === undefined) continue
+      const holders = [...known.isr, ...known.elr]
+      if (!holders.includes(node)) continue
+      const log = `${name}.${topicId}`
+      const ends = holders.map((holder) => {
+        const files = this.nodes[holder]!.disk.files(log)
+        return holder === node ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
+      })
+      if (holders.some((holder, i) => holder !== node && ends[i]! >= exposedEnd)) continue
+      const floor = Math.min(...ends)
+      partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
+  }
+
+  /** The metadata as the best informed coordinator has it, or had it when all of them were gone. */
+  #latestImage(): MetadataImage | null {
+    for (const voter of this.voters) {
+      const state = this.nodes[voter]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined
+      if (state !== undefined && state.seat.image.endOffset > (this.#image?.endOffset ?? -1)) this.#image = state.seat.image
+    }
+    return this.#image
   }
 
   #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {

@@ -9,7 +9,7 @@ import type { FlushPolicy } from '../protocol/topic-config.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'inheritedOffset'
+export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'inheritedOffset' | 'leaderOnlyLost'
 
 /** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
@@ -29,6 +29,12 @@ export interface PartitionTruth {
   startOffset: number
   /** Values that were acknowledged without being told where they are (duplicates beyond the broker's memory). */
   readonly unplaced: Set<number>
+  /** Replicas that it was seen to have, at most. */
+  replicaCount: number
+  /** Which node leads, or led, in which leader epoch. */
+  readonly leaders: Map<number, number>
+  /** Values that only a leader has acknowledged: it may take them with it. */
+  readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
@@ -54,7 +60,7 @@ const LOSS_GRACE_MICROS = 30_000_000
 
 /** Nothing has happened yet. */
 export function newTruth(world: World): Truth {
-  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, inheritedOffset: 0 }
+  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, inheritedOffset: 0, leaderOnlyLost: 0 }
   return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
 }
 
@@ -73,6 +79,9 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, flus
     exposedEnd: 0,
     startOffset: 0,
     unplaced: new Set(),
+    replicaCount: 1,
+    leaders: new Map(),
+    leaderOnly: new Set(),
     lossFloor: -1,
     lossEnd: 0,
     lossAtMicros: -1,

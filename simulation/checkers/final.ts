@@ -21,6 +21,10 @@ export function checkFiles(cluster: Cluster): void {
       checkHistory(cluster.truth, partition, readLog(cluster, disk, log))
     }
   }
+  for (const partition of cluster.truth.partitions.values()) {
+    for (const value of partition.leaderOnly)
+      if (!partition.offsets.has(value) && !partition.isOver) cluster.truth.anomalies.leaderOnlyLost++
+  }
 }
 
 /** Checks everything that a partition holds against what is known of it. */

@@ -8,6 +8,7 @@ import { NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
@@ -30,6 +31,7 @@ export class ProducerWorkload {
   readonly #cluster: Cluster
   readonly #random: Random
   readonly #index: number
+  readonly #acks: Acks
   #host: Host | null = null
   #life = 0
   #counter = 0
@@ -43,6 +45,7 @@ export class ProducerWorkload {
     this.#cluster = cluster
     this.#index = index
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
+    this.#acks = cluster.plan.acks[index] ?? 'quorum'
   }
 
   get outstandingCount(): number {
@@ -59,7 +62,7 @@ export class ProducerWorkload {
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
       coordinatorNodes: this.#cluster.voters,
-      acks: 'leader',
+      acks: this.#acks,
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
       retryBackoffMillis: 20,
@@ -144,6 +147,8 @@ export class ProducerWorkload {
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
     if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
-    acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
+    // What only one of several has may go with it: nobody relies on where it is.
+    if (this.#acks === 'leader' && partition.replicaCount > 1) for (const value of submitted.values) partition.leaderOnly.add(value)
+    else acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
   }
 }
