@@ -97,12 +97,12 @@ function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Out
   const image = topic?.partitions[local.partition]
   if (topic === undefined || image === undefined || state.brokerEpoch < 0) return
   local.partitionEpoch = image.partitionEpoch
-  const { leader, leaderEpoch, partitionEpoch, replicas, isr, adding } = image
+  const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr, adding } = image
   const minInsync = minInsyncOf(topic.config.minInsyncReplicas, Math.max(1, replicas.length - adding.length))
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: name },
-    message: { kind: 'leaderAndIsr', leader, leaderEpoch, partitionEpoch, replicas, isr, minInsync, brokerEpoch: state.brokerEpoch },
+    message: { kind: 'leaderAndIsr', leader, leaderEpoch, partitionEpoch, replicas, isr, elr, minInsync, brokerEpoch: state.brokerEpoch },
   })
 }
 

@@ -25,6 +25,9 @@ export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000
 
+/** A resignation that comes to nothing is repeated after so long. */
+const RESIGN_MILLIS = 500
+
 // ── commit: sync, then acknowledge ──
 
 /** Asks for a sync of a segment, unless one is under way: then the next follows it and covers what came meanwhile. */
@@ -304,9 +307,11 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 
 /** The partition goes offline. A passing failure is tried again from what the disk proves; damage is not. */
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
-  if (state.role.leader === state.self.node && state.role.replicas.length > 1) resign(state, outbox)
   state.phase = 'failed'
   state.failure = reason
+  state.isDamaged = nature === 'permanent'
+  if (state.role.leader === state.self.node && state.role.replicas.length > 1) state.brokenEpoch = state.role.leaderEpoch
+  resignIfBroken(state, outbox)
   state.replication = null
   state.following = null
   distrustSyncing(state)
@@ -318,9 +323,13 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   drainIfIdle(state, outbox)
 }
 
-/** Asks the coordinator for another leader: what this one reads back may be less than others have seen of it, so it must not lead in this epoch again. */
-function resign(state: ReplicaState, outbox: Outbox): void {
-  const { leaderEpoch } = state.role
-  state.brokenEpoch = leaderEpoch
-  outbox.push({ kind: 'send', to: { node: state.self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', leaderEpoch } })
+/**
+ * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
+ * in this epoch again.
+ */
+export function resignIfBroken({ role, self, brokenEpoch }: ReplicaState, outbox: Outbox): void {
+  const { leader, leaderEpoch } = role
+  if (leader !== self.node || leaderEpoch > brokenEpoch) return
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', leaderEpoch } })
+  outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

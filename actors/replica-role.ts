@@ -8,8 +8,9 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { confirmIsr, newReplication, wantedIsr } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
-import { drainIfIdle } from './replica-flush.ts'
+import { drainIfIdle, resignIfBroken } from './replica-flush.ts'
 import { follow, stopFollowing } from './replica-follow.ts'
+import { restartLog } from './replica-open.ts'
 import { progress, refuseQuorumWaiters, refuseWaiters } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
 
@@ -28,7 +29,8 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
   if (message.partitionEpoch < before.partitionEpoch || message.leaderEpoch < before.leaderEpoch) return
   const { kind: _kind, ...role } = message
   state.role = role
-  if (state.phase === 'recovering' || state.phase === 'settling' || state.phase === 'failed') return
+  if (state.phase === 'failed') return rebuildIfDamaged(state, outbox)
+  if (state.phase === 'recovering' || state.phase === 'settling') return
   if (role.leaderEpoch > before.leaderEpoch) {
     stepDown(state, outbox)
     return takeRole(state, context, outbox)
@@ -49,6 +51,14 @@ function stepDown(state: ReplicaState, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') state.phase = 'idle'
 }
 
+/** A log of no use is copied anew from the leader, once nobody counts on this one any more: it is neither in sync nor eligible. */
+function rebuildIfDamaged(state: ReplicaState, outbox: Outbox): void {
+  const { role, self, isDamaged, isDraining } = state
+  const isNeeded = role.isr.includes(self.node) || role.elr.includes(self.node)
+  if (isDamaged && !isNeeded && !isDraining && role.leader >= 0 && role.replicas.includes(self.node)) restartLog(state, 0, outbox)
+  else resignIfBroken(state, outbox)
+}
+
 /** Becomes what the coordinator says, once the log is open and nothing is being rolled back. */
 export function takeRole(state: ReplicaState, context: Context, outbox: Outbox): void {
   if (state.phase === 'rollingBack') return
@@ -56,6 +66,7 @@ export function takeRole(state: ReplicaState, context: Context, outbox: Outbox):
   state.phase = 'idle'
   if (role.leader === self.node) {
     if (role.leaderEpoch > state.brokenEpoch) lead(state, context, outbox)
+    else resignIfBroken(state, outbox)
   } else if (role.leader >= 0 && role.replicas.includes(self.node)) follow(state, context, outbox)
   drainIfIdle(state, outbox)
 }

@@ -26,6 +26,7 @@ import {
   onRolledBack,
   onSynced,
   requestFlush,
+  resignIfBroken,
   rollSegment,
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
@@ -99,6 +100,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onFetchTimer(state, context, outbox)
     case 'follow':
       return onFollowTimer(state, context, outbox)
+    case 'resign':
+      return resignIfBroken(state, outbox)
     case 'isr':
       return onIsrTimer(state, context, outbox)
     case 'retention':

@@ -165,6 +165,8 @@ export interface ReplicaState {
   phase: ReplicaPhase
   /** Why the phase is `failed`. */
   failure: string | null
+  /** What is on disk is of no use: it is not opened again. */
+  isDamaged: boolean
   recovery: Recovery | null
   log: Log
   /** Which leader wrote which offsets. */
@@ -226,7 +228,16 @@ export interface ReplicaState {
 }
 
 /** Nothing is known of the partition yet. */
-export const NO_ROLE: Role = { leader: -1, leaderEpoch: -1, partitionEpoch: -1, replicas: [], isr: [], minInsync: 1, brokerEpoch: -1 }
+export const NO_ROLE: Role = {
+  leader: -1,
+  leaderEpoch: -1,
+  partitionEpoch: -1,
+  replicas: [],
+  isr: [],
+  elr: [],
+  minInsync: 1,
+  brokerEpoch: -1,
+}
 
 const LOG_BEGIN: LogPosition = { offset: 0, segmentBaseOffset: 0, position: 0 }
 
@@ -248,6 +259,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, endOffsetM
     logName: logNameOf(config.topic, config.topicId, config.partition),
     phase: 'recovering',
     failure: null,
+    isDamaged: false,
     recovery: beginRecovery(config.topicConfig.indexIntervalBytes, endOffsetMax),
     log: emptyLog(0),
     epochs: [],

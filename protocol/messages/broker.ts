@@ -90,6 +90,8 @@ export interface LeaderAndIsr {
   readonly partitionEpoch: number
   readonly replicas: readonly number[]
   readonly isr: readonly number[]
+  /** Who may lead although it is not in sync. */
+  readonly elr: readonly number[]
   /** In-sync replicas below which the high watermark stands still. */
   readonly minInsync: number
   /** This node's incarnation. */
