@@ -23,19 +23,22 @@ const RETRY_MILLIS = 10
 /** They take turns. */
 const FILES = 2
 
+/** Instead of a token: the disk failed, and is asked again soon. */
+const UNREADABLE = -2
+
 /** More than enough for a registration. */
 const REGISTRATION_BYTES_MAX = 4096
 
 /** Asks the disk which incarnation this node was. */
-export function readRegistrations(state: BrokerState, outbox: Outbox): void {
-  const token = state.nextToken++
-  state.reading = token
-  outbox.push({ kind: 'read', log: BROKER_LOG, file: fileOf(state.written.length), position: 0, sizeBytes: REGISTRATION_BYTES_MAX, token })
+export function findRegistrations(state: BrokerState, outbox: Outbox): void {
+  state.written.length = 0
+  state.reading = state.nextToken++
+  outbox.push({ kind: 'list', log: BROKER_LOG, token: state.reading })
 }
 
-/** One of the files is read, the registration is written, or the answer is of no interest. */
+/** The disk has answered; what is of no interest changes nothing. */
 export function onRegistrationStorage(state: BrokerState, message: StorageAnswer, context: Context, outbox: Outbox): void {
-  if (message.kind === 'readCompleted' && message.token === state.reading) return onRead(state, message, context, outbox)
+  if (message.token === state.reading) return onFound(state, message, context, outbox)
   if (message.kind !== 'synced' || message.token !== state.recording) return
   state.recording = -1
   // Who cannot say who it was must not be taken for who it is: it tries again, fenced until then.
@@ -43,13 +46,29 @@ export function onRegistrationStorage(state: BrokerState, message: StorageAnswer
   talk(state, context, outbox)
 }
 
-function onRead(state: BrokerState, message: MessageOf<'readCompleted'>, context: Context, outbox: Outbox): void {
+/** A file that is there and cannot be read is not the same as one that is not there: begins anew. */
+function onFound(state: BrokerState, message: StorageAnswer, context: Context, outbox: Outbox): void {
+  const { written } = state
+  if (message.kind === 'logsListed' || message.error !== null) return findAgain(state, outbox)
+  if (message.kind === 'listed') state.files = message.files.map(({ name }) => name)
+  if (message.kind === 'readCompleted') written.push(parse(message.records))
+  while (written.length < FILES && !state.files.includes(fileOf(written.length))) written.push(null)
+  if (written.length === FILES) return onAllRead(state, context, outbox)
+  state.reading = state.nextToken++
+  const file = fileOf(written.length)
+  outbox.push({ kind: 'read', log: BROKER_LOG, file, position: 0, sizeBytes: REGISTRATION_BYTES_MAX, token: state.reading })
+}
+
+function findAgain(state: BrokerState, outbox: Outbox): void {
+  state.reading = UNREADABLE
+  arm(RETRY_MILLIS, outbox)
+}
+
+function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
   const { written, config } = state
-  written.push(parse(message.records))
-  if (written.length < FILES) return readRegistrations(state, outbox)
   state.reading = -1
   written.forEach((one, file) => {
-    if (one === null || one.brokerEpoch <= state.previousBrokerEpoch) return
+    if (one === null || one.brokerEpoch < state.previousBrokerEpoch) return
     state.previousBrokerEpoch = one.brokerEpoch
     state.isUnsyncedSafe = one.clean || one.bootId === config.bootId
     state.nextFile = (file + 1) % FILES
@@ -60,6 +79,7 @@ function onRead(state: BrokerState, message: MessageOf<'readCompleted'>, context
 /** What is to be said to the coordinator now. */
 export function talk(state: BrokerState, context: Context, outbox: Outbox): void {
   const { config, self, controller } = state
+  if (state.reading === UNREADABLE) return findRegistrations(state, outbox)
   if (state.reading >= 0 || state.recording >= 0) return
   if (state.correlationId >= 0 && context.uptime < state.timeoutAt) return arm(state.timeoutAt - context.uptime, outbox)
   if (state.correlationId >= 0) rotate(state, -1)

@@ -36,9 +36,10 @@ export function followImage(state: BrokerState, topicIds: ReadonlySet<number> | 
 }
 
 /** A replica runs. Told what it is; one that runs a second time has failed, and must not lead in the same epoch again. */
-export function onReplicaStarted(state: BrokerState, context: Context, outbox: Outbox): boolean {
+export function onReplicaStarted(state: BrokerState, topicId: number, context: Context, outbox: Outbox): boolean {
   const local = state.replicas.get(context.from.actor)
-  if (local === undefined) return false
+  // One of a former topic of that name may have spoken last.
+  if (local?.topicId !== topicId) return false
   const isAgain = local.isStarted
   local.isStarted = true
   tell(state, context.from.actor, local, outbox)
@@ -87,7 +88,11 @@ function keepReplica(state: BrokerState, topic: TopicImage, partition: number, i
     local.config = config
     // What the settings ask of the ISR comes with the partition.
     local.partitionEpoch = -1
-    outbox.push({ kind: 'send', to: { node: state.self.node, actor: name }, message: { kind: 'configureReplica', config: topic.config } })
+    outbox.push({
+      kind: 'send',
+      to: { node: state.self.node, actor: name },
+      message: { kind: 'configureReplica', topicId: topic.topicId, config: topic.config },
+    })
   }
   if (local.isStarted && local.partitionEpoch < image.partitionEpoch) tell(state, name, local, outbox)
 }
@@ -102,7 +107,18 @@ function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Out
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: name },
-    message: { kind: 'leaderAndIsr', leader, leaderEpoch, partitionEpoch, replicas, isr, elr, minInsync, brokerEpoch: state.brokerEpoch },
+    message: {
+      kind: 'leaderAndIsr',
+      topicId: topic.topicId,
+      leader,
+      leaderEpoch,
+      partitionEpoch,
+      replicas,
+      isr,
+      elr,
+      minInsync,
+      brokerEpoch: state.brokerEpoch,
+    },
   })
 }
 

@@ -66,6 +66,8 @@ export interface BrokerState {
   isUnsyncedSafe: boolean
   /** Drawn anew for each registration, so that one that arrives twice is one. */
   incarnation: number
+  /** The files of its directory. */
+  files: readonly string[]
   /** What the directory remembers, as far as it is read. */
   readonly written: (WrittenRegistration | null)[]
   /** The file that is written next. */
@@ -103,6 +105,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     previousBrokerEpoch: -1,
     isUnsyncedSafe: false,
     incarnation: 0,
+    files: [],
     written: [],
     nextFile: 0,
     reading: -1,

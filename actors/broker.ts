@@ -6,7 +6,7 @@ import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { applyBatches, emptyImage, isLive } from '../coordinator/metadata.ts'
+import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
@@ -14,7 +14,7 @@ import {
   onNoCoordinator,
   onRegistered,
   onRegistrationStorage,
-  readRegistrations,
+  findRegistrations,
   record,
   talk,
 } from './broker-registration.ts'
@@ -35,20 +35,22 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
     switch (message.kind) {
       case 'started':
         state.incarnation = context.random
-        return readRegistrations(state, outbox)
+        return findRegistrations(state, outbox)
       case 'timerFired':
         return talk(state, context, outbox)
       case 'brokerRegistered':
-        return onRegistered(state, message, outbox)
+        onRegistered(state, message, outbox)
+        // Those that started before had to wait until this node knows who it is.
+        return tellAll(state, outbox)
       case 'brokerHeartbeatResponse':
         return onHeartbeatAnswer(state, message, context, outbox)
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
-        if (onReplicaStarted(state, context, outbox)) resignFor(state, context.from.actor, outbox)
+        if (onReplicaStarted(state, message.topicId, context, outbox)) resignFor(state, message.topicId, context.from.actor, outbox)
         return
       case 'replicaFailed':
-        return resignFor(state, context.from.actor, outbox)
+        return resignFor(state, message.topicId, context.from.actor, outbox)
       case 'alterPartition':
         return relay(state, message, context.from.actor, outbox)
       case 'alterPartitionResponse':
@@ -59,6 +61,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return onNotController(state, message.correlationId, message.controller, outbox)
       case 'logsListed':
         return removeStrays(state, message.logs, outbox)
+      case 'listed':
       case 'readCompleted':
       case 'synced':
       case 'storageDone':
@@ -147,11 +150,11 @@ function onNotController(state: BrokerState, correlationId: number, hint: number
 }
 
 /** A replica here cannot go on leading in this epoch: others shall, or it shall in another one. */
-function resignFor(state: BrokerState, name: string, outbox: Outbox): void {
+function resignFor(state: BrokerState, topicId: number, name: string, outbox: Outbox): void {
   const local = state.replicas.get(name)
-  const image = local === undefined ? undefined : state.image.topics.get(local.topic)?.partitions[local.partition]
-  if (local === undefined || image === undefined || image.leader !== state.self.node) return
-  const { topicId, partition } = local
+  const image = local === undefined ? undefined : topicById(state.image, topicId)?.partitions[local.partition]
+  if (local?.topicId !== topicId || image === undefined || image.leader !== state.self.node) return
+  const { partition } = local
   const { leaderEpoch, partitionEpoch } = image
   const node = state.self.node
   const request = { kind: 'alterPartition', correlationId: 0, node, brokerEpoch: state.brokerEpoch, topicId, partition } as const

@@ -327,9 +327,9 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
  * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
  * in this epoch again.
  */
-export function resignIfBroken({ role, self, brokenEpoch }: ReplicaState, outbox: Outbox): void {
+export function resignIfBroken({ role, self, topicId, brokenEpoch }: ReplicaState, outbox: Outbox): void {
   const { leader, leaderEpoch } = role
   if (leader !== self.node || leaderEpoch > brokenEpoch) return
-  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', leaderEpoch } })
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', topicId, leaderEpoch } })
   outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

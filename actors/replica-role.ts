@@ -26,8 +26,9 @@ const PROPOSAL_TIMEOUT_MILLIS = 500
 /** The coordinator has spoken. A word that is older than what is known changes nothing. */
 export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAndIsr'>, context: Context, outbox: Outbox): void {
   const { role: before } = state
+  if (message.topicId !== state.topicId) return
   if (message.partitionEpoch < before.partitionEpoch || message.leaderEpoch < before.leaderEpoch) return
-  const { kind: _kind, ...role } = message
+  const { kind: _kind, topicId: _topicId, ...role } = message
   state.role = role
   if (state.phase === 'failed') return rebuildIfDamaged(state, outbox)
   if (state.phase === 'recovering' || state.phase === 'settling') return

@@ -83,12 +83,17 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
 
 /** The broker says what it is to be; one that starts again after a failure of its own must not go on in the epoch in which it failed. */
 function onStarted(state: ReplicaState, context: Context, outbox: Outbox): void {
-  outbox.push({ kind: 'send', to: { node: state.self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaStarted' } })
+  outbox.push({
+    kind: 'send',
+    to: { node: state.self.node, actor: BROKER_ACTOR },
+    message: { kind: 'replicaStarted', topicId: state.topicId },
+  })
   openLog(state, context, outbox)
 }
 
 /** New settings take effect at once, retention included. */
 function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>, context: Context, outbox: Outbox): void {
+  if (message.topicId !== state.topicId) return
   state.config = message.config
   armFlush(state, outbox)
   onRetentionTimer(state, context, outbox)

@@ -53,7 +53,7 @@ export interface CountedWaiter {
 }
 
 /** What a replica is told of its partition; `leader` -1 until then. */
-export type Role = Omit<LeaderAndIsr, 'kind'>
+export type Role = Omit<LeaderAndIsr, 'kind' | 'topicId'>
 
 /** A follower's conversation with its leader. */
 export interface Following {

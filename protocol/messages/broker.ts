@@ -74,17 +74,21 @@ export interface AlterPartitionResponse {
 /** Replica to its broker: it has started, or started again; it leads nothing until it is told to. */
 export interface ReplicaStarted {
   readonly kind: 'replicaStarted'
+  readonly topicId: number
 }
 
 /** Replica to its broker: it cannot lead in this epoch any more. */
 export interface ReplicaFailed {
   readonly kind: 'replicaFailed'
+  readonly topicId: number
   readonly leaderEpoch: number
 }
 
 /** Broker to replica: the partition as the metadata has it. Kafka's LeaderAndIsr. `leader` -1: nobody leads. */
 export interface LeaderAndIsr {
   readonly kind: 'leaderAndIsr'
+  /** What is meant for a replica of a former topic of that name changes nothing. */
+  readonly topicId: number
   readonly leader: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number

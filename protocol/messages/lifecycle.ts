@@ -17,6 +17,7 @@ export interface TimerFired {
 /** Broker to replica: a changed topic configuration. */
 export interface ConfigureReplica {
   readonly kind: 'configureReplica'
+  readonly topicId: number
   readonly config: TopicConfig
 }
 
