@@ -22,15 +22,17 @@ export interface OutgoingBatch {
   readonly token: number
   /** Its place among all batches of the partition. */
   readonly ordinal: number
-  readonly records: Uint8Array
+  records: Uint8Array
   readonly count: number
-  readonly deadline: number
+  deadline: number
   /** -1 until it is numbered. */
   sequence: number
   /** Of the request under way; -1 while there is none. */
   correlationId: number
   /** No earlier batch was outstanding when it was sent: a gap in front of it is then no accident of the network. */
   sentFirst: boolean
+  /** Its client has been told that it failed; it is there to leave no gap in the numbers. */
+  isOrphan: boolean
   timeoutAt: number
 }
 

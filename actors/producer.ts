@@ -77,6 +77,7 @@ function onSubmit(state: ProducerState, message: Submit, context: Context, outbo
     sequence: -1,
     correlationId: -1,
     sentFirst: false,
+    isOrphan: false,
     timeoutAt: -1,
   })
   pump(state, queue, context, outbox)
@@ -244,6 +245,7 @@ function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch,
 }
 
 function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
+  if (one.isOrphan) return
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
 }
 
@@ -346,15 +348,20 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
   if (expired.length === 0) return
+  for (const one of expired) giveUp(state, queue, one, outbox)
+}
+
+/**
+ * The client has waited long enough. A batch that has a number may be in the log, or get there yet: without it the numbers would have a gap, and those behind it
+ * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known.
+ */
+function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
   const error: ErrorName = 'REQUEST_TIMED_OUT'
-  for (const one of expired) {
-    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(
-      state,
-      queue,
-      one,
-      failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`),
-      outbox,
-    )
-  }
+  const outcome = failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`)
+  if (one.sequence < 0) return finish(state, queue, one, outcome, outbox)
+  deliver(state, one, outcome, outbox)
+  // The memory is the client's again.
+  one.records = one.records.slice()
+  one.isOrphan = true
+  one.deadline = Infinity
 }
