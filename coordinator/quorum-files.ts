@@ -107,7 +107,8 @@ export function openQuorum(
   const scan = scanLog(contents, trustedEnd)
   const begin = scan.files[0]?.baseOffset ?? snapshot.endOffset
   if (begin > snapshot.endOffset) return { damage: `the log begins at ${begin}, but the snapshot ends at ${snapshot.endOffset}` }
-  const agrees = agreesWith(scan, snapshot)
+  // What a failed sync may have lost of a log that the snapshot covers would be a hole before whatever is appended next: the log begins anew.
+  const agrees = (trustedEnd === Infinity || trustedEnd > snapshot.endOffset) && agreesWith(scan, snapshot)
   const files = agrees ? scan.files : []
   if (files.length === 0) files.push({ baseOffset: snapshot.endOffset, ends: [] })
   const log = newQuorumLog(snapshot)
@@ -122,12 +123,18 @@ export function openQuorum(
     snapshotFile,
     voteSequence: vote.sequence,
     voteSlot: vote.slot,
-    cut: agrees ? (scan.cut ?? cutAfterFailure(files, trustedEnd)) : null,
+    cut: agrees ? (scan.cut ?? cutAfterFailure(files, trustedEnd)) : emptied(contents, snapshot),
     removals: [...contents.keys()]
       .filter((name) => !kept.has(name))
       .toSorted()
       .toReversed(),
   }
+}
+
+/** The file with which a log begins anew must have nothing of another one. */
+function emptied(contents: ReadonlyMap<string, Uint8Array>, { endOffset }: QuorumSnapshot): OpenedQuorum['cut'] {
+  const file = logFileName(endOffset)
+  return (contents.get(file)?.length ?? 0) > 0 ? { file, sizeBytes: 0 } : null
 }
 
 /** A file that could not be written may refuse the next write until it is cut. */
