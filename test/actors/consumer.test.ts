@@ -133,6 +133,9 @@ describe('fetching', () => {
       errorMessage: null,
       highWatermark: 10,
       logStartOffset: 0,
+      epochStartOffset: 0,
+      divergingEpoch: -1,
+      divergingEndOffset: -1,
       range: null,
       records: null,
     } as const

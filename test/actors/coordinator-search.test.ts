@@ -1,12 +1,11 @@
 // Those who need the active coordinator (producers, consumers, groups, brokers) look for it, whoever of the voters it is.
 
 import { expect, test } from 'vitest'
-import { actor as broker } from '../../actors/broker.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { actor as group } from '../../actors/group.ts'
 import { actor as producer } from '../../actors/producer.ts'
-import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { brokerOn, coordinatorAt, diskOf, tell } from './broker-support.ts'
 import { consumer } from './consumer-support.ts'
 import { fetched } from '../coordinator/support.ts'
 import { CLIENT, stageOf } from './stage.ts'
@@ -16,10 +15,6 @@ const NODES = [0, 1, 2]
 /** Which coordinators are asked for something. */
 function asked(effects: readonly Effect[], kind: Message['kind']): number[] {
   return effects.flatMap((effect) => (effect.kind === 'send' && effect.message.kind === kind ? [effect.to.node] : []))
-}
-
-function coordinatorAt(node: number): Address {
-  return { node, actor: 'coordinator' }
 }
 
 function refusal(correlationId: number, controller: number): Message {
@@ -59,7 +54,7 @@ test('a consumer looks for its group with another coordinator when one does not 
 })
 
 test('a group asks the next coordinator for the topics of its members when the last one has not answered', () => {
-  const config = { group: 'g', partition: 3, topicId: 2, coordinatorNodes: NODES, graceMillis: 0 }
+  const config = { group: 'g', partition: 3, topicId: 2, leaderEpoch: 0, coordinatorNodes: NODES, graceMillis: 0 }
   const stage = stageOf(group, { node: 1, actor: 'group/g' }, config)
   stage.deliver({ kind: 'started' })
   stage.deliver(fetched(null, 0))
@@ -71,7 +66,20 @@ test('a group asks the next coordinator for the topics of its members when the l
   expect(refresh()).toEqual([0])
 })
 
-test('a broker shows itself to all coordinators, so that the next leader knows it, too', () => {
-  const stage = stageOf(broker, { node: 3, actor: 'broker' }, { coordinatorNodes: NODES, groupGraceMillis: 0 })
-  expect(asked(stage.deliver({ kind: 'started' }), 'registerBroker')).toEqual(NODES)
+test('a broker asks the coordinator of its own node first, then follows hints, and leaves one that is not there', () => {
+  const one = brokerOn(diskOf(), { voters: NODES }, 2)
+  expect(asked(tell(one, { kind: 'started' }), 'registerBroker')).toEqual([2])
+  const tick = (millis: number): number[] => {
+    one.stage.uptime += millis
+    return asked(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'registerBroker')
+  }
+  tell(one, refusal(one.stage.state.correlationId, 1), coordinatorAt(2))
+  expect(tick(10)).toEqual([1])
+  expect(tick(100)).toEqual([])
+  tell(one, { kind: 'undeliverable', correlationId: one.stage.state.correlationId }, coordinatorAt(1))
+  expect(tick(10)).toEqual([2])
+})
+
+test('a broker whose node has no coordinator begins with the first', () => {
+  expect(asked(tell(brokerOn(diskOf(), { voters: NODES }, 3), { kind: 'started' }), 'registerBroker')).toEqual([0])
 })

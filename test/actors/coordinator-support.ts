@@ -37,8 +37,8 @@ export interface CoordinatorStage {
 
 /** A coordinator that has not started. */
 export function coordinatorOn(disk: Disk, config: Partial<CoordinatorConfig> = {}, node = 0): CoordinatorStage {
-  const self = { node, actor: 'coordinator' }
-  return { stage: stageOf(actor, self, { nodeCount: 2, offsetsPartitions: 4, voters: [0], ...config }), disk, pending: [] }
+  const settings = { defaultReplicationFactor: 1, sessionTimeoutMillis: 1000, offsetsPartitions: 4, voters: [0], ...config }
+  return { stage: stageOf(actor, { node, actor: 'coordinator' }, settings), disk, pending: [] }
 }
 
 /** Hands over a message; the effects that do not concern the disk. */
@@ -64,15 +64,15 @@ export function diskWith(records: readonly MetadataRecord[]): Disk {
   const disk: Disk = { logs: new Map(), failing: new Map() }
   if (records.length === 0) return disk
   const values = records.map((record) => ({ key: null, value: encodeMetadataRecord(record) }))
-  const { records: bytes } = appendRequest(openStateLog(0, 'm', 0, 0), 1, values, 0)
+  const { records: bytes } = appendRequest(openStateLog(0, 'm', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, values, 0)
   bytes.fill(0, 12, 16)
   disk.logs.set(METADATA_LOG, new Map([[logFileName(0), bytes]]))
   return disk
 }
 
 /** An active coordinator whose log holds these records. */
-export function active(records: readonly MetadataRecord[] = []): CoordinatorStage {
-  const one = coordinatorOn(diskWith(records))
+export function active(records: readonly MetadataRecord[] = [], config: Partial<CoordinatorConfig> = {}): CoordinatorStage {
+  const one = coordinatorOn(diskWith(records), config)
   tell(one, { kind: 'started' })
   work(one)
   return one

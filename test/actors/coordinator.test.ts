@@ -4,14 +4,29 @@ import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { codeOf, errorOf } from '../../protocol/errors.ts'
+import { isLive } from '../../coordinator/metadata.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
-import { created } from '../coordinator/support.ts'
-import { active, coordinatorOn, diskWith, METADATA_LOG, tell, work } from './coordinator-support.ts'
+import { created, nodes } from '../coordinator/support.ts'
+import { active as activeWith, coordinatorOn, diskWith, METADATA_LOG, tell, work } from './coordinator-support.ts'
 import type { CoordinatorStage } from './coordinator-support.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
+/** The nodes of the cluster: four records. */
+const NODES = nodes([0, 1])
+
+/** An active coordinator of two nodes. */
+function active(records: readonly MetadataRecord[] = []): CoordinatorStage {
+  return activeWith([...NODES, ...records])
+}
+
 function create(one: CoordinatorStage, correlationId: number, name: string): Effect[] {
-  return tell(one, { kind: 'createTopics', correlationId, topics: [{ name, numPartitions: 3, configs: {} }], validateOnly: false })
+  const topics = [{ name, numPartitions: 3, replicationFactor: 1, configs: {} }]
+  return tell(one, { kind: 'createTopics', correlationId, topics, validateOnly: false })
+}
+
+/** A node is alive, and has the metadata below an offset. */
+function beat(one: CoordinatorStage, node: number, metadataOffset: number, brokerEpoch = 100 + node): Effect[] {
+  return tell(one, { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch, metadataOffset }, { node, actor: 'broker' })
 }
 
 /** What the records of a write say. */
@@ -31,18 +46,24 @@ function results(effects: readonly Effect[]): (string | null)[] {
 }
 
 describe('starting', () => {
-  test('reads the disk, is elected, and tells brokers', () => {
-    const one = coordinatorOn(diskWith([created('a', 1)]))
+  test('reads the disk, is elected, and knows the nodes: each has a whole session to be heard', () => {
+    const one = coordinatorOn(diskWith([...NODES, created('a', 1)]))
     expect(tell(one, { kind: 'started' })).toEqual([])
-    tell(one, { kind: 'registerBroker', node: 1, metadataOffset: -1 })
-    expect(sentOne(work(one), 'assignPartitions')).toMatchObject({ metadataOffset: 3 })
+    expect(sentOne(beat(one, 1, 5), 'notController')).toMatchObject({ controller: -1 })
+    one.stage.uptime = 700
+    expect(lines(work(one))).toContain('timer brokers in 50 ms')
     expect(one.stage.state).toMatchObject({ wasActive: true, seat: { quorum: { role: 'leader', epoch: 1 } } })
+    expect([...one.stage.state.brokers.sessions].map(([node, { heardAt }]) => [node, heardAt])).toEqual([
+      [0, 700],
+      [1, 700],
+    ])
+    expect([0, 1].map((node) => isLive(one.stage.state.seat.image, node))).toEqual([true, true])
   })
 
   test('brings the image of a log from before the quorum', () => {
     const { state } = active([created('a', 1), { type: 'producerIdsReserved', nextProducerId: 2001 }]).stage
     expect([...state.seat.image.topics.keys()]).toEqual(['a'])
-    expect(state).toMatchObject({ freeProducerId: 2001, seat: { image: { endOffset: 4 } } })
+    expect(state).toMatchObject({ freeProducerId: 2001, seat: { image: { endOffset: 8 } } })
   })
 
   test('refuses writes and reads meanwhile, in a way that can be tried again', () => {
@@ -78,7 +99,7 @@ describe('the disk', () => {
   })
 
   test('keeps a snapshot instead of a long log', () => {
-    const disk = diskWith([])
+    const disk = diskWith(NODES)
     const one = coordinatorOn(disk, { snapshotBytes: 500 })
     tell(one, { kind: 'started' })
     work(one)
@@ -97,19 +118,28 @@ describe('the disk', () => {
     const { image } = next.stage.state.seat
     expect(image.topics.size).toBe(19)
     expect(image).toMatchObject({ nextTopicId: 21, endOffset: one.stage.state.seat.image.endOffset + 1 })
+    expect([0, 1].map((node) => isLive(image, node))).toEqual([true, true])
   })
 })
 
 describe('a write', () => {
-  test('is answered, and told to the brokers, when it is in the log', () => {
+  test('is answered when it is in the log, and told to the brokers before: whoever is answered finds it there', () => {
     const stage = active()
-    tell(stage, { kind: 'registerBroker', node: 1, metadataOffset: -1 })
+    beat(stage, 1, 6)
+    beat(stage, 0, 6)
     expect(create(stage, 7, 'a')).toEqual([])
     expect(types(stage)).toEqual(['topicCreated'])
     expect(stage.stage.state.seat.image.topics.size).toBe(0)
     const effects = work(stage)
     expect(results(effects)).toEqual([null])
-    expect(sentOne(effects, 'assignPartitions')).toMatchObject({ metadataOffset: 3, partitions: [{ topic: 'a', partition: 1 }] })
+    expect(lines(effects)).toEqual([
+      'to broker: metadataUpdate from 6 to 7',
+      'to broker: metadataUpdate from 6 to 7',
+      'to client: adminResponse #7',
+    ])
+    expect(effects.map((effect) => effect.kind === 'send' && effect.to.node)).toEqual([0, 1, -1])
+    const [update] = sent(effects, 'metadataUpdate')
+    expect(update).toMatchObject({ beginOffset: 6, endOffset: 7, isSnapshot: false })
   })
 
   test('is judged when the one before it is in the log', () => {
@@ -142,7 +172,7 @@ describe('a write', () => {
   test('that is refused, or only judged, writes nothing', () => {
     const stage = active([created('a', 1)])
     expect(results(create(stage, 1, 'a'))).toEqual(['TOPIC_ALREADY_EXISTS'])
-    const topics = [{ name: 'b', numPartitions: 1, configs: {} }]
+    const topics = [{ name: 'b', numPartitions: 1, replicationFactor: 1, configs: {} }]
     expect(results(tell(stage, { kind: 'createTopics', correlationId: 2, topics, validateOnly: true }))).toEqual([null])
     expect(results(tell(stage, { kind: 'createPartitions', correlationId: 3, topics: [{ name: 'a', count: 1 }] }))).toEqual([
       'INVALID_PARTITIONS',
@@ -201,21 +231,18 @@ describe('producer ids', () => {
   })
 })
 
-describe('brokers', () => {
-  test('hear their partitions when they register, unless they know them', () => {
-    const stage = active([created('a', 1, [0, 1, 0])])
-    const effects = tell(stage, { kind: 'registerBroker', node: 0, metadataOffset: -1 })
-    expect(sentOne(effects, 'assignPartitions').partitions.map(({ partition }) => partition)).toEqual([0, 2])
-    expect(tell(stage, { kind: 'registerBroker', node: 0, metadataOffset: 3 })).toEqual([])
-  })
-})
-
 describe('metadata', () => {
-  test('names the leaders of brokers that have registered', () => {
-    const stage = active([created('a', 1, [0, 1])])
-    tell(stage, { kind: 'registerBroker', node: 1, metadataOffset: 1 })
-    const [a, b] = sentOne(tell(stage, { kind: 'metadata', correlationId: 1, topics: ['a', 'b'] }), 'metadataResponse').topics
+  test('names the nodes, and the leaders of those that are not fenced', () => {
+    const stage = activeWith([...nodes([0, 1], [0]), created('a', 1, [0, 1])])
+    const response = sentOne(tell(stage, { kind: 'metadata', correlationId: 1, topics: ['a', 'b'] }), 'metadataResponse')
+    expect(response).toMatchObject({ metadataOffset: 6, controller: 0, nextTopicId: 2 })
+    expect(response.brokers.map(({ node, brokerEpoch, fenced }) => [node, brokerEpoch, fenced])).toEqual([
+      [0, 100, true],
+      [1, 101, false],
+    ])
+    const [a, b] = response.topics
     expect(a?.partitions.map(({ leader }) => leader)).toEqual([-1, 1])
+    expect(a?.partitions[1]).toEqual({ partition: 1, leader: 1, leaderEpoch: 0, replicas: [1], isr: [1], elr: [] })
     expect(b).toMatchObject({ topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [] })
   })
 

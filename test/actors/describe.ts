@@ -59,7 +59,7 @@ export function describeMessage(message: Message): string {
 }
 
 function detail(message: Message): string {
-  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? ''
+  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? brokerDetail(message) ?? ''
 }
 
 function quorumDetail(message: Message): string | null {
@@ -76,6 +76,25 @@ function quorumDetail(message: Message): string | null {
       return ` in epoch ${message.epoch}: ${message.isMatch ? 'synced up to' : 'go on at'} ${message.endOffset}`
     case 'notController':
       return `: ask node ${message.controller}`
+    default:
+      return null
+  }
+}
+
+function brokerDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'registerBroker':
+      return ` of node ${message.node}, ${message.previousBrokerEpoch < 0 ? 'which is empty' : `last in broker epoch ${message.previousBrokerEpoch}`}`
+    case 'brokerRegistered':
+      return ` in broker epoch ${message.brokerEpoch}`
+    case 'brokerHeartbeat':
+      return ` of node ${message.node} in broker epoch ${message.brokerEpoch}, has metadata up to ${message.metadataOffset}`
+    case 'metadataUpdate':
+      return message.isSnapshot ? ` all up to ${message.endOffset}` : ` from ${message.beginOffset} to ${message.endOffset}`
+    case 'alterPartition':
+      return message.isr === null ? ': somebody else should lead' : `: in sync ${message.isr.map(({ node }) => node).join(' ')}`
+    case 'leaderAndIsr':
+      return `: ${message.leader < 0 ? 'nobody' : `node ${message.leader}`} leads in epoch ${message.leaderEpoch}, in sync ${message.isr.join(' ')}`
     default:
       return null
   }

@@ -10,11 +10,14 @@ export function topicsAnswer(topics: Readonly<Record<string, readonly number[]>>
     kind: 'metadataResponse',
     correlationId: 0,
     metadataOffset,
+    controller: 0,
+    brokers: [],
+    nextTopicId: topicId + Object.keys(topics).length,
     topics: Object.entries(topics).map(([topic, leaders], i) => ({
       topic,
       topicId: leaders.length === 0 ? -1 : topicId + i,
       errorCode: leaders.length === 0 ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : NONE,
-      partitions: leaders.map((leader, partition) => ({ partition, leader, leaderEpoch: 0 })),
+      partitions: leaders.map((leader, partition) => ({ partition, leader, leaderEpoch: 0, replicas: [leader], isr: [leader], elr: [] })),
       config: configOf(),
     })),
   }

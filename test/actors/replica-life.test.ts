@@ -290,7 +290,7 @@ describe('retention', () => {
   test('goes by new settings at once', () => {
     const partition = threeSegments()
     const config = configOf({ ...small, retentionBytes: 20_000 })
-    drive(partition, partition.stage.deliver({ kind: 'configureReplica', config }))
+    drive(partition, partition.stage.deliver({ kind: 'configureReplica', topicId: 5, config }))
     expect(partition.stage.state.log.logStartOffset).toBe(2)
   })
 })

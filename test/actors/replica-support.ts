@@ -18,11 +18,13 @@ import type { Stage } from './stage.ts'
 /** The role of the only replica. */
 export const ALONE: LeaderAndIsr = {
   kind: 'leaderAndIsr',
+  topicId: 5,
   leader: 0,
   leaderEpoch: 0,
   partitionEpoch: 0,
   replicas: [0],
   isr: [0],
+  elr: [],
   minInsync: 1,
   brokerEpoch: 1,
 }

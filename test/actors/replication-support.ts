@@ -51,7 +51,18 @@ export class ReplicatedPartition {
   constructor(count: number, settings: Partial<TopicConfig> = {}, minInsync = 1) {
     this.#settings = settings
     const replicas = Array.from({ length: count }, (_, node) => node)
-    this.role = { kind: 'leaderAndIsr', leader: 0, leaderEpoch: 0, partitionEpoch: 0, replicas, isr: replicas, minInsync, brokerEpoch: 1 }
+    this.role = {
+      kind: 'leaderAndIsr',
+      topicId: 5,
+      leader: 0,
+      leaderEpoch: 0,
+      partitionEpoch: 0,
+      replicas,
+      isr: replicas,
+      elr: [],
+      minInsync,
+      brokerEpoch: 1,
+    }
     this.nodes = replicas.map((node) => ({
       node,
       disk: { logs: new Map(), failing: new Map() },

@@ -1,4 +1,4 @@
-// The golden transcript of an election: three coordinators, the one that leads dies, another takes over, and a client finds it.
+// The golden transcript of an election: three coordinators, a node joins, the coordinator that leads dies, another takes over, and a client finds it.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
@@ -11,6 +11,9 @@ import { describeMessage } from '../actors/describe.ts'
 
 const CLIENT = -1
 
+/** A node with a broker and no coordinator. */
+const BROKER = 3
+
 /** Three coordinators whose messages and disks take no time; timers fire when the test says so. */
 class Quorum {
   readonly lines: string[] = []
@@ -19,7 +22,7 @@ class Quorum {
   readonly #queue: { readonly to: number; readonly from: number; readonly message: Message }[] = []
 
   constructor() {
-    for (const node of [0, 1, 2]) this.#members.set(node, coordinatorOn(diskWith([]), { voters: [0, 1, 2], nodeCount: 3 }, node))
+    for (const node of [0, 1, 2]) this.#members.set(node, coordinatorOn(diskWith([]), { voters: [0, 1, 2] }, node))
   }
 
   say(text: string): void {
@@ -53,7 +56,7 @@ class Quorum {
     if (from !== to) this.lines.push(`${`${nameOf(from)} -> ${nameOf(to)}`.padEnd(20)} ${describeMessage(message)}`)
     const member = this.#members.get(to)
     if (member === undefined) return
-    const actor: Address = { node: from, actor: from === CLIENT ? 'client' : 'coordinator' }
+    const actor: Address = { node: from, actor: from === CLIENT ? 'client' : from === BROKER ? 'broker' : 'coordinator' }
     const effects = tell(member, message, actor)
     for (const effect of effects) if (effect.kind === 'send') this.#queue.push({ to: effect.to.node, from: to, message: effect.message })
     this.#show(to, member)
@@ -64,8 +67,9 @@ class Quorum {
   #show(node: number, { stage }: CoordinatorStage): void {
     const { quorum, isActive, image } = stage.state.seat
     if (quorum === null) return
+    const nodes = image.brokers.size === 0 ? '' : `, nodes ${[...image.brokers.values()].map((one) => `${one.node}${one.fenced ? ' (fenced)' : ''}`).join(' ')}`
     const topics = image.topics.size === 0 ? '' : `, topics ${[...image.topics.keys()].join(' ')}`
-    const line = `${isActive ? 'active ' : ''}${quorum.role} of epoch ${quorum.epoch}, committed ${quorum.highWatermark}${topics}`
+    const line = `${isActive ? 'active ' : ''}${quorum.role} of epoch ${quorum.epoch}, committed ${quorum.highWatermark}${nodes}${topics}`
     if (this.#shown.get(node) === line) return
     this.#shown.set(node, line)
     this.lines.push(`${' '.repeat(20)} ${nameOf(node)} is now: ${line}`)
@@ -81,13 +85,19 @@ test('an election, a write, and another election when the leader dies', () => {
   const topics = (name: string): Message => ({
     kind: 'createTopics',
     correlationId: 1,
-    topics: [{ name, numPartitions: 1, configs: {} }],
+    topics: [{ name, numPartitions: 1, replicationFactor: 1, configs: {} }],
     validateOnly: false,
   })
   quorum.say('three coordinators start with empty disks; the first founder asks whether it would be elected, and then is')
   quorum.start()
   quorum.wait(0, 1)
-  quorum.say('a client creates a topic: it is answered when a majority has synced it')
+  quorum.say('node 3, which has no vote, joins: it registers, and is answered when a majority has synced that')
+  const registration = { node: BROKER, incarnation: 1, rack: null, previousBrokerEpoch: -1, isUnsyncedSafe: false }
+  quorum.send(0, { kind: 'registerBroker', correlationId: 1, ...registration }, BROKER)
+  quorum.say('its heartbeat brings it the metadata; when it says that it has it, it may lead partitions')
+  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 2, node: BROKER, brokerEpoch: 3, metadataOffset: 0 }, BROKER)
+  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 3, node: BROKER, brokerEpoch: 3, metadataOffset: 3 }, BROKER)
+  quorum.say('a client creates a topic: node 3 hears of it, and the client is answered, when a majority has synced it')
   quorum.send(0, topics('orders'))
   quorum.say('the next heartbeat tells the others that it is committed')
   quorum.wait(0, 40)
