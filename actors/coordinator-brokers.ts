@@ -82,9 +82,7 @@ function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest
   const { node, topicId, partition, leaderEpoch, isr } = request
   if (image.brokers.get(node)?.brokerEpoch !== request.brokerEpoch) return 'STALE_BROKER_EPOCH'
   if (isr !== null) return changeIsr(image, { ...request, leader: node, isr })
-  const present = image.topics.get(image.names.get(topicId) ?? '')?.partitions[partition]
-  if (present === undefined || present.leader !== node || present.leaderEpoch !== leaderEpoch) return []
-  return relieveLeader(image, node, topicId, partition)
+  return relieveLeader(image, node, topicId, partition, leaderEpoch)
 }
 
 /** The node of a write is told what became of it. */

@@ -7,7 +7,15 @@ import { assert, unreachable } from '../protocol/assert.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import { logFileName } from '../partitions/log.ts'
-import { encodeVote, fileSizeOf, isQuorumFile, openQuorum, snapshotFileName, voteFileName } from '../coordinator/quorum-files.ts'
+import {
+  encodeVote,
+  fileSizeOf,
+  isQuorumFile,
+  isSnapshotFile,
+  openQuorum,
+  snapshotFileName,
+  voteFileName,
+} from '../coordinator/quorum-files.ts'
 import type { OpenedQuorum, QuorumLogFile } from '../coordinator/quorum-files.ts'
 import type { QuorumBatch, QuorumSnapshot } from '../coordinator/quorum-records.ts'
 import type { QuorumOutput, RecoveredQuorum } from '../coordinator/quorum-state.ts'
@@ -49,6 +57,8 @@ export interface QuorumStorage {
   /** The snapshot in force, and the last one that was saved. */
   snapshotFile: string | null
   savedFile: string | null
+  /** After a failure, while it opens: the only snapshot that is known to be synced; undefined otherwise. */
+  trustedSnapshot: string | null | undefined
   /** Snapshots whose bytes could not be written. */
   readonly failedSnapshots: Set<QuorumSnapshot>
   /** Counts cuts: a sync that began before one says nothing. */
@@ -84,6 +94,7 @@ export function newQuorumStorage(log: string, voters: readonly number[]): Quorum
     files: [],
     snapshotFile: null,
     savedFile: null,
+    trustedSnapshot: undefined,
     failedSnapshots: new Set(),
     generation: 0,
     isSyncing: false,
@@ -101,8 +112,10 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
-  const { log, voters, nextToken, voteSlot, generation } = storage
-  Object.assign(storage, { ...newQuorumStorage(log, voters), nextToken, voteSlot, trustedEnd, generation: generation + 1 })
+  const { log, voters, nextToken, voteSlot, generation, trustedSnapshot: trustedBefore, savedFile, snapshotFile } = storage
+  const trustedSnapshot = trustedBefore === undefined ? (savedFile ?? snapshotFile) : trustedBefore
+  const fresh = newQuorumStorage(log, voters)
+  Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, trustedSnapshot, generation: generation + 1 })
 }
 
 /** Does what the rules want done with the disk. */
@@ -181,6 +194,11 @@ function onListed(storage: QuorumStorage, message: MessageOf<'listed'>, outbox: 
   if (strays.length > 0) outbox.push({ kind: 'remove', log, files: strays, token: expect(storage, { kind: 'ignore' }) })
   for (const { name, sizeBytes } of message.files) {
     if (!isQuorumFile(name)) continue
+    // The sync of a snapshot failed, or was not answered: what it says may not be there after a power loss, although the next sync succeeds.
+    if (storage.trustedSnapshot !== undefined && isSnapshotFile(name) && name !== storage.trustedSnapshot) {
+      outbox.push({ kind: 'remove', log, files: [name], token: expect(storage, { kind: 'ignore' }) })
+      continue
+    }
     storage.missing += 2
     outbox.push({ kind: 'sync', log, file: name, token: expect(storage, { kind: 'settle' }) })
     outbox.push({ kind: 'read', log, file: name, position: 0, sizeBytes, token: expect(storage, { kind: 'read', file: name }) })
@@ -209,6 +227,7 @@ function onOpening(storage: QuorumStorage, outbox: Outbox): StorageNews | null {
   storage.contents = new Map()
   storage.opened = null
   storage.trustedEnd = Infinity
+  storage.trustedSnapshot = undefined
   return { kind: 'opened', recovered }
 }
 

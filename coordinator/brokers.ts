@@ -3,7 +3,7 @@
  * registration until it has caught up with the metadata, when it is silent for too long, and when it is known to be dead.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import { isLive } from './metadata.ts'
+import { isLive, topicById } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
@@ -87,12 +87,12 @@ export function unfenceBroker(image: MetadataImage, node: number): MetadataRecor
   return records
 }
 
-/** A node stops, or its disk failed: others lead what it leads, if there are others. */
-export function relieveLeader(image: MetadataImage, node: number, topicId: number | null, partition: number): MetadataRecord[] {
-  return changePartitions(image, node, (one, topic, electorate, index) => {
-    if (one.leader !== node || (topicId !== null && (topic.topicId !== topicId || index !== partition))) return null
-    return withOtherLeader(one, electorate)
-  })
+/** A leader cannot go on in its epoch: its disk failed. What is not of this epoch any more changes nothing. */
+export function relieveLeader(image: MetadataImage, node: number, topicId: number, index: number, leaderEpoch: number): MetadataRecord[] {
+  const topic = topicById(image, topicId)
+  const partition = topic?.partitions[index]
+  if (topic === undefined || partition?.leader !== node || partition.leaderEpoch !== leaderEpoch) return []
+  return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, partition)))]
 }
 
 /** Leaders go back to where they are preferred; at most `limit` at once. */
@@ -112,7 +112,7 @@ export function preferLeaders(image: MetadataImage, limit: number): MetadataReco
 /** Judges a proposal: the records, or why it is refused. */
 export function changeIsr(image: MetadataImage, proposal: IsrProposal): MetadataRecord[] | ErrorName {
   const { topicId, partition: index, leader, leaderEpoch, partitionEpoch, isr } = proposal
-  const topic = image.topics.get(image.names.get(topicId) ?? '')
+  const topic = topicById(image, topicId)
   const partition = topic?.partitions[index]
   if (topic === undefined || partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
   if (leaderEpoch < partition.leaderEpoch) return 'FENCED_LEADER_EPOCH'
@@ -143,7 +143,7 @@ export function electorateOf(image: MetadataImage, topic: TopicImage, partition:
   }
 }
 
-type Change = (partition: PartitionImage, topic: TopicImage, electorate: Electorate, index: number) => PartitionImage | null
+type Change = (partition: PartitionImage, topic: TopicImage, electorate: Electorate) => PartitionImage | null
 
 /** Changes of the partitions that a node has a replica of, as if that node were not live. */
 function changePartitions(image: MetadataImage, node: number, change: Change): MetadataRecord[] {
@@ -153,7 +153,7 @@ function changePartitions(image: MetadataImage, node: number, change: Change): M
       if (!partition.replicas.includes(node)) return
       const electorate = electorateOf(image, topic, partition)
       const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other) }
-      const changed = change(partition, topic, others, index)
+      const changed = change(partition, topic, others)
       if (changed !== null) records.push(changeOf(topic, index, changed))
     })
   }

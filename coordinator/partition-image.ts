@@ -93,14 +93,15 @@ export function withPreferredLeader(partition: PartitionImage, electorate: Elect
   return changed(partition, { leader: preferred, leaderEpoch: partition.leaderEpoch + 1 })
 }
 
-/** Another leader than the present one, which asks to be relieved (it stops, or its disk failed); null if there is no other. */
-export function withOtherLeader(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
-  const { leader } = partition
-  return elected(partition, {
+/** The leader asks to be relieved (its disk failed): somebody else leads, or, if there is nobody else, the same one in another epoch. */
+export function withOtherLeader(partition: PartitionImage, electorate: Electorate): PartitionImage {
+  const { leader, leaderEpoch } = partition
+  const others: Electorate = {
     minInsync: electorate.minInsync,
     unclean: false,
     isLive: (node) => node !== leader && electorate.isLive(node),
-  })
+  }
+  return elected(partition, others) ?? changed(partition, { leaderEpoch: leaderEpoch + 1 })
 }
 
 /** Begins to move the partition to other replicas: the new ones are added, the old ones stay until those are in sync. */

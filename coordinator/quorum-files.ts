@@ -143,7 +143,8 @@ function cutAfterFailure(files: readonly QuorumLogFile[], trustedEnd: number): O
   return trustedEnd === Infinity || last === undefined ? null : { file: logFileName(last.baseOffset), sizeBytes: fileSizeOf(last) }
 }
 
-function isSnapshotFile(name: string): boolean {
+/** Whether a file is a snapshot. */
+export function isSnapshotFile(name: string): boolean {
   return /^\d{20}-\d{10}\.checkpoint$/.test(name)
 }
 
