@@ -7,7 +7,7 @@ import type { ProducerConfig, ProducerState } from '../../actors/producer-state.
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { batchAt } from '../partitions/support.ts'
-import { CLIENT, lines, sent, sentOne, stageOf } from './stage.ts'
+import { CLIENT, lines, sent, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 import { topicsAnswer } from './metadata.ts'
 
@@ -156,12 +156,31 @@ describe('a batch', () => {
     expect(lines(answer(stage, ids(submit(stage, 1))[0]!, 'DUPLICATE_SEQUENCE_NUMBER'))).toEqual(['to client: delivered #1 at offset -1'])
   })
 
-  test('that is not acknowledged in time is given up, once', () => {
+  test('that is not acknowledged in time is given up, once; as it has a number it is sent on, until its fate is known', () => {
     const stage = ready()
     const [one] = ids(submit(stage, 1))
     expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     expect(answer(stage, one!, 3)).toEqual([])
+    const again = stage.deliver(topicsAnswer({ t: [0] }))
+    expect(numbers(again)).toEqual(['0/0'])
+    expect(answer(stage, ids(again)[0]!, 3)).toEqual([])
     expect(stage.state.queues.get('t-0')?.batches).toEqual([])
+  })
+
+  test('that is given up is the memory of the client again', () => {
+    const stage = ready()
+    const records = batchAt(0, 1)
+    stage.deliver({ kind: 'submit', token: 1, topic: 't', partition: 0, records })
+    tick(stage, 5000)
+    records.fill(0)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0'])
+  })
+
+  test('that has no number yet leaves nothing behind when it is given up', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    stage.deliver({ kind: 'submit', token: 1, topic: 'unknown', partition: 0, records: batchAt(0, 1) })
+    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    expect(stage.state.queues.get('unknown-0')?.batches).toEqual([])
   })
 
   test('for a partition that does not exist fails after a second look', () => {
@@ -178,7 +197,8 @@ describe('a batch', () => {
     stage.deliver(topicsAnswer({ t: [0] }, 1))
     expect(sent(submit(stage, 2, 1), 'delivered')).toEqual([])
     tick(stage, 5000 - 1)
-    expect(lines(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual([expect.stringMatching(/^to replica\/t-1: produce/)])
+    // With the first one, which was given up, but has a number.
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual(['0/0', '0/1'])
   })
 
   test('whose addressee is not there waits, and is sent to whoever leads then', () => {
@@ -216,13 +236,23 @@ describe('numbers', () => {
     expect(numbers(tick(stage, 50))).toEqual(['0/1'])
   })
 
-  test('begin anew behind a batch that was given up, as soon as the leader has shown the gap', () => {
+  test('have no gap where a batch was given up: the leader takes it, or shows that it has none, before those behind it', () => {
     const stage = ready({ deliveryTimeoutMillis: 500 })
-    submit(stage, 1)
-    tick(stage, 500)
+    const [one] = ids(submit(stage, 1))
+    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     const [two] = ids(submit(stage, 2))
-    expect(sentOne(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'), 'produce').records).toBeDefined()
-    expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 1, nextSequence: 1 })
+    expect(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER')).toEqual([])
+    expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 0, nextSequence: 2 })
+    expect(lines(answer(stage, one!, 0))).toEqual([])
+    expect(numbers(tick(stage, 50))).toEqual(['0/1'])
+  })
+
+  test('begin anew with a batch that was given up when the leader has lost its memory', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    const [one] = ids(submit(stage, 1))
+    tick(stage, 500)
+    submit(stage, 2)
+    expect(numbers(answer(stage, one!, 'UNKNOWN_PRODUCER_ID'))).toEqual(['1/0', '1/1'])
   })
 })
 
