@@ -23,7 +23,7 @@ const RETRY_MILLIS = 10
 /** They take turns. */
 const FILES = 2
 
-/** Instead of a token: the disk failed, and is asked again soon. */
+/** Instead of a token: the disk failed, and is tried again soon. */
 const UNREADABLE = -2
 
 /** More than enough for a registration. */
@@ -39,11 +39,18 @@ export function findRegistrations(state: BrokerState, outbox: Outbox): void {
 /** The disk has answered; what is of no interest changes nothing. */
 export function onRegistrationStorage(state: BrokerState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   if (message.token === state.reading) return onFound(state, message, context, outbox)
+  if (message.kind === 'storageDone' && message.token === state.recording - 1) state.isRecordTorn = message.error !== null
   if (message.kind !== 'synced' || message.token !== state.recording) return
   state.recording = -1
-  // Who cannot say who it was must not be taken for who it is: it tries again, fenced until then.
-  if (message.error !== null) return record(state, false, outbox)
+  // Who cannot say who it was must not be taken for who it is: it tries again, fenced until then; the other file has the last word meanwhile.
+  if (message.error !== null || state.isRecordTorn) return recordAgain(state, outbox)
+  state.nextFile = (state.nextFile + 1) % FILES
   talk(state, context, outbox)
+}
+
+function recordAgain(state: BrokerState, outbox: Outbox): void {
+  state.recording = UNREADABLE
+  arm(RETRY_MILLIS, outbox)
 }
 
 /** A file that is there and cannot be read is not the same as one that is not there: begins anew. */
@@ -80,6 +87,7 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
 export function talk(state: BrokerState, context: Context, outbox: Outbox): void {
   const { config, self, controller } = state
   if (state.reading === UNREADABLE) return findRegistrations(state, outbox)
+  if (state.recording === UNREADABLE) return record(state, false, outbox)
   if (state.reading >= 0 || state.recording >= 0) return
   if (state.correlationId >= 0 && context.uptime < state.timeoutAt) return arm(state.timeoutAt - context.uptime, outbox)
   if (state.correlationId >= 0) rotate(state, -1)
@@ -147,7 +155,6 @@ export function record(state: BrokerState, clean: boolean, outbox: Outbox): void
   const { brokerEpoch, config } = state
   const written: WrittenRegistration = { brokerEpoch, bootId: config.bootId, clean }
   const file = fileOf(state.nextFile)
-  state.nextFile = (state.nextFile + 1) % FILES
   const bytes = new TextEncoder().encode(JSON.stringify(written))
   outbox.push({ kind: 'replace', log: BROKER_LOG, file, bytes, token: state.nextToken++ })
   state.recording = state.nextToken++

@@ -75,6 +75,8 @@ export interface BrokerState {
   /** Token of the read, and of the sync, that is under way; -1 while none is. */
   reading: number
   recording: number
+  /** The write that is being synced failed. */
+  isRecordTorn: boolean
   /** Of the request to the coordinator under way; -1 while there is none. */
   correlationId: number
   timeoutAt: number
@@ -110,6 +112,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     nextFile: 0,
     reading: -1,
     recording: -1,
+    isRecordTorn: false,
     correlationId: -1,
     timeoutAt: -1,
     replicas: new Map(),

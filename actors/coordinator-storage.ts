@@ -113,7 +113,9 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
   const { log, voters, nextToken, voteSlot, generation, trustedSnapshot: trustedBefore, savedFile, snapshotFile } = storage
-  const trustedSnapshot = trustedBefore === undefined ? (savedFile ?? snapshotFile) : trustedBefore
+  // Nothing has been opened, and nothing has failed but reading: everything counts as it did.
+  const isUnread = trustedEnd === Infinity
+  const trustedSnapshot = isUnread || trustedBefore !== undefined ? trustedBefore : (savedFile ?? snapshotFile)
   const fresh = newQuorumStorage(log, voters)
   Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, trustedSnapshot, generation: generation + 1 })
 }

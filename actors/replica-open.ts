@@ -71,7 +71,7 @@ export function openIfSettled(state: ReplicaState, context: Context, outbox: Out
 
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
-  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, endOffsetMax)
+  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset })

@@ -41,7 +41,7 @@ import { armFlush, armRetention, onIsrTimer, onLeaderAndIsr, onProposalAnswer, t
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
   url: import.meta.url,
-  start: newReplicaState,
+  start: (self, config) => newReplicaState(self, config),
   receive(state: ReplicaState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':

@@ -68,6 +68,8 @@ export interface Recovery {
   readonly indexIntervalBytes: number
   /** Batches from there on are cut, sound or not. */
   readonly endOffsetMax: number
+  /** The last file is cut although nothing is wrong with it: one that could not be written may refuse the next write until then. */
+  mustCut: boolean
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -92,11 +94,12 @@ export interface Recovery {
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, mustCut: boolean = false): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
     endOffsetMax,
+    mustCut,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
@@ -187,7 +190,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
   const { checkpoint, bases } = recovery
   for (;;) {
     const base = bases[recovery.current]
-    if (base === undefined) return removeRest(recovery)
+    if (base === undefined) return cutLast(recovery)
     if (base !== recovery.expectedOffset) return onGap(recovery, base)
     const sizeBytes = recovery.files.get(logFileName(base)) ?? 0
     const known = checkpoint?.segments.findIndex((one) => one.baseOffset === base && one.sizeBytes === sizeBytes) ?? -1
@@ -209,6 +212,14 @@ function openSegment(recovery: Recovery): RecoveryDemand {
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
+}
+
+/** Everything is sound. */
+function cutLast(recovery: Recovery): RecoveryDemand {
+  const last = recovery.segments[recovery.segments.length - 1]
+  if (!recovery.mustCut || last === undefined) return removeRest(recovery)
+  recovery.step = 'cutting'
+  return { kind: 'truncate', file: logFileName(last.baseOffset), sizeBytes: last.sizeBytes }
 }
 
 /** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */

@@ -246,8 +246,13 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
   return `${topic}-${partition}.${topicId}`
 }
 
-/** The state of a replica that has not looked at its disk yet. It will open its log up to `endOffsetMax` and cut what lies beyond. */
-export function newReplicaState(self: Address, config: ReplicaConfig, endOffsetMax: number = Infinity): ReplicaState {
+/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut. */
+export interface Reopening {
+  readonly endOffsetMax: number
+}
+
+/** The state of a replica that has not looked at its disk yet. */
+export function newReplicaState(self: Address, config: ReplicaConfig, reopening: Reopening | null = null): ReplicaState {
   return {
     self,
     topic: config.topic,
@@ -260,7 +265,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, endOffsetM
     phase: 'recovering',
     failure: null,
     isDamaged: false,
-    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, endOffsetMax),
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
     log: emptyLog(0),
     epochs: [],
     producers: new Map(),
