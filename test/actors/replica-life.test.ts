@@ -4,25 +4,24 @@ import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { indexFileName, logFileName } from '../../partitions/log.ts'
 import { batchAt, concat, configOf, shapeOf } from '../partitions/support.ts'
-import type { Files } from './disk.ts'
-import { drive, fetch, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
-import type { Partition } from './replica-support.ts'
+import {
+  drain,
+  drive,
+  fetch,
+  fire,
+  leading,
+  partitionOn,
+  produce,
+  release,
+  releaseOne,
+  reopened,
+  small,
+  steps,
+  threeSegments,
+} from './replica-support.ts'
 import { lines, sentOne } from './stage.ts'
 
 const LOG = logFileName(0)
-const small = { segmentBytes: 16_384 }
-
-/** Three segments of two batches each, by value size. */
-function threeSegments(settings: Parameters<typeof leading>[0] = small): Partition {
-  const partition = leading(settings)
-  for (let id = 0; id < 6; id++) produce(partition, id, 1, { valueBytes: 7000, timestamp: 1_000_000 + id })
-  return partition
-}
-
-/** The same files, opened again; all that was in memory is gone. */
-function reopened(files: Files, settings: Parameters<typeof leading>[0] = small): Partition {
-  return leading(settings, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
-}
 
 describe('opening', () => {
   test('asks for the directory, and leads at once when it is empty', () => {
@@ -394,21 +393,3 @@ describe('draining', () => {
     expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
   })
 })
-
-/** What a timer makes the replica ask of the disk, step by step, without sizes. */
-function steps(partition: Partition, timer: string): string[] {
-  const done: string[] = []
-  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
-  fire(partition, timer)
-  while (partition.held.length > 0) {
-    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
-    releaseOne(partition)
-  }
-  partition.hold.clear()
-  return done
-}
-
-/** The broker asks the replica to stop; what it answers at once. */
-function drain(partition: Partition): string[] {
-  return lines(drive(partition, partition.stage.deliver({ kind: 'drain' }, { node: 0, actor: 'broker' })))
-}

@@ -10,7 +10,7 @@ import { batchAt, configOf } from '../partitions/support.ts'
 import type { BatchOptions } from '../partitions/support.ts'
 import { perform } from './disk.ts'
 import type { Disk, Files } from './disk.ts'
-import { CLIENT, stageOf } from './stage.ts'
+import { CLIENT, lines, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 /** Operations whose answer the test gives itself. */
@@ -106,4 +106,37 @@ export function fire(partition: Partition, timer: string, afterMillis = 0): Effe
   partition.stage.uptime += afterMillis
   partition.stage.now += afterMillis
   return drive(partition, partition.stage.deliver({ kind: 'timerFired', timer }, partition.stage.self))
+}
+
+/** The smallest segments that there are. */
+export const small = { segmentBytes: 16_384 }
+
+/** Three segments of two batches each, by value size. */
+export function threeSegments(settings: Parameters<typeof leading>[0] = small): Partition {
+  const partition = leading(settings)
+  for (let id = 0; id < 6; id++) produce(partition, id, 1, { valueBytes: 7000, timestamp: 1_000_000 + id })
+  return partition
+}
+
+/** The same files, opened again; all that was in memory is gone. */
+export function reopened(files: Files, settings: Parameters<typeof leading>[0] = small): Partition {
+  return leading(settings, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
+}
+
+/** What a timer makes the replica ask of the disk, step by step, without sizes. */
+export function steps(partition: Partition, timer: string): string[] {
+  const done: string[] = []
+  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
+  fire(partition, timer)
+  while (partition.held.length > 0) {
+    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
+    releaseOne(partition)
+  }
+  partition.hold.clear()
+  return done
+}
+
+/** The broker asks the replica to stop; what it answers at once. */
+export function drain(partition: Partition): string[] {
+  return lines(drive(partition, partition.stage.deliver({ kind: 'drain' }, { node: 0, actor: 'broker' })))
 }
