@@ -185,7 +185,7 @@ function onTimer(state: GroupState, timer: string, context: Context, outbox: Out
   if (timer === 'load') return load(state, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
-    if (state.membership.members.size > 0 || state.offsets.size > 0) askMetadata(state, outbox)
+    if (state.log.loaded && (state.membership.members.size > 0 || state.offsets.size > 0)) askMetadata(state, outbox)
     return
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
@@ -203,10 +203,11 @@ function askMetadata(state: GroupState, outbox: Outbox): void {
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
+/** A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read. */
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
-  if (response.metadataOffset < state.metadataOffset) return
+  if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
-  state.checked ||= state.log.loaded
+  state.checked = true
   dropOrphans(state, orphanedOffsets(state.offsets, response.topics, response.correlationId), context, outbox)
   takePartitions(state, response)
 }
