@@ -47,7 +47,6 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     processedAgain: sum(sorted, (result) => result.anomalies.processedAgain),
     zombieBelief: sum(sorted, (result) => result.anomalies.zombieBelief),
     positionReset: sum(sorted, (result) => result.anomalies.positionReset),
-    inheritedOffset: sum(sorted, (result) => result.anomalies.inheritedOffset),
   }
   const unseen = [...FAULT_KINDS.filter((kind) => faults[kind] === 0), ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0)]
   return {
