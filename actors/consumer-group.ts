@@ -230,7 +230,8 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
   wakeAt(state, context.uptime, context, outbox)
 }
 
-function checkSession(state: ConsumerState, context: Context, outbox: Outbox): void {
+/** A member that was not heard for too long is none any more. */
+export function checkSession(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
   if (membership.memberEpoch > 0 && context.uptime - membership.aliveAt >= config.sessionTimeoutMillis) lose(state, context, outbox)
 }

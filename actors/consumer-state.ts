@@ -42,6 +42,8 @@ export interface ConsumedPartition {
   session: number
   /** The topic's incarnation that the offsets belong to; -1 while it is not known. */
   topicId: number
+  /** The topic in which a look-up searches the next position. */
+  lookupTopicId: number
   fetchOffset: number
   /** Everything below it is processed; -1 until it is located. */
   position: number
@@ -197,6 +199,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     phase: 'locating',
     session: 1,
     topicId: -1,
+    lookupTopicId: -1,
     fetchOffset: -1,
     position: -1,
     committed: -1,

@@ -15,6 +15,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   askOffsets,
+  checkSession,
   closeConsumer,
   enqueueCommit,
   finishRevocations,
@@ -72,6 +73,8 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
 }
 
 function onAnswer(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
+  // What waited for a paused process may be for a member that is none any more.
+  checkSession(state, context, outbox)
   switch (message.kind) {
     case 'metadataResponse':
       takeTopics(state.leaders, message)
@@ -161,12 +164,9 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
-  if (one.topicId >= 0 && one.topicId !== topic.topicId) {
-    // Another topic of that name: nothing of it is committed.
-    one.committed = -1
-    return resetOffset(state, one, context, outbox)
-  }
-  if (leader.leader < 0) {
+  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) return resetOffset(state, one, context, outbox)
+  // Ids count up: the group, or an earlier answer, knew of a younger topic than this.
+  if (leader.leader < 0 || one.topicId > topic.topicId) {
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
   }
@@ -187,11 +187,12 @@ function request(
   one.correlationId = correlationId
   one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
   wakeAt(state, one.timeoutAt, context, outbox)
-  one.topicId = topic.topicId
   if (one.phase === 'locating') {
+    one.lookupTopicId = topic.topicId
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
     return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })
   }
+  one.topicId = topic.topicId
   outbox.push({
     kind: 'send',
     to,
@@ -222,6 +223,9 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
     return backOff(state, one, context, outbox)
   }
   const again = one.position >= 0
+  // Another topic of that name: nothing of it is committed.
+  if (one.topicId !== one.lookupTopicId) one.committed = -1
+  one.topicId = one.lookupTopicId
   locate(state, one, response.offset, outbox)
   if (again) {
     one.session++
@@ -264,9 +268,8 @@ function deliver(state: ConsumerState, one: ConsumedPartition, response: Message
   })
 }
 
-/** There is no such offset (any more): the reset policy says where to go on. */
+/** There is no such offset (any more): the reset policy says where to go on. Until then, what is processed is of the topic that it was. */
 function resetOffset(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
-  one.topicId = -1
   one.phase = 'locating'
   one.resetting = true
   advance(state, one, context, outbox)
@@ -278,6 +281,8 @@ function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbo
   const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
   one.phase = 'fetching'
   one.hungry = false
+  one.topicId = -1
+  one.committed = one.position
   fail(state, one, codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'`, outbox)
 }
 

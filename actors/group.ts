@@ -204,7 +204,7 @@ function onTimer(state: GroupState, timer: string, context: Context, outbox: Out
   if (timer === 'load') return load(state, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
-    if (state.membership.members.size > 0 || state.offsets.size > 0) askMetadata(state, outbox)
+    if (state.log.loaded && (state.membership.members.size > 0 || state.offsets.size > 0)) askMetadata(state, outbox)
     return
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
@@ -231,9 +231,10 @@ function askMetadataSoon(state: GroupState, outbox: Outbox): void {
 
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   state.isAsking = false
-  if (response.metadataOffset < state.metadataOffset) return
+  // A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read.
+  if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
-  state.checked ||= state.log.loaded
+  state.checked = true
   dropOrphans(state, orphanedOffsets(state.offsets, response), context, outbox)
   takePartitions(state, response)
 }

@@ -42,10 +42,10 @@ export function topicOrAsk(cache: LeaderCache, topic: string, correlationId: num
   return null
 }
 
-/** Takes the coordinator's answer, unless a newer one was there first. */
+/** Takes the coordinator's answer, unless a newer one was there first: then the request under way still is. */
 export function takeTopics(cache: LeaderCache, { metadataOffset, topics }: MetadataResponse): void {
-  cache.timeoutAt = -1
   if (metadataOffset < cache.metadataOffset) return
+  cache.timeoutAt = -1
   cache.metadataOffset = metadataOffset
   for (const topic of topics) {
     cache.topics.set(topic.topic, topic)

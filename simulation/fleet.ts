@@ -41,7 +41,8 @@ export async function runFleet(options: FleetOptions, onResult: (result: RunResu
     results.push(result)
     onResult(result)
   }
-  if (options.workers > 1) await runWorkers(options, take)
+  // A thread that has loaded a mutant keeps it: it gets one of its own.
+  if (options.workers > 1 || options.mutant !== null) await runWorkers(options, take)
   else await runHere(options, take)
   return results
 }

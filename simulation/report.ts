@@ -48,7 +48,6 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     zombieBelief: sum(sorted, (result) => result.anomalies.zombieBelief),
     positionReset: sum(sorted, (result) => result.anomalies.positionReset),
     leaderOnlyLost: sum(sorted, (result) => result.anomalies.leaderOnlyLost),
-    inheritedOffset: sum(sorted, (result) => result.anomalies.inheritedOffset),
   }
   const unseen = [...FAULT_KINDS.filter((kind) => faults[kind] === 0), ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0)]
   return {

@@ -9,7 +9,7 @@ import type { FlushPolicy } from '../protocol/topic-config.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'inheritedOffset' | 'leaderOnlyLost'
+export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost'
 
 /** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
@@ -60,7 +60,7 @@ const LOSS_GRACE_MICROS = 30_000_000
 
 /** Nothing has happened yet. */
 export function newTruth(world: World): Truth {
-  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, inheritedOffset: 0, leaderOnlyLost: 0 }
+  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
   return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
 }
 
@@ -95,9 +95,9 @@ export function lifeOf(truth: Truth, name: string, topicId: number): PartitionTr
   return truth.partitions.get(`${name}.${topicId}`)
 }
 
-/** What is known of a partition in all lives of its topic, oldest first. */
+/** What is known of a partition in all lives of its topic, oldest first; a node that comes late may make an old one known last. */
 export function livesOf(truth: Truth, name: string): PartitionTruth[] {
-  return [...truth.partitions.values()].filter((one) => one.name === name)
+  return [...truth.partitions.values()].filter((one) => one.name === name).toSorted((a, b) => a.topicId - b.topicId)
 }
 
 /** Somebody says that an offset has a value. `since` is when the saying began: what is older than a loss says nothing. */

@@ -8,13 +8,10 @@ import type { GroupState } from '../../actors/group.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import type { CommittedOffset, TopicPartitions } from '../../protocol/messages/group.ts'
+import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
-
-/** Groups keep the offsets of a topic that is deleted, and its successor inherits them: SKIP lets a member begin there, BACK lets it begin anew. */
-const GROUP_OFFSETS_OUTLIVE_TOPICS: boolean = true
 
 /** How far one group is with one partition, in one life of its topic. */
 interface GroupProgress {
@@ -40,10 +37,8 @@ export interface GroupTruth {
   readonly sessionMillis: number
   readonly partitions: Map<string, GroupPartition>
   readonly progress: Map<PartitionTruth, GroupProgress>
-  /** By client and correlation id: the topic ids that the offsets of a commit belong to. */
-  readonly commitTopicIds: Map<string, readonly number[]>
   /** By client and correlation id: commits that the group has taken. */
-  readonly accepted: Map<string, readonly CommittedOffset[]>
+  readonly accepted: Map<string, readonly TopicOffset[]>
   /** By member: when the group last took its heartbeat. */
   readonly heardAt: Map<string, number>
 }
@@ -56,7 +51,6 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number)
     sessionMillis,
     partitions: new Map(),
     progress: new Map(),
-    commitTopicIds: new Map(),
     accepted: new Map(),
     heardAt: new Map(),
   }
@@ -74,16 +68,12 @@ export function markProcessed(group: GroupTruth, partition: PartitionTruth, offs
 /** A member's application begins with the first record that it is given: nobody may have to process those before it. */
 export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: number, member: string): void {
   const known = progressOf(group, partition)
-  const { world, anomalies } = group.truth
   const end = processedEnd(known, partition.startOffset)
   if (offset <= end || partition.isOver) return
-  if (!GROUP_OFFSETS_OUTLIVE_TOPICS || livesOf(group.truth, partition.name).length === 1)
-    return world.fail(
-      'SKIP',
-      `${group.name}: ${member} begins at ${offset} of ${partition.name}, but record ${end} was processed by nobody`,
-    )
-  anomalies.inheritedOffset++
-  known.processedEnd = offset
+  group.truth.world.fail(
+    'SKIP',
+    `${group.name}: ${member} begins at ${offset} of ${partition.name}, but record ${end} was processed by nobody`,
+  )
 }
 
 /** A member's application starts to believe that it has a partition. */
@@ -105,11 +95,10 @@ export function endBelief(group: GroupTruth, name: string, member: string): void
   partitionOf(group, name).believers.delete(member)
 }
 
-/** How far the group has committed a partition, as members were told; -1 if never. */
+/** How far the group has committed a partition of the newest topic of that name, as members were told; -1 if never. */
 export function committedOf(group: GroupTruth, name: string): number {
-  const lives = livesOf(group.truth, name)
-  const counting = GROUP_OFFSETS_OUTLIVE_TOPICS ? lives : lives.slice(-1)
-  return Math.max(-1, ...counting.map((life) => progressOf(group, life).committed))
+  const life = livesOf(group.truth, name).at(-1)
+  return life === undefined ? -1 : progressOf(group, life).committed
 }
 
 /** The group's actor has handled a message. */
@@ -136,59 +125,46 @@ function keyOf(client: Address, correlationId: number): string {
   return `${client.node}/${correlationId}`
 }
 
-function onAccepted(group: GroupTruth, member: string, offsets: readonly CommittedOffset[], key: string): void {
+function onAccepted(group: GroupTruth, member: string, offsets: readonly TopicOffset[], key: string): void {
   const { world } = group.truth
   group.accepted.set(key, offsets)
-  offsets.forEach(({ topic, partition, offset }, i) => {
+  for (const { topic, partition, offset, topicId } of offsets) {
     const name = topicPartitionName(topic, partition)
     const { owner } = partitionOf(group, name)
     if (owner !== null && owner !== member)
       world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`)
-    const life = committedLife(group, key, i, name)
-    if (life === undefined || life.isOver) return
+    const life = lifeOf(group.truth, name, topicId)
+    if (life === undefined || life.isOver) continue
     const known = progressOf(group, life)
     const end = processedEnd(known, life.startOffset)
     if (offset > end)
       world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
-    if (!mayGoBack(group, name) && offset < known.committed && known.committed > life.lossEnd) {
+    if (offset < known.committed && known.committed > life.lossEnd)
       world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
-    }
-  })
-}
-
-/** A member that still knows the former topic takes an offset of its successor for one of the former, and begins anew. */
-function mayGoBack(group: GroupTruth, name: string): boolean {
-  return GROUP_OFFSETS_OUTLIVE_TOPICS && livesOf(group.truth, name).length > 1
-}
-
-/** Which life of its topic an offset of a commit belongs to: the member's actor knows; without it, the only one there is. */
-function committedLife(group: GroupTruth, key: string, index: number, name: string): PartitionTruth | undefined {
-  const topicId = group.commitTopicIds.get(key)?.[index] ?? -1
-  if (topicId >= 0) return lifeOf(group.truth, name, topicId)
-  const lives = livesOf(group.truth, name)
-  return lives.length === 1 ? lives[0] : undefined
+  }
 }
 
 /** A member is told that its commit counts: from now on it must not be forgotten. */
 function onCommitTold(group: GroupTruth, key: string): void {
-  group.accepted.get(key)?.forEach(({ topic, partition, offset }, i) => {
-    const life = committedLife(group, key, i, topicPartitionName(topic, partition))
-    if (life === undefined) return
+  for (const { topic, partition, offset, topicId } of group.accepted.get(key) ?? []) {
+    const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
+    if (life === undefined) continue
     const known = progressOf(group, life)
     known.committed = Math.max(known.committed, offset)
-  })
+  }
 }
 
-/** Somebody is told where to begin. */
-function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets: readonly CommittedOffset[]): void {
-  const told = new Map(offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
+/** Somebody is told where to begin: in every topic of that name that is not deleted, what was committed for it must be known. */
+function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets: readonly TopicOffset[]): void {
+  const told = new Map(offsets.map((one) => [topicPartitionName(one.topic, one.partition), one]))
   for (const name of requested) {
-    const offset = told.get(name) ?? -1
-    const lives = livesOf(group.truth, name)
-    // Which of several lives the group speaks of is not said: it must be wrong for each of them.
-    const isWrong = lives.every((life) => offset < progressOf(group, life).committed && progressOf(group, life).committed > life.lossEnd)
-    if (isWrong && lives.length > 0 && !mayGoBack(group, name))
-      group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but more was committed`)
+    const one = told.get(name)
+    for (const life of livesOf(group.truth, name)) {
+      const offset = one?.topicId === life.topicId ? one.offset : -1
+      const { committed } = progressOf(group, life)
+      if (!life.isOver && offset < committed && committed > life.lossEnd)
+        group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but ${committed} was committed`)
+    }
   }
 }
 

@@ -183,6 +183,8 @@ export class ConsumerWorkload {
       const name = topicPartitionName(topic, partition)
       if (this.#group !== null) beginBelief(this.#group, name, this.#memberId())
       this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, backlog: [] })
+      const life = lifeOf(this.#cluster.truth, name, topicId)
+      if (this.#group !== null && life !== undefined) beginAt(this.#group, life, position, this.#memberId())
     }
   }
 

@@ -121,3 +121,8 @@ export function commitAnswer(stage: Stage<ConsumerState>, correlationId: number,
   const errorCode = error === undefined ? NONE : codeOf(error)
   return stage.deliver({ kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage: null })
 }
+
+/** The leader says which offset a look-up has found. */
+export function located(stage: Stage<ConsumerState>, correlationId: number, offset: number): Effect[] {
+  return stage.deliver({ kind: 'listOffsetsResponse', correlationId, errorCode: NONE, errorMessage: null, offset, timestamp: -1 })
+}

@@ -3,7 +3,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import {
   answerFetch,
   commitAnswer,
@@ -12,6 +11,7 @@ import {
   consuming,
   grant,
   joining,
+  located,
   newest,
   refuse,
   said,
@@ -21,10 +21,6 @@ import { topicsAnswer } from './metadata.ts'
 import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 import type { ConsumerState } from '../../actors/consumer-state.ts'
-
-function located(stage: Stage<ConsumerState>, correlationId: number, offset: number): Effect[] {
-  return stage.deliver({ kind: 'listOffsetsResponse', correlationId, errorCode: NONE, errorMessage: null, offset, timestamp: -1 })
-}
 
 describe('joining', () => {
   test('finds the node of the group, has its actor started, and sends the first heartbeat', () => {
@@ -88,6 +84,18 @@ describe('where it begins', () => {
     stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 42 })
     const commit = sentOne(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }), 'offsetCommit')
     expect(commit.offsets).toEqual([{ topic: 't', partition: 0, offset: 42, metadata: '', topicId: 5 }])
+  })
+
+  test('is what was committed of a topic that is younger than the metadata', () => {
+    const { stage, effects } = joining()
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), { 0: 10 })
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    const granted = grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [0, 1])
+    expect(said(committed(stage, granted, { 1: 42 }, 9))).toEqual(['to client: assigned t-1 from 42'])
+    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/)])
+    expect(said(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9)))).toContainEqual(
+      expect.stringMatching(/^to replica\/t-1: fetch #\d+ from 42$/),
+    )
   })
 
   test('is asked for again while a commit is on its way to the log', () => {
@@ -173,16 +181,21 @@ describe('fetching', () => {
     ])
   })
 
-  test('commits no position of the old topic when it is to give up the new one before it has begun there', () => {
+  test('commits what it has processed of the topic that is gone for that topic, until the application is told of the new one', () => {
     const { stage, effects } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
     answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'UNKNOWN_TOPIC_ID')
     tick(stage, 60)
-    stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 20 })
+    const asked = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
+    const offsets = [{ topic: 't', partition: 0, offset: 19, metadata: '' }]
+    const manual = sentOne(stage.deliver({ kind: 'commit', correlationId: 1, offsets }), 'offsetCommit')
+    expect(manual.offsets).toMatchObject([{ offset: 19, topicId: 5 }])
+    commitAnswer(stage, manual.correlationId)
     grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [1])
     const released = stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 0 }] })
-    expect(sent(released, 'offsetCommit')).toEqual([])
-    expect(stage.state.partitions.has('t-0')).toBe(false)
+    expect(sent([...asked, ...released, ...tick(stage, 0)], 'offsetCommit').flatMap((one) => one.offsets)).toMatchObject([
+      { offset: 20, topicId: 5 },
+    ])
   })
 
   test.each([
@@ -296,6 +309,16 @@ describe('a lost membership', () => {
     expect(said(tick(stage, 1))).toContain('to client: revoking t-0 t-1 (lost)')
   })
 
+  test('is noticed before anything is taken up that came in for a paused process', () => {
+    const { stage, effects } = joining()
+    const asked = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
+    stage.uptime += 10_000
+    expect(sent(committed(stage, asked, { 0: 42 }), 'assigned')).toEqual([])
+    const { stage: other, effects: fetches } = consuming()
+    other.uptime += 10_000
+    expect(sent(answerFetch(other, sent(fetches, 'fetch')[0]!.correlationId), 'chunk')).toEqual([])
+  })
+
   test('fails the commits that wait', () => {
     const { stage } = consuming()
     stage.deliver({ kind: 'commit', correlationId: 77, offsets: [{ topic: 't', partition: 0, offset: 12, metadata: '' }] })
@@ -330,90 +353,6 @@ describe('an answer that is late', () => {
     stage.deliver({ kind: 'offsetFetchResponse', correlationId: 4, errorCode: NONE, requested: ['t-0'], offsets })
     stage.deliver({ kind: 'findCoordinatorResponse', correlationId: 1, errorCode: NONE, node: 9, partition: 0, topicId: 0 })
     expect(stage.state).toEqual(before)
-  })
-})
-
-describe('commits', () => {
-  const offsets = (offset: number): CommittedOffset[] => [{ topic: 't', partition: 0, offset, metadata: '' }]
-
-  test('go one at a time, in order', () => {
-    const { stage } = consuming()
-    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
-    expect(said(first)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
-    expect(said(stage.deliver({ kind: 'commit', correlationId: 72, offsets: offsets(13) }))).toEqual([])
-    const second = commitAnswer(stage, newest(first, 'offsetCommit'))
-    expect(said(second)).toEqual(['to client: commitResult #71', expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 13$/)])
-  })
-
-  test('are tried again, until their deadline', () => {
-    const { stage } = consuming()
-    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
-    expect(said(commitAnswer(stage, newest(first, 'offsetCommit'), 'KAFKA_STORAGE_ERROR'))).toEqual([])
-    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
-    const late = tick(stage, 10_000)
-    expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
-  })
-
-  test('of a partition that was never fetched wait until its topic is known', () => {
-    const stage = consumer()
-    stage.deliver({ kind: 'assign', partitions: [] })
-    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
-    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
-    const correlationId = newest(asked, 'findCoordinator')
-    const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found })
-    expect(said(stage.deliver({ kind: 'groupEnsured', correlationId: newest(ready, 'ensureGroup'), errorCode: NONE }))).toEqual([])
-    const commit = sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'offsetCommit')
-    expect(commit).toMatchObject({ memberEpoch: -1, offsets: [{ partition: 0, offset: 12, topicId: 5 }] })
-  })
-
-  test('of a topic that does not exist are refused', () => {
-    const stage = consumer()
-    stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
-    expect(said(stage.deliver(topicsAnswer({ t: [] })))).toEqual(['to client: commitResult #71 UNKNOWN_TOPIC_OR_PARTITION'])
-  })
-
-  test('of everything processed leave out what is committed', () => {
-    const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 11 })
-    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))[0]).toMatch(/: t-1 at 11$/)
-    expect(said(consuming().stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual(['to client: commitResult #71'])
-  })
-})
-
-describe('closing', () => {
-  test('commits a last time, leaves, and stops', () => {
-    const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
-    const commit = stage.deliver({ kind: 'closeConsumer', correlationId: 5 })
-    expect(said(commit)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 19$/)])
-    const farewell = commitAnswer(stage, newest(commit, 'offsetCommit'))
-    expect(said(farewell)).toEqual([expect.stringMatching(/consumerGroupHeartbeat #\d+ of m, epoch -1, owns nothing$/)])
-    expect(said(grant(stage, newest(farewell, 'consumerGroupHeartbeat'), -1, []))).toEqual([
-      'to client: consumerClosed #5',
-      'stop consumer/m',
-    ])
-  })
-
-  test('takes up no partition any more: its successor may have it', () => {
-    const { stage, effects } = joining()
-    const asked = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
-    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
-    expect(sent(committed(stage, asked, { 0: 10 }), 'assigned')).toEqual([])
-  })
-
-  test('takes up no partition that it was still looking up', () => {
-    const { stage, effects } = joining()
-    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
-    const asked = stage.deliver(topicsAnswer({ t: [0] }))
-    stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
-    expect(sent(located(stage, newest(asked, 'listOffsets'), 4), 'assigned')).toEqual([])
-  })
-
-  test('without a group is over at once', () => {
-    expect(said(consumer({ group: null }).deliver({ kind: 'closeConsumer', correlationId: 5 }))).toEqual([
-      'to client: consumerClosed #5',
-      'stop consumer/m',
-    ])
   })
 })
 

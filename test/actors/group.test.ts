@@ -303,6 +303,17 @@ describe('the offsets of a topic that was deleted', () => {
     expect(leftAfter(effects)).toEqual([])
   })
 
+  test('are not looked for in a log that is half read: the tombstones would come after the commits that are still to be read', () => {
+    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    stage.deliver({ kind: 'started' })
+    stage.deliver(fetched(logOf(['g', commitOf(0, 5)]), 2))
+    expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))).toEqual(['timer refresh in 1000 ms'])
+    expect(stage.deliver(topicsAnswer({ t: [0] }, 1, 9))).toEqual([])
+    stage.deliver(fetched(moved(logOf(['g', commitOf(0, 7, 9)]), 1), 2))
+    stage.deliver(topicsAnswer({ t: [0] }, 1, 9))
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 7'])
+  })
+
   test('go while the group runs, with members or without', () => {
     const stage = loaded(logOf(['g', commitOf(0, 5)]), 1)
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))[1]).toMatch(/^to coordinator: metadata #\d+ of t$/)

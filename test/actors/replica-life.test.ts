@@ -4,17 +4,24 @@ import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { indexFileName, logFileName } from '../../partitions/log.ts'
 import { batchAt, concat, configOf, shapeOf } from '../partitions/support.ts'
-import type { Files } from './disk.ts'
-import { drain, drive, fetch, fire, leading, partitionOn, produce, release, releaseOne, small, threeSegments } from './replica-support.ts'
-import type { Partition } from './replica-support.ts'
+import {
+  drain,
+  drive,
+  fetch,
+  fire,
+  leading,
+  partitionOn,
+  produce,
+  release,
+  releaseOne,
+  reopened,
+  small,
+  steps,
+  threeSegments,
+} from './replica-support.ts'
 import { lines, sentOne } from './stage.ts'
 
 const LOG = logFileName(0)
-
-/** The same files, opened again; all that was in memory is gone. */
-function reopened(files: Files, settings: Parameters<typeof leading>[0] = small): Partition {
-  return leading(settings, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
-}
 
 describe('opening', () => {
   test('asks for the directory, and leads at once when it is empty', () => {
@@ -300,16 +307,3 @@ describe('retention', () => {
     expect(partition.stage.state.log.logStartOffset).toBe(2)
   })
 })
-
-/** What a timer makes the replica ask of the disk, step by step, without sizes. */
-function steps(partition: Partition, timer: string): string[] {
-  const done: string[] = []
-  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
-  fire(partition, timer)
-  while (partition.held.length > 0) {
-    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
-    releaseOne(partition)
-  }
-  partition.hold.clear()
-  return done
-}

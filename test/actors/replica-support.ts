@@ -129,7 +129,7 @@ export function fire(partition: Partition, timer: string, afterMillis = 0): Effe
   return drive(partition, partition.stage.deliver({ kind: 'timerFired', timer }, partition.stage.self))
 }
 
-/** Settings that make small segments. */
+/** The smallest segments that there are. */
 export const small = { segmentBytes: 16_384 }
 
 /** Three segments of two batches each, by value size. */
@@ -137,6 +137,24 @@ export function threeSegments(settings: Parameters<typeof leading>[0] = small): 
   const partition = leading(settings)
   for (let id = 0; id < 6; id++) produce(partition, id, 1, { valueBytes: 7000, timestamp: 1_000_000 + id })
   return partition
+}
+
+/** The same files, opened again; all that was in memory is gone. */
+export function reopened(files: Files, settings: Parameters<typeof leading>[0] = small): Partition {
+  return leading(settings, new Map([...files].map(([name, bytes]) => [name, bytes.slice()])))
+}
+
+/** What a timer makes the replica ask of the disk, step by step, without sizes. */
+export function steps(partition: Partition, timer: string): string[] {
+  const done: string[] = []
+  for (const kind of ['list', 'read', 'rewrite', 'sync', 'replace', 'truncate', 'remove'] as const) partition.hold.add(kind)
+  fire(partition, timer)
+  while (partition.held.length > 0) {
+    done.push(...lines(partition.held.slice(0, 1)).map((line) => line.replace(/: .*/, '')))
+    releaseOne(partition)
+  }
+  partition.hold.clear()
+  return done
 }
 
 /** The broker asks the replica to stop; what it answers at once. */

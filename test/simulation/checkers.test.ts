@@ -4,7 +4,7 @@ import type { GroupState } from '../../actors/group.ts'
 import { emptyMembership } from '../../coordinator/groups/membership.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkHistory } from '../../simulation/checkers/final.ts'
-import { beginAt, beginBelief, checkGroup, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
+import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
@@ -90,17 +90,31 @@ describe('a group', () => {
     expect(truth.world.violation?.code).toBe('FENCE')
   })
 
-  test('begins anew with a topic that was created again, and may inherit an offset of the old one, which is counted', () => {
+  test('begins anew with a topic that was created again, and inherits nothing of the old one', () => {
     const { truth, group, partition } = newGroup()
     for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
     commit(group, 'a', 3)
     told(group)
+    partition.isOver = true
     const successor = partitionTruth(truth, 'orders-0', 2, 'commit')
+    expect(committedOf(group, 'orders-0')).toBe(-1)
     beginAt(group, successor, 0, 'a')
-    expect(truth.anomalies.inheritedOffset).toBe(0)
-    beginAt(group, successor, 3, 'a')
-    expect(truth.anomalies.inheritedOffset).toBe(1)
+    markProcessed(group, successor, 0)
+    commit(group, 'a', 1, 2)
     expect(truth.world.violation).toBeNull()
+    beginAt(group, successor, 3, 'a')
+    expect(truth.world.violation?.code).toBe('SKIP')
+  })
+
+  test('may not forget what it took for a topic because of another one of that name', () => {
+    const { truth, group, partition } = newGroup()
+    for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
+    commit(group, 'a', 3)
+    told(group)
+    tell(group, 3, 1)
+    expect(truth.world.violation).toBeNull()
+    tell(group, 7, 0)
+    expect(truth.world.violation?.code).toBe('BACK')
   })
 
   test('may not begin behind a record that nobody has processed', () => {
@@ -165,13 +179,13 @@ function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTrut
 const CLIENT = { node: -1, actor: 'consumer' }
 const STATE = { membership: emptyMembership() } as GroupState
 
-function commit(group: GroupTruth, memberId: string, offset: number): void {
+function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1): void {
   const message: Message = {
     kind: 'offsetCommit',
     correlationId: offset,
     memberId,
     memberEpoch: 1,
-    offsets: [{ topic: 'orders', partition: 0, offset, metadata: '', topicId: 1 }],
+    offsets: [{ topic: 'orders', partition: 0, offset, metadata: '', topicId }],
   }
   const produce: Message = { kind: 'produce', correlationId: 1, topicId: 1, leaderEpoch: -1, acks: 'leader', records: new Uint8Array(0) }
   checkGroup(group, STATE, message, CLIENT, [send(produce)])
@@ -189,6 +203,15 @@ function told(group: GroupTruth): void {
     logStartOffset: 0,
   }
   checkGroup(group, STATE, produced, CLIENT, [send({ kind: 'offsetCommitResponse', correlationId: 3, errorCode: 0, errorMessage: null })])
+}
+
+/** The group says what is committed. */
+function tell(group: GroupTruth, offset: number, topicId: number): void {
+  const asked: Message = { kind: 'offsetFetch', correlationId: 9, partitions: [{ topic: 'orders', partitions: [0] }] }
+  const offsets = [{ topic: 'orders', partition: 0, offset, metadata: '', topicId }]
+  checkGroup(group, STATE, asked, CLIENT, [
+    send({ kind: 'offsetFetchResponse', correlationId: 9, errorCode: 0, requested: ['orders-0'], offsets }),
+  ])
 }
 
 function send(message: Message): Effect {

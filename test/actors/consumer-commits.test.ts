@@ -1,0 +1,55 @@
+// What a consumer commits on demand: in order, until it is answered, for topics that are there.
+
+import { describe, expect, test } from 'vitest'
+import { NONE } from '../../protocol/errors.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { commitAnswer, consumer, consuming, newest, said, tick } from './consumer-support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { sentOne } from './stage.ts'
+
+describe('commits', () => {
+  const offsets = (offset: number): CommittedOffset[] => [{ topic: 't', partition: 0, offset, metadata: '' }]
+
+  test('go one at a time, in order', () => {
+    const { stage } = consuming()
+    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(first)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 72, offsets: offsets(13) }))).toEqual([])
+    const second = commitAnswer(stage, newest(first, 'offsetCommit'))
+    expect(said(second)).toEqual(['to client: commitResult #71', expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 13$/)])
+  })
+
+  test('are tried again, until their deadline', () => {
+    const { stage } = consuming()
+    const first = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(commitAnswer(stage, newest(first, 'offsetCommit'), 'KAFKA_STORAGE_ERROR'))).toEqual([])
+    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
+    const late = tick(stage, 10_000)
+    expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
+  })
+
+  test('of a partition that was never fetched wait until its topic is known', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'assign', partitions: [] })
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
+    const correlationId = newest(asked, 'findCoordinator')
+    const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found })
+    expect(said(stage.deliver({ kind: 'groupEnsured', correlationId: newest(ready, 'ensureGroup'), errorCode: NONE }))).toEqual([])
+    const commit = sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'offsetCommit')
+    expect(commit).toMatchObject({ memberEpoch: -1, offsets: [{ partition: 0, offset: 12, topicId: 5 }] })
+  })
+
+  test('of a topic that does not exist are refused', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    expect(said(stage.deliver(topicsAnswer({ t: [] })))).toEqual(['to client: commitResult #71 UNKNOWN_TOPIC_OR_PARTITION'])
+  })
+
+  test('of everything processed leave out what is committed', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 11 })
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))[0]).toMatch(/: t-1 at 11$/)
+    expect(said(consuming().stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual(['to client: commitResult #71'])
+  })
+})

@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { describe, expect, test } from 'vitest'
+import { noteInCatalogue, noteInTable } from '../../simulation/mutants/notes.ts'
+
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../simulation/mutants/hunt.ts', import.meta.url))
+
+const CATALOGUE = ['A1', 'A10']
+  .map(
+    (id) => `  {\n    id: '${id}',\n    edits: [\n      {\n        text: 'x',\n      },\n    ],\n    seed: 1,\n    seedsToFind: 1,\n  },\n`,
+  )
+  .join('')
+const TABLE = '| id | known as | found as | seeds |\n|---|---|---|---|\n| A1 | one | DUP | 1 |\n| A10 | ten: A1 | LOST | 1 |\n'
+
+describe('a hunt', () => {
+  test('counts what is found', async () => {
+    const { stdout } = await run(process.execPath, [main, '--id', 'B15', '--json'])
+    expect(JSON.parse(stdout)).toEqual({ total: 1, found: 1, medianSeeds: 1, missed: [] })
+  })
+
+  test('fails, and names what is missed', async () => {
+    const missed = await run(process.execPath, [main, '--id', 'E16', '--from', '1', '--max', '1', '--json']).catch(
+      (error: { code: number; stdout: string }) => error,
+    )
+    expect(missed).toMatchObject({ code: 1 })
+    expect(JSON.parse(missed.stdout)).toEqual({ total: 1, found: 0, medianSeeds: null, missed: ['E16'] })
+  })
+
+  test('refuses what it does not know', async () => {
+    await expect(run(process.execPath, [main, '--id', 'X1'])).rejects.toMatchObject({ code: 2, stderr: 'there is no mutant X1\n' })
+  })
+})
+
+describe('what a hunt has found', () => {
+  const found = [{ id: 'A1', code: 'LIVE', seed: 7, seeds: 5 }]
+
+  test('is noted in the catalogue, at that mutant only', () => {
+    const noted = CATALOGUE.replace('seed: 1,\n    seedsToFind: 1', 'seed: 7,\n    seedsToFind: 5')
+    expect(noteInCatalogue(CATALOGUE, found)).toBe(noted)
+  })
+
+  test('is noted in the table, at that mutant only', () => {
+    expect(noteInTable(TABLE, found)).toBe(TABLE.replace('| DUP | 1 |', '| LIVE | 5 |'))
+  })
+
+  test('is not lost silently', () => {
+    expect(() => noteInCatalogue('', found)).toThrow(/no place/)
+    expect(() => noteInTable('', found)).toThrow(/no place/)
+  })
+})
