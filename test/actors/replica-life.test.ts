@@ -74,6 +74,7 @@ describe('opening', () => {
     expect(steps(partition, 'reopen')).toEqual([
       'list',
       'read 0.log at 0',
+      'truncate 0.log to 155',
       'read 0.log at 0',
       'rewrite 0.log at 0',
       'sync 0.log',
