@@ -57,8 +57,8 @@ export interface QuorumStorage {
   /** The snapshot in force, and the last one that was saved. */
   snapshotFile: string | null
   savedFile: string | null
-  /** After a failure, while it opens: the only snapshot that is known to be synced; undefined otherwise. */
-  trustedSnapshot: string | null | undefined
+  /** Files of snapshots that are known to be synced. */
+  syncedSnapshots: ReadonlySet<string>
   /** Snapshots whose bytes could not be written. */
   readonly failedSnapshots: Set<QuorumSnapshot>
   /** Counts cuts: a sync that began before one says nothing. */
@@ -94,7 +94,7 @@ export function newQuorumStorage(log: string, voters: readonly number[]): Quorum
     files: [],
     snapshotFile: null,
     savedFile: null,
-    trustedSnapshot: undefined,
+    syncedSnapshots: new Set(),
     failedSnapshots: new Set(),
     generation: 0,
     isSyncing: false,
@@ -112,12 +112,9 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
-  const { log, voters, nextToken, voteSlot, generation, trustedSnapshot: trustedBefore, savedFile, snapshotFile } = storage
-  // Nothing has been opened, and nothing has failed but reading: everything counts as it did.
-  const isUnread = trustedEnd === Infinity
-  const trustedSnapshot = isUnread || trustedBefore !== undefined ? trustedBefore : (savedFile ?? snapshotFile)
+  const { log, voters, nextToken, voteSlot, generation, syncedSnapshots } = storage
   const fresh = newQuorumStorage(log, voters)
-  Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, trustedSnapshot, generation: generation + 1 })
+  Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, syncedSnapshots, generation: generation + 1 })
 }
 
 /** Does what the rules want done with the disk. */
@@ -168,6 +165,7 @@ export function onQuorumStorage(storage: QuorumStorage, message: StorageAnswer, 
     case 'snapshot':
       if (message.error !== null || storage.failedSnapshots.delete(continuation.snapshot)) return { kind: 'snapshotFailed' }
       storage.savedFile = snapshotFileName(continuation.snapshot)
+      storage.syncedSnapshots = new Set([...storage.syncedSnapshots, storage.savedFile])
       return { kind: 'snapshotSaved', snapshot: continuation.snapshot }
     case 'change':
     case 'ignore':
@@ -197,7 +195,7 @@ function onListed(storage: QuorumStorage, message: MessageOf<'listed'>, outbox: 
   for (const { name, sizeBytes } of message.files) {
     if (!isQuorumFile(name)) continue
     // The sync of a snapshot failed, or was not answered: what it says may not be there after a power loss, although the next sync succeeds.
-    if (storage.trustedSnapshot !== undefined && isSnapshotFile(name) && name !== storage.trustedSnapshot) {
+    if (storage.trustedEnd < Infinity && isSnapshotFile(name) && !storage.syncedSnapshots.has(name)) {
       outbox.push({ kind: 'remove', log, files: [name], token: expect(storage, { kind: 'ignore' }) })
       continue
     }
@@ -229,7 +227,7 @@ function onOpening(storage: QuorumStorage, outbox: Outbox): StorageNews | null {
   storage.contents = new Map()
   storage.opened = null
   storage.trustedEnd = Infinity
-  storage.trustedSnapshot = undefined
+  if (snapshotFile !== null) storage.syncedSnapshots = new Set([snapshotFile])
   return { kind: 'opened', recovered }
 }
 

@@ -68,6 +68,8 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
 
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
+  // What failed for the batches that are gone says nothing about this one.
+  if (queue.batches.length === 0) queue.failures = 0
   queue.batches.push({
     token: message.token,
     ordinal: queue.submitted++,

@@ -113,6 +113,11 @@ export function beginOfEpoch(log: QuorumLog, offset: number): number {
   return log.batches[index]?.baseOffset ?? log.snapshot.endOffset
 }
 
+/** The last offset between two batches that is not behind `offset`; `offset` itself where only the snapshot is left. */
+export function boundaryBefore(log: QuorumLog, offset: number): number {
+  return log.batches[indexAt(log, offset) - 1]?.endOffset ?? Math.min(offset, log.snapshot.endOffset)
+}
+
 /** The index of the first batch that ends behind an offset. */
 function indexAt(log: QuorumLog, offset: number): number {
   let low = 0

@@ -8,6 +8,7 @@ import {
   appendToLog,
   batchesFrom,
   beginOfEpoch,
+  boundaryBefore,
   endOf,
   epochBefore,
   installSnapshot,
@@ -58,7 +59,7 @@ export function onAppendResponse(step: QuorumStep, from: number, message: Messag
     if (progress.snapshot !== null && progress.matchOffset >= progress.snapshot.endOffset) progress.snapshot = null
     advanceHighWatermark(step)
   } else {
-    progress.nextOffset = Math.min(progress.nextOffset, message.endOffset)
+    progress.nextOffset = Math.min(progress.nextOffset, boundaryBefore(step.state.log, message.endOffset))
     progress.inFlight = []
   }
   // A leader that is not a voter any more may have resigned with that.

@@ -13,7 +13,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
-import { acknowledge, lifeOf, nameOf } from '../truth.ts'
+import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
 import { configOf } from './topics.ts'
 
 interface Submitted {
@@ -100,7 +100,7 @@ export class ProducerWorkload {
   }
 
   #writer(): number {
-    return this.#index * 10_000 + this.#life
+    return this.#index * PRODUCER_LIVES_MAX + this.#life
   }
 
   #loop(host: Host): void {
@@ -148,7 +148,7 @@ export class ProducerWorkload {
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
     if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     // What only one of several has may go with it: nobody relies on where it is.
-    if (this.#acks === 'leader' && partition.replicaCount > 1) for (const value of submitted.values) partition.leaderOnly.add(value)
+    if (isLeaderOnly(truth, partition, submitted.values[0] ?? 0)) for (const value of submitted.values) partition.leaderOnly.add(value)
     else acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
   }
 }

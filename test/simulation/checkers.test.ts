@@ -167,7 +167,7 @@ function writerOf(value: number): number {
 }
 
 function newHistory(): { truth: Truth; partition: PartitionTruth } {
-  const truth = newTruth(new World(1))
+  const truth = newTruth(new World(1), [])
   return { truth, partition: partitionTruth(truth, 'orders-0', 1, 'commit') }
 }
 
