@@ -30,6 +30,13 @@ interface GroupPartition {
   readonly believers: Set<string>
 }
 
+/** A commit that a coordinator of the group has taken; one that is not in charge any more may do so, but cannot write it, nor say that it counts. */
+interface AcceptedCommit {
+  readonly offsets: readonly TopicOffset[]
+  /** What is wrong if it counts: FENCE or BACK, and why. */
+  readonly objections: readonly (readonly ['FENCE' | 'BACK', string])[]
+}
+
 /** What is known of one group. */
 export interface GroupTruth {
   readonly truth: Truth
@@ -38,7 +45,7 @@ export interface GroupTruth {
   readonly partitions: Map<string, GroupPartition>
   readonly progress: Map<PartitionTruth, GroupProgress>
   /** By client and correlation id: commits that the group has taken. */
-  readonly accepted: Map<string, readonly TopicOffset[]>
+  readonly accepted: Map<string, AcceptedCommit>
   /** By member: when the group last took its heartbeat. */
   readonly heardAt: Map<string, number>
 }
@@ -126,27 +133,30 @@ function keyOf(client: Address, correlationId: number): string {
 }
 
 function onAccepted(group: GroupTruth, member: string, offsets: readonly TopicOffset[], key: string): void {
-  const { world } = group.truth
-  group.accepted.set(key, offsets)
+  const objections: (readonly ['FENCE' | 'BACK', string])[] = []
   for (const { topic, partition, offset, topicId } of offsets) {
     const name = topicPartitionName(topic, partition)
     const { owner } = partitionOf(group, name)
     if (owner !== null && owner !== member)
-      world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`)
+      objections.push(['FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`])
     const life = lifeOf(group.truth, name, topicId)
     if (life === undefined || life.isOver) continue
     const known = progressOf(group, life)
     const end = processedEnd(known, life.startOffset)
     if (offset > end)
-      world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
+      group.truth.world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
     if (offset < known.committed && known.committed > life.lossEnd)
-      world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
+      objections.push(['BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`])
   }
+  group.accepted.set(key, { offsets, objections })
 }
 
 /** A member is told that its commit counts: from now on it must not be forgotten. */
 function onCommitTold(group: GroupTruth, key: string): void {
-  for (const { topic, partition, offset, topicId } of group.accepted.get(key) ?? []) {
+  const accepted = group.accepted.get(key)
+  if (accepted === undefined) return
+  for (const [rule, objection] of accepted.objections) group.truth.world.fail(rule, objection)
+  for (const { topic, partition, offset, topicId } of accepted.offsets) {
     const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
     if (life === undefined) continue
     const known = progressOf(group, life)
