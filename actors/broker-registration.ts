@@ -76,6 +76,8 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
   state.reading = -1
   written.forEach((one, file) => {
     if (one === null || one.brokerEpoch < state.previousBrokerEpoch) return
+    // The last word of an incarnation is that it stopped cleanly.
+    if (one.brokerEpoch === state.previousBrokerEpoch && !one.clean) return
     state.previousBrokerEpoch = one.brokerEpoch
     state.isUnsyncedSafe = one.clean || one.bootId === config.bootId
     state.nextFile = (file + 1) % FILES
@@ -85,7 +87,7 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
 
 /** What is to be said to the coordinator now. */
 export function talk(state: BrokerState, context: Context, outbox: Outbox): void {
-  const { config, self, controller } = state
+  const { config, self } = state
   if (state.reading === UNREADABLE) return findRegistrations(state, outbox)
   if (state.recording === UNREADABLE) return record(state, false, outbox)
   if (state.reading >= 0 || state.recording >= 0) return
@@ -98,7 +100,7 @@ export function talk(state: BrokerState, context: Context, outbox: Outbox): void
     brokerEpoch < 0
       ? { kind: 'registerBroker', correlationId, node: self.node, incarnation, rack: config.rack, previousBrokerEpoch, isUnsyncedSafe }
       : { kind: 'brokerHeartbeat', correlationId, node: self.node, brokerEpoch, metadataOffset: image.endOffset }
-  outbox.push({ kind: 'send', to: { node: controller, actor: COORDINATOR_ACTOR }, message })
+  outbox.push({ kind: 'send', to: { node: state.controller, actor: COORDINATOR_ACTOR }, message })
   arm(REQUEST_MILLIS, outbox)
 }
 

@@ -9,7 +9,7 @@ import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, topicById } from '../coordinator/metadata.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
-import { minInsyncOf } from '../coordinator/partition-image.ts'
+import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
@@ -102,8 +102,8 @@ function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Out
   const image = topic?.partitions[local.partition]
   if (topic === undefined || image === undefined || state.brokerEpoch < 0) return
   local.partitionEpoch = image.partitionEpoch
-  const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr, adding } = image
-  const minInsync = minInsyncOf(topic.config.minInsyncReplicas, Math.max(1, replicas.length - adding.length))
+  const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr } = image
+  const minInsync = minInsyncOf(topic.config.minInsyncReplicas, replicaCountOf(image))
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: name },

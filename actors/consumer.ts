@@ -164,7 +164,8 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
-  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) return resetOffset(state, one, context, outbox)
+  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId)
+    return resetOffset(state, one, topic.topicId, context, outbox)
   // Ids count up: the group, or an earlier answer, knew of a younger topic than this.
   if (leader.leader < 0 || one.topicId > topic.topicId) {
     forgetTopic(state.leaders, one.topic)
@@ -248,7 +249,7 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
     if (response.range !== null || response.records !== null) deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }
-  if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, context, outbox)
+  if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, one.topicId, context, outbox)
   if (error.name === 'CORRUPT_MESSAGE' || error.name === 'KAFKA_STORAGE_ERROR') {
     fail(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
     if (error.name === 'CORRUPT_MESSAGE') return
@@ -269,9 +270,10 @@ function deliver(state: ConsumerState, one: ConsumedPartition, response: Message
 }
 
 /** There is no such offset (any more): the reset policy says where to go on. Until then, what is processed is of the topic that it was. */
-function resetOffset(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
+function resetOffset(state: ConsumerState, one: ConsumedPartition, topicId: number, context: Context, outbox: Outbox): void {
   one.phase = 'locating'
   one.resetting = true
+  one.lookupTopicId = topicId
   advance(state, one, context, outbox)
 }
 

@@ -10,6 +10,8 @@ import { changeIsr, fenceBroker, preferLeaders, registerBroker, relieveLeader, u
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import type { Context, Outbox } from './actor.ts'
+import { batchesBehind, reignBegin } from './coordinator-quorum.ts'
+import type { QuorumSeat } from './coordinator-quorum.ts'
 
 /** What nodes make the coordinator write; the last three it decides by itself. */
 export type BrokerWrite =
@@ -28,18 +30,11 @@ export interface BrokerSession {
   isChanging: boolean
 }
 
-/** The sessions of all nodes, and what was committed lately. */
+/** The sessions of all nodes. */
 export interface BrokerSessions {
   readonly sessions: Map<number, BrokerSession>
-  /** The newest batches, oldest first, without a gap up to the image's end. */
-  readonly recent: MetadataBatch[]
-  /** The offset before the first of them. */
-  recentBegin: number
   preferAt: number
 }
-
-/** Batches kept for nodes that are a little behind; whoever is further behind is sent everything. */
-const RECENT_MAX = 1000
 
 /** Partitions whose leader goes home at once: each change is a short pause for its clients. */
 const PREFERRED_MAX = 500
@@ -49,16 +44,15 @@ const PREFER_MILLIS = 1000
 
 /** Nobody has been heard yet. */
 export function newBrokerSessions(): BrokerSessions {
-  return { sessions: new Map(), recent: [], recentBegin: 0, preferAt: 0 }
+  return { sessions: new Map(), preferAt: 0 }
 }
 
-/** This coordinator becomes active: everybody has a whole session to be heard. */
-export function beginSessions(state: BrokerSessions, image: MetadataImage, context: Context): void {
+/** This coordinator becomes active: everybody has a whole session to be heard, and most likely all metadata that is older than its reign. */
+export function beginSessions(state: BrokerSessions, seat: QuorumSeat, context: Context): void {
   state.sessions.clear()
-  state.recent.length = 0
-  state.recentBegin = image.endOffset
   state.preferAt = context.uptime + PREFER_MILLIS
-  for (const node of image.brokers.keys()) state.sessions.set(node, newSession(context.uptime))
+  const sentOffset = reignBegin(seat)
+  for (const node of seat.image.brokers.keys()) state.sessions.set(node, newSession(context.uptime, sentOffset))
 }
 
 /** The records of a write; or why it is refused. */
@@ -100,13 +94,13 @@ export function answerBrokerWrite(image: MetadataImage, write: BrokerWrite, erro
 /** A node is alive. Answers, sends what it lacks, and returns what follows from it. */
 export function onBrokerHeartbeat(
   state: BrokerSessions,
-  image: MetadataImage,
+  seat: QuorumSeat,
   heartbeat: BrokerHeartbeat,
   context: Context,
   outbox: Outbox,
 ): BrokerWrite | null {
   const { node, correlationId, brokerEpoch, metadataOffset } = heartbeat
-  const broker = image.brokers.get(node)
+  const broker = seat.image.brokers.get(node)
   const error: ErrorName | null =
     broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : broker.brokerEpoch === brokerEpoch ? null : 'STALE_BROKER_EPOCH'
   const errorCode = error === null ? NONE : codeOf(error)
@@ -115,7 +109,7 @@ export function onBrokerHeartbeat(
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
   session.sentOffset = metadataOffset
-  sendMetadata(state, image, node, session, outbox)
+  sendMetadata(seat, node, session, outbox)
   if (!broker.fenced || session.isChanging || metadataOffset < brokerEpoch) return null
   session.isChanging = true
   return { kind: 'unfenceBroker', correlationId: -1, node }
@@ -144,25 +138,24 @@ export function endBrokerWrite(state: BrokerSessions, write: BrokerWrite): void 
 }
 
 /** Records are committed: everybody is sent them, this node first, so that whoever asks it next finds them. */
-export function publish(state: BrokerSessions, image: MetadataImage, self: number, batch: MetadataBatch, outbox: Outbox): void {
-  state.recent.push(batch)
-  if (state.recent.length > RECENT_MAX) state.recentBegin = state.recent.shift()?.[0] ?? state.recentBegin
-  const nodes = [...image.brokers.keys()].toSorted((a, b) => (a === self ? -1 : b === self ? 1 : a - b))
+export function publish(state: BrokerSessions, seat: QuorumSeat, outbox: Outbox): void {
+  const self = seat.self.node
+  const nodes = [...seat.image.brokers.keys()].toSorted((a, b) => (a === self ? -1 : b === self ? 1 : a - b))
   for (const node of nodes) {
     const session = state.sessions.get(node)
-    if (session !== undefined) sendMetadata(state, image, node, session, outbox)
+    if (session !== undefined) sendMetadata(seat, node, session, outbox)
   }
 }
 
-function sendMetadata(state: BrokerSessions, image: MetadataImage, node: number, session: BrokerSession, outbox: Outbox): void {
-  const { endOffset } = image
-  if (session.sentOffset >= endOffset) return
-  const isSnapshot = session.sentOffset < state.recentBegin
-  const batches: readonly MetadataBatch[] = isSnapshot
-    ? [[endOffset, imageRecords(image)]]
-    : state.recent.filter(([end]) => end > session.sentOffset)
+/** What a node lacks; everything, if that is not in the log any more. */
+function sendMetadata(seat: QuorumSeat, node: number, session: BrokerSession, outbox: Outbox): void {
+  const { endOffset } = seat.image
+  const beginOffset = session.sentOffset
+  if (beginOffset >= endOffset) return
+  const behind = batchesBehind(seat, beginOffset)
+  const batches: readonly MetadataBatch[] = behind ?? [[endOffset, imageRecords(seat.image)]]
   const records = new TextEncoder().encode(JSON.stringify(batches))
-  const message: MetadataUpdate = { kind: 'metadataUpdate', beginOffset: session.sentOffset, endOffset, isSnapshot, records }
+  const message: MetadataUpdate = { kind: 'metadataUpdate', beginOffset, endOffset, isSnapshot: behind === null, records }
   session.sentOffset = endOffset
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
@@ -170,11 +163,11 @@ function sendMetadata(state: BrokerSessions, image: MetadataImage, node: number,
 function sessionOf(state: BrokerSessions, node: number, uptime: number): BrokerSession {
   const known = state.sessions.get(node)
   if (known !== undefined) return known
-  const session = newSession(uptime)
+  const session = newSession(uptime, 0)
   state.sessions.set(node, session)
   return session
 }
 
-function newSession(uptime: number): BrokerSession {
-  return { heardAt: uptime, sentOffset: 0, isChanging: false }
+function newSession(uptime: number, sentOffset: number): BrokerSession {
+  return { heardAt: uptime, sentOffset, isChanging: false }
 }

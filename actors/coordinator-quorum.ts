@@ -16,9 +16,9 @@ import {
   imageRecords,
   METADATA_TOPIC,
 } from '../coordinator/metadata.ts'
-import type { MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
+import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import { onNodeDown } from '../coordinator/quorum-election.ts'
-import { epochBefore, votersAt } from '../coordinator/quorum-log.ts'
+import { beginOfEpoch, epochBefore, indexBehind, votersAt } from '../coordinator/quorum-log.ts'
 import { encodeSnapshot, metadataValues, snapshotValues } from '../coordinator/quorum-records.ts'
 import type { QuorumSnapshot } from '../coordinator/quorum-records.ts'
 import { onSnapshotFailed, onSnapshotSaved } from '../coordinator/quorum-replication.ts'
@@ -217,6 +217,18 @@ function applyCommitted(seat: QuorumSeat, { log, highWatermark }: QuorumState): 
     // Batches that speak of the quorum take offsets, too.
     seat.image.endOffset = batch.endOffset
   }
+}
+
+/** What is committed behind an offset, batch by batch; null if the log does not reach back so far. */
+export function batchesBehind({ quorum, image }: QuorumSeat, offset: number): MetadataBatch[] | null {
+  if (quorum === null || offset < quorum.log.snapshot.endOffset) return null
+  const batches = quorum.log.batches.slice(indexBehind(quorum.log, offset), indexBehind(quorum.log, image.endOffset))
+  return batches.map((batch) => [batch.endOffset, metadataValues(batch).map(decodeMetadataRecord)])
+}
+
+/** The offset with which the epoch of the leader begins. */
+export function reignBegin({ quorum }: QuorumSeat): number {
+  return quorum === null ? 0 : beginOfEpoch(quorum.log, quorum.epochEndOffset)
 }
 
 function loadSnapshot(seat: QuorumSeat, snapshot: QuorumSnapshot): void {

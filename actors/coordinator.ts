@@ -215,7 +215,7 @@ function followUp(state: CoordinatorState, context: Context, outbox: Outbox): vo
 function activate(state: CoordinatorState, context: Context, outbox: Outbox): void {
   state.wasActive = true
   state.freeProducerId = state.seat.image.nextProducerId
-  beginSessions(state.brokers, state.seat.image, context)
+  beginSessions(state.brokers, state.seat, context)
   armBrokers(state, outbox)
 }
 
@@ -280,11 +280,11 @@ function ruleNodes(image: MetadataImage, request: BrokerWrite): Ruling {
   return { records: [], verdicts: [{ name: '', topicId: -1, error: ruled, reason: null }] }
 }
 
-function onCommitted(state: CoordinatorState, { ruling, nextProducerId, endOffset }: OpenWrite, outbox: Outbox): void {
+function onCommitted(state: CoordinatorState, { ruling, nextProducerId }: OpenWrite, outbox: Outbox): void {
   const write = state.queue.shift()
   assert(write !== undefined, 'M4 one write at a time is under way')
   state.writing = null
-  publish(state.brokers, state.seat.image, state.self.node, [endOffset, ruling.records], outbox)
+  publish(state.brokers, state.seat, outbox)
   if (write.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
   respond(state, write, ruling.verdicts, outbox)
 }
@@ -329,7 +329,7 @@ function onInitProducerId(state: CoordinatorState, request: InitProducerIdReques
 // ── brokers ──
 
 function onHeartbeat(state: CoordinatorState, message: MessageOf<'brokerHeartbeat'>, context: Context, outbox: Outbox): void {
-  const write = onBrokerHeartbeat(state.brokers, state.seat.image, message, context, outbox)
+  const write = onBrokerHeartbeat(state.brokers, state.seat, message, context, outbox)
   if (write !== null) enqueue(state, { from: null, request: write }, context, outbox)
 }
 

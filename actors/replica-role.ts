@@ -39,6 +39,7 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
   const { replication } = state
   if (replication === null) return
   confirmIsr(replication, role, role.minInsync)
+  if (before.replicas.length <= 1) armIsr(state, outbox)
   if (role.isr.length < role.minInsync) refuseQuorumWaiters(state, outbox)
   progress(state, context, outbox)
 }

@@ -12,9 +12,10 @@ import type {
 } from '../protocol/messages/metadata.ts'
 import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
 import { checkTopicName } from '../protocol/topic-name.ts'
+import { electorateOf } from './brokers.ts'
 import { isLive, METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
-import type { MetadataImage, MetadataRecord } from './metadata.ts'
-import { newPartition, withTarget } from './partition-image.ts'
+import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
+import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
 import { placeReplicas } from './placement.ts'
 
@@ -89,8 +90,12 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
       )
     }
     if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: groups are hashed to them`)
+    const replicationFactor = replicationFactorOf(topic)
+    if (image.brokers.size < replicationFactor) {
+      const reason = `${name} has ${replicationFactor} replicas of each partition, but there are ${image.brokers.size} nodes`
+      return refuse(name, 'INVALID_REPLICATION_FACTOR', reason)
+    }
     names.add(name)
-    const replicationFactor = Math.min(topic.partitions[0]?.replicas.length ?? 1, image.brokers.size)
     const range = { start: topic.topicId - 1, first: present, count: count - present }
     records.push({ type: 'partitionsAdded', topicId: topic.topicId, partitions: placed(image, replicationFactor, range) })
     return accept(name, topic.topicId)
@@ -114,10 +119,16 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   }
   const parsed = parseTopicConfig(configs)
   if (!parsed.ok) return one(refuse(name, 'INVALID_CONFIG', parsed.reason))
-  const replicationFactor = topic.partitions[0]?.replicas.length ?? 1
+  const replicationFactor = replicationFactorOf(topic)
   if (parsed.config.minInsyncReplicas > replicationFactor)
     return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))
-  return { records: [{ type: 'topicConfigured', topicId: topic.topicId, configs }], verdicts: [accept(name, topic.topicId)] }
+  const { topicId } = topic
+  const records: MetadataRecord[] = [{ type: 'topicConfigured', topicId, configs }]
+  topic.partitions.forEach((present, partition) => {
+    const changed = withSettings(present, electorateOf(image, parsed, replicaCountOf(present)))
+    if (changed !== null) records.push({ type: 'partitionChanged', topicId, partition, image: changed })
+  })
+  return { records, verdicts: [accept(name, topicId)] }
 }
 
 /** Judges the move of partitions to other replicas; null replicas gives a reassignment up. */
@@ -133,10 +144,18 @@ export function ruleReassign(image: MetadataImage, request: ReassignPartitionsRe
       return refuse(name, 'NO_REASSIGNMENT_IN_PROGRESS', `${name}-${partition} is not being moved`)
     const problem = refuseTarget(image, target, topic.config.minInsyncReplicas)
     if (problem !== null) return refuse(name, 'INVALID_REPLICA_ASSIGNMENT', `${name}-${partition}: ${problem}`)
-    records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: withTarget(present, target) })
+    const moving = withTarget(present, target)
+    const moved = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving)))
+    records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: moved ?? moving })
     return accept(name, topic.topicId)
   })
   return { records, verdicts }
+}
+
+/** Replicas that each partition of a topic is meant to have. */
+function replicationFactorOf({ partitions }: TopicImage): number {
+  const [first] = partitions
+  return first === undefined ? 1 : targetCountOf(first)
 }
 
 function refuseTarget(image: MetadataImage, target: readonly number[], minInsyncReplicas: number): string | null {

@@ -7,6 +7,8 @@ import { isLive, topicById } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
+  replicaCountOf,
+  targetCountOf,
   withIsr,
   withLeader,
   withoutLoser,
@@ -78,7 +80,7 @@ export function unfenceBroker(image: MetadataImage, node: number): MetadataRecor
   for (const topic of image.topics.values()) {
     topic.partitions.forEach((partition, index) => {
       if (!partition.replicas.includes(node)) return
-      const electorate = electorateOf(image, topic, partition)
+      const electorate = electorateOf(image, topic, replicaCountOf(partition))
       const isNowLive = (other: number): boolean => other === node || isLive(image, other)
       const changed = withLeader(partition, { ...electorate, isLive: isNowLive })
       if (changed !== null) records.push(changeOf(topic, index, changed))
@@ -92,7 +94,7 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
   const topic = topicById(image, topicId)
   const partition = topic?.partitions[index]
   if (topic === undefined || partition?.leader !== node || partition.leaderEpoch !== leaderEpoch) return []
-  return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, partition)))]
+  return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, replicaCountOf(partition))))]
 }
 
 /** Leaders go back to where they are preferred; at most `limit` at once. */
@@ -102,7 +104,7 @@ export function preferLeaders(image: MetadataImage, limit: number): MetadataReco
     for (let index = 0; index < topic.partitions.length && records.length < limit; index++) {
       const partition = topic.partitions[index]
       if (partition === undefined || partition.leader === partition.replicas[0]) continue
-      const changed = withPreferredLeader(partition, electorateOf(image, topic, partition))
+      const changed = withPreferredLeader(partition, electorateOf(image, topic, replicaCountOf(partition)))
       if (changed !== null) records.push(changeOf(topic, index, changed))
     }
   }
@@ -124,21 +126,20 @@ export function changeIsr(image: MetadataImage, proposal: IsrProposal): Metadata
     const isKnown = brokerEpoch === -1 ? partition.isr.includes(node) : image.brokers.get(node)?.brokerEpoch === brokerEpoch
     if (node !== leader && (!isLive(image, node) || !isKnown)) return 'INELIGIBLE_REPLICA'
   }
-  const electorate = electorateOf(image, topic, partition)
+  const electorate = electorateOf(image, topic, replicaCountOf(partition))
   const changed = withIsr(
     partition,
     isr.map(({ node }) => node),
     electorate.minInsync,
   )
-  return [changeOf(topic, index, withTargetReached(changed, electorate) ?? changed)]
+  return [changeOf(topic, index, withTargetReached(changed, electorateOf(image, topic, targetCountOf(changed))) ?? changed)]
 }
 
-/** What an election of this partition has to know. */
-export function electorateOf(image: MetadataImage, topic: TopicImage, partition: PartitionImage): Electorate {
-  const target = partition.replicas.length - partition.adding.length
+/** What an election has to know of a partition with so many replicas. */
+export function electorateOf(image: MetadataImage, topic: Pick<TopicImage, 'config'>, replicaCount: number): Electorate {
   return {
     isLive: (node) => isLive(image, node),
-    minInsync: minInsyncOf(topic.config.minInsyncReplicas, Math.max(1, target)),
+    minInsync: minInsyncOf(topic.config.minInsyncReplicas, replicaCount),
     unclean: topic.config.uncleanLeaderElection,
   }
 }
@@ -151,7 +152,7 @@ function changePartitions(image: MetadataImage, node: number, change: Change): M
   for (const topic of image.topics.values()) {
     topic.partitions.forEach((partition, index) => {
       if (!partition.replicas.includes(node)) return
-      const electorate = electorateOf(image, topic, partition)
+      const electorate = electorateOf(image, topic, replicaCountOf(partition))
       const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other) }
       const changed = change(partition, topic, others)
       if (changed !== null) records.push(changeOf(topic, index, changed))

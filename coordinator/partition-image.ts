@@ -115,7 +115,30 @@ export function withTarget(partition: PartitionImage, target: readonly number[])
   })
 }
 
-/** Ends a reassignment whose new replicas are all in sync: the old ones go, and lead no more. Null while it is not so. */
+/**
+ * Other settings of the topic: nobody is eligible where the high watermark now moves without them; where nobody may lead, somebody may now perhaps.
+ * Null if nothing changes.
+ */
+export function withSettings(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  const isCleared = partition.elr.length > 0 && partition.isr.length >= electorate.minInsync
+  const cleared = isCleared ? changed(partition, { elr: [] }) : null
+  return withLeader(cleared ?? partition, electorate) ?? cleared
+}
+
+/** Replicas that a partition has, not counting those that a reassignment brings. */
+export function replicaCountOf({ replicas, adding }: PartitionImage): number {
+  return Math.max(1, replicas.length - adding.length)
+}
+
+/** Replicas that it has when the reassignment is over, if there is one. */
+export function targetCountOf({ replicas, removing }: PartitionImage): number {
+  return Math.max(1, replicas.length - removing.length)
+}
+
+/**
+ * Ends a reassignment whose new replicas are all in sync: the old ones go, and lead no more. Null while it is not so. `electorate`: as it will be
+ * when the reassignment is over.
+ */
 export function withTargetReached(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
   const { replicas, adding, removing, leader } = partition
   if (adding.length === 0 && removing.length === 0) return null
@@ -123,7 +146,8 @@ export function withTargetReached(partition: PartitionImage, electorate: Elector
   const isr = partition.isr.filter(stays)
   if (!adding.every((node) => isr.includes(node)) || isr.length === 0) return null
   if (isr.length < Math.min(partition.isr.length, electorate.minInsync)) return null
-  const moved = { ...partition, replicas: replicas.filter(stays), isr, elr: partition.elr.filter(stays), adding: [], removing: [] }
+  const elr = isr.length >= electorate.minInsync ? [] : partition.elr.filter(stays)
+  const moved = { ...partition, replicas: replicas.filter(stays), isr, elr, adding: [], removing: [] }
   return stays(leader) ? changed(partition, moved) : elected(moved, electorate)
 }
 

@@ -60,7 +60,7 @@ export function votersEndOf(log: QuorumLog): number {
 /** The epoch of the record before an offset between two batches; null if the log has no such point, or only in its snapshot. */
 export function epochBefore(log: QuorumLog, offset: number): number | null {
   if (offset === log.snapshot.endOffset) return log.snapshot.epoch
-  const batch = log.batches[indexAt(log, offset) - 1]
+  const batch = log.batches[indexBehind(log, offset) - 1]
   return batch?.endOffset === offset ? batch.epoch : null
 }
 
@@ -86,7 +86,7 @@ export function truncateLog(log: QuorumLog, offset: number): void {
 /** Puts a snapshot in the place of what it covers. If the log does not agree with it, nothing of the log is left; says whether it did. */
 export function installSnapshot(log: QuorumLog, snapshot: QuorumSnapshot): 'kept' | 'replaced' {
   const isKept = epochBefore(log, snapshot.endOffset) === snapshot.epoch
-  const kept = isKept ? log.batches.slice(indexAt(log, snapshot.endOffset)) : []
+  const kept = isKept ? log.batches.slice(indexBehind(log, snapshot.endOffset)) : []
   Object.assign(log, { ...newQuorumLog(snapshot) })
   for (const batch of kept) appendToLog(log, batch)
   return isKept ? 'kept' : 'replaced'
@@ -96,7 +96,7 @@ export function installSnapshot(log: QuorumLog, snapshot: QuorumSnapshot): 'kept
 export function batchesFrom(log: QuorumLog, offset: number, bytesMax: number): QuorumBatch[] {
   const batches: QuorumBatch[] = []
   let left = bytesMax
-  for (let i = indexAt(log, offset); i < log.batches.length; i++) {
+  for (let i = indexBehind(log, offset); i < log.batches.length; i++) {
     const batch = log.batches[i]!
     left -= batch.bytes.length
     if (batches.length > 0 && left < 0) break
@@ -107,7 +107,7 @@ export function batchesFrom(log: QuorumLog, offset: number, bytesMax: number): Q
 
 /** Where the epoch begins in which the record before `offset` was written, or the snapshot ends. */
 export function beginOfEpoch(log: QuorumLog, offset: number): number {
-  let index = indexAt(log, offset - 1)
+  let index = indexBehind(log, offset - 1)
   const epoch = log.batches[index]?.epoch
   while (index > 0 && log.batches[index - 1]?.epoch === epoch) index--
   return log.batches[index]?.baseOffset ?? log.snapshot.endOffset
@@ -115,11 +115,11 @@ export function beginOfEpoch(log: QuorumLog, offset: number): number {
 
 /** The last offset between two batches that is not behind `offset`; `offset` itself where only the snapshot is left. */
 export function boundaryBefore(log: QuorumLog, offset: number): number {
-  return log.batches[indexAt(log, offset) - 1]?.endOffset ?? Math.min(offset, log.snapshot.endOffset)
+  return log.batches[indexBehind(log, offset) - 1]?.endOffset ?? Math.min(offset, log.snapshot.endOffset)
 }
 
 /** The index of the first batch that ends behind an offset. */
-function indexAt(log: QuorumLog, offset: number): number {
+export function indexBehind(log: QuorumLog, offset: number): number {
   let low = 0
   let high = log.batches.length
   while (low < high) {

@@ -77,6 +77,8 @@ export class Cluster {
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
+  /** By node: its broker epoch when it lost power last. */
+  readonly #powerlessEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
 
@@ -213,10 +215,13 @@ export class Cluster {
 
   /**
    * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
-   * node's page cache is as good as synced.
+   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet.
    */
   #noteLoss(node: number): void {
     const image = this.#latestImage()
+    const epochOf = (one: number): number => image?.brokers.get(one)?.brokerEpoch ?? -1
+    this.#powerlessEpochs.set(node, epochOf(node))
+    const isPowerless = (one: number): boolean => this.#powerlessEpochs.get(one) === epochOf(one)
     for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
@@ -227,9 +232,9 @@ export class Cluster {
       const log = `${name}.${topicId}`
       const ends = holders.map((holder) => {
         const files = this.nodes[holder]!.disk.files(log)
-        return holder === node ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
+        return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
       })
-      if (holders.some((holder, i) => holder !== node && ends[i]! >= exposedEnd)) continue
+      if (holders.some((holder, i) => !isPowerless(holder) && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }

@@ -264,3 +264,18 @@ describe('heartbeats', () => {
     }
   })
 })
+
+test.each([0, 1])('a clean stop is believed, whichever file it was written to (%d)', (file) => {
+  const files = { [`registration-${file}`]: written(12, 'boot-1', true), [`registration-${1 - file}`]: written(12, 'boot-1', false) }
+  const message = sentOne(tell(brokerOn(diskOf(files), { bootId: 'boot-2' }), { kind: 'started' }), 'registerBroker')
+  expect(message).toMatchObject({ previousBrokerEpoch: 12, isUnsyncedSafe: true })
+})
+
+test('a broker asks the next coordinator when the last one is silent', () => {
+  const one = brokerOn(diskOf(), {}, 0)
+  tell(one, { kind: 'started' })
+  one.stage.uptime += 200
+  const effects = tell(one, { kind: 'timerFired', timer: 'coordinator' })
+  const asked = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.to.node] : []))
+  expect(asked).toEqual([1])
+})

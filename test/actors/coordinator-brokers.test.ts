@@ -178,7 +178,7 @@ describe('metadata', () => {
   })
 
   test('is a snapshot for a node that is far behind: it makes the same image', () => {
-    const one = cluster([created('a', 1)])
+    const one = cluster([created('a', 1)], [], { snapshotBytes: 1 })
     create(one, 'b')
     const update = sentOne(beat(one, 1, 0), 'metadataUpdate')
     expect(update).toMatchObject({ isSnapshot: true, endOffset: image(one).endOffset })
@@ -337,4 +337,18 @@ test('a reassignment is answered when it is written, and over when the new repli
     partitions: [{ topic: 't', partition: 0, replicas: null }],
   } as const
   expect(sentOne(tell(one, over), 'adminResponse').results).toMatchObject([{ errorCode: codeOf('NO_REASSIGNMENT_IN_PROGRESS') }])
+})
+
+test('a new active coordinator sends no snapshots to nodes that have everything that was written before its reign', () => {
+  const one = active(nodes([0, 1, 2]))
+  const { endOffset } = one.stage.state.seat.image
+  const beat = { kind: 'brokerHeartbeat', correlationId: 1, node: 1, brokerEpoch: 101, metadataOffset: endOffset - 1 } as const
+  expect(sentOne(tell(one, beat), 'metadataUpdate').isSnapshot).toBe(false)
+})
+
+test('nor with its first write, before it has heard them', () => {
+  const one = active(nodes([0, 1, 2]))
+  const topics = [{ name: 'a', numPartitions: 1, replicationFactor: 1, configs: {} }]
+  tell(one, { kind: 'createTopics', correlationId: 9, topics, validateOnly: false })
+  expect(sent(work(one), 'metadataUpdate').filter(({ isSnapshot }) => isSnapshot)).toEqual([])
 })

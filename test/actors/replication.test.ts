@@ -207,3 +207,18 @@ test('a leader whose disk fails asks to be relieved, and does not lead again in 
   expect(partition.state(0).phase).toBe('leading')
   expect(partition.log(1)).toEqual(partition.log(0))
 })
+
+test('a leader that was alone when it began notices, too, that a replica which was added falls behind', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.stop(1)
+  partition.decide({ leader: 0, leaderEpoch: 1, replicas: [0], isr: [0] })
+  partition.pass(5000)
+  partition.decide({ replicas: [0, 1] })
+  partition.start(1)
+  partition.pass(1500)
+  expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0, 1])
+  partition.decide({ isr: [0, 1] })
+  partition.isolate(1)
+  partition.pass(5000)
+  expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0])
+})
