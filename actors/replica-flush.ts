@@ -16,8 +16,8 @@ import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
-import { refuseWaiters } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
+import { refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024

@@ -95,7 +95,7 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   if (response.errorCode !== NONE) return onRefused(state, response, outbox)
   if (response.divergingEndOffset >= 0) {
     const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
-    return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), context, outbox)
+    return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
   }
   if (response.records !== null && !take(state, response.records, context, outbox)) return wakeAfter(BACKOFF_MILLIS, outbox)
   // What is durable here and below the leader's high watermark is committed.

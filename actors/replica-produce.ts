@@ -16,7 +16,8 @@ import { expectAnswer } from '../partitions/replica-state.ts'
 import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { onDiskFailed, requestSync, rollSegment } from './replica-flush.ts'
-import { answer, progress } from './replica-progress.ts'
+import { answer } from './replica-waiters.ts'
+import { progress } from './replica-progress.ts'
 
 /** A batch that somebody waits for; `waiters` null: it is below the high watermark. */
 interface Awaited {

@@ -2,8 +2,6 @@
  * What follows when more of the log has become safe, here or with the followers: the durable end and the high watermark move, producers are answered whose
  * promise is kept, readers are woken. Called after every event that may have moved one of the ends.
  */
-import { codeOf, NONE } from '../protocol/errors.ts'
-import type { ErrorName } from '../protocol/errors.ts'
 import { assert } from '../protocol/assert.ts'
 import { rememberBatch } from '../partitions/idempotence.ts'
 import { copiesOf, highWatermarkOf } from '../partitions/replication.ts'
@@ -11,6 +9,7 @@ import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-
 import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
 import { wakeParked } from './replica-read.ts'
+import { answer } from './replica-waiters.ts'
 
 /** Looks at all ends; `context` gives the time. */
 export function progress(state: ReplicaState, context: Context, outbox: Outbox): void {
@@ -40,64 +39,6 @@ export function raiseHighWatermark(state: ReplicaState, offset: number, outbox: 
     for (const waiter of entry.waiters) answer(state, waiter, entry, outbox)
   }
   assert(state.highWatermark.offset <= state.log.logEndOffset, 'P8 the high watermark never passes the log end')
-}
-
-/** Everybody who waits is told to try elsewhere, or again. */
-export function refuseWaiters(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
-  for (const entry of state.pending) {
-    for (const waiter of entry.waiters) refuseWaiter(waiter, error, outbox)
-    entry.waiters = []
-  }
-  for (const { waiter } of state.countedWaiters) refuseWaiter(waiter, error, outbox)
-  state.countedWaiters = []
-}
-
-/** Who waits for a quorum that is not there any more is told so; the batch is in the log, and a retry finds it (KAFKA: NOT_ENOUGH_REPLICAS_AFTER_APPEND). */
-export function refuseQuorumWaiters(state: ReplicaState, outbox: Outbox): void {
-  for (const entry of state.pending) {
-    for (const waiter of entry.waiters) {
-      if (waiter.acks === 'quorum') refuseWaiter(waiter, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', outbox)
-    }
-    entry.waiters = entry.waiters.filter((waiter) => waiter.acks !== 'quorum')
-  }
-}
-
-/** The batch is as safe as the waiter was promised. */
-export function answer(
-  state: ReplicaState,
-  waiter: Waiter,
-  { baseOffset, logAppendTime }: { readonly baseOffset: number; readonly logAppendTime: number },
-  outbox: Outbox,
-): void {
-  outbox.push({
-    kind: 'send',
-    to: waiter.from,
-    message: {
-      kind: 'produceResponse',
-      correlationId: waiter.correlationId,
-      errorCode: NONE,
-      errorMessage: null,
-      baseOffset,
-      logAppendTime,
-      logStartOffset: state.log.logStartOffset,
-    },
-  })
-}
-
-function refuseWaiter(waiter: Waiter, error: ErrorName, outbox: Outbox): void {
-  outbox.push({
-    kind: 'send',
-    to: waiter.from,
-    message: {
-      kind: 'produceResponse',
-      correlationId: waiter.correlationId,
-      errorCode: codeOf(error),
-      errorMessage: null,
-      baseOffset: -1,
-      logAppendTime: -1,
-      logStartOffset: -1,
-    },
-  })
 }
 
 /** How far this log is as durable as the topic promises, without a gap. */

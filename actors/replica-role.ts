@@ -11,8 +11,9 @@ import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, resignIfBroken } from './replica-flush.ts'
 import { follow, stopFollowing } from './replica-follow.ts'
 import { restartLog } from './replica-open.ts'
-import { progress, refuseQuorumWaiters, refuseWaiters } from './replica-progress.ts'
+import { progress } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
+import { refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
 
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
 const RETENTION_CHECK_MILLIS = 30_000

@@ -13,7 +13,7 @@ import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import { trimEpochs } from '../partitions/epochs.ts'
 import { activeSegment, indexFileName, logFileName } from '../partitions/log.ts'
 import { newReplicaState } from '../partitions/replica-state.ts'
-import type { ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
+import type { Continuation, ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
 import { dropSegments, expiredSegments, isTooOld } from '../partitions/retention.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
@@ -36,7 +36,7 @@ import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
-import { armFlush, armRetention, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
+import { armFlush, armRetention, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
 
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
@@ -45,7 +45,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
   receive(state: ReplicaState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        return onStarted(state, context, outbox)
+        return onStarted(state, outbox)
       case 'leaderAndIsr':
         return onLeaderAndIsr(state, message, context, outbox)
       case 'produce':
@@ -82,13 +82,13 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
 // ── life ──
 
 /** The broker says what it is to be; one that starts again after a failure of its own must not go on in the epoch in which it failed. */
-function onStarted(state: ReplicaState, context: Context, outbox: Outbox): void {
+function onStarted(state: ReplicaState, outbox: Outbox): void {
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: BROKER_ACTOR },
     message: { kind: 'replicaStarted', topicId: state.topicId },
   })
-  openLog(state, context, outbox)
+  openLog(state, outbox)
 }
 
 /** New settings take effect at once, retention included. */
@@ -115,7 +115,7 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       if (isOpen(state) && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
       return armFlush(state, outbox)
     case 'reopen':
-      if (!state.isDraining) reopenLog(state, context, outbox)
+      if (!state.isDraining) reopenLog(state, outbox)
       return
     default:
       assert(false, `a replica has no timer ${message.timer}`)
@@ -140,10 +140,19 @@ function isOpen({ phase }: ReplicaState): boolean {
 function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const continuation = state.continuations.get(message.token)
   if (continuation === undefined) return
+  const { phase } = state
   state.continuations.delete(message.token)
+  continueWith(state, continuation, message, context, outbox)
+  if (phase === 'idle' || state.phase !== 'idle') return
+  // The log is open, or has been rolled back: the replica takes up what it is to be.
+  if (phase !== 'rollingBack') armTimers(state, outbox)
+  takeRole(state, context, outbox)
+}
+
+function continueWith(state: ReplicaState, continuation: Continuation, message: StorageAnswer, context: Context, outbox: Outbox): void {
   switch (continuation.kind) {
     case 'recovery':
-      return onRecoveryAnswer(state, message, context, outbox)
+      return onRecoveryAnswer(state, message, outbox)
     case 'append':
       assert(message.kind === 'appended', 'P3 an append is answered by appended')
       onAppended(state, continuation.entries, message, outbox)
@@ -158,26 +167,24 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: C
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
-      return openIfSettled(state, context, outbox)
+      return openIfSettled(state, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
-      return openIfSettled(state, context, outbox)
+      return openIfSettled(state, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointProved(state, continuation.flush, message, outbox)
-      return openIfSettled(state, context, outbox)
+      return openIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
-      onRolledBack(state, message, outbox)
-      if (state.phase === 'idle') takeRole(state, context, outbox)
-      return
+      return onRolledBack(state, message, outbox)
     case 'rewriteRead':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onRewriteRead(state, continuation, message, outbox)
     case 'rewritten':
       assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
-      if (onRewritten(state, continuation, message, outbox)) settleTail(state, context, outbox)
+      if (onRewritten(state, continuation, message, outbox)) settleTail(state, outbox)
       return
     case 'ignore':
       return

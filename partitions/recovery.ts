@@ -14,10 +14,11 @@ import { checkpointFile, decodeCheckpoint, newestCheckpoint } from './checkpoint
 import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
 import { lastEpoch, noteEpoch } from './epochs.ts'
 import type { Epochs } from './epochs.ts'
-import type { NumberedBatch, ProducerStates } from './idempotence.ts'
+import type { ProducerStates } from './idempotence.ts'
 import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
 import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
+import type { Recovered, RecoveredBatch } from './recovered.ts'
 import { decodeIndex } from './segment-index.ts'
 
 /** What recovery wants from the disk next, or its outcome. Each demand but the outcome is answered by one `RecoveryAnswer`. */
@@ -34,33 +35,6 @@ export type RecoveryAnswer =
   | { readonly kind: 'listed'; readonly files: readonly FileStat[] }
   | { readonly kind: 'read'; readonly bytes: Uint8Array }
   | { readonly kind: 'changed' }
-
-/** A batch that may be committed or not. */
-export interface RecoveredBatch {
-  readonly baseOffset: number
-  readonly endOffset: number
-  readonly segmentBaseOffset: number
-  readonly position: number
-  readonly endPosition: number
-  /** Null without idempotence. */
-  readonly numbered: NumberedBatch | null
-}
-
-/** A log that can be served. */
-export interface Recovered {
-  readonly log: Log
-  /** Which leader wrote which offsets. */
-  readonly epochs: Epochs
-  /** As of the recovery point. */
-  readonly producers: ProducerStates
-  /** Everything below is known to be synced, and committed. */
-  readonly recoveryPoint: number
-  /** The batches above the recovery point, in order. */
-  readonly tail: readonly RecoveredBatch[]
-  readonly checkpointSequence: number
-  /** Bytes that were cut off as a torn tail. */
-  readonly cutBytes: number
-}
 
 /** Where recovery stands. Plain data. */
 export interface Recovery {
