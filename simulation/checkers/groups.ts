@@ -10,6 +10,7 @@ import type { Address } from '../../protocol/address.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -118,10 +119,17 @@ export function checkGroup(group: GroupTruth, state: GroupState, message: Messag
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
     if (told.kind === 'offsetFetchResponse' && told.errorCode === NONE) onOffsetsTold(group, told.requested, told.offsets)
     if (told.kind === 'consumerGroupHeartbeatResponse' && told.errorCode === NONE && message.kind === 'consumerGroupHeartbeat') {
-      onHeartbeatTold(group, message.memberId, told.assignment)
+      // One that another node has succeeded may still speak; what it says is nothing that anybody may rely on.
+      if (isInCharge(group, state)) onHeartbeatTold(group, message.memberId, told.assignment)
     }
   }
   if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
+}
+
+/** Whether no later reign has begun of the partition of the offsets topic that the group is kept in. */
+function isInCharge(group: GroupTruth, { config }: GroupState): boolean {
+  const leaders = livesOf(group.truth, topicPartitionName(OFFSETS_TOPIC, config.partition)).at(-1)?.leaders ?? new Map<number, number>()
+  return [...leaders.keys()].every((leaderEpoch) => leaderEpoch <= config.leaderEpoch)
 }
 
 function hasSent(effects: readonly Effect[], kind: Message['kind']): boolean {

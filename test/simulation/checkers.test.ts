@@ -180,7 +180,7 @@ function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTrut
 }
 
 const CLIENT = { node: -1, actor: 'consumer' }
-const STATE = { membership: emptyMembership() } as GroupState
+const STATE = { membership: emptyMembership(), config: { partition: 0, leaderEpoch: 0 } } as GroupState
 
 function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1): void {
   const message: Message = {
