@@ -195,9 +195,9 @@ export function offsetsPartitionOf(group: string, partitionCount: number): numbe
 function applyPartition(image: MetadataImage, { topicId, partition, image: changed }: MetadataRecord & { type: 'partitionChanged' }): void {
   const topic = topicOf(image, topicId)
   const present = topic.partitions[partition]
-  assert(present !== undefined, 'M7 a changed partition is there')
-  assert(changed.partitionEpoch > present.partitionEpoch, 'M8 partition epochs grow with every change')
-  assert(changed.leaderEpoch >= present.leaderEpoch, 'M9 leader epochs never go back')
+  assert(present !== undefined, 'M10 a changed partition is there')
+  assert(changed.partitionEpoch > present.partitionEpoch, 'M11 partition epochs grow with every change')
+  assert(changed.leaderEpoch >= present.leaderEpoch, 'M12 leader epochs never go back')
   image.topics.set(topic.name, { ...topic, partitions: topic.partitions.with(partition, changed) })
 }
 

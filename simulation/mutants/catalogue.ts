@@ -4,6 +4,7 @@
  */
 import { clientMutants } from './client-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
 
 /** All mutants. */
@@ -57,8 +58,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/recovery.ts',
-        text: 'if (!trusted && batch.producerId(bytes, at) >= 0)',
-        replacement: 'if (trusted && batch.producerId(bytes, at) >= 0)',
+        text: 'numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,',
+        replacement: 'numbered: null,',
       },
     ],
     seed: 4,
@@ -69,7 +70,7 @@ export const mutants: readonly Mutant[] = [
     title: 'acknowledged before it is synced (etcd #14370)',
     why: 'flush commit answers from the page cache',
     edits: [
-      { file: 'actors/replica-produce.ts', text: "const commits = state.config.flush === 'commit'", replacement: 'const commits = false' },
+      { file: 'actors/replica-progress.ts', text: "const commits = state.config.flush === 'commit'", replacement: 'const commits = false' },
     ],
     seed: 1,
     seedsToFind: 1,
@@ -154,12 +155,12 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'E17',
     title: 'what was recovered from the page cache is exposed before it is synced',
-    why: 'a segment that straddles the recovery point is taken for synced',
+    why: 'what lies above the recovery point counts as soon as it has been read',
     edits: [
       {
-        file: 'actors/replica.ts',
-        text: 'if (endOffset > recovered.recoveryPoint || segment === active)',
-        replacement: 'if (segment.baseOffset + 1 > recovered.recoveryPoint && endOffset >= 0)',
+        file: 'actors/replica-open.ts',
+        text: "if (state.pending.length === 0 || state.config.flush !== 'commit') return onOpened",
+        replacement: 'if (state.pending.length >= 0) return onOpened',
       },
     ],
     seed: 12,
@@ -193,7 +194,7 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'actors/replica-read.ts',
-        text: "assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the high watermark is served')",
+        text: "assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')",
         replacement: '',
       },
     ],
@@ -206,8 +207,8 @@ export const mutants: readonly Mutant[] = [
     why: 'the next sync succeeds without the lost bytes: they are exposed, or a checkpoint vouches for them',
     edits: [
       {
-        file: 'actors/replica.ts',
-        text: 'if (beginRewrites(state, recovered.recoveryPoint, outbox))',
+        file: 'actors/replica-open.ts',
+        text: 'if (beginRewrites(state, recoveryPoint, outbox))',
         replacement: 'if (beginRewrites === undefined)',
       },
     ],
@@ -228,6 +229,7 @@ export const mutants: readonly Mutant[] = [
     seed: 171,
     seedsToFind: 171,
   },
+  ...replicationMutants,
   ...clientMutants,
   ...quorumMutants,
 ]

@@ -54,8 +54,8 @@ export const clientMutants: readonly Mutant[] = [
       },
       {
         file: 'actors/consumer-commits.ts',
-        text: 'for (const { topic, partition, position, committed, phase, resetting } of partitions)',
-        replacement: 'for (const { topic, partition, position, fetchOffset, committed, phase, resetting } of partitions)',
+        text: 'for (const { topic, partition, position, committed,',
+        replacement: 'for (const { topic, partition, position, fetchOffset, committed,',
       },
     ],
     seed: 1,
@@ -124,8 +124,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/coordinator.ts',
-        text: `state.freeProducerId = state.image.nextProducerId\n  tellBrokers`,
-        replacement: `state.freeProducerId = 1\n  tellBrokers`,
+        text: `state.freeProducerId = state.seat.image.nextProducerId\n  beginSessions`,
+        replacement: `state.freeProducerId = 1\n  beginSessions`,
       },
     ],
     seed: 1,
@@ -152,8 +152,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer.ts',
-        text: 'if (one.topicId >= 0 && one.topicId !== topic.topicId) {',
-        replacement: 'if (one.topicId < -1) {',
+        text: "if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId)",
+        replacement: 'if (one.topicId < -1)',
       },
     ],
     seed: 4,
@@ -165,8 +165,8 @@ export const clientMutants: readonly Mutant[] = [
     why: 'the disk fills with what nobody can read',
     edits: [
       {
-        file: 'actors/broker.ts',
-        text: `const log = logNameOf(partition.topic, partition.topicId, partition.partition)\n  outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })`,
+        file: 'actors/broker-replicas.ts',
+        text: `const log = logNameOf(local.topic, local.topicId, local.partition)\n  outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })`,
         replacement: '',
       },
     ],

@@ -146,7 +146,8 @@ async function main(): Promise<number> {
   const found = hunted.flatMap((one) => one.found ?? [])
   const missed = hunted.filter((one) => one.found === null).map(({ mutant }) => mutant.id)
   if (command.update) {
-    for (const file of ['catalogue.ts', 'client-mutants.ts', 'quorum.ts']) noteInFile(`simulation/mutants/${file}`, noteInCatalogue, found)
+    for (const file of ['catalogue.ts', 'replication-mutants.ts', 'client-mutants.ts', 'quorum.ts'])
+      noteInFile(`simulation/mutants/${file}`, noteInCatalogue, found)
     noteInFile('docs/simulation.md', noteInTable, found)
   }
   const report = { total: hunted.length, found: found.length, medianSeeds: middle(found.map(({ seeds }) => seeds)), missed }
