@@ -26,14 +26,14 @@ import { openDataDirectory, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { checkOptions, integerOption } from './options.ts'
+import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { nodeDirectory } from './node-directory.ts'
 import { ProducerClient } from './producer.ts'
 import { Requests } from './requests.ts'
 
 const RULES = {
-  nodes: { kind: 'integer', min: 1, max: 64, default: 1 },
+  nodes: { kind: 'integer', min: 1, max: NODES_MAX, default: 1 },
   threads: { kind: 'integer', min: 0, max: 64, default: 1 },
   mustExist: { kind: 'boolean', default: false },
   racks: { kind: 'object' },
