@@ -47,7 +47,7 @@ describe('the death of a leader under load', () => {
     for (const round of [0, 1, 2]) {
       const { partitions } = await cluster.admin.describeTopic(TOPIC)
       await terminateNode(cluster, partitions[round]?.leader ?? 0)
-      await inSync(cluster, TOPIC)
+      await inSync(cluster)
     }
     isOver = true
     const acknowledged = await Promise.all(sending)
@@ -56,7 +56,7 @@ describe('the death of a leader under load', () => {
       for (const [offset, value] of sent) expect(found.get(offset), `${partition} at ${offset}`).toBe(value)
       expect([...found.values()]).toEqual(Array.from(found, (_, n) => `${partition}: ${n}`))
     }
-    await inSync(cluster, TOPIC)
+    await inSync(cluster)
     await cluster.close()
     for (const partition of [0, 1, 2]) {
       const [first, ...others] = replicaLogs(directory, TOPIC, partition)
@@ -78,7 +78,7 @@ describe('a node whose directory is gone', () => {
     }
     rmSync(join(directory, `node-${node}`), { recursive: true })
     const cluster = await openCluster(directory)
-    await inSync(cluster, TOPIC)
+    await inSync(cluster)
     for (const partition of [0, 1, 2]) expect((await read(cluster, partition)).size).toBe(100)
     await cluster.close()
     for (const partition of [0, 1, 2]) {

@@ -50,7 +50,7 @@ describe('the directory of a node', () => {
     expect(error.message).toContain(`belongs to cluster ${clusterIdOf(other)}, and this is ${clusterIdOf(directory)}`)
     rmSync(join(directory, 'node-1'), { recursive: true })
     await using cluster = await openCluster(directory)
-    await inSync(cluster, 't')
+    await inSync(cluster)
   })
 
   test('of another node is refused, also where a link gives two nodes one directory', async () => {
@@ -99,7 +99,7 @@ describe('a cluster that is opened with more nodes', () => {
       expect((await cluster.admin.describeTopic('old')).partitions[0]?.replicas).toEqual([0])
       await cluster.admin.reassign('old', 0, [2, 1])
       await expect.poll(async () => (await cluster.admin.describeTopic('old')).partitions[0]?.isr.toSorted()).toEqual([1, 2])
-      await inSync(cluster, 'old')
+      await inSync(cluster)
     }
     await using cluster = await openCluster(directory)
     expect((await cluster.admin.describeCluster()).nodes).toHaveLength(3)
