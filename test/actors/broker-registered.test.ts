@@ -24,7 +24,8 @@ function registering(): Stage<BrokerState> {
   const { state } = stage
   const partition = { replicas: [0, 1], isr: [0], elr: [], leader: 0, leaderEpoch: 3, partitionEpoch: 4, adding: [], removing: [] }
   state.image = emptyImage()
-  state.image.topics.set('t', { name: 't', topicId: 1, config: configOf(), partitions: [partition] })
+  state.image.names.set(1, 't')
+  state.image.topics.set('t', { name: 't', topicId: 1, configs: {}, config: configOf(), partitions: [partition] })
   const local = { topic: 't', topicId: 1, partition: 0, partitionEpoch: -1, config: '', isStarted: false }
   state.replicas.set('replica/t-0', local)
   state.correlationId = 7
