@@ -46,7 +46,9 @@ describe('the death of a leader under load', () => {
     const sending = [0, 1, 2].map((partition) => sendUntil(cluster, partition, () => isOver))
     for (const round of [0, 1, 2]) {
       const { partitions } = await cluster.admin.describeTopic(TOPIC)
+      const isUp = new Promise((resolve) => cluster.on('nodeUp', resolve))
       await terminateNode(cluster, partitions[round]?.leader ?? 0)
+      await isUp
       await inSync(cluster)
     }
     isOver = true
