@@ -196,6 +196,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     name,
     leader: -1,
     leaderEpoch: -1,
+    goneUntil: 0,
     phase: 'locating',
     session: 1,
     topicId: -1,

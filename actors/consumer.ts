@@ -40,6 +40,7 @@ import {
   forgetTopic,
   giveUpRequest,
   hasMoved,
+  isLeaderless,
   SILENCE_MILLIS,
   takeTopics,
   topicOrAsk,
@@ -176,7 +177,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
     one.committed = -1
     return resetOffset(state, one, context, outbox)
   }
-  if (leader.leader < 0) {
+  if (isLeaderless(one, leader, context.uptime)) {
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
   }
@@ -340,6 +341,7 @@ function onMetadata(state: ConsumerState, response: MessageOf<'metadataResponse'
   for (const one of state.partitions.values()) {
     if (!hasMoved(state.leaders, one)) continue
     one.correlationId = -1
+    one.goneUntil = 0
     one.retryAt = 0
     one.failures = 0
   }
@@ -353,6 +355,7 @@ function onNodeDown(state: ConsumerState, node: number, context: Context, outbox
   for (const one of state.partitions.values()) {
     if (one.correlationId < 0 || one.leader !== node) continue
     one.correlationId = -1
+    one.goneUntil = context.uptime + SILENCE_MILLIS
     advance(state, one, context, outbox)
   }
   if (state.membership.node === node) onGroupLost(state, context, outbox)

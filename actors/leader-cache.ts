@@ -85,6 +85,17 @@ export interface LastLeader {
   /** -1 before the first request. */
   leader: number
   leaderEpoch: number
+  /** Its node has died: in that epoch it is not asked again before this uptime, for its successor on that node would answer late. */
+  goneUntil: number
+}
+
+/** Whether there is nobody to ask: nobody leads, or the one that does has just died, and the coordinator does not know it yet. */
+export function isLeaderless(
+  last: LastLeader,
+  { leader, leaderEpoch }: Pick<LastLeader, 'leader' | 'leaderEpoch'>,
+  uptime: number,
+): boolean {
+  return leader < 0 || (uptime < last.goneUntil && leader === last.leader && leaderEpoch === last.leaderEpoch)
 }
 
 /** Whether a partition has another leader than its requests went to, or the same one in another epoch: it will not answer what the old one was asked. */

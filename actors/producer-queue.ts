@@ -13,6 +13,9 @@ import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-st
 /** Longest pause between two attempts: within a process, another one costs little. */
 const RETRY_BACKOFF_MAX_MILLIS = 250
 
+/** Shortest pause between two looks for a leader. */
+const LOOK_MILLIS_MIN = 5
+
 /** The pause stops doubling after so many failures. */
 const FAILURES_MAX = 16
 
@@ -26,6 +29,7 @@ export function queueOf(state: ProducerState, topic: string, partition: number):
     partition,
     leader: -1,
     leaderEpoch: -1,
+    goneUntil: 0,
     batches: [],
     submitted: 0,
     producerEpoch: 0,
@@ -93,6 +97,7 @@ export function takeBack(state: ProducerState, queue: PartitionQueue): void {
 export function followLeader(state: ProducerState, queue: PartitionQueue): void {
   if (!hasMoved(state.leaders, queue)) return
   takeBack(state, queue)
+  queue.goneUntil = 0
   queue.retryAt = 0
   queue.failures = 0
 }
@@ -113,6 +118,14 @@ export function startEpoch(state: ProducerState, queue: PartitionQueue): void {
   queue.nextSequence = 0
   takeBack(state, queue)
   for (const one of queue.batches) one.sequence = -1
+}
+
+/** Nobody leads: when to look again, which is soon at first, for an election takes a moment. Answers with the pause. */
+export function awaitLeader(queue: PartitionQueue, context: Context): number {
+  const pause = Math.min(LOOK_MILLIS_MIN * 2 ** queue.failures, RETRY_BACKOFF_MAX_MILLIS)
+  queue.failures = Math.min(queue.failures + 1, FAILURES_MAX)
+  queue.retryAt = context.uptime + pause
+  return pause
 }
 
 /** The next attempt waits, longer each time. All batches that are refused during a pause are one failure. */

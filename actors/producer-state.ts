@@ -67,6 +67,8 @@ export interface ProducerState {
   readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
   nextCorrelationId: number
   ticking: boolean
+  /** The next tick comes early. */
+  isHurrying: boolean
 }
 
 /** A producer that has nothing to send yet. */
@@ -82,5 +84,6 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     inFlight: new Map(),
     nextCorrelationId: 1,
     ticking: false,
+    isHurrying: false,
   }
 }

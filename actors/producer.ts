@@ -20,8 +20,19 @@ import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
-import { askForDoubted, doubtTopic, forgetLeader, forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 import {
+  askForDoubted,
+  doubtTopic,
+  forgetLeader,
+  forgetTopic,
+  giveUpRequest,
+  isLeaderless,
+  SILENCE_MILLIS,
+  takeTopics,
+  topicOrAsk,
+} from './leader-cache.ts'
+import {
+  awaitLeader,
   backOff,
   enqueue,
   followLeader,
@@ -98,9 +109,9 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   const leader = topic.partitions[queue.partition]
   if (leader === undefined) return onUnknown(state, queue, topic, context, outbox)
   queue.doubted = false
-  if (leader.leader < 0) {
+  if (isLeaderless(queue, leader, context.uptime)) {
     forgetTopic(state.leaders, queue.topic)
-    return retryLater(state, queue, context, outbox)
+    return hurry(state, awaitLeader(queue, context), outbox)
   }
   queue.leader = leader.leader
   queue.leaderEpoch = leader.leaderEpoch
@@ -196,6 +207,7 @@ function onNodeDown(state: ProducerState, node: number, context: Context, outbox
   for (const queue of state.queues.values()) {
     if (queue.leader !== node) continue
     takeBack(state, queue)
+    queue.goneUntil = context.uptime + SILENCE_MILLIS
     pump(state, queue, context, outbox)
   }
 }
@@ -278,8 +290,17 @@ function keepTicking(state: ProducerState, outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis: state.config.retryBackoffMillis })
 }
 
+/** The next tick, or one before it. */
+function hurry(state: ProducerState, afterMillis: number, outbox: Outbox): void {
+  if (state.isHurrying || afterMillis >= state.config.retryBackoffMillis) return keepTicking(state, outbox)
+  state.isHurrying = true
+  state.ticking = true
+  outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis })
+}
+
 function onTick(state: ProducerState, context: Context, outbox: Outbox): void {
   state.ticking = false
+  state.isHurrying = false
   const { uptime } = context
   if (state.isNumbering && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
   let outstanding = state.producerId < 0 && state.isNumbering

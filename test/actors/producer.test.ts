@@ -253,6 +253,33 @@ describe('a leader that hangs', () => {
   })
 })
 
+describe('a leader whose node has died', () => {
+  test('is not asked again while the coordinator still names it; that one is asked again soon', () => {
+    const stage = ready()
+    submit(stage, 1)
+    stage.deliver({ kind: 'nodeDown', node: 0 })
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['timer tick in 5 ms'])
+    expect(asked(tick(stage, 5))).toBe(1)
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['timer tick in 10 ms'])
+    expect(asked(tick(stage, 10))).toBe(1)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1] }, 1, 5, 1)))).toEqual(['0/0'])
+    expect(numbers(submit(stage, 2))).toEqual(['0/1'])
+  })
+
+  test('is asked again when it leads again, in another epoch or after a while', () => {
+    for (const [wait, epoch] of [
+      [0, 1],
+      [250, 0],
+    ] as const) {
+      const stage = ready()
+      submit(stage, 1)
+      stage.deliver({ kind: 'nodeDown', node: 0 })
+      tick(stage, wait)
+      expect(numbers(stage.deliver(topicsAnswer({ t: [0] }, 1, 5, epoch)))).toEqual(['0/0'])
+    }
+  })
+})
+
 describe('a refusal', () => {
   test.each<ErrorName>([
     'NOT_LEADER_OR_FOLLOWER',
