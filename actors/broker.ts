@@ -39,9 +39,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'timerFired':
         return talk(state, context, outbox)
       case 'brokerRegistered':
-        onRegistered(state, message, outbox)
-        // Those that started before had to wait until this node knows who it is.
-        return tellAll(state, outbox)
+        return onRegistration(state, message, context, outbox)
       case 'brokerHeartbeatResponse':
         return onHeartbeatAnswer(state, message, context, outbox)
       case 'metadataUpdate':
@@ -85,6 +83,15 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         assert(false, `a broker does not understand ${message.kind}`)
     }
   },
+}
+
+/** Metadata that knows of this registration may have come before the answer to it: the replicas have not been told then, for want of a broker epoch. */
+function onRegistration(state: BrokerState, message: MessageOf<'brokerRegistered'>, context: Context, outbox: Outbox): void {
+  const before = state.brokerEpoch
+  onRegistered(state, message, outbox)
+  if (state.brokerEpoch === before) return
+  tellAll(state, outbox)
+  onCaughtUp(state, context, outbox)
 }
 
 // ── metadata ──

@@ -33,7 +33,19 @@ import {
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
-import { expireRequest, forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+import {
+  askForDoubted,
+  doubtTopic,
+  expireRequest,
+  forgetLeader,
+  forgetTopic,
+  giveUpRequest,
+  hasMoved,
+  isLeaderless,
+  SILENCE_MILLIS,
+  takeTopics,
+  topicOrAsk,
+} from './leader-cache.ts'
 
 /** The behaviour of a consumer. */
 export const actor: Actor<ConsumerState, ConsumerConfig> = {
@@ -77,8 +89,7 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
   checkSession(state, context, outbox)
   switch (message.kind) {
     case 'metadataResponse':
-      takeTopics(state.leaders, message)
-      return work(state, context, outbox)
+      return onMetadata(state, message, context, outbox)
     case 'fetchResponse':
       return onFetched(state, message, context, outbox)
     case 'listOffsetsResponse':
@@ -167,7 +178,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId)
     return resetOffset(state, one, topic.topicId, context, outbox)
   // Ids count up: the group, or an earlier answer, knew of a younger topic than this.
-  if (leader.leader < 0 || one.topicId > topic.topicId) {
+  if (isLeaderless(one, leader, context.uptime) || one.topicId > topic.topicId) {
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
   }
@@ -186,8 +197,11 @@ function request(
   const to = { node: leader.leader, actor: replicaActor(one.topic, one.partition) }
   const correlationId = state.nextCorrelationId++
   one.correlationId = correlationId
+  one.leader = leader.leader
+  one.leaderEpoch = leader.leaderEpoch
+  one.doubtAt = context.uptime + SILENCE_MILLIS + (one.phase === 'fetching' ? config.fetchMaxWaitMillis : 0)
   one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
-  wakeAt(state, one.timeoutAt, context, outbox)
+  wakeAt(state, Math.min(one.doubtAt, one.timeoutAt), context, outbox)
   if (one.phase === 'locating') {
     one.lookupTopicId = topic.topicId
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
@@ -220,8 +234,7 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
   if (response.errorCode !== NONE) {
     if (errorOf(response.errorCode).name === 'KAFKA_STORAGE_ERROR')
       fail(state, one, response.errorCode, response.errorMessage ?? '', outbox)
-    forgetTopic(state.leaders, one.topic)
-    return backOff(state, one, context, outbox)
+    return lookAgain(state, one, context, outbox)
   }
   const again = one.position >= 0
   // Another topic of that name: nothing of it is committed.
@@ -254,8 +267,14 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
     fail(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
     if (error.name === 'CORRUPT_MESSAGE') return
   }
-  forgetTopic(state.leaders, one.topic)
+  lookAgain(state, one, context, outbox)
+}
+
+/** The leader refuses, or is not there: who leads is asked at once, and tried after a pause unless it is another one. */
+function lookAgain(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   backOff(state, one, context, outbox)
+  forgetTopic(state.leaders, one.topic)
+  topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
 }
 
 function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, from: Address, outbox: Outbox): void {
@@ -320,17 +339,31 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
     onGroupUndeliverable(state, correlationId, context, outbox)
     return wakeAt(state, context.uptime + state.config.retryBackoffMillis, context, outbox)
   }
-  forgetTopic(state.leaders, one.topic)
-  backOff(state, one, context, outbox)
+  lookAgain(state, one, context, outbox)
+}
+
+/** What a leader was asked that leads no more is asked of the next one, at once. */
+function onMetadata(state: ConsumerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  takeTopics(state.leaders, response)
+  for (const one of state.partitions.values()) {
+    if (!hasMoved(state.leaders, one)) continue
+    one.correlationId = -1
+    one.goneUntil = 0
+    one.retryAt = 0
+    one.failures = 0
+  }
+  work(state, context, outbox)
 }
 
 function onNodeDown(state: ConsumerState, node: number, context: Context, outbox: Outbox): void {
   giveUpRequest(state.leaders)
+  forgetLeader(state.leaders, node)
   if (avoidCoordinator(state.leaders.coordinators, node)) onCoordinatorLost(state, context, outbox)
   for (const one of state.partitions.values()) {
-    if (one.correlationId < 0 || state.leaders.topics.get(one.topic)?.partitions[one.partition]?.leader !== node) continue
+    if (one.correlationId < 0 || one.leader !== node) continue
     one.correlationId = -1
-    backOff(state, one, context, outbox)
+    one.goneUntil = context.uptime + SILENCE_MILLIS
+    advance(state, one, context, outbox)
   }
   if (state.membership.node === node) onGroupLost(state, context, outbox)
 }
@@ -341,11 +374,14 @@ function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.tickAt = Infinity
   expireRequest(state.leaders, context.uptime)
   for (const one of state.partitions.values()) {
-    if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
+    if (one.correlationId < 0 || one.phase === 'revoking') continue
+    if (context.uptime >= one.doubtAt) doubtTopic(state.leaders, one.topic)
+    if (context.uptime < one.timeoutAt) continue
     one.correlationId = -1
     forgetTopic(state.leaders, one.topic)
   }
   work(state, context, outbox)
+  if (state.leaders.doubted.size > 0) askForDoubted(state.leaders, state.nextCorrelationId++, context.uptime, outbox)
   wakeAt(state, nextDue(state, context), context, outbox)
 }
 
@@ -357,7 +393,8 @@ function work(state: ConsumerState, context: Context, outbox: Outbox): void {
 function nextDue(state: ConsumerState, context: Context): number {
   let due = groupDue(state)
   for (const one of state.partitions.values()) {
-    if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt)
+    if (one.phase === 'revoking') continue
+    if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt, Math.max(one.doubtAt, state.leaders.doubtAt))
     else if (one.retryAt > context.uptime) due = Math.min(due, one.retryAt)
   }
   if (state.leaders.wanted.size > 0 && state.leaders.timeoutAt >= 0) due = Math.min(due, state.leaders.timeoutAt)

@@ -12,7 +12,10 @@ import type { Serde } from './serdes.ts'
 
 /** How a cluster is opened. */
 export interface ClusterOptions {
-  /** Nodes (failure domains, each with a worker thread); partitions are spread over them. Default 1. */
+  /**
+   * Nodes (failure domains, each with a worker thread); partitions are spread over them. Default: as many as the directory has, 1 in a new one. More
+   * join the cluster: topics that are made from then on use them. Fewer than there are is INVALID_OPTION.
+   */
   readonly nodes?: number
   /** 0 runs all nodes on the caller's thread (the default in memory); otherwise each node has a worker thread (the default on disk). */
   readonly threads?: number
@@ -131,7 +134,7 @@ export interface ProducerOptions<K, V> {
   readonly key?: Serde<K>
   readonly value?: Serde<V>
   /**
-   * What is promised before a record counts as acknowledged. 'quorum' (default): all replicas in sync have it, of which there are `minInsyncReplicas`.
+   * What is promised before a record counts as acknowledged; `send` and `write` can ask for another promise. 'quorum' (default): all replicas in sync have it, of which there are `minInsyncReplicas`.
    * 'leader': its leader has it. A number n: the leader and n - 1 others. 'none': it was sent.
    */
   readonly acks?: Acks
@@ -161,6 +164,12 @@ export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
   readonly headers?: Readonly<Record<string, string | Uint8Array | null>>
 }
 
+/** What one call of `send` or `write` wants otherwise than its producer. */
+export interface SendOptions {
+  /** As the producer's option. Records with other acks than those before them begin a batch; the order in a partition is kept. */
+  readonly acks?: Acks
+}
+
 /** Where a record went. `offset` is -1 with acks none. */
 export interface RecordMetadata {
   readonly topic: string
@@ -171,10 +180,10 @@ export interface RecordMetadata {
 
 /** Sends records. Records for one partition are appended in the order in which they were given. */
 export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
-  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
-  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  send(record: ProducerRecord<K, V>, options?: SendOptions): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[], options?: SendOptions): Promise<RecordMetadata[]>
   /** The lane without a promise per record: false asks the caller to await `drained()` first. A failed record fails the next `flush`. */
-  write(record: ProducerRecord<K, V>): boolean
+  write(record: ProducerRecord<K, V>, options?: SendOptions): boolean
   /** Resolves when `write` may go on. */
   drained(): Promise<void>
   /** Sends all open batches and waits for their outcome; throws the first failure since the last flush. */

@@ -22,26 +22,24 @@ import { AdminClient } from './admin.ts'
 import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { openDataDirectory, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { checkOptions, integerOption } from './options.ts'
+import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
+import { nodeDirectory } from './node-directory.ts'
 import { ProducerClient } from './producer.ts'
 import { Requests } from './requests.ts'
 
 const RULES = {
-  nodes: { kind: 'integer', min: 1, max: 64, default: 1 },
+  nodes: { kind: 'integer', min: 1, max: NODES_MAX, default: 1 },
   threads: { kind: 'integer', min: 0, max: 64, default: 1 },
   mustExist: { kind: 'boolean', default: false },
   racks: { kind: 'object' },
   nodeSessionTimeoutMillis: { kind: 'integer', min: 200, max: 600_000, default: 2000 },
   replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
 } as const satisfies Record<string, OptionRule>
-
-/** Members of the metadata quorum, if there are so many nodes. */
-const VOTERS = 3
 
 /** Partitions of `__consumer_offsets` in a new cluster. */
 const OFFSETS_PARTITIONS = 4
@@ -78,11 +76,6 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   return cluster
 }
 
-/** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
-function votersOf(nodes: number): number[] {
-  return nodes < VOTERS ? [0] : Array.from({ length: VOTERS }, (_, node) => node)
-}
-
 class LocalCluster implements Cluster {
   readonly directory: string | null
   readonly admin: Admin
@@ -103,7 +96,7 @@ class LocalCluster implements Cluster {
     this.#held = held
     this.#nodes = nodes
     this.#options = options
-    this.#voters = votersOf(nodes)
+    this.#voters = held?.identity.voters ?? votersOf(nodes)
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
@@ -237,7 +230,7 @@ class LocalCluster implements Cluster {
   }
 
   #directoryOf(node: number): string | null {
-    return this.directory === null ? null : `${this.directory}/node-${node}`
+    return this.directory === null ? null : nodeDirectory(this.directory, node)
   }
 
   /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */

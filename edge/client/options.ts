@@ -5,6 +5,9 @@
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 
+/** Most nodes of a cluster: each has a thread, and a link to every other. */
+export const NODES_MAX = 64
+
 /** What one option may be. */
 export type OptionRule =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly default: number }

@@ -261,7 +261,7 @@ describe('giving a partition up', () => {
 
   test('still owns it in every heartbeat before', () => {
     const { stage } = losing()
-    expect(said(tick(stage, 1000))).toEqual([expect.stringMatching(/owns t-0 t-1$/)])
+    expect(said(tick(stage, 1000))).toContainEqual(expect.stringMatching(/owns t-0 t-1$/))
   })
 
   test('drops what was under way for it', () => {
@@ -294,7 +294,7 @@ describe('a lost membership', () => {
       expect(said(refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), error))).toEqual([
         'to client: revoking t-0 t-1 (lost)',
       ])
-      expect(said(tick(stage, 1000))).toEqual([])
+      expect(said(tick(stage, 1000)).join()).not.toMatch(/commit|Heartbeat/i)
       const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
       const released = [...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]
       expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 0, owns nothing$/)])
@@ -303,7 +303,7 @@ describe('a lost membership', () => {
 
   test('is assumed when nothing was heard for the session time-out, before the group assumes it', () => {
     const { stage } = consuming()
-    expect(said(tick(stage, 1000))).toEqual([expect.stringContaining('consumerGroupHeartbeat')])
+    expect(said(tick(stage, 1000))).toContainEqual(expect.stringContaining('consumerGroupHeartbeat'))
     const alive = said(tick(stage, 8999))
     expect(alive.join()).not.toContain('revoking')
     expect(said(tick(stage, 1))).toContain('to client: revoking t-0 t-1 (lost)')

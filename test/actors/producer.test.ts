@@ -6,8 +6,9 @@ import { actor } from '../../actors/producer.ts'
 import type { ProducerConfig, ProducerState } from '../../actors/producer-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import { batchAt } from '../partitions/support.ts'
-import { CLIENT, lines, sent, stageOf } from './stage.ts'
+import { CLIENT, lines, sent, sentOne, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 import { topicsAnswer } from './metadata.ts'
 
@@ -45,6 +46,15 @@ function answer(stage: Stage<ProducerState>, correlationId: number, outcome: num
     logAppendTime: -1,
     logStartOffset: 0,
   })
+}
+
+function submitWith(stage: Stage<ProducerState>, token: number, acks: Acks): Effect[] {
+  return stage.deliver({ kind: 'submit', token, topic: 't', partition: 0, records: batchAt(0, 1), acks })
+}
+
+/** How often the coordinator was asked for metadata. */
+function asked(effects: readonly Effect[]): number {
+  return sent(effects, 'metadata').length
 }
 
 /** Batches on the way: their numbers, in order of sending. */
@@ -124,10 +134,7 @@ describe('a batch', () => {
     const [one] = ids(submit(stage, 1))
     stage.uptime = 500
     submit(stage, 2)
-    expect(lines(tick(stage, 500))).toEqual([
-      'to coordinator: metadata #' + (stage.state.nextCorrelationId - 1) + ' of t',
-      'timer tick in 50 ms',
-    ])
+    expect(lines(tick(stage, 500))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/), 'timer tick in 50 ms'])
     const again = stage.deliver(topicsAnswer({ t: [0] }))
     expect(numbers(again)).toEqual(['0/0'])
     expect(answer(stage, one!, 3)).toEqual([])
@@ -141,7 +148,8 @@ describe('a batch', () => {
     expect(numbers(tick(stage, 49))).toEqual([])
     tick(stage, 100)
     expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0', '0/1'])
-    expect(stage.state.queues.get('t-0')).toMatchObject({ failures: 2 })
+    // One pause is one failure, however many batches were refused: the next pause is twice as long.
+    expect(stage.state.queues.get('t-0')).toMatchObject({ failures: 1 })
   })
 
   test('that is refused for good is reported, and the next ones go on', () => {
@@ -213,9 +221,152 @@ describe('a batch', () => {
     const stage = ready({}, 2)
     submit(stage, 1, 0)
     const [other] = ids(submit(stage, 2, 1))
-    stage.deliver({ kind: 'nodeDown', node: 0 })
-    expect(numbers(tick(stage, 100))).toEqual(['0/0'])
+    expect(stage.state.leaders.topics.has('t')).toBe(true)
+    expect(lines(stage.deliver({ kind: 'nodeDown', node: 0 }))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/)])
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1, 1] }, 1)))).toEqual(['0/0'])
     expect(lines(answer(stage, other!, 4))).toEqual(['to client: delivered #2 at offset 4'])
+  })
+})
+
+describe('a leader that hangs', () => {
+  test('is looked up again after 250 ms of silence, and once per 250 ms', () => {
+    const stage = ready()
+    submit(stage, 1)
+    expect(asked(tick(stage, 249))).toBe(0)
+    expect(asked(tick(stage, 1))).toBe(1)
+    stage.deliver(topicsAnswer({ t: [0] }))
+    expect(asked(tick(stage, 249))).toBe(0)
+    expect(asked(tick(stage, 1))).toBe(1)
+  })
+
+  test('and a coordinator that hangs with it cost the same: the next one is asked', () => {
+    const stage = ready({ coordinatorNodes: [0, 1, 2] })
+    submit(stage, 1)
+    tick(stage, 250)
+    expect(tick(stage, 250)).toContainEqual(expect.objectContaining({ to: { node: 1, actor: 'coordinator' } }))
+  })
+
+  test('keeps what it has while it leads', () => {
+    const stage = ready()
+    const [one] = ids(submit(stage, 1))
+    tick(stage, 250)
+    expect(stage.deliver(topicsAnswer({ t: [0] }))).toEqual([])
+    expect(lines(answer(stage, one!, 3))).toEqual(['to client: delivered #1 at offset 3'])
+  })
+
+  test('loses what is in flight to the next leader, in order and under the same numbers; its own answers come too late', () => {
+    const stage = ready()
+    const [one] = ids([1, 2].flatMap((token) => submit(stage, token)))
+    tick(stage, 250)
+    const again = stage.deliver(topicsAnswer({ t: [2] }, 1, 5, 1))
+    expect(numbers(again)).toEqual(['0/0', '0/1'])
+    expect(again).toMatchObject([{ to: { node: 2 }, message: { leaderEpoch: 1 } }, { to: { node: 2 } }])
+    expect(answer(stage, one!, 3)).toEqual([])
+    expect(lines(answer(stage, ids(again)[0]!, 7))).toEqual(['to client: delivered #1 at offset 7'])
+  })
+
+  test('loses it, too, to its own next epoch', () => {
+    const stage = ready()
+    submit(stage, 1)
+    tick(stage, 250)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] }, 1, 5, 1)))).toEqual(['0/0'])
+  })
+})
+
+describe('a leader whose node has died', () => {
+  test('is not asked again while the coordinator still names it; that one is asked again soon', () => {
+    const stage = ready()
+    submit(stage, 1)
+    stage.deliver({ kind: 'nodeDown', node: 0 })
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['timer tick in 5 ms'])
+    expect(asked(tick(stage, 5))).toBe(1)
+    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['timer tick in 10 ms'])
+    expect(asked(tick(stage, 10))).toBe(1)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1] }, 1, 5, 1)))).toEqual(['0/0'])
+    expect(numbers(submit(stage, 2))).toEqual(['0/1'])
+  })
+
+  test('is asked again when it leads again, in another epoch or after a while', () => {
+    for (const [wait, epoch] of [
+      [0, 1],
+      [250, 0],
+    ] as const) {
+      const stage = ready()
+      submit(stage, 1)
+      stage.deliver({ kind: 'nodeDown', node: 0 })
+      tick(stage, wait)
+      expect(numbers(stage.deliver(topicsAnswer({ t: [0] }, 1, 5, epoch)))).toEqual(['0/0'])
+    }
+  })
+})
+
+describe('a refusal', () => {
+  test.each<ErrorName>([
+    'NOT_LEADER_OR_FOLLOWER',
+    'FENCED_LEADER_EPOCH',
+    'UNKNOWN_LEADER_EPOCH',
+    'LEADER_NOT_AVAILABLE',
+    'NOT_ENOUGH_REPLICAS',
+    'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+    'KAFKA_STORAGE_ERROR',
+  ])('with %s asks who leads at once, and another leader is tried at once', (error) => {
+    const stage = ready()
+    expect(asked(answer(stage, ids(submit(stage, 1))[0]!, error))).toBe(1)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1] }, 1, 5, 1)))).toEqual(['0/0'])
+  })
+
+  test('by a leader that stays is followed by a pause, and the attempts go on until the time for the delivery is over', () => {
+    const stage = ready()
+    let effects = submit(stage, 1)
+    for (let attempt = 0; attempt < 20; attempt++) {
+      answer(stage, ids(effects)[0]!, 'NOT_ENOUGH_REPLICAS')
+      expect(stage.deliver(topicsAnswer({ t: [0] }))).toEqual([])
+      effects = tick(stage, 249)
+      if (ids(effects).length === 0) effects = tick(stage, 1)
+    }
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+  })
+})
+
+describe('acks of a batch', () => {
+  test('go with it, and need an id where the others need none', () => {
+    const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, acks: 'none' })
+    stage.deliver({ kind: 'started' })
+    stage.deliver(topicsAnswer({ t: [0] }))
+    expect(sent(submitWith(stage, 1, 'quorum'), 'initProducerId')).toHaveLength(1)
+    const effects = stage.deliver({ kind: 'initProducerIdResponse', correlationId: 1, errorCode: 0, producerId: 42, producerEpoch: 0 })
+    expect(sentOne(effects, 'produce')).toMatchObject({ acks: 'quorum' })
+  })
+
+  test('none waits for the answers to those before it, and those behind it wait, too', () => {
+    const stage = ready()
+    const [one] = ids(submitWith(stage, 1, 2))
+    expect(submitWith(stage, 2, 'none')).toEqual([])
+    expect(submit(stage, 3)).toEqual([])
+    expect(lines(answer(stage, one!, 0))).toEqual([
+      'to client: delivered #1 at offset 0',
+      expect.stringMatching(/^to replica\/t-0: produce #-1: 1 record/),
+      'to client: delivered #2 at offset -1',
+      expect.stringMatching(/^to coordinator: metadata/),
+      expect.stringMatching(/numbered 0\/1$/),
+    ])
+  })
+
+  test('none are not answered by a leader that is none any more: it is looked up from time to time', () => {
+    const stage = ready({ acks: 'none' })
+    submit(stage, 1)
+    stage.uptime = 250
+    expect(asked(submit(stage, 2))).toBe(1)
+    expect(asked(submit(stage, 3))).toBe(0)
+    expect(stage.deliver(topicsAnswer({ t: [1] }, 1, 5, 1))).toEqual([])
+    expect(submit(stage, 4)[0]).toMatchObject({ to: { node: 1 } })
+  })
+
+  test('none are sent to another node when theirs dies', () => {
+    const stage = ready({ acks: 'none' })
+    submit(stage, 1)
+    stage.deliver({ kind: 'nodeDown', node: 0 })
+    expect(asked(submit(stage, 2))).toBe(1)
   })
 })
 
