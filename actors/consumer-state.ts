@@ -52,6 +52,8 @@ export interface ConsumedPartition extends LastLeader {
   paused: boolean
   /** Of the request under way; -1 while there is none. */
   correlationId: number
+  /** The leader epoch in which the offset was said to be out of range; -1 if it was not. */
+  refusedEpoch: number
   /** When a leader that has not answered it is looked up again. */
   doubtAt: number
   timeoutAt: number
@@ -209,6 +211,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     hungry: true,
     paused: false,
     correlationId: -1,
+    refusedEpoch: -1,
     doubtAt: 0,
     timeoutAt: 0,
     retryAt: 0,

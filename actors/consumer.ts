@@ -7,7 +7,7 @@
 import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { CONSUMER_REPLICA, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
@@ -30,6 +30,7 @@ import {
   onOffsets,
   subscribe,
 } from './consumer-group.ts'
+import { failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -175,8 +176,10 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
-  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId)
-    return resetOffset(state, one, topic.topicId, context, outbox)
+  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {
+    resetOffset(one, topic.topicId)
+    return advance(state, one, context, outbox)
+  }
   // Ids count up: the group, or an earlier answer, knew of a younger topic than this.
   if (isLeaderless(one, leader, context.uptime) || one.topicId > topic.topicId) {
     forgetTopic(state.leaders, one.topic)
@@ -233,7 +236,7 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
   if (one === null || one.phase !== 'locating' || state.closing >= 0) return
   if (response.errorCode !== NONE) {
     if (errorOf(response.errorCode).name === 'KAFKA_STORAGE_ERROR')
-      fail(state, one, response.errorCode, response.errorMessage ?? '', outbox)
+      failPartition(state, one, response.errorCode, response.errorMessage ?? '', outbox)
     return lookAgain(state, one, context, outbox)
   }
   const again = one.position >= 0
@@ -259,12 +262,16 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
     one.failures = 0
+    one.refusedEpoch = -1
     if (response.range !== null || response.records !== null) deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }
-  if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, one.topicId, context, outbox)
+  if (error.name === 'OFFSET_OUT_OF_RANGE') {
+    onOutOfRange(state, one)
+    return advance(state, one, context, outbox)
+  }
   if (error.name === 'CORRUPT_MESSAGE' || error.name === 'KAFKA_STORAGE_ERROR') {
-    fail(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
+    failPartition(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
     if (error.name === 'CORRUPT_MESSAGE') return
   }
   lookAgain(state, one, context, outbox)
@@ -286,40 +293,6 @@ function deliver(state: ConsumerState, one: ConsumedPartition, response: Message
     to: state.config.client,
     message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, node: from.node, range, records },
   })
-}
-
-/** There is no such offset (any more): the reset policy says where to go on. Until then, what is processed is of the topic that it was. */
-function resetOffset(state: ConsumerState, one: ConsumedPartition, topicId: number, context: Context, outbox: Outbox): void {
-  one.phase = 'locating'
-  one.resetting = true
-  one.lookupTopicId = topicId
-  advance(state, one, context, outbox)
-}
-
-/** There is nowhere to go on: the application must seek. */
-function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
-  const never = one.position < 0
-  const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
-  one.phase = 'fetching'
-  one.hungry = false
-  one.topicId = -1
-  one.committed = one.position
-  fail(state, one, codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'`, outbox)
-}
-
-/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
-function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
-  forgetTopic(state.leaders, one.topic)
-  if (state.membership.topics.length === 0 && one.failures > 0) {
-    state.partitions.delete(one.name)
-    return fail(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
-  }
-  backOff(state, one, context, outbox)
-}
-
-function fail(state: ConsumerState, one: ConsumedPartition, errorCode: number, errorMessage: string, outbox: Outbox): void {
-  const { topic, partition } = one
-  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerFailed', topic, partition, errorCode, errorMessage } })
 }
 
 /** The partition whose request is answered; null if the answer is stale. */

@@ -33,6 +33,8 @@ export interface BrokerSession {
 /** The sessions of all nodes. */
 export interface BrokerSessions {
   readonly sessions: Map<number, BrokerSession>
+  /** When the sessions were looked at last. */
+  lookedAt: number
   preferAt: number
 }
 
@@ -44,12 +46,13 @@ const PREFER_MILLIS = 1000
 
 /** Nobody has been heard yet. */
 export function newBrokerSessions(): BrokerSessions {
-  return { sessions: new Map(), preferAt: 0 }
+  return { sessions: new Map(), lookedAt: 0, preferAt: 0 }
 }
 
 /** This coordinator becomes active: everybody has a whole session to be heard, and most likely all metadata that is older than its reign. */
 export function beginSessions(state: BrokerSessions, seat: QuorumSeat, context: Context): void {
   state.sessions.clear()
+  state.lookedAt = context.uptime
   state.preferAt = context.uptime + PREFER_MILLIS
   const sentOffset = reignBegin(seat)
   for (const node of seat.image.brokers.keys()) state.sessions.set(node, newSession(context.uptime, sentOffset))
@@ -118,6 +121,9 @@ export function onBrokerHeartbeat(
 /** Nodes that have been silent for too long, and leaders that are not at home. */
 export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, sessionMillis: number, context: Context): BrokerWrite[] {
   const due: BrokerWrite[] = []
+  // Who has not looked for so long has not listened either.
+  if (context.uptime - state.lookedAt > sessionMillis / 2) for (const session of state.sessions.values()) session.heardAt = context.uptime
+  state.lookedAt = context.uptime
   for (const node of image.brokers.keys()) {
     const session = sessionOf(state, node, context.uptime)
     if (!isLive(image, node) || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue

@@ -24,8 +24,8 @@ import type { Outbox } from './actor.ts'
 /** What the answer to a token is for. */
 type Continuation =
   | { readonly kind: 'list' }
-  | { readonly kind: 'settle' }
-  | { readonly kind: 'read'; readonly file: string }
+  | { readonly kind: 'settle'; readonly file: string }
+  | { readonly kind: 'read'; readonly file: string; readonly isDistrusted: boolean }
   | { readonly kind: 'change' }
   | { readonly kind: 'cut' }
   | { readonly kind: 'sync'; readonly baseOffset: number; readonly generation: number }
@@ -57,6 +57,8 @@ export interface QuorumStorage {
   /** The snapshot in force, and the last one that was saved. */
   snapshotFile: string | null
   savedFile: string | null
+  /** Files whose sync failed while they were being opened: the page cache may show what the disk has dropped, until it is written again. */
+  distrusted: ReadonlySet<string>
   /** Files of snapshots that are known to be synced. */
   syncedSnapshots: ReadonlySet<string>
   /** Snapshots whose bytes could not be written. */
@@ -94,6 +96,7 @@ export function newQuorumStorage(log: string, voters: readonly number[]): Quorum
     files: [],
     snapshotFile: null,
     savedFile: null,
+    distrusted: new Set(),
     syncedSnapshots: new Set(),
     failedSnapshots: new Set(),
     generation: 0,
@@ -112,9 +115,9 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
-  const { log, voters, nextToken, voteSlot, generation, syncedSnapshots } = storage
+  const { log, voters, nextToken, voteSlot, generation, distrusted, syncedSnapshots } = storage
   const fresh = newQuorumStorage(log, voters)
-  Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, syncedSnapshots, generation: generation + 1 })
+  Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, distrusted, syncedSnapshots, generation: generation + 1 })
 }
 
 /** Does what the rules want done with the disk. */
@@ -141,6 +144,7 @@ export function onQuorumStorage(storage: QuorumStorage, message: StorageAnswer, 
   const continuation = storage.continuations.get(message.token)
   if (continuation === undefined || message.kind === 'logsListed') return null
   storage.continuations.delete(message.token)
+  if (message.error !== null && continuation.kind === 'settle') storage.distrusted = new Set([...storage.distrusted, continuation.file])
   if (message.error !== null && isVital(continuation))
     return { kind: 'failed', reason: `the disk failed (${continuation.kind}: ${message.error})`, nature: 'passing' }
   switch (continuation.kind) {
@@ -149,7 +153,7 @@ export function onQuorumStorage(storage: QuorumStorage, message: StorageAnswer, 
       return onListed(storage, message, outbox)
     case 'read':
       assert(message.kind === 'readCompleted', 'S2 a read is answered by readCompleted')
-      storage.contents.set(continuation.file, message.records ?? new Uint8Array(0))
+      onRead(storage, continuation, message.records ?? new Uint8Array(0), outbox)
       return onOpening(storage, outbox)
     case 'settle':
     case 'cut':
@@ -199,12 +203,41 @@ function onListed(storage: QuorumStorage, message: MessageOf<'listed'>, outbox: 
       outbox.push({ kind: 'remove', log, files: [name], token: expect(storage, { kind: 'ignore' }) })
       continue
     }
-    storage.missing += 2
-    outbox.push({ kind: 'sync', log, file: name, token: expect(storage, { kind: 'settle' }) })
-    outbox.push({ kind: 'read', log, file: name, position: 0, sizeBytes, token: expect(storage, { kind: 'read', file: name }) })
+    const isDistrusted = storage.distrusted.has(name)
+    if (!isDistrusted) settle(storage, name, outbox)
+    storage.missing++
+    outbox.push({
+      kind: 'read',
+      log,
+      file: name,
+      position: 0,
+      sizeBytes,
+      token: expect(storage, { kind: 'read', file: name, isDistrusted }),
+    })
   }
   storage.missing++
   return onOpening(storage, outbox)
+}
+
+/** What a former life wrote may only be in the page cache. */
+function settle(storage: QuorumStorage, file: string, outbox: Outbox): void {
+  storage.missing++
+  outbox.push({ kind: 'sync', log: storage.log, file, token: expect(storage, { kind: 'settle', file }) })
+}
+
+function onRead(
+  storage: QuorumStorage,
+  { file, isDistrusted }: Extract<Continuation, { kind: 'read' }>,
+  bytes: Uint8Array,
+  outbox: Outbox,
+): void {
+  storage.contents.set(file, bytes)
+  if (!isDistrusted) return
+  if (bytes.length > 0) {
+    storage.missing++
+    outbox.push({ kind: 'rewrite', log: storage.log, file, position: 0, bytes, token: expect(storage, { kind: 'cut' }) })
+  }
+  settle(storage, file, outbox)
 }
 
 /** One answer less is missing. When all are there, the files become a member; when its cuts are done, it can begin. */
@@ -227,6 +260,7 @@ function onOpening(storage: QuorumStorage, outbox: Outbox): StorageNews | null {
   storage.contents = new Map()
   storage.opened = null
   storage.trustedEnd = Infinity
+  storage.distrusted = new Set()
   if (snapshotFile !== null) storage.syncedSnapshots = new Set([snapshotFile])
   return { kind: 'opened', recovered }
 }

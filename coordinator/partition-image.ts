@@ -158,10 +158,11 @@ function elected(partition: PartitionImage, electorate: Electorate): PartitionIm
   const leaderEpoch = partition.leaderEpoch + 1
   const inSync = live.find((node) => isr.includes(node))
   if (inSync !== undefined) return changed(partition, { leader: inSync, leaderEpoch })
-  // Who is elected from outside of the ISR is the new ISR: the others may have less, or other records.
+  // Who is elected from outside of the ISR is the new ISR: the others may have less above the high watermark, or other records. They have all below.
   const other = live.find((node) => elr.includes(node))
-  if (other !== undefined)
-    return changed(partition, { isr: [other], elr: elr.filter((node) => node !== other), leader: other, leaderEpoch })
+  if (other !== undefined) {
+    return changed(partition, { isr: [other], elr: eligible(partition, [other], electorate.minInsync), leader: other, leaderEpoch })
+  }
   const any = live[0]
   return electorate.unclean && any !== undefined ? changed(partition, { isr: [any], elr: [], leader: any, leaderEpoch }) : null
 }

@@ -152,8 +152,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer.ts',
-        text: "if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId)",
-        replacement: 'if (one.topicId < -1)',
+        text: "if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {",
+        replacement: 'if (one.topicId < -1) {',
       },
     ],
     seed: 4,

@@ -53,8 +53,13 @@ function beat(one: CoordinatorStage, node: number, metadataOffset = image(one).e
 
 /** Time passes; the coordinator looks after the nodes, and what it writes is written. */
 function look(one: CoordinatorStage, millis: number): Effect[] {
-  one.stage.uptime += millis
-  return [...tell(one, { kind: 'timerFired', timer: 'brokers' }), ...work(one)]
+  const effects: Effect[] = []
+  // As often as the timer does: who does not look cannot have listened.
+  for (let left = millis; left > 0; left -= 50) {
+    one.stage.uptime += Math.min(left, 50)
+    effects.push(...tell(one, { kind: 'timerFired', timer: 'brokers' }), ...work(one))
+  }
+  return effects
 }
 
 /** Creates a topic, to have something written. */

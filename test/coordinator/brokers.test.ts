@@ -163,7 +163,7 @@ describe('fencing', () => {
 })
 
 describe('unfencing', () => {
-  test('lets a node lead where nobody does and it may, and changes no ISR', () => {
+  test('lets a node lead where nobody does and it may, and puts it into no other ISR', () => {
     const partitions = [
       partitionOf([1], { leader: -1 }),
       partitionOf([0, 1], { isr: [0] }),
@@ -173,7 +173,7 @@ describe('unfencing', () => {
     expect(unfenceBroker(clusterWith(partitions, {}, [1, 2]), 1)).toMatchObject([
       { type: 'brokerFenced', node: 1, fenced: false },
       { partition: 0, image: { leader: 1, isr: [1], leaderEpoch: 1 } },
-      { partition: 3, image: { leader: 1, isr: [1], elr: [], leaderEpoch: 1 } },
+      { partition: 3, image: { leader: 1, isr: [1], elr: [2], leaderEpoch: 1 } },
     ])
   })
 

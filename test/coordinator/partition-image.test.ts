@@ -59,16 +59,17 @@ describe('an election', () => {
     expect(withLeader(partition, electorate([0, 1]))?.leader).toBe(0)
   })
 
-  test('goes to one that is eligible when nobody in sync is live, and that one is the whole ISR', () => {
+  test('goes to one that is eligible when nobody in sync is live, and that one is the whole ISR: the others are eligible while it is too small', () => {
     const partition = leaderless([2, 0, 1], { isr: [2], elr: [0, 1] })
-    expect(withLeader(partition, electorate([0, 1]))).toEqual({
+    expect(withLeader(partition, electorate([0, 1], { minInsync: 2 }))).toEqual({
       ...partition,
       leader: 0,
       isr: [0],
-      elr: [1],
+      elr: [2, 1],
       leaderEpoch: 4,
       partitionEpoch: 6,
     })
+    expect(withLeader(partition, electorate([0, 1]))).toMatchObject({ isr: [0], elr: [] })
   })
 
   test('goes to any live replica only where the topic allows that', () => {
