@@ -42,7 +42,9 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
   if (replication === null) return false
   const { lastFetchedEpoch, fetchOffset, replicaId, brokerEpoch } = request
   const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
-  const differs = lastFetchedEpoch !== NO_EPOCH && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
+  // Where retention has left nothing before that offset, there is nothing to compare.
+  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > log.logStartOffset
+  const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
   if (differs) {
     replyDiverging(state, request, end, context, outbox)
     return false

@@ -28,8 +28,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-fetch.ts',
-        text: 'const differs = lastFetchedEpoch !== NO_EPOCH && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)',
-        replacement: 'const differs = lastFetchedEpoch !== NO_EPOCH && log.logEndOffset < fetchOffset',
+        text: 'const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)',
+        replacement: 'const differs = isComparable && log.logEndOffset < fetchOffset',
       },
     ],
     seed: 0,

@@ -6,9 +6,11 @@ import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { codeOf, errorOf } from '../../protocol/errors.ts'
 import { isLive } from '../../coordinator/metadata.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
+import { logFileName } from '../../partitions/log.ts'
 import { created, nodes } from '../coordinator/support.ts'
 import { active as activeWith, coordinatorOn, diskWith, METADATA_LOG, tell, work } from './coordinator-support.ts'
 import type { CoordinatorStage } from './coordinator-support.ts'
+import { perform } from './disk.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
 /** The nodes of the cluster: four records. */
@@ -96,6 +98,23 @@ describe('the disk', () => {
     expect([...one.stage.state.seat.image.topics.keys()]).toEqual(['a'])
     create(one, 4, 'b')
     expect(results(work(one))).toEqual([null])
+  })
+
+  test('that fails to sync what a former life left is made to write it again: the next sync alone proves nothing', () => {
+    const one = coordinatorOn(diskWith(NODES))
+    one.disk.failing.set('sync', 'io')
+    tell(one, { kind: 'started' })
+    work(one)
+    expect(one.stage.state.seat.isActive).toBe(false)
+    one.disk.failing.clear()
+    tell(one, { kind: 'timerFired', timer: 'reopen' })
+    const asked: string[] = []
+    for (let next = one.pending.shift(); next !== undefined; next = one.pending.shift()) {
+      if ('file' in next && next.file === logFileName(0)) asked.push(next.kind)
+      tell(one, perform(one.disk, next))
+    }
+    expect(asked.slice(0, 3)).toEqual(['read', 'rewrite', 'sync'])
+    expect(one.stage.state.seat.isActive).toBe(true)
   })
 
   test('keeps a snapshot instead of a long log', () => {
