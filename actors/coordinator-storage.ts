@@ -115,7 +115,10 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
-  const { log, voters, nextToken, voteSlot, generation, distrusted, syncedSnapshots } = storage
+  const { log, voters, nextToken, voteSlot, generation, syncedSnapshots } = storage
+  const distrusted = new Set(storage.distrusted)
+  // Whether these succeed nobody will hear.
+  for (const continuation of storage.continuations.values()) if (continuation.kind === 'settle') distrusted.add(continuation.file)
   const fresh = newQuorumStorage(log, voters)
   Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, distrusted, syncedSnapshots, generation: generation + 1 })
 }

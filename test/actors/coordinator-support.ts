@@ -23,6 +23,7 @@ const STORAGE: ReadonlySet<string> = new Set<StorageEffect['kind']>([
   'sync',
   'truncate',
   'replace',
+  'rewrite',
   'remove',
   'list',
   'listLogs',
