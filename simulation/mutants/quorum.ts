@@ -202,8 +202,8 @@ export const quorumMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/coordinator-storage.ts', text: 'position <= sizeBytes)', replacement: 'position <= Math.max(sizeBytes, Infinity))' },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'B17',
