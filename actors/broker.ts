@@ -1,74 +1,71 @@
 /**
- * The broker of one node: starts, configures and stops the replicas that the coordinator assigns, removes the files of partitions that
- * are gone, starts groups on demand, and drains everything at a clean stop.
- *
- * A newer assignment (higher metadata offset) replaces an older one as a whole; an older one is ignored.
+ * The broker of one node: joins the cluster (broker-registration.ts), keeps an image of the metadata, runs the replicas and groups that the image wants here
+ * (broker-replicas.ts), carries what leaders ask to the coordinator, and drains everything at a clean stop.
  */
-import { COORDINATOR_ACTOR, groupActor, replicaActor } from '../protocol/address.ts'
-import type { Address } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, NONE } from '../protocol/errors.ts'
-import type { PartitionAssignment } from '../protocol/messages/lifecycle.ts'
+import { codeOf } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { logNameOf } from '../partitions/replica-state.ts'
-import type { ReplicaConfig } from '../partitions/replica-state.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/metadata.ts'
+import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { actor as group } from './group.ts'
-import type { GroupConfig } from './group.ts'
-import { actor as replica } from './replica.ts'
+import {
+  onHeartbeatAnswer,
+  onNoCoordinator,
+  onRegistered,
+  onRegistrationStorage,
+  findRegistrations,
+  record,
+  talk,
+} from './broker-registration.ts'
+import { followImage, onEnsureGroup, onReplicaStarted, removeStrays, tellAll } from './broker-replicas.ts'
+import { newBrokerState } from './broker-state.ts'
+import type { BrokerConfig, BrokerState } from './broker-state.ts'
 
-/** What a broker is started with. */
-export interface BrokerConfig {
-  readonly coordinatorNode: number
-  /** How long a group waits after its start before it hands out partitions: members of its former life may still hold them. */
-  readonly groupGraceMillis: number
-}
+export type { BrokerConfig, BrokerState } from './broker-state.ts'
 
-/** What a broker knows. */
-export interface BrokerState {
-  readonly self: Address
-  readonly config: BrokerConfig
-  /** -1 before the first assignment. */
-  metadataOffset: number
-  /** By replica actor name. */
-  readonly replicas: Map<string, PartitionAssignment>
-  readonly groups: Set<string>
-  /** Who waits for the drain, and how many replicas are still to answer. */
-  drainWaiter: Address | null
-  drainsMissing: number
-  nextToken: number
-}
-
-/** How often a broker shows itself to the coordinator. */
-const REGISTER_MILLIS = 1000
-
-/** How soon it does so again while it has no assignment. */
-const FIRST_REGISTER_MILLIS = 20
+/** Proposals of replicas that wait for the coordinator; older ones are forgotten, and made again. */
+const RELAYED_MAX = 10_000
 
 /** The behaviour of a broker. */
 export const actor: Actor<BrokerState, BrokerConfig> = {
   url: import.meta.url,
-  start: (self, config) => ({
-    self,
-    config,
-    metadataOffset: -1,
-    replicas: new Map(),
-    groups: new Set(),
-    drainWaiter: null,
-    drainsMissing: 0,
-    nextToken: 1,
-  }),
+  start: newBrokerState,
   receive(state: BrokerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
+        state.incarnation = context.random
+        return findRegistrations(state, outbox)
       case 'timerFired':
-        return register(state, outbox)
-      case 'assignPartitions':
-        return onAssignPartitions(state, message, outbox)
+        return talk(state, context, outbox)
+      case 'brokerRegistered':
+        return onRegistration(state, message, context, outbox)
+      case 'brokerHeartbeatResponse':
+        return onHeartbeatAnswer(state, message, context, outbox)
+      case 'metadataUpdate':
+        return onMetadataUpdate(state, message, context, outbox)
+      case 'replicaStarted':
+        if (onReplicaStarted(state, message.topicId, context, outbox)) resignFor(state, message.topicId, context.from.actor, outbox)
+        return
+      case 'replicaFailed':
+        return resignFor(state, message.topicId, context.from.actor, outbox)
+      case 'alterPartition':
+        return relay(state, message, context.from.actor, outbox)
+      case 'alterPartitionResponse':
+        return onRelayed(state, message, outbox)
+      case 'undeliverable':
+        return onNotController(state, message.correlationId, -1, outbox)
+      case 'notController':
+        return onNotController(state, message.correlationId, message.controller, outbox)
       case 'logsListed':
-        return removeStrays(state, message, outbox)
+        return removeStrays(state, message.logs, outbox)
+      case 'listed':
+      case 'readCompleted':
+      case 'synced':
       case 'storageDone':
+        return onRegistrationStorage(state, message, context, outbox)
+      case 'nodeDown':
+        state.deadNodes.add(message.node)
         return
       case 'ensureGroup':
         return onEnsureGroup(state, message, context, outbox)
@@ -76,7 +73,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return outbox.push({
           kind: 'send',
           to: context.from,
-          message: { kind: 'groupsListed', correlationId: message.correlationId, groups: [...state.groups].toSorted() },
+          message: { kind: 'groupsListed', correlationId: message.correlationId, groups: [...state.groups.keys()].toSorted() },
         })
       case 'drain':
         return onDrain(state, context, outbox)
@@ -88,90 +85,93 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
   },
 }
 
-function register(state: BrokerState, outbox: Outbox): void {
-  const { config, metadataOffset, self } = state
+/** Metadata that knows of this registration may have come before the answer to it: the replicas have not been told then, for want of a broker epoch. */
+function onRegistration(state: BrokerState, message: MessageOf<'brokerRegistered'>, context: Context, outbox: Outbox): void {
+  const before = state.brokerEpoch
+  onRegistered(state, message, outbox)
+  if (state.brokerEpoch === before) return
+  tellAll(state, outbox)
+  onCaughtUp(state, context, outbox)
+}
+
+// ── metadata ──
+
+/** Takes what is new of it; what leaves a gap is asked for again by the next heartbeat. */
+function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate'>, context: Context, outbox: Outbox): void {
+  // Only the active coordinator sends it.
+  state.controller = context.from.node
+  const { beginOffset, endOffset, isSnapshot } = message
+  if (endOffset <= state.image.endOffset || (!isSnapshot && beginOffset > state.image.endOffset)) return
+  const batches = JSON.parse(new TextDecoder().decode(message.records)) as MetadataBatch[]
+  const epochBefore = ownEpoch(state)
+  if (isSnapshot) state.image = emptyImage()
+  const changed = applyBatches(state.image, batches)
+  followImage(state, isSnapshot ? null : changed, outbox)
+  // What follows the last of them holds no metadata.
+  state.image.endOffset = endOffset
+  for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
+  if (ownEpoch(state) !== epochBefore) tellAll(state, outbox)
+  onCaughtUp(state, context, outbox)
+}
+
+function ownEpoch(state: BrokerState): number {
+  return state.image.brokers.get(state.self.node)?.brokerEpoch ?? -1
+}
+
+/** The image knows of this incarnation: it can be unfenced, and what it does not know of is not wanted here. */
+function onCaughtUp(state: BrokerState, context: Context, outbox: Outbox): void {
+  if (state.strayCheckDone || state.brokerEpoch < 0 || state.image.endOffset < state.brokerEpoch) return
+  state.strayCheckDone = true
+  outbox.push({ kind: 'listLogs', token: state.nextToken++ })
+  if (state.correlationId < 0) talk(state, context, outbox)
+}
+
+// ── what leaders ask ──
+
+/** Carries a proposal to the coordinator; its answer finds the way back by the correlation id. */
+function relay(state: BrokerState, message: MessageOf<'alterPartition'>, from: string, outbox: Outbox): void {
+  const correlationId = state.nextToken++
+  state.relayed.set(correlationId, { actor: from, correlationId: message.correlationId })
+  for (const oldest of state.relayed.keys()) {
+    if (state.relayed.size <= RELAYED_MAX) break
+    state.relayed.delete(oldest)
+  }
   outbox.push({
     kind: 'send',
-    to: { node: config.coordinatorNode, actor: COORDINATOR_ACTOR },
-    message: { kind: 'registerBroker', node: self.node, metadataOffset },
+    to: { node: state.controller, actor: COORDINATOR_ACTOR },
+    message: { ...message, correlationId, brokerEpoch: state.brokerEpoch },
   })
-  outbox.push({ kind: 'startTimer', timer: 'register', afterMillis: metadataOffset < 0 ? FIRST_REGISTER_MILLIS : REGISTER_MILLIS })
 }
 
-function onAssignPartitions(state: BrokerState, message: MessageOf<'assignPartitions'>, outbox: Outbox): void {
-  if (message.metadataOffset <= state.metadataOffset || state.drainWaiter !== null) return
-  const first = state.metadataOffset < 0
-  state.metadataOffset = message.metadataOffset
-  const wanted = new Map(message.partitions.map((partition) => [replicaActor(partition.topic, partition.partition), partition]))
-  for (const [name, old] of state.replicas) {
-    if (wanted.get(name)?.topicId !== old.topicId) stopReplica(state, name, old, outbox)
-  }
-  for (const [name, partition] of wanted) startReplica(state, name, partition, outbox)
-  if (first) outbox.push({ kind: 'listLogs', token: state.nextToken++ })
+function onRelayed(state: BrokerState, message: MessageOf<'alterPartitionResponse'>, outbox: Outbox): void {
+  const relayed = state.relayed.get(message.correlationId)
+  if (relayed === undefined) return
+  state.relayed.delete(message.correlationId)
+  const to = { node: state.self.node, actor: relayed.actor }
+  outbox.push({ kind: 'send', to, message: { ...message, correlationId: relayed.correlationId } })
 }
 
-function startReplica(state: BrokerState, name: string, partition: PartitionAssignment, outbox: Outbox): void {
-  const known = state.replicas.get(name)
-  state.replicas.set(name, partition)
-  if (known !== undefined) {
-    if (JSON.stringify(known.config) === JSON.stringify(partition.config)) return
-    return outbox.push({
-      kind: 'send',
-      to: { node: state.self.node, actor: name },
-      message: { kind: 'configureReplica', config: partition.config },
-    })
-  }
-  const config: ReplicaConfig = {
-    topic: partition.topic,
-    topicId: partition.topicId,
-    partition: partition.partition,
-    leaderEpoch: partition.leaderEpoch,
-    topicConfig: partition.config,
-  }
-  outbox.push({ kind: 'spawn', actor: name, url: replica.url, config })
+function onNotController(state: BrokerState, correlationId: number, hint: number, outbox: Outbox): void {
+  if (onNoCoordinator(state, correlationId, hint, outbox)) return
+  onRelayed(state, { kind: 'alterPartitionResponse', correlationId, errorCode: codeOf('NOT_CONTROLLER') }, outbox)
 }
 
-function stopReplica(state: BrokerState, name: string, partition: PartitionAssignment, outbox: Outbox): void {
-  state.replicas.delete(name)
-  outbox.push({ kind: 'stop', actor: name })
-  const log = logNameOf(partition.topic, partition.topicId, partition.partition)
-  outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
-}
-
-/** A crash may come between the deletion of a topic and that of its files: what nobody is assigned goes now. */
-function removeStrays(state: BrokerState, message: MessageOf<'logsListed'>, outbox: Outbox): void {
-  // A listing that a former life asked for: nothing is assigned yet, and all would go.
-  if (state.metadataOffset < 0) return
-  const served = new Set([...state.replicas.values()].map((one) => logNameOf(one.topic, one.topicId, one.partition)))
-  served.add(logNameOf(METADATA_TOPIC, 0, 0))
-  for (const log of message.logs) {
-    if (!served.has(log)) outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
-  }
-}
-
-function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, context: Context, outbox: Outbox): void {
-  const { correlationId, group: id, partition, topicId } = message
-  const leads = state.replicas.get(replicaActor(OFFSETS_TOPIC, partition))?.topicId === topicId
-  if (leads && !state.groups.has(id)) {
-    state.groups.add(id)
-    const config: GroupConfig = {
-      group: id,
-      partition,
-      topicId,
-      coordinatorNode: state.config.coordinatorNode,
-      graceMillis: state.config.groupGraceMillis,
-    }
-    outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
-  }
-  const errorCode = leads ? NONE : codeOf('NOT_COORDINATOR')
-  outbox.push({ kind: 'send', to: context.from, message: { kind: 'groupEnsured', correlationId, errorCode } })
+/** A replica here cannot go on leading in this epoch: others shall, or it shall in another one. */
+function resignFor(state: BrokerState, topicId: number, name: string, outbox: Outbox): void {
+  const local = state.replicas.get(name)
+  const image = local === undefined ? undefined : topicById(state.image, topicId)?.partitions[local.partition]
+  if (local?.topicId !== topicId || image === undefined || image.leader !== state.self.node) return
+  const { partition } = local
+  const { leaderEpoch, partitionEpoch } = image
+  const node = state.self.node
+  const request = { kind: 'alterPartition', correlationId: 0, node, brokerEpoch: state.brokerEpoch, topicId, partition } as const
+  relay(state, { ...request, leaderEpoch, partitionEpoch, isr: null }, name, outbox)
 }
 
 // ── clean stop ──
 
 function onDrain(state: BrokerState, context: Context, outbox: Outbox): void {
   const names = [...state.replicas.keys()]
-  if (state.self.node === state.config.coordinatorNode) names.push(replicaActor(METADATA_TOPIC, 0))
   state.drainWaiter = context.from
   state.drainsMissing = names.length
   for (const actorName of names) outbox.push({ kind: 'send', to: { node: state.self.node, actor: actorName }, message: { kind: 'drain' } })
@@ -183,6 +183,8 @@ function onDrained(state: BrokerState, outbox: Outbox): void {
   if (state.drainsMissing === 0) finishDrain(state, outbox)
 }
 
+/** Everything is synced: the next life may say so. */
 function finishDrain(state: BrokerState, outbox: Outbox): void {
+  if (state.brokerEpoch >= 0 && state.recording < 0) record(state, true, outbox)
   if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
 }

@@ -31,8 +31,10 @@ export function queueCommit(
 /** What the application has processed and nobody has committed. */
 export function uncommitted(partitions: Iterable<ConsumedPartition>): TopicOffset[] {
   const offsets: TopicOffset[] = []
-  for (const { topic, partition, position, committed, phase, topicId } of partitions) {
-    if (phase !== 'locating' && position >= 0 && position !== committed)
+  for (const { topic, partition, position, committed, phase, resetting, topicId, lookupTopicId } of partitions) {
+    // One that was out of range when it was taken away has a position that means nothing any more.
+    const isOutOfRange = resetting && lookupTopicId === topicId
+    if (phase !== 'locating' && !isOutOfRange && position >= 0 && position !== committed)
       offsets.push({ topic, partition, offset: position, metadata: '', topicId })
   }
   return offsets

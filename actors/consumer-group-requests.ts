@@ -2,18 +2,19 @@
  * What a consumer asks of its group as a member: where it lives, that its actor runs, heartbeats, the farewell. One request at a time is under
  * way; consumer-group.ts decides which, and takes the answers.
  */
-import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../protocol/address.ts'
+import { BROKER_ACTOR, groupActor } from '../protocol/address.ts'
 import type { TopicPartitions } from '../protocol/messages/group.ts'
 import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
 import { partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
+import { coordinatorOf } from './coordinator-finder.ts'
 import { wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
 /** Asks where the group lives. */
 export function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
   const correlationId = beginRequest(state, context, outbox)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  const to = coordinatorOf(state.leaders.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
 }
 

@@ -15,6 +15,7 @@ import { JOIN_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
+import { nextCoordinator } from './coordinator-finder.ts'
 import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { askForCoordinator, ensureGroup, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
 import { addPartition, isMember, locate, wakeAt } from './consumer-state.ts'
@@ -82,7 +83,10 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
     if (context.uptime < membership.timeoutAt) return
     membership.correlationId = -1
     if (membership.step === 'leaving') endMembership(state)
-    else membership.step = 'finding'
+    else {
+      if (membership.step === 'finding') nextCoordinator(state.leaders.coordinators)
+      membership.step = 'finding'
+    }
   }
   if (!needsGroup(state) || state.closing >= 0) return
   if (isReadyToLeave(state)) return sendLeave(state, context, outbox)
@@ -130,6 +134,14 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
     endMembership(state)
     return closeIfDone(state, context, outbox)
   }
+  findAgain(state, context, outbox)
+}
+
+/** The coordinator's node is dead: the search for the group goes on with another one. */
+export function onCoordinatorLost(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  if (membership.step !== 'finding' || membership.correlationId < 0) return
+  membership.correlationId = -1
   findAgain(state, context, outbox)
 }
 

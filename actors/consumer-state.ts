@@ -7,13 +7,13 @@ import type { TopicOffset } from '../protocol/messages/group.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Context, Outbox } from './actor.ts'
 import { newLeaderCache } from './leader-cache.ts'
-import type { LeaderCache } from './leader-cache.ts'
+import type { LastLeader, LeaderCache } from './leader-cache.ts'
 
 /** What a consumer actor is started with. */
 export interface ConsumerConfig {
   /** Hears chunks, assignments and failures. */
   readonly client: Address
-  readonly coordinatorNode: number
+  readonly coordinatorNodes: readonly number[]
   readonly group: string | null
   /** Unique among all members that ever were. */
   readonly memberId: string
@@ -33,9 +33,7 @@ export interface ConsumerConfig {
 /**
  *   locating ─► fetching ─► revoking (gone when the application has released it and its progress is committed)
  */
-export interface ConsumedPartition {
-  readonly topic: string
-  readonly partition: number
+export interface ConsumedPartition extends LastLeader {
   readonly name: string
   phase: 'locating' | 'fetching' | 'revoking'
   /** Chunks of another session are stale. */
@@ -54,6 +52,10 @@ export interface ConsumedPartition {
   paused: boolean
   /** Of the request under way; -1 while there is none. */
   correlationId: number
+  /** The leader epoch in which the offset was said to be out of range; -1 if it was not. */
+  refusedEpoch: number
+  /** When a leader that has not answered it is looked up again. */
+  doubtAt: number
   timeoutAt: number
   retryAt: number
   failures: number
@@ -118,7 +120,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
   return {
     self,
     config,
-    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     partitions: new Map(),
     membership: {
       step: 'finding',
@@ -196,6 +198,9 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     topic,
     partition,
     name,
+    leader: -1,
+    leaderEpoch: -1,
+    goneUntil: 0,
     phase: 'locating',
     session: 1,
     topicId: -1,
@@ -206,6 +211,8 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     hungry: true,
     paused: false,
     correlationId: -1,
+    refusedEpoch: -1,
+    doubtAt: 0,
     timeoutAt: 0,
     retryAt: 0,
     failures: 0,
@@ -214,5 +221,5 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
   }
 }
 
-/** Longest pause between two attempts. */
-const RETRY_BACKOFF_MAX_MILLIS = 1000
+/** Longest pause between two attempts: within a process, another one costs little. */
+const RETRY_BACKOFF_MAX_MILLIS = 250

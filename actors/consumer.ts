@@ -4,12 +4,12 @@
  *
  * What it does not do: read files or decode records (the client does), transactions.
  */
-import { replicaActor } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
+import { CONSUMER_REPLICA, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
@@ -24,14 +24,29 @@ import {
   onCommitAnswer,
   onGroupAnswer,
   onGroupLost,
+  onCoordinatorLost,
   onGroupUndeliverable,
   onHeartbeatAnswer,
   onOffsets,
   subscribe,
 } from './consumer-group.ts'
+import { failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
-import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+import { avoidCoordinator, followController } from './coordinator-finder.ts'
+import {
+  askForDoubted,
+  doubtTopic,
+  expireRequest,
+  forgetLeader,
+  forgetTopic,
+  giveUpRequest,
+  hasMoved,
+  isLeaderless,
+  SILENCE_MILLIS,
+  takeTopics,
+  topicOrAsk,
+} from './leader-cache.ts'
 
 /** The behaviour of a consumer. */
 export const actor: Actor<ConsumerState, ConsumerConfig> = {
@@ -75,8 +90,7 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
   checkSession(state, context, outbox)
   switch (message.kind) {
     case 'metadataResponse':
-      takeTopics(state.leaders, message)
-      return work(state, context, outbox)
+      return onMetadata(state, message, context, outbox)
     case 'fetchResponse':
       return onFetched(state, message, context, outbox)
     case 'listOffsetsResponse':
@@ -93,6 +107,10 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
     case 'offsetCommitResponse':
       return onCommitAnswer(state, message, context, outbox)
     case 'undeliverable':
+      if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
+      return onUndeliverable(state, message.correlationId, context, outbox)
+    case 'notController':
+      followController(state.leaders.coordinators, context.from.node, message.controller)
       return onUndeliverable(state, message.correlationId, context, outbox)
     default:
       assert(false, `a consumer does not understand ${message.kind}`)
@@ -158,9 +176,12 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
-  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) return resetOffset(state, one, context, outbox)
+  if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {
+    resetOffset(one, topic.topicId)
+    return advance(state, one, context, outbox)
+  }
   // Ids count up: the group, or an earlier answer, knew of a younger topic than this.
-  if (leader.leader < 0 || one.topicId > topic.topicId) {
+  if (isLeaderless(one, leader, context.uptime) || one.topicId > topic.topicId) {
     forgetTopic(state.leaders, one.topic)
     return backOff(state, one, context, outbox)
   }
@@ -179,8 +200,11 @@ function request(
   const to = { node: leader.leader, actor: replicaActor(one.topic, one.partition) }
   const correlationId = state.nextCorrelationId++
   one.correlationId = correlationId
+  one.leader = leader.leader
+  one.leaderEpoch = leader.leaderEpoch
+  one.doubtAt = context.uptime + SILENCE_MILLIS + (one.phase === 'fetching' ? config.fetchMaxWaitMillis : 0)
   one.timeoutAt = context.uptime + config.requestTimeoutMillis + config.fetchMaxWaitMillis
-  wakeAt(state, one.timeoutAt, context, outbox)
+  wakeAt(state, Math.min(one.doubtAt, one.timeoutAt), context, outbox)
   if (one.phase === 'locating') {
     one.lookupTopicId = topic.topicId
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
@@ -195,6 +219,9 @@ function request(
       correlationId,
       topicId: topic.topicId,
       leaderEpoch: leader.leaderEpoch,
+      replicaId: CONSUMER_REPLICA,
+      brokerEpoch: -1,
+      lastFetchedEpoch: -1,
       fetchOffset: one.fetchOffset,
       minBytes: config.fetchMinBytes,
       maxBytes: config.fetchMaxBytes,
@@ -209,9 +236,8 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
   if (one === null || one.phase !== 'locating' || state.closing >= 0) return
   if (response.errorCode !== NONE) {
     if (errorOf(response.errorCode).name === 'KAFKA_STORAGE_ERROR')
-      fail(state, one, response.errorCode, response.errorMessage ?? '', outbox)
-    forgetTopic(state.leaders, one.topic)
-    return backOff(state, one, context, outbox)
+      failPartition(state, one, response.errorCode, response.errorMessage ?? '', outbox)
+    return lookAgain(state, one, context, outbox)
   }
   const again = one.position >= 0
   // Another topic of that name: nothing of it is committed.
@@ -236,16 +262,26 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
     one.failures = 0
+    one.refusedEpoch = -1
     if (response.range !== null || response.records !== null) deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }
-  if (error.name === 'OFFSET_OUT_OF_RANGE') return resetOffset(state, one, context, outbox)
+  if (error.name === 'OFFSET_OUT_OF_RANGE') {
+    onOutOfRange(state, one)
+    return advance(state, one, context, outbox)
+  }
   if (error.name === 'CORRUPT_MESSAGE' || error.name === 'KAFKA_STORAGE_ERROR') {
-    fail(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
+    failPartition(state, one, response.errorCode, response.errorMessage ?? error.message, outbox)
     if (error.name === 'CORRUPT_MESSAGE') return
   }
-  forgetTopic(state.leaders, one.topic)
+  lookAgain(state, one, context, outbox)
+}
+
+/** The leader refuses, or is not there: who leads is asked at once, and tried after a pause unless it is another one. */
+function lookAgain(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   backOff(state, one, context, outbox)
+  forgetTopic(state.leaders, one.topic)
+  topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
 }
 
 function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, from: Address, outbox: Outbox): void {
@@ -257,39 +293,6 @@ function deliver(state: ConsumerState, one: ConsumedPartition, response: Message
     to: state.config.client,
     message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, node: from.node, range, records },
   })
-}
-
-/** There is no such offset (any more): the reset policy says where to go on. Until then, what is processed is of the topic that it was. */
-function resetOffset(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
-  one.phase = 'locating'
-  one.resetting = true
-  advance(state, one, context, outbox)
-}
-
-/** There is nowhere to go on: the application must seek. */
-function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
-  const never = one.position < 0
-  const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
-  one.phase = 'fetching'
-  one.hungry = false
-  one.topicId = -1
-  one.committed = one.position
-  fail(state, one, codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'`, outbox)
-}
-
-/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
-function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
-  forgetTopic(state.leaders, one.topic)
-  if (state.membership.topics.length === 0 && one.failures > 0) {
-    state.partitions.delete(one.name)
-    return fail(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
-  }
-  backOff(state, one, context, outbox)
-}
-
-function fail(state: ConsumerState, one: ConsumedPartition, errorCode: number, errorMessage: string, outbox: Outbox): void {
-  const { topic, partition } = one
-  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerFailed', topic, partition, errorCode, errorMessage } })
 }
 
 /** The partition whose request is answered; null if the answer is stale. */
@@ -309,16 +312,31 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
     onGroupUndeliverable(state, correlationId, context, outbox)
     return wakeAt(state, context.uptime + state.config.retryBackoffMillis, context, outbox)
   }
-  forgetTopic(state.leaders, one.topic)
-  backOff(state, one, context, outbox)
+  lookAgain(state, one, context, outbox)
+}
+
+/** What a leader was asked that leads no more is asked of the next one, at once. */
+function onMetadata(state: ConsumerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  takeTopics(state.leaders, response)
+  for (const one of state.partitions.values()) {
+    if (!hasMoved(state.leaders, one)) continue
+    one.correlationId = -1
+    one.goneUntil = 0
+    one.retryAt = 0
+    one.failures = 0
+  }
+  work(state, context, outbox)
 }
 
 function onNodeDown(state: ConsumerState, node: number, context: Context, outbox: Outbox): void {
   giveUpRequest(state.leaders)
+  forgetLeader(state.leaders, node)
+  if (avoidCoordinator(state.leaders.coordinators, node)) onCoordinatorLost(state, context, outbox)
   for (const one of state.partitions.values()) {
-    if (one.correlationId < 0 || state.leaders.topics.get(one.topic)?.partitions[one.partition]?.leader !== node) continue
+    if (one.correlationId < 0 || one.leader !== node) continue
     one.correlationId = -1
-    backOff(state, one, context, outbox)
+    one.goneUntil = context.uptime + SILENCE_MILLIS
+    advance(state, one, context, outbox)
   }
   if (state.membership.node === node) onGroupLost(state, context, outbox)
 }
@@ -327,13 +345,16 @@ function onNodeDown(state: ConsumerState, node: number, context: Context, outbox
 
 function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.tickAt = Infinity
-  if (context.uptime >= state.leaders.timeoutAt) giveUpRequest(state.leaders)
+  expireRequest(state.leaders, context.uptime)
   for (const one of state.partitions.values()) {
-    if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
+    if (one.correlationId < 0 || one.phase === 'revoking') continue
+    if (context.uptime >= one.doubtAt) doubtTopic(state.leaders, one.topic)
+    if (context.uptime < one.timeoutAt) continue
     one.correlationId = -1
     forgetTopic(state.leaders, one.topic)
   }
   work(state, context, outbox)
+  if (state.leaders.doubted.size > 0) askForDoubted(state.leaders, state.nextCorrelationId++, context.uptime, outbox)
   wakeAt(state, nextDue(state, context), context, outbox)
 }
 
@@ -345,7 +366,8 @@ function work(state: ConsumerState, context: Context, outbox: Outbox): void {
 function nextDue(state: ConsumerState, context: Context): number {
   let due = groupDue(state)
   for (const one of state.partitions.values()) {
-    if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt)
+    if (one.phase === 'revoking') continue
+    if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt, Math.max(one.doubtAt, state.leaders.doubtAt))
     else if (one.retryAt > context.uptime) due = Math.min(due, one.retryAt)
   }
   if (state.leaders.wanted.size > 0 && state.leaders.timeoutAt >= 0) due = Math.min(due, state.leaders.timeoutAt)

@@ -1,51 +1,70 @@
 /**
- * The metadata coordinator: owns the metadata log, rules on requests against the image, and tells brokers what to serve.
- * Writes go one at a time: a request is judged when the one before it is in the log.
+ * The metadata coordinator: one on each voting node. One of them leads the metadata quorum (coordinator-quorum.ts); it rules on requests against the
+ * image, and tells brokers what to serve. Writes go one at a time: a request is judged when the one before it is committed. The others answer
+ * NOT_CONTROLLER, and who leads.
  *
- *   loading (reads the metadata log) ─► active
+ *   inactive (reads its disk, follows) ◄──► active (leads; what was committed before is applied)
  */
-import { BROKER_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
-import { assert, unreachable } from '../protocol/assert.ts'
+import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import type { AssignPartitions, PartitionAssignment } from '../protocol/messages/lifecycle.ts'
 import type {
   AlterConfigsRequest,
   CreatePartitionsRequest,
   CreateTopicsRequest,
   DeleteTopicsRequest,
+  AdminResult,
   InitProducerIdRequest,
-  TopicMetadata,
+  ReassignPartitionsRequest,
 } from '../protocol/messages/metadata.ts'
-import { parseTopicConfig } from '../protocol/topic-config.ts'
-import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics } from '../coordinator/administration.ts'
+import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics, ruleReassign } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
-import {
-  applyRecord,
-  decodeMetadataRecord,
-  emptyImage,
-  encodeMetadataRecord,
-  METADATA_TOPIC,
-  offsetsPartitionOf,
-  OFFSETS_TOPIC,
-} from '../coordinator/metadata.ts'
-import type { MetadataImage, MetadataRecord, TopicImage } from '../coordinator/metadata.ts'
-import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
-import type { StateLog } from '../coordinator/state-log.ts'
+import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import type { MetadataImage } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { actor as replica } from './replica.ts'
-import type { ReplicaConfig } from '../partitions/replica-state.ts'
+import {
+  answerBrokerWrite,
+  beginSessions,
+  dueBrokerWrites,
+  endBrokerWrite,
+  newBrokerSessions,
+  onBrokerHeartbeat,
+  publish,
+  ruleBrokerWrite,
+} from './coordinator-brokers.ts'
+import type { BrokerSessions, BrokerWrite } from './coordinator-brokers.ts'
+import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
+import {
+  controllerOf,
+  newQuorumSeat,
+  onSeatMessage,
+  onSeatNodeDown,
+  onSeatStorage,
+  onSeatTimer,
+  proposeRecords,
+  takeSeat,
+} from './coordinator-quorum.ts'
+import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
 
 /** What a coordinator is started with. */
-export interface CoordinatorConfig {
-  /** Nodes 0 … nodeCount - 1. */
-  readonly nodeCount: number
+export interface CoordinatorConfig extends QuorumSettings {
+  /** Replicas of a partition where nobody says otherwise; not more than there are nodes. */
+  readonly defaultReplicationFactor: number
+  /** A node that is silent for so long is fenced. */
+  readonly sessionTimeoutMillis: number
   /** Partitions of `__consumer_offsets`; fixed when the topic is first needed. */
   readonly offsetsPartitions: number
 }
 
-type WriteRequest = CreateTopicsRequest | DeleteTopicsRequest | CreatePartitionsRequest | AlterConfigsRequest | InitProducerIdRequest
+type WriteRequest =
+  | CreateTopicsRequest
+  | DeleteTopicsRequest
+  | CreatePartitionsRequest
+  | AlterConfigsRequest
+  | ReassignPartitionsRequest
+  | InitProducerIdRequest
+  | BrokerWrite
 
 /** A write that waits for its turn, or (the first) for the log. `from` null: the coordinator's own. */
 interface QueuedWrite {
@@ -53,27 +72,39 @@ interface QueuedWrite {
   readonly request: WriteRequest
 }
 
+/** A ruling in the log that is not committed yet. */
+interface OpenWrite {
+  readonly ruling: Ruling
+  /** It counts when the image goes so far. */
+  readonly endOffset: number
+  /** The first producer id that the image had not reserved. */
+  readonly nextProducerId: number
+}
+
 /** What the coordinator knows. */
 export interface CoordinatorState {
   readonly self: Address
   readonly config: CoordinatorConfig
-  readonly log: StateLog
-  readonly image: MetadataImage
+  readonly seat: QuorumSeat
+  /** As of the last message. */
+  wasActive: boolean
   /** Producer ids that may be given out without a write: up to the image's `nextProducerId`. */
   freeProducerId: number
   readonly queue: QueuedWrite[]
-  /** The ruling that is being written; null while nothing is. */
-  writing: Ruling | null
-  /** By node: how much of the metadata it has applied. */
-  readonly brokers: Map<number, number>
-  nextCorrelationId: number
+  /** Null while nothing is written. */
+  writing: OpenWrite | null
+  /** The nodes of the cluster, as this coordinator hears them while it is active. */
+  readonly brokers: BrokerSessions
 }
 
 /** Producer ids are reserved in the log by blocks. */
 const PRODUCER_ID_BLOCK = 1000
 
-/** Pause before the metadata log is asked again while it opens. */
-const LOAD_RETRY_MILLIS = 5
+/** The timer that looks after the nodes of the cluster. */
+const BROKERS_TIMER = 'brokers'
+
+/** So often in a session it is looked whether it is over: that much later it may be noticed. */
+const SESSION_LOOKS = 20
 
 /** Writes that may wait; more are refused. */
 const QUEUE_MAX = 10_000
@@ -84,77 +115,125 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
   start: (self, config) => ({
     self,
     config,
-    log: openStateLog(self.node, METADATA_TOPIC, 0, 0),
-    image: emptyImage(),
+    seat: newQuorumSeat(self, config),
+    wasActive: false,
     freeProducerId: 0,
     queue: [],
     writing: null,
-    brokers: new Map(),
-    nextCorrelationId: 1,
+    brokers: newBrokerSessions(),
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
-    switch (message.kind) {
-      case 'started':
-        return onStarted(state, outbox)
-      case 'timerFired':
-      case 'undeliverable':
-        return load(state, outbox)
-      case 'fetchResponse':
-        return onLoaded(state, message, outbox)
-      case 'produceResponse':
-        return onWritten(state, message, context, outbox)
-      case 'registerBroker':
-        return onRegisterBroker(state, message, outbox)
-      case 'metadata':
-        return onMetadata(state, message, context, outbox)
-      case 'findCoordinator':
-        return onFindCoordinator(state, message, context, outbox)
-      case 'createTopics':
-      case 'deleteTopics':
-      case 'createPartitions':
-      case 'incrementalAlterConfigs':
-        return enqueue(state, { from: context.from, request: message }, context, outbox)
-      case 'initProducerId':
-        return onInitProducerId(state, message, context, outbox)
-      default:
-        assert(false, `the coordinator does not understand ${message.kind}`)
-    }
+    handle(state, message, context, outbox)
+    followUp(state, context, outbox)
   },
 }
 
-// ── loading ──
-
-function onStarted(state: CoordinatorState, outbox: Outbox): void {
-  const parsed = parseTopicConfig({ flush: 'commit', retentionMillis: -1 })
-  assert(parsed.ok, 'M3 the metadata log has sound settings')
-  const config: ReplicaConfig = { topic: METADATA_TOPIC, topicId: 0, partition: 0, leaderEpoch: 0, topicConfig: parsed.config }
-  outbox.push({ kind: 'spawn', actor: state.log.replica.actor, url: replica.url, config })
-  load(state, outbox)
-}
-
-function load(state: CoordinatorState, outbox: Outbox): void {
-  if (state.log.loaded) return
-  outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
-}
-
-function onLoaded(state: CoordinatorState, response: MessageOf<'fetchResponse'>, outbox: Outbox): void {
-  if (state.log.loaded) return
-  const records = takeLoaded(state.log, response)
-  if (records === null) return outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
-  for (const { value } of records) {
-    if (value !== null) applyRecord(state.image, decodeMetadataRecord(value))
+function handle(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
+  const { seat } = state
+  switch (message.kind) {
+    case 'started':
+      return takeSeat(seat, outbox)
+    case 'timerFired':
+      if (message.timer === BROKERS_TIMER) return onBrokersTimer(state, context, outbox)
+      return onSeatTimer(seat, message.timer, context, outbox)
+    case 'nodeDown':
+      return onNodeDown(state, message.node, context, outbox)
+    case 'quorumVote':
+    case 'quorumVoteResponse':
+    case 'quorumAppend':
+    case 'quorumAppendResponse':
+    case 'quorumSnapshot':
+    case 'quorumSnapshotResponse':
+      return onSeatMessage(seat, message, context, outbox)
+    case 'appended':
+    case 'synced':
+    case 'readCompleted':
+    case 'storageDone':
+    case 'listed':
+    case 'logsListed':
+      return onSeatStorage(seat, message, context, outbox)
+    case 'brokerHeartbeat':
+    case 'registerBroker':
+    case 'alterPartition':
+    case 'metadata':
+    case 'findCoordinator':
+    case 'createTopics':
+    case 'deleteTopics':
+    case 'createPartitions':
+    case 'incrementalAlterConfigs':
+    case 'alterPartitionReassignments':
+    case 'initProducerId':
+      if (!seat.isActive) return refuse(state, context.from, message.correlationId, false, outbox)
+      return onRequest(state, message, context, outbox)
+    default:
+      assert(false, `the coordinator does not understand ${message.kind}`)
   }
-  if (!state.log.loaded) return load(state, outbox)
-  state.freeProducerId = state.image.nextProducerId
-  tellBrokers(state, outbox)
+}
+
+function onRequest(
+  state: CoordinatorState,
+  message: Exclude<WriteRequest, { readonly correlationId: -1 }> | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat'>,
+  context: Context,
+  outbox: Outbox,
+): void {
+  switch (message.kind) {
+    case 'brokerHeartbeat':
+      return onHeartbeat(state, message, context, outbox)
+    case 'metadata':
+      return answerMetadata(state.seat.image, state.self.node, message, context.from, outbox)
+    case 'findCoordinator':
+      if (!answerFindCoordinator(state.seat.image, message, context.from, outbox)) createOffsetsTopic(state, context, outbox)
+      return
+    case 'initProducerId':
+      return onInitProducerId(state, message, context, outbox)
+    default:
+      return enqueue(state, { from: context.from, request: message }, context, outbox)
+  }
+}
+
+function refuse(state: CoordinatorState, to: Address, correlationId: number, isUncertain: boolean, outbox: Outbox): void {
+  outbox.push({
+    kind: 'send',
+    to,
+    message: { kind: 'notController', correlationId, controller: controllerOf(state.seat), isUncertain },
+  })
+}
+
+// ── leadership ──
+
+/** Every message may have brought or taken the leadership, or have committed what was being written. */
+function followUp(state: CoordinatorState, context: Context, outbox: Outbox): void {
+  const { seat } = state
+  if (state.wasActive && !seat.isActive) resign(state, outbox)
+  if (!state.wasActive && seat.isActive) activate(state, context, outbox)
+  const { writing } = state
+  if (writing === null || seat.image.endOffset < writing.endOffset) return
+  onCommitted(state, writing, outbox)
+  writeNext(state, context, outbox)
+}
+
+function activate(state: CoordinatorState, context: Context, outbox: Outbox): void {
+  state.wasActive = true
+  state.freeProducerId = state.seat.image.nextProducerId
+  beginSessions(state.brokers, state.seat, context)
+  armBrokers(state, outbox)
+}
+
+/** What was not begun was not done; what was being written may yet be committed by the next leader. */
+function resign(state: CoordinatorState, outbox: Outbox): void {
+  state.wasActive = false
+  state.queue.forEach(({ from, request }, i) => {
+    if (from !== null) refuse(state, from, request.correlationId, i === 0 && state.writing !== null, outbox)
+  })
+  state.queue.length = 0
+  state.writing = null
 }
 
 // ── writes ──
 
 function enqueue(state: CoordinatorState, write: QueuedWrite, context: Context, outbox: Outbox): void {
-  if (!state.log.loaded || state.queue.length >= QUEUE_MAX) {
-    const error = codeOf(state.log.loaded ? 'THROTTLING_QUOTA_EXCEEDED' : 'COORDINATOR_LOAD_IN_PROGRESS')
-    return respond(state, write, [{ name: '', topicId: -1, errorCode: error, errorMessage: null }], -1, outbox)
+  if (state.queue.length >= QUEUE_MAX) {
+    return respond(state, write, [{ name: '', topicId: -1, error: 'THROTTLING_QUOTA_EXCEEDED', reason: null }], outbox)
   }
   state.queue.push(write)
   writeNext(state, context, outbox)
@@ -165,163 +244,116 @@ function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): v
     const ruling = rule(state, write.request)
     if (ruling.records.length === 0) {
       state.queue.shift()
-      respond(state, write, ruling.verdicts.map(toResult), -1, outbox)
+      respond(state, write, ruling.verdicts, outbox)
       continue
     }
-    state.writing = ruling
-    const records = ruling.records.map((record) => ({ key: null, value: encodeMetadataRecord(record) }))
-    outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, state.nextCorrelationId++, records, context.now) })
+    const { nextProducerId } = state.seat.image
+    state.writing = { ruling, nextProducerId, endOffset: proposeRecords(state.seat, ruling.records, context, outbox) }
   }
 }
 
 function rule(state: CoordinatorState, request: WriteRequest): Ruling {
-  const { image, config } = state
+  const { seat, config } = state
+  const { image } = seat
   switch (request.kind) {
     case 'createTopics':
-      return ruleCreateTopics(image, request, config.nodeCount)
+      return ruleCreateTopics(image, request, config.defaultReplicationFactor)
     case 'deleteTopics':
       return ruleDeleteTopics(image, request)
     case 'createPartitions':
-      return ruleCreatePartitions(image, request, config.nodeCount)
+      return ruleCreatePartitions(image, request)
     case 'incrementalAlterConfigs':
       return ruleAlterConfigs(image, request)
+    case 'alterPartitionReassignments':
+      return ruleReassign(image, request)
     case 'initProducerId':
       return { records: [{ type: 'producerIdsReserved', nextProducerId: image.nextProducerId + PRODUCER_ID_BLOCK }], verdicts: [] }
     default:
-      return unreachable(request)
+      return ruleNodes(image, request)
   }
 }
 
-function onWritten(state: CoordinatorState, response: MessageOf<'produceResponse'>, context: Context, outbox: Outbox): void {
-  const { writing } = state
+/** Nodes have no names: the verdict, if there is one, is why nothing is written. */
+function ruleNodes(image: MetadataImage, request: BrokerWrite): Ruling {
+  const ruled = ruleBrokerWrite(image, request)
+  if (typeof ruled !== 'string') return { records: ruled, verdicts: [] }
+  return { records: [], verdicts: [{ name: '', topicId: -1, error: ruled, reason: null }] }
+}
+
+function onCommitted(state: CoordinatorState, { ruling, nextProducerId }: OpenWrite, outbox: Outbox): void {
   const write = state.queue.shift()
-  assert(writing !== null && write !== undefined, 'M4 one write at a time is under way')
+  assert(write !== undefined, 'M4 one write at a time is under way')
   state.writing = null
-  if (response.errorCode !== NONE) {
-    const results = writing.verdicts.map((verdict) => ({
-      ...toResult(verdict),
-      errorCode: response.errorCode,
-      errorMessage: response.errorMessage,
-    }))
-    respond(state, write, results, -1, outbox)
-  } else {
-    for (const record of writing.records) apply(state, record)
-    tellBrokers(state, outbox)
-    respond(state, write, writing.verdicts.map(toResult), state.freeProducerId++, outbox)
+  publish(state.brokers, state.seat, outbox)
+  if (write.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
+  respond(state, write, ruling.verdicts, outbox)
+}
+
+/** Tells whoever asked what became of it. */
+function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly Verdict[], outbox: Outbox): void {
+  const { from: to, request } = write
+  const error = verdicts[0]?.error ?? null
+  switch (request.kind) {
+    case 'initProducerId':
+      return respondProducerId(write, error === null ? NONE : codeOf(error), error === null ? state.freeProducerId++ : -1, outbox)
+    case 'createTopics':
+    case 'deleteTopics':
+    case 'createPartitions':
+    case 'incrementalAlterConfigs':
+    case 'alterPartitionReassignments': {
+      const message = { kind: 'adminResponse', correlationId: request.correlationId, results: verdicts.map(toResult) } as const
+      return to === null ? undefined : outbox.push({ kind: 'send', to, message })
+    }
+    default:
+      endBrokerWrite(state.brokers, request)
+      return answerBrokerWrite(state.seat.image, request, error, outbox)
   }
-  writeNext(state, context, outbox)
 }
 
-function apply(state: CoordinatorState, record: MetadataRecord): void {
-  if (record.type === 'producerIdsReserved') state.freeProducerId = state.image.nextProducerId
-  applyRecord(state.image, record)
-}
-
-function toResult({ name, topicId, error, reason }: Verdict): {
-  name: string
-  topicId: number
-  errorCode: number
-  errorMessage: string | null
-} {
+function toResult({ name, topicId, error, reason }: Verdict): AdminResult {
   return { name, topicId, errorCode: error === null ? NONE : codeOf(error), errorMessage: reason }
 }
 
-function respond(
-  state: CoordinatorState,
-  write: QueuedWrite,
-  results: MessageOf<'adminResponse'>['results'],
-  producerId: number,
-  outbox: Outbox,
-): void {
-  const { from: to, request } = write
-  if (request.kind !== 'initProducerId') {
-    if (to !== null) outbox.push({ kind: 'send', to, message: { kind: 'adminResponse', correlationId: request.correlationId, results } })
-    state.freeProducerId -= producerId < 0 ? 0 : 1
-    return
-  }
-  const errorCode = producerId < 0 ? (results[0]?.errorCode ?? codeOf('COORDINATOR_NOT_AVAILABLE')) : NONE
+function respondProducerId({ from: to, request }: QueuedWrite, errorCode: number, producerId: number, outbox: Outbox): void {
   assert(to !== null, 'M5 producer ids are given to somebody')
-  outbox.push({
-    kind: 'send',
-    to,
-    message: { kind: 'initProducerIdResponse', correlationId: request.correlationId, errorCode, producerId, producerEpoch: 0 },
-  })
+  const { correlationId } = request
+  outbox.push({ kind: 'send', to, message: { kind: 'initProducerIdResponse', correlationId, errorCode, producerId, producerEpoch: 0 } })
 }
 
 function onInitProducerId(state: CoordinatorState, request: InitProducerIdRequest, context: Context, outbox: Outbox): void {
   const write = { from: context.from, request }
-  if (state.log.loaded && state.freeProducerId < state.image.nextProducerId)
-    return respond(state, write, [], state.freeProducerId++, outbox)
+  if (state.freeProducerId < state.seat.image.nextProducerId) return respondProducerId(write, NONE, state.freeProducerId++, outbox)
   enqueue(state, write, context, outbox)
 }
 
 // ── brokers ──
 
-function onRegisterBroker(state: CoordinatorState, message: MessageOf<'registerBroker'>, outbox: Outbox): void {
-  state.brokers.set(message.node, message.metadataOffset)
-  if (state.log.loaded && message.metadataOffset !== state.image.endOffset) tellBroker(state, message.node, outbox)
+function onHeartbeat(state: CoordinatorState, message: MessageOf<'brokerHeartbeat'>, context: Context, outbox: Outbox): void {
+  const write = onBrokerHeartbeat(state.brokers, state.seat, message, context, outbox)
+  if (write !== null) enqueue(state, { from: null, request: write }, context, outbox)
 }
 
-function tellBrokers(state: CoordinatorState, outbox: Outbox): void {
-  for (const node of state.brokers.keys()) tellBroker(state, node, outbox)
+/** A node's process is dead: it is fenced at once. */
+function onNodeDown(state: CoordinatorState, node: number, context: Context, outbox: Outbox): void {
+  onSeatNodeDown(state.seat, node, context, outbox)
+  if (!state.seat.isActive) return
+  enqueue(state, { from: null, request: { kind: 'fenceBroker', correlationId: -1, node } }, context, outbox)
 }
 
-function tellBroker(state: CoordinatorState, node: number, outbox: Outbox): void {
-  const partitions: PartitionAssignment[] = []
-  for (const topic of state.image.topics.values()) {
-    topic.leaders.forEach((leader, partition) => {
-      if (leader === node) partitions.push({ topic: topic.name, topicId: topic.topicId, partition, leaderEpoch: 0, config: topic.config })
-    })
-  }
-  const message: AssignPartitions = { kind: 'assignPartitions', metadataOffset: state.image.endOffset, partitions }
-  outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
+function onBrokersTimer(state: CoordinatorState, context: Context, outbox: Outbox): void {
+  if (!state.seat.isActive) return
+  armBrokers(state, outbox)
+  const due = dueBrokerWrites(state.brokers, state.seat.image, state.config.sessionTimeoutMillis, context)
+  for (const request of due) enqueue(state, { from: null, request }, context, outbox)
 }
 
-// ── reads ──
-
-function onMetadata(state: CoordinatorState, request: MessageOf<'metadata'>, context: Context, outbox: Outbox): void {
-  if (!state.log.loaded)
-    return outbox.push({ kind: 'send', to: context.from, message: { kind: 'undeliverable', correlationId: request.correlationId } })
-  const names = request.topics ?? [...state.image.topics.keys()].toSorted()
-  const topics = names.map((name) => describe(state, name, state.image.topics.get(name)))
-  outbox.push({
-    kind: 'send',
-    to: context.from,
-    message: { kind: 'metadataResponse', correlationId: request.correlationId, metadataOffset: state.image.endOffset, topics },
-  })
-}
-
-function describe(state: CoordinatorState, name: string, topic: TopicImage | undefined): TopicMetadata {
-  if (topic === undefined)
-    return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
-  const partitions = topic.leaders.map((node, partition) => ({ partition, leader: state.brokers.has(node) ? node : -1, leaderEpoch: 0 }))
-  return { topic: name, topicId: topic.topicId, errorCode: NONE, partitions, config: topic.config }
-}
-
-function onFindCoordinator(state: CoordinatorState, request: MessageOf<'findCoordinator'>, context: Context, outbox: Outbox): void {
-  const topic = state.image.topics.get(OFFSETS_TOPIC)
-  const { correlationId, group } = request
-  if (!state.log.loaded || topic === undefined) {
-    if (state.log.loaded) createOffsetsTopic(state, context, outbox)
-    const errorCode = codeOf('COORDINATOR_NOT_AVAILABLE')
-    return outbox.push({
-      kind: 'send',
-      to: context.from,
-      message: { kind: 'findCoordinatorResponse', correlationId, errorCode, node: -1, partition: -1, topicId: -1 },
-    })
-  }
-  const partition = offsetsPartitionOf(group, topic.leaders.length)
-  const node = topic.leaders[partition]
-  assert(node !== undefined, 'M6 the hash of a group names a partition')
-  outbox.push({
-    kind: 'send',
-    to: context.from,
-    message: { kind: 'findCoordinatorResponse', correlationId, errorCode: NONE, node, partition, topicId: topic.topicId },
-  })
+function armBrokers(state: CoordinatorState, outbox: Outbox): void {
+  outbox.push({ kind: 'startTimer', timer: BROKERS_TIMER, afterMillis: state.config.sessionTimeoutMillis / SESSION_LOOKS })
 }
 
 function createOffsetsTopic(state: CoordinatorState, context: Context, outbox: Outbox): void {
-  const topics = [{ name: OFFSETS_TOPIC, numPartitions: state.config.offsetsPartitions, configs: { flush: 'commit', retentionMillis: -1 } }]
-  if (state.queue.some((write) => write.from === null)) return
-  enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: 0, topics, validateOnly: false } }, context, outbox)
+  const configs = { flush: 'commit', retentionMillis: -1 }
+  const topics = [{ name: OFFSETS_TOPIC, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
+  if (state.queue.some(({ from, request }) => from === null && request.kind === 'createTopics')) return
+  enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: -1, topics, validateOnly: false } }, context, outbox)
 }

@@ -24,6 +24,8 @@ import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateLog } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a group is started with. */
 export interface GroupConfig {
@@ -31,7 +33,9 @@ export interface GroupConfig {
   /** The partition of `__consumer_offsets` that holds its commits, led by this node. */
   readonly partition: number
   readonly topicId: number
-  readonly coordinatorNode: number
+  /** The reign of this node in which the group lives; a later one begins it anew. */
+  readonly leaderEpoch: number
+  readonly coordinatorNodes: readonly number[]
   readonly graceMillis: number
 }
 
@@ -55,6 +59,9 @@ export interface GroupState {
   readonly topics: Map<string, number>
   /** How much of the metadata log they reflect: a late answer may know less. */
   metadataOffset: number
+  readonly coordinators: CoordinatorFinder
+  /** The coordinator was asked for metadata and has not answered. */
+  isAsking: boolean
   nextCorrelationId: number
 }
 
@@ -66,19 +73,24 @@ const TICK_MILLIS = 250
 /** Every so many ticks the metadata is asked for again, so that added partitions are found. */
 const REFRESH_MILLIS = 1000
 
+/** Pause before another coordinator is asked. */
+const ASK_AGAIN_MILLIS = 50
+
 /** The behaviour of a group. */
 export const actor: Actor<GroupState, GroupConfig> = {
   url: import.meta.url,
   start: (self, config) => ({
     self,
     config,
-    log: openStateLog(self.node, OFFSETS_TOPIC, config.partition, config.topicId),
+    log: openStateLog(self.node, OFFSETS_TOPIC, config),
     membership: emptyMembership(),
     offsets: new Map(),
     checked: false,
     pending: new Map(),
     topics: new Map(),
     metadataOffset: -1,
+    coordinators: newCoordinatorFinder(config.coordinatorNodes),
+    isAsking: false,
     nextCorrelationId: 1,
   }),
   receive(state: GroupState, message: Message, context: Context, outbox: Outbox): void {
@@ -92,7 +104,14 @@ export const actor: Actor<GroupState, GroupConfig> = {
         return load(state, outbox)
       case 'timerFired':
         return onTimer(state, message.timer, context, outbox)
+      case 'notController':
+        followController(state.coordinators, context.from.node, message.controller)
+        return askMetadataSoon(state, outbox)
       case 'undeliverable':
+        if (context.from.actor === COORDINATOR_ACTOR) {
+          avoidCoordinator(state.coordinators, context.from.node)
+          return askMetadataSoon(state, outbox)
+        }
         if (!isActive(state)) outbox.push({ kind: 'startTimer', timer: 'load', afterMillis: LOAD_RETRY_MILLIS })
         return
       case 'fetchResponse':
@@ -199,16 +218,24 @@ function subscribedTopics(state: GroupState): Set<string> {
 function askMetadata(state: GroupState, outbox: Outbox): void {
   const topics = subscribedTopics(state)
   for (const { committed } of state.offsets.values()) topics.add(committed.topic)
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  if (state.isAsking) nextCoordinator(state.coordinators)
+  state.isAsking = true
+  const to = coordinatorOf(state.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'metadata', correlationId: state.nextCorrelationId++, topics: [...topics].toSorted() } })
 }
 
-/** A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read. */
+function askMetadataSoon(state: GroupState, outbox: Outbox): void {
+  state.isAsking = false
+  outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: ASK_AGAIN_MILLIS })
+}
+
 function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  state.isAsking = false
+  // A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read.
   if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
   state.checked = true
-  dropOrphans(state, orphanedOffsets(state.offsets, response.topics, response.correlationId), context, outbox)
+  dropOrphans(state, orphanedOffsets(state.offsets, response), context, outbox)
   takePartitions(state, response)
 }
 

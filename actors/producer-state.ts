@@ -4,13 +4,14 @@
 import type { Address } from '../protocol/address.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { newLeaderCache } from './leader-cache.ts'
-import type { LeaderCache } from './leader-cache.ts'
+import type { LastLeader, LeaderCache } from './leader-cache.ts'
 
 /** What a producer actor is started with. */
 export interface ProducerConfig {
   /** Hears `delivered`. */
   readonly client: Address
-  readonly coordinatorNode: number
+  readonly coordinatorNodes: readonly number[]
+  /** Of batches that do not say otherwise. */
   readonly acks: Acks
   readonly requestTimeoutMillis: number
   readonly deliveryTimeoutMillis: number
@@ -22,22 +23,24 @@ export interface OutgoingBatch {
   readonly token: number
   /** Its place among all batches of the partition. */
   readonly ordinal: number
-  readonly records: Uint8Array
+  records: Uint8Array
   readonly count: number
-  readonly deadline: number
+  readonly acks: Acks
+  deadline: number
   /** -1 until it is numbered. */
   sequence: number
   /** Of the request under way; -1 while there is none. */
   correlationId: number
   /** No earlier batch was outstanding when it was sent: a gap in front of it is then no accident of the network. */
   sentFirst: boolean
-  timeoutAt: number
+  /** Its client has been told that it failed; it is there to leave no gap in the numbers. */
+  isOrphan: boolean
+  /** Of the request under way. */
+  sentAt: number
 }
 
 /** The batches for one partition. */
-export interface PartitionQueue {
-  readonly topic: string
-  readonly partition: number
+export interface PartitionQueue extends LastLeader {
   /** In the order of submission; answered ones are gone. */
   readonly batches: OutgoingBatch[]
   /** How many batches were ever submitted. */
@@ -57,6 +60,8 @@ export interface ProducerState {
   readonly self: Address
   readonly config: ProducerConfig
   producerId: number
+  /** Batches with acknowledgements are numbered, and need a producer id. */
+  isNumbering: boolean
   /** Time-out of the request for a producer id; -1 while there is none. */
   producerIdTimeoutAt: number
   readonly leaders: LeaderCache
@@ -64,6 +69,8 @@ export interface ProducerState {
   readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
   nextCorrelationId: number
   ticking: boolean
+  /** The next tick comes early. */
+  isHurrying: boolean
 }
 
 /** A producer that has nothing to send yet. */
@@ -72,11 +79,13 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     self,
     config,
     producerId: -1,
+    isNumbering: config.acks !== 'none',
     producerIdTimeoutAt: -1,
-    leaders: newLeaderCache(config.coordinatorNode, config.requestTimeoutMillis),
+    leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     queues: new Map(),
     inFlight: new Map(),
     nextCorrelationId: 1,
     ticking: false,
+    isHurrying: false,
   }
 }

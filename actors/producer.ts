@@ -4,6 +4,7 @@
  *
  *   submit ─► queued ─► in flight ─► delivered          a retriable refusal or a time-out puts it back at its place in the queue
  *
+ * A leader that is silent is looked up again; where another one leads, it is sent everything that is in flight, in order, and drops what it has.
  * A refusal that leaves a gap in the numbers (or a broker that lost its memory) starts a new epoch for that partition (KIP-360).
  * What it does not do: batching and partitioning (the client does), transactions.
  */
@@ -16,9 +17,33 @@ import type { Delivered, Submit } from '../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
-import { IN_FLIGHT_BATCHES_MAX, lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
+import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { forgetTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
+import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
+import {
+  askForDoubted,
+  doubtTopic,
+  forgetLeader,
+  forgetTopic,
+  giveUpRequest,
+  isLeaderless,
+  SILENCE_MILLIS,
+  takeTopics,
+  topicOrAsk,
+} from './leader-cache.ts'
+import {
+  awaitLeader,
+  backOff,
+  enqueue,
+  followLeader,
+  isLeaderSilent,
+  number,
+  putInFlight,
+  queueOf,
+  startEpoch,
+  takeBack,
+  takeInFlight,
+} from './producer-queue.ts'
 import { newProducerState } from './producer-state.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
 
@@ -28,8 +53,8 @@ type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'lo
 /** Sent, and nobody answers. */
 const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTime: -1 }
 
-/** Longest pause between two attempts. */
-const RETRY_BACKOFF_MAX_MILLIS = 1000
+/** A coordinator that does not give out a producer id in this time is not asked again. */
+const PRODUCER_ID_MILLIS_MAX = 1000
 
 /** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
@@ -38,7 +63,7 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
   receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        if (state.config.acks !== 'none') requestProducerId(state, context, outbox)
+        if (state.isNumbering) requestProducerId(state, context, outbox)
         return
       case 'submit':
         return onSubmit(state, message, context, outbox)
@@ -46,6 +71,9 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onProduceResponse(state, message, context, outbox)
       case 'undeliverable':
         return onUndeliverable(state, message.correlationId, context, outbox)
+      case 'notController':
+        followController(state.leaders.coordinators, context.from.node, message.controller)
+        return askCoordinatorAgain(state)
       case 'metadataResponse':
         return onMetadata(state, message, context, outbox)
       case 'initProducerIdResponse':
@@ -64,39 +92,13 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
 
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
-  queue.batches.push({
-    token: message.token,
-    ordinal: queue.submitted++,
-    records: message.records,
-    count: batch.recordCount(message.records, 0),
-    deadline: context.uptime + state.config.deliveryTimeoutMillis,
-    sequence: -1,
-    correlationId: -1,
-    sentFirst: false,
-    timeoutAt: -1,
-  })
+  enqueue(state, queue, message, context)
+  if (!state.isNumbering && (message.acks ?? state.config.acks) !== 'none') {
+    state.isNumbering = true
+    requestProducerId(state, context, outbox)
+  }
   pump(state, queue, context, outbox)
   keepTicking(state, outbox)
-}
-
-function queueOf(state: ProducerState, topic: string, partition: number): PartitionQueue {
-  const name = topicPartitionName(topic, partition)
-  const known = state.queues.get(name)
-  if (known !== undefined) return known
-  const queue: PartitionQueue = {
-    topic,
-    partition,
-    batches: [],
-    submitted: 0,
-    producerEpoch: 0,
-    nextSequence: 0,
-    inFlight: 0,
-    retryAt: 0,
-    failures: 0,
-    doubted: false,
-  }
-  state.queues.set(name, queue)
-  return queue
 }
 
 /** Sends what may be sent now, in order. */
@@ -107,69 +109,51 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   const leader = topic.partitions[queue.partition]
   if (leader === undefined) return onUnknown(state, queue, topic, context, outbox)
   queue.doubted = false
-  if (leader.leader < 0) {
+  if (isLeaderless(queue, leader, context.uptime)) {
     forgetTopic(state.leaders, queue.topic)
-    return retryLater(state, queue, context, outbox)
+    return hurry(state, awaitLeader(queue, context), outbox)
   }
-  if (state.config.acks === 'none') return sendUnanswered(state, queue, topic, leader, outbox)
+  queue.leader = leader.leader
+  queue.leaderEpoch = leader.leaderEpoch
+  sendUnanswered(state, queue, topic.topicId, context, outbox)
+  sendAnswered(state, queue, topic.topicId, context, outbox)
+}
+
+/** What waits for acknowledgements is numbered, and sent as far as the window allows. */
+function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
   if (state.producerId < 0) return
   const oldest = queue.batches[0]?.ordinal ?? 0
   for (const one of queue.batches) {
     // Not only the number in flight counts: the leader remembers so many batches, and the oldest may have to be sent again.
     if (one.ordinal - oldest >= IN_FLIGHT_BATCHES_MAX) return
+    // Its turn comes when those before it are answered: a refusal could not bring it back behind them.
+    if (one.acks === 'none') return
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
-    one.sentFirst = one === queue.batches[0]
-    one.correlationId = state.nextCorrelationId++
-    one.timeoutAt = context.uptime + state.config.requestTimeoutMillis
-    state.inFlight.set(one.correlationId, { queue, batch: one })
-    queue.inFlight++
-    sendProduce(state, queue, topic.topicId, leader, one, outbox)
+    putInFlight(state, queue, one, context)
+    sendProduce(queue, topicId, one, outbox)
   }
 }
 
-function number(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch): void {
-  one.sequence = queue.nextSequence
-  queue.nextSequence = nextSequence(lastSequenceOf(one.sequence, one.count))
-  batch.stampProducer(one.records, 0, state.producerId, queue.producerEpoch, one.sequence)
+/** Acks none: sent once, never answered. Nobody says that another node leads, so that is looked up from time to time. */
+function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
+  for (let one = queue.batches[0]; one?.acks === 'none'; one = queue.batches[0]) {
+    batch.stampCrc(one.records, 0)
+    sendProduce(queue, topicId, one, outbox)
+    finish(state, queue, one, DONE, outbox)
+    doubtTopic(state.leaders, queue.topic)
+  }
+  askAboutLeaders(state, context, outbox)
 }
 
-function sendProduce(
-  state: ProducerState,
-  queue: PartitionQueue,
-  topicId: number,
-  leader: { readonly leader: number; readonly leaderEpoch: number },
-  one: OutgoingBatch,
-  outbox: Outbox,
-): void {
+function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch, outbox: Outbox): void {
+  const { topic, partition, leader, leaderEpoch } = queue
+  const { correlationId, acks, records } = one
   outbox.push({
     kind: 'send',
-    to: { node: leader.leader, actor: replicaActor(queue.topic, queue.partition) },
-    message: {
-      kind: 'produce',
-      correlationId: one.correlationId,
-      topicId,
-      leaderEpoch: leader.leaderEpoch,
-      acks: state.config.acks,
-      records: one.records,
-    },
+    to: { node: leader, actor: replicaActor(topic, partition) },
+    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, records },
   })
-}
-
-/** Acks none: sent once, never answered. */
-function sendUnanswered(
-  state: ProducerState,
-  queue: PartitionQueue,
-  topic: TopicMetadata,
-  leader: { readonly leader: number; readonly leaderEpoch: number },
-  outbox: Outbox,
-): void {
-  for (const one of queue.batches) {
-    batch.stampCrc(one.records, 0)
-    sendProduce(state, queue, topic.topicId, leader, one, outbox)
-    deliver(state, one, DONE, outbox)
-  }
-  queue.batches.length = 0
 }
 
 // ── back ──
@@ -186,8 +170,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
     if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
     else queue.retryAt = context.uptime + state.config.retryBackoffMillis
   } else if (error.retriable) {
-    forgetTopic(state.leaders, queue.topic)
-    retryLater(state, queue, context, outbox)
+    lookAgain(state, queue, context, outbox)
   } else {
     finish(state, queue, one, failure(response.errorCode, response.errorMessage), outbox)
   }
@@ -197,36 +180,36 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
 function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
   const sent = takeInFlight(state, correlationId)
   if (sent === null) {
-    // The coordinator is not there yet: ask again at the next tick.
-    giveUpRequest(state.leaders)
-    state.producerIdTimeoutAt = context.uptime
-    return
+    if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
+    return askCoordinatorAgain(state)
   }
-  forgetTopic(state.leaders, sent.queue.topic)
-  retryLater(state, sent.queue, context, outbox)
+  lookAgain(state, sent.queue, context, outbox)
 }
 
-/** What was in flight to a dead node is sent again, to whoever leads then. */
-function onNodeDown(state: ProducerState, node: number, context: Context, outbox: Outbox): void {
+/** The leader refuses, or is not there: who leads is asked at once, and tried after a pause unless it is another one. */
+function lookAgain(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
+  retryLater(state, queue, context, outbox)
+  forgetTopic(state.leaders, queue.topic)
+  topicOrAsk(state.leaders, queue.topic, state.nextCorrelationId++, context.uptime, outbox)
+}
+
+/** What the coordinator was asked is asked again at the next tick. */
+function askCoordinatorAgain(state: ProducerState): void {
   giveUpRequest(state.leaders)
-  state.producerIdTimeoutAt = Math.min(state.producerIdTimeoutAt, context.uptime)
-  for (const queue of state.queues.values()) {
-    if (state.leaders.topics.get(queue.topic)?.partitions[queue.partition]?.leader !== node) continue
-    for (const one of queue.batches) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    retryLater(state, queue, context, outbox)
-  }
+  state.producerIdTimeoutAt = -1
 }
 
-function takeInFlight(
-  state: ProducerState,
-  correlationId: number,
-): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {
-  const sent = state.inFlight.get(correlationId)
-  if (sent === undefined) return null
-  state.inFlight.delete(correlationId)
-  sent.batch.correlationId = -1
-  sent.queue.inFlight--
-  return sent
+/** What was in flight to a dead node is sent again, to whoever leads now. */
+function onNodeDown(state: ProducerState, node: number, context: Context, outbox: Outbox): void {
+  avoidCoordinator(state.leaders.coordinators, node)
+  askCoordinatorAgain(state)
+  forgetLeader(state.leaders, node)
+  for (const queue of state.queues.values()) {
+    if (queue.leader !== node) continue
+    takeBack(state, queue)
+    queue.goneUntil = context.uptime + SILENCE_MILLIS
+    pump(state, queue, context, outbox)
+  }
 }
 
 function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
@@ -236,6 +219,7 @@ function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch,
 }
 
 function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
+  if (one.isOrphan) return
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
 }
 
@@ -243,23 +227,8 @@ function failure(errorCode: number, errorMessage: string | null): Outcome {
   return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
 }
 
-/**
- * The numbers of this partition begin anew under a higher epoch; what was numbered is numbered again, in order. Only when the leader has
- * shown that it has none of those batches: one whose outcome is unknown would be appended twice.
- */
-function startEpoch(state: ProducerState, queue: PartitionQueue): void {
-  queue.producerEpoch++
-  queue.nextSequence = 0
-  for (const one of queue.batches) {
-    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    one.sequence = -1
-  }
-}
-
 function retryLater(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
-  const backoff = Math.min(state.config.retryBackoffMillis * 2 ** queue.failures, RETRY_BACKOFF_MAX_MILLIS)
-  queue.failures = Math.min(queue.failures + 1, 16)
-  queue.retryAt = context.uptime + backoff + (context.random % state.config.retryBackoffMillis)
+  backOff(state, queue, context)
   keepTicking(state, outbox)
 }
 
@@ -284,12 +253,21 @@ function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: numbe
 
 function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   takeTopics(state.leaders, response)
-  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+  for (const queue of state.queues.values()) {
+    followLeader(state, queue)
+    pump(state, queue, context, outbox)
+  }
+}
+
+/** Leaders that are silent, or were never to answer, are looked up again: another one may lead. */
+function askAboutLeaders(state: ProducerState, context: Context, outbox: Outbox): void {
+  if (state.leaders.doubted.size > 0) askForDoubted(state.leaders, state.nextCorrelationId++, context.uptime, outbox)
 }
 
 function requestProducerId(state: ProducerState, context: Context, outbox: Outbox): void {
-  state.producerIdTimeoutAt = context.uptime + state.config.requestTimeoutMillis
-  const to = { node: state.config.coordinatorNode, actor: COORDINATOR_ACTOR }
+  if (state.producerIdTimeoutAt >= 0) nextCoordinator(state.leaders.coordinators)
+  state.producerIdTimeoutAt = context.uptime + Math.min(state.config.requestTimeoutMillis, PRODUCER_ID_MILLIS_MAX)
+  const to = coordinatorOf(state.leaders.coordinators)
   outbox.push({ kind: 'send', to, message: { kind: 'initProducerId', correlationId: state.nextCorrelationId++ } })
   keepTicking(state, outbox)
 }
@@ -297,7 +275,7 @@ function requestProducerId(state: ProducerState, context: Context, outbox: Outbo
 function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
   if (state.producerId >= 0) return
   if (response.errorCode !== NONE) {
-    state.producerIdTimeoutAt = context.uptime
+    state.producerIdTimeoutAt = -1
     return
   }
   state.producerId = response.producerId
@@ -313,39 +291,55 @@ function keepTicking(state: ProducerState, outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis: state.config.retryBackoffMillis })
 }
 
+/** The next tick, or one before it. */
+function hurry(state: ProducerState, afterMillis: number, outbox: Outbox): void {
+  if (state.isHurrying || afterMillis >= state.config.retryBackoffMillis) return keepTicking(state, outbox)
+  state.isHurrying = true
+  state.ticking = true
+  outbox.push({ kind: 'startTimer', timer: 'tick', afterMillis })
+}
+
 function onTick(state: ProducerState, context: Context, outbox: Outbox): void {
   state.ticking = false
+  state.isHurrying = false
   const { uptime } = context
-  if (state.config.acks !== 'none' && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
-  let outstanding = state.producerId < 0 && state.config.acks !== 'none'
+  if (state.isNumbering && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
+  let outstanding = state.producerId < 0 && state.isNumbering
   for (const queue of state.queues.values()) {
     if (queue.batches.length === 0) continue
     expire(state, queue, context, outbox)
     pump(state, queue, context, outbox)
+    if (isLeaderSilent(queue, uptime)) doubtTopic(state.leaders, queue.topic)
     outstanding ||= queue.batches.length > 0
   }
+  askAboutLeaders(state, context, outbox)
   if (outstanding) keepTicking(state, outbox)
 }
 
 function expire(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
   let timedOut = false
   for (const one of queue.batches) {
-    if (one.correlationId < 0 || context.uptime < one.timeoutAt) continue
+    if (one.correlationId < 0 || context.uptime < one.sentAt + state.config.requestTimeoutMillis) continue
     takeInFlight(state, one.correlationId)
     timedOut = true
   }
   if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
   if (expired.length === 0) return
+  for (const one of expired) giveUp(state, queue, one, outbox)
+}
+
+/**
+ * The client has waited long enough. A batch that has a number may be in the log, or get there yet: without it the numbers would have a gap, and those behind it
+ * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known.
+ */
+function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
   const error: ErrorName = 'REQUEST_TIMED_OUT'
-  for (const one of expired) {
-    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(
-      state,
-      queue,
-      one,
-      failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`),
-      outbox,
-    )
-  }
+  const outcome = failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`)
+  if (one.sequence < 0) return finish(state, queue, one, outcome, outbox)
+  deliver(state, one, outcome, outbox)
+  // The memory is the client's again.
+  one.records = one.records.slice()
+  one.isOrphan = true
+  one.deadline = Infinity
 }

@@ -4,24 +4,29 @@
  * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again. Where the log must
  * be opened again instead, replica-rewrite.ts takes care of such files.
  */
+import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
+import { truncateEpochs } from '../partitions/epochs.ts'
 import { copyStates } from '../partitions/idempotence.ts'
 import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { CheckpointWrite, Flush, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { refuseParked } from './replica-read.ts'
+import { refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
 
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000
+
+/** A resignation that comes to nothing is repeated after so long. */
+const RESIGN_MILLIS = 500
 
 // ── commit: sync, then acknowledge ──
 
@@ -48,7 +53,7 @@ export function onSynced(state: ReplicaState, segmentBaseOffset: number, message
 
 function onSyncFailed(state: ReplicaState, segmentBaseOffset: number, outbox: Outbox): void {
   state.distrusted.add(segmentBaseOffset)
-  rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
 }
 
 // ── flush and checkpoint ──
@@ -100,7 +105,7 @@ function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: O
   state.flush = null
   state.distrusted.add(segmentBaseOffset)
   if (state.phase === 'settling') return failReplica(state, reason, 'passing', outbox)
-  if (state.config.flush === 'commit') return rollBack(state, 'KAFKA_STORAGE_ERROR', outbox)
+  if (state.config.flush === 'commit') return onDiskFailed(state, 'KAFKA_STORAGE_ERROR', outbox)
   failReplica(state, reason, 'passing', outbox)
 }
 
@@ -113,7 +118,9 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
   }
   const active = activeSegment(log)
-  if (flush.clean && active.index !== null) {
+  // What lies above the high watermark must be looked at again when the log is opened.
+  const clean = flush.clean && flush.target === log.logEndOffset
+  if (clean && active.index !== null) {
     const bytes = encodeIndex(active.index, active.baseOffset)
     outbox.push({
       kind: 'replace',
@@ -126,11 +133,12 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   state.checkpointSequence += state.checkpointTrust === 'torn' ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
-    clean: flush.clean,
+    clean,
     recoveryPoint: flush.target,
     logStartOffset: log.logStartOffset,
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
+    epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
   })
   const write = { flush, sequence: state.checkpointSequence, mustSync: needsCheckpoint(state), removals: state.removals }
   const token = expectAnswer(state, { kind: 'checkpoint', write })
@@ -193,7 +201,9 @@ function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
 export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter === null) return
   if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
-  if (state.phase === 'leading' && state.pending.length === 0) requestFlush(state, true, outbox)
+  const isOpen = state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle'
+  // What waits for other replicas need not be waited for: it is in this log.
+  if (isOpen && state.durableEndOffset === state.log.logEndOffset) requestFlush(state, true, outbox)
 }
 
 /** Tells whoever waits that the replica has come to rest. */
@@ -221,10 +231,20 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
 
 // ── failure ──
 
+/**
+ * A write or a sync has failed. The only replica takes back what is not acknowledged, and goes on. One among several must not: others may have what it would
+ * take back, and it would write something else under the same offsets and epoch. It opens its log again, and leads no more in this epoch.
+ */
+export function onDiskFailed(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  if (state.phase === 'leading' && state.role.replicas.length === 1) return rollBack(state, error, outbox)
+  if (state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle')
+    failReplica(state, 'the disk failed to write or to sync', 'passing', outbox)
+}
+
 /** Forgets everything that is not acknowledged, in memory and on disk. */
-export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
-  if (state.phase !== 'leading') return
-  refusePending(state, error, outbox)
+function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  refuseWaiters(state, error, outbox)
+  state.pending = []
   distrustSyncing(state)
   state.continuations.forEach((continuation, token) => {
     if (continuation.kind === 'append' || continuation.kind === 'sync') state.continuations.delete(token)
@@ -233,6 +253,9 @@ export function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox):
   state.appended = copyStates(state.producers)
   const to = state.highWatermark
   const removed = truncateLog(state.log, to)
+  truncateEpochs(state.epochs, to.offset)
+  state.writtenEnd = to
+  state.durableEndOffset = to.offset
   for (const base of removed) state.dirty.delete(base)
   leaveOutOfFlush(state, removed, outbox)
   state.phase = 'rollingBack'
@@ -277,7 +300,8 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
   if (activeSegment(state.log).sizeBytes > 0) {
     closeSegment(state, -1, outbox)
   }
-  state.phase = 'leading'
+  // It may have been told meanwhile to be something else.
+  state.phase = state.replication === null ? 'idle' : 'leading'
   drainIfIdle(state, outbox)
 }
 
@@ -285,33 +309,27 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
   state.phase = 'failed'
   state.failure = reason
+  state.isDamaged = nature === 'permanent'
+  if (state.role.leader === state.self.node && state.role.replicas.length > 1) state.brokenEpoch = state.role.leaderEpoch
+  resignIfBroken(state, outbox)
+  state.replication = null
+  state.following = null
   distrustSyncing(state)
   state.continuations.clear()
-  refusePending(state, 'KAFKA_STORAGE_ERROR', outbox)
+  refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
+  state.pending = []
   refuseParked(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
   drainIfIdle(state, outbox)
 }
 
-function refusePending(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
-  for (const entry of state.pending) refuseEntry(entry, error, outbox)
-  state.pending = []
-}
-
-function refuseEntry(entry: PendingAppend, error: ErrorName, outbox: Outbox): void {
-  for (const waiter of entry.waiters) {
-    outbox.push({
-      kind: 'send',
-      to: waiter.from,
-      message: {
-        kind: 'produceResponse',
-        correlationId: waiter.correlationId,
-        errorCode: codeOf(error),
-        errorMessage: null,
-        baseOffset: -1,
-        logAppendTime: -1,
-        logStartOffset: -1,
-      },
-    })
-  }
+/**
+ * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
+ * in this epoch again.
+ */
+export function resignIfBroken({ role, self, topicId, brokenEpoch }: ReplicaState, outbox: Outbox): void {
+  const { leader, leaderEpoch } = role
+  if (leader !== self.node || leaderEpoch > brokenEpoch) return
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', topicId, leaderEpoch } })
+  outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

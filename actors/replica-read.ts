@@ -1,12 +1,12 @@
 /**
- * How a replica serves readers: fetches below the high watermark, parked while there is nothing new; offsets by timestamp; and the
- * indexes of closed segments, loaded when somebody reads there and rebuilt from the segment if the index file is not sound.
+ * How a leader serves readers: fetches below the high watermark (followers: below the end of what is written), parked while there is nothing new;
+ * offsets by timestamp; and the indexes of closed segments, loaded when somebody reads there and rebuilt from the segment if the index file is not sound.
  */
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
+import { CONSUMER_REPLICA, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
 import type { FetchRequest, FileRange, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import * as batch from '../protocol/record-batch.ts'
@@ -33,34 +33,25 @@ const SCAN_BYTES = 1024 * 1024
 
 // ── fetch ──
 
-/** Serves a fetch at once, parks it, or refuses it. */
-export function onFetch(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
-  const refusal = refusalOf(state, request)
-  if (refusal !== null) return replyFetch(state, context.from, request, refusal, null, null, outbox)
-  const { highWatermark: limit, parked } = state
-  if (request.fetchOffset < limit.offset && availableBytes(state, request.fetchOffset) >= request.minBytes) {
-    return serveFetch(state, context.from, request, null, outbox)
-  }
-  if (request.maxWaitMillis <= 0) return serveFetch(state, context.from, request, null, outbox)
+/** Serves a fetch at once, or parks it. */
+export function serveOrPark(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
+  const limit = limitOf(state, request)
+  const isThere = request.fetchOffset < limit.offset && availableBytes(state, request) >= request.minBytes
+  if (isThere || request.maxWaitMillis <= 0) return serveFetch(state, context.from, request, null, outbox)
   const deadline = context.uptime + request.maxWaitMillis
-  parked.push({ from: context.from, request, deadline, position: request.fetchOffset === limit.offset ? limit : null })
+  state.parked.push({ from: context.from, request, deadline, position: request.fetchOffset === limit.offset ? limit : null })
   if (deadline < state.parkedTimerAt) armFetchTimer(state, deadline, context, outbox)
 }
 
-function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null {
-  if (state.phase === 'failed') return 'KAFKA_STORAGE_ERROR'
-  if (state.phase === 'recovering' || state.phase === 'settling') return 'NOT_LEADER_OR_FOLLOWER'
-  if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
-  if (request.leaderEpoch >= 0 && request.leaderEpoch < state.leaderEpoch) return 'FENCED_LEADER_EPOCH'
-  if (request.leaderEpoch > state.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
-  if (request.fetchOffset < state.log.logStartOffset || request.fetchOffset > state.log.logEndOffset) return 'OFFSET_OUT_OF_RANGE'
-  return null
+/** The end of what this reader may see. */
+function limitOf(state: ReplicaState, { replicaId }: FetchRequest): LogPosition {
+  return replicaId === CONSUMER_REPLICA ? state.highWatermark : state.writtenEnd
 }
 
-/** Answers with what lies between the offset and the high watermark, perhaps nothing. */
+/** Answers with what lies between the offset and the limit, perhaps nothing. */
 function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, begin: LogPosition | null, outbox: Outbox): void {
   const { fetchOffset } = request
-  if (fetchOffset >= state.highWatermark.offset) return replyFetch(state, from, request, null, null, null, outbox)
+  if (fetchOffset >= limitOf(state, request).offset) return replyFetch(state, from, request, null, null, null, outbox)
   if (fetchOffset < state.log.logStartOffset) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
   const segment = segmentOf(state.log, fetchOffset)
   assert(segment !== null, 'P9 an offset in range has a segment')
@@ -75,9 +66,9 @@ function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, b
   readFor(state, { kind: 'fetch', from, request, position: plan.position, endPosition: plan.endPosition }, segment, sizeBytes, outbox)
 }
 
-/** A reader that waited at the high watermark need not be looked up in the index: its position was noted. */
+/** A reader that waited at the limit need not be looked up in the index: its position was noted. */
 function planFrom(state: ReplicaState, request: FetchRequest, segment: Segment, begin: LogPosition | null): ReadPlan {
-  const plan = planRead(state.log, request.fetchOffset, state.highWatermark)
+  const plan = planRead(state.log, request.fetchOffset, limitOf(state, request))
   const known = begin !== null && begin.segmentBaseOffset === segment.baseOffset && begin.offset === request.fetchOffset
   return known && begin.position >= plan.position ? { ...plan, position: begin.position } : plan
 }
@@ -97,7 +88,7 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
     sizeBytes = batch.wholeBatchSize(records, begin)
   }
   if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
-  assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the high watermark is served')
+  assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')
   replyFetch(state, from, request, null, null, wholeBatches(records, begin), outbox)
 }
 
@@ -121,8 +112,10 @@ function wholeBatches(records: Uint8Array, begin: number): Uint8Array {
 }
 
 /** How much a fetch at this offset would find, at least. */
-function availableBytes(state: ReplicaState, fetchOffset: number): number {
-  const { highWatermark: limit, log } = state
+function availableBytes(state: ReplicaState, request: FetchRequest): number {
+  const { log } = state
+  const { fetchOffset } = request
+  const limit = limitOf(state, request)
   const segment = segmentOf(log, fetchOffset)
   if (segment === null || segment.index === null || segment.baseOffset !== limit.segmentBaseOffset) return Infinity
   return limit.position - planRead(log, fetchOffset, limit).position
@@ -130,13 +123,13 @@ function availableBytes(state: ReplicaState, fetchOffset: number): number {
 
 // ── waiting for news ──
 
-/** The high watermark has moved: serves whoever waited for it. */
+/** An end has moved: serves whoever waited for it. */
 export function wakeParked(state: ReplicaState, outbox: Outbox): void {
   if (state.parked.length === 0) return
   const waiting: ParkedFetch[] = []
   for (const fetch of state.parked) {
     const { from, request, position } = fetch
-    if (request.fetchOffset < state.highWatermark.offset && availableBytes(state, request.fetchOffset) >= request.minBytes) {
+    if (request.fetchOffset < limitOf(state, request).offset && availableBytes(state, request) >= request.minBytes) {
       serveFetch(state, from, request, position, outbox)
     } else waiting.push(fetch)
   }
@@ -165,7 +158,8 @@ function armFetchTimer(state: ReplicaState, deadline: number, context: Context, 
   outbox.push({ kind: 'startTimer', timer: 'fetch', afterMillis: Math.max(0, deadline - context.uptime) })
 }
 
-function replyFetch(
+/** Answers a fetch. */
+export function replyFetch(
   state: ReplicaState,
   to: Address,
   request: FetchRequest,
@@ -184,6 +178,9 @@ function replyFetch(
       errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
       highWatermark: state.highWatermark.offset,
       logStartOffset: state.log.logStartOffset,
+      epochStartOffset: state.replication?.epochStartOffset ?? state.log.logEndOffset,
+      divergingEpoch: -1,
+      divergingEndOffset: -1,
       range,
       records,
     },
@@ -208,6 +205,9 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
   if (state.phase === 'failed') return replyOffset(state, from, request, 'KAFKA_STORAGE_ERROR', -1, -1, outbox)
   if (state.phase !== 'leading' && state.phase !== 'rollingBack')
     return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
+  // A new leader's high watermark may be behind what readers have seen: it waits until it has caught up (KIP-207).
+  if (request.timestamp !== EARLIEST_TIMESTAMP && state.highWatermark.offset < (state.replication?.epochStartOffset ?? 0))
+    return replyOffset(state, from, request, 'OFFSET_NOT_AVAILABLE', -1, -1, outbox)
   if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, state.highWatermark.offset, -1, outbox)
   if (request.timestamp === EARLIEST_TIMESTAMP) return replyOffset(state, from, request, null, state.log.logStartOffset, -1, outbox)
   lookUp(state, from, request, outbox)

@@ -1,24 +1,23 @@
 /**
- * One partition replica: takes batches, gives them offsets, acknowledges them under the topic's flush policy, and serves readers
- * below the high watermark. The rules are in partitions/; this file says which message leads to which rule.
- * Producing is in replica-produce.ts, reading in replica-read.ts; syncing, checkpoints and rolling back in replica-flush.ts.
+ * One partition replica: it leads (takes batches, gives them offsets, acknowledges them, serves readers below the high watermark) or follows another node's.
+ * The rules are in partitions/; this file says which message leads to which rule. Opening is in replica-open.ts, roles and the ISR in replica-role.ts,
+ * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; syncing,
+ * checkpoints and rolling back in replica-flush.ts.
  *
- * What it does not do: follow another leader (there is one replica per partition), transactions, compaction.
+ * What it does not do: transactions, compaction.
  */
+import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
-import { copyStates } from '../partitions/idempotence.ts'
+import { trimEpochs } from '../partitions/epochs.ts'
 import { activeSegment, indexFileName, logFileName } from '../partitions/log.ts'
-import { advanceRecovery } from '../partitions/recovery.ts'
-import type { Recovered, RecoveryAnswer } from '../partitions/recovery.ts'
-import { expectAnswer, newReplicaState } from '../partitions/replica-state.ts'
-import type { ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
+import { newReplicaState } from '../partitions/replica-state.ts'
+import type { Continuation, ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
 import { dropSegments, expiredSegments, isTooOld } from '../partitions/retention.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
-  failReplica,
   finishDrain,
   onCheckpointProved,
   onCheckpointSynced,
@@ -27,27 +26,38 @@ import {
   onRolledBack,
   onSynced,
   requestFlush,
+  resignIfBroken,
   rollSegment,
 } from './replica-flush.ts'
-import { acknowledge, onAppended, onProduce } from './replica-produce.ts'
-import { beginRewrites, onRewriteRead, onRewritten } from './replica-rewrite.ts'
-import { onFetch, onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
-
-/** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
-const RETENTION_CHECK_MILLIS = 30_000
+import { onFetch } from './replica-fetch.ts'
+import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable } from './replica-follow.ts'
+import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
+import { onAppended, onProduce } from './replica-produce.ts'
+import { progress } from './replica-progress.ts'
+import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
+import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
+import { armFlush, armRetention, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
 
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
   url: import.meta.url,
-  start: newReplicaState,
+  start: (self, config) => newReplicaState(self, config),
   receive(state: ReplicaState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
         return onStarted(state, outbox)
+      case 'leaderAndIsr':
+        return onLeaderAndIsr(state, message, context, outbox)
       case 'produce':
         return onProduce(state, message, context, outbox)
       case 'fetch':
         return onFetch(state, message, context, outbox)
+      case 'fetchResponse':
+        return onFollowed(state, message, context, outbox)
+      case 'undeliverable':
+        return onFollowUndeliverable(state, message.correlationId, outbox)
+      case 'alterPartitionResponse':
+        return onProposalAnswer(state, message)
       case 'listOffsets':
         return onListOffsets(state, message, context, outbox)
       case 'configureReplica':
@@ -62,7 +72,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'storageDone':
       case 'listed':
       case 'logsListed':
-        return onStorageAnswer(state, message, outbox)
+        return onStorageAnswer(state, message, context, outbox)
       default:
         assert(false, `a replica does not understand ${message.kind}`)
     }
@@ -71,85 +81,19 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
 
 // ── life ──
 
+/** The broker says what it is to be; one that starts again after a failure of its own must not go on in the epoch in which it failed. */
 function onStarted(state: ReplicaState, outbox: Outbox): void {
-  advance(state, null, outbox)
-}
-
-function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {
-  const { recovery, logName: log } = state
-  assert(recovery !== null, 'P1 recovery goes on only while it is under way')
-  const demand = advanceRecovery(recovery, answer)
-  if (demand.kind === 'done') return onRecovered(state, demand.recovered, outbox)
-  if (demand.kind === 'failed') return failReplica(state, demand.reason, 'permanent', outbox)
-  const token = expectAnswer(state, { kind: 'recovery' })
-  switch (demand.kind) {
-    case 'list':
-      return outbox.push({ kind: 'list', log, token })
-    case 'read':
-      return outbox.push({ kind: 'read', log, file: demand.file, position: demand.position, sizeBytes: demand.sizeBytes, token })
-    case 'truncate':
-      return outbox.push({ kind: 'truncate', log, file: demand.file, sizeBytes: demand.sizeBytes, token })
-    case 'remove':
-      return outbox.push({ kind: 'remove', log, files: demand.files, token })
-    default:
-      return unreachable(demand)
-  }
-}
-
-function onRecoveryAnswer(state: ReplicaState, answer: StorageAnswer, outbox: Outbox): void {
-  if (answer.kind === 'listed' && answer.error === null) return advance(state, { kind: 'listed', files: answer.files }, outbox)
-  if (answer.kind === 'readCompleted' && answer.records !== null) return advance(state, { kind: 'read', bytes: answer.records }, outbox)
-  if (answer.kind === 'storageDone' && answer.error === null) return advance(state, { kind: 'changed' }, outbox)
-  failReplica(state, 'the disk failed while the log was being opened', 'passing', outbox)
-}
-
-function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox): void {
-  state.recovery = null
-  state.log = recovered.log
-  state.producers = recovered.producers
-  state.appended = copyStates(recovered.producers)
-  state.checkpointSequence = recovered.checkpointSequence
-  state.cutBytes = recovered.cutBytes
-  const active = activeSegment(state.log)
-  state.highWatermark = { offset: state.log.logEndOffset, segmentBaseOffset: active.baseOffset, position: active.sizeBytes }
-  state.log.segments.forEach((segment, i) => {
-    const endOffset = state.log.segments[i + 1]?.baseOffset ?? state.log.logEndOffset
-    if (endOffset > recovered.recoveryPoint || segment === active) state.dirty.add(segment.baseOffset)
+  outbox.push({
+    kind: 'send',
+    to: { node: state.self.node, actor: BROKER_ACTOR },
+    message: { kind: 'replicaStarted', topicId: state.topicId },
   })
-  if (beginRewrites(state, recovered.recoveryPoint, outbox)) state.phase = 'settling'
-  else if (recovered.recoveryPoint === state.log.logEndOffset) lead(state, outbox)
-  else settle(state, outbox)
-}
-
-/** What was recovered beyond the recovery point may only be in the page cache: nobody may read it before it is synced. */
-function settle(state: ReplicaState, outbox: Outbox): void {
-  if (state.config.flush !== 'commit') return lead(state, outbox)
-  state.phase = 'settling'
-  requestFlush(state, false, outbox)
-}
-
-/** What was recovered is synced, whether there is a checkpoint that says so or not. */
-function leadIfSettled(state: ReplicaState, outbox: Outbox): void {
-  if (state.phase === 'settling' && state.flush === null) lead(state, outbox)
-}
-
-function lead(state: ReplicaState, outbox: Outbox): void {
-  state.phase = 'leading'
-  armRetention(outbox)
-  armFlush(state, outbox)
-  drainIfIdle(state, outbox)
-}
-
-function armRetention(outbox: Outbox): void {
-  outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_CHECK_MILLIS })
-}
-
-function armFlush(state: ReplicaState, outbox: Outbox): void {
-  if (state.config.flush === 'interval') outbox.push({ kind: 'startTimer', timer: 'flush', afterMillis: state.config.flushIntervalMillis })
+  openLog(state, outbox)
 }
 
 /** New settings take effect at once, retention included. */
 function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>, context: Context, outbox: Outbox): void {
+  if (message.topicId !== state.topicId) return
   state.config = message.config
   armFlush(state, outbox)
   onRetentionTimer(state, context, outbox)
@@ -159,30 +103,23 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
   switch (message.timer) {
     case 'fetch':
       return onFetchTimer(state, context, outbox)
+    case 'follow':
+      return onFollowTimer(state, context, outbox)
+    case 'resign':
+      return resignIfBroken(state, outbox)
+    case 'isr':
+      return onIsrTimer(state, context, outbox)
     case 'retention':
       return onRetentionTimer(state, context, outbox)
     case 'flush':
-      if (state.phase === 'leading' && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
+      if (isOpen(state) && state.bytesSinceFlush > 0) requestFlush(state, false, outbox)
       return armFlush(state, outbox)
     case 'reopen':
-      if (!state.isDraining) reopen(state, outbox)
+      if (!state.isDraining) reopenLog(state, outbox)
       return
     default:
       assert(false, `a replica has no timer ${message.timer}`)
   }
-}
-
-/** Starts again from what the disk proves. */
-function reopen(state: ReplicaState, outbox: Outbox): void {
-  const fresh = newReplicaState(state.self, {
-    topic: state.topic,
-    topicId: state.topicId,
-    partition: state.partition,
-    leaderEpoch: state.leaderEpoch,
-    topicConfig: state.config,
-  })
-  Object.assign(state, fresh, { nextToken: state.nextToken, distrusted: state.distrusted })
-  onStarted(state, outbox)
 }
 
 function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
@@ -193,37 +130,52 @@ function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
   drainIfIdle(state, outbox)
 }
 
+/** Whether the log is open and nothing is being rolled back. */
+function isOpen({ phase }: ReplicaState): boolean {
+  return phase === 'leading' || phase === 'following' || phase === 'idle'
+}
+
 // ── the disk answers ──
 
-function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Outbox): void {
+function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const continuation = state.continuations.get(message.token)
   if (continuation === undefined) return
+  const { phase } = state
   state.continuations.delete(message.token)
+  continueWith(state, continuation, message, context, outbox)
+  if (phase === 'idle' || state.phase !== 'idle') return
+  // The log is open, or has been rolled back: the replica takes up what it is to be.
+  if (phase !== 'rollingBack') armTimers(state, outbox)
+  takeRole(state, context, outbox)
+}
+
+function continueWith(state: ReplicaState, continuation: Continuation, message: StorageAnswer, context: Context, outbox: Outbox): void {
   switch (continuation.kind) {
     case 'recovery':
       return onRecoveryAnswer(state, message, outbox)
     case 'append':
       assert(message.kind === 'appended', 'P3 an append is answered by appended')
-      return onAppended(state, continuation.entry, message, outbox)
+      onAppended(state, continuation.entries, message, outbox)
+      return goOn(state, context, outbox)
     case 'sync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onSynced(state, continuation.segmentBaseOffset, message, outbox)
-      return acknowledge(state, outbox)
+      return goOn(state, context, outbox)
     case 'flush':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       return onFlushed(state, continuation.flush, continuation.segmentBaseOffset, message, outbox)
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
-      return leadIfSettled(state, outbox)
+      return openIfSettled(state, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
-      return leadIfSettled(state, outbox)
+      return openIfSettled(state, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointProved(state, continuation.flush, message, outbox)
-      return leadIfSettled(state, outbox)
+      return openIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)
@@ -232,7 +184,7 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
       return onRewriteRead(state, continuation, message, outbox)
     case 'rewritten':
       assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
-      if (onRewritten(state, continuation, message, outbox)) settle(state, outbox)
+      if (onRewritten(state, continuation, message, outbox)) settleTail(state, outbox)
       return
     case 'ignore':
       return
@@ -253,11 +205,17 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, outbox: Ou
   }
 }
 
+/** More of the log is safe: whoever waits for that hears of it, and a follower asks for what comes next. */
+function goOn(state: ReplicaState, context: Context, outbox: Outbox): void {
+  progress(state, context, outbox)
+  fetchMore(state, context, outbox)
+}
+
 // ── retention ──
 
 function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
   armRetention(outbox)
-  if (state.phase !== 'leading' || state.isDraining) return
+  if (!isOpen(state) || state.isDraining) return
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
   const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
@@ -267,6 +225,7 @@ function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox)
     return
   }
   dropSegments(state.log, expired)
+  trimEpochs(state.epochs, state.log.logStartOffset)
   moveHighWatermark(state)
   const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])
   for (const segment of expired) state.dirty.delete(segment.baseOffset)
@@ -277,9 +236,10 @@ function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox)
 
 /** With the segment in which the high watermark stood gone, it stands at the beginning of the next one: at the same offset. */
 function moveHighWatermark(state: ReplicaState): void {
-  const { highWatermark, log } = state
+  const { highWatermark, writtenEnd, log } = state
   const segmentBaseOffset = log.segments[0]?.baseOffset ?? 0
   if (highWatermark.segmentBaseOffset >= segmentBaseOffset) return
   assert(highWatermark.offset === segmentBaseOffset, 'P11 retention leaves everything at and above the high watermark')
   state.highWatermark = { offset: highWatermark.offset, segmentBaseOffset, position: 0 }
+  if (writtenEnd.segmentBaseOffset < segmentBaseOffset) state.writtenEnd = state.highWatermark
 }

@@ -20,8 +20,9 @@ interface Flags {
 const RUNS_DEFAULT = 3
 const ERASE_LINE = '\r\x1b[2K'
 
+const NAME_WIDTH = Math.max(...questions.map(({ name }) => name.length)) + 2
 const names = questions.map(({ name }) => name)
-const list = questions.map(({ name, question }) => `  ${name.padEnd(12)}${question}`).join('\n')
+const list = questions.map(({ name, question }) => `  ${name.padEnd(NAME_WIDTH)}${question}`).join('\n')
 
 await new Command('bench')
   .description('Measures what this machine can do. Figures are noise while anything else runs.')

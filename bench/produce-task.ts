@@ -13,6 +13,8 @@ export type ProduceLane = 'write' | 'promises' | 'oneByOne'
 /** What a run of producing is. */
 export interface ProduceParameters {
   readonly directory: string
+  /** Default 1. */
+  readonly nodes?: number
   readonly partitions: number
   readonly flush: 'os' | 'commit'
   readonly lane: ProduceLane
@@ -26,8 +28,9 @@ export const PROMISES_IN_FLIGHT = 10_000
 /** Measures one run, in records per second. */
 export const produceTask: Task<ProduceParameters, number> = { url: import.meta.url, name: 'produceTask', run: produce }
 
-async function produce({ directory, partitions, flush, lane, warmUpCount, recordCount }: ProduceParameters): Promise<number> {
-  await using cluster = await open(directory)
+async function produce(parameters: ProduceParameters): Promise<number> {
+  const { directory, nodes = 1, partitions, flush, lane, warmUpCount, recordCount } = parameters
+  await using cluster = await open(directory, { nodes })
   await cluster.admin.createTopic(TOPIC, { partitions, config: { flush } })
   await using producer = cluster.producer()
   await lanes[lane](producer, warmUpCount)

@@ -2,16 +2,37 @@
  * All questions, in the order in which they are asked.
  */
 import type { Question } from './question.ts'
+import { catchUp } from './questions/catch-up.ts'
+import { clusterMemory } from './questions/cluster-memory.ts'
 import { consume } from './questions/consume.ts'
+import { failover } from './questions/failover.ts'
 import { latency } from './questions/latency.ts'
 import { memory } from './questions/memory.ts'
 import { partitions } from './questions/partitions.ts'
 import { produce } from './questions/produce.ts'
 import { records } from './questions/records.ts'
 import { recovery } from './questions/recovery.ts'
+import { replicationLatency } from './questions/replication-latency.ts'
+import { replication } from './questions/replication.ts'
 import { ring } from './questions/ring.ts'
 import { simulator } from './questions/simulator.ts'
 import { start } from './questions/start.ts'
 
 /** Every question that `npm run bench` can answer. */
-export const questions: readonly Question[] = [ring, produce, consume, latency, start, memory, recovery, partitions, records, simulator]
+export const questions: readonly Question[] = [
+  ring,
+  produce,
+  consume,
+  latency,
+  start,
+  memory,
+  recovery,
+  partitions,
+  records,
+  simulator,
+  replication,
+  replicationLatency,
+  failover,
+  clusterMemory,
+  catchUp,
+]

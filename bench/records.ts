@@ -2,7 +2,8 @@
  * The load that the questions share: records of 100 bytes, written as fast as the producer takes them, and read to the end. The loops allocate
  * nothing of their own, so that they measure the engine.
  */
-import type { Admin, Cluster, Consumer, Producer, ProducerRecord } from '../edge/client/api.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Admin, Cluster, Consumer, Producer, ProducerRecord, TopicDescription } from '../edge/client/api.ts'
 import type { TopicPartition } from '../protocol/ids.ts'
 
 /** The size of a value in all questions, unless they say otherwise. */
@@ -10,6 +11,13 @@ export const VALUE_BYTES = 100
 
 /** What a record takes in the log: value, framing, and its share of the batch header; rounded up, to ask for enough space. */
 export const STORED_RECORD_BYTES = 112
+
+/** Nodes, and replicas of each partition, where a question is about more than one. */
+export const REPLICAS = 3
+
+/** Nodes that are not in sync after so long are a defect. */
+const IN_SYNC_MILLIS_MAX = 60_000
+const LOOK_MILLIS = 2
 
 /** Records of one poll. */
 export const POLL_RECORDS = 10_000
@@ -86,4 +94,19 @@ export async function countRecords(admin: Admin): Promise<number> {
 export async function partitionsOf(admin: Admin): Promise<TopicPartition[]> {
   const { partitions } = await admin.describeTopic(TOPIC)
   return partitions.map(({ partition }) => ({ topic: TOPIC, partition }))
+}
+
+/** Resolves when all nodes are back and all replicas in sync, and the partitions of the topic are as they should be. */
+export async function untilInSync(
+  { admin }: Cluster,
+  isRight: (partitions: TopicDescription['partitions']) => boolean = () => true,
+): Promise<void> {
+  const deadline = performance.now() + IN_SYNC_MILLIS_MAX
+  for (;;) {
+    const { nodes, underReplicatedPartitions } = await admin.describeCluster()
+    const isWhole = underReplicatedPartitions === 0 && nodes.every(({ fenced }) => !fenced)
+    if (isWhole && isRight((await admin.describeTopic(TOPIC)).partitions)) return
+    if (performance.now() > deadline) throw new Error(`the replicas were not in sync after ${IN_SYNC_MILLIS_MAX} ms`)
+    await sleep(LOOK_MILLIS)
+  }
 }

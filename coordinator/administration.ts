@@ -8,11 +8,16 @@ import type {
   CreatePartitionsRequest,
   CreateTopicsRequest,
   DeleteTopicsRequest,
+  ReassignPartitionsRequest,
 } from '../protocol/messages/metadata.ts'
 import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
 import { checkTopicName } from '../protocol/topic-name.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
-import type { MetadataImage, MetadataRecord } from './metadata.ts'
+import { electorateOf } from './brokers.ts'
+import { isLive, METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
+import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
+import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
+import type { PartitionImage } from './partition-image.ts'
+import { placeReplicas } from './placement.ts'
 
 /** The verdict on one topic of a request. */
 export interface Verdict {
@@ -28,14 +33,15 @@ export interface Ruling {
   readonly verdicts: readonly Verdict[]
 }
 
-/** Judges new topics: name, partitions, settings, and that they are new. */
-export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequest, nodeCount: number): Ruling {
+/** Judges new topics: name, partitions, replicas, settings, and that they are new. A replication factor of -1 is the default. */
+export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequest, defaultReplicationFactor: number): Ruling {
   const records: MetadataRecord[] = []
   const verdicts: Verdict[] = []
   const names = new Set<string>()
   let topicId = image.nextTopicId
-  for (const { name, numPartitions, configs } of request.topics) {
-    const refusal = refuseNewTopic(image, name, numPartitions, configs, names)
+  for (const { name, numPartitions, configs, replicationFactor: wanted } of request.topics) {
+    const replicationFactor = wanted === -1 ? Math.min(defaultReplicationFactor, image.brokers.size) : wanted
+    const refusal = refuseNewTopic(image, name, numPartitions, configs, names) ?? refuseReplication(image, name, replicationFactor, configs)
     if (refusal !== null) {
       verdicts.push(refusal)
       continue
@@ -46,7 +52,7 @@ export function ruleCreateTopics(image: MetadataImage, request: CreateTopicsRequ
       type: 'topicCreated',
       name,
       topicId,
-      leaders: spread(topicId, 0, numPartitions, nodeCount),
+      partitions: placed(image, replicationFactor, { start: topicId - 1, first: 0, count: numPartitions }),
       configs: canonical(configs),
     })
     topicId++
@@ -68,14 +74,14 @@ export function ruleDeleteTopics(image: MetadataImage, request: DeleteTopicsRequ
 }
 
 /** Judges growth: a topic only ever gets more partitions. */
-export function ruleCreatePartitions(image: MetadataImage, request: CreatePartitionsRequest, nodeCount: number): Ruling {
+export function ruleCreatePartitions(image: MetadataImage, request: CreatePartitionsRequest): Ruling {
   const records: MetadataRecord[] = []
   const names = new Set<string>()
   const verdicts = request.topics.map(({ name, count }) => {
     const topic = image.topics.get(name)
     if (topic === undefined) return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     if (names.has(name)) return refuse(name, 'INVALID_REQUEST', `${name} stands twice in the request`)
-    const present = topic.leaders.length
+    const present = topic.partitions.length
     if (!Number.isInteger(count) || count <= present || count > PARTITIONS_PER_TOPIC_MAX) {
       return refuse(
         name,
@@ -84,8 +90,14 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
       )
     }
     if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: groups are hashed to them`)
+    const replicationFactor = replicationFactorOf(topic)
+    if (image.brokers.size < replicationFactor) {
+      const reason = `${name} has ${replicationFactor} replicas of each partition, but there are ${image.brokers.size} nodes`
+      return refuse(name, 'INVALID_REPLICATION_FACTOR', reason)
+    }
     names.add(name)
-    records.push({ type: 'partitionsAdded', topicId: topic.topicId, leaders: spread(topic.topicId, present, count - present, nodeCount) })
+    const range = { start: topic.topicId - 1, first: present, count: count - present }
+    records.push({ type: 'partitionsAdded', topicId: topic.topicId, partitions: placed(image, replicationFactor, range) })
     return accept(name, topic.topicId)
   })
   return { records, verdicts }
@@ -107,7 +119,50 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   }
   const parsed = parseTopicConfig(configs)
   if (!parsed.ok) return one(refuse(name, 'INVALID_CONFIG', parsed.reason))
-  return { records: [{ type: 'topicConfigured', topicId: topic.topicId, configs }], verdicts: [accept(name, topic.topicId)] }
+  const replicationFactor = replicationFactorOf(topic)
+  if (parsed.config.minInsyncReplicas > replicationFactor)
+    return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))
+  const { topicId } = topic
+  const records: MetadataRecord[] = [{ type: 'topicConfigured', topicId, configs }]
+  topic.partitions.forEach((present, partition) => {
+    const changed = withSettings(present, electorateOf(image, parsed, replicaCountOf(present)))
+    if (changed !== null) records.push({ type: 'partitionChanged', topicId, partition, image: changed })
+  })
+  return { records, verdicts: [accept(name, topicId)] }
+}
+
+/** Judges the move of partitions to other replicas; null replicas gives a reassignment up. */
+export function ruleReassign(image: MetadataImage, request: ReassignPartitionsRequest): Ruling {
+  const records: MetadataRecord[] = []
+  const verdicts = request.partitions.map(({ topic: name, partition, replicas }) => {
+    const topic = image.topics.get(name)
+    const present = topic?.partitions[partition]
+    if (topic === undefined || present === undefined)
+      return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${name}-${partition}`)
+    const target = replicas ?? present.replicas.filter((node) => !present.adding.includes(node))
+    if (replicas === null && present.adding.length === 0 && present.removing.length === 0)
+      return refuse(name, 'NO_REASSIGNMENT_IN_PROGRESS', `${name}-${partition} is not being moved`)
+    const problem = refuseTarget(image, target, topic.config.minInsyncReplicas)
+    if (problem !== null) return refuse(name, 'INVALID_REPLICA_ASSIGNMENT', `${name}-${partition}: ${problem}`)
+    const moving = withTarget(present, target)
+    const moved = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving)))
+    records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: moved ?? moving })
+    return accept(name, topic.topicId)
+  })
+  return { records, verdicts }
+}
+
+/** Replicas that each partition of a topic is meant to have. */
+function replicationFactorOf({ partitions }: TopicImage): number {
+  const [first] = partitions
+  return first === undefined ? 1 : targetCountOf(first)
+}
+
+function refuseTarget(image: MetadataImage, target: readonly number[], minInsyncReplicas: number): string | null {
+  if (target.length === 0 || new Set(target).size < target.length) return 'its replicas must be some nodes, each once'
+  const unknown = target.find((node) => !image.brokers.has(node))
+  if (unknown !== undefined) return `there is no node ${unknown}`
+  return minInsyncReplicas > target.length ? `minInsyncReplicas is ${minInsyncReplicas}` : null
 }
 
 function refuseNewTopic(
@@ -131,9 +186,36 @@ function refuseNewTopic(
   return parsed.ok ? null : refuse(name, 'INVALID_CONFIG', parsed.reason)
 }
 
-/** Leaders of consecutive partitions go round the nodes, beginning elsewhere for each topic. */
-function spread(topicId: number, first: number, count: number, nodeCount: number): number[] {
-  return Array.from({ length: count }, (_, i) => (topicId - 1 + first + i) % nodeCount)
+function refuseReplication(
+  image: MetadataImage,
+  name: string,
+  replicationFactor: number,
+  configs: Readonly<Record<string, unknown>>,
+): Verdict | null {
+  const nodes = image.brokers.size
+  if (!Number.isInteger(replicationFactor) || replicationFactor < 1 || replicationFactor > nodes) {
+    const reason = `a partition has 1 to ${nodes} replicas here, one per node, not ${replicationFactor}`
+    return refuse(name, 'INVALID_REPLICATION_FACTOR', reason)
+  }
+  const parsed = parseTopicConfig(configs)
+  if (!parsed.ok || parsed.config.minInsyncReplicas <= replicationFactor) return null
+  return tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor)
+}
+
+function tooFewReplicas(name: string, minInsyncReplicas: number, replicationFactor: number): Verdict {
+  const reason = `minInsyncReplicas (${minInsyncReplicas}) is more than the replicas of each partition (${replicationFactor})`
+  return refuse(name, 'INVALID_CONFIG', reason)
+}
+
+/** New partitions on live nodes, as far as there are enough of them. */
+function placed(
+  image: MetadataImage,
+  replicationFactor: number,
+  range: { readonly start: number; readonly first: number; readonly count: number },
+): PartitionImage[] {
+  const live = [...image.brokers.values()].filter(({ fenced }) => !fenced)
+  const nodes = live.length >= replicationFactor ? live : [...image.brokers.values()]
+  return placeReplicas(nodes, replicationFactor, range).map((replicas) => newPartition(replicas, (node) => isLive(image, node)))
 }
 
 function canonical(configs: Readonly<Record<string, unknown>>): Record<string, unknown> {

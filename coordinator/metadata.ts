@@ -1,10 +1,13 @@
 /**
- * The cluster's metadata as an image: topics, their partitions and settings, producer ids. It is what the records of the
- * metadata log say, in order; nothing else changes it. Records are JSON, so that anybody can read a dump of the log.
+ * The cluster's metadata as an image: brokers, topics, their partitions and settings, producer ids. It is what the records of the
+ * metadata log say, in order; nothing else changes it. Records are JSON, so that anybody can read a dump of the log. Every node has
+ * an image of its own, made of the same records: two images of the same offset are equal.
  */
 import { assert, unreachable } from '../protocol/assert.ts'
 import { parseTopicConfig } from '../protocol/topic-config.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
+import { NO_LEADER } from './partition-image.ts'
+import type { PartitionImage } from './partition-image.ts'
 
 /** The metadata log's topic. */
 export const METADATA_TOPIC = '__cluster_metadata'
@@ -18,30 +21,56 @@ export type MetadataRecord =
       readonly type: 'topicCreated'
       readonly name: string
       readonly topicId: number
-      readonly leaders: readonly number[]
+      readonly partitions: readonly PartitionImage[]
       readonly configs: Readonly<Record<string, unknown>>
     }
   | { readonly type: 'topicDeleted'; readonly topicId: number }
-  | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly leaders: readonly number[] }
+  | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly partitions: readonly PartitionImage[] }
+  | { readonly type: 'partitionChanged'; readonly topicId: number; readonly partition: number; readonly image: PartitionImage }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
   | { readonly type: 'producerIdsReserved'; readonly nextProducerId: number }
+  | {
+      readonly type: 'brokerRegistered'
+      readonly node: number
+      readonly brokerEpoch: number
+      readonly incarnation: number
+      readonly rack: string | null
+      /** In snapshots only. */
+      readonly activeEpoch?: number
+    }
+  | { readonly type: 'brokerFenced'; readonly node: number; readonly fenced: boolean }
+  | { readonly type: 'brokerRemoved'; readonly node: number }
+  | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
 
 /** A topic in the image. */
 export interface TopicImage {
   readonly name: string
   readonly topicId: number
-  /** The leader's node, by partition. */
-  readonly leaders: readonly number[]
+  readonly partitions: readonly PartitionImage[]
   /** What was set, by camel-case name. */
   readonly configs: Readonly<Record<string, unknown>>
   /** What that means, defaults included. */
   readonly config: TopicConfig
 }
 
+/** A node in the image. */
+export interface BrokerImage {
+  readonly node: number
+  /** Grows with each registration: a node that starts again is another one (KIP-380). */
+  readonly brokerEpoch: number
+  readonly incarnation: number
+  /** The broker epoch in which it was last unfenced, -1 if never: what it may have acknowledged, it acknowledged up to then. */
+  readonly activeEpoch: number
+  readonly rack: string | null
+  /** A fenced node leads nothing and is in no ISR that has another member. */
+  readonly fenced: boolean
+}
+
 /** All metadata at one point of the metadata log. */
 export interface MetadataImage {
   readonly topics: Map<string, TopicImage>
   readonly names: Map<number, string>
+  readonly brokers: Map<number, BrokerImage>
   nextTopicId: number
   nextProducerId: number
   /** One past the last record applied. */
@@ -50,7 +79,7 @@ export interface MetadataImage {
 
 /** The image before the first record. */
 export function emptyImage(): MetadataImage {
-  return { topics: new Map(), names: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
+  return { topics: new Map(), names: new Map(), brokers: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
 }
 
 /** Applies one record of the log. */
@@ -60,15 +89,17 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'topicCreated':
       image.nextTopicId = Math.max(image.nextTopicId, record.topicId + 1)
       image.names.set(record.topicId, record.name)
-      return setTopic(image, { name: record.name, topicId: record.topicId, leaders: record.leaders, configs: record.configs })
+      return setTopic(image, { name: record.name, topicId: record.topicId, partitions: partitionsOf(record), configs: record.configs })
     case 'topicDeleted':
       image.topics.delete(topicOf(image, record.topicId).name)
       image.names.delete(record.topicId)
       return
     case 'partitionsAdded': {
       const topic = topicOf(image, record.topicId)
-      return setTopic(image, { ...topic, leaders: [...topic.leaders, ...record.leaders] })
+      return setTopic(image, { ...topic, partitions: [...topic.partitions, ...partitionsOf(record)] })
     }
+    case 'partitionChanged':
+      return applyPartition(image, record)
     case 'topicConfigured': {
       const topic = topicOf(image, record.topicId)
       return setTopic(image, { ...topic, configs: record.configs })
@@ -76,9 +107,72 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'producerIdsReserved':
       image.nextProducerId = record.nextProducerId
       return
+    case 'brokerRegistered': {
+      const { node, brokerEpoch, incarnation, rack } = record
+      const activeEpoch = record.activeEpoch ?? image.brokers.get(node)?.activeEpoch ?? -1
+      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, rack, fenced: true })
+      return
+    }
+    case 'brokerFenced': {
+      const broker = brokerOf(image, record.node)
+      const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
+      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch })
+      return
+    }
+    case 'brokerRemoved':
+      image.brokers.delete(record.node)
+      return
+    case 'topicIdsUsed':
+      image.nextTopicId = Math.max(image.nextTopicId, record.nextTopicId)
+      return
     default:
       return unreachable(record)
   }
+}
+
+/** Some records, and the offset behind them in the log. */
+export type MetadataBatch = readonly [endOffset: number, records: readonly MetadataRecord[]]
+
+/** Applies what lies beyond the image's end; the ids of the topics that this changes. */
+export function applyBatches(image: MetadataImage, batches: readonly MetadataBatch[]): Set<number> {
+  const topicIds = new Set<number>()
+  for (const [endOffset, records] of batches) {
+    if (endOffset <= image.endOffset) continue
+    for (const record of records) {
+      applyRecord(image, record)
+      if ('topicId' in record) topicIds.add(record.topicId)
+    }
+    // Batches that hold no metadata take offsets, too.
+    image.endOffset = endOffset
+  }
+  return topicIds
+}
+
+/** Records that make the image anew from an empty one: what a snapshot holds. The offset must be set beside. */
+export function imageRecords(image: MetadataImage): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
+  const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
+  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced } of brokers) {
+    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack })
+    if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
+  }
+  for (const { name, topicId, partitions, configs } of topics) {
+    records.push({ type: 'topicCreated', name, topicId, partitions, configs })
+  }
+  const { nextTopicId, nextProducerId } = image
+  records.push({ type: 'topicIdsUsed', nextTopicId }, { type: 'producerIdsReserved', nextProducerId })
+  return records
+}
+
+/** Whether a node is registered and not fenced. */
+export function isLive(image: MetadataImage, node: number): boolean {
+  return image.brokers.get(node)?.fenced === false
+}
+
+/** The topic of that id; undefined if there is none (any more). */
+export function topicById(image: MetadataImage, topicId: number): TopicImage | undefined {
+  return image.topics.get(image.names.get(topicId) ?? '')
 }
 
 /** The record's bytes in the log. */
@@ -98,8 +192,36 @@ export function offsetsPartitionOf(group: string, partitionCount: number): numbe
   return (hash & 0x7fffffff) % partitionCount
 }
 
+function applyPartition(image: MetadataImage, { topicId, partition, image: changed }: MetadataRecord & { type: 'partitionChanged' }): void {
+  const topic = topicOf(image, topicId)
+  const present = topic.partitions[partition]
+  assert(present !== undefined, 'M10 a changed partition is there')
+  assert(changed.partitionEpoch > present.partitionEpoch, 'M11 partition epochs grow with every change')
+  assert(changed.leaderEpoch >= present.leaderEpoch, 'M12 leader epochs never go back')
+  image.topics.set(topic.name, { ...topic, partitions: topic.partitions.with(partition, changed) })
+}
+
+/** Version 0.1 wrote nothing but the leaders, one replica each. */
+function partitionsOf(record: {
+  readonly partitions?: readonly PartitionImage[]
+  readonly leaders?: readonly number[]
+}): readonly PartitionImage[] {
+  return record.partitions ?? (record.leaders ?? []).map(loneReplica)
+}
+
+/** A partition with one replica, whose node has not registered yet. */
+function loneReplica(node: number): PartitionImage {
+  return { replicas: [node], isr: [node], elr: [], leader: NO_LEADER, leaderEpoch: 0, partitionEpoch: 0, adding: [], removing: [] }
+}
+
+function brokerOf(image: MetadataImage, node: number): BrokerImage {
+  const broker = image.brokers.get(node)
+  assert(broker !== undefined, `M10 metadata records speak of brokers that are registered (node ${node})`)
+  return broker
+}
+
 function topicOf(image: MetadataImage, topicId: number): TopicImage {
-  const topic = image.topics.get(image.names.get(topicId) ?? '')
+  const topic = topicById(image, topicId)
   assert(topic !== undefined, `M1 metadata records speak of topics that exist (topic id ${topicId})`)
   return topic
 }

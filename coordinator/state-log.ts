@@ -4,6 +4,7 @@
  */
 import { replicaActor } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
+import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
@@ -17,6 +18,8 @@ import type { LogRecord } from '../protocol/record-batch.ts'
 export interface StateLog {
   readonly replica: Address
   readonly topicId: number
+  /** The reign in which it is written: when another one begins, nothing more is. */
+  readonly leaderEpoch: number
   nextOffset: number
   loaded: boolean
 }
@@ -30,12 +33,19 @@ export interface StateRecord {
 /** One answer while loading. */
 const LOAD_BYTES = 1024 * 1024
 
+/** A new leader's high watermark may be behind: the rest of the log comes when it has caught up. */
+const LOAD_WAIT_MILLIS = 50
+
 /** A request is one batch, however large: its partition may refuse it (maxMessageBytes), but never takes half of it. */
 const BATCH_BYTES_MAX = 2 ** 31 - 1
 
 /** A log that has not been read yet. */
-export function openStateLog(node: number, topic: string, partition: number, topicId: number): StateLog {
-  return { replica: { node, actor: replicaActor(topic, partition) }, topicId, nextOffset: 0, loaded: false }
+export function openStateLog(
+  node: number,
+  topic: string,
+  { partition, topicId, leaderEpoch }: { readonly partition: number; readonly topicId: number; readonly leaderEpoch: number },
+): StateLog {
+  return { replica: { node, actor: replicaActor(topic, partition) }, topicId, leaderEpoch, nextOffset: 0, loaded: false }
 }
 
 /** The next request while loading. */
@@ -44,16 +54,19 @@ export function loadRequest(log: StateLog, correlationId: number): FetchRequest 
     kind: 'fetch',
     correlationId,
     topicId: log.topicId,
-    leaderEpoch: -1,
+    leaderEpoch: log.leaderEpoch,
+    replicaId: CONSUMER_REPLICA,
+    brokerEpoch: -1,
+    lastFetchedEpoch: -1,
     fetchOffset: log.nextOffset,
     minBytes: 1,
     maxBytes: LOAD_BYTES,
-    maxWaitMillis: 0,
+    maxWaitMillis: LOAD_WAIT_MILLIS,
     mode: 'bytes',
   }
 }
 
-/** The records of an answer; null if the partition cannot be read yet. Sets `loaded` at the high watermark. */
+/** The records of an answer; null if the partition cannot be read yet. Sets `loaded` when everything that was there at the beginning of this reign is read. */
 export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>): LogRecord[] | null {
   if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) {
     log.nextOffset = response.logStartOffset
@@ -68,7 +81,7 @@ export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>):
   }
   const last = records[records.length - 1]
   if (last !== undefined) log.nextOffset = last.offset + 1
-  log.loaded = log.nextOffset >= response.highWatermark
+  log.loaded = log.nextOffset >= Math.max(response.highWatermark, response.epochStartOffset)
   return records
 }
 
@@ -77,5 +90,5 @@ export function appendRequest(log: StateLog, correlationId: number, records: rea
   const builder = new RecordBatchBuilder(BATCH_BYTES_MAX)
   for (const { key, value } of records) builder.append(now, key, value, undefined)
   const bytes = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 })
-  return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: -1, acks: 'leader', records: bytes.slice() }
+  return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: log.leaderEpoch, acks: 'quorum', records: bytes.slice() }
 }

@@ -8,10 +8,12 @@
  *   sequence i64 | recovery point i64 | log start offset i64
  *   segments: count u32 x { base offset i64, size u32, largest timestamp i64 }
  *   producers: count u32 x { id i64, epoch u16, batches u16 x { base sequence u32, last sequence u32, base offset i64 } }
+ *   leader epochs: count u32 x { epoch u32, start offset i64 }     since version 2; before, all batches were written in epoch 0
  * At first the CRC was of what follows it only. Such a file is read, but nothing vouches for its clean bit: it counts as unclean.
  */
 import { readI64, readU32, writeI16, writeI32, writeI64 } from '../protocol/bytes.ts'
 import { crc32cOf, crc32cUpdate } from '../protocol/crc32c.ts'
+import type { Epochs } from './epochs.ts'
 import type { ProducerEntry, ProducerStates } from './idempotence.ts'
 
 /** A segment as the checkpoint remembers it. */
@@ -33,13 +35,15 @@ export interface Checkpoint {
   readonly segments: readonly SegmentSummary[]
   /** As of the recovery point. */
   readonly producers: ProducerStates
+  /** Below the recovery point: which leader wrote which offsets. */
+  readonly epochs: Epochs
 }
 
 /** A checkpoint, or why there is none: the bytes are torn, or written by a newer version. */
 export type CheckpointDecoded = Checkpoint | 'unsound' | 'newer'
 
 /** The version that this code writes, and the newest that it reads. */
-export const CHECKPOINT_FORMAT_VERSION = 1
+export const CHECKPOINT_FORMAT_VERSION = 2
 
 const MAGIC = 0x4f445243
 const CRC_AT = 12
@@ -47,6 +51,7 @@ const HEADER_BYTES = 16
 const SEGMENT_BYTES = 20
 const PRODUCER_BYTES = 12
 const BATCH_BYTES = 16
+const EPOCH_BYTES = 12
 
 /** The file of the n-th checkpoint. */
 export function checkpointFile(sequence: number): string {
@@ -64,7 +69,7 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   writeI64(bytes, HEADER_BYTES + 8, checkpoint.recoveryPoint)
   writeI64(bytes, HEADER_BYTES + 16, checkpoint.logStartOffset)
   const at = writeSegments(bytes, HEADER_BYTES + 24, checkpoint.segments)
-  writeProducers(bytes, at, checkpoint.producers)
+  writeEpochs(bytes, writeProducers(bytes, at, checkpoint.producers), checkpoint.epochs)
   writeI32(bytes, CRC_AT, crcOf(bytes))
   return bytes
 }
@@ -82,13 +87,20 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   if (producersAt + 4 > bytes.length) return 'unsound'
   const producers = readProducers(bytes, producersAt)
   if (producers === null) return 'unsound'
+  const recoveryPoint = readI64(bytes, HEADER_BYTES + 8)
+  const logStartOffset = readI64(bytes, HEADER_BYTES + 16)
+  const isFirstVersion = versionAndClean >>> 16 === 1
+  const epochs =
+    isFirstVersion && producers.end === bytes.length ? epochsBefore(logStartOffset, recoveryPoint) : readEpochs(bytes, producers.end)
+  if (epochs === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
     clean: isWhole && (versionAndClean & 1) === 1,
-    recoveryPoint: readI64(bytes, HEADER_BYTES + 8),
-    logStartOffset: readI64(bytes, HEADER_BYTES + 16),
+    recoveryPoint,
+    logStartOffset,
     segments: readSegments(bytes, HEADER_BYTES + 28, segmentCount),
-    producers,
+    producers: producers.producers,
+    epochs,
   }
 }
 
@@ -109,7 +121,7 @@ function crcOf(bytes: Uint8Array): number {
 function sizeOf(checkpoint: Checkpoint): number {
   let sizeBytes = HEADER_BYTES + 24 + 4 + checkpoint.segments.length * SEGMENT_BYTES + 4
   for (const entry of checkpoint.producers.values()) sizeBytes += PRODUCER_BYTES + entry.batches.length * BATCH_BYTES
-  return sizeBytes
+  return sizeBytes + 4 + checkpoint.epochs.length * EPOCH_BYTES
 }
 
 function writeSegments(bytes: Uint8Array, begin: number, segments: readonly SegmentSummary[]): number {
@@ -132,7 +144,7 @@ function readSegments(bytes: Uint8Array, begin: number, count: number): SegmentS
   return segments
 }
 
-function writeProducers(bytes: Uint8Array, begin: number, producers: ProducerStates): void {
+function writeProducers(bytes: Uint8Array, begin: number, producers: ProducerStates): number {
   writeI32(bytes, begin, producers.size)
   let at = begin + 4
   for (const [producerId, entry] of producers) {
@@ -147,9 +159,10 @@ function writeProducers(bytes: Uint8Array, begin: number, producers: ProducerSta
       at += BATCH_BYTES
     }
   }
+  return at
 }
 
-function readProducers(bytes: Uint8Array, begin: number): ProducerStates | null {
+function readProducers(bytes: Uint8Array, begin: number): { readonly producers: ProducerStates; readonly end: number } | null {
   const producers: ProducerStates = new Map()
   let at = begin + 4
   for (let left = readU32(bytes, begin); left > 0; left--) {
@@ -164,5 +177,27 @@ function readProducers(bytes: Uint8Array, begin: number): ProducerStates | null 
     }
     producers.set(producerId, entry)
   }
-  return at === bytes.length ? producers : null
+  return { producers, end: at }
+}
+
+function writeEpochs(bytes: Uint8Array, begin: number, epochs: Epochs): void {
+  writeI32(bytes, begin, epochs.length)
+  let at = begin + 4
+  for (const { epoch, startOffset } of epochs) {
+    writeI32(bytes, at, epoch)
+    writeI64(bytes, at + 4, startOffset)
+    at += EPOCH_BYTES
+  }
+}
+
+function readEpochs(bytes: Uint8Array, begin: number): Epochs | null {
+  if (begin + 4 > bytes.length || bytes.length !== begin + 4 + readU32(bytes, begin) * EPOCH_BYTES) return null
+  const epochs: Epochs = []
+  for (let at = begin + 4; at < bytes.length; at += EPOCH_BYTES)
+    epochs.push({ epoch: readU32(bytes, at), startOffset: readI64(bytes, at + 4) })
+  return epochs
+}
+
+function epochsBefore(logStartOffset: number, recoveryPoint: number): Epochs {
+  return recoveryPoint > logStartOffset ? [{ epoch: 0, startOffset: logStartOffset }] : []
 }

@@ -12,11 +12,13 @@ import type { FileStat } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { checkpointFile, decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
 import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
-import { rememberBatch } from './idempotence.ts'
+import { lastEpoch, noteEpoch } from './epochs.ts'
+import type { Epochs } from './epochs.ts'
 import type { ProducerStates } from './idempotence.ts'
 import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
 import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
+import type { Recovered, RecoveredBatch } from './recovered.ts'
 import { decodeIndex } from './segment-index.ts'
 
 /** What recovery wants from the disk next, or its outcome. Each demand but the outcome is answered by one `RecoveryAnswer`. */
@@ -34,21 +36,14 @@ export type RecoveryAnswer =
   | { readonly kind: 'read'; readonly bytes: Uint8Array }
   | { readonly kind: 'changed' }
 
-/** A log that can be served. */
-export interface Recovered {
-  readonly log: Log
-  readonly producers: ProducerStates
-  /** Everything below is known to be synced. */
-  readonly recoveryPoint: number
-  readonly checkpointSequence: number
-  /** Bytes that were cut off as a torn tail. */
-  readonly cutBytes: number
-}
-
 /** Where recovery stands. Plain data. */
 export interface Recovery {
   step: 'listing' | 'checkpoints' | 'index' | 'scanning' | 'cutting' | 'removing' | 'over'
   readonly indexIntervalBytes: number
+  /** Batches from there on are cut, sound or not. */
+  readonly endOffsetMax: number
+  /** The last file is cut although nothing is wrong with it: one that could not be written may refuse the next write until then. */
+  mustCut: boolean
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -57,7 +52,9 @@ export interface Recovery {
   /** Which of `bases` is being opened. */
   current: number
   readonly segments: Segment[]
+  epochs: Epochs
   producers: ProducerStates
+  readonly tail: RecoveredBatch[]
   expectedOffset: number
   /** Bytes of the current segment that are scanned. */
   scannedBytes: number
@@ -71,17 +68,21 @@ export interface Recovery {
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, mustCut: boolean = false): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
+    endOffsetMax,
+    mustCut,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
     bases: [],
     current: 0,
     segments: [],
+    epochs: [],
     producers: new Map(),
+    tail: [],
     expectedOffset: 0,
     scannedBytes: 0,
     chunkBytes: CHUNK_BYTES,
@@ -145,6 +146,7 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
   recovery.checkpoint = checkpoint
   if (checkpoint !== null) {
     recovery.producers = checkpoint.producers
+    recovery.epochs = [...checkpoint.epochs]
     // Segments below the log start were dropped by retention; a crash came before their files were removed.
     const stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
     recovery.bases = recovery.bases.slice(stale.length)
@@ -162,7 +164,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
   const { checkpoint, bases } = recovery
   for (;;) {
     const base = bases[recovery.current]
-    if (base === undefined) return removeRest(recovery)
+    if (base === undefined) return cutLast(recovery)
     if (base !== recovery.expectedOffset) return onGap(recovery, base)
     const sizeBytes = recovery.files.get(logFileName(base)) ?? 0
     const known = checkpoint?.segments.findIndex((one) => one.baseOffset === base && one.sizeBytes === sizeBytes) ?? -1
@@ -184,6 +186,14 @@ function openSegment(recovery: Recovery): RecoveryDemand {
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
+}
+
+/** Everything is sound. */
+function cutLast(recovery: Recovery): RecoveryDemand {
+  const last = recovery.segments[recovery.segments.length - 1]
+  if (!recovery.mustCut || last === undefined) return removeRest(recovery)
+  recovery.step = 'cutting'
+  return { kind: 'truncate', file: logFileName(last.baseOffset), sizeBytes: last.sizeBytes }
 }
 
 /** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
@@ -262,15 +272,33 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (available < batch.LOG_OVERHEAD_BYTES) return 'partial'
   const sizeBytes = batch.batchSizeBytes(bytes, at)
   const baseOffset = batch.baseOffset(bytes, at)
-  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset) return 'unsound'
+  if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset || baseOffset >= recovery.endOffsetMax)
+    return 'unsound'
   if (available < sizeBytes) return 'partial'
   const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
   if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'
-  if (!trusted && batch.producerId(bytes, at) >= 0) rememberBatch(recovery.producers, numberedBatch(bytes, at, baseOffset))
+  if (!trusted && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
   recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
   return sizeBytes
+}
+
+/** Takes up a batch above the recovery point; false if no leader can have written it there. */
+function noteTail(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: number): boolean {
+  const baseOffset = batch.baseOffset(bytes, at)
+  const epoch = batch.leaderEpoch(bytes, at)
+  if (epoch < lastEpoch(recovery.epochs)) return false
+  noteEpoch(recovery.epochs, epoch, baseOffset)
+  recovery.tail.push({
+    baseOffset,
+    endOffset: batch.lastOffset(bytes, at) + 1,
+    segmentBaseOffset: segment.baseOffset,
+    position: segment.sizeBytes,
+    endPosition: segment.sizeBytes + batch.batchSizeBytes(bytes, at),
+    numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,
+  })
+  return true
 }
 
 /** Cuts the current segment behind its last sound batch; everything that follows goes, too. */
@@ -314,8 +342,10 @@ function finish(recovery: Recovery): RecoveryDemand {
     kind: 'done',
     recovered: {
       log,
+      epochs: recovery.epochs,
       producers: recovery.producers,
       recoveryPoint,
+      tail: recovery.tail,
       checkpointSequence: checkpoint?.sequence ?? 0,
       cutBytes: recovery.cutBytes,
     },

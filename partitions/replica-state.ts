@@ -1,18 +1,27 @@
 /**
- * Everything one partition replica knows, as plain data. `actors/replica.ts` holds the rules of who may change what.
+ * Everything one partition replica knows, as plain data. `actors/replica*.ts` hold the rules of who may change what.
  *
- *   recovering ─► settling (making what was recovered durable) ─► leading ◄──► rollingBack (after a failed write or sync)
- *        ▲                                                          │                │
- *        └───────────── after a pause ◄──── failed ◄────────────────┴────────────────┘
+ *   recovering ─► settling (making what was recovered durable) ─► idle ◄──► leading ◄──► rollingBack (after a failed write or sync, with one replica)
+ *        ▲                                                         ▲ ╲        │
+ *        │                                                         │  ► following ─► recovering, to cut what the leader does not have
+ *        └───────────── after a pause ◄──── failed ◄───────────────┴──────────┘
+ *
+ * Three ends, which are one and the same when nothing is under way:
+ *
+ *   high watermark ≤ durable end ≤ log end        readers see what is below the first; a follower's fetch says that it has what is below the second
  */
 import type { Address } from '../protocol/address.ts'
 import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
+import type { LeaderAndIsr } from '../protocol/messages/broker.ts'
+import type { Acks } from '../protocol/messages/produce.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import type { NumberedBatch, ProducerStates } from './idempotence.ts'
+import type { Epochs } from './epochs.ts'
 import { emptyLog } from './log.ts'
 import type { Log, LogPosition } from './log.ts'
 import { beginRecovery } from './recovery.ts'
 import type { Recovery } from './recovery.ts'
+import type { Replication } from './replication.ts'
 import type { SegmentIndex } from './segment-index.ts'
 
 /** What a replica is started with. */
@@ -20,20 +29,40 @@ export interface ReplicaConfig {
   readonly topic: string
   readonly topicId: number
   readonly partition: number
-  readonly leaderEpoch: number
   readonly topicConfig: TopicConfig
+  /** How long a follower may lag before it is out of sync. */
+  readonly replicaLagMillis: number
 }
 
 /** Where a replica stands; see the diagram above. */
-export type ReplicaPhase = 'recovering' | 'settling' | 'leading' | 'rollingBack' | 'failed'
+export type ReplicaPhase = 'recovering' | 'settling' | 'idle' | 'leading' | 'rollingBack' | 'following' | 'failed'
 
 /** Who waits for an append, and under which correlation id. */
 export interface Waiter {
   readonly from: Address
   readonly correlationId: number
+  readonly acks: Acks
 }
 
-/** A batch that is appended but not acknowledged. */
+/** Who waits for a number of logs to have a batch, wherever the high watermark is. */
+export interface CountedWaiter {
+  readonly waiter: Waiter
+  readonly baseOffset: number
+  readonly endOffset: number
+  readonly logAppendTime: number
+}
+
+/** What a replica is told of its partition; `leader` -1 until then. */
+export type Role = Omit<LeaderAndIsr, 'kind' | 'topicId'>
+
+/** A follower's conversation with its leader. */
+export interface Following {
+  /** Of the fetch under way; -1 while there is none. */
+  correlationId: number
+  timeoutAt: number
+}
+
+/** A batch above the high watermark. */
 export interface PendingAppend {
   readonly baseOffset: number
   readonly endOffset: number
@@ -42,7 +71,7 @@ export interface PendingAppend {
   readonly logAppendTime: number
   /** Null without idempotence. */
   readonly numbered: NumberedBatch | null
-  readonly waiters: Waiter[]
+  waiters: Waiter[]
   written: boolean
   synced: boolean
 }
@@ -52,7 +81,7 @@ export interface ParkedFetch {
   readonly from: Address
   readonly request: FetchRequest
   readonly deadline: number
-  /** Where the high watermark stood when it was parked: its offset is the request's. */
+  /** The end that it waits at, when it was parked: its offset is the request's. */
   readonly position: LogPosition | null
 }
 
@@ -80,7 +109,7 @@ export interface CheckpointWrite {
 /** What the answer of the disk to a token is for. */
 export type Continuation =
   | { readonly kind: 'recovery' }
-  | { readonly kind: 'append'; readonly entry: PendingAppend }
+  | { readonly kind: 'append'; readonly entries: readonly PendingAppend[] }
   | { readonly kind: 'sync'; readonly segmentBaseOffset: number }
   | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
   | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
@@ -128,22 +157,44 @@ export interface ReplicaState {
   readonly topic: string
   readonly topicId: number
   readonly partition: number
-  leaderEpoch: number
+  role: Role
   config: TopicConfig
+  readonly replicaLagMillis: number
   /** The log directory's name. */
   readonly logName: string
   phase: ReplicaPhase
   /** Why the phase is `failed`. */
   failure: string | null
+  /** What is on disk is of no use: it is not opened again. */
+  isDamaged: boolean
   recovery: Recovery | null
   log: Log
+  /** Which leader wrote which offsets. */
+  epochs: Epochs
   /** As of the high watermark. */
   producers: ProducerStates
   /** As of the log end: with the batches that are pending. */
   appended: ProducerStates
+  /** All batches between high watermark and log end, in order. */
   pending: PendingAppend[]
-  /** Readers see everything below it: acknowledged under the topic's flush policy. */
+  /** Producers that wait for a number of logs to have a batch. */
+  countedWaiters: CountedWaiter[]
+  /** Readers see everything below it. */
   highWatermark: LogPosition
+  /** Everything below it is in the page cache: followers may read it. */
+  writtenEnd: LogPosition
+  /** Everything below it is here as durable as the topic promises. */
+  durableEndOffset: number
+  /** While it leads. */
+  replication: Replication | null
+  /** Uptime when it began to lead. */
+  ledSince: number
+  /** While it follows. */
+  following: Following | null
+  /** Known to be committed before the log was opened again. */
+  committedOffset: number
+  /** It has broken off in this leader epoch: it may have lost what others have seen, so it must not lead in it again; -1 if it has not. */
+  brokenEpoch: number
   parked: ParkedFetch[]
   /** Deadline that the timer `fetch` runs for; Infinity if it does not run. */
   parkedTimerAt: number
@@ -176,29 +227,59 @@ export interface ReplicaState {
   cutBytes: number
 }
 
+/** Nothing is known of the partition yet. */
+export const NO_ROLE: Role = {
+  leader: -1,
+  leaderEpoch: -1,
+  partitionEpoch: -1,
+  replicas: [],
+  isr: [],
+  elr: [],
+  minInsync: 1,
+  brokerEpoch: -1,
+}
+
+const LOG_BEGIN: LogPosition = { offset: 0, segmentBaseOffset: 0, position: 0 }
+
 /** The log directory of a partition. The topic id keeps a deleted topic's files apart from its successor's. */
 export function logNameOf(topic: string, topicId: number, partition: number): string {
   return `${topic}-${partition}.${topicId}`
 }
 
+/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut. */
+export interface Reopening {
+  readonly endOffsetMax: number
+}
+
 /** The state of a replica that has not looked at its disk yet. */
-export function newReplicaState(self: Address, config: ReplicaConfig): ReplicaState {
+export function newReplicaState(self: Address, config: ReplicaConfig, reopening: Reopening | null = null): ReplicaState {
   return {
     self,
     topic: config.topic,
     topicId: config.topicId,
     partition: config.partition,
-    leaderEpoch: config.leaderEpoch,
+    role: NO_ROLE,
     config: config.topicConfig,
+    replicaLagMillis: config.replicaLagMillis,
     logName: logNameOf(config.topic, config.topicId, config.partition),
     phase: 'recovering',
     failure: null,
-    recovery: beginRecovery(config.topicConfig.indexIntervalBytes),
+    isDamaged: false,
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
     log: emptyLog(0),
+    epochs: [],
     producers: new Map(),
     appended: new Map(),
     pending: [],
-    highWatermark: { offset: 0, segmentBaseOffset: 0, position: 0 },
+    countedWaiters: [],
+    highWatermark: LOG_BEGIN,
+    writtenEnd: LOG_BEGIN,
+    durableEndOffset: 0,
+    replication: null,
+    ledSince: 0,
+    following: null,
+    committedOffset: 0,
+    brokenEpoch: -1,
     parked: [],
     parkedTimerAt: Infinity,
     indexWaiters: [],

@@ -34,7 +34,7 @@ export type TopicConfig = {
   readonly flush: FlushPolicy
   /** How often to sync with `flush: 'interval'`. */
   readonly flushIntervalMillis: number
-  /** How many replicas must be in sync for an append that asks for all of them. */
+  /** How many replicas must be in sync for an append that asks for the quorum; -1 = a majority of them. */
   readonly minInsyncReplicas: number
   /** Whether a replica that has fallen behind may lead when no other is left; loses records when it happens. */
   readonly uncleanLeaderElection: boolean
@@ -43,7 +43,12 @@ export type TopicConfig = {
 /** The name of a setting. */
 export type TopicSetting = keyof TopicConfig
 
-type Range = { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly unlimited?: true }
+type Range = {
+  readonly kind: 'integer'
+  readonly min: number
+  readonly max: number
+  /** What -1 means, if it is allowed. */ readonly minusOne?: string
+}
 type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly refused?: readonly string[] }
 type Switch = { readonly kind: 'boolean' }
 
@@ -75,7 +80,7 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
   compressionType: 'producer',
   flush: 'commit',
   flushIntervalMillis: 1000,
-  minInsyncReplicas: 1,
+  minInsyncReplicas: -1,
   uncleanLeaderElection: false,
 })
 
@@ -88,12 +93,12 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
   },
   retentionMillis: {
     kafkaName: 'retention.ms',
-    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, unlimited: true },
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, minusOne: 'no limit' },
     doc: 'How long records are kept; -1 keeps everything.',
   },
   retentionBytes: {
     kafkaName: 'retention.bytes',
-    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, unlimited: true },
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, minusOne: 'no limit' },
     doc: 'How many bytes of each partition are kept; -1 is no limit.',
   },
   segmentBytes: {
@@ -138,8 +143,8 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
   },
   minInsyncReplicas: {
     kafkaName: 'min.insync.replicas',
-    allowed: { kind: 'integer', min: 1, max: I32_MAX },
-    doc: 'How many replicas must be in sync for an append with acks from all.',
+    allowed: { kind: 'integer', min: 1, max: I32_MAX, minusOne: 'a majority of the replicas' },
+    doc: 'How many replicas must be in sync for an append with acks from the quorum; -1 is a majority of them.',
   },
   uncleanLeaderElection: {
     kafkaName: 'unclean.leader.election.enable',
@@ -197,7 +202,7 @@ export function describeAllowed(allowed: TopicSettingRule['allowed']): string {
   if (allowed.kind === 'boolean') return 'true or false'
   if (allowed.kind === 'choice') return `one of ${allowed.values.map((value) => `'${value}'`).join(', ')}`
   const range = `a whole number from ${allowed.min} to ${allowed.max}`
-  return allowed.unlimited === true ? `${range}, or -1 for no limit` : range
+  return allowed.minusOne === undefined ? range : `${range}, or -1 for ${allowed.minusOne}`
 }
 
 function settingNames(): TopicSetting[] {
@@ -209,7 +214,7 @@ function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): numbe
   if (allowed.kind === 'choice') return allowed.values.find((choice) => choice === value) ?? null
   const number = parseInteger(value)
   if (number === null) return null
-  if (number === -1 && allowed.unlimited === true) return number
+  if (number === -1 && allowed.minusOne !== undefined) return number
   return number >= allowed.min && number <= allowed.max ? number : null
 }
 

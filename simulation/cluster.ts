@@ -1,29 +1,44 @@
 /**
- * The hosts of a run: nodes with a disk, a broker and (node 0) the coordinator, which start again after a crash from what their disk has; and
+ * The hosts of a run: nodes with a disk, a broker and (the first ones) a coordinator, which start again after a crash from what their disk has; and
  * clients, each life of which is a new host, because a process that died never hears what was meant for it.
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
 import type { BrokerConfig } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
-import type { CoordinatorConfig } from '../actors/coordinator.ts'
+import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.ts'
 import { ClientWatcher } from './checkers/clients.ts'
-import { durableEnd } from './checkers/durable-end.ts'
+import { topicById } from '../coordinator/metadata.ts'
+import type { MetadataImage } from '../coordinator/metadata.ts'
+import { durableEnd, writtenEnd } from './checkers/durable-end.ts'
 import type { GroupTruth } from './checkers/groups.ts'
+import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
+import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
 import type { DiskStage } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
+import { votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
+import { lifeOf } from './truth.ts'
 import type { Truth } from './truth.ts'
 import type { World } from './world.ts'
 
 /** Session time-out of group members, and how long a group waits at its start. */
 export const SESSION_MILLIS = 3000
+
+/** The metadata log is small: snapshots come often. */
+const SNAPSHOT_BYTES = 2000
+
+/** A node that is silent for so long is fenced. */
+const NODE_SESSION_MILLIS = 1500
+
+/** A follower that lags for so long is out of sync. */
+const REPLICA_LAG_MILLIS = 1000
 
 /** A node comes back after so long on average. */
 const RESTART_MICROS = 400_000
@@ -46,6 +61,8 @@ export class Cluster {
   readonly plan: Plan
   readonly faults: Faults
   readonly truth: Truth
+  /** The nodes that have a coordinator. */
+  readonly voters: readonly number[]
   /** By actor name. */
   readonly groups: Map<string, GroupTruth> = new Map()
   /** How many partitions topics have, as far as their administrator knows. */
@@ -57,16 +74,24 @@ export class Cluster {
   readonly clients: Set<Host> = new Set()
   readonly #network: Network
   readonly #restarts: Random
+  /** Counts power losses: each begins another run of the system. */
+  readonly #bootIds: Map<number, number> = new Map()
+  #image: MetadataImage | null = null
+  /** By node: its broker epoch when it lost power last. */
+  readonly #powerlessEpochs = new Map<number, number>()
+  readonly #quorum: ClusterQuorum
   #clientCount = 0
 
   constructor(world: World, plan: Plan, faults: Faults, truth: Truth) {
     this.world = world
     this.plan = plan
+    this.voters = votersOf(plan)
     this.faults = faults
     this.truth = truth
     this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
+    this.#quorum = { truth: newQuorumTruth(world), disks: new Map() }
   }
 
   /** Starts all nodes; groups must be known by then. */
@@ -74,7 +99,8 @@ export class Cluster {
     for (let node = 0; node < this.plan.nodeCount; node++) {
       const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
       const disk = new Disk(this.world, owner, this.faults)
-      const watcher = new NodeWatcher(this.truth, disk, this.groups)
+      this.#quorum.disks.set(node, disk)
+      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum)
       const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk, watcher })
       host.onDeath = () => this.crash(node, false)
       this.nodes.push({ host, disk })
@@ -90,6 +116,13 @@ export class Cluster {
       host.wake()
     }
     for (const client of this.clients) client.wake()
+  }
+
+  /** One coordinator is active, and all of them have the same image. */
+  hasQuorum(): boolean {
+    const states = this.voters.map((node) => this.nodes[node]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined)
+    const ends = new Set(states.map((state) => state?.seat.image.endOffset ?? -1))
+    return ends.size === 1 && states.filter((state) => state?.seat.isActive === true).length === 1
   }
 
   /** A host for a new life of a client. */
@@ -114,10 +147,14 @@ export class Cluster {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
+    this.#latestImage()
     host.die()
     disk.crash(isPowerLoss)
-    if (isPowerLoss) this.#noteLoss(disk)
-    this.#tellClients(node)
+    if (isPowerLoss) {
+      this.#noteLoss(node)
+      this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
+    }
+    this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
 
@@ -141,26 +178,75 @@ export class Cluster {
     const { host } = this.nodes[node]!
     if (host.isUp) return
     host.boot()
-    const coordinatorConfig: CoordinatorConfig = { nodeCount: this.plan.nodeCount, offsetsPartitions: 2 }
-    const brokerConfig: BrokerConfig = { coordinatorNode: 0, groupGraceMillis: SESSION_MILLIS }
-    if (node === 0) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
+    const coordinatorConfig: CoordinatorConfig = {
+      defaultReplicationFactor: Math.min(3, this.plan.nodeCount),
+      sessionTimeoutMillis: NODE_SESSION_MILLIS,
+      offsetsPartitions: 2,
+      voters: this.voters,
+      snapshotBytes: SNAPSHOT_BYTES,
+    }
+    const brokerConfig: BrokerConfig = {
+      voters: this.voters,
+      rack: null,
+      bootId: `boot-${this.#bootIds.get(node) ?? 0}`,
+      groupGraceMillis: SESSION_MILLIS,
+      groupStartGraceMillis: SESSION_MILLIS,
+      heartbeatMillis: NODE_SESSION_MILLIS / 8,
+      replicaLagMillis: REPLICA_LAG_MILLIS,
+    }
+    if (this.voters.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)
   }
 
-  /** Most clients hear that a node is dead, sooner or later. */
-  #tellClients(node: number): void {
+  /** Most clients and coordinators hear that a node is dead, sooner or later. */
+  #spreadNews(node: number): void {
     for (const client of this.clients) {
       if (this.#restarts.below(4) === 0) continue
       client.after(this.#restarts.exponential(NEWS_MICROS), () => client.announce({ kind: 'nodeDown', node }))
     }
+    for (const voter of this.voters) {
+      const { host } = this.nodes[voter]!
+      if (voter === node || this.#restarts.below(4) === 0) continue
+      const from = { node: voter, actor: '' }
+      const to = { node: voter, actor: COORDINATOR_ACTOR }
+      host.after(this.#restarts.exponential(NEWS_MICROS), () => host.send(from, to, { kind: 'nodeDown', node }))
+    }
   }
 
-  /** What was synced must be there again; what was not may be gone where the topic promises no more. */
-  #noteLoss(disk: Disk): void {
-    for (const log of disk.knownLogs()) {
-      const partition = this.truth.partitions.get(log)
-      if (partition !== undefined && partition.flush !== 'commit') partition.lossFloor = durableEnd(disk.files(log), partition.startOffset)
+  /**
+   * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
+   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet.
+   */
+  #noteLoss(node: number): void {
+    const image = this.#latestImage()
+    const epochOf = (one: number): number => image?.brokers.get(one)?.brokerEpoch ?? -1
+    this.#powerlessEpochs.set(node, epochOf(node))
+    const isPowerless = (one: number): boolean => this.#powerlessEpochs.get(one) === epochOf(one)
+    for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
+      const partition = lifeOf(this.truth, name, topicId)
+      const topic = image === null ? undefined : topicById(image, topicId)
+      const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
+      if (partition === undefined || flush === 'commit' || known === undefined) continue
+      const holders = [...known.isr, ...known.elr]
+      if (!holders.includes(node)) continue
+      const log = `${name}.${topicId}`
+      const ends = holders.map((holder) => {
+        const files = this.nodes[holder]!.disk.files(log)
+        return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
+      })
+      if (holders.some((holder, i) => !isPowerless(holder) && ends[i]! >= exposedEnd)) continue
+      const floor = Math.min(...ends)
+      partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
+  }
+
+  /** The metadata as the best informed coordinator has it, or had it when all of them were gone. */
+  #latestImage(): MetadataImage | null {
+    for (const voter of this.voters) {
+      const state = this.nodes[voter]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined
+      if (state !== undefined && state.seat.image.endOffset > (this.#image?.endOffset ?? -1)) this.#image = state.seat.image
+    }
+    return this.#image
   }
 
   #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {

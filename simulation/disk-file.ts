@@ -21,7 +21,7 @@ export interface SimulatedFile {
   lostFrom: number
   /** An append failed and may have left some bytes. */
   isTorn: boolean
-  /** What a power loss may bring back after `replace`; undefined if the file was never replaced, null if it did not exist. */
+  /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
   before: Uint8Array | null | undefined
 }
 

@@ -51,6 +51,8 @@ export interface FaultOptions {
   readonly recreateTopic: number
   /** Mean time between additions of a partition. */
   readonly addPartitions: number
+  /** Mean time between isolations of a node: nothing comes to it or from it for a while. */
+  readonly isolate: number
 }
 
 /** A kind of fault. */
@@ -79,6 +81,7 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   cleanRestart: [60_000, 15_000],
   recreateTopic: [40_000, 8_000],
   addPartitions: [40_000, 10_000],
+  isolate: [40_000, 8_000],
 }
 
 /** All kinds, in a fixed order. */

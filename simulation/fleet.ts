@@ -5,7 +5,10 @@
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { findMutant, installMutant } from './mutants/loader.ts'
 import type { PlanOptions } from './plan.ts'
-import type { RunResult, runSeed as RunSeed } from './run.ts'
+import type { RunResult } from './run.ts'
+
+/** Runs one seed. */
+export type Runner = (seed: number, options?: PlanOptions, log?: ((line: string) => void) | null) => RunResult
 
 /** What to run. */
 export interface FleetOptions {
@@ -15,18 +18,20 @@ export interface FleetOptions {
   /** Stop after the first run with a violation. */
   readonly untilFail: boolean
   readonly mutant: string | null
+  /** Only the metadata quorum, in small. */
+  readonly isQuorum: boolean
   readonly plan: PlanOptions
 }
 
-/** Loads the simulator, with a mutant if one is wanted, and returns its `runSeed`. */
-export async function loadRunner(mutant: string | null): Promise<typeof RunSeed> {
+/** Loads the simulator, with a mutant if one is wanted. */
+export async function loadRunner(mutant: string | null, isQuorum: boolean): Promise<Runner> {
   if (mutant !== null) {
     const found = findMutant(mutant)
     if (found === undefined) throw new Error(`there is no mutant ${mutant}`)
     installMutant(found)
   }
-  const { runSeed } = await import('./run.ts')
-  return runSeed
+  if (isQuorum) return (await import('./quorum/run.ts')).runQuorum
+  return (await import('./run.ts')).runSeed
 }
 
 /** Runs the seeds; `onResult` hears of each as it ends. */
@@ -43,7 +48,7 @@ export async function runFleet(options: FleetOptions, onResult: (result: RunResu
 }
 
 async function runHere(options: FleetOptions, take: (result: RunResult) => void): Promise<void> {
-  const runSeed = await loadRunner(options.mutant)
+  const runSeed = await loadRunner(options.mutant, options.isQuorum)
   for (let i = 0; i < options.runs; i++) {
     const result = runSeed(options.firstSeed + i, options.plan)
     take(result)
@@ -74,7 +79,7 @@ async function runWorkers(options: FleetOptions, take: (result: RunResult) => vo
 }
 
 async function serve(options: FleetOptions): Promise<void> {
-  const runSeed = await loadRunner(options.mutant)
+  const runSeed = await loadRunner(options.mutant, options.isQuorum)
   parentPort?.on('message', (seed: number | null) => {
     if (seed === null) parentPort?.close()
     else parentPort?.postMessage(runSeed(seed, options.plan))

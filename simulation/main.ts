@@ -22,6 +22,7 @@ const HELP = `npm run simulate -- [options]
   --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
   --workers 1|2     worker threads (default 1)
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
+  --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
   --json            print one JSON object
 `
@@ -33,6 +34,7 @@ interface Command {
   readonly seconds: number
   readonly workers: number
   readonly mutant: string | null
+  readonly isQuorum: boolean
   readonly trace: string | null
   readonly isJson: boolean
 }
@@ -49,6 +51,7 @@ function readCommand(): Command | null {
       seconds: { type: 'string' },
       workers: { type: 'string' },
       mutant: { type: 'string' },
+      quorum: { type: 'boolean', default: false },
       trace: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
@@ -57,7 +60,8 @@ function readCommand(): Command | null {
   if (values.help) return null
   const untilFound = values['until-found']
   const mutant = values.mutant ?? null
-  if (mutant !== null && !mutants.some(({ id }) => id === mutant)) throw new Error(`there is no mutant ${mutant}`)
+  const found = mutants.find(({ id }) => id === mutant)
+  if (mutant !== null && found === undefined) throw new Error(`there is no mutant ${mutant}`)
   return {
     seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
     runs: wholeNumber(
@@ -70,6 +74,7 @@ function readCommand(): Command | null {
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
     workers: wholeNumber('workers', values.workers, 1, 64),
     mutant,
+    isQuorum: values.quorum || found?.run === 'quorum',
     trace: values.trace ?? null,
     isJson: values.json,
   }
@@ -93,12 +98,12 @@ function currentCommit(): string {
 }
 
 function replayLine(command: Command, seed: number): string {
-  const seconds = command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
+  const seconds = command.isQuorum ? ' --quorum' : command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
   return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`} --trace trace.txt`
 }
 
 async function runTraced(command: Command, path: string): Promise<RunResult[]> {
-  const runSeed = await loadRunner(command.mutant)
+  const runSeed = await loadRunner(command.mutant, command.isQuorum)
   const file = createWriteStream(path)
   const result = runSeed(command.seed, { seconds: command.seconds }, (line) => file.write(`${line}\n`))
   await new Promise((resolve) => file.end(resolve))
@@ -107,10 +112,10 @@ async function runTraced(command: Command, path: string): Promise<RunResult[]> {
 
 async function runAll(command: Command): Promise<RunResult[]> {
   if (command.trace !== null) return runTraced(command, command.trace)
-  const { seed: firstSeed, runs, workers, untilFail, mutant, seconds, isJson } = command
+  const { seed: firstSeed, runs, workers, untilFail, mutant, isQuorum, seconds, isJson } = command
   let count = 0
   const showProgress = !isJson && process.stderr.isTTY && runs > 1
-  const results = await runFleet({ firstSeed, runs, workers, untilFail, mutant, plan: { seconds } }, () => {
+  const results = await runFleet({ firstSeed, runs, workers, untilFail, mutant, isQuorum, plan: { seconds } }, () => {
     if (showProgress && ++count % 10 === 0) process.stderr.write(`\r${count}${untilFail ? '' : ` of ${runs}`} seeds`)
   })
   if (showProgress) process.stderr.write('\r\u001b[K')
@@ -138,7 +143,7 @@ async function main(): Promise<number> {
     )
   const startedAt = performance.now()
   const results = await runAll(command)
-  const report = summarise(results, commit, (performance.now() - startedAt) / 1000)
+  const report = summarise(results, commit, (performance.now() - startedAt) / 1000, command.isQuorum)
   print(command, report)
   return report.violations.length > 0 || (command.mutant === null && report.unseen.length > 0) ? 1 : 0
 }

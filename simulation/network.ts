@@ -50,6 +50,7 @@ export class Network {
     this.#faults = faults
     this.#random = new Random(world.seed, 'network')
     this.#planCut()
+    this.#planIsolation()
   }
 
   join(station: Station): void {
@@ -116,6 +117,23 @@ export class Network {
     const link: Link = { lastArrival: 0, cutUntil: 0 }
     this.#links.set(key, link)
     return link
+  }
+
+  /** Cuts a node off from everybody for a while, again and again. */
+  #planIsolation(): void {
+    const mean = this.#faults.options.isolate
+    if (mean === 0) return
+    const random = this.#faults.draws('isolate')
+    this.#world.after(random.exponential(mean * 1000), () => {
+      if (!this.#faults.active) return
+      const nodes = [...this.#stations.keys()]
+      const alone = random.pick(nodes.filter((node) => node >= 0))
+      const until = this.#world.nowMicros + random.exponential(CUT_MICROS)
+      for (const other of nodes) for (const link of [this.#link(alone, other), this.#link(other, alone)]) link.cutUntil = until
+      this.#faults.counts.isolate++
+      this.#world.log?.(`isolate ${alone}`)
+      this.#planIsolation()
+    })
   }
 
   /** Cuts one direction of a link for a while, again and again. */

@@ -3,12 +3,14 @@
  */
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
+import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 
 /** A topic of the run. */
 export interface PlannedTopic {
   readonly name: string
   readonly partitions: number
+  readonly replicationFactor: number
   readonly configs: Readonly<Record<string, unknown>>
 }
 
@@ -20,6 +22,8 @@ export interface Plan {
   readonly nodeCount: number
   readonly topics: readonly PlannedTopic[]
   readonly producerCount: number
+  /** What each producer asks for. */
+  readonly acks: readonly Acks[]
   readonly groupSize: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
@@ -40,28 +44,47 @@ export const DEFAULT_SECONDS = 60
 /** Small segments, so that they roll. */
 const SEGMENT_BYTES = 16 * 1024
 
+/** The nodes that have a coordinator: three, if there are so many; otherwise one. */
+export function votersOf({ nodeCount }: Plan): number[] {
+  return nodeCount < 3 ? [0] : [0, 1, 2]
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
   const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
+  const nodeCount = random.between(1, 5)
+  const replicationFactor = (): number => Math.min(nodeCount, random.pick([1, 2, 3, 3]))
   const topics: PlannedTopic[] = [
-    { name: 'orders', partitions: random.between(1, 3), configs: { ...small, flush: 'commit', retentionMillis: -1 } },
-    { name: 'clicks', partitions: random.between(1, 2), configs: { ...small, flush: 'os', retentionMillis: -1 } },
+    {
+      name: 'orders',
+      partitions: random.between(1, 3),
+      replicationFactor: replicationFactor(),
+      configs: { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) },
+    },
+    {
+      name: 'clicks',
+      partitions: random.between(1, 2),
+      replicationFactor: replicationFactor(),
+      configs: { ...small, flush: 'os', retentionMillis: -1 },
+    },
   ]
   if (random.below(2) === 0) {
     const flush = random.pick(['commit', 'interval'])
     topics.push({
       name: 'recent',
       partitions: 1,
+      replicationFactor: replicationFactor(),
       configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
     })
   }
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
-    nodeCount: random.between(1, 2),
+    nodeCount,
     topics,
     producerCount: random.between(2, 3),
+    acks: ['quorum', random.pick(['quorum', 'leader']), 'quorum'],
     groupSize: random.between(2, 3),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),

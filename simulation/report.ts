@@ -38,8 +38,8 @@ const RUNS_TO_SEE_ALL = 200
 /** What weaker modes must be seen to do: lose what was not synced, process a record twice. */
 const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'processedAgain']
 
-/** Adds up the results, in whatever order they came. */
-export function summarise(results: readonly RunResult[], commit: string, realSeconds: number): Report {
+/** Adds up the results, in whatever order they came. The quorum in small has faults of its own, which are not counted. */
+export function summarise(results: readonly RunResult[], commit: string, realSeconds: number, isQuorum = false): Report {
   const sorted = results.toSorted((a, b) => a.seed - b.seed)
   const faults = mapKinds((kind) => sum(sorted, (result) => result.faults[kind]))
   const anomalies = {
@@ -47,6 +47,7 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     processedAgain: sum(sorted, (result) => result.anomalies.processedAgain),
     zombieBelief: sum(sorted, (result) => result.anomalies.zombieBelief),
     positionReset: sum(sorted, (result) => result.anomalies.positionReset),
+    leaderOnlyLost: sum(sorted, (result) => result.anomalies.leaderOnlyLost),
   }
   const unseen = [...FAULT_KINDS.filter((kind) => faults[kind] === 0), ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0)]
   return {
@@ -61,7 +62,7 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     acknowledged: sum(sorted, (result) => result.acknowledged),
     faults,
     anomalies,
-    unseen: sorted.length < RUNS_TO_SEE_ALL ? [] : unseen,
+    unseen: isQuorum || sorted.length < RUNS_TO_SEE_ALL ? [] : unseen,
     hash: combineHashes(sorted.map(({ hash }) => hash)),
   }
 }

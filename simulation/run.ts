@@ -64,7 +64,7 @@ class Run {
     const world = new World(seed)
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
-    const truth = newTruth(world)
+    const truth = newTruth(world, plan.acks)
     const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
     this.#world = world
     this.#cluster = cluster
@@ -108,6 +108,7 @@ class Run {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     this.#admin.settle()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
+    if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()
@@ -116,7 +117,8 @@ class Run {
     const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
     if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
     this.#reader.restart()
-    if (this.#settle(() => this.#laggard() === null, 'consumers did not reach the end')) checkFiles(this.#cluster)
+    if (!this.#settle(() => this.#laggard() === null, 'consumers did not reach the end')) return
+    if (this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) checkFiles(this.#cluster)
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
@@ -153,11 +155,22 @@ class Run {
     return null
   }
 
-  #endOf(topic: string, partition: number): number {
-    for (const { host } of this.#cluster.nodes) {
-      const state = host.stateOf(replicaActor(topic, partition)) as ReplicaState | undefined
-      if (state !== undefined) return state.highWatermark.offset
+  #isInSync(): boolean {
+    for (const [topic, partitions] of this.#cluster.topics) {
+      for (let partition = 0; partition < partitions; partition++) if (this.#endOf(topic, partition) < 0) return false
     }
-    return -2
+    return true
+  }
+
+  /** The high watermark of the leader; -2 while nobody leads, or a replica is not in sync, or has not everything. */
+  #endOf(topic: string, partition: number): number {
+    const states = this.#cluster.nodes
+      .map(({ host }) => host.stateOf(replicaActor(topic, partition)) as ReplicaState | undefined)
+      .filter((state) => state !== undefined)
+    const leader = states.find(({ phase }) => phase === 'leading')
+    if (leader === undefined || leader.role.isr.length < leader.role.replicas.length) return -2
+    const end = leader.log.logEndOffset
+    const isWhole = leader.highWatermark.offset === end && states.every(({ log }) => log.logEndOffset === end)
+    return isWhole && states.length === leader.role.replicas.length ? end : -2
   }
 }

@@ -6,10 +6,11 @@
  * Values are unique numbers: the writer (one life of one producer) x 2^32 + a counter that grows with each record it submits.
  */
 import type { FlushPolicy } from '../protocol/topic-config.ts'
+import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset'
+export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost'
 
 /** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
@@ -29,6 +30,12 @@ export interface PartitionTruth {
   startOffset: number
   /** Values that were acknowledged without being told where they are (duplicates beyond the broker's memory). */
   readonly unplaced: Set<number>
+  /** Replicas that it was seen to have, at most. */
+  replicaCount: number
+  /** Which node leads, or led, in which leader epoch. */
+  readonly leaders: Map<number, number>
+  /** Values that only a leader has acknowledged: it may take them with it. */
+  readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
@@ -39,21 +46,28 @@ export interface PartitionTruth {
 /** The truth about a run. */
 export interface Truth {
   readonly world: World
+  /** What each producer of the plan asks for. */
+  readonly acks: Plan['acks']
   /** By name of the log directory: partition and topic id. */
   readonly partitions: Map<string, PartitionTruth>
   readonly anomalies: Record<Anomaly, number>
   acknowledgedCount: number
+  /** How much of the committed metadata has been looked at. */
+  metadataOffset: number
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
 }
+
+/** A writer is the index of its producer times this, and the number of its life. */
+export const PRODUCER_LIVES_MAX = 10_000
 
 /** Messages from before a power loss are no evidence for so long. */
 const LOSS_GRACE_MICROS = 30_000_000
 
 /** Nothing has happened yet. */
-export function newTruth(world: World): Truth {
-  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0 }
-  return { world, partitions: new Map(), anomalies, acknowledgedCount: 0, onLoss: [] }
+export function newTruth(world: World, acks: Plan['acks']): Truth {
+  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
+  return { world, acks, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
 }
 
 /** The truth about a partition, begun when it is first heard of. */
@@ -71,6 +85,9 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, flus
     exposedEnd: 0,
     startOffset: 0,
     unplaced: new Set(),
+    replicaCount: 1,
+    leaders: new Map(),
+    leaderOnly: new Set(),
     lossFloor: -1,
     lossEnd: 0,
     lossAtMicros: -1,
@@ -97,10 +114,18 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
   if (known !== undefined)
     return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
   const elsewhere = partition.offsets.get(value)
-  if (elsewhere !== undefined)
+  if (elsewhere !== undefined && !isLeaderOnly(truth, partition, value))
     return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
   partition.values[offset] = value
   partition.offsets.set(value, offset)
+}
+
+/**
+ * Whether the writer of a value relies on one of several replicas. A leader that is lost takes such records with it, and with them the memory of
+ * the producer's numbers: what is sent again may be there twice, and later than what follows it.
+ */
+export function isLeaderOnly({ acks }: Truth, partition: PartitionTruth, value: number): boolean {
+  return partition.replicaCount > 1 && acks[producerOf(value)] === 'leader'
 }
 
 /** A producer was told that its records are in the log. */
@@ -135,4 +160,9 @@ export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: n
 /** A value as people read it: writer and counter. */
 export function nameOf(value: number): string {
   return `w${Math.floor(value / 0x1_0000_0000)}#${value % 0x1_0000_0000}`
+}
+
+/** The index of the producer that wrote a value. */
+function producerOf(value: number): number {
+  return Math.floor(value / 0x1_0000_0000 / PRODUCER_LIVES_MAX)
 }

@@ -45,7 +45,7 @@ export const latency: Question = {
   ],
   conditions: (options) => ({
     threads: 'caller (producer and consumer) + 1 node + pacer',
-    acks: 'leader',
+    acks: 'quorum',
     flush: 'os',
     valueBytes: VALUE_BYTES,
     partitions: 1,

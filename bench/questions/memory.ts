@@ -13,6 +13,7 @@ import { makeWorkspace } from '../workspace.ts'
 
 interface MemoryParameters {
   readonly directory: string
+  readonly nodes: number
   readonly recordCount: number
 }
 
@@ -27,7 +28,7 @@ export const memory: Question = {
   goals: [{ kind: 'atMost', result: 'rss', value: 150 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',
-    acks: 'leader',
+    acks: 'quorum',
     flush: 'os',
     valueBytes: VALUE_BYTES,
     partitions: PARTITIONS,
@@ -39,15 +40,15 @@ export const memory: Question = {
     interleave(['rss'], 'MB', options, async () => {
       const recordCount = scaled(RECORDS, options)
       using workspace = makeWorkspace(recordCount * STORED_RECORD_BYTES)
-      return await inBuiltChild(memoryTask, { directory: workspace.directory, recordCount })
+      return await inBuiltChild(memoryTask, { directory: workspace.directory, nodes: 1, recordCount })
     }),
 }
 
 /** Measures one run, in megabytes. */
 export const memoryTask: Task<MemoryParameters, number> = { url: import.meta.url, name: 'memoryTask', run: measure }
 
-async function measure({ directory, recordCount }: MemoryParameters): Promise<number> {
-  await using cluster = await open(directory)
+async function measure({ directory, nodes, recordCount }: MemoryParameters): Promise<number> {
+  await using cluster = await open(directory, { nodes })
   await cluster.admin.createTopic(TOPIC, { partitions: PARTITIONS, config: { flush: 'os' } })
   await using producer = cluster.producer()
   await using consumer = cluster.consumer()

@@ -24,7 +24,7 @@ export const partitions: Question = {
   goals: [{ kind: 'flat', percent: 20 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',
-    acks: 'leader',
+    acks: 'quorum',
     flush: 'os',
     valueBytes: VALUE_BYTES,
     keys: 'none',

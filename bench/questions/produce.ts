@@ -43,7 +43,7 @@ export const produce: Question = {
   ],
   conditions: (options) => ({
     threads: 'caller + 1 node',
-    acks: 'leader',
+    acks: 'quorum',
     valueBytes: VALUE_BYTES,
     keys: 'none',
     partitions: PARTITIONS,

@@ -21,7 +21,7 @@ export const records: Question = {
   goals: [{ kind: 'flat', percent: 20 }],
   conditions: (options) => ({
     threads: 'caller + 1 node',
-    acks: 'leader',
+    acks: 'quorum',
     flush: 'os',
     valueBytes: VALUE_BYTES,
     keys: 'none',

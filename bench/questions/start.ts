@@ -35,7 +35,7 @@ export const start: Question = {
   ],
   conditions: () => ({
     threads: 'caller + 1 node',
-    acks: 'leader',
+    acks: 'quorum',
     flush: 'commit',
     partitions: 1,
     directory: 'new',

@@ -4,7 +4,7 @@
  */
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
 
 /** An offset that the group keeps. */
 export interface KeptOffset {
@@ -12,6 +12,9 @@ export interface KeptOffset {
   /** Metadata that was asked for by an earlier request (correlation id) may not know its topic yet. */
   readonly sinceId: number
 }
+
+/** What is looked at of the answer. */
+export type MetadataAnswer = Pick<MetadataResponse, 'topics' | 'correlationId' | 'nextTopicId'>
 
 /** By partition name. */
 export type KeptOffsets = Map<string, KeptOffset>
@@ -21,13 +24,15 @@ export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, sinceId
   offsets.set(topicPartitionName(committed.topic, committed.partition), { committed, sinceId })
 }
 
-/** The names of the partitions whose offsets are orphans, as the answer to metadata request `correlationId` shows. */
-export function orphanedOffsets(offsets: KeptOffsets, topics: readonly TopicMetadata[], correlationId: number): string[] {
+/** The names of the partitions whose offsets are orphans, as an answer to a metadata request shows. */
+export function orphanedOffsets(offsets: KeptOffsets, { topics, correlationId, nextTopicId }: MetadataAnswer): string[] {
   const ids = new Map(topics.map(({ topic, topicId }) => [topic, topicId]))
   const orphans: string[] = []
   for (const [name, { committed, sinceId }] of offsets) {
     const topicId = ids.get(committed.topic)
     if (topicId === undefined || correlationId < sinceId || topicId === committed.topicId) continue
+    // The answer may be of a time before the topic was there.
+    if (committed.topicId >= nextTopicId) continue
     // Without an id (a record of an older version) it belongs to whatever topic has the name.
     if (topicId < 0 || committed.topicId >= 0) orphans.push(name)
   }

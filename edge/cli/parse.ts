@@ -3,7 +3,9 @@
  * name of the option.
  */
 import { InvalidArgumentError } from 'commander'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import { PARTITIONS_PER_TOPIC_MAX } from '../../protocol/topic-config.ts'
+import { NODES_MAX } from '../client/options.ts'
 
 /** Where a consumer begins. */
 export type StartPosition =
@@ -20,6 +22,24 @@ export function parseCount(text: string): number {
 /** How many partitions a topic may have. */
 export function parsePartitions(text: string): number {
   return countUpTo(text, PARTITIONS_PER_TOPIC_MAX, `from 1 to ${PARTITIONS_PER_TOPIC_MAX}`)
+}
+
+/** How many nodes a cluster has. */
+export function parseNodeCount(text: string): number {
+  return countUpTo(text, NODES_MAX, `from 1 to ${NODES_MAX}`)
+}
+
+/** Nodes, separated by commas. */
+export function parseNodes(text: string): number[] {
+  if (!/^\d{1,9}(,\d{1,9})*$/.test(text)) throw new InvalidArgumentError('It must be nodes, separated by commas, such as 2,0,1.')
+  return text.split(',').map(Number)
+}
+
+/** What a producer waits for: `quorum`, `leader`, `none`, or how many replicas. */
+export function parseAcks(text: string): Acks {
+  if (text === 'quorum' || text === 'leader' || text === 'none') return text
+  if (/^[1-9]\d{0,8}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It must be quorum, leader, none, or how many replicas must have a record.')
 }
 
 /** Where the data is: any name but none. */

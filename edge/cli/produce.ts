@@ -5,8 +5,10 @@ import { Command, Option } from 'commander'
 import type { Producer, ProducerRecord } from '../client/api.ts'
 import { COMPRESSIONS } from '../../protocol/compression.ts'
 import type { Compression } from '../../protocol/compression.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import { linesOf } from './lines.ts'
 import { say, writeJson } from './output.ts'
+import { parseAcks } from './parse.ts'
 import { recordOfJson, recordOfLine } from './record-line.ts'
 import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
@@ -18,13 +20,14 @@ Only value is needed; null is a tombstone, and what is not text becomes JSON tex
 
 Examples:
   printf 'alice\\tbook\\n' | odradek produce orders
+  odradek produce orders --acks none < lines.txt
   odradek consume orders --json | odradek --directory ./copy produce orders --json`
 
 /** Lines come one by one: a batch waits so long for more. */
 const LINGER_MILLIS = 5
 
 interface ProduceOptions {
-  readonly acks: 'leader' | 'none'
+  readonly acks: Acks
   readonly compression: Compression
 }
 
@@ -33,7 +36,7 @@ export function produceCommand(): Command {
   return withGlobals(new Command('produce'))
     .description('write records from the standard input, one per line')
     .argument('<topic>')
-    .addOption(new Option('--acks <acks>', 'what to wait for').choices(['leader', 'none']).default('leader'))
+    .option('--acks <acks>', 'what to wait for: quorum, leader, none, or how many replicas', parseAcks, 'quorum')
     .addOption(new Option('--compression <codec>', 'how batches are compressed').choices(COMPRESSIONS).default('none'))
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ProduceOptions, command: Command) =>

@@ -2,6 +2,7 @@
  * The whole command line as one tree: global options, the commands, and the help that shows how to begin.
  */
 import { Command } from 'commander'
+import { clusterCommand } from './cluster.ts'
 import { consumeCommand } from './consume.ts'
 import { groupsCommand } from './groups.ts'
 import { produceCommand } from './produce.ts'
@@ -17,6 +18,7 @@ Examples:
   odradek consume orders
   odradek consume orders --group billing --follow --json
   odradek groups describe billing
+  odradek cluster
 
 Data lives in ./data; --directory or ODRADEK_DIRECTORY name another place.
 One process at a time can have it open.`
@@ -33,6 +35,7 @@ export function buildProgram(): Command {
   program.addCommand(produceCommand())
   program.addCommand(consumeCommand())
   program.addCommand(groupsCommand())
+  program.addCommand(clusterCommand())
   program.addCommand(simulateCommand())
   program.addCommand(benchCommand())
   throwInsteadOfExit(program)

@@ -16,6 +16,8 @@ import { parseDirectory } from './parse.ts'
 export interface GlobalOptions {
   readonly directory?: string
   readonly json?: boolean
+  /** Only where a directory can be made. */
+  readonly nodes?: number
 }
 
 /** What a command works with; `interrupted` fires on Ctrl-C, on SIGTERM, and when nobody reads the output any more. */
@@ -46,7 +48,8 @@ export async function withCluster(command: Command, purpose: 'read' | 'write', w
   if (purpose === 'read') checkThere(directory)
   const interrupted = interruption()
   // A command is over before a second thread would have paid for its start.
-  const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0 })
+  const { nodes } = options
+  const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0, ...(nodes === undefined ? {} : { nodes }) })
   try {
     await work({ cluster, interrupted, asJson: options.json === true })
   } finally {

@@ -3,17 +3,22 @@
  */
 import { Command } from 'commander'
 import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
-import type { TopicDescription } from '../client/api.ts'
+import type { CreateTopicOptions, TopicDescription } from '../client/api.ts'
 import { InputError } from './failure.ts'
 import { table, write, writeJson } from './output.ts'
-import { parsePartitions, parseSettings } from './parse.ts'
+import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
+import { reassignCommand } from './topics-reassign.ts'
+
+/** `nodes` is read by the session, which opens the directory. */
+type CreateOptions = CreateTopicOptions & { readonly nodes?: number }
 
 /** The command with its subcommands. */
 export function topicsCommand(): Command {
   const command = new Command('topics').description('make, list, describe, change and delete topics')
-  for (const child of [list(), create(), describe(), alter(), addPartitions(), remove()]) command.addCommand(withGlobals(child))
+  for (const child of [list(), create(), describe(), alter(), addPartitions(), reassignCommand(show), remove()])
+    command.addCommand(withGlobals(child))
   return command
 }
 
@@ -34,16 +39,19 @@ function create(): Command {
     .description('make a topic, and the data directory if there is none')
     .argument('<name>')
     .option('-p, --partitions <count>', 'how many partitions', parsePartitions, 1)
+    .option('-r, --replication-factor <count>', 'how many nodes have each partition (default: 3, or all there are)', parseNodeCount)
     .option('-c, --config <name=value...>', 'a setting; may be repeated', parseSettings, {})
     .option('--if-not-exists', 'do nothing if the topic exists')
+    .option('--nodes <count>', 'how many nodes the data directory has: 1 in a new one; more than it has join it', parseNodeCount)
     .addHelpText(
       'after',
-      () => `\nExample:\n  odradek topics create orders --partitions 4 --config retentionMillis=-1\n\n${settingsHelp()}`,
+      () =>
+        `\nExamples:\n  odradek topics create orders --partitions 4 --config retentionMillis=-1\n` +
+        `  odradek topics create orders --nodes 3 --replication-factor 3\n\n${settingsHelp()}`,
     )
-    .action((name: string, options: { partitions: number; config: Record<string, string>; ifNotExists?: boolean }, command: Command) =>
+    .action((name: string, options: CreateOptions, command: Command) =>
       withCluster(command, 'write', async (session) => {
-        const { partitions, config, ifNotExists } = options
-        await session.cluster.admin.createTopic(name, { partitions, config, ifNotExists: ifNotExists === true })
+        await session.cluster.admin.createTopic(name, options)
         await show(session, name)
       }),
     )
@@ -51,7 +59,7 @@ function create(): Command {
 
 function describe(): Command {
   return new Command('describe')
-    .description('show the partitions, offsets and settings of a topic')
+    .description('show leader, replicas, ISR, ELR and offsets of each partition, and the settings of a topic')
     .argument('<name>')
     .action((name: string, _options: unknown, command: Command) => withCluster(command, 'read', (session) => show(session, name)))
 }
@@ -108,15 +116,19 @@ async function show({ cluster, asJson }: Session, name: string): Promise<void> {
 }
 
 function describeText(topic: TopicDescription): string {
-  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, beginOffset, endOffset }) => [
+  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, replicas, isr, elr, beginOffset, endOffset }) => [
     partition,
-    leader,
+    leader < 0 ? 'none' : leader,
     leaderEpoch,
+    replicas.join(),
+    isr.join(),
+    elr.length === 0 ? '-' : elr.join(),
     beginOffset,
     endOffset,
   ])
+  const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'begin', 'end']
   const settings = Object.entries(topic.config).map(([setting, value]) => [setting, String(value)])
-  return `${topic.name}\n\n${table(['partition', 'leader', 'epoch', 'begin', 'end'], rows)}\n${table(['setting', 'value'], settings)}`
+  return `${topic.name}\n\n${table(heading, rows)}\n${table(['setting', 'value'], settings)}`
 }
 
 function settingsHelp(): string {

@@ -1,7 +1,7 @@
 /**
  * Administration: topics, partitions, settings, groups. Each call is one request to the coordinator, a leader or a group.
  */
-import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
@@ -10,12 +10,10 @@ import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
-import type { Admin, GroupDescription, TopicDescription } from './api.ts'
+import type { Admin, ClusterDescription, CreateTopicOptions, GroupDescription, TopicDescription } from './api.ts'
 import { groupsInLog } from './group-scan.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
-
-const COORDINATOR = { node: 0, actor: COORDINATOR_ACTOR }
 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
@@ -27,17 +25,19 @@ export class AdminClient implements Admin {
     this.#nodes = nodes
   }
 
-  async createTopic(
-    name: string,
-    options: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean } = {},
-  ): Promise<void> {
+  async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
     checkName(name)
-    const { partitions = 1, config = {}, ifNotExists = false } = options
+    const { partitions = 1, replicationFactor = -1, config = {}, ifNotExists = false } = options
     if (!Number.isInteger(partitions))
       throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
+    if (options.replicationFactor !== undefined && !(Number.isInteger(replicationFactor) && replicationFactor >= 1))
+      throw new KafkaError(
+        'INVALID_REPLICATION_FACTOR',
+        `replicationFactor must be a whole number from 1 on, not ${String(replicationFactor)}`,
+      )
     const asked: Asked = {
       kind: 'createTopics',
-      topics: [{ name, numPartitions: partitions, configs: plain(config) }],
+      topics: [{ name, numPartitions: partitions, replicationFactor, configs: plain(config) }],
       validateOnly: false,
     }
     await this.#change(asked, 'TOPIC_ALREADY_EXISTS', ifNotExists)
@@ -49,7 +49,7 @@ export class AdminClient implements Admin {
   }
 
   async listTopics({ internal = false }: { readonly internal?: boolean } = {}): Promise<string[]> {
-    const { topics } = await this.#requests.ask(COORDINATOR, { kind: 'metadata', topics: null }, 'metadataResponse')
+    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
     return topics.map((topic) => topic.topic).filter((name) => internal || !name.startsWith('__'))
   }
 
@@ -58,12 +58,10 @@ export class AdminClient implements Admin {
     const topic = await this.#requests.topic(name)
     const begins = await this.#offsetsOf(topic, EARLIEST_TIMESTAMP)
     const ends = await this.#offsetsOf(topic, LATEST_TIMESTAMP)
-    const partitions = topic.partitions.map(({ partition, leader, leaderEpoch }) => ({
-      partition,
-      leader,
-      leaderEpoch,
-      beginOffset: begins.get(partition) ?? 0,
-      endOffset: ends.get(partition) ?? 0,
+    const partitions = topic.partitions.map((one) => ({
+      ...one,
+      beginOffset: begins.get(one.partition) ?? 0,
+      endOffset: ends.get(one.partition) ?? 0,
     }))
     if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return { name, topicId: topic.topicId, config: topic.config, partitions }
@@ -88,6 +86,27 @@ export class AdminClient implements Admin {
     }
     const wanted = timestamp === 'earliest' ? EARLIEST_TIMESTAMP : timestamp === 'latest' ? LATEST_TIMESTAMP : timestamp
     return this.#offsetsOf(await this.#requests.topic(name), wanted)
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    const { brokers, controller, topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
+    const partitions = topics.flatMap((topic) => topic.partitions)
+    const nodes = brokers.map((broker) => ({
+      ...broker,
+      leaders: partitions.filter(({ leader }) => leader === broker.node).length,
+      replicas: partitions.filter(({ replicas }) => replicas.includes(broker.node)).length,
+    }))
+    return {
+      controller,
+      nodes: nodes.toSorted((a, b) => a.node - b.node),
+      underReplicatedPartitions: partitions.filter(({ isr, replicas }) => isr.length < replicas.length).length,
+      offlinePartitions: partitions.filter(({ leader }) => leader < 0).length,
+    }
+  }
+
+  async reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void> {
+    checkName(name)
+    await this.#change({ kind: 'alterPartitionReassignments', partitions: [{ topic: name, partition, replicas }] })
   }
 
   async listGroups(): Promise<string[]> {
@@ -136,7 +155,7 @@ export class AdminClient implements Admin {
    */
   async #change(asked: Asked, done: ErrorName | null = null, isDoneTolerated: boolean = false): Promise<void> {
     let isDoneFine = isDoneTolerated
-    const { results } = await this.#requests.ask(COORDINATOR, asked, 'adminResponse', () => (isDoneFine = true))
+    const { results } = await this.#requests.askCoordinator(asked, 'adminResponse', () => (isDoneFine = true))
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
     if (isDoneFine && errorOf(errorCode).name === done) return
     throwIfError(errorCode, errorMessage)
@@ -156,7 +175,7 @@ export class AdminClient implements Admin {
     const { topicId } = topic
     const responses = await Promise.all(
       topic.partitions.map(({ partition }) =>
-        this.#requests.ask(this.#requests.leaderOf(topic, partition), { kind: 'listOffsets', topicId, timestamp }, 'listOffsetsResponse'),
+        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp }, 'listOffsetsResponse'),
       ),
     )
     const offsets = new Map<number, number>()

@@ -12,12 +12,21 @@ import type { Serde } from './serdes.ts'
 
 /** How a cluster is opened. */
 export interface ClusterOptions {
-  /** Nodes (failure domains, each with a worker thread); partitions are spread over them. Default 1. */
+  /**
+   * Nodes (failure domains, each with a worker thread); partitions are spread over them. Default: as many as the directory has, 1 in a new one. More
+   * join the cluster: topics that are made from then on use them. Fewer than there are is INVALID_OPTION.
+   */
   readonly nodes?: number
   /** 0 runs all nodes on the caller's thread (the default in memory); otherwise each node has a worker thread (the default on disk). */
   readonly threads?: number
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean
+  /** The rack of each node, in their order: replicas of a partition are on different racks as far as there are racks. */
+  readonly racks?: readonly string[]
+  /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */
+  readonly nodeSessionTimeoutMillis?: number
+  /** A replica that lags for so long is out of sync. Default 2,000. 100 … 600,000. */
+  readonly replicaLagMillis?: number
 }
 
 /** A cluster in this process. Closing syncs, writes checkpoints and leaves no handle open. */
@@ -49,9 +58,35 @@ export interface TopicDescription {
     readonly partition: number
     readonly leader: number
     readonly leaderEpoch: number
+    /** Nodes that have it, the preferred leader first. */
+    readonly replicas: readonly number[]
+    /** Those in sync: they have everything that readers may see. */
+    readonly isr: readonly number[]
+    /** Those that may lead although they left the ISR (KIP-966). */
+    readonly elr: readonly number[]
     readonly beginOffset: number
     readonly endOffset: number
   }[]
+}
+
+/** The cluster as it is now. */
+export interface ClusterDescription {
+  /** The node whose coordinator is active. */
+  readonly controller: number
+  readonly nodes: readonly {
+    readonly node: number
+    /** Grows each time the node starts. */
+    readonly brokerEpoch: number
+    readonly rack: string | null
+    /** It is dead, silent, or not ready: it leads nothing. */
+    readonly fenced: boolean
+    readonly leaders: number
+    readonly replicas: number
+  }[]
+  /** Partitions with fewer replicas in sync than they have. */
+  readonly underReplicatedPartitions: number
+  /** Partitions without a leader. */
+  readonly offlinePartitions: number
 }
 
 /** A group as it is now: its members, and its committed offsets. */
@@ -59,13 +94,19 @@ export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 
   readonly group: string
 }
 
+/** How a topic is made. */
+export interface CreateTopicOptions {
+  readonly partitions?: number
+  /** Nodes that have each partition. Default 3, or as many as there are. */
+  readonly replicationFactor?: number
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly ifNotExists?: boolean
+}
+
 /** Administration of topics and groups. */
 export interface Admin {
-  /** Default: one partition. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
-  createTopic(
-    name: string,
-    options?: { readonly partitions?: number; readonly config?: Readonly<Record<string, unknown>>; readonly ifNotExists?: boolean },
-  ): Promise<void>
+  /** Default: one partition, on up to three nodes. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
+  createTopic(name: string, options?: CreateTopicOptions): Promise<void>
   deleteTopic(name: string): Promise<void>
   /** Names of all topics, sorted; internal ones only on request. */
   listTopics(options?: { readonly internal?: boolean }): Promise<string[]>
@@ -75,6 +116,9 @@ export interface Admin {
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
+  describeCluster(): Promise<ClusterDescription>
+  /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
+  reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
   listGroups(): Promise<string[]>
   describeGroup(group: string): Promise<GroupDescription>
   /** Sets committed offsets of a group without members. */
@@ -89,7 +133,10 @@ export interface ProducerOptions<K, V> {
   /** Serdes of keys and values; default bytes. */
   readonly key?: Serde<K>
   readonly value?: Serde<V>
-  /** 'leader' (default) or 'none'. */
+  /**
+   * What is promised before a record counts as acknowledged; `send` and `write` can ask for another promise. 'quorum' (default): all replicas in sync have it, of which there are `minInsyncReplicas`.
+   * 'leader': its leader has it. A number n: the leader and n - 1 others. 'none': it was sent.
+   */
   readonly acks?: Acks
   /** How long a batch may wait for more records. Default 0: until the end of the current turn of the event loop. 0 … 60,000. */
   readonly lingerMillis?: number
@@ -117,6 +164,12 @@ export interface ProducerRecord<K = Uint8Array, V = Uint8Array> {
   readonly headers?: Readonly<Record<string, string | Uint8Array | null>>
 }
 
+/** What one call of `send` or `write` wants otherwise than its producer. */
+export interface SendOptions {
+  /** As the producer's option. Records with other acks than those before them begin a batch; the order in a partition is kept. */
+  readonly acks?: Acks
+}
+
 /** Where a record went. `offset` is -1 with acks none. */
 export interface RecordMetadata {
   readonly topic: string
@@ -127,10 +180,10 @@ export interface RecordMetadata {
 
 /** Sends records. Records for one partition are appended in the order in which they were given. */
 export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
-  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
-  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  send(record: ProducerRecord<K, V>, options?: SendOptions): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[], options?: SendOptions): Promise<RecordMetadata[]>
   /** The lane without a promise per record: false asks the caller to await `drained()` first. A failed record fails the next `flush`. */
-  write(record: ProducerRecord<K, V>): boolean
+  write(record: ProducerRecord<K, V>, options?: SendOptions): boolean
   /** Resolves when `write` may go on. */
   drained(): Promise<void>
   /** Sends all open batches and waits for their outcome; throws the first failure since the last flush. */

@@ -1,9 +1,12 @@
 /**
  * `open`: a cluster in this process. Starts its nodes (worker threads, or on the caller's thread), and hands out the clients.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as broker } from '../../actors/broker.ts'
+import type { BrokerConfig } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
+import type { CoordinatorConfig } from '../../actors/coordinator.ts'
 import { actor as group } from '../../actors/group.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
@@ -13,28 +16,45 @@ import { CallerLoop } from '../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../runtime/doorbell.ts'
 import { Supervisor } from '../../runtime/supervisor.ts'
 import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
-import type { NodeSetup } from '../../runtime/thread-runtime.ts'
+import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
+import { bootId } from '../../runtime/boot-id.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { openDataDirectory, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
+import { nodeDirectory } from './node-directory.ts'
 import { ProducerClient } from './producer.ts'
 import { Requests } from './requests.ts'
 
 const RULES = {
-  nodes: { kind: 'integer', min: 1, max: 64, default: 1 },
+  nodes: { kind: 'integer', min: 1, max: NODES_MAX, default: 1 },
   threads: { kind: 'integer', min: 0, max: 64, default: 1 },
   mustExist: { kind: 'boolean', default: false },
+  racks: { kind: 'object' },
+  nodeSessionTimeoutMillis: { kind: 'integer', min: 200, max: 600_000, default: 2000 },
+  replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
 } as const satisfies Record<string, OptionRule>
 
 /** Partitions of `__consumer_offsets` in a new cluster. */
 const OFFSETS_PARTITIONS = 4
+
+/** Replicas of a partition that nobody asked for otherwise, if there are so many nodes. */
+const REPLICATION_FACTOR = 3
+
+/** Heartbeats of a node in one session. */
+const HEARTBEATS_PER_SESSION = 8
+
+/** Where a group moves to a node while its members live on, it waits so long before it hands out partitions: members may still hold them. */
+const GROUP_GRACE_MILLIS = 10_000
+
+/** `open` waits so long for nodes that do not come; the others are enough to go on with. */
+const NODES_MILLIS_MAX = 10_000
 
 const MEMORY = ':memory:'
 
@@ -45,7 +65,8 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
-  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, threads > 0)
+  checkRacks(options.racks)
+  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, threads > 0, options)
   try {
     await cluster.start()
   } catch (error) {
@@ -65,13 +86,17 @@ class LocalCluster implements Cluster {
   readonly #engine: Engine
   readonly #reader: ChunkReader
   readonly #nodes: number
+  readonly #options: ClusterOptions
+  readonly #voters: readonly number[]
   readonly #listeners: Map<ClusterEvent, ((detail: Record<string, unknown>) => void)[]> = new Map()
   #counter = 0
   #closing: Promise<void> | null = null
 
-  constructor(held: DataDirectory | null, nodes: number, threaded: boolean) {
+  constructor(held: DataDirectory | null, nodes: number, threaded: boolean, options: ClusterOptions) {
     this.#held = held
     this.#nodes = nodes
+    this.#options = options
+    this.#voters = held?.identity.voters ?? votersOf(nodes)
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
@@ -93,11 +118,12 @@ class LocalCluster implements Cluster {
           onUp: (node, restarts) => this.#emit('nodeUp', { node, restarts }),
         })
     const host = this.#runtime.host(CALLER_NODE)
-    const requests = new Requests(host, this.#loop)
+    const requests = new Requests(host, this.#loop, this.#voters)
     this.#engine = {
       host,
       loop: this.#loop,
       requests,
+      coordinatorNodes: this.#voters,
       directory: this.directory,
       clients: new Set(),
       nextName: (kind) => `${kind}-${++this.#counter}`,
@@ -106,11 +132,17 @@ class LocalCluster implements Cluster {
     this.admin = new AdminClient(requests, nodes)
   }
 
-  /** Loads behaviours and starts the nodes; the coordinator answers when its log is read. */
+  /** Loads behaviours and starts the nodes, and waits until they have joined the cluster. */
   async start(): Promise<void> {
     await Promise.all([this.#runtime.start(), this.#supervisor?.start()])
     this.#loop.kick()
-    await this.admin.listTopics()
+    const deadline = performance.now() + NODES_MILLIS_MAX
+    for (;;) {
+      const { nodes } = await this.admin.describeCluster()
+      const live = nodes.filter(({ fenced }) => !fenced).length
+      if (live === this.#nodes || (live > 0 && performance.now() > deadline)) return
+      await sleep(1)
+    }
   }
 
   producer<K = Uint8Array, V = Uint8Array>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
@@ -175,24 +207,42 @@ class LocalCluster implements Cluster {
   }
 
   #nodeSetup(node: number): NodeSetup {
-    const actors = [{ name: BROKER_ACTOR, url: broker.url, config: { coordinatorNode: 0, groupGraceMillis: 0 } }]
-    const quorum = {
-      name: COORDINATOR_ACTOR,
-      url: coordinator.url,
-      config: { nodeCount: this.#nodes, offsetsPartitions: OFFSETS_PARTITIONS },
+    const { racks, nodeSessionTimeoutMillis, replicaLagMillis } = this.#options
+    const sessionTimeoutMillis = integerOption(nodeSessionTimeoutMillis, RULES.nodeSessionTimeoutMillis)
+    const brokerConfig: BrokerConfig = {
+      voters: this.#voters,
+      rack: racks?.[node] ?? null,
+      bootId: bootId(),
+      groupGraceMillis: GROUP_GRACE_MILLIS,
+      groupStartGraceMillis: 0,
+      heartbeatMillis: Math.ceil(sessionTimeoutMillis / HEARTBEATS_PER_SESSION),
+      replicaLagMillis: integerOption(replicaLagMillis, RULES.replicaLagMillis),
     }
-    return { node, directory: this.#directoryOf(node), actors: node === 0 ? [quorum, ...actors] : actors }
+    const coordinatorConfig: CoordinatorConfig = {
+      voters: this.#voters,
+      defaultReplicationFactor: Math.min(REPLICATION_FACTOR, this.#nodes),
+      sessionTimeoutMillis,
+      offsetsPartitions: OFFSETS_PARTITIONS,
+    }
+    const actors: ActorSetup[] = [{ name: BROKER_ACTOR, url: broker.url, config: brokerConfig }]
+    if (this.#voters.includes(node)) actors.unshift({ name: COORDINATOR_ACTOR, url: coordinator.url, config: coordinatorConfig })
+    return { node, directory: this.#directoryOf(node), actors }
   }
 
   #directoryOf(node: number): string | null {
-    return this.directory === null ? null : `${this.directory}/node-${node}`
+    return this.directory === null ? null : nodeDirectory(this.directory, node)
   }
 
-  /** Every actor of ours hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
+  /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
   #onNodeDown(node: number, restarts: number): void {
     const { host } = this.#engine
     for (const actor of host.actorNames())
       host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    for (let other = 0; other < this.#nodes; other++) {
+      if (other === node) continue
+      for (const actor of this.#voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
+        host.post({ node: other, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    }
     this.#engine.requests.giveUp()
     this.#loop.kick()
     this.#emit('nodeDown', { node, restarts })
@@ -205,4 +255,9 @@ class LocalCluster implements Cluster {
   #assertOpen(): void {
     if (this.#closing !== null) throw closedError('cluster')
   }
+}
+
+function checkRacks(racks: unknown): void {
+  if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => typeof rack === 'string' && rack !== ''))) return
+  throw new KafkaError('INVALID_OPTION', 'open option racks must be a list of names, one per node')
 }

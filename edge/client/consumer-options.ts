@@ -38,7 +38,7 @@ export function consumerConfig<K, V>(
   options: ConsumerOptions<K, V>,
   memberId: string,
   fetchMode: FetchMode,
-): Omit<ConsumerConfig, 'client'> {
+): Omit<ConsumerConfig, 'client' | 'coordinatorNodes'> {
   const number = (name: keyof ConsumerOptions<K, V>): number => integerOption(options[name] as number | undefined, CONSUMER_RULES[name])
   const sessionTimeoutMillis = number('sessionTimeoutMillis')
   const heartbeatIntervalMillis = Math.min(number('heartbeatIntervalMillis'), Math.floor(sessionTimeoutMillis / 3))
@@ -49,7 +49,6 @@ export function consumerConfig<K, V>(
     )
   }
   return {
-    coordinatorNode: 0,
     group: options.group ?? null,
     memberId,
     autoOffsetReset: options.autoOffsetReset ?? 'earliest',

@@ -1,29 +1,21 @@
 /**
- * The data directory: whose it is (`odradek.json` with format version and cluster id), and that one process at a time uses it
+ * The data directory: whose it is (`odradek.json` with format version, cluster id, and its nodes), and that one process at a time uses it
  * (`lock`, with the owner's process id). A lock whose process is gone is taken over, by one process.
  */
 import { randomBytes, randomUUID } from 'node:crypto'
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { KafkaError } from '../../protocol/errors.ts'
+import { codeOf, explain, replaceDurably, writeDurably } from './durable-file.ts'
+import { claimNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
   readonly format: number
   readonly clusterId: string
   readonly nodes: number
+  /** The nodes that vote in the metadata quorum: those of its beginning, however many have joined since. */
+  readonly voters: readonly number[]
 }
 
 /** A directory that this process holds. */
@@ -38,6 +30,9 @@ export const FORMAT_VERSION = 1
 
 const IDENTITY_FILE = 'odradek.json'
 const LOCK_FILE = 'lock'
+
+/** Members of the metadata quorum of a new cluster, if it has so many nodes. */
+const VOTERS = 3
 
 /** How often, and how long, an opening waits for one that is under way elsewhere: a fifth of a second is more than that takes. */
 const LOCK_ATTEMPTS_MAX = 20
@@ -57,7 +52,7 @@ interface Owner {
   readonly started: string
 }
 
-/** Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one). */
+/** Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. */
 export function openDataDirectory(directory: string, nodes: number | null, mustExist: boolean): DataDirectory {
   const path = resolve(directory)
   prepare(path, mustExist)
@@ -65,13 +60,10 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
   const lock = takeLock(path)
   try {
     sweep(path)
-    const identity = readIdentity(path) ?? writeIdentity(path, nodes ?? 1)
-    if (nodes !== null && nodes !== identity.nodes) {
-      throw new KafkaError(
-        'INVALID_OPTION',
-        `${path} belongs to a cluster of ${identity.nodes} node(s), not ${nodes}; leave the option nodes out`,
-      )
-    }
+    const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
+    const identity = grow(path, found, nodes ?? found.nodes)
+    claimNodes(path, identity)
+    if (identity.nodes > found.nodes) writeIdentity(path, identity)
     return { path, identity, release: () => releaseLock(lock) }
   } catch (error) {
     releaseLock(lock)
@@ -112,6 +104,15 @@ function checkForeign(path: string): void {
   )
 }
 
+function newIdentity(nodes: number): DirectoryIdentity {
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, voters: votersOf(nodes) }
+}
+
+/** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
+export function votersOf(nodes: number): number[] {
+  return nodes < VOTERS ? [0] : Array.from({ length: VOTERS }, (_, node) => node)
+}
+
 function readIdentity(path: string): DirectoryIdentity | null {
   let text: string
   try {
@@ -135,42 +136,41 @@ function readIdentity(path: string): DirectoryIdentity | null {
   return identity
 }
 
+function isNodeList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((node) => Number.isInteger(node) && node >= 0)
+}
+
 function parseIdentity(text: string): DirectoryIdentity | null {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return null
     if (!('format' in value) || !('clusterId' in value) || !('nodes' in value)) return null
     const { format, clusterId, nodes } = value
-    return typeof format === 'number' && typeof clusterId === 'string' && typeof nodes === 'number' ? { format, clusterId, nodes } : null
+    if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodes !== 'number') return null
+    // Before clusters could grow, the voters followed from the number of nodes.
+    const voters = 'voters' in value ? value.voters : votersOf(nodes)
+    return isNodeList(voters) ? { format, clusterId, nodes, voters } : null
   } catch {
     return null
   }
 }
 
-/** Written aside, synced and renamed: a crash leaves the file whole or absent. */
-function writeIdentity(path: string, nodes: number): DirectoryIdentity {
-  const identity: DirectoryIdentity = { format: FORMAT_VERSION, clusterId: randomUUID(), nodes }
-  const temporary = join(path, `${LOCK_FILE}.identity`)
+/** A cluster has as many nodes as it ever had: more may join, and are spread over by what is created from then on. */
+function grow(path: string, identity: DirectoryIdentity, nodes: number): DirectoryIdentity {
+  if (nodes >= identity.nodes) return { ...identity, nodes }
+  throw new KafkaError(
+    'INVALID_OPTION',
+    `${path} belongs to a cluster of ${identity.nodes} node(s), and ${nodes} would leave replicas behind; leave the option nodes out`,
+  )
+}
+
+function writeIdentity(path: string, identity: DirectoryIdentity): DirectoryIdentity {
   try {
-    writeDurably(temporary, `${JSON.stringify(identity, null, 2)}\n`, 'w')
-    renameSync(temporary, join(path, IDENTITY_FILE))
-    const fd = openSync(path, 'r')
-    fsyncSync(fd)
-    closeSync(fd)
+    replaceDurably(join(path, IDENTITY_FILE), `${JSON.stringify(identity, null, 2)}\n`, join(path, `${LOCK_FILE}.identity`))
   } catch (error) {
     throw explain(error, path)
   }
   return identity
-}
-
-function writeDurably(path: string, text: string, flags: 'w' | 'wx'): void {
-  const fd = openSync(path, flags)
-  try {
-    writeSync(fd, text)
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }
 
 // ── the lock ──
@@ -304,31 +304,4 @@ function startTimeOf(pid: number): string | null {
   } catch {
     return null
   }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
-}
-
-function explain(error: unknown, path: string): Error {
-  const code = codeOf(error)
-  const cause = { cause: error }
-  if (error instanceof KafkaError) return error
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new KafkaError('READ_ONLY_DIRECTORY', `${path} cannot be written (${code}): a log needs a directory that it may write to`, cause)
-  }
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new KafkaError('DISK_FULL', `there is no space left for ${path}`, cause)
-  if (code === 'ENOENT')
-    return new KafkaError(
-      'FOREIGN_DIRECTORY',
-      `there is no directory ${path}: name an existing one, or leave out the option mustExist to make it`,
-      cause,
-    )
-  if (code === 'ENOTDIR' || code === 'EEXIST')
-    return new KafkaError(
-      'FOREIGN_DIRECTORY',
-      `${path} is not a directory, or lies below a file: name a directory that is there or can be made`,
-      cause,
-    )
-  return error instanceof Error ? error : new Error(String(error))
 }

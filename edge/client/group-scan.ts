@@ -2,10 +2,10 @@
  * Which groups have committed offsets: read from `__consumer_offsets`, where the commits are.
  */
 import { NONE } from '../../protocol/errors.ts'
+import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Requests } from './requests.ts'
 
 const CHUNK_BYTES = 1024 * 1024
@@ -17,11 +17,7 @@ type Commits = Map<string, Set<string>>
 /** The ids of all groups with commits. */
 export async function groupsInLog(requests: Requests): Promise<Set<string>> {
   const groups: Commits = new Map()
-  const { topics } = await requests.ask(
-    { node: 0, actor: COORDINATOR_ACTOR },
-    { kind: 'metadata', topics: [OFFSETS_TOPIC] },
-    'metadataResponse',
-  )
+  const { topics } = await requests.askCoordinator({ kind: 'metadata', topics: [OFFSETS_TOPIC] }, 'metadataResponse')
   const topic = topics[0]
   if (topic === undefined || topic.errorCode !== NONE) return new Set()
   for (const { partition } of topic.partitions) await scanPartition(requests, topic, partition, groups)
@@ -37,6 +33,9 @@ async function scanPartition(requests: Requests, topic: TopicMetadata, partition
         kind: 'fetch',
         topicId: topic.topicId,
         leaderEpoch: -1,
+        replicaId: CONSUMER_REPLICA,
+        brokerEpoch: -1,
+        lastFetchedEpoch: -1,
         fetchOffset,
         minBytes: 1,
         maxBytes: CHUNK_BYTES,

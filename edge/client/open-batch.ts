@@ -3,6 +3,7 @@
  */
 import { RecordBatchBuilder } from '../../protocol/record-batch-builder.ts'
 import type { KafkaError } from '../../protocol/errors.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import type { RecordMetadata } from './api.ts'
 import type { KnownTopic } from './known-topic.ts'
 
@@ -19,6 +20,8 @@ export class OpenBatch {
   known: KnownTopic | null = null
   topic = ''
   partition = 0
+  /** What its records were promised. */
+  acks: Acks = 'quorum'
   /** Its time has come; it waits only for others to be delivered. */
   due = false
   /** As counted into the producer's buffer. */

@@ -3,12 +3,17 @@
  * option and what it allows.
  */
 import { KafkaError } from '../../protocol/errors.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
+
+/** Most nodes of a cluster: each has a thread, and a link to every other. */
+export const NODES_MAX = 64
 
 /** What one option may be. */
 export type OptionRule =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly default: number }
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly default: string }
   | { readonly kind: 'boolean'; readonly default: boolean }
+  | { readonly kind: 'acks'; readonly default: Acks }
   /** Anything of that type (`typeof`), absent by default. */
   | { readonly kind: 'function' | 'object' | 'string' }
 
@@ -37,6 +42,8 @@ function isAllowed(rule: OptionRule, value: unknown): boolean {
       return typeof value === 'number' && Number.isInteger(value) && value >= rule.min && value <= rule.max
     case 'choice':
       return typeof value === 'string' && rule.values.includes(value)
+    case 'acks':
+      return value === 'none' || value === 'leader' || value === 'quorum' || (Number.isInteger(value) && Number(value) >= 1)
     default:
       return typeof value === rule.kind && value !== null
   }
@@ -50,6 +57,8 @@ function describeRule(rule: OptionRule): string {
       return `one of ${rule.values.map((value) => `'${value}'`).join(', ')}`
     case 'boolean':
       return 'true or false'
+    case 'acks':
+      return "'quorum', 'leader', 'none', or how many replicas must have a record"
     default:
       return rule.kind === 'object' ? 'an object' : `a ${rule.kind}`
   }

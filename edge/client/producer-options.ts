@@ -2,15 +2,19 @@
  * The options of a producer: what each allows, and the actor's configuration that follows from them.
  */
 import type { ProducerConfig } from '../../actors/producer-state.ts'
-import type { ProducerOptions } from './api.ts'
-import { integerOption } from './options.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
+import type { ProducerOptions, SendOptions } from './api.ts'
+import { checkOptions, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
+
+/** What a producer promises unless it is told otherwise. */
+export const ACKS_DEFAULT: Acks = 'quorum'
 
 /** What each option allows. */
 export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unknown>, OptionRule>> = {
   key: { kind: 'object' },
   value: { kind: 'object' },
-  acks: { kind: 'choice', values: ['leader', 'none'], default: 'leader' },
+  acks: { kind: 'acks', default: ACKS_DEFAULT },
   lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
   batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },
   bufferMemoryBytes: { kind: 'integer', min: 65_536, max: 1_073_741_824, default: 8_388_608 },
@@ -20,13 +24,20 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
   partitioner: { kind: 'function' },
 }
 
+const SEND_RULES: Readonly<Record<keyof SendOptions, OptionRule>> = { acks: { kind: 'acks', default: ACKS_DEFAULT } }
+
 const RETRY_BACKOFF_MILLIS = 20
 
-/** The actor's configuration, but for its client's address. */
-export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client'> {
+/** What one call of `send` or `write` asks for. Throws INVALID_OPTION. */
+export function acksOf(options: SendOptions, otherwise: Acks): Acks {
+  checkOptions('send', options, SEND_RULES)
+  return options.acks ?? otherwise
+}
+
+/** The actor's configuration, but for what its link knows. */
+export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
   return {
-    coordinatorNode: 0,
-    acks: options.acks ?? 'leader',
+    acks: options.acks ?? ACKS_DEFAULT,
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
     requestTimeoutMillis: integerOption(options.requestTimeoutMillis, PRODUCER_RULES.requestTimeoutMillis),
     deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, PRODUCER_RULES.deliveryTimeoutMillis),

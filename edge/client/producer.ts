@@ -9,9 +9,11 @@
 import { actor as producerActor } from '../../actors/producer.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { checkName } from './admin.ts'
-import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata } from './api.ts'
+import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions } from './api.ts'
+import { DeliveryWaiters } from './delivery-waiters.ts'
 import { ActorLink, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { growTopic, isStale, newKnownTopic, partitionOf } from './known-topic.ts'
@@ -19,7 +21,7 @@ import type { KnownTopic } from './known-topic.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
-import { PRODUCER_RULES, producerConfig } from './producer-options.ts'
+import { ACKS_DEFAULT, acksOf, PRODUCER_RULES, producerConfig } from './producer-options.ts'
 import { encodeRecord, keepRecord, recordBytes } from './record-encoding.ts'
 import type { EncodedRecord } from './record-encoding.ts'
 import { bytes } from './serdes.ts'
@@ -34,6 +36,7 @@ const IN_FLIGHT_BATCHES_MAX = 5
 interface BacklogEntry<K, V> {
   readonly encoded: EncodedRecord<K, V>
   readonly waiter: RecordWaiter | null
+  readonly acks: Acks
 }
 
 /** The producer behind the public interface. */
@@ -60,11 +63,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #bufferMemoryBytes: number
   readonly #batchSizeBytes: number
   readonly #lingerMillis: number
+  readonly #acks: Acks
   #sealScheduled = false
   #failure: KafkaError | null = null
-  /** Who waits for all batches with lower tokens; Infinity while some of his records are still in the backlog. */
-  #flushes: { target: number; readonly resolve: () => void }[] = []
-  #drained: (() => void)[] = []
+  readonly #waiters: DeliveryWaiters = new DeliveryWaiters()
   #closing: Promise<void> | null = null
 
   constructor(engine: Engine, options: ProducerOptions<K, V>) {
@@ -76,6 +78,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#bufferMemoryBytes = integerOption(options.bufferMemoryBytes, PRODUCER_RULES.bufferMemoryBytes)
     this.#batchSizeBytes = integerOption(options.batchSizeBytes, PRODUCER_RULES.batchSizeBytes)
     this.#lingerMillis = integerOption(options.lingerMillis, PRODUCER_RULES.lingerMillis)
+    this.#acks = options.acks ?? ACKS_DEFAULT
     this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options), (message) =>
       this.#onMessage(message),
     )
@@ -84,28 +87,30 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   // ── the two lanes ──
 
-  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
-  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
-  send(input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[]): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
-    if (Array.isArray(input)) return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record)))
-    return this.#sendOne(input as ProducerRecord<K, V>)
+  send(record: ProducerRecord<K, V>, options?: SendOptions): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[], options?: SendOptions): Promise<RecordMetadata[]>
+  send(
+    input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[],
+    options?: SendOptions,
+  ): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
+    if (!Array.isArray(input)) return this.#sendOne(input as ProducerRecord<K, V>, options)
+    return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record, options)))
   }
 
-  write(record: ProducerRecord<K, V>): boolean {
-    this.#accept(record, null)
+  write(record: ProducerRecord<K, V>, options?: SendOptions): boolean {
+    this.#accept(record, null, options)
     return this.#bufferedBytes < this.#bufferMemoryBytes && this.#backlog.length === 0
   }
 
   drained(): Promise<void> {
     if (this.#hasRoom()) return Promise.resolve()
     this.#sealAll()
-    return new Promise((resolve) => this.#drained.push(resolve))
+    return this.#waiters.room()
   }
 
   async flush(): Promise<void> {
     this.#sealAll()
-    if (this.#isBusy())
-      await new Promise<void>((resolve) => this.#flushes.push({ target: this.#backlog.length === 0 ? this.#nextToken : Infinity, resolve }))
+    if (this.#isBusy()) await this.#waiters.delivered(this.#backlog.length === 0 ? this.#nextToken : Infinity)
     const failure = this.#failure
     this.#failure = null
     if (failure !== null) throw failure
@@ -129,10 +134,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     await this.close()
   }
 
-  #sendOne(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
+  #sendOne(record: ProducerRecord<K, V>, options: SendOptions | undefined): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
       try {
-        this.#accept(record, { resolve, reject })
+        this.#accept(record, { resolve, reject }, options)
       } catch (error) {
         reject(error instanceof Error ? error : new Error(String(error)))
       }
@@ -141,21 +146,22 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   // ── from a record to a batch ──
 
-  #accept(record: ProducerRecord<K, V>, waiter: RecordWaiter | null): void {
+  #accept(record: ProducerRecord<K, V>, waiter: RecordWaiter | null, options: SendOptions | undefined): void {
+    const acks = options === undefined ? this.#acks : acksOf(options, this.#acks)
     if (this.#closing !== null) throw closedError('producer')
     if (typeof record !== 'object' || record === null)
       throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
     if (this.#backlog.length === 0) {
       const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
       if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
-        return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter)
+        return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter, acks)
       }
     }
     if (this.#backlog.length >= BACKLOG_MAX) {
       throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
     }
     checkName(record.topic)
-    this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter })
+    this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter, acks })
     this.#askForTopic(record.topic)
   }
 
@@ -167,15 +173,15 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     return topic
   }
 
-  /** Puts the record into the open batch of its partition; throws before anything has changed. */
-  #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null): void {
+  /** Puts the record into the open batch of its partition, which ends where the acks differ; throws before anything has changed. */
+  #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null, acks: Acks): void {
     const { record, key, value, headers, timestamp } = encoded
     const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), key)
-    let batch = topic.open[partition] ?? this.#begin(topic, partition, waiter !== null)
-    const fits = batch.builder.sizeBytes + recordBytes(encoded) <= topic.batchBytesMax
-    if ((!fits && batch.builder.count > 0) || !batch.builder.append(timestamp, key, value, headers)) {
+    let batch = topic.open[partition] ?? this.#begin(topic, partition, acks, waiter !== null)
+    const isFull = batch.builder.count > 0 && batch.builder.sizeBytes + recordBytes(encoded) > topic.batchBytesMax
+    if (isFull || batch.acks !== acks || !batch.builder.append(timestamp, key, value, headers)) {
       this.#seal(topic, batch)
-      batch = this.#begin(topic, partition, waiter !== null)
+      batch = this.#begin(topic, partition, acks, waiter !== null)
       batch.builder.append(timestamp, key, value, headers)
     }
     if (waiter !== null) batch.wait(waiter, timestamp)
@@ -185,11 +191,12 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
   }
 
-  #begin(topic: KnownTopic, partition: number, isAwaited: boolean): OpenBatch {
+  #begin(topic: KnownTopic, partition: number, acks: Acks, isAwaited: boolean): OpenBatch {
     const batch = this.#spare.pop() ?? new OpenBatch(this.#batchSizeBytes)
     batch.known = topic
     batch.topic = topic.metadata.topic
     batch.partition = partition
+    batch.acks = acks
     topic.open[partition] = batch
     this.#open.add(batch)
     if (isStale(topic)) this.#refresh(topic)
@@ -258,7 +265,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const token = this.#nextToken++
     this.#submitted.set(token, batch)
     topic.outstanding[batch.partition]!++
-    this.#link.post({ kind: 'submit', token, topic: batch.topic, partition: batch.partition, records })
+    this.#link.post({ kind: 'submit', token, topic: batch.topic, partition: batch.partition, records, acks: batch.acks })
   }
 
   #remove(topic: KnownTopic, batch: OpenBatch): void {
@@ -300,21 +307,14 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   }
 
   #tellWaiters(): void {
-    if (this.#drained.length > 0 && this.#hasRoom()) for (const resolve of this.#drained.splice(0)) resolve()
-    if (this.#flushes.length > 0) this.#tellFlushes()
-  }
-
-  #tellFlushes(): void {
-    if (this.#backlog.length === 0 && this.#flushes.some(({ target }) => target === Infinity)) {
+    if (this.#hasRoom()) this.#waiters.tellRoom()
+    if (this.#backlog.length === 0 && this.#waiters.hasUntold()) {
       this.#sealAll()
-      for (const flush of this.#flushes) flush.target = Math.min(flush.target, this.#nextToken)
+      this.#waiters.setTarget(this.#nextToken)
     }
     // Tokens grow, and a map keeps the order of insertion.
     const oldest = this.#submitted.keys().next().value ?? Infinity
-    const done = this.#flushes.filter(({ target }) => target <= oldest)
-    if (done.length === 0 || (oldest === Infinity && this.#backlog.length > 0)) return
-    this.#flushes = this.#flushes.filter(({ target }) => target > oldest)
-    for (const { resolve } of done) resolve()
+    if (oldest < Infinity || this.#backlog.length === 0) this.#waiters.tellDelivered(oldest)
   }
 
   #hasRoom(): boolean {
@@ -379,9 +379,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#tellWaiters()
   }
 
-  #appendOrFail(topic: KnownTopic, { encoded, waiter }: BacklogEntry<K, V>): void {
+  #appendOrFail(topic: KnownTopic, { encoded, waiter, acks }: BacklogEntry<K, V>): void {
     try {
-      this.#append(topic, encoded, waiter)
+      this.#append(topic, encoded, waiter, acks)
     } catch (error) {
       const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
       if (waiter === null) this.#failure ??= problem

@@ -3,7 +3,9 @@
  * says that it may work later.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor, replicaActor } from '../../protocol/address.ts'
+import { coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
+import { BROKER_ACTOR, groupActor, replicaActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
@@ -18,7 +20,7 @@ export type Asked = Request extends infer One ? (One extends Request ? Omit<One,
 const TIMEOUT_MILLIS = 30_000
 
 /** Longest wait for one attempt: the addressee may have died without a word. */
-const ATTEMPT_MILLIS = 5000
+const ATTEMPT_MILLIS = 1000
 
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
@@ -28,27 +30,63 @@ export class Requests {
   readonly #host: ActorHost
   readonly #loop: CallerLoop
   readonly #port: Address
+  readonly #coordinators: CoordinatorFinder
   readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
   #nextCorrelationId = 1
   #closed = false
 
-  constructor(host: ActorHost, loop: CallerLoop) {
+  constructor(host: ActorHost, loop: CallerLoop, coordinatorNodes: readonly number[]) {
+    this.#coordinators = newCoordinatorFinder(coordinatorNodes)
     this.#host = host
     this.#loop = loop
     this.#port = host.openPort('requests', (message) => this.#onAnswer(message))
   }
 
+  /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED. */
+  ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+    return this.#repeat(() => this.#attempt(to, asked), asked, kind)
+  }
+
   /**
-   * The answer, with an error code or not. `onLost` is called for every attempt without an answer: it may have been carried out.
-   * Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED.
+   * The answer of the active coordinator, wherever it is. `onLost` is called for every attempt whose fate is unknown: it may have been carried out.
+   * Throws like `ask`.
    */
-  async ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+  askCoordinator<Kind extends Response['kind']>(asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+    const coordinators = this.#coordinators
+    const attempt = async (): Promise<Response | null> => {
+      const to = coordinatorOf(coordinators)
+      const response = await this.#attempt(to, asked)
+      const isSilent = response === null || response.kind === 'undeliverable'
+      if (isSilent && to.node === coordinators.current) nextCoordinator(coordinators)
+      if (response?.kind === 'notController') followController(coordinators, to.node, response.controller)
+      if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
+      return response
+    }
+    return this.#repeat(attempt, asked, kind)
+  }
+
+  /** The answer of a partition's leader, whoever that is by then. `topic` is what is known of it. Throws like `ask`. */
+  askLeader<Kind extends Response['kind']>(topic: TopicMetadata, partition: number, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+    let known = topic
+    let isFirst = true
+    const attempt = async (): Promise<Response | null> => {
+      if (!isFirst) known = await this.topic(topic.topic)
+      isFirst = false
+      return this.#attempt(this.leaderOf(known, partition), asked)
+    }
+    return this.#repeat(attempt, asked, kind)
+  }
+
+  async #repeat<Kind extends Response['kind']>(
+    attempt: () => Promise<Response | null>,
+    asked: Asked,
+    kind: Kind,
+  ): Promise<MessageOf<Kind>> {
     const deadline = performance.now() + TIMEOUT_MILLIS
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       if (this.#closed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
-      const response = await this.#attempt(to, asked)
+      const response = await attempt()
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
-      if (response === null) onLost?.()
       if (performance.now() + pause > deadline)
         throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
       await sleep(pause)
@@ -57,7 +95,7 @@ export class Requests {
 
   /** The topic as the coordinator describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async topic(name: string): Promise<TopicMetadata> {
-    const { topics } = await this.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'metadata', topics: [name] }, 'metadataResponse')
+    const { topics } = await this.askCoordinator({ kind: 'metadata', topics: [name] }, 'metadataResponse')
     const topic = topics[0]
     if (topic === undefined || topic.errorCode !== NONE)
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
@@ -77,7 +115,7 @@ export class Requests {
 
   /** Asks a group's actor, which is found and started first. */
   async askGroup<Kind extends Response['kind']>(group: string, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
-    const found = await this.ask({ node: 0, actor: COORDINATOR_ACTOR }, { kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+    const found = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
     const { node, partition, topicId } = found
     await this.ask({ node, actor: BROKER_ACTOR }, { kind: 'ensureGroup', group, partition, topicId }, 'groupEnsured')
     return this.ask({ node, actor: groupActor(group) }, asked, kind)
@@ -131,6 +169,9 @@ const PASSING: ReadonlySet<string> = new Set([
   'NOT_LEADER_OR_FOLLOWER',
   'UNSTABLE_OFFSET_COMMIT',
   'LEADER_NOT_AVAILABLE',
+  'OFFSET_NOT_AVAILABLE',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
 ])
 
 function isPassing(response: Response): boolean {

@@ -5,6 +5,7 @@
 import type { TopicPartition } from '../ids.ts'
 import type { CommittedOffset } from './group.ts'
 import type { FileRange } from './fetch.ts'
+import type { Acks } from './produce.ts'
 
 /** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
 export interface Submit {
@@ -13,6 +14,8 @@ export interface Submit {
   readonly topic: string
   readonly partition: number
   readonly records: Uint8Array
+  /** Default: what its producer asks for. */
+  readonly acks?: Acks
 }
 
 /** The outcome of one submitted batch. `baseOffset` is -1 with an error, and with acks none. */

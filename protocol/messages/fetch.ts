@@ -5,12 +5,24 @@
 /** How a fetch wants its answer: batches as bytes, or a piece of a file that the reader reads itself. */
 export type FetchMode = 'bytes' | 'range'
 
-/** Consumer to leader. Parks until `minBytes` lie below the high watermark or `maxWaitMillis` are over. */
+/** No replica: an ordinary consumer. */
+export const CONSUMER_REPLICA = -1
+
+/**
+ * Consumer or follower to leader. Parks until `minBytes` lie below the high watermark (for a follower: below the log end) or `maxWaitMillis` are over. A
+ * follower says with it that everything below `fetchOffset` is as durable in its log as the topic promises.
+ */
 export interface FetchRequest {
   readonly kind: 'fetch'
   readonly correlationId: number
   readonly topicId: number
   readonly leaderEpoch: number
+  /** The follower's node, or CONSUMER_REPLICA. */
+  readonly replicaId: number
+  /** The follower's incarnation; -1 for consumers. */
+  readonly brokerEpoch: number
+  /** The leader epoch of the record before `fetchOffset` in the follower's log (KIP-595); -1: there is none, or it is not to be checked. */
+  readonly lastFetchedEpoch: number
   readonly fetchOffset: number
   readonly minBytes: number
   readonly maxBytes: number
@@ -36,6 +48,11 @@ export interface FetchResponse {
   readonly errorMessage: string | null
   readonly highWatermark: number
   readonly logStartOffset: number
+  /** Where the log ended when this leader began: below it, what is above the high watermark is not decided yet. */
+  readonly epochStartOffset: number
+  /** The logs differ: the leader's largest epoch up to `lastFetchedEpoch`, and where it ends. -1 and -1 if they do not. */
+  readonly divergingEpoch: number
+  readonly divergingEndOffset: number
   readonly range: FileRange | null
   readonly records: Uint8Array | null
 }

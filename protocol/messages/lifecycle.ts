@@ -14,33 +14,10 @@ export interface TimerFired {
   readonly timer: string
 }
 
-/** One partition as the coordinator hands it to a broker. */
-export interface PartitionAssignment {
-  readonly topic: string
-  readonly topicId: number
-  readonly partition: number
-  readonly leaderEpoch: number
-  readonly config: TopicConfig
-}
-
-/** A broker asks for its partitions: at its start (`metadataOffset` -1), and every now and then while it lives. */
-export interface RegisterBroker {
-  readonly kind: 'registerBroker'
-  readonly node: number
-  /** How much of the metadata it has applied. */
-  readonly metadataOffset: number
-}
-
-/** Coordinator to broker: everything that this broker shall serve. What is not in the list is stopped and removed. */
-export interface AssignPartitions {
-  readonly kind: 'assignPartitions'
-  readonly metadataOffset: number
-  readonly partitions: readonly PartitionAssignment[]
-}
-
 /** Broker to replica: a changed topic configuration. */
 export interface ConfigureReplica {
   readonly kind: 'configureReplica'
+  readonly topicId: number
   readonly config: TopicConfig
 }
 
@@ -60,7 +37,18 @@ export interface Undeliverable {
   readonly correlationId: number
 }
 
-/** Host to the actors of clients: a node is dead. What was asked of it will not be answered; groups that lived there are gone. */
+/**
+ * NOT_CONTROLLER to any request: this coordinator does not lead the metadata quorum (any more). `controller` is the node that does, -1 if it is not
+ * known. `isUncertain`: the request was being written when leadership was lost, and may yet be carried out.
+ */
+export interface NotController {
+  readonly kind: 'notController'
+  readonly correlationId: number
+  readonly controller: number
+  readonly isUncertain: boolean
+}
+
+/** Host to the actors of clients and to coordinators: a node is dead. What was asked of it will not be answered; groups that lived there are gone. */
 export interface NodeDown {
   readonly kind: 'nodeDown'
   readonly node: number

@@ -21,6 +21,18 @@ import type {
   Submit,
   Subscribe,
 } from './client.ts'
+import type {
+  AlterPartitionRequest,
+  AlterPartitionResponse,
+  BrokerHeartbeat,
+  BrokerHeartbeatResponse,
+  BrokerRegistered,
+  LeaderAndIsr,
+  MetadataUpdate,
+  RegisterBroker,
+  ReplicaFailed,
+  ReplicaStarted,
+} from './broker.ts'
 import type { FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse } from './fetch.ts'
 import type {
   DescribeGroupRequest,
@@ -33,7 +45,6 @@ import type {
   OffsetFetchResponse,
 } from './group.ts'
 import type {
-  AssignPartitions,
   ConfigureReplica,
   Drain,
   Drained,
@@ -42,7 +53,7 @@ import type {
   ListGroups,
   GroupsListed,
   NodeDown,
-  RegisterBroker,
+  NotController,
   Started,
   TimerFired,
   Undeliverable,
@@ -59,8 +70,10 @@ import type {
   InitProducerIdResponse,
   MetadataRequest,
   MetadataResponse,
+  ReassignPartitionsRequest,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
+import type { QuorumMessage } from './quorum.ts'
 import type { StorageAnswer } from './storage.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
@@ -94,7 +107,11 @@ export type Request =
   | DeleteTopicsRequest
   | CreatePartitionsRequest
   | AlterConfigsRequest
+  | ReassignPartitionsRequest
   | InitProducerIdRequest
+  | RegisterBroker
+  | BrokerHeartbeat
+  | AlterPartitionRequest
   | FindCoordinatorRequest
   | EnsureGroup
   | ListGroups
@@ -111,6 +128,9 @@ export type Response =
   | MetadataResponse
   | AdminResponse
   | InitProducerIdResponse
+  | BrokerRegistered
+  | BrokerHeartbeatResponse
+  | AlterPartitionResponse
   | FindCoordinatorResponse
   | GroupEnsured
   | GroupsListed
@@ -119,12 +139,23 @@ export type Response =
   | OffsetFetchResponse
   | DescribeGroupResponse
   | Undeliverable
+  | NotController
 
 /** What hosts, brokers and the coordinator tell actors. */
-export type LifecycleMessage = Started | TimerFired | RegisterBroker | AssignPartitions | ConfigureReplica | Drain | Drained | NodeDown
+export type LifecycleMessage =
+  | Started
+  | TimerFired
+  | MetadataUpdate
+  | ReplicaStarted
+  | ReplicaFailed
+  | LeaderAndIsr
+  | ConfigureReplica
+  | Drain
+  | Drained
+  | NodeDown
 
 /** Everything that one actor may say to another. */
-export type Message = ClientMessage | Request | Response | LifecycleMessage | StorageAnswer
+export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer
 
 /** The messages of some kinds. */
 export type MessageOf<Kind extends Message['kind']> = Extract<Message, { kind: Kind }>
@@ -139,6 +170,10 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   deleteTopics: true,
   createPartitions: true,
   incrementalAlterConfigs: true,
+  alterPartitionReassignments: true,
+  registerBroker: true,
+  brokerHeartbeat: true,
+  alterPartition: true,
   initProducerId: true,
   findCoordinator: true,
   ensureGroup: true,

@@ -15,6 +15,20 @@ export interface PartitionMetadata {
   readonly partition: number
   readonly leader: number
   readonly leaderEpoch: number
+  /** Nodes that have it, the preferred leader first. */
+  readonly replicas: readonly number[]
+  /** Those that have everything that readers may see. */
+  readonly isr: readonly number[]
+  /** Those that may lead although they left the ISR (KIP-966). */
+  readonly elr: readonly number[]
+}
+
+/** One node in a metadata answer. */
+export interface BrokerMetadata {
+  readonly node: number
+  readonly brokerEpoch: number
+  readonly rack: string | null
+  readonly fenced: boolean
 }
 
 /** One topic in a metadata answer; with an error there are no partitions. */
@@ -31,6 +45,11 @@ export interface MetadataResponse {
   readonly kind: 'metadataResponse'
   readonly correlationId: number
   readonly metadataOffset: number
+  /** Where the active coordinator is thought to be. */
+  readonly controller: number
+  readonly brokers: readonly BrokerMetadata[]
+  /** Topics with this id, or a higher one, are not known to whoever answers: it may be a little behind. */
+  readonly nextTopicId: number
   readonly topics: readonly TopicMetadata[]
 }
 
@@ -38,6 +57,8 @@ export interface MetadataResponse {
 export interface NewTopic {
   readonly name: string
   readonly numPartitions: number
+  /** Replicas per partition; -1 asks for the cluster's default. */
+  readonly replicationFactor: number
   readonly configs: Readonly<Record<string, unknown>>
 }
 
@@ -69,6 +90,13 @@ export interface AlterConfigsRequest {
   readonly correlationId: number
   readonly topic: string
   readonly configs: Readonly<Record<string, unknown>>
+}
+
+/** Moves partitions to other nodes, live (KIP-455); `replicas` null gives a move up. */
+export interface ReassignPartitionsRequest {
+  readonly kind: 'alterPartitionReassignments'
+  readonly correlationId: number
+  readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly replicas: readonly number[] | null }[]
 }
 
 /** The outcome for one topic. */

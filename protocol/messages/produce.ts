@@ -2,8 +2,11 @@
  * Produce: one record batch for one partition (Kafka API key 0, one partition at a time).
  */
 
-/** What a producer is promised before it is answered: nothing, or the leader's log under the topic's flush policy. */
-export type Acks = 'none' | 'leader'
+/**
+ * What a producer is promised before it is answered: nothing; the leader's log; the log of everyone in sync, of whom there are `minInsyncReplicas`
+ * (quorum); or the logs of the leader and n - 1 others. Each log under the topic's flush policy.
+ */
+export type Acks = 'none' | 'leader' | 'quorum' | number
 
 /** Producer to leader. `records` holds exactly one record batch v2 and is borrowed: it is gone when `receive` and its effects are done. */
 export interface ProduceRequest {

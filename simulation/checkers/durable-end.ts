@@ -6,20 +6,31 @@ import { baseOffsetOfFile } from '../../partitions/log.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
 
+/** One past the last offset that survives a kill: what is whole in the page cache. */
+export function writtenEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number): number {
+  return soundEnd(files, startOffset, (file) => file.sizeBytes)
+}
+
 /** One past the last offset that no power loss may take, of a log from which retention has taken what is below `startOffset`. */
 export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number): number {
+  return soundEnd(files, startOffset, (file) => (file.isEntryDurable ? file.durableBytes : 0))
+}
+
+function soundEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number, bytesOf: (file: SimulatedFile) => number): number {
   let end = startOffset
   const names = [...files.keys()].filter((name) => baseOffsetOfFile(name) !== null).toSorted()
   names.forEach((name, i) => {
     const base = baseOffsetOfFile(name) ?? 0
     const file = files.get(name)
-    if (file === undefined || !file.isEntryDurable || (i === 0 ? base > startOffset : base !== end)) return
-    end = Math.max(end, base)
-    const bytes = file.bytes.subarray(0, file.durableBytes)
+    if (file === undefined || bytesOf(file) === 0 || (i === 0 ? base > startOffset : base !== end)) return
+    end = base
+    const bytes = file.bytes.subarray(0, bytesOf(file))
     for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {
+      // The CRC does not cover the offset: a sector that is lost may end just there.
+      if (extentOf(bytes, at).begin !== end) break
       end = extentOf(bytes, at).end
       at += check.sizeBytes
     }
   })
-  return end
+  return Math.max(end, startOffset)
 }

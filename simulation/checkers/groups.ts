@@ -10,6 +10,7 @@ import type { Address } from '../../protocol/address.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -30,6 +31,13 @@ interface GroupPartition {
   readonly believers: Set<string>
 }
 
+/** A commit that a coordinator of the group has taken; one that is not in charge any more may do so, but cannot write it, nor say that it counts. */
+interface AcceptedCommit {
+  readonly offsets: readonly TopicOffset[]
+  /** What is wrong if it counts: FENCE or BACK, and why. */
+  readonly objections: readonly (readonly ['FENCE' | 'BACK', string])[]
+}
+
 /** What is known of one group. */
 export interface GroupTruth {
   readonly truth: Truth
@@ -38,7 +46,7 @@ export interface GroupTruth {
   readonly partitions: Map<string, GroupPartition>
   readonly progress: Map<PartitionTruth, GroupProgress>
   /** By client and correlation id: commits that the group has taken. */
-  readonly accepted: Map<string, readonly TopicOffset[]>
+  readonly accepted: Map<string, AcceptedCommit>
   /** By member: when the group last took its heartbeat. */
   readonly heardAt: Map<string, number>
 }
@@ -111,10 +119,17 @@ export function checkGroup(group: GroupTruth, state: GroupState, message: Messag
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
     if (told.kind === 'offsetFetchResponse' && told.errorCode === NONE) onOffsetsTold(group, told.requested, told.offsets)
     if (told.kind === 'consumerGroupHeartbeatResponse' && told.errorCode === NONE && message.kind === 'consumerGroupHeartbeat') {
-      onHeartbeatTold(group, message.memberId, told.assignment)
+      // One that another node has succeeded may still speak; what it says is nothing that anybody may rely on.
+      if (isInCharge(group, state)) onHeartbeatTold(group, message.memberId, told.assignment)
     }
   }
   if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
+}
+
+/** Whether no later reign has begun of the partition of the offsets topic that the group is kept in. */
+function isInCharge(group: GroupTruth, { config }: GroupState): boolean {
+  const leaders = livesOf(group.truth, topicPartitionName(OFFSETS_TOPIC, config.partition)).at(-1)?.leaders ?? new Map<number, number>()
+  return [...leaders.keys()].every((leaderEpoch) => leaderEpoch <= config.leaderEpoch)
 }
 
 function hasSent(effects: readonly Effect[], kind: Message['kind']): boolean {
@@ -126,27 +141,30 @@ function keyOf(client: Address, correlationId: number): string {
 }
 
 function onAccepted(group: GroupTruth, member: string, offsets: readonly TopicOffset[], key: string): void {
-  const { world } = group.truth
-  group.accepted.set(key, offsets)
+  const objections: (readonly ['FENCE' | 'BACK', string])[] = []
   for (const { topic, partition, offset, topicId } of offsets) {
     const name = topicPartitionName(topic, partition)
     const { owner } = partitionOf(group, name)
     if (owner !== null && owner !== member)
-      world.fail('FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`)
+      objections.push(['FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`])
     const life = lifeOf(group.truth, name, topicId)
     if (life === undefined || life.isOver) continue
     const known = progressOf(group, life)
     const end = processedEnd(known, life.startOffset)
     if (offset > end)
-      world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
+      group.truth.world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
     if (offset < known.committed && known.committed > life.lossEnd)
-      world.fail('BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`)
+      objections.push(['BACK', `${group.name}: ${member} commits ${offset} for ${name}, which was at ${known.committed}`])
   }
+  group.accepted.set(key, { offsets, objections })
 }
 
 /** A member is told that its commit counts: from now on it must not be forgotten. */
 function onCommitTold(group: GroupTruth, key: string): void {
-  for (const { topic, partition, offset, topicId } of group.accepted.get(key) ?? []) {
+  const accepted = group.accepted.get(key)
+  if (accepted === undefined) return
+  for (const [rule, objection] of accepted.objections) group.truth.world.fail(rule, objection)
+  for (const { topic, partition, offset, topicId } of accepted.offsets) {
     const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
     if (life === undefined) continue
     const known = progressOf(group, life)

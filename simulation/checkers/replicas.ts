@@ -1,6 +1,7 @@
 /**
- * Looks into every replica after every message. HW: nothing is exposed that is not as durable as the topic promises, and the high watermark never
- * goes back. REC and LOST: a log that was opened again has everything that was exposed. RET: retention stays below the high watermark.
+ * Looks into every replica after every message. 2LDR: one node leads in a leader epoch. LOST: who leads has everything that was exposed, unless a power loss
+ * may have taken it from everybody. HW: nothing is exposed that is not as durable as the topic promises, and no leader's high watermark goes back. RET:
+ * retention stays below the high watermark.
  */
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -13,6 +14,7 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 export interface WatchedReplica {
   readonly truth: PartitionTruth
   phase: ReplicaPhase
+  leaderEpoch: number
   highWatermark: number
   startOffset: number
 }
@@ -23,6 +25,7 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
   return {
     truth: partitionTruth(truth, name, config.topicId, config.topicConfig.flush),
     phase: 'recovering',
+    leaderEpoch: -1,
     highWatermark: -1,
     startOffset: -1,
   }
@@ -30,39 +33,47 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
 
 /** A replica has handled a message. */
 export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
-  const { phase, log, highWatermark } = state
+  const { phase, log, highWatermark, role } = state
   if (watched.truth.isOver) return
-  if (phase !== watched.phase) {
-    const wasOpening = watched.phase === 'recovering' || watched.phase === 'settling'
-    watched.phase = phase
-    if (phase === 'recovering') watched.highWatermark = -1
-    if (phase === 'leading' && wasOpening) onOpened(truth, watched, state, disk)
-  }
+  watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
+  watched.phase = phase
+  // Every replica drops its own segments: what is left of them all is what begins last.
+  if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
   if (phase !== 'leading' && phase !== 'rollingBack') return
+  if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
   if (log.logStartOffset === watched.startOffset) return
   watched.startOffset = log.logStartOffset
-  watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
   if (log.logStartOffset > highWatermark.offset)
     truth.world.fail('RET', `${watched.truth.name} starts at ${log.logStartOffset}, above its high watermark ${highWatermark.offset}`)
 }
 
-function onOpened(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+/** A reign begins: everything that anybody may rely on must be there. */
+function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
   const { truth: partition } = watched
+  const { leaderEpoch } = state.role
+  const { node } = state.self
+  const other = partition.leaders.get(leaderEpoch)
+  if (other !== undefined && other !== node)
+    truth.world.fail('2LDR', `${partition.name}: nodes ${other} and ${node} lead in epoch ${leaderEpoch}`)
+  partition.leaders.set(leaderEpoch, node)
+  watched.leaderEpoch = leaderEpoch
+  watched.highWatermark = -1
+  // One that does not know yet that it was deposed exposes nothing that others do not have.
+  if (Math.max(...partition.leaders.keys()) > leaderEpoch) return
   const end = state.log.logEndOffset
   const mayLose = partition.flush !== 'commit' && partition.lossFloor >= 0
   const floor = mayLose ? Math.min(partition.lossFloor, partition.exposedEnd) : partition.exposedEnd
   if (end < floor) {
     const code = end < Math.min(partition.acknowledgedEnd, floor) ? 'LOST' : 'REC'
-    truth.world.fail(
-      code,
-      `${partition.name} opens with end ${end}, but ${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`,
-    )
+    const promised = `${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`
+    truth.world.fail(code, `${partition.name}: node ${node} leads in epoch ${leaderEpoch} with end ${end}, but ${promised}`)
   }
   if (mayLose) forgetFrom(truth, partition, end)
   partition.lossFloor = -1
   if (partition.flush !== 'commit') return
-  for (const { baseOffset, sizeBytes } of state.log.segments) checkDurable(truth, watched, state, disk, baseOffset, sizeBytes)
+  const { segmentBaseOffset, position } = state.highWatermark
+  checkDurable(truth, watched, state, disk, segmentBaseOffset, position)
 }
 
 function onHighWatermark(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {

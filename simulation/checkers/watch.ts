@@ -13,6 +13,8 @@ import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
+import { checkCoordinator, watchCoordinator } from './quorum.ts'
+import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import type { WatchedReplica } from './replicas.ts'
 
@@ -21,31 +23,39 @@ export class NodeWatcher implements Watcher {
   readonly #truth: Truth
   readonly #disk: Disk
   readonly #groups: ReadonlyMap<string, GroupTruth>
+  readonly #quorum: ClusterQuorum
   readonly #replicas: Map<string, WatchedReplica> = new Map()
+  #coordinator: WatchedCoordinator = watchCoordinator()
 
-  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>) {
+  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>, quorum: ClusterQuorum) {
     this.#truth = truth
     this.#disk = disk
     this.#groups = groups
+    this.#quorum = quorum
   }
 
   spawned(_host: Host, name: string, config: unknown): void {
+    if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name.startsWith('replica/')) this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
   }
 
   received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+    if (name === COORDINATOR_ACTOR) {
+      noteDeletions(this.#truth, state as CoordinatorState)
+      return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
+    }
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk)
-    if (name === COORDINATOR_ACTOR) return noteDeletions(this.#truth, state as CoordinatorState, message)
     const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
     if (group !== undefined) checkGroup(group, state as GroupState, message, from, effects)
   }
 }
 
-/** The metadata log has something new, or is read again: topics that are in it no longer are deleted. */
-function noteDeletions(truth: Truth, { log, image }: CoordinatorState, message: Message): void {
-  if (!log.loaded || (message.kind !== 'produceResponse' && message.kind !== 'fetchResponse')) return
+/** Topics that are in what is committed no longer are deleted. */
+function noteDeletions(truth: Truth, { seat: { image, isActive } }: CoordinatorState): void {
+  if (!isActive || truth.metadataOffset >= image.endOffset) return
+  truth.metadataOffset = image.endOffset
   for (const partition of truth.partitions.values()) {
-    if (partition.topicId > 0 && !image.names.has(partition.topicId)) partition.isOver = true
+    if (partition.topicId > 0 && partition.topicId < image.nextTopicId && !image.names.has(partition.topicId)) partition.isOver = true
   }
 }

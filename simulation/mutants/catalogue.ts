@@ -2,7 +2,10 @@
  * Known bugs of Kafka, Redpanda, etcd and of this code itself, as data. Numbers are those of the catalogue in docs/simulation.md; what the random search
  * took to find each is written beside it.
  */
+import { clientMutants } from './client-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { replicationMutants } from './replication-mutants.ts'
+import { quorumMutants } from './quorum.ts'
 
 /** All mutants. */
 export const mutants: readonly Mutant[] = [
@@ -45,8 +48,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'state.producers = copyStates(state.appended)',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 22,
+    seedsToFind: 22,
   },
   {
     id: 'C8',
@@ -55,8 +58,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/recovery.ts',
-        text: 'if (!trusted && batch.producerId(bytes, at) >= 0)',
-        replacement: 'if (trusted && batch.producerId(bytes, at) >= 0)',
+        text: 'numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,',
+        replacement: 'numbered: null,',
       },
     ],
     seed: 1,
@@ -67,7 +70,7 @@ export const mutants: readonly Mutant[] = [
     title: 'acknowledged before it is synced (etcd #14370)',
     why: 'flush commit answers from the page cache',
     edits: [
-      { file: 'actors/replica-produce.ts', text: "const commits = state.config.flush === 'commit'", replacement: 'const commits = false' },
+      { file: 'actors/replica-progress.ts', text: "const commits = state.config.flush === 'commit'", replacement: 'const commits = false' },
     ],
     seed: 1,
     seedsToFind: 1,
@@ -83,8 +86,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!entry.written) continue',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'E10',
@@ -97,8 +100,8 @@ export const mutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    seed: 9,
+    seedsToFind: 9,
   },
   {
     id: 'E11',
@@ -125,8 +128,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'kept.add(indexFileName(baseOffset))',
       },
     ],
-    seed: 1850,
-    seedsToFind: 1850,
+    seed: 748,
+    seedsToFind: 748,
   },
   {
     id: 'E12',
@@ -152,32 +155,32 @@ export const mutants: readonly Mutant[] = [
   {
     id: 'E17',
     title: 'what was recovered from the page cache is exposed before it is synced',
-    why: 'a segment that straddles the recovery point is taken for synced',
+    why: 'what lies above the recovery point counts as soon as it has been read',
     edits: [
       {
-        file: 'actors/replica.ts',
-        text: 'if (endOffset > recovered.recoveryPoint || segment === active)',
-        replacement: 'if (segment.baseOffset + 1 > recovered.recoveryPoint && endOffset >= 0)',
+        file: 'actors/replica-open.ts',
+        text: "if (state.pending.length === 0 || state.config.flush !== 'commit') return onOpened",
+        replacement: 'if (state.pending.length >= 0) return onOpened',
       },
     ],
-    seed: 12,
-    seedsToFind: 12,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'E18',
     title: 'recovery needs an index file that a power loss has taken',
     why: 'the partition never opens again',
     edits: [{ file: 'partitions/recovery.ts', text: ' && recovery.files.has(indexFileName(base))', replacement: '' }],
-    seed: 59,
-    seedsToFind: 59,
+    seed: 164,
+    seedsToFind: 164,
   },
   {
     id: 'A27',
     title: 'the log end is not taken back with the bytes (Redpanda #21324)',
     why: 'offsets are skipped after a failed append',
     edits: [{ file: 'partitions/log.ts', text: `log.logEndOffset = to.offset\n  return removed`, replacement: 'return removed' }],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 12,
+    seedsToFind: 12,
   },
   {
     id: 'HW',
@@ -191,7 +194,7 @@ export const mutants: readonly Mutant[] = [
       },
       {
         file: 'actors/replica-read.ts',
-        text: "assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the high watermark is served')",
+        text: "assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')",
         replacement: '',
       },
     ],
@@ -199,143 +202,34 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 1,
   },
   {
-    id: 'D4',
-    title: 'the answer to an older heartbeat changes the assignment (KAFKA-9823)',
-    why: 'a member takes up partitions that it has given back',
+    id: 'E21',
+    title: 'a log is opened again after a failed sync as the page cache shows it (fsyncgate)',
+    why: 'the next sync succeeds without the lost bytes: they are exposed, or a checkpoint vouches for them',
     edits: [
       {
-        file: 'actors/consumer-group.ts',
-        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  // The farewell`,
-        replacement: `membership.correlationId = -1\n  // The farewell`,
+        file: 'actors/replica-open.ts',
+        text: 'if (beginRewrites(state, recoveryPoint, outbox))',
+        replacement: 'if (beginRewrites === undefined)',
       },
     ],
-    seed: 107,
-    seedsToFind: 107,
+    seed: 15,
+    seedsToFind: 15,
   },
   {
-    id: 'D6',
-    title: 'a partition is given away before its owner has let go (KIP-848)',
-    why: 'two members have it',
-    edits: [
-      { file: 'coordinator/groups/membership.ts', text: 'if (!group.holders.has(name)) next.add(name)', replacement: 'next.add(name)' },
-      {
-        file: 'coordinator/groups/membership.ts',
-        text: "assert(holder === undefined || holder === member.memberId, 'G1 a partition is given only when nobody else holds it')",
-        replacement: 'void holder',
-      },
-    ],
-    seed: 1,
-    seedsToFind: 1,
-  },
-  {
-    id: 'D7',
-    title: 'a heartbeat counts as confirmation although the member still owns the partition',
-    why: 'the next owner starts while the former one still works',
-    edits: [{ file: 'coordinator/groups/membership.ts', text: `if (owned.has(name)) continue\n`, replacement: '' }],
-    seed: 54,
-    seedsToFind: 54,
-  },
-  {
-    id: 'D9',
-    title: 'positions are committed when records are handed out, not when they are processed',
-    why: 'a crash skips what was in work',
+    id: 'E23',
+    title: 'a checkpoint that could not be written counts',
+    why: 'files that retention dropped are removed, and what is left of the checkpoints says that they must be there',
     edits: [
       {
-        file: 'actors/consumer-commits.ts',
-        text: `position !== committed)\n      offsets.push({ topic, partition, offset: position,`,
-        replacement: `fetchOffset !== committed)\n      offsets.push({ topic, partition, offset: fetchOffset,`,
-      },
-      {
-        file: 'actors/consumer-commits.ts',
-        text: 'for (const { topic, partition, position, committed, phase, topicId } of partitions)',
-        replacement: 'for (const { topic, partition, position, fetchOffset, committed, phase, topicId } of partitions)',
+        file: 'actors/replica-flush.ts',
+        text: 'if (message.error !== null) return onCheckpointFailed(state, write, outbox)\n  if (!write',
+        replacement: 'if (!write',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 171,
+    seedsToFind: 171,
   },
-  {
-    id: 'D11',
-    title: 'the commit of a member that is gone is accepted',
-    why: 'a zombie takes back what its successor has committed',
-    edits: [
-      {
-        file: 'actors/group.ts',
-        text: "if (member === undefined) return 'UNKNOWN_MEMBER_ID'",
-        replacement: 'if (member === undefined) return null',
-      },
-    ],
-    seed: 90,
-    seedsToFind: 90,
-  },
-  {
-    id: 'D18',
-    title: 'a log that cannot be read yet counts as an empty one',
-    why: 'a group answers that nothing is committed, and members begin anew',
-    edits: [
-      {
-        file: 'coordinator/state-log.ts',
-        text: 'if (response.errorCode !== NONE) return null',
-        replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []`,
-      },
-    ],
-    seed: 1,
-    seedsToFind: 1,
-  },
-  {
-    id: 'D19',
-    title: 'a commit that comes twice is answered before it is in the log',
-    why: 'the append fails, and what was confirmed is gone',
-    edits: [
-      {
-        file: 'actors/group.ts',
-        text: `if (request.correlationId <= member.lastCommitId) return\n`,
-        replacement: `if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)\n`,
-      },
-    ],
-    seed: 8,
-    seedsToFind: 8,
-  },
-  {
-    id: 'D20',
-    title: 'a group hands out partitions as soon as it starts',
-    why: 'members of its former life still have them',
-    edits: [
-      {
-        file: 'actors/group.ts',
-        text: 'state.membership.graceUntil = context.uptime + state.config.graceMillis',
-        replacement: 'state.membership.graceUntil = context.uptime',
-      },
-    ],
-    seed: 3,
-    seedsToFind: 3,
-  },
-  {
-    id: 'C31',
-    title: 'producer ids are given out again after a restart of the coordinator',
-    why: 'two producers share their numbers, and one is told that its records are duplicates',
-    edits: [
-      {
-        file: 'actors/coordinator.ts',
-        text: `state.freeProducerId = state.image.nextProducerId\n  tellBrokers`,
-        replacement: `state.freeProducerId = 1\n  tellBrokers`,
-      },
-    ],
-    seed: 1,
-    seedsToFind: 1,
-  },
-  {
-    id: 'C32',
-    title: 'batches of unknown fate are numbered again when one times out',
-    why: 'what had arrived is appended a second time under the new epoch',
-    edits: [
-      {
-        file: 'actors/producer.ts',
-        text: `if (expired.length === 0) return\n`,
-        replacement: `if (expired.length === 0) return\n  startEpoch(state, queue)\n`,
-      },
-    ],
-    seed: 18,
-    seedsToFind: 18,
-  },
+  ...replicationMutants,
+  ...clientMutants,
+  ...quorumMutants,
 ]

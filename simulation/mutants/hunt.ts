@@ -73,17 +73,21 @@ function wholeNumber(name: string, text: string): number {
   return number
 }
 
+/** The quorum in small takes milliseconds a seed. */
+const QUORUM_FACTOR = 10
+
 async function hunt(mutant: Mutant, command: Command, showProgress: (text: string) => void): Promise<Hunted> {
   const startedAt = performance.now()
   const { id, seed } = mutant
   let found: Found | null = null
   if (command.from === null) {
-    const code = (await search(id, seed, 1, 1, () => undefined))?.violation?.code
+    const code = seed === 0 ? undefined : (await search(mutant, seed, 1, 1, () => undefined))?.violation?.code
     if (code !== undefined) found = { id, code, seed, seeds: mutant.seedsToFind }
   }
   const from = command.from ?? 1
   if (found === null) {
-    const first = await search(id, from, command.max, command.workers, (count) => showProgress(`${id}: ${count} seeds`))
+    const runs = mutant.run === 'quorum' ? command.max * QUORUM_FACTOR : command.max
+    const first = await search(mutant, from, runs, command.workers, (count) => showProgress(`${id}: ${count} seeds`))
     if (first?.violation) found = { id, code: first.violation.code, seed: first.seed, seeds: first.seed - from + 1 }
   }
   return { mutant, found, seconds: (performance.now() - startedAt) / 1000 }
@@ -91,14 +95,16 @@ async function hunt(mutant: Mutant, command: Command, showProgress: (text: strin
 
 /** The lowest seed that finds the mutant; undefined if none does. */
 async function search(
-  mutant: string,
+  { id: mutant, run }: Mutant,
   firstSeed: number,
   runs: number,
   workers: number,
   onCount: (count: number) => void,
 ): Promise<RunResult | undefined> {
   let count = 0
-  const results = await runFleet({ firstSeed, runs, workers, untilFail: true, mutant, plan: {} }, () => onCount(++count))
+  const results = await runFleet({ firstSeed, runs, workers, untilFail: true, mutant, isQuorum: run === 'quorum', plan: {} }, () =>
+    onCount(++count),
+  )
   return results.filter(({ violation }) => violation !== null).toSorted((a, b) => a.seed - b.seed)[0]
 }
 
@@ -140,7 +146,8 @@ async function main(): Promise<number> {
   const found = hunted.flatMap((one) => one.found ?? [])
   const missed = hunted.filter((one) => one.found === null).map(({ mutant }) => mutant.id)
   if (command.update) {
-    noteInFile('simulation/mutants/catalogue.ts', noteInCatalogue, found)
+    for (const file of ['catalogue.ts', 'replication-mutants.ts', 'client-mutants.ts', 'quorum.ts'])
+      noteInFile(`simulation/mutants/${file}`, noteInCatalogue, found)
     noteInFile('docs/simulation.md', noteInTable, found)
   }
   const report = { total: hunted.length, found: found.length, medianSeeds: middle(found.map(({ seeds }) => seeds)), missed }

@@ -17,8 +17,10 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** What the faulty rule does to whom. */
   readonly why: string
-  /** A seed that finds it. */
+  /** Looked for by the metadata quorum in small; otherwise by whole clusters. */
+  readonly run?: 'quorum'
+  /** A seed that finds it; 0 if only a test of its own does. */
   readonly seed: number
-  /** How many seeds the random search took, beginning at 1. */
+  /** How many seeds the random search took, beginning at 1; 0 if it has not found it. */
   readonly seedsToFind: number
 }

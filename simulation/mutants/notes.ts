@@ -12,18 +12,18 @@ export interface Found {
   readonly seeds: number
 }
 
-/** The text of the catalogue with what was found; throws if a mutant is not in it. */
+/** The text of one file of the catalogue with what was found of the mutants that are in it. */
 export function noteInCatalogue(text: string, found: readonly Found[]): string {
   return found.reduce((noted, { id, seed, seeds }) => {
     const entry = new RegExp(String.raw`(\{\n    id: '${id}',(?:(?!\n  \},)[^])*?\n    seed: )\d+(,\n    seedsToFind: )\d+`)
-    return replaceOnce(noted, entry, id, (_, before, between) => `${before}${seed}${between}${seeds}`)
+    return noted.replace(entry, (_, before: string, between: string) => `${before}${seed}${between}${seeds}`)
   }, text)
 }
 
 /** The text with the table of mutants with what was found; throws if a mutant is not in it. */
 export function noteInTable(text: string, found: readonly Found[]): string {
   return found.reduce((noted, { id, code, seeds }) => {
-    const row = new RegExp(String.raw`^(\| ${id} \| .* \| )[A-Z]+ \| \d+ \|$`, 'm')
+    const row = new RegExp(String.raw`^(\| ${id} \| .* \| )[A-Z0-9a-z ]+ \| [^|]+ \|$`, 'm')
     return replaceOnce(noted, row, id, (_, before) => `${before}${code} | ${seeds} |`)
   }, text)
 }

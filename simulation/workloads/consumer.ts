@@ -122,7 +122,7 @@ export class ConsumerWorkload {
   #config(host: Host): ConsumerConfig {
     return {
       client: { node: host.node, actor: 'client' },
-      coordinatorNode: 0,
+      coordinatorNodes: this.#cluster.voters,
       group: this.#group?.name ?? null,
       memberId: this.#memberId(),
       autoOffsetReset: 'earliest',

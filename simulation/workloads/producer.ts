@@ -8,11 +8,12 @@ import { NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
-import { acknowledge, lifeOf, nameOf } from '../truth.ts'
+import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
 import { configOf } from './topics.ts'
 
 interface Submitted {
@@ -30,6 +31,7 @@ export class ProducerWorkload {
   readonly #cluster: Cluster
   readonly #random: Random
   readonly #index: number
+  readonly #acks: Acks
   #host: Host | null = null
   #life = 0
   #counter = 0
@@ -43,6 +45,7 @@ export class ProducerWorkload {
     this.#cluster = cluster
     this.#index = index
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
+    this.#acks = cluster.plan.acks[index] ?? 'quorum'
   }
 
   get outstandingCount(): number {
@@ -58,8 +61,8 @@ export class ProducerWorkload {
     this.#counter = 0
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
-      coordinatorNode: 0,
-      acks: 'leader',
+      coordinatorNodes: this.#cluster.voters,
+      acks: this.#acks,
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
       retryBackoffMillis: 20,
@@ -97,7 +100,7 @@ export class ProducerWorkload {
   }
 
   #writer(): number {
-    return this.#index * 10_000 + this.#life
+    return this.#index * PRODUCER_LIVES_MAX + this.#life
   }
 
   #loop(host: Host): void {
@@ -144,6 +147,8 @@ export class ProducerWorkload {
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
     if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
-    acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
+    // What only one of several has may go with it: nobody relies on where it is.
+    if (isLeaderOnly(truth, partition, submitted.values[0] ?? 0)) for (const value of submitted.values) partition.leaderOnly.add(value)
+    else acknowledge(truth, partition, message.baseOffset, submitted.values, submitted.atMicros)
   }
 }

@@ -2,10 +2,11 @@
  * The client that plays the administrator: creates the topics of the plan, deletes one and creates it again, adds partitions. It repeats each request until
  * it has an answer; a deletion that arrives late may take a topic a second time, so it looks now and then whether all are there.
  */
-import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import type { AdminResult, MetadataResponse } from '../../protocol/messages/metadata.ts'
+import type { AdminResult, MetadataResponse, NewTopic } from '../../protocol/messages/metadata.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
@@ -44,11 +45,13 @@ export class AdminWorkload {
   /** The first correlation id of the task at hand. */
   #taskId = 0
   #metadataOffset = -1
+  readonly #coordinators: CoordinatorFinder
   /** Is told when topics have more or fewer partitions. */
   onChange: () => void = () => undefined
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
+    this.#coordinators = newCoordinatorFinder(cluster.voters)
   }
 
   /** Creates the topics, then calls back once. */
@@ -110,8 +113,13 @@ export class AdminWorkload {
 
   #create(onDone: () => void): void {
     const { plan, topics } = this.#cluster
-    const wanted = (): { name: string; numPartitions: number; configs: Readonly<Record<string, unknown>> }[] =>
-      plan.topics.map(({ name, partitions, configs }) => ({ name, numPartitions: topics.get(name) ?? partitions, configs }))
+    const wanted = (): NewTopic[] =>
+      plan.topics.map(({ name, partitions, configs }) => ({
+        name,
+        numPartitions: topics.get(name) ?? partitions,
+        replicationFactor: -1,
+        configs,
+      }))
     this.#do({
       request: (correlationId) => ({ kind: 'createTopics', correlationId, topics: wanted(), validateOnly: false }),
       isDone: (results) => allAre(results, 'TOPIC_ALREADY_EXISTS'),
@@ -139,7 +147,8 @@ export class AdminWorkload {
   #ask(task: Task): void {
     const host = this.#host
     if (host === null || this.#tasks[0] !== task) return
-    host.send({ node: host.node, actor: 'admin' }, { node: 0, actor: COORDINATOR_ACTOR }, task.request(++this.#correlationId))
+    host.send({ node: host.node, actor: 'admin' }, coordinatorOf(this.#coordinators), task.request(++this.#correlationId))
+    nextCoordinator(this.#coordinators)
     host.after(RETRY_MICROS, () => this.#ask(task))
   }
 

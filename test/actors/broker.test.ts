@@ -1,113 +1,339 @@
-// A broker: it serves exactly what the newest assignment says, removes what nobody is assigned, and drains.
+// A broker: it runs exactly what its image of the metadata says, tells replicas what they are, removes what nobody wants here, and drains.
 
 import { describe, expect, test } from 'vitest'
-import { actor } from '../../actors/broker.ts'
-import type { BrokerState } from '../../actors/broker.ts'
-import type { PartitionAssignment } from '../../protocol/messages/lifecycle.ts'
-import { configOf } from '../partitions/support.ts'
-import { lines, sent, stageOf } from './stage.ts'
-import type { Stage } from './stage.ts'
+import type { Effect } from '../../actors/effect.ts'
+import type { MetadataRecord } from '../../coordinator/metadata.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import { created, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
+import {
+  brokerOn,
+  coordinatorAt,
+  diskOf,
+  joined,
+  metadata,
+  register,
+  remembered,
+  replicaAt,
+  replicaStarted,
+  tell,
+} from './broker-support.ts'
+import type { BrokerStage } from './broker-support.ts'
+import { filesOf } from './disk.ts'
+import { lines, sent, sentOne } from './stage.ts'
 
-function broker(node = 1): Stage<BrokerState> {
-  return stageOf(actor, { node, actor: 'broker' }, { coordinatorNode: 0, groupGraceMillis: 100 })
+/** More metadata: one batch behind what is there. */
+function more(one: BrokerStage, ...records: readonly MetadataRecord[]): string[] {
+  const { endOffset } = one.stage.state.image
+  return lines(tell(one, metadata(endOffset, endOffset + records.length, records), coordinatorAt(0)))
 }
 
-function partition(topic: string, topicId = 1, changes: Parameters<typeof configOf>[0] = {}): PartitionAssignment {
-  return { topic, topicId, partition: 0, leaderEpoch: 0, config: configOf(changes) }
+/** The actors that run on the node, as far as the broker knows. */
+function replicas({ stage }: BrokerStage): string[] {
+  return [...stage.state.replicas.keys()]
 }
 
-function assign(stage: Stage<BrokerState>, metadataOffset: number, ...partitions: readonly PartitionAssignment[]): string[] {
-  return lines(stage.deliver({ kind: 'assignPartitions', metadataOffset, partitions }))
+/** A replica of the node cannot go on leading. */
+function failed(one: BrokerStage, name: string, topicId: number): Effect[] {
+  return tell(one, { kind: 'replicaFailed', topicId, leaderEpoch: 0 }, replicaAt(name))
 }
 
-describe('a broker', () => {
-  test('shows itself to the coordinator, often until it is answered', () => {
-    const stage = broker()
-    expect(lines(stage.deliver({ kind: 'started' }))).toEqual(['to coordinator: registerBroker', 'timer register in 20 ms'])
-    assign(stage, 3)
-    const effects = stage.deliver({ kind: 'timerFired', timer: 'register' })
-    expect(sent(effects, 'registerBroker')).toEqual([{ kind: 'registerBroker', node: 1, metadataOffset: 3 }])
-    expect(lines(effects)[1]).toBe('timer register in 1000 ms')
+/** A change of partition 0 of topic 1. */
+function change(...[nodeIds, changes]: Parameters<typeof partitionOf>): MetadataRecord {
+  return { type: 'partitionChanged', topicId: 1, partition: 0, image: partitionOf(nodeIds, changes) }
+}
+
+describe('the replicas of a node', () => {
+  test('are those of the image, whoever leads them', () => {
+    const one = joined([created('a', 1, [0, 1, 1]), topicWith('b', 2, [partitionOf([0, 1]), partitionOf([0, 2])])])
+    expect(replicas(one)).toEqual(['replica/a-1', 'replica/a-2', 'replica/b-0'])
+    expect(more(one, created('c', 3, [1]))).toEqual(['spawn replica/c-0'])
   })
 
-  test('starts what it is assigned, and looks once for what it is not', () => {
-    const stage = broker()
-    expect(assign(stage, 1, partition('a'), partition('b', 2))).toEqual(['spawn replica/a-0', 'spawn replica/b-0', 'listLogs'])
-    expect(assign(stage, 2, partition('a'), partition('b', 2), partition('c', 3))).toEqual(['spawn replica/c-0'])
+  test('are not started twice, and not touched by what concerns others', () => {
+    const one = joined([created('a', 1, [1])])
+    replicaStarted(one, 'a-0')
+    expect(more(one, created('b', 2, [0]), { type: 'producerIdsReserved', nextProducerId: 1001 })).toEqual([])
+    expect(lines(tell(one, metadata(0, 300, [...nodes([0, 1, 2]), created('a', 1, [1])]), coordinatorAt(0)))).toEqual([])
   })
 
-  test('ignores an assignment that is not newer', () => {
-    const stage = broker()
-    assign(stage, 5, partition('a'))
-    expect(assign(stage, 5)).toEqual([])
-    expect(assign(stage, 4)).toEqual([])
-    expect([...stage.state.replicas.keys()]).toEqual(['replica/a-0'])
+  test('are stopped when they are not wanted here any more, and their files go', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([0, 1])]), created('b', 2, [1])])
+    filesOf(one.disk, 'a-0.1').set('0.log', new Uint8Array(1))
+    filesOf(one.disk, 'b-0.2').set('0.log', new Uint8Array(1))
+    expect(more(one, change([0, 2], { partitionEpoch: 1 }))).toEqual(['stop replica/a-0'])
+    expect([filesOf(one.disk, 'a-0.1').size, filesOf(one.disk, 'b-0.2').size]).toEqual([0, 1])
+    expect(more(one, { type: 'topicDeleted', topicId: 2 })).toEqual(['stop replica/b-0'])
+    expect(replicas(one)).toEqual([])
   })
 
-  test('stops what is no longer assigned, then removes its files', () => {
-    const stage = broker()
-    assign(stage, 1, partition('a'), partition('b', 2))
-    expect(assign(stage, 2, partition('b', 2))).toEqual(['stop replica/a-0', 'remove all of a-0.1'])
+  test('of a topic that is gone go also when a snapshot says so, by saying nothing', () => {
+    const one = joined([created('a', 1, [1]), created('b', 2, [1])])
+    const snapshot = metadata(0, 300, [...nodes([0, 1, 2]), created('b', 2, [1])])
+    expect(lines(tell(one, snapshot, coordinatorAt(0)))).toEqual(['stop replica/a-0'])
   })
 
-  test('stops a topic of the same name but another id before it starts the new one', () => {
-    const stage = broker()
-    assign(stage, 1, partition('a', 1))
-    expect(assign(stage, 2, partition('a', 7))).toEqual(['stop replica/a-0', 'remove all of a-0.1', 'spawn replica/a-0'])
+  test('of a topic with the same name but another id take the place of the former', () => {
+    const one = joined([created('a', 1, [1])])
+    filesOf(one.disk, 'a-0.1').set('0.log', new Uint8Array(1))
+    expect(more(one, { type: 'topicDeleted', topicId: 1 }, created('a', 7, [1]))).toEqual(['stop replica/a-0', 'spawn replica/a-0'])
+    expect(filesOf(one.disk, 'a-0.1').size).toBe(0)
   })
 
-  test('hands on settings that have changed, and only them', () => {
-    const stage = broker()
-    assign(stage, 1, partition('a'), partition('b', 2))
-    expect(assign(stage, 2, partition('a', 1, { flush: 'os' }), partition('b', 2))).toEqual(['to replica/a-0: configureReplica'])
+  test('are told of settings that have changed, and only they are', () => {
+    const one = joined([created('a', 1, [1]), created('b', 2, [1])])
+    replicaStarted(one, 'a-0')
+    replicaStarted(one, 'b-0', 2)
+    expect(more(one, { type: 'topicConfigured', topicId: 1, configs: { flush: 'os' } })).toEqual([
+      'to replica/a-0: configureReplica',
+      expect.stringMatching(/^to replica\/a-0: leaderAndIsr/),
+    ])
+  })
+})
+
+describe('what a replica is', () => {
+  test('it is told when it has started, with the incarnation of its node', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([0, 1, 2], { isr: [0, 1], leaderEpoch: 3, partitionEpoch: 7 })])])
+    expect(sentOne(replicaStarted(one, 'a-0'), 'leaderAndIsr')).toEqual({
+      kind: 'leaderAndIsr',
+      topicId: 1,
+      leader: 0,
+      leaderEpoch: 3,
+      partitionEpoch: 7,
+      replicas: [0, 1, 2],
+      isr: [0, 1],
+      elr: [],
+      minInsync: 2,
+      brokerEpoch: 101,
+    })
+  })
+
+  test('it is told again with every change, and not before it runs', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([0, 1])])])
+    expect(more(one, change([0, 1], { isr: [0], partitionEpoch: 1 }))).toEqual([])
+    expect(lines(replicaStarted(one, 'a-0'))).toEqual([expect.stringMatching(/^to replica\/a-0: leaderAndIsr/)])
+    expect(more(one, change([0, 1], { leader: 1, leaderEpoch: 1, partitionEpoch: 2 }))).toEqual([
+      expect.stringMatching(/^to replica\/a-0: leaderAndIsr/),
+    ])
+  })
+
+  test('counts a majority of those that stay, while a reassignment adds others', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([1, 0, 2], { adding: [0, 2] })])])
+    expect(sentOne(replicaStarted(one, 'a-0'), 'leaderAndIsr').minInsync).toBe(1)
+  })
+
+  test('one that starts again has failed: its leader asks to be relieved', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([1, 0], { leaderEpoch: 4, partitionEpoch: 6 })])])
+    expect(lines(replicaStarted(one, 'a-0'))).toEqual([expect.stringMatching(/^to replica\/a-0: leaderAndIsr/)])
+    const effects = replicaStarted(one, 'a-0')
+    expect(sentOne(effects, 'leaderAndIsr').leaderEpoch).toBe(4)
+    expect(sentOne(effects, 'alterPartition')).toMatchObject({
+      node: 1,
+      brokerEpoch: 101,
+      topicId: 1,
+      partition: 0,
+      leaderEpoch: 4,
+      partitionEpoch: 6,
+      isr: null,
+    })
+  })
+
+  test('one that does not lead fails without a word to the coordinator', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([0, 1])])])
+    replicaStarted(one, 'a-0')
+    expect(sent(replicaStarted(one, 'a-0'), 'alterPartition')).toEqual([])
+    expect(failed(one, 'a-0', 1)).toEqual([])
+  })
+
+  test('a leader whose disk fails asks to be relieved', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([1, 0])])])
+    replicaStarted(one, 'a-0')
+    expect(sentOne(failed(one, 'a-0', 1), 'alterPartition')).toMatchObject({ leaderEpoch: 0, isr: null })
+  })
+
+  test('a replica that nobody knows of is told nothing, nor is one of a former topic of that name', () => {
+    expect(replicaStarted(joined(), 'a-0')).toEqual([])
+    const one = joined([created('a', 7, [1])])
+    expect([...replicaStarted(one, 'a-0', 1), ...failed(one, 'a-0', 1)]).toEqual([])
+    expect(lines(replicaStarted(one, 'a-0', 7))).toEqual([expect.stringMatching(/^to replica\/a-0: leaderAndIsr/)])
+  })
+})
+
+describe('metadata', () => {
+  test('that is known is not taken again, and what leaves a gap is not taken at all', () => {
+    const one = joined()
+    expect(lines(tell(one, metadata(0, 200, [created('a', 1, [1])]), coordinatorAt(0)))).toEqual([])
+    expect(lines(tell(one, metadata(201, 202, [created('a', 1, [1])]), coordinatorAt(0)))).toEqual([])
+    expect(replicas(one)).toEqual([])
+    expect(one.stage.state.image.endOffset).toBe(200)
+  })
+
+  test('that begins below what is known is taken as far as it is new', () => {
+    const one = joined()
+    const batches = [
+      [200, [created('a', 1, [1])]],
+      [203, [created('b', 2, [1])]],
+    ]
+    const records = new TextEncoder().encode(JSON.stringify(batches))
+    const update = { kind: 'metadataUpdate', beginOffset: 190, endOffset: 205, isSnapshot: false, records } as const
+    expect(lines(tell(one, update, coordinatorAt(0)))).toEqual(['spawn replica/b-0'])
+    expect(one.stage.state.image.endOffset).toBe(205)
+  })
+
+  test('shows where the active coordinator is', () => {
+    const one = joined()
+    tell(one, metadata(200, 201, []), coordinatorAt(2))
+    expect(one.stage.state.controller).toBe(2)
   })
 })
 
 describe('directories that nobody is assigned', () => {
-  const listed = { kind: 'logsListed', token: 1, logs: ['__cluster_metadata-0.0', 'a-0.1', 'a-0.9', 'gone-3.2'] } as const
+  const strays = ['a-0.9', 'gone-3.2']
+  const kept = ['__cluster_metadata-0.0', '__broker-0.0', 'a-0.1']
 
-  test('are removed, but never those of partitions here, nor the metadata log', () => {
-    const stage = broker()
-    assign(stage, 1, partition('a'))
-    expect(lines(stage.deliver(listed))).toEqual(['remove all of a-0.9', 'remove all of gone-3.2'])
+  function withDirectories(): BrokerStage {
+    const disk = diskOf()
+    for (const log of [...strays, ...kept]) filesOf(disk, log).set('file', new Uint8Array(1))
+    return brokerOn(disk)
+  }
+
+  function left({ disk }: BrokerStage): string[] {
+    return [...disk.logs].flatMap(([log, files]) => (files.has('file') ? [log] : []))
+  }
+
+  test('are removed once the node has caught up with its registration, but never those of replicas here, nor the metadata log', () => {
+    const one = withDirectories()
+    tell(one, { kind: 'started' })
+    register(one, 101)
+    tell(one, metadata(0, 100, [created('a', 1, [1])]), coordinatorAt(0))
+    expect(left(one)).toEqual([...strays, ...kept])
+    tell(one, metadata(100, 101, nodes([1])), coordinatorAt(0))
+    expect(left(one)).toEqual(kept)
   })
 
-  test('are not judged before the first assignment: a listing that a former life asked for removes nothing', () => {
-    expect(broker().deliver(listed)).toEqual([])
+  test('are looked for once', () => {
+    const one = withDirectories()
+    tell(one, { kind: 'started' })
+    register(one, 101)
+    tell(one, metadata(0, 101, [created('a', 1, [1]), ...nodes([1])]), coordinatorAt(0))
+    filesOf(one.disk, 'a-0.9').set('file', new Uint8Array(1))
+    more(one, created('b', 2, [1]))
+    expect(left(one)).toContain('a-0.9')
   })
 })
 
 describe('groups', () => {
-  const request = { kind: 'ensureGroup', correlationId: 4, group: 'g', partition: 0, topicId: 2 } as const
+  const request = { kind: 'ensureGroup', correlationId: 4, group: 'g', partition: 0, topicId: 1 } as const
+  const offsets = topicWith('__consumer_offsets', 1, [partitionOf([1, 0])])
 
   test('are started where their partition is led, once', () => {
-    const stage = broker()
-    assign(stage, 1, partition('__consumer_offsets', 2))
-    expect(lines(stage.deliver(request))).toEqual(['spawn group/g', 'to client: groupEnsured #4'])
-    expect(lines(stage.deliver(request))).toEqual(['to client: groupEnsured #4'])
-    expect(sent(stage.deliver({ kind: 'listGroups', correlationId: 5 }), 'groupsListed')[0]?.groups).toEqual(['g'])
+    const one = joined([offsets])
+    expect(lines(tell(one, request))).toEqual(['spawn group/g', 'to client: groupEnsured #4'])
+    expect(lines(tell(one, request))).toEqual(['to client: groupEnsured #4'])
+    expect(sentOne(tell(one, { kind: 'listGroups', correlationId: 5 }), 'groupsListed').groups).toEqual(['g'])
   })
 
   test('are refused elsewhere, and for an offsets topic that is not the present one', () => {
-    const stage = broker()
-    expect(lines(stage.deliver(request))).toEqual(['to client: groupEnsured #4 NOT_COORDINATOR'])
-    assign(stage, 1, partition('__consumer_offsets', 9))
-    expect(lines(stage.deliver(request))).toEqual(['to client: groupEnsured #4 NOT_COORDINATOR'])
+    const refusal = ['to client: groupEnsured #4 NOT_COORDINATOR']
+    expect(lines(tell(brokerOn(diskOf()), request))).toEqual(refusal)
+    expect(lines(tell(joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])]), request))).toEqual(refusal)
+    expect(lines(tell(joined([offsets]), { ...request, topicId: 9 }))).toEqual(refusal)
+  })
+
+  test('end with the leader epoch in which they began, and begin anew in the next', () => {
+    const one = joined([offsets])
+    tell(one, request)
+    expect(more(one, change([1, 0], { isr: [1], partitionEpoch: 1 }))).toEqual([])
+    expect(more(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))).toEqual(['stop group/g'])
+    expect(lines(tell(one, request))).toEqual(['spawn group/g', 'to client: groupEnsured #4'])
+    expect(more(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop group/g'])
+    expect(lines(tell(one, request))).toEqual(['to client: groupEnsured #4 NOT_COORDINATOR'])
+  })
+
+  /** The grace of a group that comes to node 1 from node 0, after something has happened. */
+  function graceAfter(happens: (one: BrokerStage) => unknown): unknown {
+    const one = joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])])
+    happens(one)
+    more(one, { type: 'brokerFenced', node: 0, fenced: true }, change([0, 1], { isr: [1], leader: 1, leaderEpoch: 1, partitionEpoch: 1 }))
+    const [spawn] = tell(one, request)
+    return spawn?.kind === 'spawn' ? spawn.config : null
+  }
+
+  test('wait with partitions when the node that they come from may be alive, for its members may not know yet', () => {
+    expect(graceAfter(() => [])).toMatchObject({ group: 'g', leaderEpoch: 1, graceMillis: 100 })
+    expect(graceAfter((one) => tell(one, { kind: 'nodeDown', node: 0 }))).toMatchObject({ graceMillis: 10 })
+  })
+
+  test('do not wait for a node that has begun anew', () => {
+    const again: MetadataRecord = { type: 'brokerRegistered', node: 0, brokerEpoch: 150, incarnation: 5, rack: null }
+    expect(graceAfter((one) => more(one, again))).toMatchObject({ graceMillis: 10 })
+  })
+
+  test('wait for a node that was dead and has come back', () => {
+    const back = (one: BrokerStage): unknown => [
+      tell(one, { kind: 'nodeDown', node: 0 }),
+      more(one, { type: 'brokerFenced', node: 0, fenced: true }),
+      more(one, { type: 'brokerFenced', node: 0, fenced: false }),
+    ]
+    expect(graceAfter(back)).toMatchObject({ graceMillis: 100 })
+  })
+})
+
+describe('what leaders ask of the coordinator', () => {
+  const proposal = {
+    kind: 'alterPartition',
+    correlationId: 3,
+    node: 1,
+    brokerEpoch: -1,
+    topicId: 1,
+    partition: 0,
+    leaderEpoch: 0,
+    partitionEpoch: 0,
+    isr: [{ node: 1, brokerEpoch: 101 }],
+  } as const
+  const from = replicaAt('a-0')
+
+  test('is carried to it with the incarnation of the node, and the answer comes back', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([1, 0])])])
+    const [effect] = tell(one, proposal, from)
+    expect(effect).toMatchObject({
+      to: coordinatorAt(0),
+      message: { ...proposal, brokerEpoch: 101, correlationId: expect.any(Number) as number },
+    })
+    const { correlationId } = sentOne(effect === undefined ? [] : [effect], 'alterPartition')
+    const answer = { kind: 'alterPartitionResponse', correlationId, errorCode: codeOf('INELIGIBLE_REPLICA') } as const
+    expect(lines(tell(one, answer, coordinatorAt(0)))).toEqual(['to replica/a-0: alterPartitionResponse #3 INELIGIBLE_REPLICA'])
+    // It has been answered: another answer is nobody's.
+    expect(tell(one, answer, coordinatorAt(0))).toEqual([])
+  })
+
+  test('is refused, to be asked again, when the coordinator is not active or not there', () => {
+    const one = joined([topicWith('a', 1, [partitionOf([1, 0])])])
+    const ask = (): number => sentOne(tell(one, proposal, from), 'alterPartition').correlationId
+    const refused = ['to replica/a-0: alterPartitionResponse #3 NOT_CONTROLLER']
+    const inactive = { kind: 'notController', correlationId: ask(), controller: 2, isUncertain: true } as const
+    expect(lines(tell(one, inactive, coordinatorAt(0)))).toEqual(refused)
+    expect(lines(tell(one, { kind: 'undeliverable', correlationId: ask() }, coordinatorAt(0)))).toEqual(refused)
   })
 })
 
 describe('a clean stop', () => {
-  test('is over when every replica has drained; assignments no longer count', () => {
-    const stage = broker()
-    assign(stage, 1, partition('a'), partition('b', 2))
-    expect(lines(stage.deliver({ kind: 'drain' }))).toEqual(['to replica/a-0: drain', 'to replica/b-0: drain'])
-    expect(assign(stage, 2)).toEqual([])
-    expect(stage.deliver({ kind: 'drained' })).toEqual([])
-    expect(lines(stage.deliver({ kind: 'drained' }))).toEqual(['to client: drained'])
+  test('is over when every replica has drained; the next life will know that nothing is lost', () => {
+    const one = joined([created('a', 1, [1, 1])])
+    expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
+    expect(lines(tell(one, { kind: 'drain' }))).toEqual(['to replica/a-0: drain', 'to replica/a-1: drain'])
+    expect(tell(one, { kind: 'drained' })).toEqual([])
+    expect(remembered(one)).toHaveLength(1)
+    expect(lines(tell(one, { kind: 'drained' }))).toContain('to client: drained')
+    expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
   })
 
-  test('drains the metadata log on the coordinator node, and nothing on an empty one', () => {
-    expect(lines(broker(0).deliver({ kind: 'drain' }))).toEqual(['to replica/__cluster_metadata-0: drain'])
-    expect(lines(broker(1).deliver({ kind: 'drain' }))).toEqual(['to client: drained'])
+  test('is over at once when there is nothing to drain', () => {
+    expect(lines(tell(joined(), { kind: 'drain' }))).toContain('to client: drained')
+  })
+
+  test('of a node that has not registered remembers nothing', () => {
+    const one = brokerOn(diskOf())
+    expect(lines(tell(one, { kind: 'drain' }))).toEqual(['to client: drained'])
+    expect(remembered(one)).toEqual([])
   })
 })

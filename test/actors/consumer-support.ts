@@ -14,7 +14,7 @@ import type { Stage } from './stage.ts'
 
 const config: ConsumerConfig = {
   client: CLIENT,
-  coordinatorNode: 0,
+  coordinatorNodes: [0],
   group: 'g',
   memberId: 'm',
   autoOffsetReset: 'earliest',

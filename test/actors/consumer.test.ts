@@ -92,7 +92,7 @@ describe('where it begins', () => {
     stage.deliver(topicsAnswer({ t: [0, 0] }))
     const granted = grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [0, 1])
     expect(said(committed(stage, granted, { 1: 42 }, 9))).toEqual(['to client: assigned t-1 from 42'])
-    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/)])
+    expect(sent(tick(stage, 100), 'fetch')).toEqual([])
     expect(said(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9)))).toContainEqual(
       expect.stringMatching(/^to replica\/t-1: fetch #\d+ from 42$/),
     )
@@ -141,6 +141,9 @@ describe('fetching', () => {
       errorMessage: null,
       highWatermark: 10,
       logStartOffset: 0,
+      epochStartOffset: 0,
+      divergingEpoch: -1,
+      divergingEndOffset: -1,
       range: null,
       records: null,
     } as const
@@ -200,7 +203,11 @@ describe('fetching', () => {
     ['none', 'consumerFailed OFFSET_OUT_OF_RANGE'],
   ] as const)('out of range goes by the policy: %s', (autoOffsetReset, outcome) => {
     const { stage, effects } = consuming({ autoOffsetReset })
-    const asked = answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'OFFSET_OUT_OF_RANGE')
+    // A leader that does not know that it was deposed has less than others have seen: who leads is asked before it is believed.
+    const doubted = answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'OFFSET_OUT_OF_RANGE')
+    expect(said(doubted)).toEqual([expect.stringMatching(/^to coordinator: metadata/)])
+    const again = newest(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 5)), 'fetch')
+    const asked = answerFetch(stage, again, 'OFFSET_OUT_OF_RANGE')
     const answered = autoOffsetReset === 'none' ? asked : located(stage, newest(asked, 'listOffsets'), 4)
     expect(said(answered)[0]).toBe(`to client: ${outcome}`)
     expect(stage.state.partitions.get('t-0')?.session).toBe(autoOffsetReset === 'none' ? 1 : 2)
@@ -258,7 +265,7 @@ describe('giving a partition up', () => {
 
   test('still owns it in every heartbeat before', () => {
     const { stage } = losing()
-    expect(said(tick(stage, 1000))).toEqual([expect.stringMatching(/owns t-0 t-1$/)])
+    expect(said(tick(stage, 1000))).toContainEqual(expect.stringMatching(/owns t-0 t-1$/))
   })
 
   test('drops what was under way for it', () => {
@@ -291,7 +298,7 @@ describe('a lost membership', () => {
       expect(said(refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), error))).toEqual([
         'to client: revoking t-0 t-1 (lost)',
       ])
-      expect(said(tick(stage, 1000))).toEqual([])
+      expect(said(tick(stage, 1000)).join()).not.toMatch(/commit|Heartbeat/i)
       const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
       const released = [...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]
       expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 0, owns nothing$/)])
@@ -300,7 +307,7 @@ describe('a lost membership', () => {
 
   test('is assumed when nothing was heard for the session time-out, before the group assumes it', () => {
     const { stage } = consuming()
-    expect(said(tick(stage, 1000))).toEqual([expect.stringContaining('consumerGroupHeartbeat')])
+    expect(said(tick(stage, 1000))).toContainEqual(expect.stringContaining('consumerGroupHeartbeat'))
     const alive = said(tick(stage, 8999))
     expect(alive.join()).not.toContain('revoking')
     expect(said(tick(stage, 1))).toContain('to client: revoking t-0 t-1 (lost)')

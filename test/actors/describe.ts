@@ -59,7 +59,45 @@ export function describeMessage(message: Message): string {
 }
 
 function detail(message: Message): string {
-  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? ''
+  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? brokerDetail(message) ?? ''
+}
+
+function quorumDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'quorumVote':
+      return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: my log ends at ${message.endOffset} of epoch ${message.lastEpoch}`
+    case 'quorumVoteResponse':
+      return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: ${message.voteGranted ? 'yes' : 'no'}`
+    case 'quorumAppend': {
+      const what = message.records === null ? 'nothing new' : `batches: ${batch.walkBatches(message.records).length}`
+      return ` in epoch ${message.epoch} from ${message.prevOffset}: ${what}, committed ${message.highWatermark}`
+    }
+    case 'quorumAppendResponse':
+      return ` in epoch ${message.epoch}: ${message.isMatch ? 'synced up to' : 'go on at'} ${message.endOffset}`
+    case 'notController':
+      return `: ask node ${message.controller}`
+    default:
+      return null
+  }
+}
+
+function brokerDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'registerBroker':
+      return ` of node ${message.node}, ${message.previousBrokerEpoch < 0 ? 'which is empty' : `last in broker epoch ${message.previousBrokerEpoch}`}`
+    case 'brokerRegistered':
+      return ` in broker epoch ${message.brokerEpoch}`
+    case 'brokerHeartbeat':
+      return ` of node ${message.node} in broker epoch ${message.brokerEpoch}, has metadata up to ${message.metadataOffset}`
+    case 'metadataUpdate':
+      return message.isSnapshot ? ` all up to ${message.endOffset}` : ` from ${message.beginOffset} to ${message.endOffset}`
+    case 'alterPartition':
+      return message.isr === null ? ': somebody else should lead' : `: in sync ${message.isr.map(({ node }) => node).join(' ')}`
+    case 'leaderAndIsr':
+      return `: ${message.leader < 0 ? 'nobody' : `node ${message.leader}`} leads in epoch ${message.leaderEpoch}, in sync ${message.isr.join(' ')}`
+    default:
+      return null
+  }
 }
 
 function clientDetail(message: Message): string | null {

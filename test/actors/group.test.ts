@@ -16,7 +16,7 @@ import { topicsAnswer } from './metadata.ts'
 import { lines, sent, sentOne, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-const config = { group: 'g', partition: 3, topicId: 2, coordinatorNode: 0, graceMillis: 0 }
+const config = { group: 'g', partition: 3, topicId: 2, leaderEpoch: 0, coordinatorNodes: [0], graceMillis: 0 }
 
 function commitOf(partition: number, offset: number, topicId = 5): TopicOffset {
   return { topic: 't', partition, offset, metadata: '', topicId }
@@ -28,7 +28,7 @@ function logOf(...commits: readonly (readonly [group: string, committed: TopicOf
     key: encodeOffsetKey(group, one.topic, one.partition),
     value: what === 'tombstone' ? null : encodeOffsetValue(one, 0),
   }))
-  return appendRequest(openStateLog(0, 'o', 0, 0), 1, records, 0).records
+  return appendRequest(openStateLog(0, 'o', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, records, 0).records
 }
 
 /** A group that has read its log, and found the topics of its offsets. */

@@ -1,65 +1,12 @@
 // A producer: numbers, the window, the order after losses, and exactly one answer per batch.
 
 import { describe, expect, test } from 'vitest'
-import type { Effect } from '../../actors/effect.ts'
 import { actor } from '../../actors/producer.ts'
-import type { ProducerConfig, ProducerState } from '../../actors/producer-state.ts'
-import { codeOf } from '../../protocol/errors.ts'
-import type { ErrorName } from '../../protocol/errors.ts'
 import { batchAt } from '../partitions/support.ts'
-import { CLIENT, lines, sent, sentOne, stageOf } from './stage.ts'
-import type { Stage } from './stage.ts'
 import { topicsAnswer } from './metadata.ts'
-
-const config: ProducerConfig = {
-  client: CLIENT,
-  coordinatorNode: 0,
-  acks: 'leader',
-  requestTimeoutMillis: 1000,
-  deliveryTimeoutMillis: 5000,
-  retryBackoffMillis: 50,
-}
-
-/** A producer with an id that knows the topic `t`. */
-function ready(changes: Partial<ProducerConfig> = {}, partitions = 1): Stage<ProducerState> {
-  const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, ...changes })
-  stage.deliver({ kind: 'started' })
-  stage.deliver({ kind: 'initProducerIdResponse', correlationId: 1, errorCode: 0, producerId: 42, producerEpoch: 0 })
-  stage.state.leaders.wanted.add('t')
-  stage.deliver(topicsAnswer({ t: Array.from({ length: partitions }, (_, i) => i) }))
-  return stage
-}
-
-function submit(stage: Stage<ProducerState>, token: number, partition = 0): Effect[] {
-  return stage.deliver({ kind: 'submit', token, topic: 't', partition, records: batchAt(0, 1) })
-}
-
-function answer(stage: Stage<ProducerState>, correlationId: number, outcome: number | ErrorName): Effect[] {
-  const isError = typeof outcome === 'string'
-  return stage.deliver({
-    kind: 'produceResponse',
-    correlationId,
-    errorCode: isError ? codeOf(outcome) : 0,
-    errorMessage: null,
-    baseOffset: isError ? -1 : outcome,
-    logAppendTime: -1,
-    logStartOffset: 0,
-  })
-}
-
-/** Batches on the way: their numbers, in order of sending. */
-function numbers(effects: readonly Effect[]): string[] {
-  return lines(effects).flatMap((line) => /numbered (.*)/.exec(line)?.[1] ?? [])
-}
-
-function ids(effects: readonly Effect[]): number[] {
-  return sent(effects, 'produce').map(({ correlationId }) => correlationId)
-}
-
-function tick(stage: Stage<ProducerState>, afterMillis: number): Effect[] {
-  stage.uptime += afterMillis
-  return stage.deliver({ kind: 'timerFired', timer: 'tick' })
-}
+import type { ErrorName } from '../../protocol/errors.ts'
+import { answer, asked, config, ids, numbers, ready, submit, tick } from './producer-support.ts'
+import { lines, sent, stageOf } from './stage.ts'
 
 describe('starting', () => {
   test('asks for a producer id, and again when nobody answers', () => {
@@ -124,10 +71,7 @@ describe('a batch', () => {
     const [one] = ids(submit(stage, 1))
     stage.uptime = 500
     submit(stage, 2)
-    expect(lines(tick(stage, 500))).toEqual([
-      'to coordinator: metadata #' + (stage.state.nextCorrelationId - 1) + ' of t',
-      'timer tick in 50 ms',
-    ])
+    expect(lines(tick(stage, 500))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/), 'timer tick in 50 ms'])
     const again = stage.deliver(topicsAnswer({ t: [0] }))
     expect(numbers(again)).toEqual(['0/0'])
     expect(answer(stage, one!, 3)).toEqual([])
@@ -141,7 +85,8 @@ describe('a batch', () => {
     expect(numbers(tick(stage, 49))).toEqual([])
     tick(stage, 100)
     expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0', '0/1'])
-    expect(stage.state.queues.get('t-0')).toMatchObject({ failures: 2 })
+    // One pause is one failure, however many batches were refused: the next pause is twice as long.
+    expect(stage.state.queues.get('t-0')).toMatchObject({ failures: 1 })
   })
 
   test('that is refused for good is reported, and the next ones go on', () => {
@@ -156,12 +101,31 @@ describe('a batch', () => {
     expect(lines(answer(stage, ids(submit(stage, 1))[0]!, 'DUPLICATE_SEQUENCE_NUMBER'))).toEqual(['to client: delivered #1 at offset -1'])
   })
 
-  test('that is not acknowledged in time is given up, once', () => {
+  test('that is not acknowledged in time is given up, once; as it has a number it is sent on, until its fate is known', () => {
     const stage = ready()
     const [one] = ids(submit(stage, 1))
     expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     expect(answer(stage, one!, 3)).toEqual([])
+    const again = stage.deliver(topicsAnswer({ t: [0] }))
+    expect(numbers(again)).toEqual(['0/0'])
+    expect(answer(stage, ids(again)[0]!, 3)).toEqual([])
     expect(stage.state.queues.get('t-0')?.batches).toEqual([])
+  })
+
+  test('that is given up is the memory of the client again', () => {
+    const stage = ready()
+    const records = batchAt(0, 1)
+    stage.deliver({ kind: 'submit', token: 1, topic: 't', partition: 0, records })
+    tick(stage, 5000)
+    records.fill(0)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0'])
+  })
+
+  test('that has no number yet leaves nothing behind when it is given up', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    stage.deliver({ kind: 'submit', token: 1, topic: 'unknown', partition: 0, records: batchAt(0, 1) })
+    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    expect(stage.state.queues.get('unknown-0')?.batches).toEqual([])
   })
 
   test('for a partition that does not exist fails after a second look', () => {
@@ -178,7 +142,8 @@ describe('a batch', () => {
     stage.deliver(topicsAnswer({ t: [0] }, 1))
     expect(sent(submit(stage, 2, 1), 'delivered')).toEqual([])
     tick(stage, 5000 - 1)
-    expect(lines(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual([expect.stringMatching(/^to replica\/t-1: produce/)])
+    // With the first one, which was given up, but has a number.
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual(['0/0', '0/1'])
   })
 
   test('whose addressee is not there waits, and is sent to whoever leads then', () => {
@@ -193,9 +158,38 @@ describe('a batch', () => {
     const stage = ready({}, 2)
     submit(stage, 1, 0)
     const [other] = ids(submit(stage, 2, 1))
-    stage.deliver({ kind: 'nodeDown', node: 0 })
-    expect(numbers(tick(stage, 100))).toEqual(['0/0'])
+    expect(stage.state.leaders.topics.has('t')).toBe(true)
+    expect(lines(stage.deliver({ kind: 'nodeDown', node: 0 }))).toEqual([expect.stringMatching(/^to coordinator: metadata #\d+ of t$/)])
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1, 1] }, 1)))).toEqual(['0/0'])
     expect(lines(answer(stage, other!, 4))).toEqual(['to client: delivered #2 at offset 4'])
+  })
+})
+
+describe('a refusal', () => {
+  test.each<ErrorName>([
+    'NOT_LEADER_OR_FOLLOWER',
+    'FENCED_LEADER_EPOCH',
+    'UNKNOWN_LEADER_EPOCH',
+    'LEADER_NOT_AVAILABLE',
+    'NOT_ENOUGH_REPLICAS',
+    'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+    'KAFKA_STORAGE_ERROR',
+  ])('with %s asks who leads at once, and another leader is tried at once', (error) => {
+    const stage = ready()
+    expect(asked(answer(stage, ids(submit(stage, 1))[0]!, error))).toBe(1)
+    expect(numbers(stage.deliver(topicsAnswer({ t: [1] }, 1, 5, 1)))).toEqual(['0/0'])
+  })
+
+  test('by a leader that stays is followed by a pause, and the attempts go on until the time for the delivery is over', () => {
+    const stage = ready()
+    let effects = submit(stage, 1)
+    for (let attempt = 0; attempt < 20; attempt++) {
+      answer(stage, ids(effects)[0]!, 'NOT_ENOUGH_REPLICAS')
+      expect(stage.deliver(topicsAnswer({ t: [0] }))).toEqual([])
+      effects = tick(stage, 249)
+      if (ids(effects).length === 0) effects = tick(stage, 1)
+    }
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
   })
 })
 
@@ -216,13 +210,23 @@ describe('numbers', () => {
     expect(numbers(tick(stage, 50))).toEqual(['0/1'])
   })
 
-  test('begin anew behind a batch that was given up, as soon as the leader has shown the gap', () => {
+  test('have no gap where a batch was given up: the leader takes it, or shows that it has none, before those behind it', () => {
     const stage = ready({ deliveryTimeoutMillis: 500 })
-    submit(stage, 1)
-    tick(stage, 500)
+    const [one] = ids(submit(stage, 1))
+    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     const [two] = ids(submit(stage, 2))
-    expect(sentOne(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'), 'produce').records).toBeDefined()
-    expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 1, nextSequence: 1 })
+    expect(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER')).toEqual([])
+    expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 0, nextSequence: 2 })
+    expect(lines(answer(stage, one!, 0))).toEqual([])
+    expect(numbers(tick(stage, 50))).toEqual(['0/1'])
+  })
+
+  test('begin anew with a batch that was given up when the leader has lost its memory', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    const [one] = ids(submit(stage, 1))
+    tick(stage, 500)
+    submit(stage, 2)
+    expect(numbers(answer(stage, one!, 'UNKNOWN_PRODUCER_ID'))).toEqual(['1/0', '1/1'])
   })
 })
 

@@ -1,4 +1,4 @@
-// The life of a replica beside its records: opening, settling, rolling, flushing, retention, indexes of old segments, draining.
+// The life of a replica beside its records: opening, settling, rolling, flushing, retention, indexes of old segments. (Draining: replica-drain.test.ts)
 
 import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
@@ -26,9 +26,9 @@ const LOG = logFileName(0)
 describe('opening', () => {
   test('asks for the directory, and leads at once when it is empty', () => {
     const partition = partitionOn()
-    expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['list'])
+    expect(lines(partition.stage.deliver({ kind: 'started' }))).toEqual(['to broker: replicaStarted', 'list'])
     expect(lines(drive(partition, partition.stage.deliver({ kind: 'listed', token: 1, files: [], error: null })))).toEqual([
-      'timer retention in 30000 ms',
+      'timer retention in 1000 ms',
     ])
     expect(partition.stage.state.phase).toBe('leading')
   })
@@ -42,13 +42,16 @@ describe('opening', () => {
     expect(lines(fetch(partition, 1, 0))).toEqual(['to client: fetchResponse #1 NOT_LEADER_OR_FOLLOWER'])
     release(partition)
     expect(partition.stage.state).toMatchObject({ phase: 'leading', highWatermark: { offset: 3 } })
-    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 3, clean: false })
+    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 0, clean: false })
   })
 
   test('that cannot sync tries again', () => {
     const partition = partitionOn(new Map([[LOG, batchAt(0, 2)]]))
     partition.failing.set('sync', 'io')
-    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual(['timer reopen in 1000 ms'])
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual([
+      'to broker: replicaStarted',
+      'timer reopen in 1000 ms',
+    ])
     partition.failing.clear()
     fire(partition, 'reopen')
     expect(partition.stage.state.phase).toBe('leading')
@@ -59,12 +62,19 @@ describe('opening', () => {
     partition.failing.set('sync', 'io')
     drive(partition, partition.stage.deliver({ kind: 'started' }))
     partition.failing.set('rewrite', 'io')
-    expect(steps(partition, 'reopen')).toEqual(['list', 'read 0.log at 0', 'read 0.log at 0', 'rewrite 0.log at 0'])
+    expect(steps(partition, 'reopen')).toEqual([
+      'list',
+      'read 0.log at 0',
+      'truncate 0.log to 155',
+      'read 0.log at 0',
+      'rewrite 0.log at 0',
+    ])
     expect(partition.stage.state.phase).toBe('failed')
     partition.failing.clear()
     expect(steps(partition, 'reopen')).toEqual([
       'list',
       'read 0.log at 0',
+      'truncate 0.log to 155',
       'read 0.log at 0',
       'rewrite 0.log at 0',
       'sync 0.log',
@@ -94,7 +104,7 @@ describe('opening', () => {
     drain(closed)
     closed.files.delete(logFileName(2))
     const partition = partitionOn(closed.files, small)
-    expect(drive(partition, partition.stage.deliver({ kind: 'started' }))).toEqual([])
+    expect(lines(drive(partition, partition.stage.deliver({ kind: 'started' })))).toEqual(['to broker: replicaStarted'])
     expect(partition.stage.state).toMatchObject({
       phase: 'failed',
       failure: 'the segment with offset 2 is missing (the next file begins at 4)',
@@ -294,102 +304,7 @@ describe('retention', () => {
   test('goes by new settings at once', () => {
     const partition = threeSegments()
     const config = configOf({ ...small, retentionBytes: 20_000 })
-    drive(partition, partition.stage.deliver({ kind: 'configureReplica', config }))
+    drive(partition, partition.stage.deliver({ kind: 'configureReplica', topicId: 5, config }))
     expect(partition.stage.state.log.logStartOffset).toBe(2)
-  })
-})
-
-describe('draining', () => {
-  test('writes a clean checkpoint and the index, then answers', () => {
-    const partition = leading()
-    produce(partition, 1, 2)
-    expect(drain(partition)).toEqual(['to broker: drained'])
-    expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ clean: true, recoveryPoint: 2 })
-    expect(partition.files.has(indexFileName(0))).toBe(true)
-  })
-
-  test('waits for what is not acknowledged yet, and takes nothing new', () => {
-    const partition = leading()
-    partition.hold.add('sync')
-    produce(partition, 1)
-    expect(drain(partition)).toEqual([])
-    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 NOT_LEADER_OR_FOLLOWER'])
-    expect(lines(release(partition))).toEqual(['to client: produceResponse #1 at offset 0', 'to broker: drained'])
-  })
-
-  test('waits for the flush under way, and makes one of its own', () => {
-    const partition = leading({ flush: 'interval' })
-    produce(partition, 1)
-    partition.hold.add('sync')
-    fire(partition, 'flush')
-    expect(drain(partition)).toEqual([])
-    expect(lines(release(partition))).toEqual(['to broker: drained'])
-    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true, sequence: 2 })
-  })
-
-  test('is over although the checkpoint cannot be written: the log is not closed cleanly', () => {
-    const partition = leading()
-    produce(partition, 1, 2)
-    partition.failing.set('replace', 'full')
-    expect(drain(partition)).toEqual(['to broker: drained'])
-    expect(partition.files.has('checkpoint-1')).toBe(false)
-  })
-
-  test('waits for its own flush, whatever becomes of one that a failure has ended', () => {
-    const partition = leading({ flush: 'os' })
-    produce(partition, 1)
-    partition.stage.state.bytesSinceFlush = 2 ** 30
-    partition.hold.add('replace')
-    produce(partition, 2)
-    expect(lines(partition.held)).toEqual(['replace checkpoint-1'])
-    partition.failing.set('append', 'full')
-    produce(partition, 3)
-    partition.failing.clear()
-    expect(drain(partition)).toEqual([])
-    expect(lines(release(partition))).toEqual(['to broker: drained'])
-    expect(decodeCheckpoint(partition.files.get('checkpoint-0')!)).toMatchObject({ clean: true })
-  })
-
-  test('is for good: nothing is taken, flushed or removed until the replica is started again', () => {
-    const partition = threeSegments({ ...small, flush: 'interval', retentionMillis: 1000 })
-    drain(partition)
-    const before = new Map(partition.files)
-    expect(lines(produce(partition, 9))).toEqual(['to client: produceResponse #9 NOT_LEADER_OR_FOLLOWER'])
-    fire(partition, 'retention', 60_000)
-    fire(partition, 'flush')
-    expect(partition.files).toEqual(before)
-    expect(sentOne(fetch(partition, 1, 5), 'fetchResponse').errorCode).toBe(0)
-    expect(drain(partition)).toEqual(['to broker: drained'])
-  })
-
-  test('is for good for a partition that is offline, too', () => {
-    const partition = leading()
-    partition.failing.set('sync', 'io').set('truncate', 'io')
-    produce(partition, 1)
-    drain(partition)
-    partition.failing.clear()
-    expect(lines(fire(partition, 'reopen'))).toEqual([])
-    expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
-  })
-
-  test('is over at once for a partition that is offline', () => {
-    const partition = leading()
-    partition.failing.set('sync', 'io').set('truncate', 'io')
-    produce(partition, 1)
-    expect(drain(partition)).toEqual(['to broker: drained'])
-  })
-
-  test('goes on after a roll back', () => {
-    const partition = leading()
-    partition.hold.add('sync')
-    produce(partition, 1)
-    drain(partition)
-    partition.failing.set('sync', 'io')
-    partition.hold.delete('sync')
-    const [sync] = partition.held.splice(0)
-    const token = sync !== undefined && 'token' in sync ? sync.token : 0
-    partition.failing.clear()
-    const effects = partition.stage.deliver({ kind: 'synced', token, file: LOG, sizeBytes: 0, error: 'io' })
-    expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
   })
 })

@@ -4,6 +4,8 @@ import type { Effect, StorageEffect } from '../../actors/effect.ts'
 import { actor } from '../../actors/replica.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import type { Address } from '../../protocol/address.ts'
+import type { LeaderAndIsr } from '../../protocol/messages/broker.ts'
+import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import { batchAt, configOf } from '../partitions/support.ts'
@@ -12,6 +14,20 @@ import { perform } from './disk.ts'
 import type { Disk, Files } from './disk.ts'
 import { CLIENT, lines, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
+
+/** The role of the only replica. */
+export const ALONE: LeaderAndIsr = {
+  kind: 'leaderAndIsr',
+  topicId: 5,
+  leader: 0,
+  leaderEpoch: 0,
+  partitionEpoch: 0,
+  replicas: [0],
+  isr: [0],
+  elr: [],
+  minInsync: 1,
+  brokerEpoch: 1,
+}
 
 /** Operations whose answer the test gives itself. */
 export type Operation = StorageEffect['kind']
@@ -30,8 +46,10 @@ export interface Partition {
 
 /** A partition on these files; nothing has been opened yet. */
 export function partitionOn(files: Files = new Map(), settings: Partial<TopicConfig> = {}): Partition {
-  const config = { topic: 't', topicId: 5, partition: 0, leaderEpoch: 0, topicConfig: configOf(settings) }
+  const config = { topic: 't', topicId: 5, partition: 0, topicConfig: configOf(settings), replicaLagMillis: 1000 }
   const stage = stageOf(actor, { node: 0, actor: 'replica/t-0' }, config)
+  // What the broker says does not depend on the log: a replica that opens takes it up when it can.
+  stage.deliver(ALONE)
   const disk: Disk = { logs: new Map([[stage.state.logName, files]]), failing: new Map() }
   return { stage, disk, files, hold: new Set(), held: [], failing: disk.failing }
 }
@@ -92,6 +110,9 @@ export function fetchRequest(correlationId: number, fetchOffset: number, changes
     correlationId,
     topicId: 5,
     leaderEpoch: 0,
+    replicaId: CONSUMER_REPLICA,
+    brokerEpoch: -1,
+    lastFetchedEpoch: -1,
     fetchOffset,
     minBytes: 1,
     maxBytes: 1_000_000,

@@ -6,7 +6,7 @@ import { logFileName } from '../../partitions/log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { batchAt, shapeOf } from '../partitions/support.ts'
-import { drive, fetch, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
+import { ALONE, drive, fetch, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { CLIENT, lines, sentOne } from './stage.ts'
 
@@ -115,7 +115,7 @@ describe('a produce', () => {
 
   test('for an epoch that is over is fenced', () => {
     const partition = leading()
-    partition.stage.state.leaderEpoch = 2
+    partition.stage.deliver({ ...ALONE, leaderEpoch: 2, partitionEpoch: 1 })
     expect(lines(produce(partition, 1))).toEqual(['to client: produceResponse #1 FENCED_LEADER_EPOCH'])
   })
 

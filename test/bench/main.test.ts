@@ -22,6 +22,11 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   partitions: ['1', '100', '1000', '10000'],
   records: ['1M', '10M', '100M'],
   simulator: ['speed', 'events'],
+  replication: ['os', 'commit'],
+  'replication-latency': ['p50', 'p99'],
+  failover: ['p50', 'p99', 'max'],
+  'cluster-memory': ['rss'],
+  'catch-up': ['catch-up'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
@@ -30,6 +35,10 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['consume', 'records/s'],
   ['latency', 'µs'],
   ['recovery', 'ms'],
+  ['replication', 'records/s'],
+  ['replication-latency', 'µs'],
+  ['failover', 'ms'],
+  ['catch-up', 'MB/s'],
 ]
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))

@@ -8,7 +8,8 @@ import { activeSegment, appendBatch, emptyLog, indexFileName, logFileName, mustR
 import type { Log } from '../../partitions/log.ts'
 import { numberedBatch } from '../../partitions/numbered-batch.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
-import type { Recovered, RecoveryAnswer, RecoveryDemand } from '../../partitions/recovery.ts'
+import type { Recovered } from '../../partitions/recovered.ts'
+import type { RecoveryAnswer, RecoveryDemand } from '../../partitions/recovery.ts'
 import { encodeIndex } from '../../partitions/segment-index.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import * as batch from '../../protocol/record-batch.ts'
@@ -60,7 +61,7 @@ export function checkpoint(leader: Leader, clean = false): void {
   if (clean) writeIndex(directory, activeSegment(log))
   directory.set(
     checkpointFile(sequence),
-    encodeCheckpoint({ sequence, clean, recoveryPoint, logStartOffset, segments, producers: copyStates(leader.producers) }),
+    encodeCheckpoint({ sequence, clean, recoveryPoint, logStartOffset, segments, producers: copyStates(leader.producers), epochs: [] }),
   )
 }
 
@@ -100,6 +101,13 @@ export function recover(directory: Directory): Recovered {
   const { outcome } = run(directory)
   if (outcome.kind === 'failed') throw new Error(outcome.reason)
   return outcome.recovered
+}
+
+/** What the producers had written when the log ended: as of the recovery point, and what is in the batches above it. */
+export function producersOf({ producers, tail }: Recovered): ProducerStates {
+  const states = copyStates(producers)
+  for (const { numbered } of tail) if (numbered !== null) rememberBatch(states, numbered)
+  return states
 }
 
 /** Recovers, and expects that it refuses; the reason. */

@@ -15,6 +15,9 @@ const fetchResponse: Message = {
   errorMessage: null,
   highWatermark: 12_345_678_901,
   logStartOffset: 0,
+  epochStartOffset: 0,
+  divergingEpoch: -1,
+  divergingEndOffset: -1,
   range: { path: 'node-1/orders-7', position: 4096, sizeBytes: 100, availableBytes: 200 },
   records: Uint8Array.of(1, 2, 3, 4, 5),
 }

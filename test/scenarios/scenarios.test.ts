@@ -9,6 +9,7 @@ import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
+import type { ReplicaConfig } from '../../partitions/replica-state.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { batchAt, concat, configOf } from '../partitions/support.ts'
 import { CLIENTS, NODE, World } from './world.ts'
@@ -25,24 +26,38 @@ function expectGolden(name: string, { lines }: World): void {
 /** A running cluster with the topic `t`. */
 function clusterWith(partitions: number): World {
   const world = new World()
-  world.spawn(NODE, 'coordinator', coordinator.url, { nodeCount: 1, offsetsPartitions: 1 })
-  world.spawn(NODE, 'broker', broker.url, { coordinatorNode: NODE, groupGraceMillis: 0 })
-  world.advance(100)
-  world.send('coordinator', { kind: 'createTopics', correlationId: 1, topics: [{ name: 't', numPartitions: partitions, configs: {} }], validateOnly: false })
+  world.spawn(NODE, 'coordinator', coordinator.url, {
+    defaultReplicationFactor: 1,
+    sessionTimeoutMillis: 1000,
+    offsetsPartitions: 1,
+    voters: [NODE],
+  })
+  world.spawn(NODE, 'broker', broker.url, {
+    voters: [NODE],
+    rack: null,
+    bootId: 'boot',
+    groupGraceMillis: 0,
+    groupStartGraceMillis: 0,
+    heartbeatMillis: 100,
+    replicaLagMillis: 1000,
+  })
+  world.advance(500)
+  const topics = [{ name: 't', numPartitions: partitions, replicationFactor: 1, configs: {} }]
+  world.send('coordinator', { kind: 'createTopics', correlationId: 1, topics, validateOnly: false })
   world.advance(100)
   return world
 }
 
 function addProducer(world: World): void {
   const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, retryBackoffMillis: 100 }
-  world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNode: NODE, acks: 'leader', ...times })
+  world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNodes: [NODE], acks: 'leader', ...times })
   world.advance(10)
 }
 
 function addConsumer(world: World, name: string, group: string | null): void {
   const config: ConsumerConfig = {
     client,
-    coordinatorNode: NODE,
+    coordinatorNodes: [NODE],
     group,
     memberId: name,
     autoOffsetReset: 'earliest',
@@ -59,6 +74,15 @@ function addConsumer(world: World, name: string, group: string | null): void {
   }
   world.spawn(CLIENTS, name, consumer.url, config)
   world.run()
+}
+
+/** The replica of `t-0` starts on its node, where nothing else runs: the test is its broker. */
+function startLoneReplica(world: World): void {
+  const config: ReplicaConfig = { topic: 't', topicId: 1, partition: 0, topicConfig: configOf(), replicaLagMillis: 1000 }
+  world.spawn(NODE, 'replica/t-0', replica.url, config)
+  world.run()
+  const role = { leader: NODE, leaderEpoch: 0, partitionEpoch: 0, replicas: [NODE], isr: [NODE], elr: [], minInsync: 1, brokerEpoch: 1 }
+  world.send('replica/t-0', { kind: 'leaderAndIsr', topicId: 1, ...role }, { node: NODE, actor: 'broker' })
 }
 
 test('one record, from submit to delivered and to the chunk that its reader gets', () => {
@@ -113,11 +137,9 @@ test('a torn tail is cut when the log is opened', () => {
   world.disk.logs.set('t-0.1', new Map([[logFileName(0), concat(batchAt(0, 2), batchAt(2, 1), torn)]]))
   world.listen(/^replica\/t-0$/)
   world.say('after a power loss: two whole batches, and 50 bytes of a third that was never acknowledged')
-  world.spawn(NODE, 'replica/t-0', replica.url, { topic: 't', topicId: 1, partition: 0, leaderEpoch: 0, topicConfig: configOf() })
-  world.run()
-  world.say('the next start trusts the checkpoint, and scans only the last segment')
+  startLoneReplica(world)
+  world.say('the next start scans only the last segment; nobody had called what is in it committed, so it is made durable once more')
   world.stop('replica/t-0')
-  world.spawn(NODE, 'replica/t-0', replica.url, { topic: 't', topicId: 1, partition: 0, leaderEpoch: 0, topicConfig: configOf() })
-  world.run()
+  startLoneReplica(world)
   expectGolden('torn-tail', world)
 })

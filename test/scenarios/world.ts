@@ -84,10 +84,10 @@ export class World {
     this.#shown.delete(actor)
   }
 
-  /** The client sends a message, and everything that follows from it happens. */
-  send(actor: string, message: Message): void {
+  /** The client, or whom the test plays, sends a message, and everything that follows from it happens. */
+  send(actor: string, message: Message, from: Address = { node: CLIENTS, actor: 'client' }): void {
     const to = this.#cells.get(actor)?.address ?? { node: NODE, actor }
-    this.#queue.push({ to, from: { node: CLIENTS, actor: 'client' }, message })
+    this.#queue.push({ to, from, message })
     this.run()
   }
 

@@ -77,16 +77,19 @@ describe('a group', () => {
     const { truth, group, partition } = newGroup()
     for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
     commit(group, 'a', 3)
-    told(group)
+    told(group, 3)
     commit(group, 'a', 2)
+    told(group, 2)
     expect(truth.world.violation?.code).toBe('BACK')
   })
 
-  test('may not take a commit from a member that has lost the partition', () => {
+  test('may not let a commit count from a member that has lost the partition', () => {
     const { truth, group, partition } = newGroup()
     markProcessed(group, partition, 0)
     group.partitions.set('orders-0', { owner: 'b', believers: new Set() })
     commit(group, 'a', 1)
+    expect(truth.world.violation).toBeNull()
+    told(group, 1)
     expect(truth.world.violation?.code).toBe('FENCE')
   })
 
@@ -94,7 +97,7 @@ describe('a group', () => {
     const { truth, group, partition } = newGroup()
     for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
     commit(group, 'a', 3)
-    told(group)
+    told(group, 3)
     partition.isOver = true
     const successor = partitionTruth(truth, 'orders-0', 2, 'commit')
     expect(committedOf(group, 'orders-0')).toBe(-1)
@@ -110,7 +113,7 @@ describe('a group', () => {
     const { truth, group, partition } = newGroup()
     for (const offset of [0, 1, 2]) markProcessed(group, partition, offset)
     commit(group, 'a', 3)
-    told(group)
+    told(group, 3)
     tell(group, 3, 1)
     expect(truth.world.violation).toBeNull()
     tell(group, 7, 0)
@@ -167,7 +170,7 @@ function writerOf(value: number): number {
 }
 
 function newHistory(): { truth: Truth; partition: PartitionTruth } {
-  const truth = newTruth(new World(1))
+  const truth = newTruth(new World(1), [])
   return { truth, partition: partitionTruth(truth, 'orders-0', 1, 'commit') }
 }
 
@@ -177,7 +180,7 @@ function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTrut
 }
 
 const CLIENT = { node: -1, actor: 'consumer' }
-const STATE = { membership: emptyMembership() } as GroupState
+const STATE = { membership: emptyMembership(), config: { partition: 0, leaderEpoch: 0 } } as GroupState
 
 function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1): void {
   const message: Message = {
@@ -191,8 +194,8 @@ function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1
   checkGroup(group, STATE, message, CLIENT, [send(produce)])
 }
 
-/** The group's log has taken the commit of offset 3: its member hears of it. */
-function told(group: GroupTruth): void {
+/** The group's log has taken the commit of an offset: its member hears of it. */
+function told(group: GroupTruth, offset: number): void {
   const produced: Message = {
     kind: 'produceResponse',
     correlationId: 1,
@@ -202,7 +205,9 @@ function told(group: GroupTruth): void {
     logAppendTime: -1,
     logStartOffset: 0,
   }
-  checkGroup(group, STATE, produced, CLIENT, [send({ kind: 'offsetCommitResponse', correlationId: 3, errorCode: 0, errorMessage: null })])
+  checkGroup(group, STATE, produced, CLIENT, [
+    send({ kind: 'offsetCommitResponse', correlationId: offset, errorCode: 0, errorMessage: null }),
+  ])
 }
 
 /** The group says what is committed. */

@@ -34,6 +34,8 @@ export type SoakEvent =
   | ({ readonly kind: 'read' } & At & Run)
   /** The log has been read up to here, and there is no more. */
   | ({ readonly kind: 'readEnd'; readonly offset: number } & At)
+  /** So many replicas do not hold the bytes that the first one holds. */
+  | ({ readonly kind: 'diverged'; readonly count: number } & At)
   /** The group was given these records. */
   | ({ readonly kind: 'delivered'; readonly offset: number; readonly count: number } & At)
   /** The group was told that this offset is committed. */

@@ -116,6 +116,12 @@ describe('a reused offset is found', () => {
   })
 })
 
+test('replicas that differ are counted', () => {
+  const history = historyOf([...sound, { kind: 'diverged', where, count: 2 }])
+  expect([history.diverged, isSound(history)]).toEqual([2, false])
+  expect(history.complaints).toEqual(['diverged: t-0: 2 replicas do not hold what the first one holds'])
+})
+
 describe('the report of a process', () => {
   test('arrives whole, however its bytes are cut, and an unfinished line says nothing', () => {
     const events = [...sound, readEnd(15)]

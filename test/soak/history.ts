@@ -33,22 +33,23 @@ export interface History {
   lost: number
   reordered: number
   reused: number
+  diverged: number
   /** Sentences about the first violations. */
   readonly complaints: string[]
 }
 
-type Violation = 'lost' | 'reordered' | 'reused'
+type Violation = 'lost' | 'reordered' | 'reused' | 'diverged'
 
 const COMPLAINTS_MAX = 20
 
 /** A history in which nothing has happened. */
 export function emptyHistory(): History {
-  return { partitions: new Map(), acknowledged: 0, lost: 0, reordered: 0, reused: 0, complaints: [] }
+  return { partitions: new Map(), acknowledged: 0, lost: 0, reordered: 0, reused: 0, diverged: 0, complaints: [] }
 }
 
 /** Whether no promise is broken so far. */
-export function isSound({ lost, reordered, reused }: History): boolean {
-  return lost + reordered + reused === 0
+export function isSound({ lost, reordered, reused, diverged }: History): boolean {
+  return lost + reordered + reused + diverged === 0
 }
 
 /** Where the next reading can go on, by partition: what is below has been read and was right. */
@@ -72,6 +73,8 @@ export function takeEvent(history: History, event: SoakEvent): void {
       return onRead(history, event)
     case 'readEnd':
       return onReadEnd(history, event)
+    case 'diverged':
+      return complain(history, 'diverged', event.count, `${event.where}: ${event.count} replicas do not hold what the first one holds`)
     case 'delivered':
       return onDelivered(history, event)
     case 'committed':

@@ -1,7 +1,8 @@
 /**
- * `npm run soak -- kill | terminate`: hurts a real process (or a node's thread inside it) under load at random moments, again and again, and checks that
- * everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused }`; a committed offset that goes back, and
- * records that the group was never given, count as lost. Exit code 0 only if nothing is wrong; otherwise the directory is kept.
+ * `npm run soak -- kill | terminate | nodes`: hurts a real process (or a node's thread inside it) under load at random moments, again and again, and
+ * checks that everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused }`; a committed offset that goes
+ * back, and records that the group was never given, count as lost. With `nodes` there are three, and `diverged` counts replicas whose bytes differ.
+ * Exit code 0 only if nothing is wrong; otherwise the directory is kept.
  */
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
@@ -43,6 +44,9 @@ interface Subject {
 
 const ROUNDS_DEFAULT = 200
 
+/** In the mode that has more than one: as many as a majority outlives the loss of one of. */
+const NODES = 3
+
 /** How long the load runs before the kill. */
 const LOAD_MILLIS_MIN = 50
 const LOAD_MILLIS_MAX = 800
@@ -57,26 +61,35 @@ const START_MILLIS_MAX = 60_000
 const SPACE_BYTES = 2 ** 32
 const ERASE_LINE = '\r\x1b[2K'
 
+const WHAT =
+  'kill: SIGKILL to the process; terminate: end the thread of its node; nodes: end the thread of one of three, and every fifth time SIGKILL to all'
+
+/** What can be done to the process. */
+const MODES = { kill: killRounds, terminate: terminateRounds, nodes: nodesRounds } as const
+
+/** Of so many rounds with three nodes, the last is a kill of the whole process. */
+const ROUNDS_PER_KILL = 5
+
 await new Command('soak')
   .description('Hurts a real process under load at random moments, and checks that everything it had confirmed is still true.')
-  .addArgument(new Argument('<what>', 'kill: SIGKILL to the process; terminate: end the thread of its node').choices(['kill', 'terminate']))
+  .addArgument(new Argument('<what>', WHAT).choices(Object.keys(MODES)))
   .option('--rounds <count>', 'how often', parseCount, ROUNDS_DEFAULT)
   .option('--json', 'print one JSON object')
   .action(run)
   .parseAsync()
 
-async function run(what: 'kill' | 'terminate', { rounds, json }: Flags): Promise<void> {
+async function run(what: keyof typeof MODES, { rounds, json }: Flags): Promise<void> {
   using workspace = makeWorkspace(SPACE_BYTES)
   const directory = join(workspace.directory, 'data')
   const progress: Progress = { history: emptyHistory(), rounds: 0 }
   const { history } = progress
-  const failure = await (what === 'kill' ? killRounds : terminateRounds)(directory, rounds, progress).then(
+  const failure = await MODES[what](directory, rounds, progress).then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   )
   showProgress('')
-  const { acknowledged, lost, reordered, reused, complaints } = history
-  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused }
+  const { acknowledged, lost, reordered, reused, diverged, complaints } = history
+  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused, ...(what === 'nodes' ? { diverged } : {}) }
   console.log(
     json === true
       ? JSON.stringify(result)
@@ -95,30 +108,58 @@ async function killRounds(directory: string, rounds: number, progress: Progress)
   for (let round = 0; round < rounds; round++) {
     showProgress(`round ${round + 1} of ${rounds}, ${history.acknowledged} acknowledged`)
     const readFrom = isFullReading(round) ? {} : readPositions(history)
-    const subject = start({ kind: 'load', directory, loadNumber: round, rounds: 1, readFrom }, progress)
+    const subject = start({ kind: 'load', directory, nodes: 1, loadNumber: round, rounds: 0, readFrom }, progress)
     const isEarly = Math.random() < EARLY_KILL_SHARE
     if (!isEarly) await within(subject.loading, START_MILLIS_MAX)
-    await Promise.race([sleep(randomBetween(isEarly ? 0 : LOAD_MILLIS_MIN, isEarly ? EARLY_MILLIS_MAX : LOAD_MILLIS_MAX)), subject.gone])
-    subject.process.kill('SIGKILL')
-    const { code, signal } = await subject.gone
-    if (signal !== 'SIGKILL') throw new Error(`in round ${round + 1} the process ended by itself, with ${signal ?? code}`)
-    if (!isSound(history)) throw new Error(`round ${round + 1} found what is above`)
-    progress.rounds++
+    await killAfter(subject, randomBetween(isEarly ? 0 : LOAD_MILLIS_MIN, isEarly ? EARLY_MILLIS_MAX : LOAD_MILLIS_MAX), progress)
   }
-  await verify(directory, progress, 'after the last kill')
-  await verify(directory, progress, 'after a clean close')
+  await verify(directory, 1, progress, 'after the last kill')
+  await verify(directory, 1, progress, 'after a clean close')
+}
+
+/** Ends a round by killing the process. */
+async function killAfter(subject: Subject, millis: number, progress: Progress): Promise<void> {
+  await Promise.race([sleep(millis), subject.gone])
+  subject.process.kill('SIGKILL')
+  const { code, signal } = await subject.gone
+  const round = progress.rounds + 1
+  if (signal !== 'SIGKILL') throw new Error(`in round ${round} the process ended by itself, with ${signal ?? code}`)
+  if (!isSound(progress.history)) throw new Error(`round ${round} found what is above`)
+  progress.rounds++
+}
+
+async function nodesRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
+  const { history } = progress
+  while (progress.rounds < rounds) {
+    const loadNumber = progress.rounds
+    const left = rounds - loadNumber
+    const isKilled = left >= ROUNDS_PER_KILL
+    const task = { directory, nodes: NODES, loadNumber, readFrom: readPositions(history) }
+    const subject = isKilled
+      ? start({ ...task, kind: 'hurtAndLoad', rounds: ROUNDS_PER_KILL - 1 }, progress)
+      : start({ ...task, kind: 'terminate', rounds: left }, progress)
+    if (isKilled) {
+      await subject.loading
+      await killAfter(subject, randomBetween(LOAD_MILLIS_MIN, LOAD_MILLIS_MAX), progress)
+      continue
+    }
+    const { code, signal } = await subject.gone
+    if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
+  }
+  await verify(directory, NODES, progress, 'at the end')
+  await verify(directory, NODES, progress, 'after a clean close')
 }
 
 async function terminateRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
-  const subject = start({ kind: 'terminate', directory, loadNumber: 0, rounds, readFrom: {} }, progress)
+  const subject = start({ kind: 'terminate', directory, nodes: 1, loadNumber: 0, rounds, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
-  await verify(directory, progress, 'after a clean close')
+  await verify(directory, 1, progress, 'after a clean close')
 }
 
-async function verify(directory: string, progress: Progress, when: string): Promise<void> {
+async function verify(directory: string, nodes: number, progress: Progress, when: string): Promise<void> {
   showProgress(`reading everything ${when}`)
-  const subject = start({ kind: 'verify', directory, loadNumber: 0, rounds: 0, readFrom: {} }, progress)
+  const subject = start({ kind: 'verify', directory, nodes, loadNumber: 0, rounds: 0, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`reading everything ${when} ended with ${signal ?? code}`)
 }

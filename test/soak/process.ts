@@ -12,13 +12,18 @@ import { lineOf } from './event.ts'
 import type { SoakEvent } from './event.ts'
 import { createTopics, reportCommitted, startLoad } from './load.ts'
 import { readBack } from './read-back.ts'
+import { compareReplicas } from './replica-files.ts'
 
 /** What the process is to do; passed as JSON in its first argument. */
 export interface SoakTask {
-  /** `load`: until killed; `terminate`: `rounds` times hurt the node's thread; `verify`: read, close and end. */
-  readonly kind: 'load' | 'terminate' | 'verify'
+  /**
+   * `load`: until killed; `terminate`: `rounds` times hurt a node's thread; `hurtAndLoad`: both, one after the other; `verify`: read, close and end.
+   */
+  readonly kind: 'load' | 'terminate' | 'hurtAndLoad' | 'verify'
   readonly directory: string
-  /** Numbers the load: no two of one directory share a number. */
+  /** With more than one, replicas are compared after each round. */
+  readonly nodes: number
+  /** Numbers the first load, later ones count on: no two of one directory share a number. */
   readonly loadNumber: number
   readonly rounds: number
   /** Where to read from, by partition; absent partitions from the beginning. */
@@ -43,32 +48,36 @@ export function isFullReading(round: number): boolean {
   return round % FULL_READING_EVERY === FULL_READING_EVERY - 1
 }
 
-async function work({ kind, directory, loadNumber, rounds, readFrom }: SoakTask): Promise<void> {
-  await using cluster = await open(directory)
+async function work(task: SoakTask): Promise<void> {
+  const { kind, directory, nodes, loadNumber, rounds, readFrom } = task
+  await using cluster = await open(directory, { nodes })
   await createTopics(cluster)
   await reportCommitted(cluster, report)
   const ends = await readBack(cluster, readFrom, report)
-  if (kind === 'load') {
-    const load = startLoad(cluster, loadNumber, report)
+  if (nodes > 1) await compareReplicas(cluster, report)
+  if (kind === 'terminate' || kind === 'hurtAndLoad') await terminateAgainAndAgain(cluster, task, ends)
+  if (kind === 'load' || kind === 'hurtAndLoad') {
+    const load = startLoad(cluster, loadNumber + rounds, report)
     report({ kind: 'loading' })
     await sleep(2 ** 30)
     await load.stop()
   }
-  if (kind === 'terminate') await terminateAgainAndAgain(cluster, rounds, ends)
 }
 
-async function terminateAgainAndAgain(cluster: Cluster, rounds: number, begins: Readonly<Record<string, number>>): Promise<void> {
+async function terminateAgainAndAgain(cluster: Cluster, task: SoakTask, begins: Readonly<Record<string, number>>): Promise<void> {
+  const { loadNumber, rounds, nodes } = task
   let readFrom = begins
-  for (let round = 0; round < rounds; round++) {
+  for (let round = loadNumber; round < loadNumber + rounds; round++) {
     const load = startLoad(cluster, round, report)
     await sleep(Math.random() * DELAY_MILLIS_MAX)
     const up = nextNodeUp(cluster)
-    await terminateNode(cluster, 0)
+    await terminateNode(cluster, Math.floor(Math.random() * nodes))
     await up
     await sleep(AFTER_MILLIS)
     await load.stop()
     await reportCommitted(cluster, report)
     readFrom = await readBack(cluster, isFullReading(round) ? {} : readFrom, report)
+    if (nodes > 1) await compareReplicas(cluster, report)
     report({ kind: 'round' })
   }
 }

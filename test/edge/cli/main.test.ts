@@ -29,6 +29,44 @@ describe('topics', () => {
   })
 })
 
+describe('a cluster of three nodes', () => {
+  beforeEach(() => void ok('topics', 'create', 'orders', '--nodes', '3', '--partitions', '2', '--replication-factor', '2'))
+
+  test('shows its nodes, and says who leads and who is in sync', () => {
+    const text = ok('cluster')
+    expect(text).toMatch(/^node +state +leaders +replicas +rack\n +0 +active/)
+    expect(text).toMatch(/controller +\d\nunder-replicated +0\noffline +0\n$/)
+    expect(json('cluster')).toMatchObject({ nodes: [{ node: 0, fenced: false }, { node: 1 }, { node: 2 }], underReplicatedPartitions: 0 })
+    expect(ok('topics', 'describe', 'orders')).toMatch(
+      /partition +leader +epoch +replicas +isr +elr +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +- +0 +0\n/,
+    )
+  })
+
+  test('moves a partition, and the command ends when it is there', () => {
+    run(['produce', 'orders', '--acks', '2'], 'a\nb\n')
+    const moved = json('topics', 'reassign', 'orders', '0', '2,1,0') as { partitions: { replicas: number[]; isr: number[] }[] }
+    expect(moved.partitions[0]).toMatchObject({ replicas: [2, 1, 0] })
+    expect(ok('consume', 'orders').split('\n').toSorted()).toEqual(['', 'a', 'b'])
+    for (const parameters of [[], ['1', '--cancel']])
+      expect(run(['topics', 'reassign', 'orders', '0', ...parameters]).stderr).toContain('name the nodes, such as 2,0,1, or give --cancel')
+    const unknown = run(['topics', 'reassign', 'orders', '0', '7'])
+    expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining('INVALID_REPLICA_ASSIGNMENT')])
+  })
+
+  test('promises what it can keep', () => {
+    expect(run(['produce', 'orders', '--acks', 'leader'], 'a\n')).toMatchObject({ status: 0, stderr: '1 record acknowledged\n' })
+    expect(run(['produce', 'orders', '--acks', '3'], 'a\n')).toMatchObject({ status: 1 })
+    const refused = run(['topics', 'create', 'more', '--replication-factor', '4'])
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('INVALID_REPLICATION_FACTOR')])
+  })
+
+  test('does not lose nodes', () => {
+    expect(run(['topics', 'create', 'more', '--nodes', '2']).stderr).toContain('INVALID_OPTION')
+    ok('topics', 'create', 'more', '--nodes', '4')
+    expect((json('cluster') as { nodes: unknown[] }).nodes).toHaveLength(4)
+  })
+})
+
 describe('records', () => {
   beforeEach(() => void ok('topics', 'create', 'orders'))
 
@@ -100,7 +138,12 @@ describe('what goes wrong', () => {
     [['topics', 'create', 'orders', '--partitions', 'abc'], 'whole number from 1 to 20000'],
     [['-d', '', 'topics', 'list'], '--directory'],
     [['topics', 'list', '--directory', ''], 'must name a directory'],
-    [['produce', 'orders', '--acks', 'all'], 'Allowed choices are leader, none'],
+    [['produce', 'orders', '--acks', 'all'], 'must be quorum, leader, none, or how many replicas'],
+    [['produce', 'orders', '--acks', '0'], 'must be quorum, leader, none, or how many replicas'],
+    [['produce', 'orders', '--nodes', '3'], "unknown option '--nodes'"],
+    [['topics', 'create', 'orders', '--nodes', '65'], 'whole number from 1 to 64'],
+    [['topics', 'create', 'orders', '--replication-factor', '0'], 'whole number from 1 to 64'],
+    [['topics', 'reassign', 'orders', '0', '1,', '--cancel'], 'separated by commas'],
   ])('on the command line is exit code 2: %j', (parameters, message) => {
     const result = run(parameters)
     expect(result.status).toBe(2)
@@ -135,7 +178,7 @@ describe('what goes wrong', () => {
 
 test('help shows examples, and needs no directory', () => {
   expect(ok('--help')).toContain('odradek consume orders --group billing')
-  for (const command of ['topics', 'produce', 'consume', 'groups']) expect(ok(command, '--help')).toContain('Usage:')
+  for (const command of ['topics', 'produce', 'consume', 'groups', 'cluster']) expect(ok(command, '--help')).toContain('Usage:')
   expect(existsSync(directory)).toBe(false)
 })
 

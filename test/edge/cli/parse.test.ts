@@ -1,6 +1,16 @@
 import { InvalidArgumentError } from 'commander'
 import { expect, test } from 'vitest'
-import { parseCount, parseDirectory, parsePartitions, parseSettings, parseStart, parseWholes } from '../../../edge/cli/parse.ts'
+import {
+  parseAcks,
+  parseCount,
+  parseDirectory,
+  parseNodeCount,
+  parseNodes,
+  parsePartitions,
+  parseSettings,
+  parseStart,
+  parseWholes,
+} from '../../../edge/cli/parse.ts'
 
 test.each([
   ['earliest', { kind: 'earliest' }],
@@ -30,4 +40,19 @@ test('repeated options are collected', () => {
   expect(parseWholes('2', parseWholes('0', undefined))).toEqual([0, 2])
   expect(parseSettings('b==', parseSettings('a=1', {}))).toEqual({ a: '1', b: '=' })
   expect(() => parseSettings('a', {})).toThrow(InvalidArgumentError)
+})
+
+test.each([
+  ['quorum', 'quorum'],
+  ['leader', 'leader'],
+  ['none', 'none'],
+  ['2', 2],
+])('acks are %s', (text, acks) => expect(parseAcks(text)).toBe(acks))
+
+test.each(['', 'all', '0', '-1', '1.5', '2x'])('acks are not "%s"', (text) => expect(() => parseAcks(text)).toThrow(InvalidArgumentError))
+
+test('nodes are separated by commas', () => {
+  expect(parseNodes('2,0,1')).toEqual([2, 0, 1])
+  for (const text of ['', ',', '1,', 'a', '1 2', '-1']) expect(() => parseNodes(text), text).toThrow(InvalidArgumentError)
+  expect(() => parseNodeCount('65')).toThrow('from 1 to 64')
 })

@@ -53,10 +53,24 @@ test.each(OUTCOMES)('%s after an attempt without an answer is success if that at
   }
 })
 
-/** What the calls come to when the first `lost` attempts get no answer (their node dies), and the next gets that one. */
-async function outcomesOf(outcome: (typeof OUTCOMES)[number], lost: number): Promise<Record<string, string>> {
+test.each([
+  [false, 'TOPIC_ALREADY_EXISTS'],
+  [true, 'NONE'],
+])(
+  'a coordinator that does not lead (any more) is left, and its answer counts as lost if it was writing: %s',
+  async (isUncertain, create) => {
+    expect(await outcomesOf('TOPIC_ALREADY_EXISTS', 1, isUncertain)).toMatchObject({ create })
+  },
+)
+
+/** What the calls come to when the first `lost` attempts get no answer (their node dies) or are refused, and the next gets that one. */
+async function outcomesOf(
+  outcome: (typeof OUTCOMES)[number],
+  lost: number,
+  isUncertain: boolean | null = null,
+): Promise<Record<string, string>> {
   const result = async (call: (admin: AdminClient) => Promise<void>): Promise<string> => {
-    const { admin, close } = adminOf(outcome === 'NONE' ? NONE : codeOf(outcome), lost)
+    const { admin, close } = adminOf(outcome === 'NONE' ? NONE : codeOf(outcome), lost, isUncertain)
     try {
       await call(admin)
       return 'NONE'
@@ -74,18 +88,23 @@ async function outcomesOf(outcome: (typeof OUTCOMES)[number], lost: number): Pro
 }
 
 /** An administration whose coordinator is an actor of the caller's host that answers so. */
-function adminOf(errorCode: number, lost: number): { admin: AdminClient; close: () => Promise<void> } {
+function adminOf(errorCode: number, lost: number, isUncertain: boolean | null): { admin: AdminClient; close: () => Promise<void> } {
   const node: NodeSetup = { node: 0, directory: null, actors: [] }
   const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes: [node], preload: [] }, () => undefined)
   const loop = new CallerLoop(runtime)
   const host = runtime.host(0)
-  const requests = new Requests(host, loop)
+  const requests = new Requests(host, loop, [0])
   let left = lost
   const coordinator = host.openPort(COORDINATOR_ACTOR, (message) => {
     if (!('correlationId' in message)) return
-    if (left-- > 0) return requests.giveUp()
+    const { correlationId } = message
+    if (left-- > 0) {
+      if (isUncertain === null) return requests.giveUp()
+      host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'notController', correlationId, controller: 0, isUncertain })
+      return runtime.bell.ring()
+    }
     const results = [{ name: 't', topicId: 1, errorCode, errorMessage: null }]
-    host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'adminResponse', correlationId: message.correlationId, results })
+    host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'adminResponse', correlationId, results })
     runtime.bell.ring()
   })
   return { admin: new AdminClient(requests, 1), close: () => closeAll(requests, loop, runtime) }

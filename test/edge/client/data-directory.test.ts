@@ -56,7 +56,7 @@ test.each(['release', 'crash'])('several processes that open and %s never hold i
   const counts = outcomes.map(({ output }) => JSON.parse(output) as { held: number; refused: number })
   expect(counts.every(({ held }) => held > 0)).toBe(true)
   openDataDirectory(join(directory, 'data'), null, true).release()
-  expect(readdirSync(join(directory, 'data'))).toEqual(['odradek.json'])
+  expect(readdirSync(join(directory, 'data'))).toEqual(['node-0', 'odradek.json'])
 })
 
 test('a lock and a take-over of dead processes are taken over', () => {
@@ -68,9 +68,9 @@ test('a lock and a take-over of dead processes are taken over', () => {
   writeFileSync(join(directory, `lock.${dead}.bb`), `${dead} 1 bb\n`)
   const held = openDataDirectory(directory, null, false)
   expect(readFileSync(join(directory, 'lock'), 'utf8')).toMatch(new RegExp(`^${process.pid} `))
-  expect(readdirSync(directory)).toEqual(['lock', 'odradek.json'])
+  expect(readdirSync(directory)).toEqual(['lock', 'node-0', 'odradek.json'])
   held.release()
-  expect(readdirSync(directory)).toEqual(['odradek.json'])
+  expect(readdirSync(directory)).toEqual(['node-0', 'odradek.json'])
 })
 
 test.each(['', 'no owner\n', '12'])('a lock that says %j belongs to somebody who is opening', async (text) => {

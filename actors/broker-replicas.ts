@@ -1,0 +1,161 @@
+/**
+ * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
+ * they are not wanted here any more. Groups live where their partition of `__consumer_offsets` is led, and only in that leader epoch.
+ */
+import { groupActor, replicaActor } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { logNameOf } from '../partitions/replica-state.ts'
+import type { ReplicaConfig } from '../partitions/replica-state.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, topicById } from '../coordinator/metadata.ts'
+import type { TopicImage } from '../coordinator/metadata.ts'
+import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
+import type { PartitionImage } from '../coordinator/partition-image.ts'
+import type { Context, Outbox } from './actor.ts'
+import type { BrokerState, LocalReplica } from './broker-state.ts'
+import { BROKER_LOG } from './broker-registration.ts'
+import { actor as group } from './group.ts'
+import type { GroupConfig } from './group.ts'
+import { actor as replica } from './replica.ts'
+
+/** The topics of those ids have changed, or are gone; null: any may have. */
+export function followImage(state: BrokerState, topicIds: ReadonlySet<number> | null, outbox: Outbox): void {
+  for (const [name, local] of state.replicas) {
+    if (topicIds !== null && !topicIds.has(local.topicId)) continue
+    const partition = topicById(state.image, local.topicId)?.partitions[local.partition]
+    if (partition === undefined || !partition.replicas.includes(state.self.node)) stopReplica(state, name, local, outbox)
+  }
+  const topics = topicIds === null ? [...state.image.topics.values()] : [...topicIds].map((id) => topicById(state.image, id))
+  for (const topic of topics) {
+    if (topic === undefined) continue
+    topic.partitions.forEach((partition, index) => {
+      if (partition.replicas.includes(state.self.node)) keepReplica(state, topic, index, partition, outbox)
+    })
+    if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
+  }
+}
+
+/** A replica runs. Told what it is; one that runs a second time has failed, and must not lead in the same epoch again. */
+export function onReplicaStarted(state: BrokerState, topicId: number, context: Context, outbox: Outbox): boolean {
+  const local = state.replicas.get(context.from.actor)
+  // One of a former topic of that name may have spoken last.
+  if (local?.topicId !== topicId) return false
+  const isAgain = local.isStarted
+  local.isStarted = true
+  tell(state, context.from.actor, local, outbox)
+  return isAgain
+}
+
+/** A crash may come between the deletion of a topic and that of its files: what nobody is assigned goes, once the metadata is complete. */
+export function removeStrays(state: BrokerState, logs: readonly string[], outbox: Outbox): void {
+  const served = new Set([...state.replicas.values()].map((one) => logNameOf(one.topic, one.topicId, one.partition)))
+  served.add(logNameOf(METADATA_TOPIC, 0, 0))
+  served.add(BROKER_LOG)
+  for (const log of logs) {
+    if (!served.has(log)) outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
+  }
+}
+
+/** Starts the group's actor, if its partition is led here. */
+export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, context: Context, outbox: Outbox): void {
+  const { correlationId, group: id, partition, topicId } = message
+  const image = topicById(state.image, topicId)?.partitions[partition]
+  const leads = image !== undefined && image.leader === state.self.node && state.brokerEpoch >= 0
+  if (leads && !state.groups.has(id)) {
+    state.groups.set(id, { partition, leaderEpoch: image.leaderEpoch })
+    const { voters: coordinatorNodes } = state.config
+    const graceMillis = graceOf(state, partition)
+    const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, coordinatorNodes, graceMillis }
+    outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
+  }
+  const errorCode = leads ? NONE : codeOf('NOT_COORDINATOR')
+  outbox.push({ kind: 'send', to: context.from, message: { kind: 'groupEnsured', correlationId, errorCode } })
+}
+
+function keepReplica(state: BrokerState, topic: TopicImage, partition: number, image: PartitionImage, outbox: Outbox): void {
+  const name = replicaActor(topic.name, partition)
+  const known = state.replicas.get(name)
+  if (known !== undefined && known.topicId !== topic.topicId) stopReplica(state, name, known, outbox)
+  const local = state.replicas.get(name)
+  const config = JSON.stringify(topic.config)
+  if (local === undefined) {
+    state.replicas.set(name, { topic: topic.name, topicId: topic.topicId, partition, partitionEpoch: -1, config, isStarted: false })
+    const { replicaLagMillis } = state.config
+    const setup: ReplicaConfig = { topic: topic.name, topicId: topic.topicId, partition, topicConfig: topic.config, replicaLagMillis }
+    return outbox.push({ kind: 'spawn', actor: name, url: replica.url, config: setup })
+  }
+  if (local.config !== config) {
+    local.config = config
+    // What the settings ask of the ISR comes with the partition.
+    local.partitionEpoch = -1
+    outbox.push({
+      kind: 'send',
+      to: { node: state.self.node, actor: name },
+      message: { kind: 'configureReplica', topicId: topic.topicId, config: topic.config },
+    })
+  }
+  if (local.isStarted && local.partitionEpoch < image.partitionEpoch) tell(state, name, local, outbox)
+}
+
+function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Outbox): void {
+  const topic = topicById(state.image, local.topicId)
+  const image = topic?.partitions[local.partition]
+  if (topic === undefined || image === undefined || state.brokerEpoch < 0) return
+  local.partitionEpoch = image.partitionEpoch
+  const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr } = image
+  const minInsync = minInsyncOf(topic.config.minInsyncReplicas, replicaCountOf(image))
+  outbox.push({
+    kind: 'send',
+    to: { node: state.self.node, actor: name },
+    message: {
+      kind: 'leaderAndIsr',
+      topicId: topic.topicId,
+      leader,
+      leaderEpoch,
+      partitionEpoch,
+      replicas,
+      isr,
+      elr,
+      minInsync,
+      brokerEpoch: state.brokerEpoch,
+    },
+  })
+}
+
+/** This node has another broker epoch: followers must say so, and leaders must know it. */
+export function tellAll(state: BrokerState, outbox: Outbox): void {
+  for (const [name, local] of state.replicas) if (local.isStarted) tell(state, name, local, outbox)
+}
+
+function stopReplica(state: BrokerState, name: string, local: LocalReplica, outbox: Outbox): void {
+  state.replicas.delete(name)
+  outbox.push({ kind: 'stop', actor: name })
+  const log = logNameOf(local.topic, local.topicId, local.partition)
+  outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
+}
+
+/** Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. */
+function graceOf({ config, formerLeaders, deadNodes, image }: BrokerState, partition: number): number {
+  const former = formerLeaders.get(partition)
+  const isDead = former === undefined || deadNodes.has(former.node) || image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch
+  return isDead ? config.groupStartGraceMillis : config.groupGraceMillis
+}
+
+function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  topic.partitions.forEach(({ leader }, partition) => {
+    const broker = state.image.brokers.get(leader)
+    if (broker !== undefined && leader !== state.self.node)
+      state.formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch })
+  })
+  stopLostGroups(state, topic, outbox)
+}
+
+/** A group's memory is of one leader epoch: where its partition is led again, it begins anew. */
+function stopLostGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  for (const [id, { partition, leaderEpoch }] of state.groups) {
+    const image = topic.partitions[partition]
+    if (image !== undefined && image.leader === state.self.node && image.leaderEpoch === leaderEpoch) continue
+    state.groups.delete(id)
+    outbox.push({ kind: 'stop', actor: groupActor(id) })
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * What the broker of a node knows, as plain data.
+ *
+ *   starting (reads who it was) ─► registering ─► fenced (catching up with the metadata) ─► active
+ */
+import type { Address } from '../protocol/address.ts'
+import { emptyImage } from '../coordinator/metadata.ts'
+import type { MetadataImage } from '../coordinator/metadata.ts'
+
+/** What a broker is started with. */
+export interface BrokerConfig {
+  /** Nodes with a coordinator. */
+  readonly voters: readonly number[]
+  readonly rack: string | null
+  /** Names the run of the system that keeps the page cache: another one means that what was not synced may be gone. */
+  readonly bootId: string
+  /** How long a group that comes from a node which may be alive waits before it hands out partitions: its members may still hold them. */
+  readonly groupGraceMillis: number
+  /** The same for a group that begins with its broker: 0 where members do not outlive it. */
+  readonly groupStartGraceMillis: number
+  readonly heartbeatMillis: number
+  readonly replicaLagMillis: number
+}
+
+/** A replica that runs here. */
+export interface LocalReplica {
+  readonly topic: string
+  readonly topicId: number
+  readonly partition: number
+  /** What it was told last. */
+  partitionEpoch: number
+  config: string
+  /** It has said that it runs. */
+  isStarted: boolean
+}
+
+/** A group that runs here. */
+export interface LocalGroup {
+  readonly partition: number
+  readonly leaderEpoch: number
+}
+
+/** A proposal of a replica that is with the coordinator. */
+export interface Relayed {
+  readonly actor: string
+  readonly correlationId: number
+}
+
+/** What a node's directory remembers of it. */
+export interface WrittenRegistration {
+  readonly brokerEpoch: number
+  readonly bootId: string
+  readonly clean: boolean
+}
+
+/** What a broker knows. */
+export interface BrokerState {
+  readonly self: Address
+  readonly config: BrokerConfig
+  image: MetadataImage
+  /** Where the active coordinator is thought to be. */
+  controller: number
+  /** -1 until it is registered. */
+  brokerEpoch: number
+  previousBrokerEpoch: number
+  isUnsyncedSafe: boolean
+  /** Drawn anew for each registration, so that one that arrives twice is one. */
+  incarnation: number
+  /** The files of its directory. */
+  files: readonly string[]
+  /** What the directory remembers, as far as it is read. */
+  readonly written: (WrittenRegistration | null)[]
+  /** The file that is written next. */
+  nextFile: number
+  /** Token of the read, and of the sync, that is under way; -1 while none is. */
+  reading: number
+  recording: number
+  /** The write that is being synced failed. */
+  isRecordTorn: boolean
+  /** Of the request to the coordinator under way; -1 while there is none. */
+  correlationId: number
+  timeoutAt: number
+  /** By replica actor name. */
+  readonly replicas: Map<string, LocalReplica>
+  /** By group id. */
+  readonly groups: Map<string, LocalGroup>
+  readonly relayed: Map<number, Relayed>
+  /** Nodes whose process is known to be dead: their clients have been told, too. */
+  readonly deadNodes: Set<number>
+  /** Who led the partitions of `__consumer_offsets` before this node, and in which incarnation. */
+  readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number }>
+  strayCheckDone: boolean
+  /** Who waits for the drain, and how many replicas are still to answer. */
+  drainWaiter: Address | null
+  drainsMissing: number
+  nextToken: number
+}
+
+/** A broker that knows nothing yet. */
+export function newBrokerState(self: Address, config: BrokerConfig): BrokerState {
+  return {
+    self,
+    config,
+    image: emptyImage(),
+    controller: config.voters.includes(self.node) ? self.node : (config.voters[0] ?? 0),
+    brokerEpoch: -1,
+    previousBrokerEpoch: -1,
+    isUnsyncedSafe: false,
+    incarnation: 0,
+    files: [],
+    written: [],
+    nextFile: 0,
+    reading: -1,
+    recording: -1,
+    isRecordTorn: false,
+    correlationId: -1,
+    timeoutAt: -1,
+    replicas: new Map(),
+    groups: new Map(),
+    relayed: new Map(),
+    deadNodes: new Set(),
+    formerLeaders: new Map(),
+    strayCheckDone: false,
+    drainWaiter: null,
+    drainsMissing: 0,
+    nextToken: 1,
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * What a consumer does where it cannot go on: an offset that is not there, a topic that is another one or none. The reset policy says where to begin
+ * again, or that the application must.
+ */
+import { codeOf } from '../protocol/errors.ts'
+import type { Context, Outbox } from './actor.ts'
+import { backOff } from './consumer-state.ts'
+import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
+import { forgetTopic } from './leader-cache.ts'
+
+/** A position is to be looked for in that topic. Until it is found, what is processed is of the topic that it was. */
+export function resetOffset(one: ConsumedPartition, topicId: number): void {
+  one.phase = 'locating'
+  one.resetting = true
+  one.lookupTopicId = topicId
+}
+
+/**
+ * A leader says that there is no such offset. One that was deposed and does not know it has less than others have seen: only what the same leader says
+ * again, after somebody has been asked who leads, is believed (KIP-320).
+ */
+export function onOutOfRange(state: ConsumerState, one: ConsumedPartition): void {
+  if (one.refusedEpoch === one.leaderEpoch) return resetOffset(one, one.topicId)
+  one.refusedEpoch = one.leaderEpoch
+  forgetTopic(state.leaders, one.topic)
+}
+
+/** There is nowhere to go on: the application must seek. */
+export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
+  const never = one.position < 0
+  const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  one.phase = 'fetching'
+  one.hungry = false
+  one.topicId = -1
+  one.committed = one.position
+  failPartition(
+    state,
+    one,
+    codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'),
+    `${what}, and autoOffsetReset is 'none'`,
+    outbox,
+  )
+}
+
+/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
+export function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
+  forgetTopic(state.leaders, one.topic)
+  if (state.membership.topics.length === 0 && one.failures > 0) {
+    state.partitions.delete(one.name)
+    return failPartition(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
+  }
+  backOff(state, one, context, outbox)
+}
+
+/** The application is told. */
+export function failPartition(state: ConsumerState, one: ConsumedPartition, errorCode: number, errorMessage: string, outbox: Outbox): void {
+  const { topic, partition } = one
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerFailed', topic, partition, errorCode, errorMessage } })
+}

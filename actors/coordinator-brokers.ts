@@ -1,0 +1,179 @@
+/**
+ * What the active coordinator does for the nodes of the cluster: it hears their heartbeats, fences those that are silent or dead, sends everybody the
+ * metadata that is committed, and lets leaders go back to where they are preferred. The rules are in coordinator/brokers.ts.
+ */
+import { BROKER_ACTOR } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import type { AlterPartitionRequest, BrokerHeartbeat, MetadataUpdate, RegisterBroker } from '../protocol/messages/broker.ts'
+import { changeIsr, fenceBroker, preferLeaders, registerBroker, relieveLeader, unfenceBroker } from '../coordinator/brokers.ts'
+import { imageRecords, isLive } from '../coordinator/metadata.ts'
+import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
+import type { Context, Outbox } from './actor.ts'
+import { batchesBehind, reignBegin } from './coordinator-quorum.ts'
+import type { QuorumSeat } from './coordinator-quorum.ts'
+
+/** What nodes make the coordinator write; the last three it decides by itself. */
+export type BrokerWrite =
+  | RegisterBroker
+  | AlterPartitionRequest
+  | { readonly kind: 'fenceBroker'; readonly correlationId: -1; readonly node: number }
+  | { readonly kind: 'unfenceBroker'; readonly correlationId: -1; readonly node: number }
+  | { readonly kind: 'preferLeaders'; readonly correlationId: -1 }
+
+/** A node, as its heartbeats show it. Not in the log: the next coordinator hears for itself. */
+export interface BrokerSession {
+  heardAt: number
+  /** What it has been sent. */
+  sentOffset: number
+  /** It is about to be fenced or unfenced. */
+  isChanging: boolean
+}
+
+/** The sessions of all nodes. */
+export interface BrokerSessions {
+  readonly sessions: Map<number, BrokerSession>
+  /** When the sessions were looked at last. */
+  lookedAt: number
+  preferAt: number
+}
+
+/** Partitions whose leader goes home at once: each change is a short pause for its clients. */
+const PREFERRED_MAX = 500
+
+/** How often leaders are looked after; Kafka's leader.imbalance.check.interval.seconds is 300. */
+const PREFER_MILLIS = 1000
+
+/** Nobody has been heard yet. */
+export function newBrokerSessions(): BrokerSessions {
+  return { sessions: new Map(), lookedAt: 0, preferAt: 0 }
+}
+
+/** This coordinator becomes active: everybody has a whole session to be heard, and most likely all metadata that is older than its reign. */
+export function beginSessions(state: BrokerSessions, seat: QuorumSeat, context: Context): void {
+  state.sessions.clear()
+  state.lookedAt = context.uptime
+  state.preferAt = context.uptime + PREFER_MILLIS
+  const sentOffset = reignBegin(seat)
+  for (const node of seat.image.brokers.keys()) state.sessions.set(node, newSession(context.uptime, sentOffset))
+}
+
+/** The records of a write; or why it is refused. */
+export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): readonly MetadataRecord[] | ErrorName {
+  switch (write.kind) {
+    case 'registerBroker':
+      // One that arrives twice has been done.
+      return image.brokers.get(write.node)?.incarnation === write.incarnation ? [] : registerBroker(image, write)
+    case 'alterPartition':
+      return ruleAlterPartition(image, write)
+    case 'fenceBroker':
+      return fenceBroker(image, write.node)
+    case 'unfenceBroker':
+      return unfenceBroker(image, write.node)
+    default:
+      return preferLeaders(image, PREFERRED_MAX)
+  }
+}
+
+function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest): readonly MetadataRecord[] | ErrorName {
+  const { node, topicId, partition, leaderEpoch, isr } = request
+  if (image.brokers.get(node)?.brokerEpoch !== request.brokerEpoch) return 'STALE_BROKER_EPOCH'
+  if (isr !== null) return changeIsr(image, { ...request, leader: node, isr })
+  return relieveLeader(image, node, topicId, partition, leaderEpoch)
+}
+
+/** The node of a write is told what became of it. */
+export function answerBrokerWrite(image: MetadataImage, write: BrokerWrite, error: ErrorName | null, outbox: Outbox): void {
+  const errorCode = error === null ? NONE : codeOf(error)
+  if (write.kind !== 'registerBroker' && write.kind !== 'alterPartition') return
+  const { correlationId } = write
+  const to = { node: write.node, actor: BROKER_ACTOR }
+  if (write.kind === 'alterPartition')
+    return outbox.push({ kind: 'send', to, message: { kind: 'alterPartitionResponse', correlationId, errorCode } })
+  const brokerEpoch = error === null ? (image.brokers.get(write.node)?.brokerEpoch ?? -1) : -1
+  outbox.push({ kind: 'send', to, message: { kind: 'brokerRegistered', correlationId, errorCode, brokerEpoch } })
+}
+
+/** A node is alive. Answers, sends what it lacks, and returns what follows from it. */
+export function onBrokerHeartbeat(
+  state: BrokerSessions,
+  seat: QuorumSeat,
+  heartbeat: BrokerHeartbeat,
+  context: Context,
+  outbox: Outbox,
+): BrokerWrite | null {
+  const { node, correlationId, brokerEpoch, metadataOffset } = heartbeat
+  const broker = seat.image.brokers.get(node)
+  const error: ErrorName | null =
+    broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : broker.brokerEpoch === brokerEpoch ? null : 'STALE_BROKER_EPOCH'
+  const errorCode = error === null ? NONE : codeOf(error)
+  outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message: { kind: 'brokerHeartbeatResponse', correlationId, errorCode } })
+  if (error !== null || broker === undefined) return null
+  const session = sessionOf(state, node, context.uptime)
+  session.heardAt = context.uptime
+  session.sentOffset = metadataOffset
+  sendMetadata(seat, node, session, outbox)
+  if (!broker.fenced || session.isChanging || metadataOffset < brokerEpoch) return null
+  session.isChanging = true
+  return { kind: 'unfenceBroker', correlationId: -1, node }
+}
+
+/** Nodes that have been silent for too long, and leaders that are not at home. */
+export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, sessionMillis: number, context: Context): BrokerWrite[] {
+  const due: BrokerWrite[] = []
+  // Who has not looked for so long has not listened either.
+  if (context.uptime - state.lookedAt > sessionMillis / 2) for (const session of state.sessions.values()) session.heardAt = context.uptime
+  state.lookedAt = context.uptime
+  for (const node of image.brokers.keys()) {
+    const session = sessionOf(state, node, context.uptime)
+    if (!isLive(image, node) || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue
+    session.isChanging = true
+    due.push({ kind: 'fenceBroker', correlationId: -1, node })
+  }
+  if (context.uptime >= state.preferAt) {
+    state.preferAt = context.uptime + PREFER_MILLIS
+    due.push({ kind: 'preferLeaders', correlationId: -1 })
+  }
+  return due
+}
+
+/** A fencing or unfencing is done, or has come to nothing. */
+export function endBrokerWrite(state: BrokerSessions, write: BrokerWrite): void {
+  const session = 'node' in write ? state.sessions.get(write.node) : undefined
+  if (session !== undefined && (write.kind === 'fenceBroker' || write.kind === 'unfenceBroker')) session.isChanging = false
+}
+
+/** Records are committed: everybody is sent them, this node first, so that whoever asks it next finds them. */
+export function publish(state: BrokerSessions, seat: QuorumSeat, outbox: Outbox): void {
+  const self = seat.self.node
+  const nodes = [...seat.image.brokers.keys()].toSorted((a, b) => (a === self ? -1 : b === self ? 1 : a - b))
+  for (const node of nodes) {
+    const session = state.sessions.get(node)
+    if (session !== undefined) sendMetadata(seat, node, session, outbox)
+  }
+}
+
+/** What a node lacks; everything, if that is not in the log any more. */
+function sendMetadata(seat: QuorumSeat, node: number, session: BrokerSession, outbox: Outbox): void {
+  const { endOffset } = seat.image
+  const beginOffset = session.sentOffset
+  if (beginOffset >= endOffset) return
+  const behind = batchesBehind(seat, beginOffset)
+  const batches: readonly MetadataBatch[] = behind ?? [[endOffset, imageRecords(seat.image)]]
+  const records = new TextEncoder().encode(JSON.stringify(batches))
+  const message: MetadataUpdate = { kind: 'metadataUpdate', beginOffset, endOffset, isSnapshot: behind === null, records }
+  session.sentOffset = endOffset
+  outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
+}
+
+function sessionOf(state: BrokerSessions, node: number, uptime: number): BrokerSession {
+  const known = state.sessions.get(node)
+  if (known !== undefined) return known
+  const session = newSession(uptime, 0)
+  state.sessions.set(node, session)
+  return session
+}
+
+function newSession(uptime: number, sentOffset: number): BrokerSession {
+  return { heardAt: uptime, sentOffset, isChanging: false }
+}

@@ -1,0 +1,57 @@
+/**
+ * What clients ask the active coordinator: topics and their leaders, the nodes, and where a group lives. Answered from the image of what is committed.
+ */
+import type { Address } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { TopicMetadata } from '../protocol/messages/metadata.ts'
+import { isLive, offsetsPartitionOf, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import type { MetadataImage, TopicImage } from '../coordinator/metadata.ts'
+import type { Outbox } from './actor.ts'
+
+/** Topics by name, or all; and all nodes. */
+export function answerMetadata(image: MetadataImage, self: number, request: MessageOf<'metadata'>, to: Address, outbox: Outbox): void {
+  const names = request.topics ?? [...image.topics.keys()].toSorted()
+  const topics = names.map((name) => describe(image, name, image.topics.get(name)))
+  const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
+  const { correlationId } = request
+  const { endOffset: metadataOffset, nextTopicId } = image
+  const message = { kind: 'metadataResponse', correlationId, metadataOffset, controller: self, brokers, nextTopicId, topics } as const
+  outbox.push({ kind: 'send', to, message })
+}
+
+/** The node that leads the group's partition of `__consumer_offsets`. False: there is no such topic yet. */
+export function answerFindCoordinator(image: MetadataImage, request: MessageOf<'findCoordinator'>, to: Address, outbox: Outbox): boolean {
+  const topic = image.topics.get(OFFSETS_TOPIC)
+  const partition = topic === undefined ? -1 : offsetsPartitionOf(request.group, topic.partitions.length)
+  const node = topic?.partitions[partition]?.leader ?? -1
+  const error: ErrorName | null = isLive(image, node) ? null : 'COORDINATOR_NOT_AVAILABLE'
+  outbox.push({
+    kind: 'send',
+    to,
+    message: {
+      kind: 'findCoordinatorResponse',
+      correlationId: request.correlationId,
+      errorCode: error === null ? NONE : codeOf(error),
+      node: error === null ? node : -1,
+      partition: error === null ? partition : -1,
+      topicId: topic?.topicId ?? -1,
+    },
+  })
+  return topic !== undefined
+}
+
+function describe(image: MetadataImage, name: string, topic: TopicImage | undefined): TopicMetadata {
+  if (topic === undefined)
+    return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
+  const partitions = topic.partitions.map(({ leader, leaderEpoch, replicas, isr, elr }, partition) => ({
+    partition,
+    leader: isLive(image, leader) ? leader : -1,
+    leaderEpoch,
+    replicas,
+    isr,
+    elr,
+  }))
+  return { topic: name, topicId: topic.topicId, errorCode: NONE, partitions, config: topic.config }
+}

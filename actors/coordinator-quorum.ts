@@ -1,0 +1,249 @@
+/**
+ * A coordinator's seat in the metadata quorum: hands messages, time and the disk's answers to the rules (coordinator/quorum.ts), carries out what they
+ * want, applies what is committed to the image, and says when the coordinator may act and when it may not any more.
+ */
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
+import type { QuorumMessage } from '../protocol/messages/quorum.ts'
+import type { StorageAnswer } from '../protocol/messages/storage.ts'
+import { logNameOf } from '../partitions/replica-state.ts'
+import {
+  applyRecord,
+  decodeMetadataRecord,
+  emptyImage,
+  encodeMetadataRecord,
+  imageRecords,
+  METADATA_TOPIC,
+} from '../coordinator/metadata.ts'
+import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
+import { onNodeDown } from '../coordinator/quorum-election.ts'
+import { beginOfEpoch, epochBefore, indexBehind, votersAt } from '../coordinator/quorum-log.ts'
+import { encodeSnapshot, metadataValues, snapshotValues } from '../coordinator/quorum-records.ts'
+import type { QuorumSnapshot } from '../coordinator/quorum-records.ts'
+import { onSnapshotFailed, onSnapshotSaved } from '../coordinator/quorum-replication.ts'
+import { newQuorumState } from '../coordinator/quorum-state.ts'
+import type { QuorumOutput, QuorumState, QuorumStep, RecoveredQuorum } from '../coordinator/quorum-state.ts'
+import {
+  isActive,
+  nextDeadline,
+  onLogSynced,
+  onQuorumMessage,
+  onQuorumTick,
+  onVotePersisted,
+  propose,
+  startQuorum,
+} from '../coordinator/quorum.ts'
+import type { Context, Outbox } from './actor.ts'
+import { closeStorage, newQuorumStorage, onQuorumStorage, openStorage, performQuorum } from './coordinator-storage.ts'
+import type { QuorumStorage, StorageNews } from './coordinator-storage.ts'
+
+/** Who votes, and how patient they are. */
+export interface QuorumSettings {
+  /** Who founds the quorum; once there is a log, it says who votes. */
+  readonly voters: readonly number[]
+  /** A voter that has not heard of a leader for so long, up to twice, begins an election; a leader that has not heard a majority for twice as long resigns. */
+  readonly electionTimeoutMillis?: number
+  readonly heartbeatMillis?: number
+  /** A snapshot is taken when the log behind the last one is so large. */
+  readonly snapshotBytes?: number
+}
+
+/** A coordinator as a member of the quorum. */
+export interface QuorumSeat {
+  readonly self: Address
+  readonly settings: Required<QuorumSettings>
+  readonly storage: QuorumStorage
+  /** Null while the disk is read. */
+  quorum: QuorumState | null
+  /** What is committed, as far as it has been applied. */
+  image: MetadataImage
+  /** It leads, and everything before its reign is committed and applied. */
+  isActive: boolean
+  /** Uptime that the timer runs for. */
+  timerAt: number
+  isSaving: boolean
+  /** Why the disk is not used; null while it is. */
+  failure: string | null
+}
+
+/** The timer of the quorum. */
+export const QUORUM_TIMER = 'quorum'
+
+/** The timer that has a failed disk read again. */
+export const REOPEN_TIMER = 'reopen'
+
+/** Everything is in one process: a voter that is silent for long is dead. */
+const DEFAULTS = { electionTimeoutMillis: 150, heartbeatMillis: 40, snapshotBytes: 1024 * 1024 }
+
+/** One append or piece of a snapshot: a quarter of a ring would have to travel in fragments. */
+const APPEND_BYTES_MAX = 128 * 1024
+
+/** Pause before a disk that failed is read again: a full one may have room by then. */
+const REOPEN_MILLIS = 500
+
+/** A seat that has not looked at its disk. */
+export function newQuorumSeat(self: Address, settings: QuorumSettings): QuorumSeat {
+  return {
+    self,
+    settings: { ...DEFAULTS, ...settings },
+    storage: newQuorumStorage(logNameOf(METADATA_TOPIC, 0, 0), settings.voters),
+    quorum: null,
+    image: emptyImage(),
+    isActive: false,
+    timerAt: Infinity,
+    isSaving: false,
+    failure: null,
+  }
+}
+
+/** Begins to read the disk. */
+export function takeSeat(seat: QuorumSeat, outbox: Outbox): void {
+  seat.failure = null
+  openStorage(seat.storage, outbox)
+}
+
+/** The node that leads, as far as this member knows; -1 if it does not. */
+export function controllerOf({ quorum, self }: QuorumSeat): number {
+  const leader = quorum?.leader ?? -1
+  return leader === self.node ? -1 : leader
+}
+
+/** Another member has said something. */
+export function onSeatMessage(seat: QuorumSeat, message: QuorumMessage, context: Context, outbox: Outbox): void {
+  step(seat, context, outbox, (one) => onQuorumMessage(one, context.from.node, message))
+}
+
+/** A node's process is dead. */
+export function onSeatNodeDown(seat: QuorumSeat, node: number, context: Context, outbox: Outbox): void {
+  step(seat, context, outbox, (one) => onNodeDown(one, node))
+}
+
+/** A timer of the seat has fired. */
+export function onSeatTimer(seat: QuorumSeat, timer: string, context: Context, outbox: Outbox): void {
+  if (timer === REOPEN_TIMER) return takeSeat(seat, outbox)
+  assert(timer === QUORUM_TIMER, `a coordinator has no timer ${timer}`)
+  seat.timerAt = Infinity
+  step(seat, context, outbox, onQuorumTick)
+}
+
+/** The disk has answered. */
+export function onSeatStorage(seat: QuorumSeat, message: StorageAnswer, context: Context, outbox: Outbox): void {
+  const news = onQuorumStorage(seat.storage, message, outbox)
+  if (news !== null) onNews(seat, news, context, outbox)
+}
+
+/** Appends the records of one ruling as one batch; they count when the image's end offset has reached what this returns. */
+export function proposeRecords(seat: QuorumSeat, records: readonly MetadataRecord[], context: Context, outbox: Outbox): number {
+  let endOffset = -1
+  assert(seat.isActive, 'M7 only the active coordinator writes')
+  step(seat, context, outbox, (one) => (endOffset = propose(one, records.map(encodeMetadataRecord))))
+  return endOffset
+}
+
+function onNews(seat: QuorumSeat, news: StorageNews, context: Context, outbox: Outbox): void {
+  switch (news.kind) {
+    case 'opened':
+      return onOpened(seat, news.recovered, context, outbox)
+    case 'votePersisted':
+      return step(seat, context, outbox, (one) => onVotePersisted(one, news.sequence))
+    case 'logSynced':
+      return step(seat, context, outbox, (one) => onLogSynced(one, news.endOffset))
+    case 'snapshotSaved':
+      seat.isSaving = false
+      return step(seat, context, outbox, (one) => onSnapshotSaved(one, news.snapshot))
+    case 'snapshotFailed':
+      seat.isSaving = false
+      return step(seat, context, outbox, onSnapshotFailed)
+    default:
+      return onFailed(seat, news, outbox)
+  }
+}
+
+function onOpened(seat: QuorumSeat, recovered: RecoveredQuorum, context: Context, outbox: Outbox): void {
+  const { electionTimeoutMillis, heartbeatMillis } = seat.settings
+  const config = { node: seat.self.node, electionTimeoutMillis, heartbeatMillis, appendBytesMax: APPEND_BYTES_MAX }
+  seat.quorum = newQuorumState(config, recovered)
+  loadSnapshot(seat, recovered.log.snapshot)
+  step(seat, context, outbox, startQuorum)
+}
+
+/** The disk is not trusted: this member is as good as dead until it has read again what was synced. */
+function onFailed(seat: QuorumSeat, { reason, nature }: Extract<StorageNews, { kind: 'failed' }>, outbox: Outbox): void {
+  closeStorage(seat.storage, seat.quorum?.syncedEndOffset ?? seat.storage.trustedEnd)
+  seat.quorum = null
+  seat.isActive = false
+  seat.isSaving = false
+  seat.failure = reason
+  seat.timerAt = Infinity
+  outbox.push({ kind: 'cancelTimer', timer: QUORUM_TIMER })
+  if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: REOPEN_TIMER, afterMillis: REOPEN_MILLIS })
+}
+
+/** Lets the rules handle one input, and carries out what they want. */
+function step(seat: QuorumSeat, context: Context, outbox: Outbox, input: (step: QuorumStep) => void): void {
+  const { quorum: state } = seat
+  if (state === null) return
+  const { uptime, now, random } = context
+  const outputs: QuorumOutput[] = []
+  input({ state, uptime, now, random, outputs })
+  for (const output of outputs) {
+    if (output.kind === 'send') outbox.push({ kind: 'send', to: { node: output.to, actor: COORDINATOR_ACTOR }, message: output.message })
+    else performQuorum(seat.storage, output, outbox)
+  }
+  applyCommitted(seat, state)
+  takeSnapshot(seat, state, context, outbox)
+  seat.isActive = isActive(state)
+  arm(seat, state, context, outbox)
+}
+
+function arm(seat: QuorumSeat, state: QuorumState, { uptime }: Context, outbox: Outbox): void {
+  const at = nextDeadline(state)
+  // A timer that fires too early only looks at the clock.
+  if (at >= seat.timerAt) return
+  seat.timerAt = at
+  outbox.push({ kind: 'startTimer', timer: QUORUM_TIMER, afterMillis: Math.max(1, at - uptime) })
+}
+
+// ── the image ──
+
+function applyCommitted(seat: QuorumSeat, { log, highWatermark }: QuorumState): void {
+  if (seat.image.endOffset >= highWatermark) return
+  if (seat.image.endOffset < log.snapshot.endOffset) loadSnapshot(seat, log.snapshot)
+  for (const batch of log.batches) {
+    if (batch.endOffset <= seat.image.endOffset) continue
+    if (batch.endOffset > highWatermark) break
+    for (const value of metadataValues(batch)) applyRecord(seat.image, decodeMetadataRecord(value))
+    // Batches that speak of the quorum take offsets, too.
+    seat.image.endOffset = batch.endOffset
+  }
+}
+
+/** What is committed behind an offset, batch by batch; null if the log does not reach back so far. */
+export function batchesBehind({ quorum, image }: QuorumSeat, offset: number): MetadataBatch[] | null {
+  if (quorum === null || offset < quorum.log.snapshot.endOffset) return null
+  const batches = quorum.log.batches.slice(indexBehind(quorum.log, offset), indexBehind(quorum.log, image.endOffset))
+  return batches.map((batch) => [batch.endOffset, metadataValues(batch).map(decodeMetadataRecord)])
+}
+
+/** The offset with which the epoch of the leader begins. */
+export function reignBegin({ quorum }: QuorumSeat): number {
+  return quorum === null ? 0 : beginOfEpoch(quorum.log, quorum.epochEndOffset)
+}
+
+function loadSnapshot(seat: QuorumSeat, snapshot: QuorumSnapshot): void {
+  seat.image = emptyImage()
+  for (const value of snapshotValues(snapshot)) applyRecord(seat.image, decodeMetadataRecord(value))
+  seat.image.endOffset = snapshot.endOffset
+}
+
+function takeSnapshot(seat: QuorumSeat, { log }: QuorumState, { now }: Context, outbox: Outbox): void {
+  const { endOffset } = seat.image
+  if (log.sizeBytes < seat.settings.snapshotBytes || seat.isSaving || endOffset <= log.snapshot.endOffset) return
+  const epoch = epochBefore(log, endOffset)
+  assert(epoch !== null, 'M8 an image ends between two batches')
+  seat.isSaving = true
+  const values = imageRecords(seat.image).map(encodeMetadataRecord)
+  const snapshot = encodeSnapshot({ endOffset, epoch, voters: votersAt(log, endOffset) }, values, now)
+  performQuorum(seat.storage, { kind: 'saveSnapshot', snapshot }, outbox)
+}

@@ -1,0 +1,141 @@
+/**
+ * The batches of a producer for one partition: their numbers, which of them are in flight, and when the next attempt is due. It does NOT send:
+ * that is producer.ts.
+ */
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { Submit } from '../protocol/messages/client.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
+import type { Context } from './actor.ts'
+import { hasMoved, SILENCE_MILLIS } from './leader-cache.ts'
+import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
+
+/** Longest pause between two attempts: within a process, another one costs little. */
+const RETRY_BACKOFF_MAX_MILLIS = 250
+
+/** Shortest pause between two looks for a leader. */
+const LOOK_MILLIS_MIN = 5
+
+/** The pause stops doubling after so many failures. */
+const FAILURES_MAX = 16
+
+/** The queue of a partition, made when it is asked for first. */
+export function queueOf(state: ProducerState, topic: string, partition: number): PartitionQueue {
+  const name = topicPartitionName(topic, partition)
+  const known = state.queues.get(name)
+  if (known !== undefined) return known
+  const queue: PartitionQueue = {
+    topic,
+    partition,
+    leader: -1,
+    leaderEpoch: -1,
+    goneUntil: 0,
+    batches: [],
+    submitted: 0,
+    producerEpoch: 0,
+    nextSequence: 0,
+    inFlight: 0,
+    retryAt: 0,
+    failures: 0,
+    doubted: false,
+  }
+  state.queues.set(name, queue)
+  return queue
+}
+
+/** A batch joins the end of its queue. */
+export function enqueue(state: ProducerState, queue: PartitionQueue, { token, records, acks }: Submit, context: Context): void {
+  // What failed for the batches that are gone says nothing about this one.
+  if (queue.batches.length === 0) queue.failures = 0
+  queue.batches.push({
+    token,
+    ordinal: queue.submitted++,
+    records,
+    count: batch.recordCount(records, 0),
+    acks: acks ?? state.config.acks,
+    deadline: context.uptime + state.config.deliveryTimeoutMillis,
+    sequence: -1,
+    correlationId: -1,
+    sentFirst: false,
+    isOrphan: false,
+    sentAt: -1,
+  })
+}
+
+/** Gives a batch the next numbers of its partition. */
+export function number(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch): void {
+  one.sequence = queue.nextSequence
+  queue.nextSequence = nextSequence(lastSequenceOf(one.sequence, one.count))
+  batch.stampProducer(one.records, 0, state.producerId, queue.producerEpoch, one.sequence)
+}
+
+/** A batch goes on its way, under a new correlation id. */
+export function putInFlight(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, context: Context): void {
+  one.sentFirst = one === queue.batches[0]
+  one.correlationId = state.nextCorrelationId++
+  one.sentAt = context.uptime
+  state.inFlight.set(one.correlationId, { queue, batch: one })
+  queue.inFlight++
+}
+
+/** The batch whose request is over; null if nobody waits for it any more. */
+export function takeInFlight(
+  state: ProducerState,
+  correlationId: number,
+): { readonly queue: PartitionQueue; readonly batch: OutgoingBatch } | null {
+  const sent = state.inFlight.get(correlationId)
+  if (sent === undefined) return null
+  state.inFlight.delete(correlationId)
+  sent.batch.correlationId = -1
+  sent.queue.inFlight--
+  return sent
+}
+
+/** Nobody will answer what is in flight: it is to be sent again, in order. */
+export function takeBack(state: ProducerState, queue: PartitionQueue): void {
+  for (const one of queue.batches) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+}
+
+/** Where the partition has moved, what is in flight is taken back, and nothing waits for the end of a pause: the new leader has refused nothing yet. */
+export function followLeader(state: ProducerState, queue: PartitionQueue): void {
+  if (!hasMoved(state.leaders, queue)) return
+  takeBack(state, queue)
+  queue.goneUntil = 0
+  queue.retryAt = 0
+  queue.failures = 0
+}
+
+/** Whether the leader owes an answer for so long that it may be dead. */
+export function isLeaderSilent(queue: PartitionQueue, uptime: number): boolean {
+  if (queue.inFlight === 0) return false
+  const oldest = queue.batches.find(({ correlationId }) => correlationId >= 0)
+  return oldest !== undefined && uptime - oldest.sentAt >= SILENCE_MILLIS
+}
+
+/**
+ * The numbers of this partition begin anew under a higher epoch; what was numbered is numbered again, in order. Only when the leader has
+ * shown that it has none of those batches: one whose outcome is unknown would be appended twice.
+ */
+export function startEpoch(state: ProducerState, queue: PartitionQueue): void {
+  queue.producerEpoch++
+  queue.nextSequence = 0
+  takeBack(state, queue)
+  for (const one of queue.batches) one.sequence = -1
+}
+
+/** Nobody leads: when to look again, which is soon at first, for an election takes a moment. Answers with the pause. */
+export function awaitLeader(queue: PartitionQueue, context: Context): number {
+  const pause = Math.min(LOOK_MILLIS_MIN * 2 ** queue.failures, RETRY_BACKOFF_MAX_MILLIS)
+  queue.failures = Math.min(queue.failures + 1, FAILURES_MAX)
+  queue.retryAt = context.uptime + pause
+  return pause
+}
+
+/** The next attempt waits, longer each time. All batches that are refused during a pause are one failure. */
+export function backOff(state: ProducerState, queue: PartitionQueue, context: Context): void {
+  if (context.uptime < queue.retryAt) return
+  const { retryBackoffMillis } = state.config
+  const pause = Math.min(retryBackoffMillis * 2 ** queue.failures, RETRY_BACKOFF_MAX_MILLIS)
+  queue.failures = Math.min(queue.failures + 1, FAILURES_MAX)
+  queue.retryAt = context.uptime + pause + (context.random % retryBackoffMillis)
+}

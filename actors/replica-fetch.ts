@@ -1,0 +1,89 @@
+/**
+ * A fetch arrives at a replica. Only the leader of the epoch that the reader knows serves it. A follower's fetch says how far its log is safe, which may move the
+ * high watermark and let it join the ISR; where its log differs, it is told where to cut (KIP-279, KIP-595), and what it says counts for nothing.
+ */
+import type { ErrorName } from '../protocol/errors.ts'
+import { NONE } from '../protocol/errors.ts'
+import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
+import type { FetchRequest } from '../protocol/messages/fetch.ts'
+import { endOfEpoch, NO_EPOCH } from '../partitions/epochs.ts'
+import { noteFetch } from '../partitions/replication.ts'
+import type { ReplicaState } from '../partitions/replica-state.ts'
+import type { Context, Outbox } from './actor.ts'
+import { progress } from './replica-progress.ts'
+import { replyFetch, serveOrPark } from './replica-read.ts'
+import { proposeIsr } from './replica-role.ts'
+
+/** Serves a fetch at once, parks it, or refuses it. */
+export function onFetch(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
+  const refusal = refusalOf(state, request)
+  if (refusal !== null) return replyFetch(state, context.from, request, refusal, null, null, outbox)
+  if (request.replicaId !== CONSUMER_REPLICA && !takeFollower(state, request, context, outbox)) return
+  serveOrPark(state, request, context, outbox)
+}
+
+function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null {
+  const { phase, role, log } = state
+  if (phase === 'failed') return 'KAFKA_STORAGE_ERROR'
+  if (phase !== 'leading' && phase !== 'rollingBack') return 'NOT_LEADER_OR_FOLLOWER'
+  if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
+  if (request.leaderEpoch >= 0 && request.leaderEpoch < role.leaderEpoch) return 'FENCED_LEADER_EPOCH'
+  if (request.leaderEpoch > role.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
+  const isFollower = request.replicaId !== CONSUMER_REPLICA
+  if (isFollower && !role.replicas.includes(request.replicaId)) return 'REPLICA_NOT_AVAILABLE'
+  // A follower that is ahead is told where to cut.
+  const isAhead = request.fetchOffset > log.logEndOffset && !(isFollower && request.lastFetchedEpoch !== NO_EPOCH)
+  return request.fetchOffset < log.logStartOffset || isAhead ? 'OFFSET_OUT_OF_RANGE' : null
+}
+
+/** Notes how far a follower is; answers and returns false if its log differs from this one. */
+function takeFollower(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): boolean {
+  const { replication, epochs, log } = state
+  if (replication === null) return false
+  const { lastFetchedEpoch, fetchOffset, replicaId, brokerEpoch } = request
+  const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
+  // Where retention has left nothing before that offset, there is nothing to compare.
+  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > log.logStartOffset
+  const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
+  if (differs) {
+    replyDiverging(state, request, end, context, outbox)
+    return false
+  }
+  dropParkedOf(state, replicaId)
+  noteFetch(replication, { node: replicaId, brokerEpoch, endOffset: fetchOffset }, log.logEndOffset, context.uptime)
+  if (!replication.isr.includes(replicaId)) proposeIsr(state, context, outbox)
+  progress(state, context, outbox)
+  return true
+}
+
+/** A follower has one fetch under way: an older one that is parked has been given up. */
+function dropParkedOf(state: ReplicaState, replicaId: number): void {
+  if (state.parked.some(({ request }) => request.replicaId === replicaId))
+    state.parked = state.parked.filter(({ request }) => request.replicaId !== replicaId)
+}
+
+function replyDiverging(
+  state: ReplicaState,
+  request: FetchRequest,
+  end: { readonly epoch: number; readonly endOffset: number },
+  context: Context,
+  outbox: Outbox,
+): void {
+  outbox.push({
+    kind: 'send',
+    to: context.from,
+    message: {
+      kind: 'fetchResponse',
+      correlationId: request.correlationId,
+      errorCode: NONE,
+      errorMessage: null,
+      highWatermark: state.highWatermark.offset,
+      logStartOffset: state.log.logStartOffset,
+      epochStartOffset: state.replication?.epochStartOffset ?? -1,
+      divergingEpoch: end.epoch,
+      divergingEndOffset: end.endOffset,
+      range: null,
+      records: null,
+    },
+  })
+}

@@ -1,0 +1,175 @@
+/**
+ * How a replica follows its leader: it fetches from its log end on, appends what it is given as it is, makes that as durable as the topic promises, and
+ * only then fetches again, for a fetch says that everything below its offset is safe here (KIP-101, KIP-279, KIP-595). Where the logs differ, it cuts its own.
+ */
+import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import type { FetchResponse } from '../protocol/messages/fetch.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { divergingEnd, lastEpoch, noteEpoch } from '../partitions/epochs.ts'
+import { rememberBatch } from '../partitions/idempotence.ts'
+import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
+import { numberedBatch } from '../partitions/numbered-batch.ts'
+import { expectAnswer } from '../partitions/replica-state.ts'
+import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { Context, Outbox } from './actor.ts'
+import { rollSegment } from './replica-flush.ts'
+import { cutLog, restartLog } from './replica-open.ts'
+import { progress, raiseHighWatermark } from './replica-progress.ts'
+
+/** Most bytes of one fetch: several batches, and not more than a ring carries in one piece. */
+const FETCH_BYTES = 768 * 1024
+
+/** A fetch without anything new is answered after so long. */
+const FETCH_WAIT_MILLIS = 500
+
+/** Beyond that a fetch counts as lost. */
+const FETCH_SLACK_MILLIS = 500
+
+/** Pause after an error. */
+const BACKOFF_MILLIS = 20
+
+/** Begins to follow the leader of the role. */
+export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
+  state.phase = 'following'
+  state.following = { correlationId: -1, timeoutAt: -1 }
+  fetchMore(state, context, outbox)
+}
+
+/** Nothing that the former leader says counts any more. */
+export function stopFollowing(state: ReplicaState, outbox: Outbox): void {
+  if (state.following === null) return
+  state.following = null
+  outbox.push({ kind: 'cancelTimer', timer: 'follow' })
+}
+
+/** Fetches, once everything that is here is durable. */
+export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const { following, role, log } = state
+  if (following === null || state.phase !== 'following' || following.correlationId >= 0 || state.isDraining) return
+  if (state.durableEndOffset < log.logEndOffset) return
+  following.correlationId = state.nextToken++
+  following.timeoutAt = context.uptime + FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS
+  outbox.push({
+    kind: 'send',
+    to: { node: role.leader, actor: state.self.actor },
+    message: {
+      kind: 'fetch',
+      correlationId: following.correlationId,
+      topicId: state.topicId,
+      leaderEpoch: role.leaderEpoch,
+      replicaId: state.self.node,
+      brokerEpoch: role.brokerEpoch,
+      lastFetchedEpoch: lastEpoch(state.epochs),
+      fetchOffset: log.logEndOffset,
+      minBytes: 1,
+      maxBytes: FETCH_BYTES,
+      maxWaitMillis: FETCH_WAIT_MILLIS,
+      mode: 'bytes',
+    },
+  })
+  wakeAfter(FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS, outbox)
+}
+
+/** The fetch under way is lost, or a pause is over. */
+export function onFollowTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const { following } = state
+  if (following === null) return
+  if (following.correlationId >= 0 && context.uptime < following.timeoutAt) return wakeAfter(following.timeoutAt - context.uptime, outbox)
+  following.correlationId = -1
+  fetchMore(state, context, outbox)
+}
+
+/** The leader's node has no such replica, not yet or not any more. */
+export function onFollowUndeliverable(state: ReplicaState, correlationId: number, outbox: Outbox): void {
+  const { following } = state
+  if (following === null || following.correlationId !== correlationId) return
+  following.correlationId = -1
+  wakeAfter(BACKOFF_MILLIS, outbox)
+}
+
+/** The leader answers the newest fetch; older answers are ignored, whatever they say (KAFKA-13207). */
+export function onFollowed(state: ReplicaState, response: FetchResponse, context: Context, outbox: Outbox): void {
+  const { following } = state
+  if (following === null || state.phase !== 'following' || response.correlationId !== following.correlationId) return
+  following.correlationId = -1
+  if (response.errorCode !== NONE) return onRefused(state, response, outbox)
+  if (response.divergingEndOffset >= 0) {
+    const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
+    return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
+  }
+  if (response.records !== null && !take(state, response.records, context, outbox)) return wakeAfter(BACKOFF_MILLIS, outbox)
+  // What is durable here and below the leader's high watermark is committed.
+  raiseHighWatermark(state, Math.min(response.highWatermark, state.durableEndOffset), outbox)
+  progress(state, context, outbox)
+  fetchMore(state, context, outbox)
+}
+
+/** Out of range from below: retention has taken what comes next, and the log begins anew where the leader's begins. Otherwise: tries again soon. */
+function onRefused(state: ReplicaState, response: FetchResponse, outbox: Outbox): void {
+  const isBelow = response.errorCode === codeOf('OFFSET_OUT_OF_RANGE') && response.logStartOffset > state.log.logEndOffset
+  if (isBelow) return restartLog(state, response.logStartOffset, outbox)
+  const { name } = errorOf(response.errorCode)
+  // The leader is ahead of us or behind: the metadata will tell one of us.
+  wakeAfter(name === 'FENCED_LEADER_EPOCH' || name === 'UNKNOWN_LEADER_EPOCH' ? BACKOFF_MILLIS : 2 * BACKOFF_MILLIS, outbox)
+}
+
+/** Appends whole batches as they are; false if they are not what was asked for. One write for all that go into one segment. */
+function take(state: ReplicaState, records: Uint8Array, context: Context, outbox: Outbox): boolean {
+  let run: PendingAppend[] = []
+  let runBegin = 0
+  const writeRun = (end: number): void => {
+    if (run.length > 0) write(state, run, records.subarray(runBegin, end), outbox)
+    run = []
+    runBegin = end
+  }
+  let end = 0
+  for (const { at, sizeBytes } of batch.walkBatches(records)) {
+    if (batch.baseOffset(records, at) !== state.log.logEndOffset || !batch.checkBatch(records, at, sizeBytes).ok) {
+      writeRun(at)
+      return false
+    }
+    if (mustRoll(state.log, state.config, sizeBytes, context.now)) {
+      writeRun(at)
+      rollSegment(state, context.now, outbox)
+    }
+    run.push(enter(state, records, at, sizeBytes, context.now))
+    end = at + sizeBytes
+  }
+  writeRun(end)
+  return true
+}
+
+/** Enters one batch into the log's memory. */
+function enter(state: ReplicaState, records: Uint8Array, at: number, sizeBytes: number, now: number): PendingAppend {
+  const extent = { count: batch.lastOffsetDelta(records, at) + 1, sizeBytes, maxTimestamp: batch.maxTimestamp(records, at) }
+  const { baseOffset, segment, position } = appendBatch(state.log, state.config, extent, now)
+  noteEpoch(state.epochs, batch.leaderEpoch(records, at), baseOffset)
+  const numbered = batch.producerId(records, at) >= 0 ? numberedBatch(records, at, baseOffset) : null
+  if (numbered !== null) rememberBatch(state.appended, numbered)
+  state.dirty.add(segment.baseOffset)
+  const entry: PendingAppend = {
+    baseOffset,
+    endOffset: state.log.logEndOffset,
+    segmentBaseOffset: segment.baseOffset,
+    endPosition: position + sizeBytes,
+    logAppendTime: -1,
+    numbered,
+    waiters: [],
+    written: false,
+    synced: false,
+  }
+  state.pending.push(entry)
+  return entry
+}
+
+function write(state: ReplicaState, entries: readonly PendingAppend[], bytes: Uint8Array, outbox: Outbox): void {
+  const last = entries[entries.length - 1]
+  if (last === undefined) return
+  const file = logFileName(last.segmentBaseOffset)
+  const token = expectAnswer(state, { kind: 'append', entries })
+  outbox.push({ kind: 'append', log: state.logName, file, position: last.endPosition - bytes.length, bytes, token })
+}
+
+function wakeAfter(millis: number, outbox: Outbox): void {
+  outbox.push({ kind: 'startTimer', timer: 'follow', afterMillis: millis })
+}

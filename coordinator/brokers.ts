@@ -1,0 +1,176 @@
+/**
+ * What happens to partitions when nodes come and go (KIP-631, KIP-966): registrations, fencing and unfencing become records. A node is fenced from its
+ * registration until it has caught up with the metadata, when it is silent for too long, and when it is known to be dead.
+ */
+import type { ErrorName } from '../protocol/errors.ts'
+import { isLive, topicById } from './metadata.ts'
+import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
+import {
+  minInsyncOf,
+  replicaCountOf,
+  targetCountOf,
+  withIsr,
+  withLeader,
+  withoutLoser,
+  withoutNode,
+  withOtherLeader,
+  withPreferredLeader,
+  withTargetReached,
+} from './partition-image.ts'
+import type { Electorate, PartitionImage } from './partition-image.ts'
+
+/**
+ * What a node has of what it had when it was active last: everything; perhaps not what was never synced (the system was started anew); or it
+ * cannot say (an empty directory, an old copy).
+ */
+export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
+
+/** A node presents itself. */
+export interface Registration {
+  readonly node: number
+  readonly incarnation: number
+  readonly rack: string | null
+  readonly previousBrokerEpoch: number
+  readonly isUnsyncedSafe: boolean
+}
+
+/** What a node that presents itself must be assumed to have. */
+export function storageStateOf(image: MetadataImage, { node, previousBrokerEpoch, isUnsyncedSafe }: Registration): StorageState {
+  const activeEpoch = image.brokers.get(node)?.activeEpoch ?? -1
+  if (previousBrokerEpoch < activeEpoch) return 'unknown'
+  return isUnsyncedSafe || activeEpoch < 0 ? 'intact' : 'unsyncedLost'
+}
+
+/** A leader's proposal for its ISR: nodes with the registrations that it knows. */
+export interface IsrProposal {
+  readonly topicId: number
+  readonly partition: number
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+  readonly isr: readonly { readonly node: number; readonly brokerEpoch: number }[]
+}
+
+/** The records that register a node: it is fenced, and out of every ISR for whose records it cannot vouch. */
+export function registerBroker(image: MetadataImage, registration: Registration): MetadataRecord[] {
+  const { node, incarnation, rack } = registration
+  const storage = storageStateOf(image, registration)
+  // The offset behind the record: whoever has applied it has this much metadata.
+  const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1 }]
+  return records.concat(
+    changePartitions(image, node, (partition, topic, electorate) => {
+      const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
+      const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
+      return merged(partition, lost, (left) => withoutNode(left, node, electorate))
+    }),
+  )
+}
+
+/** The records that fence a node. */
+export function fenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
+  if (!isLive(image, node)) return []
+  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true }]
+  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
+}
+
+/** The records that unfence a node: where nobody leads, it may. */
+export function unfenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
+  if (image.brokers.get(node)?.fenced !== true) return []
+  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: false }]
+  for (const topic of image.topics.values()) {
+    topic.partitions.forEach((partition, index) => {
+      if (!partition.replicas.includes(node)) return
+      const electorate = electorateOf(image, topic, replicaCountOf(partition))
+      const isNowLive = (other: number): boolean => other === node || isLive(image, other)
+      const changed = withLeader(partition, { ...electorate, isLive: isNowLive })
+      if (changed !== null) records.push(changeOf(topic, index, changed))
+    })
+  }
+  return records
+}
+
+/** A leader cannot go on in its epoch: its disk failed. What is not of this epoch any more changes nothing. */
+export function relieveLeader(image: MetadataImage, node: number, topicId: number, index: number, leaderEpoch: number): MetadataRecord[] {
+  const topic = topicById(image, topicId)
+  const partition = topic?.partitions[index]
+  if (topic === undefined || partition?.leader !== node || partition.leaderEpoch !== leaderEpoch) return []
+  return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, replicaCountOf(partition))))]
+}
+
+/** Leaders go back to where they are preferred; at most `limit` at once. */
+export function preferLeaders(image: MetadataImage, limit: number): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  for (const topic of image.topics.values()) {
+    for (let index = 0; index < topic.partitions.length && records.length < limit; index++) {
+      const partition = topic.partitions[index]
+      if (partition === undefined || partition.leader === partition.replicas[0]) continue
+      const changed = withPreferredLeader(partition, electorateOf(image, topic, replicaCountOf(partition)))
+      if (changed !== null) records.push(changeOf(topic, index, changed))
+    }
+  }
+  return records
+}
+
+/** Judges a proposal: the records, or why it is refused. */
+export function changeIsr(image: MetadataImage, proposal: IsrProposal): MetadataRecord[] | ErrorName {
+  const { topicId, partition: index, leader, leaderEpoch, partitionEpoch, isr } = proposal
+  const topic = topicById(image, topicId)
+  const partition = topic?.partitions[index]
+  if (topic === undefined || partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (leaderEpoch < partition.leaderEpoch) return 'FENCED_LEADER_EPOCH'
+  if (leaderEpoch > partition.leaderEpoch) return 'NOT_CONTROLLER'
+  if (leader !== partition.leader) return 'INVALID_REQUEST'
+  if (partitionEpoch !== partition.partitionEpoch) return 'INVALID_UPDATE_VERSION'
+  if (!isr.some(({ node }) => node === leader) || !isr.every(({ node }) => partition.replicas.includes(node))) return 'INVALID_REQUEST'
+  for (const { node, brokerEpoch } of isr) {
+    const isKnown = brokerEpoch === -1 ? partition.isr.includes(node) : image.brokers.get(node)?.brokerEpoch === brokerEpoch
+    if (node !== leader && (!isLive(image, node) || !isKnown)) return 'INELIGIBLE_REPLICA'
+  }
+  const electorate = electorateOf(image, topic, replicaCountOf(partition))
+  const changed = withIsr(
+    partition,
+    isr.map(({ node }) => node),
+    electorate.minInsync,
+  )
+  return [changeOf(topic, index, withTargetReached(changed, electorateOf(image, topic, targetCountOf(changed))) ?? changed)]
+}
+
+/** What an election has to know of a partition with so many replicas. */
+export function electorateOf(image: MetadataImage, topic: Pick<TopicImage, 'config'>, replicaCount: number): Electorate {
+  return {
+    isLive: (node) => isLive(image, node),
+    minInsync: minInsyncOf(topic.config.minInsyncReplicas, replicaCount),
+    unclean: topic.config.uncleanLeaderElection,
+  }
+}
+
+type Change = (partition: PartitionImage, topic: TopicImage, electorate: Electorate) => PartitionImage | null
+
+/** Changes of the partitions that a node has a replica of, as if that node were not live. */
+function changePartitions(image: MetadataImage, node: number, change: Change): MetadataRecord[] {
+  const records: MetadataRecord[] = []
+  for (const topic of image.topics.values()) {
+    topic.partitions.forEach((partition, index) => {
+      if (!partition.replicas.includes(node)) return
+      const electorate = electorateOf(image, topic, replicaCountOf(partition))
+      const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other) }
+      const changed = change(partition, topic, others)
+      if (changed !== null) records.push(changeOf(topic, index, changed))
+    })
+  }
+  return records
+}
+
+/** Two changes, one after the other, as one. */
+function merged(
+  before: PartitionImage,
+  first: PartitionImage | null,
+  then: (partition: PartitionImage) => PartitionImage | null,
+): PartitionImage | null {
+  const second = then(first ?? before)
+  return second ?? first
+}
+
+function changeOf(topic: TopicImage, partition: number, image: PartitionImage): MetadataRecord {
+  return { type: 'partitionChanged', topicId: topic.topicId, partition, image }
+}

@@ -1,0 +1,181 @@
+/**
+ * One partition as the metadata knows it: who has it, who is in sync, who leads; and the rules of how that may change. Every change is one record that
+ * holds the whole new image, so that nobody has to put pieces together (KIP-497, KIP-966).
+ *
+ *   leader epoch      grows whenever a leader is elected, or there is none any more; fences whoever does not know of it
+ *   partition epoch   grows with every change; a change that was thought out for an older image is refused
+ *   ISR               whoever has everything below the high watermark; the leader is one of them while there is a leader
+ *   ELR               left the ISR while it was smaller than `minInsyncReplicas` asks for: the high watermark stood still since, so they may lead
+ */
+import { assert } from '../protocol/assert.ts'
+
+/** Nobody leads. */
+export const NO_LEADER = -1
+
+/** A partition in the image. Node ids throughout; `replicas` begins with the preferred leader. */
+export interface PartitionImage {
+  readonly replicas: readonly number[]
+  readonly isr: readonly number[]
+  readonly elr: readonly number[]
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+  /** Replicas that a reassignment brings; they are in `replicas` already. */
+  readonly adding: readonly number[]
+  /** Replicas that a reassignment takes away once the new ones are in sync. */
+  readonly removing: readonly number[]
+}
+
+/** What an election has to know of the world. */
+export interface Electorate {
+  /** Whether a node is there and not fenced. */
+  isLive(node: number): boolean
+  /** In-sync replicas below which the high watermark stands still. */
+  readonly minInsync: number
+  /** Whether somebody who has fallen behind may lead when nobody else is left. */
+  readonly unclean: boolean
+}
+
+/** A new partition: all live replicas are in sync, for there is nothing yet. */
+export function newPartition(replicas: readonly number[], isLive: (node: number) => boolean): PartitionImage {
+  const live = replicas.filter(isLive)
+  const isr = live.length > 0 ? live : replicas.slice(0, 1)
+  return { replicas, isr, elr: [], leader: live[0] ?? NO_LEADER, leaderEpoch: 0, partitionEpoch: 0, adding: [], removing: [] }
+}
+
+/** The in-sync replicas that an append needs: what the topic says, but not more than there are; -1 stands for a majority. */
+export function minInsyncOf(setting: number, replicaCount: number): number {
+  if (setting < 0) return Math.floor(replicaCount / 2) + 1
+  return Math.min(setting, Math.max(1, replicaCount))
+}
+
+/** The partition with another ISR, proposed by its leader. Who leaves one that becomes too small stays eligible. */
+export function withIsr(partition: PartitionImage, isr: readonly number[], minInsync: number): PartitionImage {
+  assert(isr.includes(partition.leader), 'E1 the leader is in sync')
+  const ordered = partition.replicas.filter((node) => isr.includes(node))
+  return changed(partition, { isr: ordered, elr: eligible(partition, ordered, minInsync) })
+}
+
+/** The partition without a node that is fenced: out of the ISR unless it is the last one there, and somebody else leads. Null if nothing changes. */
+export function withoutNode(partition: PartitionImage, node: number, electorate: Electorate): PartitionImage | null {
+  if (!partition.isr.includes(node) && partition.leader !== node) return null
+  const others = partition.isr.filter((other) => other !== node)
+  const isr = others.length > 0 ? others : partition.isr
+  const elr = eligible(partition, isr, electorate.minInsync)
+  if (partition.leader === NO_LEADER && isr === partition.isr) return null
+  if (partition.leader !== node) return changed(partition, { isr, elr })
+  return elected({ ...partition, isr, elr }, electorate) ?? leaderless(partition, isr, elr)
+}
+
+/**
+ * A node has come back and may have lost what it had: it is neither in sync nor eligible any more. If it was the last that was, it stays
+ * (`mayBeLast`: there may be something left of it), or nobody is. Null if nothing changes.
+ */
+export function withoutLoser(partition: PartitionImage, node: number, electorate: Electorate, mayBeLast: boolean): PartitionImage | null {
+  if (!partition.isr.includes(node) && !partition.elr.includes(node)) return null
+  const isr = partition.isr.filter((other) => other !== node)
+  const elr = partition.elr.filter((other) => other !== node)
+  if (isr.length === 0 && elr.length === 0 && mayBeLast) return null
+  if (isr.length > 0 && partition.leader !== node) return changed(partition, { isr, elr })
+  return elected({ ...partition, isr, elr }, electorate) ?? leaderless(partition, isr, elr)
+}
+
+/** Elects a leader where there is none, now that a node is live again. Null if there is a leader, or nobody may be one. */
+export function withLeader(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  return partition.leader === NO_LEADER ? elected(partition, electorate) : null
+}
+
+/** The preferred leader leads again, if it is in sync and live. Null if nothing changes. */
+export function withPreferredLeader(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  const preferred = partition.replicas[0]
+  if (preferred === undefined || preferred === partition.leader || partition.leader === NO_LEADER) return null
+  if (!partition.isr.includes(preferred) || !electorate.isLive(preferred)) return null
+  return changed(partition, { leader: preferred, leaderEpoch: partition.leaderEpoch + 1 })
+}
+
+/** The leader asks to be relieved (its disk failed): somebody else leads, or, if there is nobody else, the same one in another epoch. */
+export function withOtherLeader(partition: PartitionImage, electorate: Electorate): PartitionImage {
+  const { leader, leaderEpoch } = partition
+  const others: Electorate = {
+    minInsync: electorate.minInsync,
+    unclean: false,
+    isLive: (node) => node !== leader && electorate.isLive(node),
+  }
+  return elected(partition, others) ?? changed(partition, { leaderEpoch: leaderEpoch + 1 })
+}
+
+/** Begins to move the partition to other replicas: the new ones are added, the old ones stay until those are in sync. */
+export function withTarget(partition: PartitionImage, target: readonly number[]): PartitionImage {
+  const present = partition.replicas.filter((node) => !partition.adding.includes(node))
+  const removing = partition.replicas.filter((node) => !target.includes(node))
+  return changed(partition, {
+    replicas: [...target, ...removing],
+    adding: target.filter((node) => !present.includes(node)),
+    removing,
+  })
+}
+
+/**
+ * Other settings of the topic: nobody is eligible where the high watermark now moves without them; where nobody may lead, somebody may now perhaps.
+ * Null if nothing changes.
+ */
+export function withSettings(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  const isCleared = partition.elr.length > 0 && partition.isr.length >= electorate.minInsync
+  const cleared = isCleared ? changed(partition, { elr: [] }) : null
+  return withLeader(cleared ?? partition, electorate) ?? cleared
+}
+
+/** Replicas that a partition has, not counting those that a reassignment brings. */
+export function replicaCountOf({ replicas, adding }: PartitionImage): number {
+  return Math.max(1, replicas.length - adding.length)
+}
+
+/** Replicas that it has when the reassignment is over, if there is one. */
+export function targetCountOf({ replicas, removing }: PartitionImage): number {
+  return Math.max(1, replicas.length - removing.length)
+}
+
+/**
+ * Ends a reassignment whose new replicas are all in sync: the old ones go, and lead no more. Null while it is not so. `electorate`: as it will be
+ * when the reassignment is over.
+ */
+export function withTargetReached(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  const { replicas, adding, removing, leader } = partition
+  if (adding.length === 0 && removing.length === 0) return null
+  const stays = (node: number): boolean => !removing.includes(node)
+  const isr = partition.isr.filter(stays)
+  if (!adding.every((node) => isr.includes(node)) || isr.length === 0) return null
+  if (isr.length < Math.min(partition.isr.length, electorate.minInsync)) return null
+  const elr = isr.length >= electorate.minInsync ? [] : partition.elr.filter(stays)
+  const moved = { ...partition, replicas: replicas.filter(stays), isr, elr, adding: [], removing: [] }
+  return stays(leader) ? changed(partition, moved) : elected(moved, electorate)
+}
+
+/** The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if the topic allows that, any live one. */
+function elected(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
+  const { replicas, isr, elr } = partition
+  const live = replicas.filter((node) => electorate.isLive(node))
+  const leaderEpoch = partition.leaderEpoch + 1
+  const inSync = live.find((node) => isr.includes(node))
+  if (inSync !== undefined) return changed(partition, { leader: inSync, leaderEpoch })
+  // Who is elected from outside of the ISR is the new ISR: the others may have less above the high watermark, or other records. They have all below.
+  const other = live.find((node) => elr.includes(node))
+  if (other !== undefined) {
+    return changed(partition, { isr: [other], elr: eligible(partition, [other], electorate.minInsync), leader: other, leaderEpoch })
+  }
+  const any = live[0]
+  return electorate.unclean && any !== undefined ? changed(partition, { isr: [any], elr: [], leader: any, leaderEpoch }) : null
+}
+
+function leaderless(partition: PartitionImage, isr: readonly number[], elr: readonly number[]): PartitionImage {
+  return changed(partition, { isr, elr, leader: NO_LEADER, leaderEpoch: partition.leaderEpoch + 1 })
+}
+
+function eligible(partition: PartitionImage, isr: readonly number[], minInsync: number): number[] {
+  if (isr.length >= minInsync) return []
+  return partition.replicas.filter((node) => !isr.includes(node) && (partition.isr.includes(node) || partition.elr.includes(node)))
+}
+
+function changed(partition: PartitionImage, change: Partial<PartitionImage>): PartitionImage {
+  return { ...partition, ...change, partitionEpoch: partition.partitionEpoch + 1 }
+}

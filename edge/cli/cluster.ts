@@ -1,0 +1,65 @@
+/**
+ * `odradek cluster`: which nodes there are, what each leads and holds, and whether every partition has its leader and its replicas.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import type { Cluster, ClusterDescription } from '../client/api.ts'
+import { table, write, writeJson } from './output.ts'
+import { withCluster, withGlobals } from './session.ts'
+
+const EXAMPLES = `
+A fenced node is dead, silent or not ready: it leads nothing. A partition is under-replicated while a replica is out of sync, and offline while it has
+no leader.
+
+Examples:
+  odradek cluster
+  odradek cluster --json
+  odradek topics describe orders         leader, replicas and ISR of each partition`
+
+/** How long replicas may take to come into sync before they are reported. */
+const SETTLE_MILLIS_MAX = 2000
+
+const LOOK_MILLIS = 20
+
+/** The command. */
+export function clusterCommand(): Command {
+  return withGlobals(new Command('cluster'))
+    .description('show the nodes, what they lead and hold, and what is missing')
+    .addHelpText('after', EXAMPLES)
+    .action((_options: unknown, command: Command) =>
+      withCluster(command, 'read', async ({ cluster, asJson }) => {
+        const description = await settled(cluster)
+        await (asJson ? writeJson(description) : write(clusterText(description)))
+      }),
+    )
+}
+
+/** The nodes have just started: what is missing after a moment is really missing. */
+async function settled(cluster: Cluster): Promise<ClusterDescription> {
+  const deadline = performance.now() + SETTLE_MILLIS_MAX
+  for (;;) {
+    const description = await cluster.admin.describeCluster()
+    const isWhole = description.underReplicatedPartitions === 0 && description.nodes.every(({ fenced }) => !fenced)
+    if (isWhole || performance.now() > deadline) return description
+    await sleep(LOOK_MILLIS)
+  }
+}
+
+function clusterText({ controller, nodes, underReplicatedPartitions, offlinePartitions }: ClusterDescription): string {
+  const rows = nodes.map(({ node, fenced, leaders, replicas, rack }) => [
+    node,
+    fenced ? 'fenced' : 'active',
+    leaders,
+    replicas,
+    rack ?? '-',
+  ])
+  const counts = table(
+    ['cluster', ''],
+    [
+      ['controller', controller],
+      ['under-replicated', underReplicatedPartitions],
+      ['offline', offlinePartitions],
+    ],
+  )
+  return `${table(['node', 'state', 'leaders', 'replicas', 'rack'], rows)}\n${counts}`
+}

@@ -1,0 +1,49 @@
+/**
+ * `odradek topics reassign`: moves a partition to other nodes, and waits until it is there: the cluster is open only as long as the command runs.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Command } from 'commander'
+import { InputError } from './failure.ts'
+import { say } from './output.ts'
+import { parseNodes, parseWhole } from './parse.ts'
+import { EXIT_INTERRUPTED, withCluster } from './session.ts'
+import type { Session } from './session.ts'
+
+const EXAMPLES = `
+The first node is the preferred leader. The partition stays readable and writable while it moves.
+
+Examples:
+  odradek topics reassign orders 0 2,0,1
+  odradek topics reassign orders 0 --cancel        gives a move up that has not ended`
+
+/** How often it looks whether the move has ended. */
+const LOOK_MILLIS = 50
+
+/** The command; `show` prints the topic when it is done. */
+export function reassignCommand(show: (session: Session, name: string) => Promise<void>): Command {
+  return new Command('reassign')
+    .description('move a partition to other nodes')
+    .argument('<name>')
+    .argument('<partition>', 'which partition', parseWhole)
+    .argument('[nodes]', 'its nodes, such as 2,0,1', parseNodes)
+    .option('--cancel', 'give the move up that is under way')
+    .addHelpText('after', EXAMPLES)
+    .action((name: string, partition: number, nodes: readonly number[] | undefined, { cancel }: { cancel?: boolean }, command: Command) => {
+      if ((nodes === undefined) !== (cancel === true)) throw new InputError('name the nodes, such as 2,0,1, or give --cancel')
+      return withCluster(command, 'read', async (session) => {
+        await session.cluster.admin.reassign(name, partition, nodes ?? null)
+        if (nodes !== undefined) await untilMoved(session, name, partition, nodes)
+        await show(session, name)
+      })
+    })
+}
+
+async function untilMoved({ cluster, interrupted }: Session, name: string, partition: number, nodes: readonly number[]): Promise<void> {
+  while (!interrupted.aborted) {
+    const { partitions } = await cluster.admin.describeTopic(name)
+    if (partitions[partition]?.replicas.join() === nodes.join()) return
+    await sleep(LOOK_MILLIS)
+  }
+  say('The move has not ended. It goes on whenever the cluster is open.')
+  process.exitCode = EXIT_INTERRUPTED
+}

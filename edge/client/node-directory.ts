@@ -1,0 +1,80 @@
+/**
+ * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
+ * by a link, would mix two histories; it is refused before anything is read. One without the file gets it: it is new, was emptied, or is from before.
+ */
+import { mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { KafkaError } from '../../protocol/errors.ts'
+import { codeOf, explain, replaceDurably } from './durable-file.ts'
+
+/** What `node.json` says. */
+interface NodeIdentity {
+  readonly clusterId: string
+  readonly node: number
+}
+
+const NODE_FILE = 'node.json'
+
+/** Where a node of the cluster in `path` keeps everything. */
+export function nodeDirectory(path: string, node: number): string {
+  return join(path, `node-${node}`)
+}
+
+/** Makes sure that all node directories are there and belong to this cluster. Throws FOREIGN_DIRECTORY. */
+export function claimNodes(path: string, { clusterId, nodes }: { readonly clusterId: string; readonly nodes: number }): void {
+  for (let node = 0; node < nodes; node++) {
+    const directory = nodeDirectory(path, node)
+    try {
+      mkdirSync(directory, { recursive: true })
+      const found = readNodeIdentity(join(directory, NODE_FILE))
+      if (found === null) writeNodeIdentity(directory, { clusterId, node })
+      else checkNodeIdentity(directory, found, { clusterId, node })
+    } catch (error) {
+      throw explain(error, directory)
+    }
+  }
+}
+
+function checkNodeIdentity(directory: string, found: NodeIdentity, expected: NodeIdentity): void {
+  if (found.clusterId !== expected.clusterId) {
+    throw new KafkaError(
+      'FOREIGN_DIRECTORY',
+      `${directory} belongs to cluster ${found.clusterId}, and this is ${expected.clusterId}: put back its own, or move it away to have the node caught up`,
+    )
+  }
+  if (found.node !== expected.node) {
+    throw new KafkaError(
+      'FOREIGN_DIRECTORY',
+      `${directory} belongs to node ${found.node}, not to node ${expected.node}: each node needs a directory of its own; put back its own, or move it away to have the node caught up`,
+    )
+  }
+}
+
+function readNodeIdentity(file: string): NodeIdentity | null {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null
+    throw error
+  }
+  const identity = parse(text)
+  if (identity === null) throw new KafkaError('FOREIGN_DIRECTORY', `${file} is damaged: if the directory is this node's, remove the file`)
+  return identity
+}
+
+function parse(text: string): NodeIdentity | null {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || !('clusterId' in value) || !('node' in value)) return null
+    const { clusterId, node } = value
+    return typeof clusterId === 'string' && typeof node === 'number' ? { clusterId, node } : null
+  } catch {
+    return null
+  }
+}
+
+function writeNodeIdentity(directory: string, identity: NodeIdentity): void {
+  const file = join(directory, NODE_FILE)
+  replaceDurably(file, `${JSON.stringify(identity, null, 2)}\n`, `${file}.new`)
+}

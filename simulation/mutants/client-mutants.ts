@@ -1,0 +1,176 @@
+/**
+ * Known bugs of groups, coordinator, producers and consumers, as data: the second part of the catalogue.
+ */
+import type { Mutant } from './mutant.ts'
+
+/** Mutants of what is not the log. */
+export const clientMutants: readonly Mutant[] = [
+  {
+    id: 'D4',
+    title: 'the answer to an older heartbeat changes the assignment (KAFKA-9823)',
+    why: 'a member takes up partitions that it has given back',
+    edits: [
+      {
+        file: 'actors/consumer-group.ts',
+        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  // The farewell`,
+        replacement: `membership.correlationId = -1\n  // The farewell`,
+      },
+    ],
+    seed: 2,
+    seedsToFind: 2,
+  },
+  {
+    id: 'D6',
+    title: 'a partition is given away before its owner has let go (KIP-848)',
+    why: 'two members have it',
+    edits: [
+      { file: 'coordinator/groups/membership.ts', text: 'if (!group.holders.has(name)) next.add(name)', replacement: 'next.add(name)' },
+      {
+        file: 'coordinator/groups/membership.ts',
+        text: "assert(holder === undefined || holder === member.memberId, 'G1 a partition is given only when nobody else holds it')",
+        replacement: 'void holder',
+      },
+    ],
+    seed: 2,
+    seedsToFind: 2,
+  },
+  {
+    id: 'D7',
+    title: 'a heartbeat counts as confirmation although the member still owns the partition',
+    why: 'the next owner starts while the former one still works',
+    edits: [{ file: 'coordinator/groups/membership.ts', text: `if (owned.has(name)) continue\n`, replacement: '' }],
+    seed: 16,
+    seedsToFind: 16,
+  },
+  {
+    id: 'D9',
+    title: 'positions are committed when records are handed out, not when they are processed',
+    why: 'a crash skips what was in work',
+    edits: [
+      {
+        file: 'actors/consumer-commits.ts',
+        text: `position !== committed)\n      offsets.push({ topic, partition, offset: position,`,
+        replacement: `fetchOffset !== committed)\n      offsets.push({ topic, partition, offset: fetchOffset,`,
+      },
+      {
+        file: 'actors/consumer-commits.ts',
+        text: 'for (const { topic, partition, position, committed,',
+        replacement: 'for (const { topic, partition, position, fetchOffset, committed,',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D11',
+    title: 'the commit of a member that is gone is accepted',
+    why: 'a zombie takes back what its successor has committed',
+    edits: [
+      {
+        file: 'actors/group.ts',
+        text: "if (member === undefined) return 'UNKNOWN_MEMBER_ID'",
+        replacement: 'if (member === undefined) return null',
+      },
+    ],
+    seed: 122,
+    seedsToFind: 122,
+  },
+  {
+    id: 'D18',
+    title: 'a log that cannot be read yet counts as an empty one',
+    why: 'a group answers that nothing is committed, and members begin anew',
+    edits: [
+      {
+        file: 'coordinator/state-log.ts',
+        text: 'if (response.errorCode !== NONE) return null',
+        replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []`,
+      },
+    ],
+    seed: 2,
+    seedsToFind: 2,
+  },
+  {
+    id: 'D19',
+    title: 'a commit that comes twice is answered before it is in the log',
+    why: 'the append fails, and what was confirmed is gone',
+    edits: [
+      {
+        file: 'actors/group.ts',
+        text: `if (request.correlationId <= member.lastCommitId) return\n`,
+        replacement: `if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)\n`,
+      },
+    ],
+    seed: 51,
+    seedsToFind: 51,
+  },
+  {
+    id: 'D20',
+    title: 'a group hands out partitions as soon as it starts',
+    why: 'members of its former life still have them',
+    edits: [
+      {
+        file: 'actors/group.ts',
+        text: 'state.membership.graceUntil = context.uptime + state.config.graceMillis',
+        replacement: 'state.membership.graceUntil = context.uptime',
+      },
+    ],
+    seed: 7,
+    seedsToFind: 7,
+  },
+  {
+    id: 'C31',
+    title: 'producer ids are given out again after a restart of the coordinator',
+    why: 'two producers share their numbers, and one is told that its records are duplicates',
+    edits: [
+      {
+        file: 'actors/coordinator.ts',
+        text: `state.freeProducerId = state.seat.image.nextProducerId\n  beginSessions`,
+        replacement: `state.freeProducerId = 1\n  beginSessions`,
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'C32',
+    title: 'batches of unknown fate are numbered again when one times out',
+    why: 'what had arrived is appended a second time under the new epoch',
+    edits: [
+      {
+        file: 'actors/producer.ts',
+        text: `if (expired.length === 0) return\n`,
+        replacement: `if (expired.length === 0) return\n  startEpoch(state, queue)\n`,
+      },
+    ],
+    seed: 19,
+    seedsToFind: 19,
+  },
+  {
+    id: 'M8',
+    title: 'a consumer does not notice that a topic was created again (KAFKA-12257)',
+    why: 'it goes on at its old offset in the new topic, and skips what is below',
+    edits: [
+      {
+        file: 'actors/consumer.ts',
+        text: "if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {",
+        replacement: 'if (one.topicId < -1) {',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'M9',
+    title: 'a topic that is deleted leaves its files',
+    why: 'the disk fills with what nobody can read',
+    edits: [
+      {
+        file: 'actors/broker-replicas.ts',
+        text: `const log = logNameOf(local.topic, local.topicId, local.partition)\n  outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })`,
+        replacement: '',
+      },
+    ],
+    seed: 2,
+    seedsToFind: 2,
+  },
+]

@@ -1,0 +1,55 @@
+// A consumer follows the leaders of its partitions: also when a leader does not say that it is none any more, because it hangs.
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import { answerFetch, consuming, said, tick } from './consumer-support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { sent } from './stage.ts'
+
+const FETCH_MAX_WAIT_MILLIS = 500
+
+/** How often the coordinator was asked for metadata. */
+function asked(effects: readonly Effect[]): number {
+  return sent(effects, 'metadata').length
+}
+
+describe('a leader that hangs', () => {
+  test('is looked up 250 ms after it should have answered a fetch, and then once per 250 ms', () => {
+    const { stage } = consuming({ fetchMaxWaitMillis: FETCH_MAX_WAIT_MILLIS })
+    expect(asked(tick(stage, FETCH_MAX_WAIT_MILLIS + 249))).toBe(0)
+    expect(asked(tick(stage, 1))).toBe(1)
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    expect(asked(tick(stage, 249))).toBe(0)
+    expect(asked(tick(stage, 1))).toBe(1)
+  })
+
+  test('is left for the next one at once, for the same offset; what it answers later is not taken', () => {
+    const { stage, effects } = consuming({ fetchMaxWaitMillis: FETCH_MAX_WAIT_MILLIS })
+    tick(stage, FETCH_MAX_WAIT_MILLIS + 250)
+    const moved = stage.deliver(topicsAnswer({ t: [3, 3] }, 1, 5, 1)).filter((one) => one.kind === 'send')
+    expect(moved).toMatchObject([0, 1].map((partition) => ({ to: { node: 3, actor: `replica/t-${partition}` } })))
+    expect(sent(moved, 'fetch').map(({ fetchOffset, leaderEpoch }) => [fetchOffset, leaderEpoch])).toEqual([
+      [10, 1],
+      [10, 1],
+    ])
+    expect(said(answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId))).toEqual([])
+  })
+
+  test('keeps the fetch while it leads', () => {
+    const { stage, effects } = consuming({ fetchMaxWaitMillis: FETCH_MAX_WAIT_MILLIS })
+    tick(stage, FETCH_MAX_WAIT_MILLIS + 250)
+    expect(said(stage.deliver(topicsAnswer({ t: [0, 0] })))).toEqual([])
+    expect(said(answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId))).toEqual(['to client: chunk t-0 from 10: 72 bytes'])
+  })
+})
+
+test('a refusal asks who leads at once, and another leader is tried at once', () => {
+  const { stage, effects } = consuming()
+  expect(asked(answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'FENCED_LEADER_EPOCH'))).toBe(1)
+  expect(said(stage.deliver(topicsAnswer({ t: [3, 0] }, 1)))).toEqual([expect.stringMatching(/^to replica\/t-0: fetch #\d+ from 10$/)])
+})
+
+test('the death of a node moves its fetches when the next leader is known', () => {
+  const { stage } = consuming()
+  expect(asked(stage.deliver({ kind: 'nodeDown', node: 0 }))).toBe(1)
+  expect(sent(stage.deliver(topicsAnswer({ t: [3, 3] }, 1, 5, 1)), 'fetch')).toHaveLength(2)
+})

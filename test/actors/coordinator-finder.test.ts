@@ -1,0 +1,37 @@
+// Who looks for the active coordinator finds it: by hints, and by asking one after the other.
+
+import { expect, test } from 'vitest'
+import {
+  avoidCoordinator,
+  coordinatorOf,
+  followController,
+  newCoordinatorFinder,
+  nextCoordinator,
+} from '../../actors/coordinator-finder.ts'
+
+test('the first node is asked first, and the others in turn when nobody answers', () => {
+  const finder = newCoordinatorFinder([0, 1, 2])
+  const asked = [0, 0, 0, 0].map(() => {
+    const { node } = coordinatorOf(finder)
+    nextCoordinator(finder)
+    return node
+  })
+  expect(asked).toEqual([0, 1, 2, 0])
+})
+
+test('a coordinator that does not lead names the one that does', () => {
+  const finder = newCoordinatorFinder([0, 1, 2])
+  followController(finder, 0, 2)
+  expect(finder.current).toBe(2)
+  followController(finder, 0, 1)
+  expect(finder.current).toBe(2)
+  followController(finder, 2, -1)
+  expect(finder.current).toBe(0)
+})
+
+test('a node that is dead is avoided', () => {
+  const finder = newCoordinatorFinder([0, 1])
+  expect(avoidCoordinator(finder, 1)).toBe(false)
+  expect(avoidCoordinator(finder, 0)).toBe(true)
+  expect(finder.current).toBe(1)
+})

@@ -1,0 +1,224 @@
+// Several replicas of one partition: what followers copy, when producers are answered, and what happens when leaders change (KIP-101, 279, 320, 497, 966).
+
+import { describe, expect, test } from 'vitest'
+import { codeOf } from '../../protocol/errors.ts'
+import { ReplicatedPartition } from './replication-support.ts'
+
+const NONE = 0
+
+describe('a leader and its followers', () => {
+  test('have the same bytes, and a producer that asked for the quorum is answered when all in sync have its batch', () => {
+    const partition = new ReplicatedPartition(3)
+    const produced = partition.produce(0, 'quorum', 2, 100)
+    expect(partition.outcome(produced)).toEqual({ errorCode: NONE, baseOffset: 0 })
+    expect([0, 1, 2].map((node) => partition.log(node))).toEqual(Array.from({ length: 3 }, () => ['0/0@100']))
+    expect(partition.state(0).highWatermark.offset).toBe(2)
+  })
+
+  test('a batch is not acknowledged to the quorum while one that is in sync does not have it', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.isolate(2)
+    const quorum = partition.produce(0)
+    const leader = partition.produce(0, 'leader')
+    const two = partition.produce(0, 2)
+    const three = partition.produce(0, 3)
+    expect(partition.outcome(quorum)).toBeUndefined()
+    expect(partition.outcome(leader)).toEqual({ errorCode: NONE, baseOffset: 1 })
+    expect(partition.outcome(two)).toEqual({ errorCode: NONE, baseOffset: 2 })
+    expect(partition.outcome(three)).toBeUndefined()
+    expect(partition.state(0).highWatermark.offset).toBe(0)
+    partition.isolate(2, false)
+    partition.pass(1100)
+    expect(partition.outcome(quorum)).toEqual({ errorCode: NONE, baseOffset: 0 })
+    expect(partition.outcome(three)).toEqual({ errorCode: NONE, baseOffset: 3 })
+  })
+
+  test('the leader proposes to go on without a follower that has been silent for too long, and is heard', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.isolate(2)
+    const produced = partition.produce(0)
+    partition.pass(1300)
+    expect(partition.proposals.at(-1)).toMatchObject({ isr: [{ node: 0 }, { node: 1 }], leaderEpoch: 0, partitionEpoch: 0 })
+    expect(partition.outcome(produced)).toBeUndefined()
+    partition.decide({ isr: [0, 1] })
+    expect(partition.outcome(produced)).toEqual({ errorCode: NONE, baseOffset: 0 })
+  })
+
+  test('a follower that has caught up is proposed, and counts for the high watermark before the coordinator has answered', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.isolate(1)
+    partition.pass(1300)
+    partition.decide({ isr: [0] })
+    expect(partition.outcome(partition.produce(0))).toEqual({ errorCode: NONE, baseOffset: 0 })
+    partition.isolate(1, false)
+    partition.pass(1100)
+    expect(partition.proposals.at(-1)).toMatchObject({ isr: [{ node: 0 }, { node: 1, brokerEpoch: 1 }] })
+    partition.isolate(1)
+    partition.pass(1500)
+    expect(partition.outcome(partition.produce(0))).toBeUndefined()
+  })
+
+  test('below the minimum of in-sync replicas nothing is acknowledged to the quorum, nor exposed', () => {
+    const partition = new ReplicatedPartition(3, {}, 2)
+    partition.isolate(1)
+    partition.isolate(2)
+    const waiting = partition.produce(0)
+    partition.decide({ isr: [0] })
+    expect(partition.outcome(waiting)).toMatchObject({ errorCode: codeOf('NOT_ENOUGH_REPLICAS_AFTER_APPEND') })
+    expect(partition.outcome(partition.produce(0))).toMatchObject({ errorCode: codeOf('NOT_ENOUGH_REPLICAS') })
+    expect(partition.outcome(partition.produce(0, 2))).toMatchObject({ errorCode: codeOf('NOT_ENOUGH_REPLICAS') })
+    expect(partition.outcome(partition.produce(0, 4))).toMatchObject({ errorCode: codeOf('INVALID_REQUIRED_ACKS') })
+    expect(partition.outcome(partition.produce(0, 'leader'))).toMatchObject({ errorCode: NONE })
+    expect(partition.state(0).highWatermark.offset).toBe(0)
+  })
+})
+
+describe('when the leader changes', () => {
+  test('what was acknowledged to the quorum is there, whoever of those in sync leads (KIP-101, scenario 1)', () => {
+    const partition = new ReplicatedPartition(2)
+    const first = partition.produce(0, 'quorum', 1, 1)
+    const second = partition.produce(0, 'quorum', 1, 2)
+    expect([first, second].map((one) => partition.outcome(one)?.errorCode)).toEqual([NONE, NONE])
+    // The follower has not heard of the last high watermark. It restarts, and the leader dies before it can ask.
+    partition.stop(1)
+    partition.isolate(1)
+    partition.start(1)
+    partition.stop(0)
+    partition.elect(1, [1])
+    expect(partition.log(1)).toEqual(['0/0@1', '1/0@2'])
+    expect(partition.state(1).highWatermark.offset).toBe(2)
+  })
+
+  test('a former leader cuts what it alone had, and copies what was written since (KIP-101, scenario 2)', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.produce(0, 'quorum', 1, 1)
+    partition.isolate(0)
+    const lost = partition.produce(0, 'quorum', 1, 2)
+    partition.elect(1, [1, 2], [0])
+    partition.produce(1, 'quorum', 1, 3)
+    partition.isolate(0, false)
+    partition.decide({})
+    partition.pass(2000)
+    expect(partition.outcome(lost)).toMatchObject({ errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })
+    expect([0, 1, 2].map((node) => partition.log(node))).toEqual(Array.from({ length: 3 }, () => ['0/0@1', '1/1@3']))
+  })
+
+  test('logs that differ over several reigns are cut until they agree (KIP-279)', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.produce(0, 'quorum', 1, 1)
+    // Each of the next leaders writes one record that nobody copies.
+    for (const leader of [1, 0, 1]) {
+      partition.isolate(0)
+      partition.isolate(1)
+      partition.isolate(2)
+      partition.elect(leader, [leader])
+      partition.produce(leader, 'leader', 1, 10 + partition.role.leaderEpoch)
+    }
+    partition.elect(2, [2])
+    partition.produce(2, 'leader', 2, 20)
+    partition.cut.clear()
+    partition.decide({})
+    partition.pass(3000)
+    const logs = [0, 1, 2].map((node) => partition.log(node))
+    expect(logs).toEqual(Array.from({ length: 3 }, () => ['0/0@1', '1/4@20']))
+  })
+
+  test('a leader of the past is not obeyed, nor does it learn anything: fetches carry the epoch (KIP-320)', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.elect(1, [0, 1, 2], [0, 2])
+    // Node 2 follows node 0 still, which leads still, as far as both know.
+    const produced = partition.produce(0, 'quorum', 1, 5)
+    expect(partition.outcome(produced)).toBeUndefined()
+    expect(partition.state(0).highWatermark.offset).toBe(0)
+  })
+
+  test('a new leader tells nobody where the log ends before its high watermark has caught up (KIP-207)', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.produce(0, 'leader', 1, 1)
+    partition.isolate(1)
+    partition.produce(0, 'leader', 1, 2)
+    partition.elect(1, [0, 1])
+    expect(partition.state(1).replication?.epochStartOffset).toBe(1)
+    expect(partition.state(1).highWatermark.offset).toBe(0)
+    partition.isolate(1, false)
+    partition.pass(1500)
+    expect(partition.state(1).highWatermark.offset).toBe(1)
+    expect(partition.log(0)).toEqual(['0/0@1'])
+  })
+})
+
+describe('a follower', () => {
+  test('that was away copies everything, from an empty directory, too', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.stop(1)
+    partition.decide({ isr: [0] })
+    for (let i = 0; i < 50; i++) partition.produce(0, 'quorum', 3, i)
+    partition.at(1).disk.logs.clear()
+    partition.start(1)
+    partition.pass(2000)
+    expect(partition.log(1)).toEqual(partition.log(0))
+    expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0, 1])
+  })
+
+  test('begins where the leader begins, when retention has taken what it lacks', () => {
+    const partition = new ReplicatedPartition(2, { segmentBytes: 16_384, retentionBytes: 20_000 })
+    partition.stop(1)
+    partition.pass(1300)
+    partition.decide({ isr: [0] })
+    for (let i = 0; i < 600; i++) partition.produce(0, 'quorum', 5, i)
+    partition.pass(31_000)
+    const begin = partition.state(0).log.logStartOffset
+    expect(begin).toBeGreaterThan(0)
+    partition.start(1)
+    partition.pass(5000)
+    expect(partition.state(1).log.logStartOffset).toBe(begin)
+    expect(partition.log(1)).toEqual(partition.log(0))
+    // It knows so after a restart, too.
+    partition.stop(1)
+    partition.start(1)
+    expect(partition.state(1).log.logStartOffset).toBe(begin)
+  })
+
+  test('whose disk fails opens its log again and goes on', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.produce(0, 'quorum', 1, 1)
+    partition.at(1).disk.failing.set('sync', 'io')
+    const produced = partition.produce(0, 'quorum', 1, 2)
+    expect(partition.outcome(produced)).toBeUndefined()
+    partition.at(1).disk.failing.clear()
+    partition.pass(3000)
+    expect(partition.outcome(produced)).toEqual({ errorCode: NONE, baseOffset: 1 })
+    expect(partition.log(1)).toEqual(partition.log(0))
+  })
+})
+
+test('a leader whose disk fails asks to be relieved, and does not lead again in that epoch', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.produce(0, 'quorum', 1, 1)
+  partition.at(0).disk.failing.set('sync', 'io')
+  const produced = partition.produce(0, 'quorum', 1, 2)
+  expect(partition.outcome(produced)).toMatchObject({ errorCode: codeOf('KAFKA_STORAGE_ERROR') })
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
+  partition.at(0).disk.failing.clear()
+  partition.pass(1500)
+  expect(partition.state(0).phase).toBe('idle')
+  partition.elect(0)
+  partition.pass(1500)
+  expect(partition.state(0).phase).toBe('leading')
+  expect(partition.log(1)).toEqual(partition.log(0))
+})
+
+test('a leader that was alone when it began notices, too, that a replica which was added falls behind', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.stop(1)
+  partition.decide({ leader: 0, leaderEpoch: 1, replicas: [0], isr: [0] })
+  partition.pass(5000)
+  partition.decide({ replicas: [0, 1] })
+  partition.start(1)
+  partition.pass(1500)
+  expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0, 1])
+  partition.decide({ isr: [0, 1] })
+  partition.isolate(1)
+  partition.pass(5000)
+  expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0])
+})

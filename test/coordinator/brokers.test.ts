@@ -1,0 +1,339 @@
+// What becomes of partitions when nodes come and go: registrations, fencing, unfencing, and what leaders propose (KIP-631, KIP-841, KIP-903, KIP-966).
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import {
+  changeIsr,
+  fenceBroker,
+  preferLeaders,
+  registerBroker,
+  relieveLeader,
+  storageStateOf,
+  unfenceBroker,
+} from '../../coordinator/brokers.ts'
+import type { IsrProposal, Registration } from '../../coordinator/brokers.ts'
+import { applyRecord, isLive } from '../../coordinator/metadata.ts'
+import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import type { PartitionImage } from '../../coordinator/partition-image.ts'
+import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
+
+/** Three live nodes, in the broker epochs 100, 101 and 102, and topic 1 with these partitions. */
+function clusterWith(
+  partitions: readonly PartitionImage[],
+  configs: Record<string, unknown> = {},
+  fenced: readonly number[] = [],
+): MetadataImage {
+  const image = imageOf(...nodes([0, 1, 2], fenced), topicWith('t', 1, partitions, configs))
+  image.endOffset = 200
+  return image
+}
+
+/** Node 1 presents itself: by default with everything that it had. */
+function registration(changes: Partial<Registration> = {}): Registration {
+  return { node: 1, incarnation: 77, rack: null, previousBrokerEpoch: 101, isUnsyncedSafe: true, ...changes }
+}
+
+/** A partition after some records. */
+function after(image: MetadataImage, records: readonly MetadataRecord[], partition = 0): PartitionImage | undefined {
+  for (const record of records) applyRecord(image, record)
+  return image.topics.get('t')?.partitions[partition]
+}
+
+describe('a node that presents itself', () => {
+  const image = clusterWith([])
+
+  test('has what it had when it remembers its last active incarnation, and has stopped cleanly or kept its page cache', () => {
+    expect(storageStateOf(image, registration())).toBe('intact')
+    expect(storageStateOf(image, registration({ previousBrokerEpoch: 150 }))).toBe('intact')
+  })
+
+  test('may lack what was not synced when the system was started anew', () => {
+    expect(storageStateOf(image, registration({ isUnsyncedSafe: false }))).toBe('unsyncedLost')
+  })
+
+  test('cannot vouch for anything with an empty directory, or an old copy of one', () => {
+    expect(storageStateOf(image, registration({ previousBrokerEpoch: -1 }))).toBe('unknown')
+    expect(storageStateOf(image, registration({ previousBrokerEpoch: 100 }))).toBe('unknown')
+  })
+
+  test('for the first time, or without ever having been active, has nothing to lose', () => {
+    const empty = { previousBrokerEpoch: -1, isUnsyncedSafe: false }
+    expect(storageStateOf(image, registration({ node: 9, ...empty }))).toBe('intact')
+    expect(storageStateOf(imageOf(...nodes([1], [1])), registration(empty))).toBe('intact')
+  })
+})
+
+describe('a registration', () => {
+  test('is the offset behind its record: whoever has applied it has this much metadata', () => {
+    const image = clusterWith([])
+    const { endOffset } = image
+    const [record] = registerBroker(image, registration({ rack: 'a' }))
+    expect(record).toEqual({ type: 'brokerRegistered', node: 1, incarnation: 77, rack: 'a', brokerEpoch: endOffset + 1 })
+    applyRecord(image, record!)
+    expect(image.brokers.get(1)).toMatchObject({ fenced: true, activeEpoch: 101 })
+    expect(image.endOffset).toBe(endOffset + 1)
+  })
+
+  test('takes the node out of every ISR that has another member, and it leads no more', () => {
+    const image = clusterWith([partitionOf([1, 0, 2]), partitionOf([0, 1]), partitionOf([0, 2])])
+    const records = registerBroker(image, registration())
+    expect(records.slice(1)).toMatchObject([
+      { partition: 0, image: { isr: [0, 2], leader: 0, leaderEpoch: 1 } },
+      { partition: 1, image: { isr: [0], leader: 0, leaderEpoch: 0 } },
+    ])
+  })
+
+  test('leaves the node in the ISR where it is the last one, and has what it had', () => {
+    const image = clusterWith([partitionOf([1, 0], { isr: [1] })])
+    expect(after(image, registerBroker(image, registration()))).toMatchObject({ isr: [1], leader: -1, leaderEpoch: 1 })
+    expect(after(image, unfenceBroker(image, 1))).toMatchObject({ isr: [1], leader: 1, leaderEpoch: 2 })
+  })
+
+  test('of a node that lost its page cache costs it nothing in topics that sync before they acknowledge', () => {
+    const partition = partitionOf([1, 0, 2], { isr: [1], elr: [0] })
+    const synced = clusterWith([partition], { flush: 'commit', minInsyncReplicas: 2 }, [0, 2])
+    const lost = registration({ isUnsyncedSafe: false })
+    expect(after(synced, registerBroker(synced, lost))).toMatchObject({ isr: [1], elr: [0], leader: -1 })
+    const unsynced = clusterWith([partition], { flush: 'os', minInsyncReplicas: 2 }, [0, 2])
+    expect(after(unsynced, registerBroker(unsynced, lost))).toMatchObject({ isr: [], elr: [0], leader: -1 })
+  })
+
+  test('of a node that lost its page cache leaves it where it is the last one: there may be something left', () => {
+    const image = clusterWith([partitionOf([1, 0], { isr: [1] })], { flush: 'os' })
+    expect(after(image, registerBroker(image, registration({ isUnsyncedSafe: false })))).toMatchObject({ isr: [1], leader: -1 })
+  })
+
+  test('of a node with a wiped directory takes it out of every ISR and ELR, even as the last one, whatever the topic syncs', () => {
+    const wiped = registration({ previousBrokerEpoch: -1 })
+    const partitions = [
+      partitionOf([1, 0], { isr: [1] }),
+      partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] }),
+      partitionOf([1, 2], { isr: [1], elr: [2] }),
+    ]
+    const image = clusterWith(partitions, { flush: 'commit', minInsyncReplicas: 2 })
+    expect(registerBroker(image, wiped).slice(1)).toMatchObject([
+      { partition: 0, image: { isr: [], elr: [], leader: -1 } },
+      { partition: 1, image: { isr: [0], elr: [2], leader: 0 } },
+      { partition: 2, image: { isr: [2], elr: [], leader: 2 } },
+    ])
+  })
+
+  test('of a wiped node that was the last one hands over to somebody who has less only where the topic allows that', () => {
+    const wiped = registration({ previousBrokerEpoch: -1 })
+    const partition = partitionOf([1, 0], { isr: [1] })
+    const strict = clusterWith([partition])
+    after(strict, registerBroker(strict, wiped))
+    // The lost records are not replaced by silence, not even when the node comes back.
+    expect(after(strict, unfenceBroker(strict, 1))).toMatchObject({ isr: [], leader: -1 })
+    const lenient = clusterWith([partition], { uncleanLeaderElection: true })
+    expect(after(lenient, registerBroker(lenient, wiped))).toMatchObject({ isr: [0], leader: 0 })
+  })
+
+  test('that comes after one with a loss does not undo it: the first has been written', () => {
+    const image = clusterWith([partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] })], { flush: 'os', minInsyncReplicas: 2 })
+    after(image, registerBroker(image, registration({ isUnsyncedSafe: false })))
+    const again = registration({ incarnation: 78, previousBrokerEpoch: image.brokers.get(1)?.brokerEpoch ?? -1 })
+    expect(storageStateOf(image, again)).toBe('intact')
+    expect(after(image, registerBroker(image, again))).toMatchObject({ isr: [0], elr: [2] })
+  })
+})
+
+describe('fencing', () => {
+  test('takes a node out of the ISRs and elects others', () => {
+    const image = clusterWith([partitionOf([1, 2]), partitionOf([1], {}), partitionOf([0, 2])])
+    const records = fenceBroker(image, 1)
+    expect(records).toMatchObject([
+      { type: 'brokerFenced', node: 1, fenced: true },
+      { partition: 0, image: { isr: [2], leader: 2, leaderEpoch: 1 } },
+      { partition: 1, image: { isr: [1], leader: -1, leaderEpoch: 1 } },
+    ])
+    after(image, records)
+    expect(isLive(image, 1)).toBe(false)
+  })
+
+  test('never elects a node that is fenced itself', () => {
+    const image = clusterWith([partitionOf([1, 2, 0])], {}, [2])
+    expect(after(image, fenceBroker(image, 1))).toMatchObject({ leader: 0 })
+  })
+
+  test('of a node that is fenced, or that nobody knows, is nothing', () => {
+    const image = clusterWith([partitionOf([1])], {}, [1])
+    expect([...fenceBroker(image, 1), ...fenceBroker(image, 9)]).toEqual([])
+  })
+})
+
+describe('unfencing', () => {
+  test('lets a node lead where nobody does and it may, and puts it into no other ISR', () => {
+    const partitions = [
+      partitionOf([1], { leader: -1 }),
+      partitionOf([0, 1], { isr: [0] }),
+      partitionOf([2, 1], { isr: [2], leader: -1 }),
+      partitionOf([2, 1], { isr: [2], elr: [1], leader: -1 }),
+    ]
+    expect(unfenceBroker(clusterWith(partitions, {}, [1, 2]), 1)).toMatchObject([
+      { type: 'brokerFenced', node: 1, fenced: false },
+      { partition: 0, image: { leader: 1, isr: [1], leaderEpoch: 1 } },
+      { partition: 3, image: { leader: 1, isr: [1], elr: [2], leaderEpoch: 1 } },
+    ])
+  })
+
+  test('of a node that is live, or that nobody knows, is nothing', () => {
+    const image = clusterWith([])
+    expect([...unfenceBroker(image, 1), ...unfenceBroker(image, 9)]).toEqual([])
+  })
+})
+
+describe('a proposed ISR', () => {
+  const partition = partitionOf([0, 1, 2], { isr: [0, 1], leaderEpoch: 4, partitionEpoch: 9 })
+  const image = clusterWith([partition], {}, [2])
+
+  /** What becomes of a proposal of the leader that is sound, but for what is given. */
+  function verdict(changes: Partial<IsrProposal>, own: MetadataImage = image): ReturnType<typeof changeIsr> {
+    const isr = [{ node: 0, brokerEpoch: 100 }]
+    return changeIsr(own, { topicId: 1, partition: 0, leader: 0, leaderEpoch: 4, partitionEpoch: 9, isr, ...changes })
+  }
+
+  test('that is sound is the new ISR', () => {
+    expect(verdict({})).toEqual([
+      { type: 'partitionChanged', topicId: 1, partition: 0, image: { ...partition, isr: [0], elr: [1], partitionEpoch: 10 } },
+    ])
+  })
+
+  test('is judged for the partition as it is now', () => {
+    expect(verdict({ topicId: 9 })).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+    expect(verdict({ partition: 1 })).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+    expect(verdict({ leaderEpoch: 3 })).toBe('FENCED_LEADER_EPOCH')
+    expect(verdict({ leaderEpoch: 5 })).toBe('NOT_CONTROLLER')
+    expect(verdict({ leader: 1 })).toBe('INVALID_REQUEST')
+    expect(verdict({ partitionEpoch: 8 })).toBe('INVALID_UPDATE_VERSION')
+    expect(verdict({ partitionEpoch: 10 })).toBe('INVALID_UPDATE_VERSION')
+  })
+
+  test('has the leader, and none but replicas', () => {
+    expect(verdict({ isr: [{ node: 1, brokerEpoch: 101 }] })).toBe('INVALID_REQUEST')
+    const stranger = [...[0, 7].map((node) => ({ node, brokerEpoch: 100 + node }))]
+    expect(verdict({ isr: stranger })).toBe('INVALID_REQUEST')
+  })
+
+  test('has nobody who is fenced (KIP-841)', () => {
+    const isr = [0, 2].map((node) => ({ node, brokerEpoch: 100 + node }))
+    expect(verdict({ isr })).toBe('INELIGIBLE_REPLICA')
+    expect(verdict({ isr }, clusterWith([partition]))).toMatchObject([{ image: { isr: [0, 2] } }])
+  })
+
+  test('has nobody who is not the incarnation that the leader has heard (KIP-903)', () => {
+    const isr = (brokerEpoch: number): IsrProposal['isr'] => [
+      { node: 0, brokerEpoch: 100 },
+      { node: 1, brokerEpoch },
+    ]
+    expect(verdict({ isr: isr(101) })).toMatchObject([{ image: { isr: [0, 1] } }])
+    expect(verdict({ isr: isr(99) })).toBe('INELIGIBLE_REPLICA')
+    expect(verdict({ isr: isr(150) })).toBe('INELIGIBLE_REPLICA')
+  })
+
+  test('may keep those whom the leader has not heard yet, but not take them in', () => {
+    const isr = (node: number): IsrProposal['isr'] => [
+      { node: 0, brokerEpoch: 100 },
+      { node, brokerEpoch: -1 },
+    ]
+    const live = clusterWith([partition])
+    expect(verdict({ isr: isr(1) }, live)).toMatchObject([{ image: { isr: [0, 1] } }])
+    expect(verdict({ isr: isr(2) }, live)).toBe('INELIGIBLE_REPLICA')
+  })
+
+  test('with which the new replicas of a reassignment are in sync ends it', () => {
+    const moving = partitionOf([2, 1, 0], { isr: [0, 1], leader: 0, adding: [2], removing: [0], leaderEpoch: 4, partitionEpoch: 9 })
+    const isr = [0, 1, 2].map((node) => ({ node, brokerEpoch: 100 + node }))
+    expect(verdict({ isr }, clusterWith([moving]))).toMatchObject([
+      { image: { replicas: [2, 1], isr: [2, 1], leader: 2, leaderEpoch: 5, adding: [], removing: [] } },
+    ])
+    expect(verdict({ isr: isr.slice(0, 2) }, clusterWith([moving]))).toMatchObject([{ image: { adding: [2], removing: [0] } }])
+  })
+})
+
+describe('a leader that asks to be relieved', () => {
+  test('is followed by another, in that partition only', () => {
+    const image = clusterWith([partitionOf([0, 1]), partitionOf([0, 1])])
+    expect(relieveLeader(image, 0, 1, 1, 0)).toMatchObject([{ partition: 1, image: { leader: 1, leaderEpoch: 1, isr: [0, 1] } }])
+  })
+
+  test('of another epoch, or that does not lead, changes nothing', () => {
+    const image = clusterWith([partitionOf([0, 1], { leaderEpoch: 2 })])
+    expect(relieveLeader(image, 0, 1, 0, 1)).toEqual([])
+    expect(relieveLeader(image, 1, 1, 0, 2)).toEqual([])
+    expect(relieveLeader(image, 0, 9, 0, 2)).toEqual([])
+    expect(relieveLeader(image, 0, 1, 5, 2)).toEqual([])
+  })
+})
+
+describe('preferred leaders', () => {
+  const away = { leader: 1 }
+
+  test('lead again where they are in sync and live, so many at once', () => {
+    const partitions = [
+      partitionOf([0, 1], away),
+      partitionOf([0, 1]),
+      partitionOf([0, 1], { ...away, isr: [1] }),
+      partitionOf([0, 1], away),
+    ]
+    expect(preferLeaders(clusterWith(partitions), 10)).toMatchObject([
+      { partition: 0, image: { leader: 0 } },
+      { partition: 3, image: { leader: 0 } },
+    ])
+    expect(preferLeaders(clusterWith(partitions), 1)).toMatchObject([{ partition: 0 }])
+    expect(preferLeaders(clusterWith(partitions, {}, [0]), 10)).toEqual([])
+  })
+})
+
+test('whatever nodes do, every record can be applied, and no fenced node leads or is in sync beside another', () => {
+  const step = fc.record({
+    kind: fc.constantFrom('register', 'lose', 'wipe', 'fence', 'unfence', 'join', 'relieve', 'prefer'),
+    node: fc.nat(2),
+  })
+  const settings = fc.record({ flush: fc.constantFrom('commit', 'os'), minInsyncReplicas: fc.integer({ min: 1, max: 3 }) })
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 25 }), settings, (steps, configs) => {
+      const image = clusterWith([partitionOf([0, 1, 2]), partitionOf([1, 2]), partitionOf([2])], configs)
+      for (const one of steps) {
+        for (const record of recordsOf(image, one.kind, one.node)) applyRecord(image, record)
+        for (const { isr, leader } of image.topics.get('t')?.partitions ?? []) {
+          if (leader >= 0) expect(isLive(image, leader) && isr.includes(leader)).toBe(true)
+          if (isr.length > 1) expect(isr.every((node) => isLive(image, node))).toBe(true)
+        }
+      }
+    }),
+    { numRuns: 500 },
+  )
+})
+
+/** What a step of a node comes to. */
+function recordsOf(image: MetadataImage, kind: string, node: number): readonly MetadataRecord[] {
+  const previousBrokerEpoch = image.brokers.get(node)?.brokerEpoch ?? -1
+  const [partition] = image.topics.get('t')?.partitions ?? []
+  switch (kind) {
+    case 'register':
+      return registerBroker(image, registration({ node, previousBrokerEpoch }))
+    case 'lose':
+      return registerBroker(image, registration({ node, previousBrokerEpoch, isUnsyncedSafe: false }))
+    case 'wipe':
+      return registerBroker(image, registration({ node, previousBrokerEpoch: -1 }))
+    case 'fence':
+      return fenceBroker(image, node)
+    case 'unfence':
+      return unfenceBroker(image, node)
+    case 'relieve':
+      return relieveLeader(image, node, 1, 0, partition?.leaderEpoch ?? -1)
+    case 'prefer':
+      return preferLeaders(image, 10)
+    default: {
+      if (partition === undefined || partition.leader < 0) return []
+      const { leader, leaderEpoch, partitionEpoch } = partition
+      const isr = [...new Set([...partition.isr, node])].map((one) => ({
+        node: one,
+        brokerEpoch: image.brokers.get(one)?.brokerEpoch ?? -1,
+      }))
+      const ruled = changeIsr(image, { topicId: 1, partition: 0, leader, leaderEpoch, partitionEpoch, isr })
+      return typeof ruled === 'string' ? [] : ruled
+    }
+  }
+}

@@ -1,0 +1,117 @@
+// Each node has a directory of its own, which knows the cluster and the node it belongs to; and a cluster may get more nodes.
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import { inSync } from './cluster-support.ts'
+import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
+
+/** A closed cluster of three nodes with one record in the topic `t`. */
+async function threeNodes(): Promise<string> {
+  const directory = temporaryDirectory()
+  await using cluster = await openCluster(directory, { nodes: 3 })
+  await cluster.admin.createTopic('t')
+  await using producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'x' })
+  return directory
+}
+
+function clusterIdOf(directory: string): string {
+  return (JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8')) as { clusterId: string }).clusterId
+}
+
+describe('the directory of a node', () => {
+  test('says whose it is', async () => {
+    const directory = await threeNodes()
+    for (const node of [0, 1, 2]) {
+      const said: unknown = JSON.parse(readFileSync(join(directory, `node-${node}`, 'node.json'), 'utf8'))
+      expect(said).toEqual({ clusterId: clusterIdOf(directory), node })
+    }
+  })
+
+  test('from before that was written is taken as it is', async () => {
+    const directory = await threeNodes()
+    for (const node of [0, 1, 2]) rmSync(join(directory, `node-${node}`, 'node.json'))
+    const identity = JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8')) as Record<string, unknown>
+    delete identity['voters']
+    writeFileSync(join(directory, 'odradek.json'), JSON.stringify(identity))
+    await using cluster = await openCluster(directory)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
+    expect(readdirSync(join(directory, 'node-1'))).toContain('node.json')
+  })
+
+  test('of another cluster is refused, and nothing is written to it', async () => {
+    const [directory, other] = [await threeNodes(), await threeNodes()]
+    rmSync(join(directory, 'node-1'), { recursive: true })
+    cpSync(join(other, 'node-1'), join(directory, 'node-1'), { recursive: true })
+    const error = await failureOf(() => openCluster(directory))
+    expect(error.name).toBe('FOREIGN_DIRECTORY')
+    expect(error.message).toContain(join(directory, 'node-1'))
+    expect(error.message).toContain(`belongs to cluster ${clusterIdOf(other)}, and this is ${clusterIdOf(directory)}`)
+    rmSync(join(directory, 'node-1'), { recursive: true })
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+  })
+
+  test('of another node is refused, also where a link gives two nodes one directory', async () => {
+    const directory = await threeNodes()
+    rmSync(join(directory, 'node-2'), { recursive: true })
+    symlinkSync(join(directory, 'node-1'), join(directory, 'node-2'))
+    const error = await failureOf(() => openCluster(directory))
+    expect([error.name, error.message]).toEqual(['FOREIGN_DIRECTORY', expect.stringMatching(/belongs to node 1, not to node 2/)])
+  })
+
+  test('is not shared by two nodes of a new cluster either', async () => {
+    const directory = temporaryDirectory()
+    await (await openCluster(directory)).close()
+    mkdirSync(join(directory, 'shared'))
+    symlinkSync(join(directory, 'shared'), join(directory, 'node-1'))
+    symlinkSync(join(directory, 'shared'), join(directory, 'node-2'))
+    expect((await failureOf(() => openCluster(directory, { nodes: 3 }))).message).toMatch(/belongs to node 1, not to node 2/)
+    await (await openCluster(directory, { nodes: 1 })).close()
+  })
+
+  test('with damaged words is refused, with what to do', async () => {
+    const directory = await threeNodes()
+    writeFileSync(join(directory, 'node-1', 'node.json'), '{')
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/node\.json is damaged.*remove the file/)
+  })
+})
+
+describe('a cluster that is opened with more nodes', () => {
+  test('has them: new topics are spread over them, and old partitions can be moved to them', { timeout: 60_000 }, async () => {
+    const directory = temporaryDirectory()
+    {
+      await using cluster = await openCluster(directory)
+      await cluster.admin.createTopic('old')
+      await using producer = cluster.producer({ value: string })
+      await producer.send([1, 2, 3].map((n) => ({ topic: 'old', value: `value ${n}` })))
+    }
+    {
+      await using cluster = await openCluster(directory, { nodes: 3 })
+      expect((await cluster.admin.describeCluster()).nodes.map(({ node, fenced }) => [node, fenced])).toEqual([
+        [0, false],
+        [1, false],
+        [2, false],
+      ])
+      await cluster.admin.createTopic('new')
+      expect((await cluster.admin.describeTopic('new')).partitions[0]?.replicas.toSorted()).toEqual([0, 1, 2])
+      expect((await cluster.admin.describeTopic('old')).partitions[0]?.replicas).toEqual([0])
+      await cluster.admin.reassign('old', 0, [2, 1])
+      await expect.poll(async () => (await cluster.admin.describeTopic('old')).partitions[0]?.isr.toSorted()).toEqual([1, 2])
+      await inSync(cluster)
+    }
+    await using cluster = await openCluster(directory)
+    expect((await cluster.admin.describeCluster()).nodes).toHaveLength(3)
+    await using consumer = cluster.consumer({ value: string })
+    consumer.assign([{ topic: 'old', partition: 0 }])
+    expect((await take(consumer, 3)).map(({ value }) => value)).toEqual(['value 1', 'value 2', 'value 3'])
+  })
+
+  test('never loses nodes: fewer are refused', async () => {
+    const directory = await threeNodes()
+    const error = await failureOf(() => openCluster(directory, { nodes: 2 }))
+    expect(error.name).toBe('INVALID_OPTION')
+    expect(error.message).toMatch(/3 node\(s\), and 2 would leave replicas behind/)
+  })
+})
