@@ -38,7 +38,7 @@ describe('a cluster of three nodes', () => {
     expect(text).toMatch(/controller +\d\nunder-replicated +0\noffline +0\n$/)
     expect(json('cluster')).toMatchObject({ nodes: [{ node: 0, fenced: false }, { node: 1 }, { node: 2 }], underReplicatedPartitions: 0 })
     expect(ok('topics', 'describe', 'orders')).toMatch(
-      /partition +leader +epoch +replicas +isr +elr +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +- +0 +0\n/,
+      /partition +leader +epoch +replicas +isr +elr +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +0 +0\n/,
     )
   })
 
