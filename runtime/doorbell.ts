@@ -67,14 +67,15 @@ export class Doorbell {
     if (this.#hasWorkAfterAnnouncing(hasWork)) return 'work'
     const wait = Atomics.waitAsync(this.#words, this.#index, SLEEPING)
     if (!wait.async) return 'rung'
-    let reason: WakeReason = 'rung'
-    const onTimeout = (): void => {
-      if (this.ring()) reason = 'timeout'
-    }
-    const timer = setTimeout(onTimeout, Math.min(timeoutMillis, TIMEOUT_MILLIS_MAX))
-    await wait.value
-    clearTimeout(timer)
-    return reason
+    const rung = wait.value
+    // The timer ends the wait by itself: nothing depends on the engine to deliver the notification.
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(this.ring() ? 'timeout' : 'rung'), Math.min(timeoutMillis, TIMEOUT_MILLIS_MAX))
+      void rung.then(() => {
+        clearTimeout(timer)
+        resolve('rung')
+      })
+    })
   }
 
   #hasWorkAfterAnnouncing(hasWork: () => boolean): boolean {
