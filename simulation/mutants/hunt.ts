@@ -118,9 +118,23 @@ function describe({ mutant, found, seconds }: Hunted): string {
   return `${cells.join('  ')}  ${mutant.title}`
 }
 
-function noteInFile(path: string, note: (text: string, found: readonly Found[]) => string, found: readonly Found[]): void {
-  const url = new URL(`../../${path}`, import.meta.url)
-  writeFileSync(url, note(readFileSync(url, 'utf8'), found))
+/** Where mutants are, and where they are described; from the root of the repository. */
+const CATALOGUE = ['catalogue.ts', 'replication-mutants.ts', 'client-mutants.ts', 'quorum.ts'].map((file) =>
+  inRoot(`simulation/mutants/${file}`),
+)
+const TABLE = inRoot('docs/simulation.md')
+
+function inRoot(path: string): URL {
+  return new URL(`../../${path}`, import.meta.url)
+}
+
+function note(found: readonly Found[]): void {
+  const texts = noteInCatalogue(
+    CATALOGUE.map((file) => readFileSync(file, 'utf8')),
+    found,
+  )
+  CATALOGUE.forEach((file, i) => writeFileSync(file, texts[i] ?? ''))
+  writeFileSync(TABLE, noteInTable(readFileSync(TABLE, 'utf8'), found))
 }
 
 function middle(numbers: readonly number[]): number | null {
@@ -145,11 +159,7 @@ async function main(): Promise<number> {
   }
   const found = hunted.flatMap((one) => one.found ?? [])
   const missed = hunted.filter((one) => one.found === null).map(({ mutant }) => mutant.id)
-  if (command.update) {
-    for (const file of ['catalogue.ts', 'replication-mutants.ts', 'client-mutants.ts', 'quorum.ts'])
-      noteInFile(`simulation/mutants/${file}`, noteInCatalogue, found)
-    noteInFile('docs/simulation.md', noteInTable, found)
-  }
+  if (command.update) note(found)
   const report = { total: hunted.length, found: found.length, medianSeeds: middle(found.map(({ seeds }) => seeds)), missed }
   if (command.isJson) console.log(JSON.stringify(report))
   else console.log(`${report.found} of ${report.total} found · half of them within ${report.medianSeeds ?? '-'} seeds`)

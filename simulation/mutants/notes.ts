@@ -12,11 +12,21 @@ export interface Found {
   readonly seeds: number
 }
 
-/** The text of one file of the catalogue with what was found of the mutants that are in it. */
-export function noteInCatalogue(text: string, found: readonly Found[]): string {
+/** The files of the catalogue with what was found; throws if a mutant is in none of them. */
+export function noteInCatalogue(texts: readonly string[], found: readonly Found[]): string[] {
+  for (const { id } of found) {
+    if (!texts.some((text) => placeOf(id).test(text))) throw new Error(`there is no place to note what was found of mutant ${id}`)
+  }
+  return texts.map((text) => noteInFile(text, found))
+}
+
+function placeOf(id: string): RegExp {
+  return new RegExp(String.raw`(\{\n    id: '${id}',(?:(?!\n  \},)[^])*?\n    seed: )\d+(,\n    seedsToFind: )\d+`)
+}
+
+function noteInFile(text: string, found: readonly Found[]): string {
   return found.reduce((noted, { id, seed, seeds }) => {
-    const entry = new RegExp(String.raw`(\{\n    id: '${id}',(?:(?!\n  \},)[^])*?\n    seed: )\d+(,\n    seedsToFind: )\d+`)
-    return noted.replace(entry, (_, before: string, between: string) => `${before}${seed}${between}${seeds}`)
+    return noted.replace(placeOf(id), (_, before: string, between: string) => `${before}${seed}${between}${seeds}`)
   }, text)
 }
 

@@ -38,7 +38,7 @@ describe('what a hunt has found', () => {
 
   test('is noted in the catalogue, at that mutant only', () => {
     const noted = CATALOGUE.replace('seed: 1,\n    seedsToFind: 1', 'seed: 7,\n    seedsToFind: 5')
-    expect(noteInCatalogue(CATALOGUE, found)).toBe(noted)
+    expect(noteInCatalogue(['', CATALOGUE], found)).toEqual(['', noted])
   })
 
   test('is noted in the table, at that mutant only', () => {
@@ -46,6 +46,7 @@ describe('what a hunt has found', () => {
   })
 
   test('is not lost silently', () => {
+    expect(() => noteInCatalogue(['', ''], found)).toThrow(/no place/)
     expect(() => noteInTable('', found)).toThrow(/no place/)
   })
 })
