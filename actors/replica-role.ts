@@ -101,8 +101,9 @@ export function armFlush(state: ReplicaState, outbox: Outbox): void {
 
 // ── the ISR ──
 
+/** Twice in the time that a follower may lag, as in Kafka. */
 function armIsr(state: ReplicaState, outbox: Outbox): void {
-  if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'isr', afterMillis: state.replicaLagMillis / 4 })
+  if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'isr', afterMillis: state.replicaLagMillis / 2 })
 }
 
 /** Time alone changes who is in sync. */

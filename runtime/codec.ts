@@ -71,16 +71,15 @@ const BUFFER_SIZE = 2 ** 16
 export class Codec {
   /** The buffer whose first `headerSize` bytes are the frame less its records. */
   header: Uint8Array = new Uint8Array(0)
+  /** Of `header`. */
+  view: DataView = new DataView(this.header.buffer)
   /** How much of `header` counts. */
   headerSize = 0
   /** The record batch that follows the header in the frame: the message's own bytes, not a copy. */
   payload: Uint8Array | null = null
-  /** The header after its fixed part. */
-  #body: Uint8Array = this.header
-  #view: DataView = new DataView(this.header.buffer)
   #scratch: Buffer = Buffer.allocUnsafeSlow(BUFFER_SIZE)
   #source: Uint8Array = this.header
-  #sourceView: DataView = this.#view
+  #sourceView: DataView = this.view
   readonly #packr: Packr = new Packr({ useRecords: false, useToJSON: false })
   readonly #unpackr: Unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' })
   readonly #shapesByKind: Map<string, Shape> = new Map()
@@ -108,12 +107,12 @@ export class Codec {
     const size = payload === null ? end : alignedSize(end)
     if (size > this.header.length) this.#useHeader(new Uint8Array(2 * size))
     const header = this.header
-    copy(packed, packed.start, packed.end, this.#body)
-    header.set(text, shapeAt)
-    header.set(toActor, toAt)
-    header.set(fromActor, fromAt)
-    header.fill(0, end, size)
-    const view = this.#view
+    copy(packed, packed.start, packed.end, header, HEADER_SIZE)
+    copy(text, 0, text.length, header, shapeAt)
+    copy(toActor, 0, toActor.length, header, toAt)
+    copy(fromActor, 0, fromActor.length, header, fromAt)
+    for (let at = end; at < size; at++) header[at] = 0
+    const view = this.view
     view.setUint32(0, valuesSize, true)
     view.setUint32(4, payload === null ? 0 : payload.length + 1, true)
     view.setInt32(8, checkedNode(to.node), true)
@@ -176,7 +175,7 @@ export class Codec {
   #unpack(bytes: Uint8Array, start: number, size: number): unknown {
     if (size > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(2 * size)
     const scratch = this.#scratch
-    copy(bytes, start, start + size, scratch)
+    copy(bytes, start, start + size, scratch, 0)
     try {
       return this.#unpackr.unpack(scratch, size)
     } catch (cause) {
@@ -195,8 +194,7 @@ export class Codec {
 
   #useHeader(header: Uint8Array): void {
     this.header = header
-    this.#body = header.subarray(HEADER_SIZE)
-    this.#view = new DataView(header.buffer)
+    this.view = new DataView(header.buffer)
   }
 }
 
@@ -229,9 +227,9 @@ class TextCache<Value> {
   }
 }
 
-function copy(from: Uint8Array, begin: number, end: number, to: Uint8Array): void {
-  if (end - begin > LOOP_SIZE_MAX) to.set(from.subarray(begin, end))
-  else for (let index = 0; index < end - begin; index++) to[index] = from[begin + index]!
+function copy(from: Uint8Array, begin: number, end: number, to: Uint8Array, at: number): void {
+  if (end - begin > LOOP_SIZE_MAX) to.set(end - begin === from.length ? from : from.subarray(begin, end), at)
+  else for (let index = begin, shift = at - begin; index < end; index++) to[shift + index] = from[index]!
 }
 
 /** By size and last eight bytes, as names of actors differ at their ends; all of it if shorter. */

@@ -191,7 +191,7 @@ export class Cluster {
       bootId: `boot-${this.#bootIds.get(node) ?? 0}`,
       groupGraceMillis: SESSION_MILLIS,
       groupStartGraceMillis: SESSION_MILLIS,
-      heartbeatMillis: NODE_SESSION_MILLIS / 8,
+      heartbeatMillis: NODE_SESSION_MILLIS / 4,
       replicaLagMillis: REPLICA_LAG_MILLIS,
     }
     if (this.voters.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)

@@ -23,6 +23,8 @@ export interface SimulatedFile {
   isTorn: boolean
   /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
   before: Uint8Array | null | undefined
+  /** Counts the times that durable bytes were cut or replaced: while it stays, they only grow. */
+  generation: number
 }
 
 /** A file that has just been created. */
@@ -35,6 +37,7 @@ export function newFile(): SimulatedFile {
     lostFrom: -1,
     isTorn: false,
     before: undefined,
+    generation: 0,
   }
 }
 
@@ -59,6 +62,7 @@ export function rewriteBytes(file: SimulatedFile, position: number, sizeBytes: n
 
 /** Cuts the file, durably. */
 export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
+  if (sizeBytes < file.durableBytes) file.generation++
   file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
   file.durableBytes = Math.min(file.durableBytes, sizeBytes)
   if (file.lostFrom >= sizeBytes) file.lostFrom = -1
@@ -71,6 +75,7 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   file.bytes = bytes.slice()
   file.sizeBytes = bytes.length
   file.durableBytes = 0
+  file.generation++
   file.lostFrom = -1
 }
 

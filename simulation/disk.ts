@@ -137,7 +137,7 @@ export class Disk {
   }
 
   #complete(log: LogDirectory): void {
-    const isWrite = log.queue.some(({ effect }) => effect.kind !== 'read')
+    const isWrite = log.queue.some(isWriting)
     if (this.#owner.crashesAt('before', isWrite)) return
     const operation = log.queue.shift()!
     const { effect } = operation
@@ -254,4 +254,8 @@ function readFile(
 ): { records: Uint8Array | null; error: StorageError | null } {
   if (file === undefined) return { records: null, error: 'io' }
   return { records: file.bytes.slice(position, Math.max(position, Math.min(position + sizeBytes, file.sizeBytes))), error: null }
+}
+
+function isWriting({ effect }: Operation): boolean {
+  return effect.kind !== 'read'
 }

@@ -8,13 +8,12 @@ import type { Address } from '../protocol/address.ts'
 import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import type { Effect, SendEffect, StorageEffect } from '../actors/effect.ts'
-import { Codec } from '../runtime/codec.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import { behaviourOf } from './behaviours.ts'
 import type { Behaviour } from './behaviours.ts'
 import type { Clock } from './clock.ts'
 import type { Disk } from './disk.ts'
-import type { Network } from './network.ts'
+import type { Frame, Network } from './network.ts'
 import { Random } from './random.ts'
 import { hashText } from './trace-hash.ts'
 import { describeMessage } from './transcript.ts'
@@ -56,8 +55,6 @@ const LOCAL_MICROS = 8
 
 /** No timer fires sooner: an actor that asks for "now" again and again gets virtual time to pass, as it would really. */
 const TIMER_MICROS_MIN = 100
-
-const codec = new Codec()
 
 /** A host. It starts out dead. */
 export class Host {
@@ -162,8 +159,8 @@ export class Host {
   }
 
   /** A message has come through the network. */
-  arrive(envelope: Envelope, frame: Uint8Array): void {
-    this.#world.trace.addBytes(frame, 0, frame.length)
+  arrive(envelope: Envelope, { view, start, end }: Frame): void {
+    this.#world.trace.addBytes(view, start, end)
     this.#run(() => this.#deliver(envelope.to, envelope.from, envelope.message))
   }
 
@@ -239,11 +236,7 @@ export class Host {
     trace.addTime(nowMicros)
     trace.add(cell.nameHash + this.node)
     if (message.kind === 'timerFired') trace.add(hashText(message.timer))
-    else if (from.node === this.node) {
-      codec.encode(cell.address, from, message)
-      trace.addBytes(codec.header, 0, codec.headerSize)
-      if (codec.payload !== null) trace.addBytes(codec.payload, 0, codec.payload.length)
-    }
+    else if (from.node === this.node) trace.addValue(message)
     if (log !== null) log(`${from.actor}@${from.node} -> ${cell.address.actor}@${this.node} ${describeMessage(message)}`)
   }
 

@@ -3,6 +3,11 @@
  * happened at the same times in the same order.
  */
 
+/** What stands for a value that has no number. */
+const NULL_WORD = 0x6e756c6c
+const TRUE_WORD = 0x74727565
+const FALSE_WORD = 0x66616c73
+
 /** A rolling 64-bit hash. */
 export class TraceHash {
   #low = 0x9e3779b9
@@ -23,15 +28,40 @@ export class TraceHash {
   }
 
   /** Mixes in bytes, four at a time. */
-  addBytes(bytes: Uint8Array, begin: number, end: number): void {
+  addBytes(view: DataView, begin: number, end: number): void {
     let hash = end - begin
     let at = begin
     for (; at + 4 <= end; at += 4) {
-      hash = Math.imul(hash ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)), 0x9e3779b1)
+      hash = Math.imul(hash ^ view.getInt32(at, true), 0x9e3779b1)
       hash ^= hash >>> 15
     }
-    for (; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x9e3779b1)
+    for (; at < end; at++) hash = Math.imul(hash ^ view.getUint8(at), 0x9e3779b1)
     this.add(hash)
+  }
+
+  /** Mixes in plain data: all values in the order of their fields, bytes included. */
+  addValue(value: unknown): void {
+    switch (typeof value) {
+      case 'number':
+        return this.addTime(value)
+      case 'string':
+        return this.add(hashText(value))
+      case 'object':
+        return value === null ? this.add(NULL_WORD) : this.#addObject(value)
+      default:
+        return this.add(value === true ? TRUE_WORD : FALSE_WORD)
+    }
+  }
+
+  #addObject(value: object): void {
+    if (value instanceof Uint8Array) return this.addBytes(new DataView(value.buffer, value.byteOffset, value.byteLength), 0, value.length)
+    if (Array.isArray(value)) {
+      this.add(value.length)
+      for (const item of value) this.addValue(item)
+      return
+    }
+    const fields = value as Readonly<Record<string, unknown>>
+    for (const name in fields) this.addValue(fields[name])
   }
 
   /** Sixteen hexadecimal digits. */

@@ -47,8 +47,8 @@ const OFFSETS_PARTITIONS = 4
 /** Replicas of a partition that nobody asked for otherwise, if there are so many nodes. */
 const REPLICATION_FACTOR = 3
 
-/** Heartbeats of a node in one session. */
-const HEARTBEATS_PER_SESSION = 8
+/** Heartbeats of a node in one session: about as many as in Kafka. */
+const HEARTBEATS_PER_SESSION = 4
 
 /** Where a group moves to a node while its members live on, it waits so long before it hands out partitions: members may still hold them. */
 const GROUP_GRACE_MILLIS = 10_000

@@ -11,8 +11,8 @@ import type { Host, Watcher } from '../host.ts'
 
 /** Watches the actors of all clients. */
 export class ClientWatcher implements Watcher {
-  /** By client and correlation id. */
-  readonly #requests: Map<string, number> = new Map()
+  /** By client, then by correlation id. */
+  readonly #requests: Map<Host, Map<number, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
 
@@ -20,12 +20,12 @@ export class ClientWatcher implements Watcher {
 
   received(host: Host, _name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
-    const topicId = isAnswer ? this.#requests.get(`${host.node}/${message.correlationId}`) : undefined
+    const requests = this.#requestsOf(host)
+    const topicId = isAnswer ? requests.get(message.correlationId) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
       const told = effect.message
-      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
-        this.#requests.set(`${host.node}/${told.correlationId}`, told.topicId)
+      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets') requests.set(told.correlationId, told.topicId)
       else if (topicId !== undefined) this.#answers.set(told, topicId)
       else if (told.kind === 'assigned' && message.kind === 'offsetFetchResponse')
         this.#answers.set(told, topicIdAmong(message.offsets, told))
@@ -35,6 +35,14 @@ export class ClientWatcher implements Watcher {
   /** The topic id that a message to an application is about; -1 if its actor did not know. */
   topicIdOf(message: Message): number {
     return this.#answers.get(message) ?? -1
+  }
+
+  #requestsOf(host: Host): Map<number, number> {
+    const known = this.#requests.get(host)
+    if (known !== undefined) return known
+    const requests = new Map<number, number>()
+    this.#requests.set(host, requests)
+    return requests
   }
 }
 

@@ -3,14 +3,15 @@
  * is files. 2LDR, EPO, LOST, DIV, META, ACK.
  */
 import { METADATA_TOPIC, imageRecords } from '../../coordinator/metadata.ts'
-import { decodeSnapshot, parseBatches } from '../../coordinator/quorum-records.ts'
+import { decodeSnapshot } from '../../coordinator/quorum-records.ts'
 import type { QuorumState } from '../../coordinator/quorum-state.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { baseOffsetOfFile } from '../../partitions/log.ts'
 import { logNameOf } from '../../partitions/replica-state.ts'
-import { checkBatch } from '../../protocol/record-batch.ts'
+import { checkBatch, lastOffset, leaderEpoch } from '../../protocol/record-batch.ts'
 import type { Disk } from '../disk.ts'
+import type { SimulatedFile } from '../disk-file.ts'
 import { checkActing, checkCommitted, checkElected, checkImage, checkRecovered, checkSent } from '../quorum/truth.ts'
 import type { QuorumTruth } from '../quorum/truth.ts'
 import { hashText } from '../trace-hash.ts'
@@ -75,33 +76,64 @@ export function checkCoordinator(
 
 /** Whether a power loss now would leave the batch that ends there. */
 function isDurable(disk: Disk | undefined, endOffset: number, epoch: number): boolean {
-  const { snapshotEnd, ends } = durableLog(disk)
-  return endOffset <= snapshotEnd || ends.get(endOffset) === epoch
+  return endOffset === 0 || durableFiles(disk).some((file) => endOffset <= file.snapshotEnd || file.epochs.get(endOffset) === epoch)
 }
 
 function durableEnd(disk: Disk | undefined): number {
-  const { snapshotEnd, ends } = durableLog(disk)
-  return Math.max(snapshotEnd, ...ends.keys())
+  return durableFiles(disk).reduce((end, file) => Math.max(end, file.snapshotEnd, file.lastEnd), 0)
 }
 
-/** What the disk keeps for certain: a snapshot, and the ends of batches with their epochs. */
-function durableLog(disk: Disk | undefined): { readonly snapshotEnd: number; readonly ends: Map<number, number> } {
-  const ends = new Map<number, number>()
-  let snapshotEnd = 0
+/** What a file keeps for certain. */
+interface DurableFile {
+  readonly generation: number
+  /** How much of the file has been read. */
+  readBytes: number
+  /** Where the snapshot ends that it is; 0 if it is none. */
+  snapshotEnd: number
+  /** The epochs of its batches, by their ends. */
+  readonly epochs: Map<number, number>
+  lastEnd: number
+}
+
+/** What was read of files before: they grow, and are asked for after every message. */
+const known = new WeakMap<SimulatedFile, DurableFile>()
+
+function durableFiles(disk: Disk | undefined): DurableFile[] {
+  const found: DurableFile[] = []
   for (const [name, file] of disk?.files(METADATA_LOG) ?? []) {
     if (!file.isEntryDurable) continue
-    const bytes = file.bytes.subarray(0, file.durableBytes)
-    if (name.endsWith('.checkpoint') && file.before === undefined)
-      snapshotEnd = Math.max(snapshotEnd, decodeSnapshot(bytes)?.endOffset ?? 0)
-    if (baseOffsetOfFile(name) !== null) for (const { endOffset, epoch } of parseBatches(soundPart(bytes)) ?? []) ends.set(endOffset, epoch)
+    const isSegment = baseOffsetOfFile(name) !== null
+    if (isSegment || (name.endsWith('.checkpoint') && file.before === undefined)) found.push(readDurable(file, isSegment))
   }
-  return { snapshotEnd, ends }
+  return found
 }
 
-function soundPart(bytes: Uint8Array): Uint8Array {
-  let at = 0
-  for (let check = checkBatch(bytes, 0, bytes.length); check.ok; check = checkBatch(bytes, at, bytes.length - at)) at += check.sizeBytes
-  return bytes.subarray(0, at)
+function readDurable(file: SimulatedFile, isSegment: boolean): DurableFile {
+  const before = known.get(file)
+  const durable =
+    before?.generation === file.generation
+      ? before
+      : { generation: file.generation, readBytes: 0, snapshotEnd: 0, epochs: new Map<number, number>(), lastEnd: 0 }
+  known.set(file, durable)
+  if (durable.readBytes === file.durableBytes) return durable
+  if (isSegment) readBatches(file, durable)
+  else {
+    durable.snapshotEnd = decodeSnapshot(file.bytes.subarray(0, file.durableBytes))?.endOffset ?? 0
+    durable.readBytes = file.durableBytes
+  }
+  return durable
+}
+
+/** Up to the first batch that is not whole. */
+function readBatches({ bytes, durableBytes }: SimulatedFile, durable: DurableFile): void {
+  for (;;) {
+    const at = durable.readBytes
+    const check = checkBatch(bytes, at, durableBytes - at)
+    if (!check.ok) return
+    durable.lastEnd = lastOffset(bytes, at) + 1
+    durable.epochs.set(durable.lastEnd, Math.max(0, leaderEpoch(bytes, at)))
+    durable.readBytes += check.sizeBytes
+  }
 }
 
 function isQuorumMessage(message: { readonly kind: string }): message is Parameters<typeof checkSent>[3] {

@@ -135,7 +135,7 @@ export class ConsumerWorkload {
       fetchMaxWaitMillis: 1000,
       fetchMode: 'bytes',
       requestTimeoutMillis: 300,
-      retryBackoffMillis: 25,
+      retryBackoffMillis: 50,
     }
   }
 

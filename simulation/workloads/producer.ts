@@ -65,7 +65,7 @@ export class ProducerWorkload {
       acks: this.#acks,
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
-      retryBackoffMillis: 20,
+      retryBackoffMillis: 50,
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('producer', actor.url, config)

@@ -17,10 +17,10 @@ test('a tiny scenario has the same fingerprint under every Node', () => {
   network.join({
     node: 1,
     isUp: true,
-    arrive: (_, frame) => {
+    arrive: (_, { view, start, end }) => {
       arrivals++
       world.trace.addTime(world.nowMicros)
-      world.trace.addBytes(frame, 0, frame.length)
+      world.trace.addBytes(view, start, end)
     },
   })
   for (let i = 0; i < 200; i++) {
