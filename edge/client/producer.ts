@@ -103,9 +103,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   }
 
   drained(): Promise<void> {
-    if (this.#hasRoom()) return Promise.resolve()
-    this.#sealAll()
-    return this.#waiters.room()
+    if (!this.#hasRoom()) this.#sealAll()
+    // Sealing runs the cycle: everything may be delivered already, and then nobody would tell of it later.
+    return this.#hasRoom() ? Promise.resolve() : this.#waiters.room()
   }
 
   async flush(): Promise<void> {

@@ -37,6 +37,16 @@ test('flush does not wait for the linger time, and resolves while others go on s
   await sending
 })
 
+test('drained resolves although everything is delivered at once, while it asks for that', async () => {
+  const cluster = await openCluster(':memory:', { threads: 0 })
+  await cluster.admin.createTopic('t', { config: { flush: 'os' } })
+  const producer = cluster.producer({ bufferMemoryBytes: 65_536, batchSizeBytes: 1_000_000 })
+  await producer.send({ topic: 't', value: new Uint8Array(1) })
+  while (producer.write({ topic: 't', value: new Uint8Array(1000) }));
+  await producer.drained()
+  expect(producer.write({ topic: 't', value: new Uint8Array(1) })).toBe(true)
+})
+
 test('close sends everything, waits for it, and is one promise however often it is called', async () => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t')
