@@ -22,7 +22,9 @@ export function judge(goal: Goal, results: readonly Result[]): Judgement {
     case 'atMost':
       return judgeValue(goal, results, '≤', (found) => found <= goal.value)
     case 'ratio':
-      return judgeRatio(goal, results)
+      return judgeRatio(goal, results, '≥', (found) => found >= goal.value)
+    case 'ratioAtMost':
+      return judgeRatio(goal, results, '≤', (found) => found <= goal.value)
     case 'flat':
       return judgeFlat(goal.percent, results)
   }
@@ -46,12 +48,17 @@ function judgeValue(
   return { goal: text, found: formatNumber(result.median), verdict: isMet(result.median) ? 'met' : 'missed' }
 }
 
-function judgeRatio(goal: Extract<Goal, { kind: 'ratio' }>, results: readonly Result[]): Judgement {
-  const text = `${goal.result} ≥ ${goal.value} x ${goal.over}`
+function judgeRatio(
+  goal: Extract<Goal, { over: string }>,
+  results: readonly Result[],
+  sign: string,
+  isMet: (found: number) => boolean,
+): Judgement {
+  const text = `${goal.result} ${sign} ${goal.value} x ${goal.over}`
   const [above, below] = [goal.result, goal.over].map((wanted) => results.find(({ name }) => name === wanted)?.median)
   if (above === undefined || below === undefined) return { goal: text, found: 'not measured', verdict: 'unknown' }
   const ratio = above / below
-  return { goal: text, found: `${formatNumber(ratio)} x`, verdict: ratio >= goal.value ? 'met' : 'missed' }
+  return { goal: text, found: `${formatNumber(ratio)} x`, verdict: isMet(ratio) ? 'met' : 'missed' }
 }
 
 function judgeFlat(percent: number, results: readonly Result[]): Judgement {

@@ -1,5 +1,5 @@
 /**
- * The thread that lets records arrive on schedule for bench/questions/latency.ts: it sleeps until the next moment of a fixed grid and posts the time
+ * The thread that lets records arrive on schedule for bench/open-loop.ts: it sleeps until the next moment of a fixed grid and posts the time
  * of arrival. It knows nothing of the engine, so a stall there cannot slow it down; after a delay of its own it catches up.
  */
 import { parentPort, workerData } from 'node:worker_threads'

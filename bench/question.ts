@@ -14,7 +14,7 @@ export interface Measurement {
 export type Goal =
   | { readonly kind: 'atLeast'; readonly result: string; readonly value: number }
   | { readonly kind: 'atMost'; readonly result: string; readonly value: number }
-  | { readonly kind: 'ratio'; readonly result: string; readonly over: string; readonly value: number }
+  | { readonly kind: 'ratio' | 'ratioAtMost'; readonly result: string; readonly over: string; readonly value: number }
   | { readonly kind: 'flat'; readonly percent: number }
 
 /** How a question is run. */
@@ -65,6 +65,22 @@ export async function interleave(
       options.progress(`${name}, run ${run} of ${options.runs}`)
       samples.push(await measure(name))
     }
+  }
+  return measurements
+}
+
+/** As `interleave`, where one run gives a sample of each measurement: `measure` answers with them in the order of their names. */
+export async function together(
+  names: readonly string[],
+  unit: string,
+  options: RunOptions,
+  measure: () => Promise<readonly number[]>,
+): Promise<Measurement[]> {
+  const measurements = names.map((name) => ({ name, unit, samples: [] as number[] }))
+  for (let run = 1; run <= options.runs; run++) {
+    options.progress(`run ${run} of ${options.runs}`)
+    const found = await measure()
+    measurements.forEach(({ samples }, index) => samples.push(found[index] ?? NaN))
   }
   return measurements
 }

@@ -3,17 +3,17 @@
  */
 import type { Question } from './question.ts'
 import { catchUp } from './questions/catch-up.ts'
-import { clusterMemory } from './questions/cluster-memory.ts'
+import { clusterSize } from './questions/cluster-size.ts'
 import { consume } from './questions/consume.ts'
 import { failover } from './questions/failover.ts'
 import { latency } from './questions/latency.ts'
-import { memory } from './questions/memory.ts'
+import { memory, replicatedMemory } from './questions/memory.ts'
 import { partitions } from './questions/partitions.ts'
 import { produce } from './questions/produce.ts'
 import { records } from './questions/records.ts'
 import { recovery } from './questions/recovery.ts'
-import { replicationLatency } from './questions/replication-latency.ts'
-import { replication } from './questions/replication.ts'
+import { replicatedLatency } from './questions/replicated-latency.ts'
+import { replicatedProduce } from './questions/replicated-produce.ts'
 import { ring } from './questions/ring.ts'
 import { simulator } from './questions/simulator.ts'
 import { start } from './questions/start.ts'
@@ -30,9 +30,10 @@ export const questions: readonly Question[] = [
   partitions,
   records,
   simulator,
-  replication,
-  replicationLatency,
+  replicatedProduce,
+  replicatedLatency,
+  replicatedMemory,
   failover,
-  clusterMemory,
   catchUp,
+  clusterSize,
 ]

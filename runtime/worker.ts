@@ -58,6 +58,7 @@ const control: ThreadControl = {
   statistics: () => runtime?.statistics() ?? { cycles: 0, messages: 0, failedWrites: 0, droppedMessages: 0 },
   connect: (link) => runtime?.links.connect(link),
   drain: async () => runtime?.drain(),
+  hang: (millis) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis),
   close: () => {
     closed = true
     runtime?.close()

@@ -32,11 +32,14 @@ export class World {
   violation: Violation | null = null
   /** Takes lines of the transcript; null unless somebody wants one. */
   log: ((line: string) => void) | null = null
+  readonly #eventsMax: number
   readonly #ties: Random
   readonly #heap: Scheduled[] = []
 
-  constructor(seed: number) {
+  /** `eventsMax`: a run with more of them fails. */
+  constructor(seed: number, eventsMax: number = EVENTS_MAX) {
     this.seed = seed
+    this.#eventsMax = eventsMax
     this.#ties = new Random(seed, 'schedule')
   }
 
@@ -77,7 +80,7 @@ export class World {
       }
       this.#dropFirst()
       this.nowMicros = next.time
-      if (++this.eventCount > EVENTS_MAX) this.fail('LIVE', `more than ${EVENTS_MAX} events: somebody is busy with nothing`)
+      if (++this.eventCount > this.#eventsMax) this.fail('LIVE', `more than ${this.#eventsMax} events: somebody is busy with nothing`)
       next.run()
     }
   }

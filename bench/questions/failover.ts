@@ -1,47 +1,51 @@
 /**
- * Question: for how long is nothing acknowledged when the thread of a leader dies under load? Some callers each await their record before they send the
- * next one; a leader's worker is ended without warning, and the longest time between two acknowledgements counts. It does NOT measure a leader that
- * hangs: that one is fenced after nodeSessionTimeoutMillis.
+ * Question: for how long is nothing acknowledged when the thread of a leader dies under load, and when it hangs? Some callers each await their record before
+ * they send the next one, and the longest time between two acknowledgements counts. A leader that is dead is known to be so at once; one that hangs keeps
+ * its session until nodeSessionTimeoutMillis, and holds everybody up for so long.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cluster, Producer } from '../../edge/client/api.ts'
 import { open } from '../../edge/client/index.ts'
-import { terminateNode } from '../../edge/client/testing.ts'
+import { hangNode, terminateNode } from '../../edge/client/testing.ts'
 import { inChild } from '../child.ts'
 import type { Task } from '../child.ts'
-import { scaled } from '../question.ts'
-import type { Measurement, Question, RunOptions } from '../question.ts'
+import { scaled, together } from '../question.ts'
+import type { Question } from '../question.ts'
 import { REPLICAS, TOPIC, VALUE_BYTES, benchRecord, untilInSync } from '../records.ts'
 import { percentile } from '../statistics.ts'
 import { makeWorkspace } from '../workspace.ts'
 
 interface FailoverParameters {
   readonly directory: string
-  readonly rounds: number
+  readonly deaths: number
+  readonly hangs: number
 }
 
-const ROUNDS = 20
+const DEATHS = 100
+const HANGS = 5
 const CALLERS = 16
+
+/** The default of nodeSessionTimeoutMillis, and what may come on top of it. */
+const SESSION_MILLIS = 2000
+const HANG_SLACK_MILLIS = 100
+
+/** So that the session is over long before the leader goes on. */
+const HANG_MILLIS = 2 * SESSION_MILLIS
 
 /** Load before a leader dies, and after everybody is in sync again. */
 const LOAD_MILLIS = 300
 
 const SPACE_BYTES = 2 ** 30
 
-const STATISTICS: readonly (readonly [name: string, fraction: number])[] = [
-  ['p50', 0.5],
-  ['p99', 0.99],
-  ['max', 1],
-]
-
 /** How long a partition stands still. */
 export const failover: Question = {
   name: 'failover',
-  question: 'How long is nothing acknowledged when the thread of a leader dies under load?',
-  results: STATISTICS.map(([name]) => name),
+  question: 'How long is nothing acknowledged when the thread of a leader dies under load, or hangs?',
+  results: ['gap-p50', 'gap-p99', 'hang'],
   goals: [
-    { kind: 'atMost', result: 'p50', value: 50 },
-    { kind: 'atMost', result: 'p99', value: 200 },
+    { kind: 'atMost', result: 'gap-p50', value: 50 },
+    { kind: 'atMost', result: 'gap-p99', value: 200 },
+    { kind: 'atMost', result: 'hang', value: SESSION_MILLIS + HANG_SLACK_MILLIS },
   ],
   conditions: (options) => ({
     threads: `caller + ${REPLICAS} nodes`,
@@ -51,52 +55,69 @@ export const failover: Question = {
     valueBytes: VALUE_BYTES,
     partitions: 1,
     callers: CALLERS,
-    rounds: scaled(ROUNDS, options),
-    measured: 'the longest time between two acknowledgements while the worker of the leader is terminated, and until all are in sync again',
+    deaths: scaled(DEATHS, options),
+    hangs: `${scaled(HANGS, options)}, of ${HANG_MILLIS} ms`,
+    nodeSessionTimeoutMillis: SESSION_MILLIS,
+    measured:
+      'the longest time between two acknowledgements from the moment when the worker of the leader is terminated (gap) or blocked (hang), until all are in sync again; of all hangs, the longest',
   }),
-  run,
+  run: (options) =>
+    together(failover.results, 'ms', options, async () => {
+      using workspace = makeWorkspace(SPACE_BYTES)
+      const counts = { deaths: scaled(DEATHS, options), hangs: scaled(HANGS, options) }
+      return await inChild(failoverTask, { directory: workspace.directory, ...counts })
+    }),
 }
 
-/** Measures one run: the longest gap of each round, in milliseconds. */
+/** Measures one run: the results in their order, in milliseconds. */
 export const failoverTask: Task<FailoverParameters, number[]> = { url: import.meta.url, name: 'failoverTask', run: measure }
 
-async function run(options: RunOptions): Promise<Measurement[]> {
-  const measurements = STATISTICS.map(([name]) => ({ name, unit: 'ms', samples: [] as number[] }))
-  for (let round = 1; round <= options.runs; round++) {
-    options.progress(`run ${round} of ${options.runs}`)
-    using workspace = makeWorkspace(SPACE_BYTES)
-    const gaps = await inChild(failoverTask, { directory: workspace.directory, rounds: scaled(ROUNDS, options) })
-    const ascending = gaps.toSorted((a, b) => a - b)
-    measurements.forEach(({ samples }, index) => samples.push(percentile(ascending, STATISTICS[index]?.[1] ?? 1)))
-  }
-  return measurements
-}
-
-async function measure({ directory, rounds }: FailoverParameters): Promise<number[]> {
-  await using cluster = await open(directory, { nodes: REPLICAS })
+async function measure({ directory, deaths, hangs }: FailoverParameters): Promise<number[]> {
+  await using cluster = await open(directory, { nodes: REPLICAS, nodeSessionTimeoutMillis: SESSION_MILLIS })
   await cluster.admin.createTopic(TOPIC, { partitions: 1, config: { flush: 'os' } })
   await using producer = cluster.producer()
   const load = startLoad(producer)
-  const gaps: number[] = []
+  const gaps = await gapsOf(deaths, cluster, load, killLeader)
+  const hanging = await gapsOf(hangs, cluster, load, hangLeader)
+  await load.stop()
+  return [percentile(gaps, 0.5), percentile(gaps, 0.99), percentile(hanging, 1)]
+}
+
+/** Hurts the cluster so often; the longest gap of each round, ascending, in milliseconds. */
+async function gapsOf(
+  rounds: number,
+  cluster: Cluster,
+  load: AcknowledgedLoad,
+  hurt: (cluster: Cluster) => Promise<void>,
+): Promise<Float64Array> {
+  const gaps = new Float64Array(rounds)
   for (let round = 0; round < rounds; round++) {
     await sleep(LOAD_MILLIS)
     load.longestGap()
-    await killLeader(cluster)
+    await hurt(cluster)
     await untilInSync(cluster)
     await sleep(LOAD_MILLIS)
-    gaps.push(load.longestGap())
+    gaps[round] = load.longestGap()
   }
-  await load.stop()
-  return gaps
+  return gaps.toSorted()
 }
 
 /** Resolves when the node is back: before its death is known, everybody seems to be in sync. */
 async function killLeader(cluster: Cluster): Promise<void> {
-  const { partitions } = await cluster.admin.describeTopic(TOPIC)
   const { promise: isUp, resolve } = Promise.withResolvers<void>()
   cluster.on('nodeUp', () => resolve())
-  await terminateNode(cluster, partitions[0]?.leader ?? 0)
+  await terminateNode(cluster, await leaderOf(cluster))
   await isUp
+}
+
+/** Resolves when the node goes on. */
+async function hangLeader(cluster: Cluster): Promise<void> {
+  await hangNode(cluster, await leaderOf(cluster), HANG_MILLIS)
+}
+
+async function leaderOf(cluster: Cluster): Promise<number> {
+  const { partitions } = await cluster.admin.describeTopic(TOPIC)
+  return partitions[0]?.leader ?? 0
 }
 
 interface AcknowledgedLoad {

@@ -179,6 +179,11 @@ class LocalCluster implements Cluster {
     await this.#supervisor?.terminate(node)
   }
 
+  /** For tests: a node's thread does nothing for so long. */
+  async hangNode(node: number, millis: number): Promise<void> {
+    await this.#supervisor?.control(node)?.hang(millis)
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

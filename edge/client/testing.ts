@@ -9,3 +9,10 @@ export async function terminateNode(cluster: Cluster, node: number): Promise<voi
     throw new TypeError('only a cluster from open() has nodes to terminate')
   await (cluster as Cluster & { terminateNode(node: number): Promise<void> }).terminateNode(node)
 }
+
+/** Blocks the worker thread of a node for so long: it is not dead, but does nothing. Resolves when it goes on. */
+export async function hangNode(cluster: Cluster, node: number, millis: number): Promise<void> {
+  if (!('hangNode' in cluster) || typeof cluster.hangNode !== 'function')
+    throw new TypeError('only a cluster from open() has nodes to block')
+  await (cluster as Cluster & { hangNode(node: number, millis: number): Promise<void> }).hangNode(node, millis)
+}

@@ -20,6 +20,8 @@ describe('a goal', () => {
     [{ kind: 'ratio', result: 'a', over: 'b', value: 1.25 }, 'met'],
     [{ kind: 'ratio', result: 'a', over: 'b', value: 1.26 }, 'missed'],
     [{ kind: 'ratio', result: 'a', over: 'none', value: 1 }, 'unknown'],
+    [{ kind: 'ratioAtMost', result: 'a', over: 'b', value: 1.25 }, 'met'],
+    [{ kind: 'ratioAtMost', result: 'a', over: 'b', value: 1.24 }, 'missed'],
     [{ kind: 'flat', percent: 20 }, 'met'],
     [{ kind: 'flat', percent: 19 }, 'missed'],
   ])('%j is %s for a = 100 and b = 80', (goal, verdict) => {

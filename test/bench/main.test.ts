@@ -22,11 +22,12 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   partitions: ['1', '100', '1000', '10000'],
   records: ['1M', '10M', '100M'],
   simulator: ['speed', 'events'],
-  replication: ['os', 'commit'],
-  'replication-latency': ['p50', 'p99'],
-  failover: ['p50', 'p99', 'max'],
-  'cluster-memory': ['rss'],
+  'replicated-produce': ['os', 'commit'],
+  'replicated-latency': ['p50', 'p99'],
+  'replicated-memory': ['rss'],
+  failover: ['gap-p50', 'gap-p99', 'hang'],
   'catch-up': ['catch-up'],
+  'cluster-size': ['idle-3', 'idle-100', 'messages-3', 'messages-100', 'memory-3', 'memory-100'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
@@ -35,8 +36,8 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['consume', 'records/s'],
   ['latency', 'µs'],
   ['recovery', 'ms'],
-  ['replication', 'records/s'],
-  ['replication-latency', 'µs'],
+  ['replicated-produce', 'records/s'],
+  ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
 ]
@@ -59,6 +60,12 @@ describe('a question', () => {
     expect(answer.conditions).toMatchObject({ cpu: expect.any(String), cores: expect.any(Number), node: process.versions.node, runs: 1 })
     expect(answer.results).toEqual((NAMES[name] ?? []).map((result) => shapeOf(result, unit)))
     expect(readdirSync(directory)).toEqual([])
+  })
+
+  test('may be answered in more than one unit', async () => {
+    const answer = JSON.parse(await bench('cluster-size', '--json', '--runs', '1', '--scale', '0.001')) as { readonly results: object[] }
+    const units = ['messages/s', 'messages/s', 'messages/s', 'messages/s', 'kB', 'kB']
+    expect(answer.results).toEqual((NAMES['cluster-size'] ?? []).map((result, i) => shapeOf(result, units[i] ?? '')))
   })
 
   test('has results by the agreed names, and goals about them', () => {

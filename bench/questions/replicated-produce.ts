@@ -15,8 +15,8 @@ const WARM_UP_RECORDS = 500_000
 const FLUSHES = ['os', 'commit'] as const
 
 /** How fast records are written to three nodes. */
-export const replication: Question = {
-  name: 'replication',
+export const replicatedProduce: Question = {
+  name: 'replicated-produce',
   question: 'How many records does one producer get acknowledged per second by the quorum of three nodes?',
   results: FLUSHES,
   goals: [
