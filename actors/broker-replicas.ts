@@ -8,9 +8,8 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, topicById } from '../coordinator/metadata.ts'
-import type { TopicImage } from '../coordinator/metadata.ts'
+import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
-import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
@@ -18,19 +17,18 @@ import { actor as group } from './group.ts'
 import type { GroupConfig } from './group.ts'
 import { actor as replica } from './replica.ts'
 
-/** The topics of those ids have changed, or are gone; null: any may have. */
-export function followImage(state: BrokerState, topicIds: ReadonlySet<number> | null, outbox: Outbox): void {
-  for (const [name, local] of state.replicas) {
-    if (topicIds !== null && !topicIds.has(local.topicId)) continue
-    const partition = topicById(state.image, local.topicId)?.partitions[local.partition]
-    if (partition === undefined || !partition.replicas.includes(state.self.node)) stopReplica(state, name, local, outbox)
-  }
-  const topics = topicIds === null ? [...state.image.topics.values()] : [...topicIds].map((id) => topicById(state.image, id))
-  for (const topic of topics) {
+/** Those partitions have changed, or are gone; null: any may have. What this costs depends on how many they are, not on how many there are. */
+export function followImage(state: BrokerState, changed: ChangedTopics | null, outbox: Outbox): void {
+  const topics: ChangedTopics = changed ?? new Map([...state.image.topics.values()].map(({ topicId }) => [topicId, null]))
+  stopUnwanted(state, changed, outbox)
+  for (const [topicId, partitions] of topics) {
+    const topic = topicById(state.image, topicId)
     if (topic === undefined) continue
-    topic.partitions.forEach((partition, index) => {
-      if (partition.replicas.includes(state.self.node)) keepReplica(state, topic, index, partition, outbox)
-    })
+    const config = JSON.stringify(topic.config)
+    for (const index of partitions ?? topic.partitions.keys()) {
+      const partition = topic.partitions[index]
+      if (partition?.replicas.includes(state.self.node) === true) keepReplica(state, topic, index, config, outbox)
+    }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
   }
 }
@@ -72,12 +70,29 @@ export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGrou
   outbox.push({ kind: 'send', to: context.from, message: { kind: 'groupEnsured', correlationId, errorCode } })
 }
 
-function keepReplica(state: BrokerState, topic: TopicImage, partition: number, image: PartitionImage, outbox: Outbox): void {
+function stopUnwanted(state: BrokerState, changed: ChangedTopics | null, outbox: Outbox): void {
+  for (const name of replicasOf(state, changed)) {
+    const local = state.replicas.get(name)
+    if (local === undefined) continue
+    const partition = topicById(state.image, local.topicId)?.partitions[local.partition]
+    if (partition?.replicas.includes(state.self.node) !== true) stopReplica(state, name, local, outbox)
+  }
+}
+
+/** The actors of what has changed, here or not; all that are here, where it is not known so precisely. */
+function replicasOf({ image, replicas }: BrokerState, changed: ChangedTopics | null): string[] {
+  if (changed === null || [...changed.values()].includes(null)) return [...replicas.keys()]
+  return [...changed].flatMap(([topicId, partitions]) => {
+    const topic = topicById(image, topicId)
+    return topic === undefined ? [] : [...(partitions ?? [])].map((partition) => replicaActor(topic.name, partition))
+  })
+}
+
+function keepReplica(state: BrokerState, topic: TopicImage, partition: number, config: string, outbox: Outbox): void {
   const name = replicaActor(topic.name, partition)
   const known = state.replicas.get(name)
   if (known !== undefined && known.topicId !== topic.topicId) stopReplica(state, name, known, outbox)
   const local = state.replicas.get(name)
-  const config = JSON.stringify(topic.config)
   if (local === undefined) {
     state.replicas.set(name, { topic: topic.name, topicId: topic.topicId, partition, partitionEpoch: -1, config, isStarted: false })
     const { replicaLagMillis } = state.config
@@ -94,7 +109,7 @@ function keepReplica(state: BrokerState, topic: TopicImage, partition: number, i
       message: { kind: 'configureReplica', topicId: topic.topicId, config: topic.config },
     })
   }
-  if (local.isStarted && local.partitionEpoch < image.partitionEpoch) tell(state, name, local, outbox)
+  if (local.isStarted && local.partitionEpoch < (topic.partitions[partition]?.partitionEpoch ?? -1)) tell(state, name, local, outbox)
 }
 
 function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Outbox): void {

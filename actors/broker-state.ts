@@ -101,7 +101,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
   return {
     self,
     config,
-    image: emptyImage(),
+    image: emptyImage(self.node),
     controller: config.voters.includes(self.node) ? self.node : (config.voters[0] ?? 0),
     brokerEpoch: -1,
     previousBrokerEpoch: -1,

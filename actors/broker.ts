@@ -104,7 +104,7 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   if (endOffset <= state.image.endOffset || (!isSnapshot && beginOffset > state.image.endOffset)) return
   const batches = JSON.parse(new TextDecoder().decode(message.records)) as MetadataBatch[]
   const epochBefore = ownEpoch(state)
-  if (isSnapshot) state.image = emptyImage()
+  if (isSnapshot) state.image = emptyImage(state.self.node)
   const changed = applyBatches(state.image, batches)
   followImage(state, isSnapshot ? null : changed, outbox)
   // What follows the last of them holds no metadata.

@@ -1,7 +1,8 @@
 /**
  * The cluster's metadata as an image: brokers, topics, their partitions and settings, producer ids. It is what the records of the
  * metadata log say, in order; nothing else changes it. Records are JSON, so that anybody can read a dump of the log. Every node has
- * an image of its own, made of the same records: two images of the same offset are equal.
+ * an image of its own, made of the same records: two images of the same offset are equal. That of a broker leaves out what partitions are like that are
+ * elsewhere: otherwise a hundred nodes would remember each partition a hundred times.
  */
 import { assert, unreachable } from '../protocol/assert.ts'
 import { parseTopicConfig } from '../protocol/topic-config.ts'
@@ -46,7 +47,8 @@ export type MetadataRecord =
 export interface TopicImage {
   readonly name: string
   readonly topicId: number
-  readonly partitions: readonly PartitionImage[]
+  /** They change in place: a copy for each change would cost as much as the topic is large. */
+  readonly partitions: PartitionImage[]
   /** What was set, by camel-case name. */
   readonly configs: Readonly<Record<string, unknown>>
   /** What that means, defaults included. */
@@ -68,6 +70,8 @@ export interface BrokerImage {
 
 /** All metadata at one point of the metadata log. */
 export interface MetadataImage {
+  /** The node whose partitions it is about (`__consumer_offsets` it knows whole); null: it is about all of them. */
+  readonly node: number | null
   readonly topics: Map<string, TopicImage>
   readonly names: Map<number, string>
   readonly brokers: Map<number, BrokerImage>
@@ -77,9 +81,21 @@ export interface MetadataImage {
   endOffset: number
 }
 
-/** The image before the first record. */
-export function emptyImage(): MetadataImage {
-  return { topics: new Map(), names: new Map(), brokers: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
+/** What a node's image says of a partition that is elsewhere: that it is there. */
+const ELSEWHERE: PartitionImage = {
+  replicas: [],
+  isr: [],
+  elr: [],
+  leader: NO_LEADER,
+  leaderEpoch: -1,
+  partitionEpoch: -1,
+  adding: [],
+  removing: [],
+}
+
+/** The image before the first record: of everything, or of what a node has to know. */
+export function emptyImage(node: number | null = null): MetadataImage {
+  return { node, topics: new Map(), names: new Map(), brokers: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
 }
 
 /** Applies one record of the log. */
@@ -89,14 +105,19 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'topicCreated':
       image.nextTopicId = Math.max(image.nextTopicId, record.topicId + 1)
       image.names.set(record.topicId, record.name)
-      return setTopic(image, { name: record.name, topicId: record.topicId, partitions: partitionsOf(record), configs: record.configs })
+      return setTopic(image, {
+        name: record.name,
+        topicId: record.topicId,
+        partitions: partitionsOf(image, record.name, record),
+        configs: record.configs,
+      })
     case 'topicDeleted':
       image.topics.delete(topicOf(image, record.topicId).name)
       image.names.delete(record.topicId)
       return
     case 'partitionsAdded': {
       const topic = topicOf(image, record.topicId)
-      return setTopic(image, { ...topic, partitions: [...topic.partitions, ...partitionsOf(record)] })
+      return setTopic(image, { ...topic, partitions: [...topic.partitions, ...partitionsOf(image, topic.name, record)] })
     }
     case 'partitionChanged':
       return applyPartition(image, record)
@@ -133,19 +154,22 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
 /** Some records, and the offset behind them in the log. */
 export type MetadataBatch = readonly [endOffset: number, records: readonly MetadataRecord[]]
 
-/** Applies what lies beyond the image's end; the ids of the topics that this changes. */
-export function applyBatches(image: MetadataImage, batches: readonly MetadataBatch[]): Set<number> {
-  const topicIds = new Set<number>()
+/** What some records change: by topic id which partitions; null: any may have changed. */
+export type ChangedTopics = Map<number, Set<number> | null>
+
+/** Applies what lies beyond the image's end; what this changes. */
+export function applyBatches(image: MetadataImage, batches: readonly MetadataBatch[]): ChangedTopics {
+  const changed: ChangedTopics = new Map()
   for (const [endOffset, records] of batches) {
     if (endOffset <= image.endOffset) continue
     for (const record of records) {
       applyRecord(image, record)
-      if ('topicId' in record) topicIds.add(record.topicId)
+      if ('topicId' in record) noteChange(changed, record)
     }
     // Batches that hold no metadata take offsets, too.
     image.endOffset = endOffset
   }
-  return topicIds
+  return changed
 }
 
 /** Records that make the image anew from an empty one: what a snapshot holds. The offset must be set beside. */
@@ -198,15 +222,28 @@ function applyPartition(image: MetadataImage, { topicId, partition, image: chang
   assert(present !== undefined, 'M10 a changed partition is there')
   assert(changed.partitionEpoch > present.partitionEpoch, 'M11 partition epochs grow with every change')
   assert(changed.leaderEpoch >= present.leaderEpoch, 'M12 leader epochs never go back')
-  image.topics.set(topic.name, { ...topic, partitions: topic.partitions.with(partition, changed) })
+  topic.partitions[partition] = asSeen(image, topic.name, changed)
+}
+
+function noteChange(changed: ChangedTopics, record: MetadataRecord & { readonly topicId: number }): void {
+  const partitions = changed.get(record.topicId)
+  if (record.type !== 'partitionChanged') changed.set(record.topicId, null)
+  else if (partitions === undefined) changed.set(record.topicId, new Set([record.partition]))
+  else partitions?.add(record.partition)
 }
 
 /** Version 0.1 wrote nothing but the leaders, one replica each. */
-function partitionsOf(record: {
-  readonly partitions?: readonly PartitionImage[]
-  readonly leaders?: readonly number[]
-}): readonly PartitionImage[] {
-  return record.partitions ?? (record.leaders ?? []).map(loneReplica)
+function partitionsOf(
+  image: MetadataImage,
+  topic: string,
+  record: { readonly partitions?: readonly PartitionImage[]; readonly leaders?: readonly number[] },
+): PartitionImage[] {
+  const partitions = record.partitions ?? (record.leaders ?? []).map(loneReplica)
+  return partitions.map((partition) => asSeen(image, topic, partition))
+}
+
+function asSeen({ node }: MetadataImage, topic: string, partition: PartitionImage): PartitionImage {
+  return node === null || topic === OFFSETS_TOPIC || partition.replicas.includes(node) ? partition : ELSEWHERE
 }
 
 /** A partition with one replica, whose node has not registered yet. */

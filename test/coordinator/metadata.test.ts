@@ -10,6 +10,7 @@ import {
   encodeMetadataRecord,
   imageRecords,
   isLive,
+  OFFSETS_TOPIC,
   offsetsPartitionOf,
   topicById,
 } from '../../coordinator/metadata.ts'
@@ -38,6 +39,7 @@ describe('the image', () => {
   test('is what the records say', () => {
     const image = imageOf(...history)
     expect(image).toEqual({
+      node: null,
       topics: new Map([
         [
           'a',
@@ -147,12 +149,52 @@ describe('a node in the image', () => {
   })
 })
 
+describe("a node's image", () => {
+  const log: MetadataBatch[] = [
+    [1, [created('a', 1, [0, 1])]],
+    [2, [created(OFFSETS_TOPIC, 2, [0, 1])]],
+  ]
+  const move = (node: number, partitionEpoch: number): MetadataRecord => {
+    return { type: 'partitionChanged', topicId: 1, partition: 0, image: partitionOf([node], { partitionEpoch }) }
+  }
+  const seen = (image: MetadataImage): unknown => image.topics.get('a')?.partitions.map(({ replicas, leader }) => [leader, replicas])
+
+  test('knows that there are partitions elsewhere, and all about those that groups need', () => {
+    const image = emptyImage(1)
+    applyBatches(image, log)
+    expect(seen(image)).toEqual([
+      [-1, []],
+      [1, [1]],
+    ])
+    expect(image.topics.get(OFFSETS_TOPIC)).toEqual(imageOf(...log.flatMap(([, records]) => records)).topics.get(OFFSETS_TOPIC))
+  })
+
+  test('follows a partition that comes, goes and comes back', () => {
+    const image = emptyImage(1)
+    applyBatches(image, [...log, [3, [move(1, 1)]]])
+    expect(seen(image)).toEqual([
+      [1, [1]],
+      [1, [1]],
+    ])
+    applyBatches(image, [[4, [move(0, 2)]]])
+    expect(seen(image)).toEqual([
+      [-1, []],
+      [1, [1]],
+    ])
+    applyBatches(image, [[5, [move(1, 3)]]])
+    expect(seen(image)).toEqual([
+      [1, [1]],
+      [1, [1]],
+    ])
+  })
+})
+
 describe('batches of the log', () => {
   const [first, second, third] = [created('a', 1), created('b', 2), created('c', 3)]
 
   test('are applied once, in order, and say which topics they change', () => {
     const image = emptyImage()
-    expect(applyBatches(image, [[3, [first]]])).toEqual(new Set([1]))
+    expect(applyBatches(image, [[3, [first]]])).toEqual(new Map([[1, null]]))
     // Batches without metadata take offsets, too: the image ends where the log does.
     expect(image.endOffset).toBe(3)
     const deletion: MetadataRecord = { type: 'topicDeleted', topicId: 1 }
@@ -161,10 +203,26 @@ describe('batches of the log', () => {
       [5, [second, ...nodes([0])]],
       [8, [third, deletion]],
     ])
-    expect(changed).toEqual(new Set([2, 3, 1]))
+    expect([...changed]).toEqual([2, 3, 1].map((topicId) => [topicId, null]))
     expect([...image.topics.keys()]).toEqual(['b', 'c'])
     expect(image.endOffset).toBe(8)
     expect([topicById(image, 1), topicById(image, 2)?.name]).toEqual([undefined, 'b'])
+  })
+
+  test('say which partitions they change, as long as nothing else of the topic has changed', () => {
+    const change = (partition: number): MetadataRecord => {
+      return { type: 'partitionChanged', topicId: 1, partition, image: partitionOf([1], { partitionEpoch: 1 }) }
+    }
+    const image = imageOf(created('a', 1, [0, 1, 2]))
+    expect(
+      applyBatches(image, [
+        [2, [change(2)]],
+        [3, [change(0)]],
+      ]),
+    ).toEqual(new Map([[1, new Set([2, 0])]]))
+    const configured: MetadataRecord = { type: 'topicConfigured', topicId: 1, configs: { flush: 'os' } }
+    expect(applyBatches(image, [[5, [change(1), configured]]])).toEqual(new Map([[1, null]]))
+    expect(applyBatches(imageOf(created('a', 1, [0, 1])), [[3, [configured, change(1)]]])).toEqual(new Map([[1, null]]))
   })
 
   test('make the same image whether they come one by one or in a snapshot', () => {
