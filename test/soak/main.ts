@@ -1,7 +1,7 @@
 /**
- * `npm run soak -- kill | terminate | nodes`: hurts a real process (or a node's thread inside it) under load at random moments, again and again, and
- * checks that everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused }`; a committed offset that goes
- * back, and records that the group was never given, count as lost. With `nodes` there are three, and `diverged` counts replicas whose bytes differ.
+ * `npm run soak -- kill | terminate | nodes | process`: hurts a real process (or the thread of a node inside it) under load at random moments, again and
+ * again, and checks that everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused, diverged }`: a committed
+ * offset that goes back, and records that the group was never given, count as lost; `diverged` are replicas whose bytes differ once all are in sync.
  * Exit code 0 only if nothing is wrong; otherwise the directory is kept.
  */
 import { spawn } from 'node:child_process'
@@ -23,11 +23,21 @@ import type { SoakTask } from './process.ts'
 
 interface Flags {
   readonly json?: true
+  readonly rounds?: number
+}
+
+/** What is done to the process, and how often unless somebody says otherwise. */
+interface Mode {
+  readonly nodes: number
   readonly rounds: number
+  run(progress: Progress): Promise<void>
 }
 
 /** What a whole run has come to. */
 interface Progress {
+  readonly directory: string
+  readonly nodes: number
+  readonly roundsWanted: number
   readonly history: History
   /** Rounds that were gone through. */
   rounds: number
@@ -42,9 +52,7 @@ interface Subject {
   readonly gone: Promise<{ readonly code: number | null; readonly signal: string | null }>
 }
 
-const ROUNDS_DEFAULT = 200
-
-/** In the mode that has more than one: as many as a majority outlives the loss of one of. */
+/** As many as a majority outlives the loss of one of. */
 const NODES = 3
 
 /** How long the load runs before the kill. */
@@ -62,36 +70,51 @@ const SPACE_BYTES = 2 ** 32
 const ERASE_LINE = '\r\x1b[2K'
 
 const WHAT =
-  'kill: SIGKILL to the process; terminate: end the thread of its node; nodes: end the thread of one of three, and every fifth time SIGKILL to all'
+  'kill: SIGKILL to a process with one node; terminate: end the thread of its node; nodes: end the thread of one of three; process: SIGKILL to all three at once'
 
 /** What can be done to the process. */
-const MODES = { kill: killRounds, terminate: terminateRounds, nodes: nodesRounds } as const
+const MODES: Readonly<Record<string, Mode>> = {
+  kill: { nodes: 1, rounds: 200, run: killRounds },
+  terminate: { nodes: 1, rounds: 200, run: terminateRounds },
+  nodes: { nodes: NODES, rounds: 500, run: terminateRounds },
+  process: { nodes: NODES, rounds: 200, run: killRounds },
+}
 
-/** Of so many rounds with three nodes, the last is a kill of the whole process. */
-const ROUNDS_PER_KILL = 5
+/** Where nobody looks at a terminal, progress is a line now and then. */
+const LINE_EVERY_MILLIS = 10_000
+let lineAt = performance.now()
 
 await new Command('soak')
   .description('Hurts a real process under load at random moments, and checks that everything it had confirmed is still true.')
   .addArgument(new Argument('<what>', WHAT).choices(Object.keys(MODES)))
-  .option('--rounds <count>', 'how often', parseCount, ROUNDS_DEFAULT)
+  .option(
+    '--rounds <count>',
+    `how often (${Object.entries(MODES)
+      .map(([name, { rounds }]) => `${name} ${rounds}`)
+      .join(', ')})`,
+    parseCount,
+  )
   .option('--json', 'print one JSON object')
   .action(run)
   .parseAsync()
 
-async function run(what: keyof typeof MODES, { rounds, json }: Flags): Promise<void> {
+async function run(what: string, flags: Flags): Promise<void> {
+  const mode = MODES[what]
+  if (mode === undefined) throw new Error(`nothing is called ${what}`)
   using workspace = makeWorkspace(SPACE_BYTES)
   const directory = join(workspace.directory, 'data')
-  const progress: Progress = { history: emptyHistory(), rounds: 0 }
+  const roundsWanted = flags.rounds ?? mode.rounds
+  const progress: Progress = { directory, nodes: mode.nodes, roundsWanted, history: emptyHistory(), rounds: 0 }
   const { history } = progress
-  const failure = await MODES[what](directory, rounds, progress).then(
+  const failure = await mode.run(progress).then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   )
-  showProgress('')
+  if (process.stderr.isTTY) process.stderr.write(ERASE_LINE)
   const { acknowledged, lost, reordered, reused, diverged, complaints } = history
-  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused, ...(what === 'nodes' ? { diverged } : {}) }
+  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused, diverged }
   console.log(
-    json === true
+    flags.json === true
       ? JSON.stringify(result)
       : Object.entries(result)
           .map(([name, count]) => `${name} ${count}`)
@@ -103,18 +126,17 @@ async function run(what: keyof typeof MODES, { rounds, json }: Flags): Promise<v
   for (const line of [...complaints, ...(failure === null ? [] : [failure]), `the directory is kept: ${directory}`]) console.error(line)
 }
 
-async function killRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
-  const { history } = progress
-  for (let round = 0; round < rounds; round++) {
-    showProgress(`round ${round + 1} of ${rounds}, ${history.acknowledged} acknowledged`)
+async function killRounds(progress: Progress): Promise<void> {
+  const { history, roundsWanted } = progress
+  for (let round = 0; round < roundsWanted; round++) {
     const readFrom = isFullReading(round) ? {} : readPositions(history)
-    const subject = start({ kind: 'load', directory, nodes: 1, loadNumber: round, rounds: 0, readFrom }, progress)
+    const subject = start({ kind: 'load', loadNumber: round, rounds: 0, readFrom }, progress)
     const isEarly = Math.random() < EARLY_KILL_SHARE
     if (!isEarly) await within(subject.loading, START_MILLIS_MAX)
     await killAfter(subject, randomBetween(isEarly ? 0 : LOAD_MILLIS_MIN, isEarly ? EARLY_MILLIS_MAX : LOAD_MILLIS_MAX), progress)
   }
-  await verify(directory, 1, progress, 'after the last kill')
-  await verify(directory, 1, progress, 'after a clean close')
+  await verify(progress, 'after the last kill')
+  await verify(progress, 'after a clean close')
 }
 
 /** Ends a round by killing the process. */
@@ -125,55 +147,34 @@ async function killAfter(subject: Subject, millis: number, progress: Progress): 
   const round = progress.rounds + 1
   if (signal !== 'SIGKILL') throw new Error(`in round ${round} the process ended by itself, with ${signal ?? code}`)
   if (!isSound(progress.history)) throw new Error(`round ${round} found what is above`)
-  progress.rounds++
+  endRound(progress)
 }
 
-async function nodesRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
-  const { history } = progress
-  while (progress.rounds < rounds) {
-    const loadNumber = progress.rounds
-    const left = rounds - loadNumber
-    const isKilled = left >= ROUNDS_PER_KILL
-    const task = { directory, nodes: NODES, loadNumber, readFrom: readPositions(history) }
-    const subject = isKilled
-      ? start({ ...task, kind: 'hurtAndLoad', rounds: ROUNDS_PER_KILL - 1 }, progress)
-      : start({ ...task, kind: 'terminate', rounds: left }, progress)
-    if (isKilled) {
-      await subject.loading
-      await killAfter(subject, randomBetween(LOAD_MILLIS_MIN, LOAD_MILLIS_MAX), progress)
-      continue
-    }
-    const { code, signal } = await subject.gone
-    if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
-  }
-  await verify(directory, NODES, progress, 'at the end')
-  await verify(directory, NODES, progress, 'after a clean close')
-}
-
-async function terminateRounds(directory: string, rounds: number, progress: Progress): Promise<void> {
-  const subject = start({ kind: 'terminate', directory, nodes: 1, loadNumber: 0, rounds, readFrom: {} }, progress)
+async function terminateRounds(progress: Progress): Promise<void> {
+  const subject = start({ kind: 'terminate', loadNumber: 0, rounds: progress.roundsWanted, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`the process ended with ${signal ?? code}`)
-  await verify(directory, 1, progress, 'after a clean close')
+  await verify(progress, 'after a clean close')
 }
 
-async function verify(directory: string, nodes: number, progress: Progress, when: string): Promise<void> {
+async function verify(progress: Progress, when: string): Promise<void> {
   showProgress(`reading everything ${when}`)
-  const subject = start({ kind: 'verify', directory, nodes, loadNumber: 0, rounds: 0, readFrom: {} }, progress)
+  const subject = start({ kind: 'verify', loadNumber: 0, rounds: 0, readFrom: {} }, progress)
   const { code, signal } = await subject.gone
   if (code !== 0) throw new Error(`reading everything ${when} ended with ${signal ?? code}`)
 }
 
-function start(task: SoakTask, progress: Progress): Subject {
-  const { history } = progress
-  const child = spawn(process.execPath, [fileURLToPath(processUrl), JSON.stringify(task)], { stdio: ['ignore', 2, 2, 'pipe'] })
+function start(task: Omit<SoakTask, 'directory' | 'nodes'>, progress: Progress): Subject {
+  const { history, directory, nodes } = progress
+  const parameter = JSON.stringify({ ...task, directory, nodes } satisfies SoakTask)
+  const child = spawn(process.execPath, [fileURLToPath(processUrl), parameter], { stdio: ['ignore', 2, 2, 'pipe'] })
   const forget = atEnd(() => child.kill('SIGKILL'))
   const { promise: loading, resolve, reject } = Promise.withResolvers<void>()
   loading.catch(() => undefined)
   const take = (event: SoakEvent): void => {
     takeEvent(history, event)
     if (event.kind === 'loading') resolve()
-    if (event.kind === 'round') showProgress(`round ${++progress.rounds} of ${task.rounds}, ${history.acknowledged} acknowledged`)
+    if (event.kind === 'round') endRound(progress)
   }
   const pipe = child.stdio[3] as Readable
   pipe.setEncoding('utf8')
@@ -186,6 +187,12 @@ function start(task: SoakTask, progress: Progress): Subject {
   return { process: child, loading, gone }
 }
 
+function endRound(progress: Progress): void {
+  const { roundsWanted, history } = progress
+  progress.rounds++
+  showProgress(`round ${progress.rounds} of ${roundsWanted} is over, ${history.acknowledged} records acknowledged`)
+}
+
 async function within(promise: Promise<void>, millis: number): Promise<void> {
   const timeout = sleep(millis, 'late', { ref: false })
   if ((await Promise.race([promise, timeout])) === 'late') throw new Error(`the process did not begin its load in ${millis} ms`)
@@ -196,7 +203,10 @@ function randomBetween(min: number, max: number): number {
 }
 
 function showProgress(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`${ERASE_LINE}${text}`)
+  if (process.stderr.isTTY) return void process.stderr.write(`${ERASE_LINE}${text}`)
+  if (performance.now() - lineAt < LINE_EVERY_MILLIS) return
+  lineAt = performance.now()
+  console.error(text)
 }
 
 function parseCount(text: string): number {

@@ -17,9 +17,9 @@ import { compareReplicas } from './replica-files.ts'
 /** What the process is to do; passed as JSON in its first argument. */
 export interface SoakTask {
   /**
-   * `load`: until killed; `terminate`: `rounds` times hurt a node's thread; `hurtAndLoad`: both, one after the other; `verify`: read, close and end.
+   * `load`: until killed; `terminate`: `rounds` times end a node's thread; `verify`: read, close and end.
    */
-  readonly kind: 'load' | 'terminate' | 'hurtAndLoad' | 'verify'
+  readonly kind: 'load' | 'terminate' | 'verify'
   readonly directory: string
   /** With more than one, replicas are compared after each round. */
   readonly nodes: number
@@ -41,6 +41,12 @@ const REPORT_DESCRIPTOR = 3
 
 const DELAY_MILLIS_MAX = 500
 const AFTER_MILLIS = 100
+
+/** A thread that has not lived so long is started again after a pause that grows: most rounds wait for it, so that rounds stay short. */
+const STABLE_MILLIS = 1000
+
+/** This share of the rounds does not wait: the thread ends while it starts, recovers and catches up. */
+const EARLY_SHARE = 0.1
 const RETURN_MILLIS_MAX = 30_000
 
 /** Whether a round reads everything. */
@@ -49,15 +55,15 @@ export function isFullReading(round: number): boolean {
 }
 
 async function work(task: SoakTask): Promise<void> {
-  const { kind, directory, nodes, loadNumber, rounds, readFrom } = task
+  const { kind, directory, nodes, loadNumber, readFrom } = task
   await using cluster = await open(directory, { nodes })
   await createTopics(cluster)
   await reportCommitted(cluster, report)
   const ends = await readBack(cluster, readFrom, report)
   if (nodes > 1) await compareReplicas(cluster, report)
-  if (kind === 'terminate' || kind === 'hurtAndLoad') await terminateAgainAndAgain(cluster, task, ends)
-  if (kind === 'load' || kind === 'hurtAndLoad') {
-    const load = startLoad(cluster, loadNumber + rounds, report)
+  if (kind === 'terminate') await terminateAgainAndAgain(cluster, task, ends)
+  if (kind === 'load') {
+    const load = startLoad(cluster, loadNumber, report)
     report({ kind: 'loading' })
     await sleep(2 ** 30)
     await load.stop()
@@ -66,12 +72,17 @@ async function work(task: SoakTask): Promise<void> {
 
 async function terminateAgainAndAgain(cluster: Cluster, task: SoakTask, begins: Readonly<Record<string, number>>): Promise<void> {
   const { loadNumber, rounds, nodes } = task
+  const upSince = new Map<number, number>()
+  cluster.on('nodeUp', ({ node }) => upSince.set(Number(node), performance.now()))
   let readFrom = begins
   for (let round = loadNumber; round < loadNumber + rounds; round++) {
     const load = startLoad(cluster, round, report)
-    await sleep(Math.random() * DELAY_MILLIS_MAX)
-    const up = nextNodeUp(cluster)
-    await terminateNode(cluster, Math.floor(Math.random() * nodes))
+    const victim = Math.floor(Math.random() * nodes)
+    const isEarly = Math.random() < EARLY_SHARE
+    const stableAfter = isEarly ? 0 : (upSince.get(victim) ?? -Infinity) + STABLE_MILLIS - performance.now()
+    await sleep(Math.max(0, stableAfter) + Math.random() * DELAY_MILLIS_MAX)
+    const up = untilUp(cluster, victim)
+    await terminateNode(cluster, victim)
     await up
     await sleep(AFTER_MILLIS)
     await load.stop()
@@ -82,11 +93,11 @@ async function terminateAgainAndAgain(cluster: Cluster, task: SoakTask, begins: 
   }
 }
 
-async function nextNodeUp(cluster: Cluster): Promise<void> {
+async function untilUp(cluster: Cluster, victim: number): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  cluster.on('nodeUp', () => resolve())
+  cluster.on('nodeUp', ({ node }) => (node === victim ? resolve() : undefined))
   const timeout = sleep(RETURN_MILLIS_MAX, 'late', { ref: false })
-  if ((await Promise.race([promise, timeout])) === 'late') throw new Error(`the node was not back after ${RETURN_MILLIS_MAX} ms`)
+  if ((await Promise.race([promise, timeout])) === 'late') throw new Error(`node ${victim} was not back after ${RETURN_MILLIS_MAX} ms`)
 }
 
 function report(event: SoakEvent): void {
