@@ -2,7 +2,7 @@
  * How a replica follows its leader: it fetches from its log end on, appends what it is given as it is, makes that as durable as the topic promises, and
  * only then fetches again, for a fetch says that everything below its offset is safe here (KIP-101, KIP-279, KIP-595). Where the logs differ, it cuts its own.
  */
-import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
 import type { FetchResponse } from '../protocol/messages/fetch.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { divergingEnd, lastEpoch, noteEpoch } from '../partitions/epochs.ts'
@@ -10,7 +10,7 @@ import { rememberBatch } from '../partitions/idempotence.ts'
 import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { Following, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { rollSegment } from './replica-flush.ts'
 import { cutLog, restartLog } from './replica-open.ts'
@@ -25,13 +25,17 @@ const FETCH_WAIT_MILLIS = 500
 /** Beyond that a fetch counts as lost. */
 const FETCH_SLACK_MILLIS = 500
 
-/** Pause after an error. */
-const BACKOFF_MILLIS = 20
+/**
+ * Pause after an error, doubled with each. Most often two nodes hear of a new leader one after the other, and a millisecond later all is well: producers wait
+ * for the next fetch.
+ */
+const RETRY_MILLIS_MIN = 1
+const RETRY_MILLIS_MAX = 40
 
 /** Begins to follow the leader of the role. */
 export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'following'
-  state.following = { correlationId: -1, timeoutAt: -1 }
+  state.following = { correlationId: -1, timeoutAt: -1, failures: 0 }
   fetchMore(state, context, outbox)
 }
 
@@ -84,7 +88,7 @@ export function onFollowUndeliverable(state: ReplicaState, correlationId: number
   const { following } = state
   if (following === null || following.correlationId !== correlationId) return
   following.correlationId = -1
-  wakeAfter(BACKOFF_MILLIS, outbox)
+  retrySoon(following, outbox)
 }
 
 /** The leader answers the newest fetch; older answers are ignored, whatever they say (KAFKA-13207). */
@@ -92,25 +96,27 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   const { following } = state
   if (following === null || state.phase !== 'following' || response.correlationId !== following.correlationId) return
   following.correlationId = -1
-  if (response.errorCode !== NONE) return onRefused(state, response, outbox)
+  if (response.errorCode !== NONE) return onRefused(state, following, response, outbox)
   if (response.divergingEndOffset >= 0) {
     const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
     return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
   }
-  if (response.records !== null && !take(state, response.records, context, outbox)) return wakeAfter(BACKOFF_MILLIS, outbox)
+  if (response.records !== null && !take(state, response.records, context, outbox)) return retrySoon(following, outbox)
+  following.failures = 0
   // What is durable here and below the leader's high watermark is committed.
   raiseHighWatermark(state, Math.min(response.highWatermark, state.durableEndOffset), outbox)
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
 }
 
-/** Out of range from below: retention has taken what comes next, and the log begins anew where the leader's begins. Otherwise: tries again soon. */
-function onRefused(state: ReplicaState, response: FetchResponse, outbox: Outbox): void {
+/**
+ * Out of range from below: retention has taken what comes next, and the log begins anew where the leader's begins. Otherwise: tries again soon, for the leader is
+ * ahead of us or behind, and the metadata will tell one of us.
+ */
+function onRefused(state: ReplicaState, following: Following, response: FetchResponse, outbox: Outbox): void {
   const isBelow = response.errorCode === codeOf('OFFSET_OUT_OF_RANGE') && response.logStartOffset > state.log.logEndOffset
   if (isBelow) return restartLog(state, response.logStartOffset, outbox)
-  const { name } = errorOf(response.errorCode)
-  // The leader is ahead of us or behind: the metadata will tell one of us.
-  wakeAfter(name === 'FENCED_LEADER_EPOCH' || name === 'UNKNOWN_LEADER_EPOCH' ? BACKOFF_MILLIS : 2 * BACKOFF_MILLIS, outbox)
+  retrySoon(following, outbox)
 }
 
 /** Appends whole batches as they are; false if they are not what was asked for. One write for all that go into one segment. */
@@ -168,6 +174,10 @@ function write(state: ReplicaState, entries: readonly PendingAppend[], bytes: Ui
   const file = logFileName(last.segmentBaseOffset)
   const token = expectAnswer(state, { kind: 'append', entries })
   outbox.push({ kind: 'append', log: state.logName, file, position: last.endPosition - bytes.length, bytes, token })
+}
+
+function retrySoon(following: Following, outbox: Outbox): void {
+  wakeAfter(Math.min(RETRY_MILLIS_MIN * 2 ** following.failures++, RETRY_MILLIS_MAX), outbox)
 }
 
 function wakeAfter(millis: number, outbox: Outbox): void {

@@ -60,6 +60,8 @@ export interface Following {
   /** Of the fetch under way; -1 while there is none. */
   correlationId: number
   timeoutAt: number
+  /** Fetches in a row that came to nothing. */
+  failures: number
 }
 
 /** A batch above the high watermark. */

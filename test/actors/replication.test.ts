@@ -148,6 +148,22 @@ describe('when the leader changes', () => {
 })
 
 describe('a follower', () => {
+  test('that hears of a new leader before that one does asks again at once, and then more and more seldom', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.elect(1, [0, 1, 2], [1])
+    const asked: number[] = []
+    for (let at = 0; at < 150; at++) {
+      const before = partition.state(2).nextToken
+      partition.pass(1)
+      if (partition.state(2).nextToken > before) asked.push(partition.uptime)
+    }
+    expect(asked).toEqual([1, 3, 7, 15, 31, 63, 103, 143])
+    partition.decide({})
+    partition.pass(40)
+    const produced = partition.produce(1)
+    expect(partition.outcome(produced)).toMatchObject({ baseOffset: 0 })
+  })
+
   test('that was away copies everything, from an empty directory, too', () => {
     const partition = new ReplicatedPartition(2)
     partition.stop(1)
