@@ -11,11 +11,13 @@ export interface CoordinatorFinder {
   readonly nodes: readonly number[]
   /** The one to ask. */
   current: number
+  /** One that has just died is passed over once: a node that starts again takes what it is asked, and answers when it has read its disk. -1: none. */
+  gone: number
 }
 
 /** Begins with the first. */
 export function newCoordinatorFinder(nodes: readonly number[]): CoordinatorFinder {
-  return { nodes, current: nodes[0] ?? 0 }
+  return { nodes, current: nodes[0] ?? 0, gone: -1 }
 }
 
 /** Whom to ask. */
@@ -33,13 +35,19 @@ export function followController(finder: CoordinatorFinder, from: number, contro
 
 /** The one that was asked is silent: the next. */
 export function nextCoordinator(finder: CoordinatorFinder): void {
-  const { nodes, current } = finder
-  finder.current = nodes[(nodes.indexOf(current) + 1) % nodes.length] ?? current
+  const { nodes, current, gone } = finder
+  const behind = (node: number): number => nodes[(nodes.indexOf(node) + 1) % nodes.length] ?? node
+  finder.current = behind(current)
+  if (finder.current !== gone) return
+  finder.current = behind(gone)
+  finder.gone = -1
 }
 
 /** A node is dead, or has no such actor. Says whether it was the one to ask. */
 export function avoidCoordinator(finder: CoordinatorFinder, node: number): boolean {
+  if (finder.nodes.includes(node)) finder.gone = node
   if (node !== finder.current) return false
   nextCoordinator(finder)
+  finder.gone = node
   return true
 }

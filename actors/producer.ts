@@ -56,6 +56,9 @@ const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, log
 /** A coordinator that does not give out a producer id in this time is not asked again. */
 const PRODUCER_ID_MILLIS_MAX = 1000
 
+/** Pause before a coordinator is asked that another one has named: two that name each other must not be asked without end. */
+const NAMED_MILLIS = 2
+
 /** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
@@ -73,7 +76,9 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onUndeliverable(state, message.correlationId, context, outbox)
       case 'notController':
         followController(state.leaders.coordinators, context.from.node, message.controller)
-        return askCoordinatorAgain(state)
+        askCoordinatorAgain(state)
+        // Whoever is named is asked soon; where nobody knows, it takes as long as an election.
+        return message.controller >= 0 ? hurry(state, NAMED_MILLIS, outbox) : undefined
       case 'metadataResponse':
         return onMetadata(state, message, context, outbox)
       case 'initProducerIdResponse':

@@ -35,3 +35,17 @@ test('a node that is dead is avoided', () => {
   expect(avoidCoordinator(finder, 0)).toBe(true)
   expect(finder.current).toBe(1)
 })
+
+test('a node that has just died is passed over once, and asked again after that', () => {
+  const finder = newCoordinatorFinder([0, 1, 2])
+  avoidCoordinator(finder, 0)
+  const asked = [0, 0, 0, 0, 0].map(() => {
+    const { node } = coordinatorOf(finder)
+    nextCoordinator(finder)
+    return node
+  })
+  expect(asked).toEqual([1, 2, 1, 2, 0])
+  avoidCoordinator(finder, 2)
+  followController(finder, 1, 2)
+  expect(finder.current).toBe(2)
+})
