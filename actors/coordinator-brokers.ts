@@ -33,6 +33,8 @@ export interface BrokerSession {
 /** The sessions of all nodes. */
 export interface BrokerSessions {
   readonly sessions: Map<number, BrokerSession>
+  /** Nodes whose process has died, by the broker epoch that they had then: perhaps the coordinator that should have fenced them died with them. */
+  readonly deaths: Map<number, number>
   /** When the sessions were looked at last. */
   lookedAt: number
   preferAt: number
@@ -46,16 +48,35 @@ const PREFER_MILLIS = 1000
 
 /** Nobody has been heard yet. */
 export function newBrokerSessions(): BrokerSessions {
-  return { sessions: new Map(), lookedAt: 0, preferAt: 0 }
+  return { sessions: new Map(), deaths: new Map(), lookedAt: 0, preferAt: 0 }
 }
 
-/** This coordinator becomes active: everybody has a whole session to be heard, and most likely all metadata that is older than its reign. */
+/**
+ * This coordinator becomes active: everybody has a whole session to be heard, and most likely all metadata that is older than its reign. Only the node of
+ * the former leader was heard last when that one was: if it hangs, it must not be waited for once more.
+ */
 export function beginSessions(state: BrokerSessions, seat: QuorumSeat, context: Context): void {
   state.sessions.clear()
   state.lookedAt = context.uptime
   state.preferAt = context.uptime + PREFER_MILLIS
   const sentOffset = reignBegin(seat)
-  for (const node of seat.image.brokers.keys()) state.sessions.set(node, newSession(context.uptime, sentOffset))
+  for (const node of seat.image.brokers.keys()) state.sessions.set(node, newSession(heardAt(seat, node, context), sentOffset))
+}
+
+function heardAt({ quorum }: QuorumSeat, node: number, { uptime }: Context): number {
+  return quorum?.leaderHeard === node ? Math.max(0, quorum.leaderHeardAt) : uptime
+}
+
+/** A node's process is dead. What is known of it is noted, for whoever has to fence it may not be this coordinator, or not yet. */
+export function noteDeath(state: BrokerSessions, image: MetadataImage, node: number): void {
+  const broker = image.brokers.get(node)
+  if (broker !== undefined) state.deaths.set(node, broker.brokerEpoch)
+}
+
+/** Nodes that are dead and nobody has fenced: those that have not come back as another incarnation since. */
+export function unfencedDead({ deaths }: BrokerSessions, image: MetadataImage): number[] {
+  const nodes = [...deaths].filter(([node, brokerEpoch]) => isLive(image, node) && image.brokers.get(node)?.brokerEpoch === brokerEpoch)
+  return nodes.map(([node]) => node).toSorted((a, b) => a - b)
 }
 
 /** The records of a write; or why it is refused. */
@@ -135,6 +156,14 @@ export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, ses
     due.push({ kind: 'preferLeaders', correlationId: -1 })
   }
   return due
+}
+
+/** When the next session is over, if nothing is heard until then; Infinity if there is none. */
+export function millisToSessionEnd({ sessions }: BrokerSessions, image: MetadataImage, sessionMillis: number, { uptime }: Context): number {
+  let millis = Infinity
+  for (const [node, { heardAt: at, isChanging }] of sessions)
+    if (isLive(image, node) && !isChanging) millis = Math.min(millis, at + sessionMillis - uptime)
+  return Math.max(1, millis)
 }
 
 /** A fencing or unfencing is done, or has come to nothing. */

@@ -103,10 +103,10 @@ export function takeSeat(seat: QuorumSeat, outbox: Outbox): void {
   openStorage(seat.storage, outbox)
 }
 
-/** The node that leads, as far as this member knows; -1 if it does not. */
+/** The node that leads, as far as this member knows; -1 if it does not, or knows that it is dead. */
 export function controllerOf({ quorum, self }: QuorumSeat): number {
-  const leader = quorum?.leader ?? -1
-  return leader === self.node ? -1 : leader
+  if (quorum === null || quorum.leaderIsDown || quorum.leader === self.node) return -1
+  return quorum.leader
 }
 
 /** Another member has said something. */

@@ -28,10 +28,13 @@ import {
   beginSessions,
   dueBrokerWrites,
   endBrokerWrite,
+  millisToSessionEnd,
   newBrokerSessions,
+  noteDeath,
   onBrokerHeartbeat,
   publish,
   ruleBrokerWrite,
+  unfencedDead,
 } from './coordinator-brokers.ts'
 import type { BrokerSessions, BrokerWrite } from './coordinator-brokers.ts'
 import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
@@ -103,7 +106,7 @@ const PRODUCER_ID_BLOCK = 1000
 /** The timer that looks after the nodes of the cluster. */
 const BROKERS_TIMER = 'brokers'
 
-/** So often in a session it is looked whether it is over: that much later it may be noticed. */
+/** So often in a session, and when one would be over, it is looked which are. */
 const SESSION_LOOKS = 20
 
 /** Writes that may wait; more are refused. */
@@ -216,7 +219,9 @@ function activate(state: CoordinatorState, context: Context, outbox: Outbox): vo
   state.wasActive = true
   state.freeProducerId = state.seat.image.nextProducerId
   beginSessions(state.brokers, state.seat, context)
-  armBrokers(state, outbox)
+  armBrokers(state, context, outbox)
+  for (const node of unfencedDead(state.brokers, state.seat.image)) fence(state, node, context, outbox)
+  state.brokers.deaths.clear()
 }
 
 /** What was not begun was not done; what was being written may yet be committed by the next leader. */
@@ -333,22 +338,28 @@ function onHeartbeat(state: CoordinatorState, message: MessageOf<'brokerHeartbea
   if (write !== null) enqueue(state, { from: null, request: write }, context, outbox)
 }
 
-/** A node's process is dead: it is fenced at once. */
+/** A node's process is dead: it is fenced at once, or as soon as there is an active coordinator: perhaps that one lived there, too. */
 function onNodeDown(state: CoordinatorState, node: number, context: Context, outbox: Outbox): void {
   onSeatNodeDown(state.seat, node, context, outbox)
-  if (!state.seat.isActive) return
+  if (state.seat.isActive) fence(state, node, context, outbox)
+  else noteDeath(state.brokers, state.seat.image, node)
+}
+
+function fence(state: CoordinatorState, node: number, context: Context, outbox: Outbox): void {
   enqueue(state, { from: null, request: { kind: 'fenceBroker', correlationId: -1, node } }, context, outbox)
 }
 
 function onBrokersTimer(state: CoordinatorState, context: Context, outbox: Outbox): void {
   if (!state.seat.isActive) return
-  armBrokers(state, outbox)
   const due = dueBrokerWrites(state.brokers, state.seat.image, state.config.sessionTimeoutMillis, context)
   for (const request of due) enqueue(state, { from: null, request }, context, outbox)
+  armBrokers(state, context, outbox)
 }
 
-function armBrokers(state: CoordinatorState, outbox: Outbox): void {
-  outbox.push({ kind: 'startTimer', timer: BROKERS_TIMER, afterMillis: state.config.sessionTimeoutMillis / SESSION_LOOKS })
+function armBrokers({ brokers, seat, config }: CoordinatorState, context: Context, outbox: Outbox): void {
+  const { sessionTimeoutMillis } = config
+  const endMillis = millisToSessionEnd(brokers, seat.image, sessionTimeoutMillis, context)
+  outbox.push({ kind: 'startTimer', timer: BROKERS_TIMER, afterMillis: Math.min(endMillis, sessionTimeoutMillis / SESSION_LOOKS) })
 }
 
 function createOffsetsTopic(state: CoordinatorState, context: Context, outbox: Outbox): void {

@@ -150,6 +150,7 @@ export function hearLeader(step: QuorumStep, from: number): void {
   assert(state.role !== 'leader', 'Q9 an epoch has one leader')
   if (state.role !== 'follower' || state.leader !== from) follow(step, from)
   state.leaderHeardAt = uptime
+  state.leaderHeard = from
   state.leaderIsDown = false
   armElection(step)
 }

@@ -73,6 +73,8 @@ export interface QuorumState {
   /** -1 while it is not known. */
   leader: number
   leaderHeardAt: number
+  /** Who that was, whoever leads now; -1 before the first. */
+  leaderHeard: number
   /** The leader's process is known to be dead. */
   leaderIsDown: boolean
   /** Uptime at which the next election begins. */
@@ -142,6 +144,7 @@ export function newQuorumState(config: QuorumConfig, recovered: RecoveredQuorum)
     role: 'follower',
     leader: -1,
     leaderHeardAt: -Infinity,
+    leaderHeard: -1,
     leaderIsDown: false,
     electionAt: 0,
     votes: new Set(),

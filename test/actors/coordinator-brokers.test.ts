@@ -227,6 +227,20 @@ describe('a session', () => {
     expect(lines(look(cluster(), 10))).toEqual(['timer brokers in 50 ms'])
   })
 
+  test('is looked at when it is over', () => {
+    const one = cluster()
+    expect(
+      lines(look(one, 950))
+        .filter((line) => line.startsWith('timer'))
+        .at(-1),
+    ).toBe('timer brokers in 50 ms')
+    expect(
+      lines(look(one, 20))
+        .filter((line) => line.startsWith('timer'))
+        .at(-1),
+    ).toBe('timer brokers in 30 ms')
+  })
+
   test('is over at once when the process of a node is known to be dead', () => {
     const one = cluster([topicWith('t', 1, [partitionOf([1, 0])])])
     tell(one, { kind: 'nodeDown', node: 1 })
