@@ -1,7 +1,7 @@
 /**
  * The metadata coordinator: one on each voting node. One of them leads the metadata quorum (coordinator-quorum.ts); it rules on requests against the
- * image, and tells brokers what to serve. Writes go one at a time: a request is judged when the one before it is committed. The others answer
- * NOT_CONTROLLER, and who leads.
+ * image, and tells brokers what to serve. Writes go one at a time, but for changes of different partitions: a request is judged when what was before it
+ * is committed. The others answer NOT_CONTROLLER, and who leads.
  *
  *   inactive (reads its disk, follows) ◄──► active (leads; what was committed before is applied)
  */
@@ -75,9 +75,9 @@ interface QueuedWrite {
   readonly request: WriteRequest
 }
 
-/** A ruling in the log that is not committed yet. */
+/** Rulings in the log that are not committed yet: those on the first writes of the queue. */
 interface OpenWrite {
-  readonly ruling: Ruling
+  readonly rulings: readonly Ruling[]
   /** It counts when the image goes so far. */
   readonly endOffset: number
   /** The first producer id that the image had not reserved. */
@@ -108,6 +108,9 @@ const BROKERS_TIMER = 'brokers'
 
 /** So often in a session, and when one would be over, it is looked which are. */
 const SESSION_LOOKS = 20
+
+/** Changes of partitions that are written together: when a node dies or comes back, each of its partitions asks for one. */
+const TOGETHER_MAX = 1000
 
 /** Writes that may wait; more are refused. */
 const QUEUE_MAX = 10_000
@@ -227,8 +230,9 @@ function activate(state: CoordinatorState, context: Context, outbox: Outbox): vo
 /** What was not begun was not done; what was being written may yet be committed by the next leader. */
 function resign(state: CoordinatorState, outbox: Outbox): void {
   state.wasActive = false
+  const written = state.writing?.rulings.length ?? 0
   state.queue.forEach(({ from, request }, i) => {
-    if (from !== null) refuse(state, from, request.correlationId, i === 0 && state.writing !== null, outbox)
+    if (from !== null) refuse(state, from, request.correlationId, i < written, outbox)
   })
   state.queue.length = 0
   state.writing = null
@@ -245,16 +249,28 @@ function enqueue(state: CoordinatorState, write: QueuedWrite, context: Context, 
 }
 
 function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): void {
-  for (let write = state.queue[0]; write !== undefined && state.writing === null; write = state.queue[0]) {
-    const ruling = rule(state, write.request)
-    if (ruling.records.length === 0) {
-      state.queue.shift()
-      respond(state, write, ruling.verdicts, outbox)
+  while (state.queue.length > 0 && state.writing === null) {
+    const rulings = firstWrites(state).map(({ request }) => rule(state, request))
+    const records = rulings.flatMap((ruling) => ruling.records)
+    if (records.length === 0) {
+      for (const { verdicts } of rulings) respondNext(state, verdicts, outbox)
       continue
     }
     const { nextProducerId } = state.seat.image
-    state.writing = { ruling, nextProducerId, endOffset: proposeRecords(state.seat, ruling.records, context, outbox) }
+    state.writing = { rulings, nextProducerId, endOffset: proposeRecords(state.seat, records, context, outbox) }
   }
+}
+
+/** What is judged next, and written together: one write, or as many changes of different partitions as follow each other. None of them depends on another. */
+function firstWrites({ queue }: CoordinatorState): QueuedWrite[] {
+  const partitions = new Set<string>()
+  for (const { request } of queue) {
+    if (request.kind !== 'alterPartition' || partitions.size === TOGETHER_MAX) break
+    const key = `${request.topicId}/${request.partition}`
+    if (partitions.has(key)) break
+    partitions.add(key)
+  }
+  return queue.slice(0, Math.max(1, partitions.size))
 }
 
 function rule(state: CoordinatorState, request: WriteRequest): Ruling {
@@ -285,13 +301,17 @@ function ruleNodes(image: MetadataImage, request: BrokerWrite): Ruling {
   return { records: [], verdicts: [{ name: '', topicId: -1, error: ruled, reason: null }] }
 }
 
-function onCommitted(state: CoordinatorState, { ruling, nextProducerId }: OpenWrite, outbox: Outbox): void {
-  const write = state.queue.shift()
-  assert(write !== undefined, 'M4 one write at a time is under way')
+function onCommitted(state: CoordinatorState, { rulings, nextProducerId }: OpenWrite, outbox: Outbox): void {
   state.writing = null
   publish(state.brokers, state.seat, outbox)
-  if (write.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
-  respond(state, write, ruling.verdicts, outbox)
+  if (state.queue[0]?.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
+  for (const { verdicts } of rulings) respondNext(state, verdicts, outbox)
+}
+
+function respondNext(state: CoordinatorState, verdicts: readonly Verdict[], outbox: Outbox): void {
+  const write = state.queue.shift()
+  assert(write !== undefined, 'M4 a write stays in the queue until it is answered')
+  respond(state, write, verdicts, outbox)
 }
 
 /** Tells whoever asked what became of it. */
