@@ -25,7 +25,7 @@ const SEED = 1
 const EVENTS_MAX = 1_000_000_000
 const VOTERS: readonly number[] = [0, 1, 2]
 const SESSION_MILLIS = 2000
-const HEARTBEATS_PER_SESSION = 8
+const HEARTBEATS_PER_SESSION = 4
 
 /** How often it is looked whether something has come about, and when it counts as never. */
 const LOOK_MICROS = 100_000
