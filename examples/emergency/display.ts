@@ -5,7 +5,7 @@
 import { string } from '../../edge/client/index.ts'
 import type { Cluster } from '../../edge/client/index.ts'
 import type { Alert } from './detection.ts'
-import { ALERTS, alertSerde, pollUntil, preciseNow, readRange, sentAtOf } from './topics.ts'
+import { ALERTS, alertIds, alertSerde, pollUntil, preciseNow, sentAtOf } from './topics.ts'
 
 /** What the display has done; `nextOffset` is where it stands in the topic. */
 export interface DisplayProgress {
@@ -30,7 +30,7 @@ export async function display(
   consumer.assign([PARTITION])
   const committed = await consumer.committed([PARTITION])
   progress.nextOffset = committed[0]?.offset ?? 0
-  const seen = await idsBefore(cluster, progress.nextOffset)
+  const seen = await alertIds(cluster, progress.nextOffset)
   consumer.seek(PARTITION, progress.nextOffset)
   while (!signal.aborted) {
     const records = await pollUntil(consumer, signal)
@@ -45,9 +45,4 @@ export async function display(
     }
     if (records.length > 0) await consumer.commit([{ ...PARTITION, offset: progress.nextOffset, metadata: '' }])
   }
-}
-
-async function idsBefore(cluster: Cluster, offset: number): Promise<Set<string>> {
-  const records = await readRange(cluster, ALERTS, alertSerde, new Map([[0, 0]]), new Map([[0, offset]]))
-  return new Set(records.map(({ value }) => value?.id ?? ''))
 }

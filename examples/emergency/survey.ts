@@ -5,7 +5,7 @@ import type { Cluster } from '../../edge/client/index.ts'
 import { WEEK_MILLIS } from './earthquakes.ts'
 import type { Earthquake } from './earthquakes.ts'
 import type { Survey } from './replay.ts'
-import { ALERTS, EARTHQUAKES, readRange, reportSerde } from './topics.ts'
+import { ALERTS, EARTHQUAKES, alertIds, readRange, reportSerde } from './topics.ts'
 
 /** What survived. */
 export interface Survivors extends Survey {
@@ -22,7 +22,7 @@ export async function survey(cluster: Cluster, earthquakes: readonly Earthquake[
   const lastOffsets = new Map([...end].map(([partition, offset]) => [partition, Math.max(begin.get(partition) ?? 0, offset - 1)]))
   const last = await readRange(cluster, EARTHQUAKES, reportSerde, lastOffsets, end)
   const run = Math.max(0, ...last.map(({ value }) => value?.run ?? 0))
-  return { run, present: await presentOf(cluster, run, earthquakes), reports: distance(begin, end), alerts: await count(cluster, ALERTS) }
+  return { run, present: await presentOf(cluster, run, earthquakes), reports: distance(begin, end), alerts: await countAlerts(cluster) }
 }
 
 async function presentOf(cluster: Cluster, run: number, earthquakes: readonly Earthquake[]): Promise<Set<number>> {
@@ -36,8 +36,10 @@ async function presentOf(cluster: Cluster, run: number, earthquakes: readonly Ea
   return new Set(records.filter(({ value }) => value?.run === run).map(({ value }) => value?.index ?? -1))
 }
 
-async function count({ admin }: Cluster, topic: string): Promise<number> {
-  return distance(await admin.listOffsets(topic, 'earliest'), await admin.listOffsets(topic, 'latest'))
+/** One that was raised again, because a detector did not get to commit, is the same alert. */
+async function countAlerts(cluster: Cluster): Promise<number> {
+  const end = await cluster.admin.listOffsets(ALERTS, 'latest')
+  return (await alertIds(cluster, end.get(0) ?? 0)).size
 }
 
 function distance(begin: ReadonlyMap<number, number>, end: ReadonlyMap<number, number>): number {

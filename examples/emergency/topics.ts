@@ -76,3 +76,9 @@ export async function readRange<V>(
   }
   return found
 }
+
+/** The alerts below an offset of their topic, each once. */
+export async function alertIds(cluster: Cluster, end: number): Promise<Set<string>> {
+  const records = await readRange(cluster, ALERTS, alertSerde, new Map([[0, 0]]), new Map([[0, end]]))
+  return new Set(records.map(({ value }) => value?.id ?? ''))
+}
