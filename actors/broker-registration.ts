@@ -96,10 +96,11 @@ export function talk(state: BrokerState, context: Context, outbox: Outbox): void
   state.correlationId = state.nextToken++
   state.timeoutAt = context.uptime + REQUEST_MILLIS
   const { correlationId, incarnation, brokerEpoch, previousBrokerEpoch, isUnsyncedSafe, image } = state
+  const wantShutDown = state.stop?.handOver === true
   const message: Message =
     brokerEpoch < 0
       ? { kind: 'registerBroker', correlationId, node: self.node, incarnation, rack: config.rack, previousBrokerEpoch, isUnsyncedSafe }
-      : { kind: 'brokerHeartbeat', correlationId, node: self.node, brokerEpoch, metadataOffset: image.endOffset }
+      : { kind: 'brokerHeartbeat', correlationId, node: self.node, brokerEpoch, metadataOffset: image.endOffset, wantShutDown }
   outbox.push({ kind: 'send', to: { node: state.controller, actor: COORDINATOR_ACTOR }, message })
   arm(REQUEST_MILLIS, outbox)
 }
@@ -113,20 +114,26 @@ export function onRegistered(state: BrokerState, message: MessageOf<'brokerRegis
   record(state, false, outbox)
 }
 
-/** The coordinator has heard this node, or does not know it any more. */
+/** The coordinator has heard this node, or does not know it any more. Returns whether a node that wants to stop may do so. */
 export function onHeartbeatAnswer(
   state: BrokerState,
   message: MessageOf<'brokerHeartbeatResponse'>,
   context: Context,
   outbox: Outbox,
-): void {
-  if (message.correlationId !== state.correlationId) return
+): boolean {
+  if (message.correlationId !== state.correlationId) return false
   state.correlationId = -1
-  if (message.errorCode === NONE) return arm(state.config.heartbeatMillis, outbox)
+  if (message.errorCode === NONE) {
+    arm(state.config.heartbeatMillis, outbox)
+    return message.shouldShutDown
+  }
   const { name } = errorOf(message.errorCode)
+  const isOver = name === 'STALE_BROKER_EPOCH' || name === 'BROKER_ID_NOT_REGISTERED'
+  if (isOver && state.stop !== null) return true
   // A registration of this id has overtaken this one: begins anew as another incarnation, which has all that this one had.
-  if (name === 'STALE_BROKER_EPOCH' || name === 'BROKER_ID_NOT_REGISTERED') return registerAgain(state, context, outbox)
-  askElsewhere(state, -1, outbox)
+  if (isOver) registerAgain(state, context, outbox)
+  else askElsewhere(state, -1, outbox)
+  return false
 }
 
 function registerAgain(state: BrokerState, context: Context, outbox: Outbox): void {

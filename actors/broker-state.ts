@@ -1,7 +1,7 @@
 /**
  * What the broker of a node knows, as plain data.
  *
- *   starting (reads who it was) ─► registering ─► fenced (catching up with the metadata) ─► active
+ *   starting (reads who it was) ─► registering ─► fenced (catching up with the metadata) ─► active ─► stopping (hands over, drains)
  */
 import type { Address } from '../protocol/address.ts'
 import { emptyImage } from '../coordinator/metadata.ts'
@@ -53,6 +53,15 @@ export interface WrittenRegistration {
   readonly clean: boolean
 }
 
+/** A clean stop of the node: first others lead what is led here, then all replicas are drained. */
+export interface NodeStop {
+  waiter: Address
+  /** Heartbeats say that the node wants to stop. */
+  readonly handOver: boolean
+  /** Replicas that are still to answer; -1 before they are asked. */
+  drainsMissing: number
+}
+
 /** What a broker knows. */
 export interface BrokerState {
   readonly self: Address
@@ -90,9 +99,8 @@ export interface BrokerState {
   /** Who led the partitions of `__consumer_offsets` before this node, and in which incarnation. */
   readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number }>
   strayCheckDone: boolean
-  /** Who waits for the drain, and how many replicas are still to answer. */
-  drainWaiter: Address | null
-  drainsMissing: number
+  /** Null while the node goes on. */
+  stop: NodeStop | null
   nextToken: number
 }
 
@@ -121,8 +129,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     deadNodes: new Set(),
     formerLeaders: new Map(),
     strayCheckDone: false,
-    drainWaiter: null,
-    drainsMissing: 0,
+    stop: null,
     nextToken: 1,
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The broker of one node: joins the cluster (broker-registration.ts), keeps an image of the metadata, runs the replicas and groups that the image wants here
- * (broker-replicas.ts), carries what leaders ask to the coordinator, and drains everything at a clean stop.
+ * (broker-replicas.ts), carries what leaders ask to the coordinator, and stops the node cleanly (broker-stop.ts).
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
@@ -9,17 +9,10 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import {
-  onHeartbeatAnswer,
-  onNoCoordinator,
-  onRegistered,
-  onRegistrationStorage,
-  findRegistrations,
-  record,
-  talk,
-} from './broker-registration.ts'
+import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
 import { followImage, onEnsureGroup, onReplicaStarted, removeStrays, tellAll } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
+import { drainReplicas, HAND_OVER_TIMER, onDrained, onStopNode } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
 
 export type { BrokerConfig, BrokerState } from './broker-state.ts'
@@ -37,11 +30,13 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         state.incarnation = context.random
         return findRegistrations(state, outbox)
       case 'timerFired':
+        if (message.timer === HAND_OVER_TIMER) return drainReplicas(state, outbox)
         return talk(state, context, outbox)
       case 'brokerRegistered':
         return onRegistration(state, message, context, outbox)
       case 'brokerHeartbeatResponse':
-        return onHeartbeatAnswer(state, message, context, outbox)
+        if (onHeartbeatAnswer(state, message, context, outbox)) drainReplicas(state, outbox)
+        return
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
@@ -75,8 +70,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
           to: context.from,
           message: { kind: 'groupsListed', correlationId: message.correlationId, groups: [...state.groups.keys()].toSorted() },
         })
-      case 'drain':
-        return onDrain(state, context, outbox)
+      case 'stopNode':
+        return onStopNode(state, message.handOver, context, outbox)
       case 'drained':
         return onDrained(state, outbox)
       default:
@@ -166,25 +161,4 @@ function resignFor(state: BrokerState, topicId: number, name: string, outbox: Ou
   const node = state.self.node
   const request = { kind: 'alterPartition', correlationId: 0, node, brokerEpoch: state.brokerEpoch, topicId, partition } as const
   relay(state, { ...request, leaderEpoch, partitionEpoch, isr: null }, name, outbox)
-}
-
-// ── clean stop ──
-
-function onDrain(state: BrokerState, context: Context, outbox: Outbox): void {
-  const names = [...state.replicas.keys()]
-  state.drainWaiter = context.from
-  state.drainsMissing = names.length
-  for (const actorName of names) outbox.push({ kind: 'send', to: { node: state.self.node, actor: actorName }, message: { kind: 'drain' } })
-  if (names.length === 0) finishDrain(state, outbox)
-}
-
-function onDrained(state: BrokerState, outbox: Outbox): void {
-  state.drainsMissing--
-  if (state.drainsMissing === 0) finishDrain(state, outbox)
-}
-
-/** Everything is synced: the next life may say so. */
-function finishDrain(state: BrokerState, outbox: Outbox): void {
-  if (state.brokerEpoch >= 0 && state.recording < 0) record(state, true, outbox)
-  if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
 }

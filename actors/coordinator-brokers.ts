@@ -6,7 +6,15 @@ import { BROKER_ACTOR } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { AlterPartitionRequest, BrokerHeartbeat, MetadataUpdate, RegisterBroker } from '../protocol/messages/broker.ts'
-import { changeIsr, fenceBroker, preferLeaders, registerBroker, relieveLeader, unfenceBroker } from '../coordinator/brokers.ts'
+import {
+  changeIsr,
+  fenceBroker,
+  preferLeaders,
+  registerBroker,
+  relieveLeader,
+  shutDownBroker,
+  unfenceBroker,
+} from '../coordinator/brokers.ts'
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -17,6 +25,7 @@ import type { QuorumSeat } from './coordinator-quorum.ts'
 export type BrokerWrite =
   | RegisterBroker
   | AlterPartitionRequest
+  | { readonly kind: 'shutDownBroker'; readonly correlationId: number; readonly node: number; readonly brokerEpoch: number }
   | { readonly kind: 'fenceBroker'; readonly correlationId: -1; readonly node: number }
   | { readonly kind: 'unfenceBroker'; readonly correlationId: -1; readonly node: number }
   | { readonly kind: 'preferLeaders'; readonly correlationId: -1 }
@@ -87,6 +96,8 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
       return image.brokers.get(write.node)?.incarnation === write.incarnation ? [] : registerBroker(image, write)
     case 'alterPartition':
       return ruleAlterPartition(image, write)
+    case 'shutDownBroker':
+      return shutDownBroker(image, write.node, write.brokerEpoch)
     case 'fenceBroker':
       return fenceBroker(image, write.node)
     case 'unfenceBroker':
@@ -106,6 +117,7 @@ function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest
 /** The node of a write is told what became of it. */
 export function answerBrokerWrite(image: MetadataImage, write: BrokerWrite, error: ErrorName | null, outbox: Outbox): void {
   const errorCode = error === null ? NONE : codeOf(error)
+  if (write.kind === 'shutDownBroker') return answerHeartbeat(write.node, write.correlationId, error, error === null, outbox)
   if (write.kind !== 'registerBroker' && write.kind !== 'alterPartition') return
   const { correlationId } = write
   const to = { node: write.node, actor: BROKER_ACTOR }
@@ -115,7 +127,7 @@ export function answerBrokerWrite(image: MetadataImage, write: BrokerWrite, erro
   outbox.push({ kind: 'send', to, message: { kind: 'brokerRegistered', correlationId, errorCode, brokerEpoch } })
 }
 
-/** A node is alive. Answers, sends what it lacks, and returns what follows from it. */
+/** A node is alive. Answers, sends what it lacks, and returns what follows from it; if the node wants to stop, that answers. */
 export function onBrokerHeartbeat(
   state: BrokerSessions,
   seat: QuorumSeat,
@@ -123,20 +135,26 @@ export function onBrokerHeartbeat(
   context: Context,
   outbox: Outbox,
 ): BrokerWrite | null {
-  const { node, correlationId, brokerEpoch, metadataOffset } = heartbeat
+  const { node, correlationId, brokerEpoch, metadataOffset, wantShutDown } = heartbeat
   const broker = seat.image.brokers.get(node)
   const error: ErrorName | null =
     broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : broker.brokerEpoch === brokerEpoch ? null : 'STALE_BROKER_EPOCH'
-  const errorCode = error === null ? NONE : codeOf(error)
-  outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message: { kind: 'brokerHeartbeatResponse', correlationId, errorCode } })
+  if (error !== null || !wantShutDown) answerHeartbeat(node, correlationId, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
   session.sentOffset = metadataOffset
   sendMetadata(seat, node, session, outbox)
-  if (!broker.fenced || session.isChanging || metadataOffset < brokerEpoch) return null
+  if (wantShutDown) return { kind: 'shutDownBroker', correlationId, node, brokerEpoch }
+  if (!broker.fenced || broker.stopping || session.isChanging || metadataOffset < brokerEpoch) return null
   session.isChanging = true
   return { kind: 'unfenceBroker', correlationId: -1, node }
+}
+
+function answerHeartbeat(node: number, correlationId: number, error: ErrorName | null, shouldShutDown: boolean, outbox: Outbox): void {
+  const errorCode = error === null ? NONE : codeOf(error)
+  const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown } as const
+  outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 
 /** Nodes that have been silent for too long, and leaders that are not at home. */

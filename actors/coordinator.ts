@@ -355,7 +355,8 @@ function onInitProducerId(state: CoordinatorState, request: InitProducerIdReques
 
 function onHeartbeat(state: CoordinatorState, message: MessageOf<'brokerHeartbeat'>, context: Context, outbox: Outbox): void {
   const write = onBrokerHeartbeat(state.brokers, state.seat, message, context, outbox)
-  if (write !== null) enqueue(state, { from: null, request: write }, context, outbox)
+  if (write === null) return
+  enqueue(state, { from: write.kind === 'shutDownBroker' ? context.from : null, request: write }, context, outbox)
 }
 
 /** A node's process is dead: it is fenced at once, or as soon as there is an active coordinator: perhaps that one lived there, too. */

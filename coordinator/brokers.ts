@@ -1,6 +1,6 @@
 /**
  * What happens to partitions when nodes come and go (KIP-631, KIP-966): registrations, fencing and unfencing become records. A node is fenced from its
- * registration until it has caught up with the metadata, when it is silent for too long, and when it is known to be dead.
+ * registration until it has caught up with the metadata, when it is silent for too long, when it is known to be dead, and when it wants to stop.
  */
 import type { ErrorName } from '../protocol/errors.ts'
 import { isLive, topicById } from './metadata.ts'
@@ -73,9 +73,21 @@ export function fenceBroker(image: MetadataImage, node: number): MetadataRecord[
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
-/** The records that unfence a node: where nobody leads, it may. */
+/**
+ * The records that let a node stop (KIP-631's controlled shutdown): others lead what it leads, it is out of the ISRs that have another member, and it is
+ * fenced until it registers again, so that it joins none of them while it stops (KIP-841). Nothing if it is so, or another incarnation speaks.
+ */
+export function shutDownBroker(image: MetadataImage, node: number, brokerEpoch: number): MetadataRecord[] {
+  const broker = image.brokers.get(node)
+  if (broker?.brokerEpoch !== brokerEpoch || broker.stopping) return []
+  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true, stopping: true }]
+  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
+}
+
+/** The records that unfence a node, unless it is stopping: where nobody leads, it may. */
 export function unfenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
-  if (image.brokers.get(node)?.fenced !== true) return []
+  const broker = image.brokers.get(node)
+  if (broker?.fenced !== true || broker.stopping) return []
   const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: false }]
   for (const topic of image.topics.values()) {
     topic.partitions.forEach((partition, index) => {

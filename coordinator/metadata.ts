@@ -39,7 +39,13 @@ export type MetadataRecord =
       /** In snapshots only. */
       readonly activeEpoch?: number
     }
-  | { readonly type: 'brokerFenced'; readonly node: number; readonly fenced: boolean }
+  | {
+      readonly type: 'brokerFenced'
+      readonly node: number
+      readonly fenced: boolean
+      /** It wants to stop: it stays fenced until it registers again. */
+      readonly stopping?: boolean
+    }
   | { readonly type: 'brokerRemoved'; readonly node: number }
   | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
 
@@ -66,6 +72,8 @@ export interface BrokerImage {
   readonly rack: string | null
   /** A fenced node leads nothing and is in no ISR that has another member. */
   readonly fenced: boolean
+  /** It is stopping, and stays fenced in this incarnation (KIP-841). */
+  readonly stopping: boolean
 }
 
 /** All metadata at one point of the metadata log. */
@@ -131,13 +139,13 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'brokerRegistered': {
       const { node, brokerEpoch, incarnation, rack } = record
       const activeEpoch = record.activeEpoch ?? image.brokers.get(node)?.activeEpoch ?? -1
-      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, rack, fenced: true })
+      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, rack, fenced: true, stopping: false })
       return
     }
     case 'brokerFenced': {
       const broker = brokerOf(image, record.node)
       const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
-      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch })
+      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch, stopping: record.stopping === true })
       return
     }
     case 'brokerRemoved':
@@ -177,9 +185,10 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
   const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
   const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
-  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced } of brokers) {
+  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced, stopping } of brokers) {
     records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
+    else if (stopping) records.push({ type: 'brokerFenced', node, fenced, stopping })
   }
   for (const { name, topicId, partitions, configs } of topics) {
     records.push({ type: 'topicCreated', name, topicId, partitions, configs })

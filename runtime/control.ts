@@ -17,7 +17,8 @@ export interface ThreadControl {
   statistics(): ThreadStatistics
   /** Renews the channels to a thread that was restarted. */
   connect(link: LinkSetup): void
-  drain(): Promise<void>
+  /** Clean stop, first half; see ThreadRuntime. */
+  drain(handOver: boolean): Promise<void>
   /** For tests: the thread does nothing for so long, as if the system had stopped it. */
   hang(millis: number): void
   /** Closes all files and lets the thread end. */

@@ -142,7 +142,7 @@ export class Supervisor {
     // Its start failed, or is not over: there is nothing to drain, but it may run.
     if (!thread.started) return void (await thread.worker.terminate())
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
-    await Promise.race([thread.control.drain(), exited])
+    await Promise.race([thread.control.drain(false), exited])
     thread.control.close().catch(() => undefined)
     await exited
     thread.control[releaseProxy]()

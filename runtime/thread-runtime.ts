@@ -134,9 +134,13 @@ export class ThreadRuntime {
     return Math.max(0, millis)
   }
 
-  /** Clean stop, first half: every replica of the nodes here syncs and writes its checkpoint. */
-  async drain(): Promise<void> {
-    await Promise.all(this.#setup.nodes.filter(({ node }) => node >= 0).map(({ node }) => this.#drainNode(node)))
+  /**
+   * Clean stop, first half: every replica of the nodes here syncs and writes its checkpoint. `handOver`: other nodes go on, and lead first what is
+   * led here.
+   */
+  async drain(handOver: boolean): Promise<void> {
+    const nodes = [...this.#hosts.keys()].filter((node) => node >= 0)
+    await Promise.all(nodes.map((node) => this.#drainNode(node, handOver)))
   }
 
   /** Closes all files. */
@@ -174,7 +178,7 @@ export class ThreadRuntime {
     )
   }
 
-  #drainNode(node: number): Promise<void> {
+  #drainNode(node: number, handOver: boolean): Promise<void> {
     const host = this.host(node)
     return new Promise((resolve) => {
       const finish = (): void => {
@@ -184,7 +188,7 @@ export class ThreadRuntime {
       }
       const timer = setTimeout(finish, DRAIN_MILLIS_MAX)
       const from = host.openPort('drain', finish)
-      host.post({ node, actor: BROKER_ACTOR }, from, { kind: 'drain' })
+      host.post({ node, actor: BROKER_ACTOR }, from, { kind: 'stopNode', handOver })
       this.#wake()
     })
   }

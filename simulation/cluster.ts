@@ -158,7 +158,7 @@ export class Cluster {
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
 
-  /** A node is stopped as an operator does it, and started again. */
+  /** A node is stopped as an operator does it, handing over what it leads, and started again. */
   stopCleanly(node: number): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
@@ -170,7 +170,7 @@ export class Cluster {
       this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
-    host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'drain' })
+    host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver: true })
     host.after(DRAIN_MICROS, stop)
   }
 

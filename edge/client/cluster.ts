@@ -200,7 +200,7 @@ class LocalCluster implements Cluster {
       const closed = await Promise.allSettled([...this.#engine.clients].map((client) => client.close()))
       for (const one of closed) if (one.status === 'rejected') failures.push(one.reason)
       this.#engine.requests.close()
-      if (this.#supervisor === null) await this.#runtime.drain()
+      if (this.#supervisor === null) await this.#runtime.drain(false)
       else await this.#supervisor.close()
       await this.#loop.close()
     } finally {

@@ -32,6 +32,8 @@ export interface BrokerHeartbeat {
   readonly node: number
   readonly brokerEpoch: number
   readonly metadataOffset: number
+  /** It is about to stop: others shall lead what it leads (Kafka's controlled shutdown). It stays fenced until it registers again. */
+  readonly wantShutDown: boolean
 }
 
 /** STALE_BROKER_EPOCH, BROKER_ID_NOT_REGISTERED: this incarnation is over. */
@@ -39,6 +41,8 @@ export interface BrokerHeartbeatResponse {
   readonly kind: 'brokerHeartbeatResponse'
   readonly correlationId: number
   readonly errorCode: number
+  /** Nobody counts on the node any more: it may stop. */
+  readonly shouldShutDown: boolean
 }
 
 /** Committed metadata for a node: what follows `beginOffset`, up to `endOffset`, or (a snapshot) what makes the whole image at `endOffset`. */

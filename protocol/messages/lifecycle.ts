@@ -21,9 +21,16 @@ export interface ConfigureReplica {
   readonly config: TopicConfig
 }
 
-/** On a clean stop, host to broker to replicas: sync, write the checkpoint, answer `drained`. */
+/** On a clean stop, broker to replicas: sync, write the checkpoint, answer `drained`. */
 export interface Drain {
   readonly kind: 'drain'
+}
+
+/** Host to broker: the node is to stop cleanly. Has all its replicas drained; the answer is `drained`. */
+export interface StopNode {
+  readonly kind: 'stopNode'
+  /** Others go on: they lead first what this node leads. False where all nodes stop at once, and there is nobody to hand over to. */
+  readonly handOver: boolean
 }
 
 /** Everything that is acknowledged is on disk, and the checkpoint says so. */

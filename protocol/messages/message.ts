@@ -55,6 +55,7 @@ import type {
   NodeDown,
   NotController,
   Started,
+  StopNode,
   TimerFired,
   Undeliverable,
 } from './lifecycle.ts'
@@ -152,6 +153,7 @@ export type LifecycleMessage =
   | ConfigureReplica
   | Drain
   | Drained
+  | StopNode
   | NodeDown
 
 /** Everything that one actor may say to another. */

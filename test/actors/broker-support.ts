@@ -112,9 +112,9 @@ export function register(one: BrokerStage, brokerEpoch: number, coordinator = 0)
 }
 
 /** The coordinator answers the heartbeat under way. */
-export function answerHeartbeat(one: BrokerStage, errorCode: number = NONE, coordinator = 0): Rest[] {
+export function answerHeartbeat(one: BrokerStage, errorCode: number = NONE, coordinator = 0, shouldShutDown = false): Rest[] {
   const { correlationId } = one.stage.state
-  return tell(one, { kind: 'brokerHeartbeatResponse', correlationId, errorCode }, coordinatorAt(coordinator))
+  return tell(one, { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown }, coordinatorAt(coordinator))
 }
 
 /** Node 1 of three: it has registered in the broker epoch 101, and has the metadata of the nodes and these records, up to offset 200. */

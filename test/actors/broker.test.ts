@@ -1,22 +1,11 @@
-// A broker: it runs exactly what its image of the metadata says, tells replicas what they are, removes what nobody wants here, and drains.
+// A broker: it runs exactly what its image of the metadata says, tells replicas what they are, and removes what nobody wants here.
 
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { created, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
-import {
-  brokerOn,
-  coordinatorAt,
-  diskOf,
-  joined,
-  metadata,
-  register,
-  remembered,
-  replicaAt,
-  replicaStarted,
-  tell,
-} from './broker-support.ts'
+import { brokerOn, coordinatorAt, diskOf, joined, metadata, register, replicaAt, replicaStarted, tell } from './broker-support.ts'
 import type { BrokerStage } from './broker-support.ts'
 import { filesOf } from './disk.ts'
 import { lines, sent, sentOne } from './stage.ts'
@@ -313,27 +302,5 @@ describe('what leaders ask of the coordinator', () => {
     const inactive = { kind: 'notController', correlationId: ask(), controller: 2, isUncertain: true } as const
     expect(lines(tell(one, inactive, coordinatorAt(0)))).toEqual(refused)
     expect(lines(tell(one, { kind: 'undeliverable', correlationId: ask() }, coordinatorAt(0)))).toEqual(refused)
-  })
-})
-
-describe('a clean stop', () => {
-  test('is over when every replica has drained; the next life will know that nothing is lost', () => {
-    const one = joined([created('a', 1, [1, 1])])
-    expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
-    expect(lines(tell(one, { kind: 'drain' }))).toEqual(['to replica/a-0: drain', 'to replica/a-1: drain'])
-    expect(tell(one, { kind: 'drained' })).toEqual([])
-    expect(remembered(one)).toHaveLength(1)
-    expect(lines(tell(one, { kind: 'drained' }))).toContain('to client: drained')
-    expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
-  })
-
-  test('is over at once when there is nothing to drain', () => {
-    expect(lines(tell(joined(), { kind: 'drain' }))).toContain('to client: drained')
-  })
-
-  test('of a node that has not registered remembers nothing', () => {
-    const one = brokerOn(diskOf())
-    expect(lines(tell(one, { kind: 'drain' }))).toEqual(['to client: drained'])
-    expect(remembered(one)).toEqual([])
   })
 })

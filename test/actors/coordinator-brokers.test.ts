@@ -46,9 +46,19 @@ function registration(node: number, changes: Partial<RegisterBroker> = {}): Regi
 }
 
 /** A node is alive; by default it has all the metadata, and is in the incarnation that the coordinator knows. */
-function beat(one: CoordinatorStage, node: number, metadataOffset = image(one).endOffset, brokerEpoch?: number): Effect[] {
+function beat(
+  one: CoordinatorStage,
+  node: number,
+  metadataOffset = image(one).endOffset,
+  brokerEpoch?: number,
+  wantShutDown = false,
+): Effect[] {
   const known = brokerEpoch ?? image(one).brokers.get(node)?.brokerEpoch ?? -1
-  return tell(one, { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset }, { node, actor: 'broker' })
+  return tell(
+    one,
+    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset, wantShutDown },
+    { node, actor: 'broker' },
+  )
 }
 
 /** Time passes; the coordinator looks after the nodes, and what it writes is written. */
@@ -123,7 +133,12 @@ describe('a registration', () => {
 describe('a heartbeat', () => {
   test('is answered; a node that nobody knows is told so', () => {
     const one = cluster()
-    expect(sentOne(beat(one, 1), 'brokerHeartbeatResponse')).toEqual({ kind: 'brokerHeartbeatResponse', correlationId: 1, errorCode: NONE })
+    expect(sentOne(beat(one, 1), 'brokerHeartbeatResponse')).toEqual({
+      kind: 'brokerHeartbeatResponse',
+      correlationId: 1,
+      errorCode: NONE,
+      shouldShutDown: false,
+    })
     expect(lines(beat(one, 9, 0, 5))).toEqual(['to broker: brokerHeartbeatResponse #1 BROKER_ID_NOT_REGISTERED'])
   })
 
@@ -132,6 +147,20 @@ describe('a heartbeat', () => {
     one.stage.uptime = 900
     expect(lines(beat(one, 1, 0, 99))).toEqual(['to broker: brokerHeartbeatResponse #1 STALE_BROKER_EPOCH'])
     expect(one.stage.state.brokers.sessions.get(1)?.heardAt).toBe(0)
+  })
+
+  test('of a node that wants to stop is answered when others lead; it stays fenced, whatever comes late', () => {
+    const one = cluster([topicWith('t', 1, [partitionOf([1, 2])])])
+    expect(sent(beat(one, 1, image(one).endOffset, 101, true), 'brokerHeartbeatResponse')).toEqual([])
+    const effects = work(one)
+    expect(sentOne(effects, 'brokerHeartbeatResponse')).toMatchObject({ errorCode: NONE, shouldShutDown: true })
+    expect(partition(one)).toMatchObject({ isr: [2], leader: 2 })
+    // Whoever shall lead has been told before.
+    const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
+    expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
+    beat(one, 1)
+    expect([one.pending, isLive(image(one), 1)]).toEqual([[], false])
+    expect(sentOne(beat(one, 1, image(one).endOffset, 101, true), 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
   })
 
   test('of a fenced node that has caught up with its registration unfences it, once', () => {
@@ -361,7 +390,14 @@ test('a reassignment is answered when it is written, and over when the new repli
 test('a new active coordinator sends no snapshots to nodes that have everything that was written before its reign', () => {
   const one = active(nodes([0, 1, 2]))
   const { endOffset } = one.stage.state.seat.image
-  const beat = { kind: 'brokerHeartbeat', correlationId: 1, node: 1, brokerEpoch: 101, metadataOffset: endOffset - 1 } as const
+  const beat = {
+    kind: 'brokerHeartbeat',
+    correlationId: 1,
+    node: 1,
+    brokerEpoch: 101,
+    metadataOffset: endOffset - 1,
+    wantShutDown: false,
+  } as const
   expect(sentOne(tell(one, beat), 'metadataUpdate').isSnapshot).toBe(false)
 })
 

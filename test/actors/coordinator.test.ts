@@ -28,7 +28,11 @@ function create(one: CoordinatorStage, correlationId: number, name: string): Eff
 
 /** A node is alive, and has the metadata below an offset. */
 function beat(one: CoordinatorStage, node: number, metadataOffset: number, brokerEpoch = 100 + node): Effect[] {
-  return tell(one, { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch, metadataOffset }, { node, actor: 'broker' })
+  return tell(
+    one,
+    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch, metadataOffset, wantShutDown: false },
+    { node, actor: 'broker' },
+  )
 }
 
 /** What the records of a write say. */

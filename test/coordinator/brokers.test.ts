@@ -8,11 +8,12 @@ import {
   preferLeaders,
   registerBroker,
   relieveLeader,
+  shutDownBroker,
   storageStateOf,
   unfenceBroker,
 } from '../../coordinator/brokers.ts'
 import type { IsrProposal, Registration } from '../../coordinator/brokers.ts'
-import { applyRecord, isLive } from '../../coordinator/metadata.ts'
+import { applyRecord, imageRecords, isLive } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
@@ -159,6 +160,44 @@ describe('fencing', () => {
   test('of a node that is fenced, or that nobody knows, is nothing', () => {
     const image = clusterWith([partitionOf([1])], {}, [1])
     expect([...fenceBroker(image, 1), ...fenceBroker(image, 9)]).toEqual([])
+  })
+})
+
+describe('a node that wants to stop', () => {
+  test('is fenced in its incarnation; others lead, and it is in no ISR that has another member', () => {
+    const image = clusterWith([partitionOf([1, 2]), partitionOf([1]), partitionOf([0, 1])])
+    const records = shutDownBroker(image, 1, 101)
+    expect(records).toMatchObject([
+      { type: 'brokerFenced', node: 1, fenced: true, stopping: true },
+      { partition: 0, image: { isr: [2], leader: 2, leaderEpoch: 1 } },
+      { partition: 1, image: { isr: [1], leader: -1, leaderEpoch: 1 } },
+      { partition: 2, image: { isr: [0], leader: 0, leaderEpoch: 0 } },
+    ])
+    after(image, records)
+    expect(shutDownBroker(image, 1, 101)).toEqual([])
+  })
+
+  test('joins no ISR, and leads nothing, until it registers again (KIP-841)', () => {
+    const image = clusterWith([partitionOf([0, 1]), partitionOf([1])])
+    after(image, shutDownBroker(image, 1, 101))
+    expect(unfenceBroker(image, 1)).toEqual([])
+    const { partitionEpoch } = image.topics.get('t')!.partitions[0]!
+    const isr = [0, 1].map((node) => ({ node, brokerEpoch: 100 + node }))
+    const proposal: IsrProposal = { topicId: 1, partition: 0, leader: 0, leaderEpoch: 0, partitionEpoch, isr }
+    expect(changeIsr(image, proposal)).toBe('INELIGIBLE_REPLICA')
+    after(image, registerBroker(image, registration()))
+    expect(after(image, unfenceBroker(image, 1), 1)).toMatchObject({ leader: 1 })
+  })
+
+  test('is not the incarnation that speaks too late', () => {
+    expect(shutDownBroker(clusterWith([partitionOf([1, 2])]), 1, 99)).toEqual([])
+    expect(shutDownBroker(clusterWith([]), 9, 99)).toEqual([])
+  })
+
+  test('stays so in a snapshot', () => {
+    const image = clusterWith([])
+    after(image, shutDownBroker(image, 1, 101))
+    expect(imageOf(...imageRecords(image)).brokers.get(1)).toEqual(image.brokers.get(1))
   })
 })
 

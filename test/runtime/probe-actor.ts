@@ -1,6 +1,6 @@
 /**
  * An actor that writes down what it hears and does what it is told: the topics of a `subscribe` are its orders, for example
- * `send other`, `timer tea 0`, `spawn child`, `stop child`, `break`, `throw`, `list`, `sync`. It answers `drain`, so it can stand in for a broker.
+ * `send other`, `timer tea 0`, `spawn child`, `stop child`, `break`, `throw`, `list`, `sync`. It answers `drain` and `stopNode`, so it can stand in for a broker.
  */
 import type { Actor, Context, Outbox } from '../../actors/actor.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -20,7 +20,8 @@ export const actor: Actor<ProbeState, unknown> = {
   start: (self) => ({ self, heard: [] }),
   receive(state: ProbeState, message: Message, context: Context, outbox: Outbox): void {
     state.heard.push(nameOf(message, context))
-    if (message.kind === 'drain') outbox.push({ kind: 'send', to: context.from, message: { kind: 'drained' } })
+    if (message.kind === 'drain' || message.kind === 'stopNode')
+      outbox.push({ kind: 'send', to: context.from, message: { kind: 'drained' } })
     if (message.kind === 'listGroups')
       outbox.push({
         kind: 'send',

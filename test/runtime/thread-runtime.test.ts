@@ -102,18 +102,18 @@ describe('a clean stop', () => {
     const runtime = await threadOf(0, [0, 1, -1])
     let woken = 0
     runtime.onWake(() => void woken++)
-    const drained = runtime.drain()
+    const drained = runtime.drain(false)
     expect(woken).toBe(2)
     while (runtime.cycle());
     await drained
     const brokers = [0, 1, -1].map((node) => (runtime.host(node).inspect()['broker'] as ProbeState).heard)
-    expect(brokers).toEqual([['started', 'drain'], ['started', 'drain'], ['started']])
+    expect(brokers).toEqual([['started', 'stopNode'], ['started', 'stopNode'], ['started']])
     runtime.close()
   })
 
   test('leaves nothing that an answer which comes late would reach', async () => {
     const runtime = await threadOf(0, [0])
-    const drained = runtime.drain()
+    const drained = runtime.drain(false)
     while (runtime.cycle());
     await drained
     const late: Message = { kind: 'drained' }

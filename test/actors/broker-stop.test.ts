@@ -1,0 +1,78 @@
+// How a node stops cleanly: others lead first what it leads, within a time limit; then everything is synced, and the directory says so.
+
+import { describe, expect, test } from 'vitest'
+import { HAND_OVER_TIMER } from '../../actors/broker-stop.ts'
+import { codeOf, NONE } from '../../protocol/errors.ts'
+import { created } from '../coordinator/support.ts'
+import { answerHeartbeat, brokerOn, coordinatorAt, diskOf, joined, remembered, tell } from './broker-support.ts'
+import { lines, sent, sentOne } from './stage.ts'
+
+const HAND_OVER = { kind: 'stopNode', handOver: true } as const
+const ALL_AT_ONCE = { kind: 'stopNode', handOver: false } as const
+
+describe('a clean stop', () => {
+  test('is over when every replica has drained; the next life will know that nothing is lost', () => {
+    const one = joined([created('a', 1, [1, 1])])
+    expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
+    expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['to replica/a-0: drain', 'to replica/a-1: drain'])
+    expect(tell(one, { kind: 'drained' })).toEqual([])
+    expect(remembered(one)).toHaveLength(1)
+    expect(lines(tell(one, { kind: 'drained' }))).toContain('to client: drained')
+    expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
+  })
+
+  test('is over at once when there is nothing to drain', () => {
+    expect(lines(tell(joined(), ALL_AT_ONCE))).toContain('to client: drained')
+  })
+
+  test('of a node that has not registered remembers nothing, and hands nothing over', () => {
+    for (const message of [ALL_AT_ONCE, HAND_OVER]) {
+      const one = brokerOn(diskOf())
+      expect(lines(tell(one, message))).toEqual(['to client: drained'])
+      expect(remembered(one)).toEqual([])
+    }
+  })
+
+  test('that is asked for twice drains once, and answers whoever asks last', () => {
+    const one = joined([created('a', 1, [1])])
+    tell(one, ALL_AT_ONCE)
+    expect(tell(one, ALL_AT_ONCE, { node: -1, actor: 'second' })).toEqual([])
+    expect(lines(tell(one, { kind: 'drained' }))).toContain('to second: drained')
+    expect(lines(tell(one, ALL_AT_ONCE, { node: -1, actor: 'third' }))).toContain('to third: drained')
+  })
+})
+
+describe('a stop with a hand-over', () => {
+  test('tells the coordinator at once, and drains when that says that nobody counts on the node any more', () => {
+    const one = joined([created('a', 1, [1])])
+    expect(sentOne(tell(one, HAND_OVER), 'brokerHeartbeat')).toMatchObject({ node: 1, brokerEpoch: 101, wantShutDown: true })
+    expect(sent(answerHeartbeat(one), 'drain')).toEqual([])
+    one.stage.uptime += 50
+    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe(true)
+    expect(lines(answerHeartbeat(one, NONE, 0, true))).toContain('to replica/a-0: drain')
+    expect(sent(answerHeartbeat(one, NONE, 0, true), 'drain')).toEqual([])
+  })
+
+  test('asks another coordinator when the first does not lead', () => {
+    const one = joined([created('a', 1, [1])])
+    tell(one, HAND_OVER)
+    const { correlationId } = one.stage.state
+    tell(one, { kind: 'notController', correlationId, controller: 2, isUncertain: false }, coordinatorAt(0))
+    const effects = tell(one, { kind: 'timerFired', timer: 'coordinator' })
+    expect(effects).toContainEqual(expect.objectContaining({ kind: 'send', to: coordinatorAt(2) }))
+    expect(sentOne(effects, 'brokerHeartbeat').wantShutDown).toBe(true)
+  })
+
+  test('does not wait for a coordinator for ever', () => {
+    const one = joined([created('a', 1, [1])])
+    expect(lines(tell(one, HAND_OVER))).toContain('timer handOver in 1000 ms')
+    expect(lines(tell(one, { kind: 'timerFired', timer: HAND_OVER_TIMER }))).toEqual(['to replica/a-0: drain'])
+  })
+
+  test('is over for an incarnation that is over: it does not register again to stop', () => {
+    const one = joined([created('a', 1, [1])])
+    tell(one, HAND_OVER)
+    const effects = answerHeartbeat(one, codeOf('STALE_BROKER_EPOCH'))
+    expect(lines(effects)).toEqual(['to replica/a-0: drain'])
+  })
+})
