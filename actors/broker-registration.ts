@@ -124,6 +124,7 @@ export function onHeartbeatAnswer(
   if (message.correlationId !== state.correlationId) return false
   state.correlationId = -1
   if (message.errorCode === NONE) {
+    if (message.voters.length > 0) state.voters = message.voters
     arm(state.config.heartbeatMillis, outbox)
     return message.shouldShutDown
   }
@@ -154,7 +155,7 @@ export function onNoCoordinator(state: BrokerState, correlationId: number, hint:
 
 /** Where to look for the active coordinator next: where somebody says it is, or at the next voter. */
 export function rotate(state: BrokerState, hint: number): void {
-  const { voters } = state.config
+  const { voters } = state
   const at = voters.indexOf(state.controller)
   state.controller = hint >= 0 && hint !== state.controller ? hint : (voters[(at + 1) % voters.length] ?? 0)
 }

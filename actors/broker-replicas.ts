@@ -61,7 +61,7 @@ export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGrou
   const leads = image !== undefined && image.leader === state.self.node && state.brokerEpoch >= 0
   if (leads && !state.groups.has(id)) {
     state.groups.set(id, { partition, leaderEpoch: image.leaderEpoch })
-    const { voters: coordinatorNodes } = state.config
+    const { voters: coordinatorNodes } = state
     const graceMillis = graceOf(state, partition)
     const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, coordinatorNodes, graceMillis }
     outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })

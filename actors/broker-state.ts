@@ -9,7 +9,7 @@ import type { MetadataImage } from '../coordinator/metadata.ts'
 
 /** What a broker is started with. */
 export interface BrokerConfig {
-  /** Nodes with a coordinator. */
+  /** Nodes with a coordinator, at first. */
   readonly voters: readonly number[]
   readonly rack: string | null
   /** Names the run of the system that keeps the page cache: another one means that what was not synced may be gone. */
@@ -67,6 +67,8 @@ export interface BrokerState {
   readonly self: Address
   readonly config: BrokerConfig
   image: MetadataImage
+  /** Nodes with a coordinator, as the last heartbeat said. */
+  voters: readonly number[]
   /** Where the active coordinator is thought to be. */
   controller: number
   /** -1 until it is registered. */
@@ -110,6 +112,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     self,
     config,
     image: emptyImage(self.node),
+    voters: config.voters,
     controller: config.voters.includes(self.node) ? self.node : (config.voters[0] ?? 0),
     brokerEpoch: -1,
     previousBrokerEpoch: -1,

@@ -18,7 +18,7 @@ import {
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import type { Context, Outbox } from './actor.ts'
-import { batchesBehind, reignBegin } from './coordinator-quorum.ts'
+import { batchesBehind, reignBegin, seatVoters } from './coordinator-quorum.ts'
 import type { QuorumSeat } from './coordinator-quorum.ts'
 
 /** What nodes make the coordinator write; the last three it decides by itself. */
@@ -115,15 +115,15 @@ function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest
 }
 
 /** The node of a write is told what became of it. */
-export function answerBrokerWrite(image: MetadataImage, write: BrokerWrite, error: ErrorName | null, outbox: Outbox): void {
+export function answerBrokerWrite(seat: QuorumSeat, write: BrokerWrite, error: ErrorName | null, outbox: Outbox): void {
   const errorCode = error === null ? NONE : codeOf(error)
-  if (write.kind === 'shutDownBroker') return answerHeartbeat(write.node, write.correlationId, error, error === null, outbox)
+  if (write.kind === 'shutDownBroker') return answerHeartbeat(seat, write, error, error === null, outbox)
   if (write.kind !== 'registerBroker' && write.kind !== 'alterPartition') return
   const { correlationId } = write
   const to = { node: write.node, actor: BROKER_ACTOR }
   if (write.kind === 'alterPartition')
     return outbox.push({ kind: 'send', to, message: { kind: 'alterPartitionResponse', correlationId, errorCode } })
-  const brokerEpoch = error === null ? (image.brokers.get(write.node)?.brokerEpoch ?? -1) : -1
+  const brokerEpoch = error === null ? (seat.image.brokers.get(write.node)?.brokerEpoch ?? -1) : -1
   outbox.push({ kind: 'send', to, message: { kind: 'brokerRegistered', correlationId, errorCode, brokerEpoch } })
 }
 
@@ -139,7 +139,7 @@ export function onBrokerHeartbeat(
   const broker = seat.image.brokers.get(node)
   const error: ErrorName | null =
     broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : broker.brokerEpoch === brokerEpoch ? null : 'STALE_BROKER_EPOCH'
-  if (error !== null || !wantShutDown) answerHeartbeat(node, correlationId, error, false, outbox)
+  if (error !== null || !wantShutDown) answerHeartbeat(seat, heartbeat, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
@@ -151,9 +151,16 @@ export function onBrokerHeartbeat(
   return { kind: 'unfenceBroker', correlationId: -1, node }
 }
 
-function answerHeartbeat(node: number, correlationId: number, error: ErrorName | null, shouldShutDown: boolean, outbox: Outbox): void {
+function answerHeartbeat(
+  seat: QuorumSeat,
+  { node, correlationId }: { readonly node: number; readonly correlationId: number },
+  error: ErrorName | null,
+  shouldShutDown: boolean,
+  outbox: Outbox,
+): void {
   const errorCode = error === null ? NONE : codeOf(error)
-  const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown } as const
+  const voters = error === null ? seatVoters(seat) : []
+  const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters } as const
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 

@@ -7,8 +7,8 @@ import type { Address } from '../protocol/address.ts'
 
 /** What is known of the coordinator's place. */
 export interface CoordinatorFinder {
-  /** The nodes that have a coordinator. */
-  readonly nodes: readonly number[]
+  /** The nodes that have a coordinator, as far as is known. */
+  nodes: readonly number[]
   /** The one to ask. */
   current: number
   /** One that has just died is passed over once: a node that starts again takes what it is asked, and answers when it has read its disk. -1: none. */
@@ -31,6 +31,11 @@ export function followController(finder: CoordinatorFinder, from: number, contro
   if (from !== finder.current) return
   if (controller >= 0) finder.current = controller
   else nextCoordinator(finder)
+}
+
+/** A coordinator says where they are by now. */
+export function learnCoordinators(finder: CoordinatorFinder, nodes: readonly number[]): void {
+  if (nodes.length > 0) finder.nodes = nodes
 }
 
 /** The one that was asked is silent: the next. */

@@ -8,17 +8,21 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import { isLive, offsetsPartitionOf, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import type { MetadataImage, TopicImage } from '../coordinator/metadata.ts'
+import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { Outbox } from './actor.ts'
+import { seatVoters } from './coordinator-quorum.ts'
+import type { QuorumSeat } from './coordinator-quorum.ts'
 
 /** Topics by name, or all; and all nodes. */
-export function answerMetadata(image: MetadataImage, self: number, request: MessageOf<'metadata'>, to: Address, outbox: Outbox): void {
+export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>, to: Address, outbox: Outbox): void {
+  const { image, self } = seat
   const names = request.topics ?? [...image.topics.keys()].toSorted()
   const topics = names.map((name) => describe(image, name, image.topics.get(name)))
   const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
   const { correlationId } = request
   const { endOffset: metadataOffset, nextTopicId } = image
-  const message = { kind: 'metadataResponse', correlationId, metadataOffset, controller: self, brokers, nextTopicId, topics } as const
-  outbox.push({ kind: 'send', to, message })
+  const answer = { correlationId, metadataOffset, controller: self.node, voters: seatVoters(seat), brokers, nextTopicId, topics }
+  outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer } })
 }
 
 /** The node that leads the group's partition of `__consumer_offsets`. False: there is no such topic yet. */
@@ -45,13 +49,10 @@ export function answerFindCoordinator(image: MetadataImage, request: MessageOf<'
 function describe(image: MetadataImage, name: string, topic: TopicImage | undefined): TopicMetadata {
   if (topic === undefined)
     return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
-  const partitions = topic.partitions.map(({ leader, leaderEpoch, replicas, isr, elr }, partition) => ({
-    partition,
-    leader: isLive(image, leader) ? leader : -1,
-    leaderEpoch,
-    replicas,
-    isr,
-    elr,
-  }))
+  const partitions = topic.partitions.map((one, partition) => {
+    const { leader, leaderEpoch, replicas, isr, elr, adding, removing } = one
+    const minInsync = minInsyncOf(topic.config.minInsyncReplicas, replicaCountOf(one))
+    return { partition, leader: isLive(image, leader) ? leader : -1, leaderEpoch, replicas, isr, elr, adding, removing, minInsync }
+  })
   return { topic: name, topicId: topic.topicId, errorCode: NONE, partitions, config: topic.config }
 }

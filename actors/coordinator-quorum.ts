@@ -5,6 +5,7 @@
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { QuorumMessage } from '../protocol/messages/quorum.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
@@ -18,7 +19,8 @@ import {
 } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import { onNodeDown } from '../coordinator/quorum-election.ts'
-import { beginOfEpoch, epochBefore, indexBehind, votersAt } from '../coordinator/quorum-log.ts'
+import { beginOfEpoch, epochBefore, indexBehind, votersAt, votersEndOf, votersOf } from '../coordinator/quorum-log.ts'
+import { addObserver, changeVoters, dropObserver } from '../coordinator/quorum-membership.ts'
 import { encodeSnapshot, metadataValues, snapshotValues } from '../coordinator/quorum-records.ts'
 import type { QuorumSnapshot } from '../coordinator/quorum-records.ts'
 import { onSnapshotFailed, onSnapshotSaved } from '../coordinator/quorum-replication.ts'
@@ -107,6 +109,33 @@ export function takeSeat(seat: QuorumSeat, outbox: Outbox): void {
 export function controllerOf({ quorum, self }: QuorumSeat): number {
   if (quorum === null || quorum.leaderIsDown || quorum.leader === self.node) return -1
   return quorum.leader
+}
+
+/** Who votes, as far as this member knows. */
+export function seatVoters({ quorum, settings }: QuorumSeat): readonly number[] {
+  return quorum === null ? settings.voters : votersOf(quorum.log)
+}
+
+/** A node that is to vote is sent the log. */
+export function observeVoter(seat: QuorumSeat, node: number, context: Context, outbox: Outbox): void {
+  step(seat, context, outbox, (one) => addObserver(one, node))
+}
+
+/** It is not to vote after all. */
+export function forgetVoter(seat: QuorumSeat, node: number, context: Context, outbox: Outbox): void {
+  step(seat, context, outbox, (one) => dropObserver(one, node))
+}
+
+/** Changes who votes: the offset behind the change, or why it is not made (yet). */
+export function proposeVoters(seat: QuorumSeat, voters: readonly number[], context: Context, outbox: Outbox): number | ErrorName {
+  let result: number | ErrorName = 'NOT_CONTROLLER'
+  step(seat, context, outbox, (one) => (result = changeVoters(one, voters) ?? votersEndOf(one.state.log)))
+  return result
+}
+
+/** Whether a change of the voters that was made here is committed. */
+export function isVotersChanged({ quorum }: QuorumSeat, voters: readonly number[], endOffset: number): boolean {
+  return quorum !== null && quorum.highWatermark >= endOffset && votersOf(quorum.log).join() === voters.join()
 }
 
 /** Another member has said something. */

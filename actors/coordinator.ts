@@ -17,9 +17,13 @@ import type {
   AdminResult,
   InitProducerIdRequest,
   ReassignPartitionsRequest,
+  RebalanceRequest,
+  UnregisterBrokerRequest,
+  VoterRequest,
 } from '../protocol/messages/metadata.ts'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics, ruleReassign } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
+import { ruleRebalance, ruleUnregisterBroker } from '../coordinator/node-changes.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
@@ -46,9 +50,12 @@ import {
   onSeatStorage,
   onSeatTimer,
   proposeRecords,
+  seatVoters,
   takeSeat,
 } from './coordinator-quorum.ts'
 import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
+import { followVoterChange, onVoterRequest } from './coordinator-voters.ts'
+import type { VoterChange } from './coordinator-voters.ts'
 
 /** What a coordinator is started with. */
 export interface CoordinatorConfig extends QuorumSettings {
@@ -66,8 +73,13 @@ type WriteRequest =
   | CreatePartitionsRequest
   | AlterConfigsRequest
   | ReassignPartitionsRequest
+  | RebalanceRequest
+  | UnregisterBrokerRequest
   | InitProducerIdRequest
   | BrokerWrite
+
+/** What is asked of the coordinator from outside. */
+type ClientRequest = Extract<WriteRequest, Message> | VoterRequest | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat'>
 
 /** A write that waits for its turn, or (the first) for the log. `from` null: the coordinator's own. */
 interface QueuedWrite {
@@ -96,6 +108,8 @@ export interface CoordinatorState {
   readonly queue: QueuedWrite[]
   /** Null while nothing is written. */
   writing: OpenWrite | null
+  /** Null while the voters stay as they are. */
+  voterChange: VoterChange | null
   /** The nodes of the cluster, as this coordinator hears them while it is active. */
   readonly brokers: BrokerSessions
 }
@@ -126,6 +140,7 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
     freeProducerId: 0,
     queue: [],
     writing: null,
+    voterChange: null,
     brokers: newBrokerSessions(),
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
@@ -168,6 +183,10 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
     case 'createPartitions':
     case 'incrementalAlterConfigs':
     case 'alterPartitionReassignments':
+    case 'rebalance':
+    case 'unregisterBroker':
+    case 'addRaftVoter':
+    case 'removeRaftVoter':
     case 'initProducerId':
       if (!seat.isActive) return refuse(state, context.from, message.correlationId, false, outbox)
       return onRequest(state, message, context, outbox)
@@ -176,22 +195,21 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
   }
 }
 
-function onRequest(
-  state: CoordinatorState,
-  message: Exclude<WriteRequest, { readonly correlationId: -1 }> | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat'>,
-  context: Context,
-  outbox: Outbox,
-): void {
+function onRequest(state: CoordinatorState, message: ClientRequest, context: Context, outbox: Outbox): void {
   switch (message.kind) {
     case 'brokerHeartbeat':
       return onHeartbeat(state, message, context, outbox)
     case 'metadata':
-      return answerMetadata(state.seat.image, state.self.node, message, context.from, outbox)
+      return answerMetadata(state.seat, message, context.from, outbox)
     case 'findCoordinator':
       if (!answerFindCoordinator(state.seat.image, message, context.from, outbox)) createOffsetsTopic(state, context, outbox)
       return
     case 'initProducerId':
       return onInitProducerId(state, message, context, outbox)
+    case 'addRaftVoter':
+    case 'removeRaftVoter':
+      state.voterChange = onVoterRequest(state.voterChange, state.seat, message, context, outbox)
+      return
     default:
       return enqueue(state, { from: context.from, request: message }, context, outbox)
   }
@@ -210,6 +228,7 @@ function refuse(state: CoordinatorState, to: Address, correlationId: number, isU
 /** Every message may have brought or taken the leadership, or have committed what was being written. */
 function followUp(state: CoordinatorState, context: Context, outbox: Outbox): void {
   const { seat } = state
+  if (state.voterChange !== null) state.voterChange = followVoterChange(state.voterChange, seat, context, outbox)
   if (state.wasActive && !seat.isActive) resign(state, outbox)
   if (!state.wasActive && seat.isActive) activate(state, context, outbox)
   const { writing } = state
@@ -287,6 +306,10 @@ function rule(state: CoordinatorState, request: WriteRequest): Ruling {
       return ruleAlterConfigs(image, request)
     case 'alterPartitionReassignments':
       return ruleReassign(image, request)
+    case 'rebalance':
+      return ruleRebalance(image, request)
+    case 'unregisterBroker':
+      return ruleUnregisterBroker(image, request, seatVoters(seat))
     case 'initProducerId':
       return { records: [{ type: 'producerIdsReserved', nextProducerId: image.nextProducerId + PRODUCER_ID_BLOCK }], verdicts: [] }
     default:
@@ -325,13 +348,15 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     case 'deleteTopics':
     case 'createPartitions':
     case 'incrementalAlterConfigs':
-    case 'alterPartitionReassignments': {
+    case 'alterPartitionReassignments':
+    case 'rebalance':
+    case 'unregisterBroker': {
       const message = { kind: 'adminResponse', correlationId: request.correlationId, results: verdicts.map(toResult) } as const
       return to === null ? undefined : outbox.push({ kind: 'send', to, message })
     }
     default:
       endBrokerWrite(state.brokers, request)
-      return answerBrokerWrite(state.seat.image, request, error, outbox)
+      return answerBrokerWrite(state.seat, request, error, outbox)
   }
 }
 

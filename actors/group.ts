@@ -24,7 +24,14 @@ import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateLog } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import {
+  avoidCoordinator,
+  coordinatorOf,
+  followController,
+  learnCoordinators,
+  newCoordinatorFinder,
+  nextCoordinator,
+} from './coordinator-finder.ts'
 import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a group is started with. */
@@ -234,6 +241,7 @@ function onMetadata(state: GroupState, response: MessageOf<'metadataResponse'>, 
   // A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read.
   if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
+  learnCoordinators(state.coordinators, response.voters)
   state.checked = true
   dropOrphans(state, orphanedOffsets(state.offsets, response), context, outbox)
   takePartitions(state, response)

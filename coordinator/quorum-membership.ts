@@ -23,6 +23,11 @@ export function addObserver(step: QuorumStep, node: number): void {
   heartbeat(step)
 }
 
+/** A node that does not vote is not sent the log any more. */
+export function dropObserver({ state }: QuorumStep, node: number): void {
+  if (state.observers.delete(node)) state.progress.delete(node)
+}
+
 /** Changes who votes; null, or why not. */
 export function changeVoters(step: QuorumStep, voters: readonly number[]): ErrorName | null {
   const { state, now } = step

@@ -43,6 +43,8 @@ export interface BrokerHeartbeatResponse {
   readonly errorCode: number
   /** Nobody counts on the node any more: it may stop. */
   readonly shouldShutDown: boolean
+  /** Where coordinators are; empty with an error. */
+  readonly voters: readonly number[]
 }
 
 /** Committed metadata for a node: what follows `beginOffset`, up to `endOffset`, or (a snapshot) what makes the whole image at `endOffset`. */

@@ -72,6 +72,9 @@ import type {
   MetadataRequest,
   MetadataResponse,
   ReassignPartitionsRequest,
+  RebalanceRequest,
+  UnregisterBrokerRequest,
+  VoterRequest,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
 import type { QuorumMessage } from './quorum.ts'
@@ -109,6 +112,9 @@ export type Request =
   | CreatePartitionsRequest
   | AlterConfigsRequest
   | ReassignPartitionsRequest
+  | RebalanceRequest
+  | UnregisterBrokerRequest
+  | VoterRequest
   | InitProducerIdRequest
   | RegisterBroker
   | BrokerHeartbeat
@@ -173,6 +179,10 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   createPartitions: true,
   incrementalAlterConfigs: true,
   alterPartitionReassignments: true,
+  rebalance: true,
+  unregisterBroker: true,
+  addRaftVoter: true,
+  removeRaftVoter: true,
   registerBroker: true,
   brokerHeartbeat: true,
   alterPartition: true,

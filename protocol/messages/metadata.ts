@@ -1,5 +1,5 @@
 /**
- * Metadata and topic administration, spoken with the coordinator (Kafka API keys 3, 10, 19, 20, 22, 32, 37, 44).
+ * Metadata and administration, spoken with the coordinator (Kafka API keys 3, 10, 19, 20, 22, 32, 37, 44, 45, 64, 80, 81).
  */
 import type { TopicConfig } from '../topic-config.ts'
 
@@ -21,6 +21,11 @@ export interface PartitionMetadata {
   readonly isr: readonly number[]
   /** Those that may lead although they left the ISR (KIP-966). */
   readonly elr: readonly number[]
+  /** Replicas that a reassignment brings, and those that it takes away; the former are in `replicas`, too. */
+  readonly adding: readonly number[]
+  readonly removing: readonly number[]
+  /** In-sync replicas below which nothing is acknowledged by the quorum. */
+  readonly minInsync: number
 }
 
 /** One node in a metadata answer. */
@@ -47,6 +52,8 @@ export interface MetadataResponse {
   readonly metadataOffset: number
   /** Where the active coordinator is thought to be. */
   readonly controller: number
+  /** The nodes that vote in the metadata quorum: each has a coordinator. */
+  readonly voters: readonly number[]
   readonly brokers: readonly BrokerMetadata[]
   /** Topics with this id, or a higher one, are not known to whoever answers: it may be a little behind. */
   readonly nextTopicId: number
@@ -99,7 +106,29 @@ export interface ReassignPartitionsRequest {
   readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly replicas: readonly number[] | null }[]
 }
 
-/** The outcome for one topic. */
+/** Spreads the replicas, and the preferred leaders, evenly over the nodes; `drain`: only takes all replicas off that node. Some hundred at once. */
+export interface RebalanceRequest {
+  readonly kind: 'rebalance'
+  readonly correlationId: number
+  readonly drain: number | null
+}
+
+/** Lets a node go that has nothing and does not run; `validateOnly` asks whether it could go if it did not run. */
+export interface UnregisterBrokerRequest {
+  readonly kind: 'unregisterBroker'
+  readonly correlationId: number
+  readonly node: number
+  readonly validateOnly: boolean
+}
+
+/** A node shall vote in the metadata quorum, or not any more (KIP-853). Answered when that is committed. */
+export interface VoterRequest {
+  readonly kind: 'addRaftVoter' | 'removeRaftVoter'
+  readonly correlationId: number
+  readonly node: number
+}
+
+/** The outcome for one topic; without a name for what is not about a topic. */
 export interface AdminResult {
   readonly name: string
   readonly topicId: number
@@ -107,7 +136,7 @@ export interface AdminResult {
   readonly errorMessage: string | null
 }
 
-/** The answer to createTopics, deleteTopics, createPartitions and incrementalAlterConfigs: one result per topic, in order. */
+/** The answer to what administrators ask to be changed: one result per topic, in order, or one for all. */
 export interface AdminResponse {
   readonly kind: 'adminResponse'
   readonly correlationId: number

@@ -114,7 +114,11 @@ export function register(one: BrokerStage, brokerEpoch: number, coordinator = 0)
 /** The coordinator answers the heartbeat under way. */
 export function answerHeartbeat(one: BrokerStage, errorCode: number = NONE, coordinator = 0, shouldShutDown = false): Rest[] {
   const { correlationId } = one.stage.state
-  return tell(one, { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown }, coordinatorAt(coordinator))
+  return tell(
+    one,
+    { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters: [0, 1, 2] },
+    coordinatorAt(coordinator),
+  )
 }
 
 /** Node 1 of three: it has registered in the broker epoch 101, and has the metadata of the nodes and these records, up to offset 200. */

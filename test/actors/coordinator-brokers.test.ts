@@ -138,6 +138,7 @@ describe('a heartbeat', () => {
       correlationId: 1,
       errorCode: NONE,
       shouldShutDown: false,
+      voters: [0],
     })
     expect(lines(beat(one, 9, 0, 5))).toEqual(['to broker: brokerHeartbeatResponse #1 BROKER_ID_NOT_REGISTERED'])
   })

@@ -1,0 +1,155 @@
+// Where replicas should go: off a node, or evenly over all, with as few moves as possible and racks as different as before.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { applyRecord } from '../../coordinator/metadata.ts'
+import type { MetadataImage } from '../../coordinator/metadata.ts'
+import { ruleRebalance } from '../../coordinator/node-changes.ts'
+import { balanceMoves, drainMoves } from '../../coordinator/rebalance.ts'
+import type { Move } from '../../coordinator/rebalance.ts'
+import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
+
+const ALL = { kind: 'rebalance', correlationId: 1, drain: null } as const
+
+function clusterOf(
+  ids: readonly number[],
+  replicas: readonly (readonly number[])[],
+  racks: Readonly<Record<number, string>> = {},
+): MetadataImage {
+  const partitions = replicas.map((one) => partitionOf(one))
+  return imageOf(...nodes(ids, [], racks), topicWith('t', 1, partitions))
+}
+
+/** What the partitions look like when the moves are over. */
+function moved(image: MetadataImage, moves: readonly Move[]): number[][] {
+  const all = image.topics.get('t')!.partitions.map(({ replicas }) => [...replicas])
+  for (const { partition, replicas } of moves) all[partition] = [...replicas]
+  return all
+}
+
+function countsOf(ids: readonly number[], replicas: readonly (readonly number[])[]): number[] {
+  return ids.map((node) => replicas.filter((one) => one.includes(node)).length)
+}
+
+function gapOf(counts: readonly number[]): number {
+  return Math.max(...counts) - Math.min(...counts)
+}
+
+describe('draining a node', () => {
+  test('gives each of its replicas to the node that has fewest, in the same place', () => {
+    const image = clusterOf(
+      [0, 1, 2, 3],
+      [
+        [0, 1],
+        [1, 2],
+        [2, 0],
+      ],
+    )
+    expect(drainMoves(image, 1)).toEqual([
+      { topic: 't', partition: 0, replicas: [0, 3] },
+      { topic: 't', partition: 1, replicas: [3, 2] },
+    ])
+  })
+
+  test('keeps racks different, as far as there are racks', () => {
+    const image = clusterOf([0, 1, 2, 3], [[0, 1], [2]], { 0: 'a', 1: 'b', 2: 'b', 3: 'a' })
+    expect(drainMoves(image, 1)).toEqual([{ topic: 't', partition: 0, replicas: [0, 2] }])
+  })
+
+  test('is impossible where a partition needs every node, and says so', () => {
+    const image = clusterOf([0, 1, 2], [[0], [0, 1, 2]])
+    expect(drainMoves(image, 1)).toBe('t-1 has 3 replicas, and without node 1 there are 2 active nodes')
+    expect(ruleRebalance(image, { ...ALL, drain: 1 })).toMatchObject({ records: [], verdicts: [{ error: 'INVALID_REPLICATION_FACTOR' }] })
+    expect(ruleRebalance(image, { ...ALL, drain: 9 })).toMatchObject({ records: [], verdicts: [{ error: 'BROKER_ID_NOT_REGISTERED' }] })
+  })
+
+  test('leaves alone what is on its way from there already, and counts it where it goes', () => {
+    const image = imageOf(
+      ...nodes([0, 1, 2]),
+      topicWith('t', 1, [partitionOf([2, 1], { adding: [2], removing: [1], leader: 1, isr: [1] }), partitionOf([1])]),
+    )
+    expect(drainMoves(image, 1)).toEqual([{ topic: 't', partition: 1, replicas: [0] }])
+  })
+
+  test('never uses a node that is fenced', () => {
+    const image = imageOf(...nodes([0, 1, 2], [2]), topicWith('t', 1, [partitionOf([1])]))
+    expect(drainMoves(image, 1)).toEqual([{ topic: 't', partition: 0, replicas: [0] }])
+  })
+})
+
+describe('balancing', () => {
+  test('spreads replicas and leaders over nodes that have joined', () => {
+    const image = clusterOf([0, 1, 2], [[0], [0], [0], [0], [0], [0]])
+    const after = moved(image, balanceMoves(image))
+    expect(countsOf([0, 1, 2], after)).toEqual([2, 2, 2])
+  })
+
+  test('moves only who leads where the replicas are even', () => {
+    const image = clusterOf(
+      [0, 1],
+      [
+        [0, 1],
+        [0, 1],
+        [0, 1],
+        [0, 1],
+      ],
+    )
+    const moves = balanceMoves(image)
+    expect(moves.map(({ replicas }) => replicas)).toEqual([
+      [1, 0],
+      [1, 0],
+    ])
+    const { records } = ruleRebalance(image, ALL)
+    expect(records).toMatchObject(moves.map(() => ({ type: 'partitionChanged', image: { adding: [], removing: [], isr: [0, 1] } })))
+  })
+
+  test('does nothing where everything is even', () => {
+    const image = clusterOf(
+      [0, 1, 2],
+      [
+        [0, 1],
+        [1, 2],
+        [2, 0],
+      ],
+    )
+    expect(balanceMoves(image)).toEqual([])
+    expect(ruleRebalance(image, ALL)).toMatchObject({ records: [], verdicts: [{ error: null }] })
+  })
+})
+
+const CLUSTERS = fc.integer({ min: 2, max: 6 }).chain((count) => {
+  const ids = Array.from({ length: count }, (_, node) => node)
+  const replicas = fc.array(fc.shuffledSubarray(ids, { minLength: 1, maxLength: Math.min(3, count) }), { minLength: 1, maxLength: 20 })
+  return fc.record({ ids: fc.constant(ids), replicas })
+})
+
+test('whatever the cluster is: each partition keeps its number of replicas, all different, and what is done is done', () => {
+  fc.assert(
+    fc.property(CLUSTERS, ({ ids, replicas }) => {
+      const image = clusterOf(ids, replicas)
+      const after = moved(image, balanceMoves(image))
+      after.forEach((one, i) => {
+        expect(one).toHaveLength(replicas[i]!.length)
+        expect(new Set(one).size).toBe(one.length)
+      })
+      expect(gapOf(countsOf(ids, after))).toBeLessThanOrEqual(Math.max(1, gapOf(countsOf(ids, replicas)) - 1))
+      expect(balanceMoves(clusterOf(ids, after))).toEqual([])
+    }),
+  )
+})
+
+test('whatever is drained is empty when its moves are over', () => {
+  fc.assert(
+    fc.property(CLUSTERS, fc.nat(5), ({ ids, replicas }, draw) => {
+      const node = draw % ids.length
+      const image = clusterOf(ids, replicas)
+      const moves = drainMoves(image, node)
+      expect(typeof moves === 'string').toBe(replicas.some((one) => one.length === ids.length && one.includes(node)))
+      if (typeof moves === 'string') return
+      const after = moved(image, moves)
+      expect(countsOf([node], after)).toEqual([0])
+      for (const record of ruleRebalance(image, { ...ALL, drain: node }).records) applyRecord(image, record)
+      expect(drainMoves(image, node)).toEqual([])
+    }),
+  )
+})
