@@ -20,6 +20,8 @@ export interface BrokerConfig {
   readonly groupStartGraceMillis: number
   readonly heartbeatMillis: number
   readonly replicaLagMillis: number
+  /** What replicas that a reassignment brings here copy per second, all together; 0: as much as they can. */
+  readonly reassignmentBytesPerSecond: number
 }
 
 /** A replica that runs here. */

@@ -105,10 +105,17 @@ export function takeSeat(seat: QuorumSeat, outbox: Outbox): void {
   openStorage(seat.storage, outbox)
 }
 
-/** The node that leads, as far as this member knows; -1 if it does not, or knows that it is dead. */
-export function controllerOf({ quorum, self }: QuorumSeat): number {
-  if (quorum === null || quorum.leaderIsDown || quorum.leader === self.node) return -1
-  return quorum.leader
+/**
+ * The node that leads, as far as this member knows; -1 if it does not, or knows that it is dead. Who does not vote any more may not hear of elections, and
+ * names a voter.
+ */
+export function controllerOf(seat: QuorumSeat): number {
+  const { quorum, self } = seat
+  if (quorum === null) return -1
+  const isKnown = quorum.leader >= 0 && !quorum.leaderIsDown && quorum.leader !== self.node
+  if (isKnown) return quorum.leader
+  const voters = votersOf(quorum.log)
+  return voters.includes(self.node) ? -1 : (voters[0] ?? -1)
 }
 
 /** Who votes, as far as this member knows. */

@@ -13,13 +13,12 @@ import { balanceMoves, drainMoves } from './rebalance.ts'
 /** Topics that a refusal names; the others are counted. */
 const NAMES_MAX = 5
 
-/** Judges a rebalancing: of everything, or of what one node has. */
+/** Judges a rebalancing: of everything, or of what one node has. One verdict for each partition that is moved. */
 export function ruleRebalance(image: MetadataImage, { drain }: RebalanceRequest): Ruling {
   if (drain !== null && !image.brokers.has(drain)) return refuse('BROKER_ID_NOT_REGISTERED', `there is no node ${drain}`)
   const moves = drain === null ? balanceMoves(image) : drainMoves(image, drain)
   if (typeof moves === 'string') return refuse('INVALID_REPLICATION_FACTOR', moves)
-  const { records } = ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
-  return { records, verdicts: [ACCEPTED] }
+  return ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
 }
 
 /** Judges the removal of a node: nobody may count on it any more. With `validateOnly` it may still run. */

@@ -8,7 +8,7 @@ import type { Remote } from 'comlink'
 import { endpointOf } from './comlink-endpoint.ts'
 import type { Doorbell } from './doorbell.ts'
 import type { LinkSetup } from './links.ts'
-import type { ThreadSetup, ThreadStatistics } from './thread-runtime.ts'
+import type { ActorSetup, ThreadSetup, ThreadStatistics } from './thread-runtime.ts'
 
 /** What a worker answers. */
 export interface ThreadControl {
@@ -17,6 +17,10 @@ export interface ThreadControl {
   statistics(): ThreadStatistics
   /** Renews the channels to a thread that was restarted. */
   connect(link: LinkSetup): void
+  /** Nothing is sent to that thread any more. */
+  disconnect(peerThread: number): void
+  /** Starts one more actor on a node. */
+  spawn(node: number, actor: ActorSetup): void
   /** Clean stop, first half; see ThreadRuntime. */
   drain(handOver: boolean): Promise<void>
   /** For tests: the thread does nothing for so long, as if the system had stopped it. */

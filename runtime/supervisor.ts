@@ -19,7 +19,7 @@ export interface SupervisorOptions {
   readonly preload: readonly string[]
   /** The setup of a node; `restarts` counts its former lives. */
   readonly nodeSetup: (node: number, restarts: number) => NodeSetup
-  readonly nodeCount: number
+  readonly nodes: readonly number[]
   readonly caller: ThreadRuntime
   readonly onDown: (node: number, restarts: number) => void
   readonly onUp: (node: number, restarts: number) => void
@@ -57,15 +57,15 @@ export class Supervisor {
 
   /** Starts all workers. `links`: between any two of them, by (node, node); those to the caller are made here. */
   async start(): Promise<void> {
-    const links = new Map<number, LinkSetup[]>()
-    for (let node = 0; node < this.#options.nodeCount; node++) links.set(node, [])
-    for (let a = 0; a < this.#options.nodeCount; a++) {
-      for (let b = a + 1; b < this.#options.nodeCount; b++) {
+    const { nodes } = this.#options
+    const links = new Map<number, LinkSetup[]>(nodes.map((node) => [node, []]))
+    nodes.forEach((a, i) => {
+      for (const b of nodes.slice(i + 1)) {
         const link = makeLink(threadOfNode(a), threadOfNode(b))
         links.get(a)?.push(link.a)
         links.get(b)?.push(link.b)
       }
-    }
+    })
     await Promise.all([...links].map(([node, between]) => this.#startThread(node, 0, between)))
   }
 
@@ -80,10 +80,20 @@ export class Supervisor {
     await this.#threads.get(node)?.worker.terminate()
   }
 
+  /** Ends one worker while the others go on: it hands over what it leads, and is drained. It is not started again. */
+  async stopNode(node: number): Promise<void> {
+    const thread = this.#threads.get(node)
+    if (thread === undefined) return
+    this.#threads.delete(node)
+    await this.#closeThread(thread, true)
+    this.#options.caller.links.disconnect(threadOfNode(node))
+    for (const other of this.#threads.values()) if (other.restart === null) await other.control.disconnect(threadOfNode(node))
+  }
+
   /** Drains and ends all workers. */
   async close(): Promise<void> {
     this.#closing = true
-    await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread)))
+    await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread, false)))
   }
 
   async #startThread(node: number, restarts: number, links: readonly LinkSetup[]): Promise<void> {
@@ -137,12 +147,12 @@ export class Supervisor {
     this.#options.onUp(node, restarts)
   }
 
-  async #closeThread(thread: SupervisedThread): Promise<void> {
+  async #closeThread(thread: SupervisedThread, handOver: boolean): Promise<void> {
     if (thread.restart !== null) return clearTimeout(thread.restart)
     // Its start failed, or is not over: there is nothing to drain, but it may run.
     if (!thread.started) return void (await thread.worker.terminate())
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
-    await Promise.race([thread.control.drain(false), exited])
+    await Promise.race([thread.control.drain(handOver), exited])
     thread.control.close().catch(() => undefined)
     await exited
     thread.control[releaseProxy]()

@@ -59,7 +59,7 @@ export class ThreadRuntime {
   readonly bell: Doorbell
   readonly links: Links
   readonly #hosts: Map<number, ActorHost> = new Map()
-  readonly #storages: Storage[] = []
+  readonly #storages: Map<number, Storage> = new Map()
   readonly #onFailure: (node: number, actor: string | null, error: Error) => void
   readonly #onEnvelope: (envelope: Envelope) => void
   readonly #setup: ThreadSetup
@@ -124,7 +124,7 @@ export class ThreadRuntime {
   /** Syncs under way: the event loop must run for their answers. */
   get pendingSyncs(): number {
     let count = 0
-    for (const storage of this.#storages) count += storage.pendingSyncs
+    for (const storage of this.#storages.values()) count += storage.pendingSyncs
     return count
   }
 
@@ -143,9 +143,27 @@ export class ThreadRuntime {
     await Promise.all(nodes.map((node) => this.#drainNode(node, handOver)))
   }
 
+  /** Ends one node of several on this thread: it hands over what it leads, is drained, and its files are closed. */
+  async stopNode(node: number): Promise<void> {
+    await this.#drainNode(node, true)
+    this.#hosts.delete(node)
+    this.#storages.get(node)?.close()
+    this.#storages.delete(node)
+  }
+
+  /** Starts one more actor on a node; no effect if it runs already. */
+  spawn(node: number, { name, url, config }: ActorSetup): void {
+    const host = this.host(node)
+    host.tick()
+    host.spawn(name, url, config)
+    // What has come for it already must not be the first that it hears.
+    host.cycle()
+    this.#wake()
+  }
+
   /** Closes all files. */
   close(): void {
-    for (const storage of this.#storages) storage.close()
+    for (const storage of this.#storages.values()) storage.close()
   }
 
   inspect(): Record<string, unknown> {
@@ -161,7 +179,7 @@ export class ThreadRuntime {
   }
 
   #addHost(node: number, storage: Storage): void {
-    this.#storages.push(storage)
+    this.#storages.set(node, storage)
     const sendAway = (to: Address, from: Address, message: Message): void => {
       const local = this.#hosts.get(to.node)
       if (local !== undefined) return local.post(to, from, message)

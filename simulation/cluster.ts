@@ -193,6 +193,7 @@ export class Cluster {
       groupStartGraceMillis: SESSION_MILLIS,
       heartbeatMillis: NODE_SESSION_MILLIS / 4,
       replicaLagMillis: REPLICA_LAG_MILLIS,
+      reassignmentBytesPerSecond: 0,
     }
     if (this.voters.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)

@@ -1,5 +1,5 @@
 /**
- * Administration: topics, partitions, settings, groups. Each call is one request to the coordinator, a leader or a group.
+ * Administration: topics, partitions, settings, groups; nodes are in node-admin.ts. Each call is one request to the coordinator, a leader or a group.
  */
 import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
@@ -10,19 +10,23 @@ import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
-import type { Admin, ClusterDescription, CreateTopicOptions, GroupDescription, TopicDescription } from './api.ts'
+import type { Admin, ClusterDescription, CreateTopicOptions, GroupDescription, Reassignment, TopicDescription, Waiting } from './api.ts'
 import { groupsInLog } from './group-scan.ts'
+import { NodeAdmin } from './node-admin.ts'
+import type { NodeActions } from './node-admin.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
   readonly #requests: Requests
-  readonly #nodes: number
+  readonly #actions: NodeActions
+  readonly #nodeAdmin: NodeAdmin
 
-  constructor(requests: Requests, nodes: number) {
+  constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
-    this.#nodes = nodes
+    this.#actions = actions
+    this.#nodeAdmin = new NodeAdmin(requests, actions)
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -88,25 +92,37 @@ export class AdminClient implements Admin {
     return this.#offsetsOf(await this.#requests.topic(name), wanted)
   }
 
-  async describeCluster(): Promise<ClusterDescription> {
-    const { brokers, controller, topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
-    const partitions = topics.flatMap((topic) => topic.partitions)
-    const nodes = brokers.map((broker) => ({
-      ...broker,
-      leaders: partitions.filter(({ leader }) => leader === broker.node).length,
-      replicas: partitions.filter(({ replicas }) => replicas.includes(broker.node)).length,
-    }))
-    return {
-      controller,
-      nodes: nodes.toSorted((a, b) => a.node - b.node),
-      underReplicatedPartitions: partitions.filter(({ isr, replicas }) => isr.length < replicas.length).length,
-      offlinePartitions: partitions.filter(({ leader }) => leader < 0).length,
-    }
+  describeCluster(): Promise<ClusterDescription> {
+    return this.#nodeAdmin.describeCluster()
   }
 
   async reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void> {
     checkName(name)
     await this.#change({ kind: 'alterPartitionReassignments', partitions: [{ topic: name, partition, replicas }] })
+  }
+
+  listReassignments(): Promise<Reassignment[]> {
+    return this.#nodeAdmin.listReassignments()
+  }
+
+  rebalance(options: Waiting = {}): Promise<void> {
+    return this.#nodeAdmin.rebalance(null, options)
+  }
+
+  drainNode(node: number, options: Waiting = {}): Promise<void> {
+    return this.#nodeAdmin.rebalance(node, options)
+  }
+
+  removeNode(node: number): Promise<void> {
+    return this.#nodeAdmin.removeNode(node)
+  }
+
+  addVoter(node: number): Promise<void> {
+    return this.#nodeAdmin.addVoter(node)
+  }
+
+  removeVoter(node: number): Promise<void> {
+    return this.#nodeAdmin.removeVoter(node)
   }
 
   async listGroups(): Promise<string[]> {
@@ -164,7 +180,7 @@ export class AdminClient implements Admin {
   /** Groups whose actors run, on any node. */
   async #runningGroups(): Promise<Set<string>> {
     const groups = new Set<string>()
-    for (let node = 0; node < this.#nodes; node++) {
+    for (const node of this.#actions.ids()) {
       const listed = await this.#requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'listGroups' }, 'groupsListed')
       for (const group of listed.groups) groups.add(group)
     }

@@ -21,12 +21,17 @@ export interface ClusterOptions {
   readonly threads?: number
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean
-  /** The rack of each node, in their order: replicas of a partition are on different racks as far as there are racks. */
+  /** The rack of each node, by its id: replicas of a partition are on different racks as far as there are racks. */
   readonly racks?: readonly string[]
   /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */
   readonly nodeSessionTimeoutMillis?: number
   /** A replica that lags for so long is out of sync. Default 2,000. 100 … 600,000. */
   readonly replicaLagMillis?: number
+  /**
+   * What a node copies at most per second for replicas that reassignments bring to it, all together (Kafka's follower.replication.throttled.rate).
+   * Slower than what is written to them, and they never come into sync. Default: no limit.
+   */
+  readonly reassignmentBytesPerSecond?: number
 }
 
 /** A cluster in this process. Closing syncs, writes checkpoints and leaves no handle open. */
@@ -64,6 +69,9 @@ export interface TopicDescription {
     readonly isr: readonly number[]
     /** Those that may lead although they left the ISR (KIP-966). */
     readonly elr: readonly number[]
+    /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
+    readonly adding: readonly number[]
+    readonly removing: readonly number[]
     readonly beginOffset: number
     readonly endOffset: number
   }[]
@@ -73,20 +81,32 @@ export interface TopicDescription {
 export interface ClusterDescription {
   /** The node whose coordinator is active. */
   readonly controller: number
+  /** The nodes that vote in the metadata quorum. */
+  readonly voters: readonly number[]
   readonly nodes: readonly {
     readonly node: number
     /** Grows each time the node starts. */
     readonly brokerEpoch: number
     readonly rack: string | null
-    /** It is dead, silent, or not ready: it leads nothing. */
+    /** It is dead, silent, not ready, or stopping: it leads nothing. */
     readonly fenced: boolean
+    readonly isVoter: boolean
     readonly leaders: number
     readonly replicas: number
   }[]
   /** Partitions with fewer replicas in sync than they have. */
   readonly underReplicatedPartitions: number
+  /** Partitions with fewer replicas in sync than `minInsyncReplicas`: the quorum acknowledges nothing there. */
+  readonly underMinIsrPartitions: number
   /** Partitions without a leader. */
   readonly offlinePartitions: number
+}
+
+/** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */
+export interface Reassignment extends TopicPartition {
+  readonly replicas: readonly number[]
+  readonly adding: readonly number[]
+  readonly removing: readonly number[]
 }
 
 /** A group as it is now: its members, and its committed offsets. */
@@ -119,6 +139,24 @@ export interface Admin {
   describeCluster(): Promise<ClusterDescription>
   /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
+  /** What `reassign`, `rebalance` and `drainNode` are still moving. */
+  listReassignments(): Promise<Reassignment[]>
+  /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
+  rebalance(options?: Waiting): Promise<void>
+  /**
+   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. INVALID_REPLICATION_FACTOR if a partition
+   * has as many replicas as there are nodes.
+   */
+  drainNode(node: number, options?: Waiting): Promise<void>
+  /**
+   * Stops a node for good (Kafka's unregisterBroker): its id is not used again, and its directory may go. INVALID_REQUEST while it has replicas
+   * (`drainNode`) or votes (`removeVoter`).
+   */
+  removeNode(node: number): Promise<void>
+  /** Has a node vote in the metadata quorum (KIP-853): DUPLICATE_VOTER if it does, REASSIGNMENT_IN_PROGRESS while another change is under way. */
+  addVoter(node: number): Promise<void>
+  /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
+  removeVoter(node: number): Promise<void>
   listGroups(): Promise<string[]>
   describeGroup(group: string): Promise<GroupDescription>
   /** Sets committed offsets of a group without members. */

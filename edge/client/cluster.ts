@@ -3,10 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as broker } from '../../actors/broker.ts'
-import type { BrokerConfig } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
-import type { CoordinatorConfig } from '../../actors/coordinator.ts'
 import { actor as group } from '../../actors/group.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
@@ -16,19 +14,20 @@ import { CallerLoop } from '../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../runtime/doorbell.ts'
 import { Supervisor } from '../../runtime/supervisor.ts'
 import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
-import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
-import { bootId } from '../../runtime/boot-id.ts'
+import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
-import { openDataDirectory, votersOf } from './data-directory.ts'
+import { openDataDirectory } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
-import { nodeDirectory } from './node-directory.ts'
+import type { NodeActions } from './node-admin.ts'
+import { NodeSet } from './node-set.ts'
+import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
 import { Requests } from './requests.ts'
 
@@ -39,19 +38,8 @@ const RULES = {
   racks: { kind: 'object' },
   nodeSessionTimeoutMillis: { kind: 'integer', min: 200, max: 600_000, default: 2000 },
   replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
+  reassignmentBytesPerSecond: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, default: 0 },
 } as const satisfies Record<string, OptionRule>
-
-/** Partitions of `__consumer_offsets` in a new cluster. */
-const OFFSETS_PARTITIONS = 4
-
-/** Replicas of a partition that nobody asked for otherwise, if there are so many nodes. */
-const REPLICATION_FACTOR = 3
-
-/** Heartbeats of a node in one session: about as many as in Kafka. */
-const HEARTBEATS_PER_SESSION = 4
-
-/** Where a group moves to a node while its members live on, it waits so long before it hands out partitions: members may still hold them. */
-const GROUP_GRACE_MILLIS = 10_000
 
 /** `open` waits so long for nodes that do not come; the others are enough to go on with. */
 const NODES_MILLIS_MAX = 10_000
@@ -66,7 +54,7 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
   checkRacks(options.racks)
-  const cluster = new LocalCluster(held, held?.identity.nodes ?? options.nodes ?? 1, threads > 0, options)
+  const cluster = new LocalCluster(held, threads > 0, nodeOptions(options))
   try {
     await cluster.start()
   } catch (error) {
@@ -85,23 +73,20 @@ class LocalCluster implements Cluster {
   readonly #supervisor: Supervisor | null
   readonly #engine: Engine
   readonly #reader: ChunkReader
-  readonly #nodes: number
-  readonly #options: ClusterOptions
-  readonly #voters: readonly number[]
+  readonly #nodes: NodeSet
   readonly #listeners: Map<ClusterEvent, ((detail: Record<string, unknown>) => void)[]> = new Map()
   #counter = 0
   #closing: Promise<void> | null = null
 
-  constructor(held: DataDirectory | null, nodes: number, threaded: boolean, options: ClusterOptions) {
+  constructor(held: DataDirectory | null, threaded: boolean, options: NodeOptions) {
     this.#held = held
+    const nodes = new NodeSet(held, options)
     this.#nodes = nodes
-    this.#options = options
-    this.#voters = held?.identity.voters ?? votersOf(nodes)
     this.directory = held?.path ?? null
-    const doorbells = allocateDoorbells(nodes + 1)
+    const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
     const preload = [broker, consumer, coordinator, group, producer, replica].map((actor) => actor.url)
-    const local = threaded ? [] : Array.from({ length: nodes }, (_, node) => this.#nodeSetup(node))
+    const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) => {
       this.#emit('error', { node, actor, error })
     })
@@ -111,25 +96,25 @@ class LocalCluster implements Cluster {
       : new Supervisor({
           doorbells,
           preload,
-          nodeCount: nodes,
+          nodes: nodes.ids,
           caller: this.#runtime,
-          nodeSetup: (node) => this.#nodeSetup(node),
+          nodeSetup: (node) => nodes.setupOf(node),
           onDown: (node, restarts) => this.#onNodeDown(node, restarts),
           onUp: (node, restarts) => this.#emit('nodeUp', { node, restarts }),
         })
     const host = this.#runtime.host(CALLER_NODE)
-    const requests = new Requests(host, this.#loop, this.#voters)
+    const requests = new Requests(host, this.#loop, nodes.voters)
     this.#engine = {
       host,
       loop: this.#loop,
       requests,
-      coordinatorNodes: this.#voters,
+      coordinatorNodes: () => nodes.voters,
       directory: this.directory,
       clients: new Set(),
       nextName: (kind) => `${kind}-${++this.#counter}`,
     }
-    this.#reader = new ChunkReader((node) => this.#directoryOf(node))
-    this.admin = new AdminClient(requests, nodes)
+    this.#reader = new ChunkReader((node) => nodes.directoryOf(node))
+    this.admin = new AdminClient(requests, this.#nodeActions())
   }
 
   /** Loads behaviours and starts the nodes, and waits until they have joined the cluster. */
@@ -138,9 +123,11 @@ class LocalCluster implements Cluster {
     this.#loop.kick()
     const deadline = performance.now() + NODES_MILLIS_MAX
     for (;;) {
-      const { nodes } = await this.admin.describeCluster()
+      const { nodes, voters } = await this.admin.describeCluster()
       const live = nodes.filter(({ fenced }) => !fenced).length
-      if (live === this.#nodes || (live > 0 && performance.now() > deadline)) return
+      // What a crash has kept from being written down.
+      this.#nodes.setVoters(voters)
+      if (live === this.#nodes.ids.length || (live > 0 && performance.now() > deadline)) return
       await sleep(1)
     }
   }
@@ -159,7 +146,7 @@ class LocalCluster implements Cluster {
     this.#assertOpen()
     const nodes: Record<string, unknown> = { ...this.#runtime.inspect() }
     const statistics: Record<string, unknown> = { caller: this.#runtime.statistics() }
-    for (let node = 0; node < this.#nodes; node++) {
+    for (const node of this.#nodes.ids) {
       const control = this.#supervisor?.control(node)
       if (control === null || control === undefined) continue
       Object.assign(nodes, await control.inspect())
@@ -211,45 +198,47 @@ class LocalCluster implements Cluster {
     if (failures.length > 0) throw failures[0]
   }
 
-  #nodeSetup(node: number): NodeSetup {
-    const { racks, nodeSessionTimeoutMillis, replicaLagMillis } = this.#options
-    const sessionTimeoutMillis = integerOption(nodeSessionTimeoutMillis, RULES.nodeSessionTimeoutMillis)
-    const brokerConfig: BrokerConfig = {
-      voters: this.#voters,
-      rack: racks?.[node] ?? null,
-      bootId: bootId(),
-      groupGraceMillis: GROUP_GRACE_MILLIS,
-      groupStartGraceMillis: 0,
-      heartbeatMillis: Math.ceil(sessionTimeoutMillis / HEARTBEATS_PER_SESSION),
-      replicaLagMillis: integerOption(replicaLagMillis, RULES.replicaLagMillis),
+  /** What the administration of nodes does to threads. */
+  #nodeActions(): NodeActions {
+    return {
+      ids: () => this.#nodes.ids,
+      startCoordinator: (node) => this.#startCoordinator(node),
+      noteVoters: (voters) => this.#nodes.setVoters(voters),
+      stopNode: (node) => this.#stopNode(node),
+      forgetNode: (node) => this.#nodes.remove(node),
     }
-    const coordinatorConfig: CoordinatorConfig = {
-      voters: this.#voters,
-      defaultReplicationFactor: Math.min(REPLICATION_FACTOR, this.#nodes),
-      sessionTimeoutMillis,
-      offsetsPartitions: OFFSETS_PARTITIONS,
-    }
-    const actors: ActorSetup[] = [{ name: BROKER_ACTOR, url: broker.url, config: brokerConfig }]
-    if (this.#voters.includes(node)) actors.unshift({ name: COORDINATOR_ACTOR, url: coordinator.url, config: coordinatorConfig })
-    return { node, directory: this.#directoryOf(node), actors }
   }
 
-  #directoryOf(node: number): string | null {
-    return this.directory === null ? null : nodeDirectory(this.directory, node)
+  /** Written down first: a node that votes must have a coordinator when the cluster is opened the next time. */
+  async #startCoordinator(node: number): Promise<void> {
+    if (!this.#nodes.voters.includes(node)) this.#nodes.setVoters([...this.#nodes.voters, node])
+    const setup = this.#nodes.coordinatorSetup()
+    if (this.#supervisor === null) this.#runtime.spawn(node, setup)
+    else await this.#supervisor.control(node)?.spawn(node, setup)
+  }
+
+  async #stopNode(node: number): Promise<void> {
+    if (this.#supervisor === null) await this.#runtime.stopNode(node)
+    else await this.#supervisor.stopNode(node)
+    this.#spreadNews(node)
   }
 
   /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
-  #onNodeDown(node: number, restarts: number): void {
+  #spreadNews(node: number): void {
     const { host } = this.#engine
     for (const actor of host.actorNames())
       host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
-    for (let other = 0; other < this.#nodes; other++) {
+    for (const other of this.#nodes.ids) {
       if (other === node) continue
-      for (const actor of this.#voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
+      for (const actor of this.#nodes.voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
         host.post({ node: other, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
     }
     this.#engine.requests.giveUp()
     this.#loop.kick()
+  }
+
+  #onNodeDown(node: number, restarts: number): void {
+    this.#spreadNews(node)
     this.#emit('nodeDown', { node, restarts })
   }
 
@@ -259,6 +248,16 @@ class LocalCluster implements Cluster {
 
   #assertOpen(): void {
     if (this.#closing !== null) throw closedError('cluster')
+  }
+}
+
+function nodeOptions(options: ClusterOptions): NodeOptions {
+  const { nodeSessionTimeoutMillis, replicaLagMillis, reassignmentBytesPerSecond } = options
+  return {
+    ...options,
+    nodeSessionTimeoutMillis: integerOption(nodeSessionTimeoutMillis, RULES.nodeSessionTimeoutMillis),
+    replicaLagMillis: integerOption(replicaLagMillis, RULES.replicaLagMillis),
+    reassignmentBytesPerSecond: integerOption(reassignmentBytesPerSecond, RULES.reassignmentBytesPerSecond),
   }
 }
 

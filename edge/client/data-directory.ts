@@ -13,15 +13,21 @@ import { claimNodes } from './node-directory.ts'
 export interface DirectoryIdentity {
   readonly format: number
   readonly clusterId: string
+  /** How many nodes it ever had: their ids count from 0, and are not used again. */
   readonly nodes: number
-  /** The nodes that vote in the metadata quorum: those of its beginning, however many have joined since. */
+  /** Those of them that are none any more. */
+  readonly removed: readonly number[]
+  /** The nodes that vote in the metadata quorum, or are about to: each has a coordinator. */
   readonly voters: readonly number[]
 }
 
 /** A directory that this process holds. */
 export interface DataDirectory {
   readonly path: string
+  /** As it is now. */
   readonly identity: DirectoryIdentity
+  /** Changes what the directory says, durably. */
+  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed'>>): void
   release(): void
 }
 
@@ -61,13 +67,32 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
   try {
     sweep(path)
     const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
-    const identity = grow(path, found, nodes ?? found.nodes)
-    claimNodes(path, identity)
+    const identity = grow(path, found, nodes ?? nodesOf(found).length)
+    claimNodes(path, identity.clusterId, nodesOf(identity))
     if (identity.nodes > found.nodes) writeIdentity(path, identity)
-    return { path, identity, release: () => releaseLock(lock) }
+    return heldDirectory(path, identity, lock)
   } catch (error) {
     releaseLock(lock)
     throw error
+  }
+}
+
+/** The ids of the nodes that there are, in ascending order. */
+export function nodesOf({ nodes, removed }: Pick<DirectoryIdentity, 'nodes' | 'removed'>): number[] {
+  return Array.from({ length: nodes }, (_, node) => node).filter((node) => !removed.includes(node))
+}
+
+function heldDirectory(path: string, first: DirectoryIdentity, lock: Lock): DataDirectory {
+  let identity = first
+  return {
+    path,
+    get identity() {
+      return identity
+    },
+    update: (change) => {
+      identity = writeIdentity(path, { ...identity, ...change })
+    },
+    release: () => releaseLock(lock),
   }
 }
 
@@ -105,12 +130,12 @@ function checkForeign(path: string): void {
 }
 
 function newIdentity(nodes: number): DirectoryIdentity {
-  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, voters: votersOf(nodes) }
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters: votersOf(nodesOf({ nodes, removed: [] })) }
 }
 
 /** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
-export function votersOf(nodes: number): number[] {
-  return nodes < VOTERS ? [0] : Array.from({ length: VOTERS }, (_, node) => node)
+export function votersOf(nodes: readonly number[]): number[] {
+  return nodes.slice(0, nodes.length < VOTERS ? 1 : VOTERS)
 }
 
 function readIdentity(path: string): DirectoryIdentity | null {
@@ -137,7 +162,7 @@ function readIdentity(path: string): DirectoryIdentity | null {
 }
 
 function isNodeList(value: unknown): value is number[] {
-  return Array.isArray(value) && value.length > 0 && value.every((node) => Number.isInteger(node) && node >= 0)
+  return Array.isArray(value) && value.every((node) => Number.isInteger(node) && node >= 0)
 }
 
 function parseIdentity(text: string): DirectoryIdentity | null {
@@ -148,19 +173,22 @@ function parseIdentity(text: string): DirectoryIdentity | null {
     const { format, clusterId, nodes } = value
     if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodes !== 'number') return null
     // Before clusters could grow, the voters followed from the number of nodes.
-    const voters = 'voters' in value ? value.voters : votersOf(nodes)
-    return isNodeList(voters) ? { format, clusterId, nodes, voters } : null
+    const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
+    const removed = 'removed' in value ? value.removed : []
+    return isNodeList(voters) && voters.length > 0 && isNodeList(removed) ? { format, clusterId, nodes, removed, voters } : null
   } catch {
     return null
   }
 }
 
-/** A cluster has as many nodes as it ever had: more may join, and are spread over by what is created from then on. */
+/** More nodes may join, and are spread over by what is created from then on. Those that there are stay, unless they are removed one by one. */
 function grow(path: string, identity: DirectoryIdentity, nodes: number): DirectoryIdentity {
-  if (nodes >= identity.nodes) return { ...identity, nodes }
+  const present = nodesOf(identity).length
+  if (nodes >= present) return { ...identity, nodes: identity.nodes + nodes - present }
   throw new KafkaError(
     'INVALID_OPTION',
-    `${path} belongs to a cluster of ${identity.nodes} node(s), and ${nodes} would leave replicas behind; leave the option nodes out`,
+    `${path} belongs to a cluster of ${present} node(s), and ${nodes} would leave replicas behind; leave the option nodes out, ` +
+      'or remove nodes first (admin.drainNode, admin.removeNode)',
   )
 }
 

@@ -13,8 +13,8 @@ export interface Engine {
   readonly host: ActorHost
   readonly loop: CallerLoop
   readonly requests: Requests
-  /** The nodes that have a coordinator. */
-  readonly coordinatorNodes: readonly number[]
+  /** The nodes that have a coordinator by now. */
+  coordinatorNodes(): readonly number[]
   /** Where node directories are; null in memory. */
   readonly directory: string | null
   /** Unique within this cluster object. */
@@ -33,7 +33,7 @@ export class ActorLink {
     this.#engine = engine
     this.#actor = { node: engine.host.node, actor: name }
     this.#port = engine.host.openPort(`${name}/client`, onMessage)
-    engine.host.spawn(name, behaviour.url, { ...config, coordinatorNodes: engine.coordinatorNodes, client: this.#port })
+    engine.host.spawn(name, behaviour.url, { ...config, coordinatorNodes: engine.coordinatorNodes(), client: this.#port })
   }
 
   /** Leaves a message for the actor; it is handled in the next cycle. */

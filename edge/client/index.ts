@@ -22,6 +22,7 @@ export type {
   Producer,
   ProducerOptions,
   ProducerRecord,
+  Reassignment,
   RecordMetadata,
   SendOptions,
   TopicDescription,

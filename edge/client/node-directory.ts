@@ -21,8 +21,8 @@ export function nodeDirectory(path: string, node: number): string {
 }
 
 /** Makes sure that all node directories are there and belong to this cluster. Throws FOREIGN_DIRECTORY. */
-export function claimNodes(path: string, { clusterId, nodes }: { readonly clusterId: string; readonly nodes: number }): void {
-  for (let node = 0; node < nodes; node++) {
+export function claimNodes(path: string, clusterId: string, nodes: readonly number[]): void {
+  for (const node of nodes) {
     const directory = nodeDirectory(path, node)
     try {
       mkdirSync(directory, { recursive: true })

@@ -3,7 +3,13 @@
  * says that it may work later.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import {
+  coordinatorOf,
+  followController,
+  learnCoordinators,
+  newCoordinatorFinder,
+  nextCoordinator,
+} from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { BROKER_ACTOR, groupActor, replicaActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -58,6 +64,7 @@ export class Requests {
       const response = await this.#attempt(to, asked)
       const isSilent = response === null || response.kind === 'undeliverable'
       if (isSilent && to.node === coordinators.current) nextCoordinator(coordinators)
+      if (response?.kind === 'metadataResponse') learnCoordinators(coordinators, response.voters)
       if (response?.kind === 'notController') followController(coordinators, to.node, response.controller)
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
       return response

@@ -16,6 +16,7 @@ const config: BrokerConfig = {
   groupStartGraceMillis: 0,
   heartbeatMillis: 100,
   replicaLagMillis: 1000,
+  reassignmentBytesPerSecond: 0,
 }
 
 /** A broker that asks to be registered, knows a partition of its own from the metadata, and whose replica runs. */

@@ -36,6 +36,7 @@ const DEFAULTS: BrokerConfig = {
   groupStartGraceMillis: 10,
   heartbeatMillis: 50,
   replicaLagMillis: 1000,
+  reassignmentBytesPerSecond: 0,
 }
 
 /** A node that has not started. */

@@ -133,6 +133,9 @@ describe('a voter that goes', () => {
     ask(cluster, 'removeRaftVoter', 0)
     expect(outcomes(cluster)).toEqual([null, null])
     expect(state(cluster, 0).seat.isActive).toBe(false)
+    // Whoever still asks it is sent to those who vote.
+    ask(cluster, 'addRaftVoter', 2)
+    expect(cluster.answers.at(-1)).toMatchObject({ kind: 'notController', controller: 1 })
     wait(cluster, 1, 400)
     expect([state(cluster, 1).seat.isActive, votersOf(cluster, 1)]).toEqual([true, [1]])
   })

@@ -265,7 +265,9 @@ describe('metadata', () => {
     ])
     const [a, b] = response.topics
     expect(a?.partitions.map(({ leader }) => leader)).toEqual([-1, 1])
-    expect(a?.partitions[1]).toEqual({ partition: 1, leader: 1, leaderEpoch: 0, replicas: [1], isr: [1], elr: [] })
+    const still = { adding: [], removing: [], minInsync: 1 }
+    expect(a?.partitions[1]).toEqual({ partition: 1, leader: 1, leaderEpoch: 0, replicas: [1], isr: [1], elr: [], ...still })
+    expect(response.voters).toEqual([0])
     expect(b).toMatchObject({ topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [] })
   })
 

@@ -16,7 +16,8 @@ export function topicsAnswer(
     correlationId: 0,
     metadataOffset,
     controller: 0,
-    voters: [0],
+    // Nothing new.
+    voters: [],
     brokers: [],
     nextTopicId: topicId + Object.keys(topics).length,
     topics: Object.entries(topics).map(([topic, leaders], i) => ({

@@ -46,7 +46,7 @@ async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.
   const supervisor = new Supervisor({
     doorbells,
     preload,
-    nodeCount,
+    nodes: Array.from({ length: nodeCount }, (_, node) => node),
     caller,
     nodeSetup: (node) => ({ node, directory: null, actors }),
     onDown: (node, restarts) => note(`down ${node} (${restarts})`),
@@ -70,6 +70,23 @@ function heardBy(caller: ThreadRuntime, loop: CallerLoop, to: Address): Promise<
 }
 
 describe('a supervisor', () => {
+  test('stops one node for good, after a hand-over, while the others go on', async () => {
+    const { supervisor, caller, loop, events, heardBy: ask } = await clusterOf(3)
+    await supervisor.start()
+    await supervisor.stopNode(1)
+    expect([supervisor.control(1), events]).toEqual([null, []])
+    await expect(heardBy(caller, loop, { node: 1, actor: 'probe' })).rejects.toThrow('undeliverable')
+    expect(await ask(2, 'probe')).toEqual(['started', 'listGroups'])
+    await supervisor.stopNode(1)
+  })
+
+  test('starts one more actor on a node', async () => {
+    const { supervisor, heardBy: ask } = await clusterOf(1)
+    await supervisor.start()
+    await supervisor.control(0)?.spawn(0, { name: 'late', url: actor.url, config: null })
+    expect(await ask(0, 'late')).toEqual(['started', 'listGroups'])
+  })
+
   test('starts a worker for each node, which answers', async () => {
     const { supervisor, heardBy: ask } = await clusterOf(2)
     await supervisor.start()

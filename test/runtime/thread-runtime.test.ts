@@ -120,4 +120,24 @@ describe('a clean stop', () => {
     runtime.host(0).post({ node: 0, actor: 'drain' }, { node: 0, actor: 'broker' }, late)
     expect(runtime.cycle()).toBe(true)
   })
+
+  test('of one node leaves the others as they are; what is asked of it is answered at once', async () => {
+    const runtime = await threadOf(0, [0, 1])
+    const stopped = runtime.stopNode(1)
+    while (runtime.cycle());
+    await stopped
+    order(runtime, 0, 'ask probe 1')
+    while (runtime.cycle());
+    expect(heardBy(runtime, 0)).toEqual(['started', 'subscribe', 'undeliverable'])
+    expect(() => runtime.host(1)).toThrow(/node 1/)
+    runtime.close()
+  })
+})
+
+test('one more actor starts on a node that runs', async () => {
+  const runtime = await threadOf(0, [0])
+  runtime.spawn(0, { name: 'late', url: actor.url, config: null })
+  while (runtime.cycle());
+  expect((runtime.host(0).inspect()['late'] as ProbeState).heard).toEqual(['started'])
+  runtime.close()
 })

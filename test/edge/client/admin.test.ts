@@ -1,6 +1,7 @@
 // Administration: what is not there, and what is asked twice.
 import { expect, test } from 'vitest'
 import { AdminClient } from '../../../edge/client/admin.ts'
+import type { NodeActions } from '../../../edge/client/node-admin.ts'
 import { Requests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR } from '../../../protocol/address.ts'
 import { codeOf, KafkaError, NONE } from '../../../protocol/errors.ts'
@@ -9,6 +10,14 @@ import { allocateDoorbells } from '../../../runtime/doorbell.ts'
 import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../../runtime/thread-runtime.ts'
 import { failureOf, openCluster } from './support.ts'
+
+const NO_ACTIONS: NodeActions = {
+  ids: () => [0],
+  startCoordinator: () => Promise.resolve(),
+  noteVoters: () => undefined,
+  stopNode: () => Promise.resolve(),
+  forgetNode: () => undefined,
+}
 
 test('a group without members and offsets is not found, and describing it does not make it', async () => {
   const { admin } = await openCluster()
@@ -107,7 +116,7 @@ function adminOf(errorCode: number, lost: number, isUncertain: boolean | null): 
     host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'adminResponse', correlationId, results })
     runtime.bell.ring()
   })
-  return { admin: new AdminClient(requests, 1), close: () => closeAll(requests, loop, runtime) }
+  return { admin: new AdminClient(requests, NO_ACTIONS), close: () => closeAll(requests, loop, runtime) }
 }
 
 async function closeAll(requests: Requests, loop: CallerLoop, runtime: ThreadRuntime): Promise<void> {

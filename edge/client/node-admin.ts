@@ -1,0 +1,131 @@
+/**
+ * Administration of nodes: what the cluster looks like, moving replicas between nodes, letting a node go, and who votes. The coordinator decides; this asks it,
+ * waits for what takes time, and has threads started and stopped where that follows from it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorOf, KafkaError } from '../../protocol/errors.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { ClusterDescription, Reassignment, Waiting } from './api.ts'
+import { throwIfError } from './requests.ts'
+import type { Asked, Requests } from './requests.ts'
+
+/** What the administrator has done to the nodes of this process. */
+export interface NodeActions {
+  /** The nodes that run here. */
+  ids(): readonly number[]
+  /** A node is about to vote: it needs a coordinator. */
+  startCoordinator(node: number): Promise<void>
+  /** Who votes, as the cluster says. */
+  noteVoters(voters: readonly number[]): void
+  /** Hands over what the node leads, and ends its thread. */
+  stopNode(node: number): Promise<void>
+  /** The node is registered no more. */
+  forgetNode(node: number): void
+}
+
+/** How often it is looked whether moves have ended. */
+const LOOK_MILLIS = 50
+
+/** Administration of the nodes of one cluster. See the header. */
+export class NodeAdmin {
+  readonly #requests: Requests
+  readonly #actions: NodeActions
+
+  constructor(requests: Requests, actions: NodeActions) {
+    this.#requests = requests
+    this.#actions = actions
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    const { brokers, controller, voters, topics } = await this.#requests.askCoordinator(
+      { kind: 'metadata', topics: null },
+      'metadataResponse',
+    )
+    const partitions = topics.flatMap((topic) => topic.partitions)
+    const nodes = brokers.map((one) => ({
+      ...one,
+      isVoter: voters.includes(one.node),
+      leaders: partitions.filter(({ leader }) => leader === one.node).length,
+      replicas: partitions.filter(({ replicas }) => replicas.includes(one.node)).length,
+    }))
+    return {
+      controller,
+      voters: voters.toSorted((a, b) => a - b),
+      nodes: nodes.toSorted((a, b) => a.node - b.node),
+      underReplicatedPartitions: partitions.filter(({ isr, replicas }) => isr.length < replicas.length).length,
+      underMinIsrPartitions: partitions.filter(({ isr, minInsync }) => isr.length < minInsync).length,
+      offlinePartitions: partitions.filter(({ leader }) => leader < 0).length,
+    }
+  }
+
+  async listReassignments(): Promise<Reassignment[]> {
+    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
+    return topics.flatMap(reassignmentsOf)
+  }
+
+  /** Asks for moves and waits for them, until there are none left: each request moves some hundred partitions. */
+  async rebalance(drain: number | null, { signal }: Waiting): Promise<void> {
+    if (drain !== null) checkNode(drain)
+    for (let isOver = false; !isOver;) {
+      signal?.throwIfAborted()
+      isOver = (await this.#change({ kind: 'rebalance', drain })) === 0
+      while (!(await this.#isMoved(drain))) await sleep(LOOK_MILLIS, undefined, signal === undefined ? {} : { signal })
+    }
+  }
+
+  async removeNode(node: number): Promise<void> {
+    checkNode(node)
+    await this.#change({ kind: 'unregisterBroker', node, validateOnly: true })
+    await this.#actions.stopNode(node)
+    await this.#change({ kind: 'unregisterBroker', node, validateOnly: false }, 'BROKER_ID_NOT_REGISTERED')
+    this.#actions.forgetNode(node)
+  }
+
+  async addVoter(node: number): Promise<void> {
+    checkNode(node)
+    if (this.#actions.ids().includes(node)) await this.#actions.startCoordinator(node)
+    await this.#changeVoters({ kind: 'addRaftVoter', node }, 'DUPLICATE_VOTER')
+  }
+
+  async removeVoter(node: number): Promise<void> {
+    checkNode(node)
+    await this.#changeVoters({ kind: 'removeRaftVoter', node }, 'VOTER_NOT_FOUND')
+  }
+
+  /** Whatever comes of it: what is remembered of the voters is what the cluster says then. */
+  async #changeVoters(asked: Asked, done: ErrorName): Promise<void> {
+    try {
+      await this.#change(asked, done)
+    } finally {
+      const { voters } = await this.#requests.askCoordinator({ kind: 'metadata', topics: [] }, 'metadataResponse')
+      this.#actions.noteVoters(voters)
+    }
+  }
+
+  /** Whether nothing is on its way, or nothing that concerns the node to be drained. */
+  async #isMoved(drain: number | null): Promise<boolean> {
+    const reassignments = await this.listReassignments()
+    return drain === null ? reassignments.length === 0 : !reassignments.some(({ replicas }) => replicas.includes(drain))
+  }
+
+  /** How many results there are, all good. `done`: the error that says that an attempt which got no answer has done it. */
+  async #change(asked: Asked, done: ErrorName | null = null): Promise<number> {
+    let isLost = false
+    const { results } = await this.#requests.askCoordinator(asked, 'adminResponse', () => (isLost = true))
+    for (const { errorCode, errorMessage } of results)
+      if (!isLost || errorOf(errorCode).name !== done) throwIfError(errorCode, errorMessage)
+    return results.length
+  }
+}
+
+function reassignmentsOf({ topic, partitions }: TopicMetadata): Reassignment[] {
+  return partitions
+    .filter(({ adding, removing }) => adding.length > 0 || removing.length > 0)
+    .map(({ partition, replicas, adding, removing }) => ({ topic, partition, replicas, adding, removing }))
+}
+
+function checkNode(node: number): void {
+  if (!Number.isSafeInteger(node) || node < 0)
+    throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${String(node)}`)
+}

@@ -1,0 +1,110 @@
+/**
+ * Which nodes a cluster has, which of them vote, and how each is started. What changes is written to `odradek.json`, where the next opening finds it.
+ * It does NOT start or stop anything.
+ */
+import { actor as broker } from '../../actors/broker.ts'
+import type { BrokerConfig } from '../../actors/broker.ts'
+import { actor as coordinator } from '../../actors/coordinator.ts'
+import type { CoordinatorConfig } from '../../actors/coordinator.ts'
+import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { bootId } from '../../runtime/boot-id.ts'
+import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
+import type { ClusterOptions } from './api.ts'
+import { nodesOf, votersOf } from './data-directory.ts'
+import type { DataDirectory } from './data-directory.ts'
+import { nodeDirectory } from './node-directory.ts'
+
+/** Options of the cluster with their defaults. */
+export type NodeOptions = Required<Pick<ClusterOptions, 'nodeSessionTimeoutMillis' | 'replicaLagMillis' | 'reassignmentBytesPerSecond'>> &
+  Pick<ClusterOptions, 'racks' | 'nodes'>
+
+/** Partitions of `__consumer_offsets` in a new cluster. */
+const OFFSETS_PARTITIONS = 4
+
+/** Replicas of a partition that nobody asked for otherwise, if there are so many nodes. */
+const REPLICATION_FACTOR = 3
+
+/** Heartbeats of a node in one session: about as many as in Kafka. */
+const HEARTBEATS_PER_SESSION = 4
+
+/** Where a group moves to a node while its members live on, it waits so long before it hands out partitions: members may still hold them. */
+const GROUP_GRACE_MILLIS = 10_000
+
+/** The nodes of one cluster. See the header. */
+export class NodeSet {
+  readonly #held: DataDirectory | null
+  readonly #options: NodeOptions
+  #ids: readonly number[]
+  #voters: readonly number[]
+
+  /** `held` null: in memory. */
+  constructor(held: DataDirectory | null, options: NodeOptions) {
+    this.#held = held
+    this.#options = options
+    this.#ids = held === null ? Array.from({ length: options.nodes ?? 1 }, (_, node) => node) : nodesOf(held.identity)
+    this.#voters = held?.identity.voters ?? votersOf(this.#ids)
+  }
+
+  /** In ascending order. */
+  get ids(): readonly number[] {
+    return this.#ids
+  }
+
+  /** The nodes that have a coordinator. */
+  get voters(): readonly number[] {
+    return this.#voters
+  }
+
+  /** One past the highest id: nodes that were removed leave gaps. */
+  get idsEnd(): number {
+    return (this.#ids.at(-1) ?? -1) + 1
+  }
+
+  /** Other nodes vote from now on. */
+  setVoters(voters: readonly number[]): void {
+    if (voters.join() === this.#voters.join()) return
+    this.#held?.update({ voters })
+    this.#voters = voters
+  }
+
+  /** A node is none any more. */
+  remove(node: number): void {
+    const removed = this.#held?.identity.removed
+    if (removed !== undefined) this.#held?.update({ removed: [...removed, node].toSorted((a, b) => a - b) })
+    this.#ids = this.#ids.filter((one) => one !== node)
+  }
+
+  /** Where the node keeps everything; null in memory. */
+  directoryOf(node: number): string | null {
+    return this.#held === null ? null : nodeDirectory(this.#held.path, node)
+  }
+
+  /** What a node is started with. */
+  setupOf(node: number): NodeSetup {
+    const { racks, nodeSessionTimeoutMillis, replicaLagMillis, reassignmentBytesPerSecond } = this.#options
+    const config: BrokerConfig = {
+      voters: this.#voters,
+      rack: racks?.[node] ?? null,
+      bootId: bootId(),
+      groupGraceMillis: GROUP_GRACE_MILLIS,
+      groupStartGraceMillis: 0,
+      heartbeatMillis: Math.ceil(nodeSessionTimeoutMillis / HEARTBEATS_PER_SESSION),
+      replicaLagMillis,
+      reassignmentBytesPerSecond,
+    }
+    const actors: ActorSetup[] = [{ name: BROKER_ACTOR, url: broker.url, config }]
+    if (this.#voters.includes(node)) actors.unshift(this.coordinatorSetup())
+    return { node, directory: this.directoryOf(node), actors }
+  }
+
+  /** The coordinator of a node that votes. */
+  coordinatorSetup(): ActorSetup {
+    const config: CoordinatorConfig = {
+      voters: this.#voters,
+      defaultReplicationFactor: Math.min(REPLICATION_FACTOR, this.#ids.length),
+      sessionTimeoutMillis: this.#options.nodeSessionTimeoutMillis,
+      offsetsPartitions: OFFSETS_PARTITIONS,
+    }
+    return { name: COORDINATOR_ACTOR, url: coordinator.url, config }
+  }
+}
