@@ -31,6 +31,27 @@ export function followImage(state: BrokerState, changed: ChangedTopics | null, o
     }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
   }
+  if (state.config.reassignmentBytesPerSecond > 0) shareThrottle(state, outbox)
+}
+
+/** Replicas that are being moved here share what the node may copy: when there are more or fewer of them, each hears of its new share. */
+function shareThrottle(state: BrokerState, outbox: Outbox): void {
+  const throttled = [...state.replicas].filter(([, { topicId, partition }]) => {
+    const image = topicById(state.image, topicId)?.partitions[partition]
+    return image !== undefined && isThrottled(state, image)
+  })
+  if (throttled.length === state.throttledCount) return
+  state.throttledCount = throttled.length
+  for (const [name, local] of throttled) if (local.isStarted) tell(state, name, local, outbox)
+}
+
+/** Brought by a reassignment and not in sync yet. */
+function isThrottled({ self }: BrokerState, { adding, isr }: PartitionImage): boolean {
+  return adding.includes(self.node) && !isr.includes(self.node)
+}
+
+function throttleOf({ config, throttledCount }: BrokerState): number {
+  return Math.ceil(config.reassignmentBytesPerSecond / Math.max(1, throttledCount))
 }
 
 /** A replica runs. Told what it is; one that runs a second time has failed, and must not lead in the same epoch again. */
@@ -133,6 +154,7 @@ function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Out
       elr,
       minInsync,
       brokerEpoch: state.brokerEpoch,
+      throttleBytesPerSecond: isThrottled(state, image) ? throttleOf(state) : 0,
     },
   })
 }

@@ -95,6 +95,8 @@ export interface BrokerState {
   timeoutAt: number
   /** By replica actor name. */
   readonly replicas: Map<string, LocalReplica>
+  /** Replicas here that share the limit for reassignments. */
+  throttledCount: number
   /** By group id. */
   readonly groups: Map<string, LocalGroup>
   readonly relayed: Map<number, Relayed>
@@ -129,6 +131,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     correlationId: -1,
     timeoutAt: -1,
     replicas: new Map(),
+    throttledCount: 0,
     groups: new Map(),
     relayed: new Map(),
     deadNodes: new Set(),

@@ -10,7 +10,7 @@ import { rememberBatch } from '../partitions/idempotence.ts'
 import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { Following, PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
+import type { Following, PendingAppend, ReplicaState, Role } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { rollSegment } from './replica-flush.ts'
 import { cutLog, restartLog } from './replica-open.ts'
@@ -35,7 +35,7 @@ const RETRY_MILLIS_MAX = 40
 /** Begins to follow the leader of the role. */
 export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'following'
-  state.following = { correlationId: -1, timeoutAt: -1, failures: 0 }
+  state.following = { correlationId: -1, timeoutAt: -1, failures: 0, pausedUntil: -1 }
   fetchMore(state, context, outbox)
 }
 
@@ -51,6 +51,8 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
   const { following, role, log } = state
   if (following === null || state.phase !== 'following' || following.correlationId >= 0 || state.isDraining) return
   if (state.durableEndOffset < log.logEndOffset) return
+  if (role.throttleBytesPerSecond > 0 && context.uptime < following.pausedUntil)
+    return wakeAfter(following.pausedUntil - context.uptime, outbox)
   following.correlationId = state.nextToken++
   following.timeoutAt = context.uptime + FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS
   outbox.push({
@@ -66,7 +68,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       lastFetchedEpoch: lastEpoch(state.epochs),
       fetchOffset: log.logEndOffset,
       minBytes: 1,
-      maxBytes: FETCH_BYTES,
+      maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
       maxWaitMillis: FETCH_WAIT_MILLIS,
       mode: 'bytes',
     },
@@ -101,12 +103,18 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
     const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
     return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
   }
+  pauseAfter(following, state.role, response.records?.length ?? 0, context)
   if (response.records !== null && !take(state, response.records, context, outbox)) return retrySoon(following, outbox)
   following.failures = 0
   // What is durable here and below the leader's high watermark is committed.
   raiseHighWatermark(state, Math.min(response.highWatermark, state.durableEndOffset), outbox)
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
+}
+
+/** A replica that is being moved here leaves room for others: what it has copied counts for as long as it may take (KIP-73). */
+function pauseAfter(following: Following, { throttleBytesPerSecond }: Role, sizeBytes: number, { uptime }: Context): void {
+  if (throttleBytesPerSecond > 0) following.pausedUntil = uptime + (sizeBytes * 1000) / throttleBytesPerSecond
 }
 
 /**

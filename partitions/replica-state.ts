@@ -62,6 +62,8 @@ export interface Following {
   timeoutAt: number
   /** Fetches in a row that came to nothing. */
   failures: number
+  /** It has copied as much as it may: nothing more before this uptime. */
+  pausedUntil: number
 }
 
 /** A batch above the high watermark. */
@@ -239,6 +241,7 @@ export const NO_ROLE: Role = {
   elr: [],
   minInsync: 1,
   brokerEpoch: -1,
+  throttleBytesPerSecond: 0,
 }
 
 const LOG_BEGIN: LogPosition = { offset: 0, segmentBaseOffset: 0, position: 0 }

@@ -106,4 +106,6 @@ export interface LeaderAndIsr {
   readonly minInsync: number
   /** This node's incarnation. */
   readonly brokerEpoch: number
+  /** What a replica that a reassignment brings may copy per second; 0: as much as it can. */
+  readonly throttleBytesPerSecond: number
 }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
+import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { created, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
 import { brokerOn, coordinatorAt, diskOf, joined, metadata, register, replicaAt, replicaStarted, tell } from './broker-support.ts'
@@ -93,7 +94,18 @@ describe('what a replica is', () => {
       elr: [],
       minInsync: 2,
       brokerEpoch: 101,
+      throttleBytesPerSecond: 0,
     })
+  })
+
+  test('shares the limit for reassignments with all that are brought here, until it is in sync', () => {
+    const moving = (change = {}): PartitionImage => partitionOf([0, 1], { isr: [0], adding: [1], ...change })
+    const one = joined([topicWith('a', 1, [moving(), moving(), partitionOf([0, 1])])], { reassignmentBytesPerSecond: 1001 })
+    const shares = (effects: readonly Effect[]): number[] => sent(effects, 'leaderAndIsr').map((role) => role.throttleBytesPerSecond)
+    expect([0, 1, 2].flatMap((partition) => shares(replicaStarted(one, `a-${partition}`)))).toEqual([501, 501, 0])
+    const joins = moving({ isr: [0, 1], adding: [], partitionEpoch: 1 })
+    const effects = tell(one, metadata(200, 201, [{ type: 'partitionChanged', topicId: 1, partition: 0, image: joins }]), coordinatorAt(0))
+    expect(shares(effects)).toEqual([0, 1001])
   })
 
   test('it is told again with every change, and not before it runs', () => {

@@ -27,6 +27,7 @@ export const ALONE: LeaderAndIsr = {
   elr: [],
   minInsync: 1,
   brokerEpoch: 1,
+  throttleBytesPerSecond: 0,
 }
 
 /** Operations whose answer the test gives itself. */

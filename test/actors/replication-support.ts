@@ -62,6 +62,7 @@ export class ReplicatedPartition {
       elr: [],
       minInsync,
       brokerEpoch: 1,
+      throttleBytesPerSecond: 0,
     }
     this.nodes = replicas.map((node) => ({
       node,

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../protocol/errors.ts'
+import { logFileName } from '../../partitions/log.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 
 const NONE = 0
@@ -174,6 +175,26 @@ describe('a follower', () => {
     partition.pass(2000)
     expect(partition.log(1)).toEqual(partition.log(0))
     expect(partition.proposals.at(-1)?.isr?.map(({ node }) => node)).toEqual([0, 1])
+  })
+
+  test('that a reassignment brings copies no faster than it may', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.stop(1)
+    partition.decide({ isr: [0] })
+    for (let i = 0; i < 20; i++) partition.produce(0, 'quorum', 3, i)
+    const files = partition.at(0).disk.logs.get(partition.state(0).logName)!
+    const sizeBytes = files.get(logFileName(0))!.length
+    partition.at(1).disk.logs.clear()
+    partition.role = { ...partition.role, throttleBytesPerSecond: sizeBytes / 4 }
+    partition.start(1)
+    const copied = (): number => partition.state(1).log.logEndOffset / partition.state(0).log.logEndOffset
+    // A second's worth at once, then as it may: the whole takes four seconds, less the last pause.
+    expect(copied()).toBeCloseTo(0.25)
+    partition.pass(1500)
+    expect(copied()).toBeCloseTo(0.5)
+    partition.pass(2000)
+    expect(copied()).toBe(1)
+    expect(partition.log(1)).toEqual(partition.log(0))
   })
 
   test('begins where the leader begins, when retention has taken what it lacks', () => {

@@ -81,7 +81,8 @@ function startLoneReplica(world: World): void {
   const config: ReplicaConfig = { topic: 't', topicId: 1, partition: 0, topicConfig: configOf(), replicaLagMillis: 1000 }
   world.spawn(NODE, 'replica/t-0', replica.url, config)
   world.run()
-  const role = { leader: NODE, leaderEpoch: 0, partitionEpoch: 0, replicas: [NODE], isr: [NODE], elr: [], minInsync: 1, brokerEpoch: 1 }
+  const known = { leader: NODE, leaderEpoch: 0, partitionEpoch: 0, replicas: [NODE], isr: [NODE], elr: [], minInsync: 1 }
+  const role = { ...known, brokerEpoch: 1, throttleBytesPerSecond: 0 }
   world.send('replica/t-0', { kind: 'leaderAndIsr', topicId: 1, ...role }, { node: NODE, actor: 'broker' })
 }
 
