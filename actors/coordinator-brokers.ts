@@ -207,16 +207,20 @@ export function publish(state: BrokerSessions, seat: QuorumSeat, outbox: Outbox)
   }
 }
 
-/** What a node lacks; everything, if that is not in the log any more. */
-function sendMetadata(seat: QuorumSeat, node: number, session: BrokerSession, outbox: Outbox): void {
+/** What whoever has everything below an offset lacks; everything, if that is not in the log any more. */
+export function metadataBehind(seat: QuorumSeat, offset: number): Pick<MetadataUpdate, 'endOffset' | 'isSnapshot' | 'records'> {
   const { endOffset } = seat.image
-  const beginOffset = session.sentOffset
-  if (beginOffset >= endOffset) return
-  const behind = batchesBehind(seat, beginOffset)
+  const behind = batchesBehind(seat, offset)
   const batches: readonly MetadataBatch[] = behind ?? [[endOffset, imageRecords(seat.image)]]
   const records = new TextEncoder().encode(JSON.stringify(batches))
-  const message: MetadataUpdate = { kind: 'metadataUpdate', beginOffset, endOffset, isSnapshot: behind === null, records }
-  session.sentOffset = endOffset
+  return { endOffset, isSnapshot: behind === null, records }
+}
+
+function sendMetadata(seat: QuorumSeat, node: number, session: BrokerSession, outbox: Outbox): void {
+  const beginOffset = session.sentOffset
+  if (beginOffset >= seat.image.endOffset) return
+  const message: MetadataUpdate = { kind: 'metadataUpdate', beginOffset, ...metadataBehind(seat, beginOffset) }
+  session.sentOffset = message.endOffset
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 

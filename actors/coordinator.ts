@@ -56,6 +56,8 @@ import {
 import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
 import { followVoterChange, onVoterRequest } from './coordinator-voters.ts'
 import type { VoterChange } from './coordinator-voters.ts'
+import { addWatcher, answerWatchers } from './coordinator-watchers.ts'
+import type { MetadataWatcher } from './coordinator-watchers.ts'
 
 /** What a coordinator is started with. */
 export interface CoordinatorConfig extends QuorumSettings {
@@ -79,7 +81,10 @@ type WriteRequest =
   | BrokerWrite
 
 /** What is asked of the coordinator from outside. */
-type ClientRequest = Extract<WriteRequest, Message> | VoterRequest | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat'>
+type ClientRequest =
+  | Extract<WriteRequest, Message>
+  | VoterRequest
+  | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat' | 'watchMetadata'>
 
 /** A write that waits for its turn, or (the first) for the log. `from` null: the coordinator's own. */
 interface QueuedWrite {
@@ -110,6 +115,8 @@ export interface CoordinatorState {
   writing: OpenWrite | null
   /** Null while the voters stay as they are. */
   voterChange: VoterChange | null
+  /** Who waits for the metadata to change. */
+  readonly watchers: MetadataWatcher[]
   /** The nodes of the cluster, as this coordinator hears them while it is active. */
   readonly brokers: BrokerSessions
 }
@@ -141,6 +148,7 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
     queue: [],
     writing: null,
     voterChange: null,
+    watchers: [],
     brokers: newBrokerSessions(),
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
@@ -187,6 +195,7 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
     case 'unregisterBroker':
     case 'addRaftVoter':
     case 'removeRaftVoter':
+    case 'watchMetadata':
     case 'initProducerId':
       if (!seat.isActive) return refuse(state, context.from, message.correlationId, false, outbox)
       return onRequest(state, message, context, outbox)
@@ -206,6 +215,8 @@ function onRequest(state: CoordinatorState, message: ClientRequest, context: Con
       return
     case 'initProducerId':
       return onInitProducerId(state, message, context, outbox)
+    case 'watchMetadata':
+      return addWatcher(state.watchers, message, context)
     case 'addRaftVoter':
     case 'removeRaftVoter':
       state.voterChange = onVoterRequest(state.voterChange, state.seat, message, context, outbox)
@@ -228,6 +239,7 @@ function refuse(state: CoordinatorState, to: Address, correlationId: number, isU
 /** Every message may have brought or taken the leadership, or have committed what was being written. */
 function followUp(state: CoordinatorState, context: Context, outbox: Outbox): void {
   const { seat } = state
+  if (state.watchers.length > 0) answerWatchers(state.watchers, seat, context, outbox)
   if (state.voterChange !== null) state.voterChange = followVoterChange(state.voterChange, seat, context, outbox)
   if (state.wasActive && !seat.isActive) resign(state, outbox)
   if (!state.wasActive && seat.isActive) activate(state, context, outbox)

@@ -6,10 +6,11 @@ import { Command } from 'commander'
 import type { Cluster, ClusterDescription } from '../client/api.ts'
 import { table, write, writeJson } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
+import type { Session } from './session.ts'
 
 const EXAMPLES = `
-A fenced node is dead, silent or not ready: it leads nothing. A partition is under-replicated while a replica is out of sync, and offline while it has
-no leader.
+A fenced node is dead, silent, not ready or stopping: it leads nothing. Voters decide about metadata. A partition is under-replicated while a replica is
+out of sync, under-min-isr while so many are that nothing is acknowledged by the quorum, and offline while it has no leader.
 
 Examples:
   odradek cluster
@@ -26,12 +27,13 @@ export function clusterCommand(): Command {
   return withGlobals(new Command('cluster'))
     .description('show the nodes, what they lead and hold, and what is missing')
     .addHelpText('after', EXAMPLES)
-    .action((_options: unknown, command: Command) =>
-      withCluster(command, 'read', async ({ cluster, asJson }) => {
-        const description = await settled(cluster)
-        await (asJson ? writeJson(description) : write(clusterText(description)))
-      }),
-    )
+    .action((_options: unknown, command: Command) => withCluster(command, 'read', showCluster))
+}
+
+/** Writes what the cluster is now, once the nodes have come. */
+export async function showCluster({ cluster, asJson }: Session): Promise<void> {
+  const description = await settled(cluster)
+  await (asJson ? writeJson(description) : write(clusterText(description)))
 }
 
 /** The nodes have just started: what is missing after a moment is really missing. */
@@ -45,10 +47,11 @@ async function settled(cluster: Cluster): Promise<ClusterDescription> {
   }
 }
 
-function clusterText({ controller, nodes, underReplicatedPartitions, offlinePartitions }: ClusterDescription): string {
-  const rows = nodes.map(({ node, fenced, leaders, replicas, rack }) => [
+function clusterText(description: ClusterDescription): string {
+  const rows = description.nodes.map(({ node, fenced, isVoter, leaders, replicas, rack }) => [
     node,
     fenced ? 'fenced' : 'active',
+    isVoter ? 'yes' : 'no',
     leaders,
     replicas,
     rack ?? '-',
@@ -56,10 +59,11 @@ function clusterText({ controller, nodes, underReplicatedPartitions, offlinePart
   const counts = table(
     ['cluster', ''],
     [
-      ['controller', controller],
-      ['under-replicated', underReplicatedPartitions],
-      ['offline', offlinePartitions],
+      ['controller', description.controller],
+      ['under-replicated', description.underReplicatedPartitions],
+      ['under-min-isr', description.underMinIsrPartitions],
+      ['offline', description.offlinePartitions],
     ],
   )
-  return `${table(['node', 'state', 'leaders', 'replicas', 'rack'], rows)}\n${counts}`
+  return `${table(['node', 'state', 'voter', 'leaders', 'replicas', 'rack'], rows)}\n${counts}`
 }

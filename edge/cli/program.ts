@@ -5,11 +5,13 @@ import { Command } from 'commander'
 import { clusterCommand } from './cluster.ts'
 import { consumeCommand } from './consume.ts'
 import { groupsCommand } from './groups.ts'
+import { nodesCommand } from './nodes.ts'
 import { produceCommand } from './produce.ts'
 import { benchCommand, simulateCommand } from './program-of.ts'
 import { withGlobals } from './session.ts'
 import { topicsCommand } from './topics.ts'
 import { version } from './version.ts'
+import { votersCommand } from './voters.ts'
 
 const EXAMPLES = `
 Examples:
@@ -36,6 +38,8 @@ export function buildProgram(): Command {
   program.addCommand(consumeCommand())
   program.addCommand(groupsCommand())
   program.addCommand(clusterCommand())
+  program.addCommand(nodesCommand())
+  program.addCommand(votersCommand())
   program.addCommand(simulateCommand())
   program.addCommand(benchCommand())
   throwInsteadOfExit(program)

@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { KafkaError } from '../../protocol/errors.ts'
 import { open } from '../client/index.ts'
-import type { Cluster } from '../client/api.ts'
+import type { Cluster, ClusterOptions } from '../client/api.ts'
 import { InputError } from './failure.ts'
 import { pipeClosed } from './output.ts'
 import { parseDirectory } from './parse.ts'
@@ -40,8 +40,13 @@ export function withGlobals(command: Command): Command {
     .option('--json', 'write JSON, for programs')
 }
 
-/** Opens the cluster that the options name, does the work, and closes it whatever happens. Reading never makes a directory. */
-export async function withCluster(command: Command, purpose: 'read' | 'write', work: (session: Session) => Promise<void>): Promise<void> {
+/** Opens the cluster that the options name (and with what the command itself wants), does the work, and closes it whatever happens. Reading never makes a directory. */
+export async function withCluster(
+  command: Command,
+  purpose: 'read' | 'write',
+  work: (session: Session) => Promise<void>,
+  clusterOptions: ClusterOptions = {},
+): Promise<void> {
   const options = command.optsWithGlobals<GlobalOptions>()
   const directory = options.directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
   if (directory === '') throw new InputError('ODRADEK_DIRECTORY is empty: it must name a directory, or --directory DIR must')
@@ -49,7 +54,8 @@ export async function withCluster(command: Command, purpose: 'read' | 'write', w
   const interrupted = interruption()
   // A command is over before a second thread would have paid for its start.
   const { nodes } = options
-  const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0, ...(nodes === undefined ? {} : { nodes }) })
+  const wanted = nodes === undefined ? {} : { nodes }
+  const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0, ...wanted, ...clusterOptions })
   try {
     await work({ cluster, interrupted, asJson: options.json === true })
   } finally {

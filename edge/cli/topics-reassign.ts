@@ -4,6 +4,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { InputError } from './failure.ts'
+import { limits, withThrottle } from './nodes.ts'
+import type { ThrottleOptions } from './nodes.ts'
 import { say } from './output.ts'
 import { parseNodes, parseWhole } from './parse.ts'
 import { EXIT_INTERRUPTED, withCluster } from './session.ts'
@@ -14,27 +16,31 @@ The first node is the preferred leader. The partition stays readable and writabl
 
 Examples:
   odradek topics reassign orders 0 2,0,1
+  odradek topics reassign orders 0 2,0,1 --throttle 10000000   not faster than that, in bytes a second
   odradek topics reassign orders 0 --cancel        gives a move up that has not ended`
+
+type ReassignOptions = ThrottleOptions & { readonly cancel?: boolean }
 
 /** How often it looks whether the move has ended. */
 const LOOK_MILLIS = 50
 
 /** The command; `show` prints the topic when it is done. */
 export function reassignCommand(show: (session: Session, name: string) => Promise<void>): Command {
-  return new Command('reassign')
+  return withThrottle(new Command('reassign'))
     .description('move a partition to other nodes')
     .argument('<name>')
     .argument('<partition>', 'which partition', parseWhole)
     .argument('[nodes]', 'its nodes, such as 2,0,1', parseNodes)
     .option('--cancel', 'give the move up that is under way')
     .addHelpText('after', EXAMPLES)
-    .action((name: string, partition: number, nodes: readonly number[] | undefined, { cancel }: { cancel?: boolean }, command: Command) => {
-      if ((nodes === undefined) !== (cancel === true)) throw new InputError('name the nodes, such as 2,0,1, or give --cancel')
-      return withCluster(command, 'read', async (session) => {
+    .action((name: string, partition: number, nodes: readonly number[] | undefined, options: ReassignOptions, command: Command) => {
+      if ((nodes === undefined) !== (options.cancel === true)) throw new InputError('name the nodes, such as 2,0,1, or give --cancel')
+      const work = async (session: Session): Promise<void> => {
         await session.cluster.admin.reassign(name, partition, nodes ?? null)
         if (nodes !== undefined) await untilMoved(session, name, partition, nodes)
         await show(session, name)
-      })
+      }
+      return withCluster(command, 'read', work, limits(options))
     })
 }
 

@@ -46,8 +46,18 @@ export interface Cluster extends AsyncDisposable {
   close(): Promise<void>
 }
 
-/** What a cluster tells its listeners: a node's thread died, is back, or something failed that no promise reports. */
-export type ClusterEvent = 'nodeDown' | 'nodeUp' | 'error'
+/**
+ * What a cluster tells its listeners, and what it says of it.
+ *
+ * - `nodeDown`, `nodeUp` { node, restarts }: a node's thread died, is back.
+ * - `nodeFenced`, `nodeUnfenced` { node }: it leads nothing any more, and is out of every ISR that has another member; or it may again.
+ * - `leaderChanged` { topic, partition, leader, leaderEpoch, formerLeader }: somebody else leads; -1 is nobody.
+ * - `isrChanged` { topic, partition, isr, formerIsr }: other replicas are in sync.
+ * - `error` { node, actor, error }: something failed that no promise reports.
+ *
+ * The order is that of the cluster's decisions. None is missed while a coordinator is reachable; after a long absence only what is different then is told.
+ */
+export type ClusterEvent = 'nodeDown' | 'nodeUp' | 'nodeFenced' | 'nodeUnfenced' | 'leaderChanged' | 'isrChanged' | 'error'
 
 /** Everything that waits can be given up. */
 export interface Waiting {

@@ -6,6 +6,8 @@ import { actor as broker } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
 import { actor as group } from '../../actors/group.ts'
+import { actor as watcher } from '../../actors/metadata-watcher.ts'
+import type { WatcherConfig } from '../../actors/metadata-watcher.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
@@ -46,6 +48,10 @@ const NODES_MILLIS_MAX = 10_000
 
 const MEMORY = ':memory:'
 
+/** The actor on the caller's thread that hears of these events. */
+const WATCHER = 'watcher'
+const METADATA_EVENTS: ReadonlySet<ClusterEvent> = new Set<ClusterEvent>(['leaderChanged', 'isrChanged', 'nodeFenced', 'nodeUnfenced'])
+
 /** Opens the cluster in a directory (made if absent), or in memory. Fails with what is wrong with the directory or the options. */
 export async function open(directory: string, options: ClusterOptions = {}): Promise<Cluster> {
   if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
@@ -85,7 +91,7 @@ class LocalCluster implements Cluster {
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
-    const preload = [broker, consumer, coordinator, group, producer, replica].map((actor) => actor.url)
+    const preload = [broker, consumer, coordinator, group, producer, replica, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) => {
       this.#emit('error', { node, actor, error })
@@ -159,6 +165,21 @@ class LocalCluster implements Cluster {
     const listeners = this.#listeners.get(event)
     if (listeners === undefined) this.#listeners.set(event, [listener])
     else listeners.push(listener)
+    if (METADATA_EVENTS.has(event)) this.#watch()
+  }
+
+  /** From now on somebody wants to hear what the metadata says. */
+  #watch(): void {
+    const { host, loop, requests } = this.#engine
+    if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
+    const client = host.openPort(`${WATCHER}/client`, (message) => {
+      if (message.kind === 'clusterEvents') for (const { type, ...detail } of message.events) this.#emit(type, detail)
+    })
+    // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
+    const first = requests.coordinatorNode
+    const config: WatcherConfig = { client, coordinatorNodes: [first, ...this.#nodes.voters.filter((node) => node !== first)] }
+    host.spawn(WATCHER, watcher.url, config)
+    loop.kick()
   }
 
   /** For tests: ends a node's thread without warning. */

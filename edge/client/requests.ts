@@ -48,6 +48,11 @@ export class Requests {
     this.#port = host.openPort('requests', (message) => this.#onAnswer(message))
   }
 
+  /** The node whose coordinator answered last. */
+  get coordinatorNode(): number {
+    return coordinatorOf(this.#coordinators).node
+  }
+
   /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED. */
   ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
     return this.#repeat(() => this.#attempt(to, asked), asked, kind)

@@ -62,6 +62,7 @@ import type {
 import type {
   AdminResponse,
   AlterConfigsRequest,
+  ClusterEvents,
   CreatePartitionsRequest,
   CreateTopicsRequest,
   DeleteTopicsRequest,
@@ -71,10 +72,12 @@ import type {
   InitProducerIdResponse,
   MetadataRequest,
   MetadataResponse,
+  MetadataWatched,
   ReassignPartitionsRequest,
   RebalanceRequest,
   UnregisterBrokerRequest,
   VoterRequest,
+  WatchMetadata,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
 import type { QuorumMessage } from './quorum.ts'
@@ -100,6 +103,7 @@ export type ClientMessage =
   | CommitResult
   | ConsumerFailed
   | ConsumerClosed
+  | ClusterEvents
 
 /** What is asked across nodes and carries a correlation id. */
 export type Request =
@@ -115,6 +119,7 @@ export type Request =
   | RebalanceRequest
   | UnregisterBrokerRequest
   | VoterRequest
+  | WatchMetadata
   | InitProducerIdRequest
   | RegisterBroker
   | BrokerHeartbeat
@@ -133,6 +138,7 @@ export type Response =
   | FetchResponse
   | ListOffsetsResponse
   | MetadataResponse
+  | MetadataWatched
   | AdminResponse
   | InitProducerIdResponse
   | BrokerRegistered
@@ -183,6 +189,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   unregisterBroker: true,
   addRaftVoter: true,
   removeRaftVoter: true,
+  watchMetadata: true,
   registerBroker: true,
   brokerHeartbeat: true,
   alterPartition: true,

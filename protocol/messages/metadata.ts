@@ -175,3 +175,44 @@ export interface FindCoordinatorResponse {
   readonly partition: number
   readonly topicId: number
 }
+
+/** Waits for metadata behind an offset, and is answered when there is some, or after a while without; -1 asks for all there is. */
+export interface WatchMetadata {
+  readonly kind: 'watchMetadata'
+  readonly correlationId: number
+  readonly metadataOffset: number
+}
+
+/** Committed metadata for whoever waits; as in MetadataUpdate. */
+export interface MetadataWatched {
+  readonly kind: 'metadataWatched'
+  readonly correlationId: number
+  readonly endOffset: number
+  readonly isSnapshot: boolean
+  readonly records: Uint8Array
+}
+
+/** Something that happened in the cluster. A leader of -1: nobody. */
+export type ClusterEvent =
+  | {
+      readonly type: 'leaderChanged'
+      readonly topic: string
+      readonly partition: number
+      readonly leader: number
+      readonly leaderEpoch: number
+      readonly formerLeader: number
+    }
+  | {
+      readonly type: 'isrChanged'
+      readonly topic: string
+      readonly partition: number
+      readonly isr: readonly number[]
+      readonly formerIsr: readonly number[]
+    }
+  | { readonly type: 'nodeFenced' | 'nodeUnfenced'; readonly node: number }
+
+/** Watcher to application: what happened, in order. */
+export interface ClusterEvents {
+  readonly kind: 'clusterEvents'
+  readonly events: readonly ClusterEvent[]
+}

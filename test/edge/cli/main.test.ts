@@ -34,8 +34,8 @@ describe('a cluster of three nodes', () => {
 
   test('shows its nodes, and says who leads and who is in sync', () => {
     const text = ok('cluster')
-    expect(text).toMatch(/^node +state +leaders +replicas +rack\n +0 +active/)
-    expect(text).toMatch(/controller +\d\nunder-replicated +0\noffline +0\n$/)
+    expect(text).toMatch(/^node +state +voter +leaders +replicas +rack\n +0 +active +yes/)
+    expect(text).toMatch(/controller +\d\nunder-replicated +0\nunder-min-isr +0\noffline +0\n$/)
     expect(json('cluster')).toMatchObject({ nodes: [{ node: 0, fenced: false }, { node: 1 }, { node: 2 }], underReplicatedPartitions: 0 })
     expect(ok('topics', 'describe', 'orders')).toMatch(
       /partition +leader +epoch +replicas +isr +elr +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +0 +0\n/,
@@ -51,6 +51,23 @@ describe('a cluster of three nodes', () => {
       expect(run(['topics', 'reassign', 'orders', '0', ...parameters]).stderr).toContain('name the nodes, such as 2,0,1, or give --cancel')
     const unknown = run(['topics', 'reassign', 'orders', '0', '7'])
     expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining('INVALID_REPLICA_ASSIGNMENT')])
+  })
+
+  test('gets a node, which takes its share; one is drained and goes, and cannot go before', () => {
+    expect((json('nodes', 'grow', '4') as { nodes: unknown[] }).nodes).toHaveLength(4)
+    json('nodes', 'rebalance', '--throttle', '10000000')
+    const drained = json('nodes', 'drain', '3') as { nodes: { replicas: number }[] }
+    expect(drained.nodes[3]).toMatchObject({ node: 3, replicas: 0, isVoter: false })
+    const votes = run(['nodes', 'remove', '2'])
+    expect([votes.status, votes.stderr]).toEqual([1, expect.stringMatching(/INVALID_REQUEST.*node 2 votes/)])
+    expect((json('nodes', 'remove', '3') as { nodes: { node: number }[] }).nodes.map(({ node }) => node)).toEqual([0, 1, 2])
+    expect(run(['nodes', 'grow', '2']).stderr).toContain('would leave replicas behind')
+  })
+
+  test('changes who votes', () => {
+    expect(json('voters', 'remove', '2')).toMatchObject({ voters: [0, 1] })
+    expect(json('voters', 'add', '2')).toMatchObject({ voters: [0, 1, 2] })
+    expect(run(['voters', 'add', '2']).stderr).toContain('DUPLICATE_VOTER')
   })
 
   test('promises what it can keep', () => {
