@@ -1,13 +1,15 @@
 /**
- * The data directory: whose it is (`odradek.json` with format version, cluster id, and its nodes), and that one process at a time uses it
- * (`lock`, with the owner's process id). A lock whose process is gone is taken over, by one process.
+ * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, and who votes), and that one process at a time uses it
+ * (directory-lock.ts).
  */
-import { randomBytes, randomUUID } from 'node:crypto'
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, unlinkSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { KafkaError } from '../../protocol/errors.ts'
-import { codeOf, explain, replaceDurably, writeDurably } from './durable-file.ts'
-import { claimNodes } from './node-directory.ts'
+import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
+import type { Lock } from './directory-lock.ts'
+import { codeOf, explain, replaceDurably } from './durable-file.ts'
+import { claimNodes, lockLinkedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -35,44 +37,26 @@ export interface DataDirectory {
 export const FORMAT_VERSION = 1
 
 const IDENTITY_FILE = 'odradek.json'
-const LOCK_FILE = 'lock'
 
 /** Members of the metadata quorum of a new cluster, if it has so many nodes. */
 const VOTERS = 3
-
-/** How often, and how long, an opening waits for one that is under way elsewhere: a fifth of a second is more than that takes. */
-const LOCK_ATTEMPTS_MAX = 20
-const LOCK_PAUSE_MILLIS = 10
-
-/** A lock that we take: its file, the private file that becomes it, and what both say. */
-interface Lock {
-  readonly file: string
-  readonly own: string
-  readonly line: string
-}
-
-/** Whose lock it is. */
-interface Owner {
-  readonly line: string
-  readonly pid: number
-  readonly started: string
-}
 
 /** Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. */
 export function openDataDirectory(directory: string, nodes: number | null, mustExist: boolean): DataDirectory {
   const path = resolve(directory)
   prepare(path, mustExist)
   checkForeign(path)
-  const lock = takeLock(path)
+  const locks = [takeLock(path)]
   try {
-    sweep(path)
+    sweepLocks(path)
     const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
     const identity = grow(path, found, nodes ?? nodesOf(found).length)
+    locks.push(...lockLinkedNodes(path, nodesOf(identity)))
     claimNodes(path, identity.clusterId, nodesOf(identity))
     if (identity.nodes > found.nodes) writeIdentity(path, identity)
-    return heldDirectory(path, identity, lock)
+    return heldDirectory(path, identity, locks)
   } catch (error) {
-    releaseLock(lock)
+    locks.forEach(releaseLock)
     throw error
   }
 }
@@ -82,7 +66,7 @@ export function nodesOf({ nodes, removed }: Pick<DirectoryIdentity, 'nodes' | 'r
   return Array.from({ length: nodes }, (_, node) => node).filter((node) => !removed.includes(node))
 }
 
-function heldDirectory(path: string, first: DirectoryIdentity, lock: Lock): DataDirectory {
+function heldDirectory(path: string, first: DirectoryIdentity, locks: readonly Lock[]): DataDirectory {
   let identity = first
   return {
     path,
@@ -92,7 +76,7 @@ function heldDirectory(path: string, first: DirectoryIdentity, lock: Lock): Data
     update: (change) => {
       identity = writeIdentity(path, { ...identity, ...change })
     },
-    release: () => releaseLock(lock),
+    release: () => locks.forEach(releaseLock),
   }
 }
 
@@ -199,137 +183,4 @@ function writeIdentity(path: string, identity: DirectoryIdentity): DirectoryIden
     throw explain(error, path)
   }
   return identity
-}
-
-// ── the lock ──
-
-/** Makes `lock` a second name of a file that is already whole, so that nobody ever reads half an owner. */
-function takeLock(path: string): Lock {
-  const id = randomBytes(8).toString('hex')
-  const lock: Lock = { file: join(path, LOCK_FILE), own: join(path, `${LOCK_FILE}.${process.pid}.${id}`), line: ownerLine(process.pid, id) }
-  try {
-    // Synced: an empty lock after a power failure would count as one that is being written.
-    writeDurably(lock.own, lock.line, 'wx')
-    const owner = linkUnlessOwned(lock, lock.file)
-    if (owner !== null) throw lockedError(path, lock.file, owner)
-    return lock
-  } catch (error) {
-    throw explain(error, path)
-  } finally {
-    removeFile(lock.own)
-  }
-}
-
-/** Links our owner line to `name`, after the removal of a dead owner's. Null if it is ours now; otherwise who has it. */
-function linkUnlessOwned({ file, own, line }: Lock, name: string): Owner | 'unknown' | null {
-  let owner: Owner | 'unknown' = 'unknown'
-  for (let attempts = 0; attempts < LOCK_ATTEMPTS_MAX; attempts++) {
-    if (tryLink(own, name)) return null
-    const found = readOwner(name)
-    if (found === null) continue
-    owner = found
-    const alive = owner === 'unknown' || isAlive(owner)
-    // A guard is held for a moment only: that one is worth waiting for.
-    if (owner !== 'unknown' && alive && name === file) return owner
-    if (owner !== 'unknown' && !alive && removeStale({ file, own, line }, name, owner)) continue
-    pause()
-  }
-  return owner
-}
-
-/**
- * Removes a dead owner's file; false if somebody else is at it. Whoever removes it holds a file that is named on the dead owner, and looks
- * again under it: so a file that replaced the dead owner's is never removed. That guard may be left by a crash, too, and is judged the same way.
- */
-function removeStale(lock: Lock, name: string, dead: Owner): boolean {
-  const guard = `${lock.file}.takeover.${dead.line.trim().replaceAll(' ', '.')}`
-  if (linkUnlessOwned(lock, guard) !== null) return false
-  try {
-    const now = readOwner(name)
-    if (now !== null && now !== 'unknown' && now.line === dead.line) removeFile(name)
-  } finally {
-    removeFile(guard)
-  }
-  return true
-}
-
-/** What crashed processes left. Only the lock's holder does this: as long as it lives, no guard protects anything. */
-function sweep(path: string): void {
-  for (const name of readdirSync(path)) {
-    if (!name.startsWith(`${LOCK_FILE}.`)) continue
-    const owner = readOwner(join(path, name))
-    if (owner !== null && owner !== 'unknown' && !isAlive(owner)) removeFile(join(path, name))
-  }
-}
-
-function lockedError(path: string, file: string, owner: Owner | 'unknown'): KafkaError {
-  if (owner === 'unknown') {
-    return new KafkaError('DIRECTORY_LOCKED', `${path} is being opened by another process; if there is none, remove the file ${file}`)
-  }
-  const who = owner.pid === process.pid ? `this process (${owner.pid})` : `process ${owner.pid}`
-  return new KafkaError('DIRECTORY_LOCKED', `${path} is in use by ${who}; close it there first`)
-}
-
-function tryLink(from: string, to: string): boolean {
-  try {
-    linkSync(from, to)
-    return true
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(codeOf(error))) throw error
-    throw new KafkaError('READ_ONLY_DIRECTORY', `${to} cannot be linked: the lock needs a file system with hard links`, { cause: error })
-  }
-}
-
-/** Null if there is no such file; 'unknown' if it cannot be read or does not say whose it is (yet). */
-function readOwner(file: string): Owner | 'unknown' | null {
-  try {
-    const line = readFileSync(file, 'utf8')
-    const [, pid, started] = /^([1-9]\d{0,9}) (\d+|-)(?: [0-9a-f]+)?\n$/.exec(line) ?? []
-    return pid === undefined || started === undefined ? 'unknown' : { line, pid: Number(pid), started }
-  } catch (error) {
-    return codeOf(error) === 'ENOENT' ? null : 'unknown'
-  }
-}
-
-function releaseLock({ file, line }: Lock): void {
-  const owner = readOwner(file)
-  if (owner !== null && owner !== 'unknown' && owner.line === line) removeFile(file)
-}
-
-function removeFile(file: string): void {
-  try {
-    unlinkSync(file)
-  } catch (error) {
-    if (codeOf(error) !== 'ENOENT') throw error
-  }
-}
-
-/** Opening is synchronous, and what is waited for is a few system calls of another process. */
-function pause(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_PAUSE_MILLIS)
-}
-
-/** Process id and, where the system tells it, the time of its start, for ids are used again; and which opening of that process it is. */
-function ownerLine(pid: number, id: string): string {
-  return `${pid} ${startTimeOf(pid) ?? '-'} ${id}\n`
-}
-
-function isAlive({ pid, started }: Owner): boolean {
-  try {
-    process.kill(pid, 0)
-  } catch (error) {
-    if (codeOf(error) === 'ESRCH') return false
-  }
-  const startedNow = startTimeOf(pid)
-  return started === '-' || startedNow === null || startedNow === started
-}
-
-function startTimeOf(pid: number): string | null {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
-  } catch {
-    return null
-  }
 }

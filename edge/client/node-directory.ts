@@ -2,9 +2,11 @@
  * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
  * by a link, would mix two histories; it is refused before anything is read. One without the file gets it: it is new, was emptied, or is from before.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { KafkaError } from '../../protocol/errors.ts'
+import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
+import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
 
 /** What `node.json` says. */
@@ -32,6 +34,33 @@ export function claimNodes(path: string, clusterId: string, nodes: readonly numb
     } catch (error) {
       throw explain(error, directory)
     }
+  }
+}
+
+/**
+ * Another cluster directory may be a copy of this one, with the same ids, and have a link to the same node. Who follows a link locks what it leads to, and
+ * looks whether the cluster there is open; who follows none looks whether somebody came by a link. Locks first, looks second: one of two sees the other.
+ */
+export function lockLinkedNodes(path: string, nodes: readonly number[]): Lock[] {
+  const locks: Lock[] = []
+  try {
+    for (const node of nodes) {
+      const directory = nodeDirectory(path, node)
+      if (!existsSync(directory)) continue
+      const real = realpathSync(directory)
+      // Two nodes of this cluster on one directory are told apart by what it says.
+      if (locks.some(({ file }) => dirname(file) === real)) continue
+      if (real === nodeDirectory(realpathSync(path), node)) {
+        checkUnlocked(real)
+        continue
+      }
+      locks.push(takeLock(real))
+      if (dirname(real) !== realpathSync(path)) checkUnlocked(dirname(real))
+    }
+    return locks
+  } catch (error) {
+    locks.forEach(releaseLock)
+    throw error
   }
 }
 

@@ -97,13 +97,23 @@ describe('more than there are nodes', () => {
     const error = await failureOf(() => cluster.admin.createTopic(TOPIC, { replicationFactor: 4 }))
     expect(error.name).toBe('INVALID_REPLICATION_FACTOR')
     expect(error.message).toMatch(/3/)
+    expect(await cluster.admin.listTopics()).toEqual([])
   })
 
   test('replicas in sync are not asked for: no record could be acknowledged', async () => {
     const cluster = await openCluster(':memory:', { nodes: 3 })
     const options = { replicationFactor: 2, config: { minInsyncReplicas: 3 } }
     const error = await failureOf(() => cluster.admin.createTopic(TOPIC, options))
-    expect([error.name, error.message]).toEqual(['INVALID_CONFIG', expect.stringMatching(/minInsyncReplicas \(3\) is more than .* \(2\)/)])
+    const refusal = ['INVALID_CONFIG', expect.stringMatching(/minInsyncReplicas \(3\) is more than .* \(2\)/)]
+    expect([error.name, error.message]).toEqual(refusal)
+    expect(await cluster.admin.listTopics()).toEqual([])
+    await cluster.admin.createTopic(TOPIC, { replicationFactor: 2, config: { minInsyncReplicas: 2 } })
+    const altered = await failureOf(() => cluster.admin.alterConfig(TOPIC, { minInsyncReplicas: 3, segmentBytes: 20_000 }))
+    expect([altered.name, altered.message]).toEqual(refusal)
+    const { config } = await cluster.admin.describeTopic(TOPIC)
+    expect([config.minInsyncReplicas, config.segmentBytes]).toEqual([2, 67_108_864])
+    // Nor can it be moved to so few nodes.
+    expect((await failureOf(() => cluster.admin.reassign(TOPIC, 0, [0]))).message).toMatch(/minInsyncReplicas is 2/)
   })
 
   test('a partition cannot be moved to a node that nobody knows', async () => {
@@ -112,5 +122,9 @@ describe('more than there are nodes', () => {
     const error = await failureOf(() => cluster.admin.reassign(TOPIC, 0, [0, 7]))
     expect(error.name).toBe('INVALID_REPLICA_ASSIGNMENT')
     expect(error.message).toMatch(/7/)
+    for (const nodes of [[], [0, 0], [-1], [0.5]])
+      expect((await failureOf(() => cluster.admin.reassign(TOPIC, 0, nodes))).name).toBe('INVALID_REPLICA_ASSIGNMENT')
+    expect((await failureOf(() => cluster.admin.reassign(TOPIC, 1, [0]))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+    expect((await cluster.admin.describeTopic(TOPIC)).partitions[0]).toMatchObject({ replicas: [0, 1, 2], adding: [], removing: [] })
   })
 })

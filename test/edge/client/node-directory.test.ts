@@ -1,7 +1,7 @@
 // Each node has a directory of its own, which knows the cluster and the node it belongs to; and a cluster may get more nodes.
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import { inSync } from './cluster-support.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
@@ -69,6 +69,37 @@ describe('the directory of a node', () => {
     symlinkSync(join(directory, 'shared'), join(directory, 'node-2'))
     expect((await failureOf(() => openCluster(directory, { nodes: 3 }))).message).toMatch(/belongs to node 1, not to node 2/)
     await (await openCluster(directory, { nodes: 1 })).close()
+  })
+
+  test('is not used by two clusters at a time, although one is a copy of the other and has a link to it', async () => {
+    const directory = await threeNodes()
+    const copy = `${directory}-copy`
+    onTestFinished(() => rmSync(copy, { recursive: true, force: true }))
+    cpSync(directory, copy, { recursive: true })
+    rmSync(join(copy, 'node-1'), { recursive: true })
+    symlinkSync(join(directory, 'node-1'), join(copy, 'node-1'))
+    for (const [first, second] of [
+      [directory, copy],
+      [copy, directory],
+    ] as const) {
+      await using _cluster = await openCluster(first)
+      const error = await failureOf(() => openCluster(second))
+      expect([error.name, error.message]).toEqual(['DIRECTORY_LOCKED', expect.stringContaining(String(process.pid))])
+    }
+    await (await openCluster(directory)).close()
+    await (await openCluster(copy)).close()
+    expect(readdirSync(join(directory, 'node-1'))).not.toContain('lock')
+  })
+
+  test('may be elsewhere, behind a link: on another disk', async () => {
+    const directory = await threeNodes()
+    const elsewhere = temporaryDirectory()
+    cpSync(join(directory, 'node-1'), elsewhere, { recursive: true })
+    rmSync(join(directory, 'node-1'), { recursive: true })
+    symlinkSync(elsewhere, join(directory, 'node-1'))
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]?.endOffset).toBe(1)
   })
 
   test('with damaged words is refused, with what to do', async () => {
