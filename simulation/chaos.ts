@@ -1,6 +1,6 @@
 /**
  * When things go wrong with whole hosts: kills, power losses, clean stops, pauses, clock steps, full disks and crashing clients, topics that come and
- * go, each at times drawn by its own generator, until the run heals.
+ * go, replicas and voters that move, each at times drawn by its own generator, until the run heals.
  */
 import type { Cluster } from './cluster.ts'
 import type { FaultKind } from './faults.ts'
@@ -33,6 +33,8 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat(cluster, 'clientCrash', (random) => random.pick(clients).crash())
   repeat(cluster, 'recreateTopic', (random) => admin.recreate(random))
   repeat(cluster, 'addPartitions', (random) => admin.addPartition(random))
+  repeat(cluster, 'voterChange', (random) => admin.changeVoters(random))
+  repeat(cluster, 'rebalance', (random) => admin.rebalance(random))
 }
 
 function repeat(cluster: Cluster, kind: FaultKind, strike: (random: Random) => void): void {

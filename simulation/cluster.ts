@@ -6,6 +6,7 @@ import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
 import type { BrokerConfig } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
+import { seatVoters } from '../actors/coordinator-quorum.ts'
 import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.ts'
 import { ClientWatcher } from './checkers/clients.ts'
 import { topicById } from '../coordinator/metadata.ts'
@@ -118,11 +119,13 @@ export class Cluster {
     for (const client of this.clients) client.wake()
   }
 
-  /** One coordinator is active, and all of them have the same image. */
+  /** One coordinator is active, and all that vote have the same image. */
   hasQuorum(): boolean {
     const states = this.voters.map((node) => this.nodes[node]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined)
-    const ends = new Set(states.map((state) => state?.seat.image.endOffset ?? -1))
-    return ends.size === 1 && states.filter((state) => state?.seat.isActive === true).length === 1
+    const [active, ...others] = states.filter((state) => state?.seat.isActive === true)
+    if (active === undefined || others.length > 0) return false
+    const voting = states.filter((_, i) => seatVoters(active.seat).includes(this.voters[i]!))
+    return voting.every((state) => state?.seat.image.endOffset === active.seat.image.endOffset)
   }
 
   /** A host for a new life of a client. */

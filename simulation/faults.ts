@@ -53,6 +53,10 @@ export interface FaultOptions {
   readonly addPartitions: number
   /** Mean time between isolations of a node: nothing comes to it or from it for a while. */
   readonly isolate: number
+  /** Mean time between changes of the metadata quorum: a voter is removed, and comes back. */
+  readonly voterChange: number
+  /** Mean time between rebalancings of all partitions, or drainings of a node. */
+  readonly rebalance: number
 }
 
 /** A kind of fault. */
@@ -82,6 +86,8 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   recreateTopic: [40_000, 8_000],
   addPartitions: [40_000, 10_000],
   isolate: [40_000, 8_000],
+  voterChange: [40_000, 5_000],
+  rebalance: [40_000, 5_000],
 }
 
 /** All kinds, in a fixed order. */

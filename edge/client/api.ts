@@ -14,7 +14,8 @@ import type { Serde } from './serdes.ts'
 export interface ClusterOptions {
   /**
    * Nodes (failure domains, each with a worker thread); partitions are spread over them. Default: as many as the directory has, 1 in a new one. More
-   * join the cluster: topics that are made from then on use them. Fewer than there are is INVALID_OPTION.
+   * join the cluster: topics that are made from then on use them. Fewer than there are is INVALID_OPTION: nodes go
+   * one by one (`admin.removeNode`).
    */
   readonly nodes?: number
   /** 0 runs all nodes on the caller's thread (the default in memory); otherwise each node has a worker thread (the default on disk). */

@@ -93,6 +93,30 @@ export class AdminWorkload {
     this.#look()
   }
 
+  /** Spreads replicas over the nodes, or takes them all off one, as far as that can be done. */
+  rebalance(random: Random): void {
+    const drain = random.below(3) === 0 ? null : random.below(this.#cluster.nodes.length)
+    this.#do({
+      request: (correlationId) => ({ kind: 'rebalance', correlationId, drain }),
+      isDone: () => true,
+      onDone: () => undefined,
+    })
+  }
+
+  /** A voter goes, and comes back. A removal that arrives late may take it a second time: there are three of them. */
+  changeVoters(random: Random): void {
+    const { voters } = this.#cluster
+    if (voters.length < 3) return
+    const node = random.pick(voters)
+    for (const kind of ['removeRaftVoter', 'addRaftVoter'] as const) {
+      this.#do({
+        request: (correlationId) => ({ kind, correlationId, node }),
+        isDone: (results) => allAre(results, 'DUPLICATE_VOTER', 'VOTER_NOT_FOUND', 'INVALID_REQUEST'),
+        onDone: () => undefined,
+      })
+    }
+  }
+
   /** Makes sure that every topic is there, and knows how many partitions it has. */
   settle(): void {
     this.#create(() => undefined)
