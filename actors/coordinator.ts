@@ -9,23 +9,9 @@ import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import type {
-  AlterConfigsRequest,
-  CreatePartitionsRequest,
-  CreateTopicsRequest,
-  DeleteTopicsRequest,
-  AdminResult,
-  InitProducerIdRequest,
-  ReassignPartitionsRequest,
-  RebalanceRequest,
-  UnregisterBrokerRequest,
-  VoterRequest,
-} from '../protocol/messages/metadata.ts'
-import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics, ruleReassign } from '../coordinator/administration.ts'
-import type { Ruling, Verdict } from '../coordinator/administration.ts'
-import { ruleRebalance, ruleUnregisterBroker } from '../coordinator/node-changes.ts'
+import type { InitProducerIdRequest, VoterRequest } from '../protocol/messages/metadata.ts'
+import type { Verdict } from '../coordinator/administration.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
-import type { MetadataImage } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   answerBrokerWrite,
@@ -37,10 +23,9 @@ import {
   noteDeath,
   onBrokerHeartbeat,
   publish,
-  ruleBrokerWrite,
   unfencedDead,
 } from './coordinator-brokers.ts'
-import type { BrokerSessions, BrokerWrite } from './coordinator-brokers.ts'
+import type { BrokerSessions } from './coordinator-brokers.ts'
 import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
 import {
   controllerOf,
@@ -50,7 +35,6 @@ import {
   onSeatStorage,
   onSeatTimer,
   proposeRecords,
-  seatVoters,
   takeSeat,
 } from './coordinator-quorum.ts'
 import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
@@ -58,6 +42,8 @@ import { followVoterChange, onVoterRequest } from './coordinator-voters.ts'
 import type { VoterChange } from './coordinator-voters.ts'
 import { addWatcher, answerWatchers } from './coordinator-watchers.ts'
 import type { MetadataWatcher } from './coordinator-watchers.ts'
+import { adminResponse, firstWrites, ruleWrite } from './coordinator-writes.ts'
+import type { OpenWrite, QueuedWrite, WriteRequest } from './coordinator-writes.ts'
 
 /** What a coordinator is started with. */
 export interface CoordinatorConfig extends QuorumSettings {
@@ -69,37 +55,11 @@ export interface CoordinatorConfig extends QuorumSettings {
   readonly offsetsPartitions: number
 }
 
-type WriteRequest =
-  | CreateTopicsRequest
-  | DeleteTopicsRequest
-  | CreatePartitionsRequest
-  | AlterConfigsRequest
-  | ReassignPartitionsRequest
-  | RebalanceRequest
-  | UnregisterBrokerRequest
-  | InitProducerIdRequest
-  | BrokerWrite
-
 /** What is asked of the coordinator from outside. */
 type ClientRequest =
   | Extract<WriteRequest, Message>
   | VoterRequest
   | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat' | 'watchMetadata'>
-
-/** A write that waits for its turn, or (the first) for the log. `from` null: the coordinator's own. */
-interface QueuedWrite {
-  readonly from: Address | null
-  readonly request: WriteRequest
-}
-
-/** Rulings in the log that are not committed yet: those on the first writes of the queue. */
-interface OpenWrite {
-  readonly rulings: readonly Ruling[]
-  /** It counts when the image goes so far. */
-  readonly endOffset: number
-  /** The first producer id that the image had not reserved. */
-  readonly nextProducerId: number
-}
 
 /** What the coordinator knows. */
 export interface CoordinatorState {
@@ -121,17 +81,11 @@ export interface CoordinatorState {
   readonly brokers: BrokerSessions
 }
 
-/** Producer ids are reserved in the log by blocks. */
-const PRODUCER_ID_BLOCK = 1000
-
 /** The timer that looks after the nodes of the cluster. */
 const BROKERS_TIMER = 'brokers'
 
 /** So often in a session, and when one would be over, it is looked which are. */
 const SESSION_LOOKS = 20
-
-/** Changes of partitions that are written together: when a node dies or comes back, each of its partitions asks for one. */
-const TOGETHER_MAX = 1000
 
 /** Writes that may wait; more are refused. */
 const QUEUE_MAX = 10_000
@@ -281,7 +235,7 @@ function enqueue(state: CoordinatorState, write: QueuedWrite, context: Context, 
 
 function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): void {
   while (state.queue.length > 0 && state.writing === null) {
-    const rulings = firstWrites(state).map(({ request }) => rule(state, request))
+    const rulings = firstWrites(state.queue).map(({ request }) => ruleWrite(state.seat, request, state.config.defaultReplicationFactor))
     const records = rulings.flatMap((ruling) => ruling.records)
     if (records.length === 0) {
       for (const { verdicts } of rulings) respondNext(state, verdicts, outbox)
@@ -290,50 +244,6 @@ function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): v
     const { nextProducerId } = state.seat.image
     state.writing = { rulings, nextProducerId, endOffset: proposeRecords(state.seat, records, context, outbox) }
   }
-}
-
-/** What is judged next, and written together: one write, or as many changes of different partitions as follow each other. None of them depends on another. */
-function firstWrites({ queue }: CoordinatorState): QueuedWrite[] {
-  const partitions = new Set<string>()
-  for (const { request } of queue) {
-    if (request.kind !== 'alterPartition' || partitions.size === TOGETHER_MAX) break
-    const key = `${request.topicId}/${request.partition}`
-    if (partitions.has(key)) break
-    partitions.add(key)
-  }
-  return queue.slice(0, Math.max(1, partitions.size))
-}
-
-function rule(state: CoordinatorState, request: WriteRequest): Ruling {
-  const { seat, config } = state
-  const { image } = seat
-  switch (request.kind) {
-    case 'createTopics':
-      return ruleCreateTopics(image, request, config.defaultReplicationFactor)
-    case 'deleteTopics':
-      return ruleDeleteTopics(image, request)
-    case 'createPartitions':
-      return ruleCreatePartitions(image, request)
-    case 'incrementalAlterConfigs':
-      return ruleAlterConfigs(image, request)
-    case 'alterPartitionReassignments':
-      return ruleReassign(image, request)
-    case 'rebalance':
-      return ruleRebalance(image, request)
-    case 'unregisterBroker':
-      return ruleUnregisterBroker(image, request, seatVoters(seat))
-    case 'initProducerId':
-      return { records: [{ type: 'producerIdsReserved', nextProducerId: image.nextProducerId + PRODUCER_ID_BLOCK }], verdicts: [] }
-    default:
-      return ruleNodes(image, request)
-  }
-}
-
-/** Nodes have no names: the verdict, if there is one, is why nothing is written. */
-function ruleNodes(image: MetadataImage, request: BrokerWrite): Ruling {
-  const ruled = ruleBrokerWrite(image, request)
-  if (typeof ruled !== 'string') return { records: ruled, verdicts: [] }
-  return { records: [], verdicts: [{ name: '', topicId: -1, error: ruled, reason: null }] }
 }
 
 function onCommitted(state: CoordinatorState, { rulings, nextProducerId }: OpenWrite, outbox: Outbox): void {
@@ -363,17 +273,13 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     case 'alterPartitionReassignments':
     case 'rebalance':
     case 'unregisterBroker': {
-      const message = { kind: 'adminResponse', correlationId: request.correlationId, results: verdicts.map(toResult) } as const
+      const message = adminResponse(request.correlationId, verdicts)
       return to === null ? undefined : outbox.push({ kind: 'send', to, message })
     }
     default:
       endBrokerWrite(state.brokers, request)
       return answerBrokerWrite(state.seat, request, error, outbox)
   }
-}
-
-function toResult({ name, topicId, error, reason }: Verdict): AdminResult {
-  return { name, topicId, errorCode: error === null ? NONE : codeOf(error), errorMessage: reason }
 }
 
 function respondProducerId({ from: to, request }: QueuedWrite, errorCode: number, producerId: number, outbox: Outbox): void {

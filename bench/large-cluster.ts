@@ -114,6 +114,7 @@ export class LargeCluster {
       groupStartGraceMillis: 0,
       heartbeatMillis: SESSION_MILLIS / HEARTBEATS_PER_SESSION,
       replicaLagMillis: SESSION_MILLIS,
+      reassignmentBytesPerSecond: 0,
     }
     if (VOTERS.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)

@@ -46,17 +46,11 @@ function registration(node: number, changes: Partial<RegisterBroker> = {}): Regi
 }
 
 /** A node is alive; by default it has all the metadata, and is in the incarnation that the coordinator knows. */
-function beat(
-  one: CoordinatorStage,
-  node: number,
-  metadataOffset = image(one).endOffset,
-  brokerEpoch?: number,
-  wantShutDown = false,
-): Effect[] {
+function beat(one: CoordinatorStage, node: number, metadataOffset = image(one).endOffset, brokerEpoch?: number): Effect[] {
   const known = brokerEpoch ?? image(one).brokers.get(node)?.brokerEpoch ?? -1
   return tell(
     one,
-    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset, wantShutDown },
+    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset, wantShutDown: false },
     { node, actor: 'broker' },
   )
 }
@@ -148,20 +142,6 @@ describe('a heartbeat', () => {
     one.stage.uptime = 900
     expect(lines(beat(one, 1, 0, 99))).toEqual(['to broker: brokerHeartbeatResponse #1 STALE_BROKER_EPOCH'])
     expect(one.stage.state.brokers.sessions.get(1)?.heardAt).toBe(0)
-  })
-
-  test('of a node that wants to stop is answered when others lead; it stays fenced, whatever comes late', () => {
-    const one = cluster([topicWith('t', 1, [partitionOf([1, 2])])])
-    expect(sent(beat(one, 1, image(one).endOffset, 101, true), 'brokerHeartbeatResponse')).toEqual([])
-    const effects = work(one)
-    expect(sentOne(effects, 'brokerHeartbeatResponse')).toMatchObject({ errorCode: NONE, shouldShutDown: true })
-    expect(partition(one)).toMatchObject({ isr: [2], leader: 2 })
-    // Whoever shall lead has been told before.
-    const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
-    expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
-    beat(one, 1)
-    expect([one.pending, isLive(image(one), 1)]).toEqual([[], false])
-    expect(sentOne(beat(one, 1, image(one).endOffset, 101, true), 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
   })
 
   test('of a fenced node that has caught up with its registration unfences it, once', () => {

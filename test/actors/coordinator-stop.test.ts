@@ -1,0 +1,50 @@
+// A node that wants to stop: the active coordinator has others lead, and answers when that is committed (KIP-631, KIP-841).
+
+import { expect, test } from 'vitest'
+import { isLive } from '../../coordinator/metadata.ts'
+import type { Effect } from '../../actors/effect.ts'
+import { NONE } from '../../protocol/errors.ts'
+import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
+import { active, tell, work } from './coordinator-support.ts'
+import type { CoordinatorStage } from './coordinator-support.ts'
+import { sent, sentOne } from './stage.ts'
+
+/** Node 1 is alive, and wants to stop or not. */
+function beat(one: CoordinatorStage, wantShutDown: boolean): Effect[] {
+  const { endOffset } = one.stage.state.seat.image
+  const heartbeat = {
+    kind: 'brokerHeartbeat',
+    correlationId: 1,
+    node: 1,
+    brokerEpoch: 101,
+    metadataOffset: endOffset,
+    wantShutDown,
+  } as const
+  return tell(one, heartbeat, { node: 1, actor: 'broker' })
+}
+
+test('a node that wants to stop is answered when others lead; it stays fenced, whatever comes late', () => {
+  const one = active([...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([1, 2])])])
+  expect(sent(beat(one, true), 'brokerHeartbeatResponse')).toEqual([])
+  const effects = work(one)
+  const { image } = one.stage.state.seat
+  expect(sentOne(effects, 'brokerHeartbeatResponse')).toMatchObject({ errorCode: NONE, shouldShutDown: true })
+  expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [2], leader: 2 })
+  // Whoever shall lead has been told before.
+  const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
+  expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
+  beat(one, false)
+  expect([one.pending, isLive(image, 1)]).toEqual([[], false])
+  expect(sentOne(beat(one, true), 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
+})
+
+test('a coordinator that loses its leadership over it says so', () => {
+  const one = active([...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([1, 2])])])
+  beat(one, true)
+  const effects = tell(
+    one,
+    { kind: 'quorumVote', epoch: 99, preVote: false, lastEpoch: 98, endOffset: 999 },
+    { node: 1, actor: 'coordinator' },
+  )
+  expect(sentOne(effects, 'notController')).toMatchObject({ correlationId: 1, isUncertain: true })
+})
