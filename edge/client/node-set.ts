@@ -61,7 +61,8 @@ export class NodeSet {
   }
 
   /** Other nodes vote from now on. */
-  setVoters(voters: readonly number[]): void {
+  setVoters(nodes: readonly number[]): void {
+    const voters = nodes.toSorted((a, b) => a - b)
     if (voters.join() === this.#voters.join()) return
     this.#held?.update({ voters })
     this.#voters = voters

@@ -62,8 +62,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'numbered: null,',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'B15',
