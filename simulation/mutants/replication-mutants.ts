@@ -94,8 +94,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'known !== undefined ? known',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    seed: 505,
+    seedsToFind: 505,
   },
   {
     id: 'A12',
@@ -136,8 +136,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const { elr } = partition',
       },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'A16',
