@@ -2,6 +2,7 @@
  * The main module of a worker thread: exposes its control plane, and runs the duty cycle of its nodes until it is closed.
  * It sleeps in Atomics.wait (wakes fastest) unless a sync is under way, whose answer needs the event loop.
  */
+import { availableParallelism } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { expose } from 'comlink'
 import { endpointOf } from './comlink-endpoint.ts'
@@ -13,8 +14,8 @@ import type { ThreadSetup } from './thread-runtime.ts'
 const SLEEP_MILLIS_MAX = 100
 
 /**
- * How long the thread stays awake without work. Waking it costs its callers 5 to 12 microseconds per message, and while records stream
- * the next batch comes within this time.
+ * How long the thread stays awake without work, where there is a core for every thread. Waking it costs its callers 5 to 12 microseconds per message, and while
+ * records stream the next batch comes within this time. Where threads share cores, one that stays awake keeps others from their work.
  */
 const AWAKE_MILLIS = 0.25
 
@@ -22,6 +23,7 @@ let runtime: ThreadRuntime | null = null
 let closed = false
 /** When there was work last. */
 let workedAt = 0
+let awakeMillis = 0
 
 function fail(node: number, actor: string | null, error: Error): void {
   process.stderr.write(`odradek: ${actor ?? 'node'} on node ${node} failed: ${error.stack ?? error.message}\n`)
@@ -32,7 +34,7 @@ function run(): void {
   if (closed || runtime === null) return
   const now = performance.now()
   if (runtime.cycle()) workedAt = now
-  if (now - workedAt < AWAKE_MILLIS) return void setImmediate(run)
+  if (now - workedAt < awakeMillis) return void setImmediate(run)
   const hasWork = (): boolean => runtime?.hasWork() ?? true
   const millis = Math.min(runtime.millisToNextTimer(), SLEEP_MILLIS_MAX)
   if (runtime.pendingSyncs > 0) {
@@ -51,6 +53,7 @@ function crash(error: unknown): never {
 const control: ThreadControl = {
   async start(setup: ThreadSetup): Promise<void> {
     runtime = new ThreadRuntime(setup, fail)
+    if (setup.links.length < availableParallelism()) awakeMillis = AWAKE_MILLIS
     await runtime.start()
     run()
   },
