@@ -28,6 +28,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
     switch (message.kind) {
       case 'started':
         state.incarnation = context.random
+        // Answers to a former life must not be taken for answers to this one.
+        state.nextToken += context.random
         return findRegistrations(state, outbox)
       case 'timerFired':
         if (message.timer === HAND_OVER_TIMER) return drainReplicas(state, outbox)

@@ -45,7 +45,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
   receive(state: ReplicaState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        return onStarted(state, outbox)
+        return onStarted(state, context, outbox)
       case 'leaderAndIsr':
         return onLeaderAndIsr(state, message, context, outbox)
       case 'produce':
@@ -82,7 +82,9 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
 // ── life ──
 
 /** The broker says what it is to be; one that starts again after a failure of its own must not go on in the epoch in which it failed. */
-function onStarted(state: ReplicaState, outbox: Outbox): void {
+function onStarted(state: ReplicaState, context: Context, outbox: Outbox): void {
+  // What a leader answers to a former life, on this node, must not be taken for an answer to this one.
+  state.nextToken += context.random
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: BROKER_ACTOR },

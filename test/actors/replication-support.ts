@@ -79,10 +79,11 @@ export class ReplicatedPartition {
     return stageOf(actor, { node, actor: 'replica/t-0' }, config)
   }
 
-  /** A node begins a life with the files that it has. */
-  start(node: number): void {
+  /** A node begins a life with the files that it has; `random` is what chance gives it. */
+  start(node: number, random = 0): void {
     const one = this.at(node)
     one.stage = this.#newStage(node)
+    one.stage.random = random
     one.timers = new Map()
     one.isUp = true
     this.#take(one, one.stage.deliver({ kind: 'started' }, one.stage.self))

@@ -216,6 +216,28 @@ describe('a follower', () => {
     expect(partition.state(1).log.logStartOffset).toBe(begin)
   })
 
+  test('does not take an answer to its former life for one to this life', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.produce(0)
+    partition.stop(1)
+    partition.isolate(1)
+    partition.start(1, 12_345)
+    for (let correlationId = 1; correlationId < 100; correlationId++) {
+      const ends = { highWatermark: 1, logStartOffset: 0, epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: 0 }
+      const late = {
+        kind: 'fetchResponse',
+        correlationId,
+        errorCode: NONE,
+        errorMessage: null,
+        ...ends,
+        range: null,
+        records: null,
+      } as const
+      expect(partition.at(1).stage.deliver(late, { node: 0, actor: 'replica/t-0' })).toEqual([])
+    }
+    expect(partition.state(1)).toMatchObject({ phase: 'following', log: { logEndOffset: 1 } })
+  })
+
   test('whose disk fails opens its log again and goes on', () => {
     const partition = new ReplicatedPartition(2)
     partition.produce(0, 'quorum', 1, 1)
