@@ -226,7 +226,7 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   const file = indexFileName(closed.baseOffset)
   const token = expectAnswer(state, { kind: 'ignore' })
   outbox.push({ kind: 'replace', log: state.logName, file, bytes: encodeIndex(closed.index, closed.baseOffset), token })
-  state.loadedIndexes.push(closed.baseOffset)
+  if (!state.loadedIndexes.includes(closed.baseOffset)) state.loadedIndexes.push(closed.baseOffset)
 }
 
 // ── failure ──

@@ -347,13 +347,14 @@ function onIndexLoaded(state: ReplicaState, segmentBaseOffset: number, index: Re
   }
 }
 
-/** Keeps the number of loaded indexes bounded, the oldest loading goes first. The active segment's index is never among them. */
+/** Keeps the number of loaded indexes bounded, the oldest loading goes first. From the high watermark on they stay: the log may be cut there. */
 function evictIndexes(state: ReplicaState): void {
   while (state.loadedIndexes.length > LOADED_INDEXES_MAX) {
-    const base = state.loadedIndexes.shift()
+    const at = state.loadedIndexes.findIndex((base) => base < state.highWatermark.segmentBaseOffset)
+    if (at < 0) return
+    const [base] = state.loadedIndexes.splice(at, 1)
     const segment = state.log.segments.find((one) => one.baseOffset === base)
-    const isActive = segment === state.log.segments[state.log.segments.length - 1]
-    if (segment !== undefined && !isActive) segment.index = null
+    if (segment !== undefined) segment.index = null
   }
 }
 

@@ -172,6 +172,21 @@ describe('an old segment', () => {
     expect(loaded.at(-1)).toBe(69)
     expect(lines(fetch(again, 99, 3))).toEqual([expect.stringMatching(/^to client: fetchResponse #99 up to 70: \d+ bytes$/)])
   })
+
+  test('keeps its index where the high watermark stands, however much is read elsewhere: the log may be cut there', () => {
+    const closed = leading(small)
+    for (let id = 0; id < 70; id++) produce(closed, id, 1, { valueBytes: 10_000 })
+    const partition = reopened(closed.files)
+    const failToSync = (id: number): void => {
+      partition.failing.set('sync', 'io')
+      produce(partition, id)
+      partition.failing.clear()
+    }
+    failToSync(100)
+    for (let offset = 0; offset < 60; offset++) fetch(partition, offset, offset)
+    failToSync(101)
+    expect(lines(produce(partition, 102)).at(0)).toBe('to client: produceResponse #102 at offset 70')
+  })
 })
 
 describe('a flush', () => {
