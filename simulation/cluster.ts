@@ -115,6 +115,7 @@ export class Cluster {
     for (const { host, disk } of this.nodes) {
       disk.fullUntil = 0
       host.wake()
+      if (disk.failsToSync) this.crash(host.node, false)
     }
     for (const client of this.clients) client.wake()
   }

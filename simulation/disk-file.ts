@@ -107,6 +107,12 @@ export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: b
   return survivor
 }
 
+/** The file as it was before it was replaced, because the rename was not durable; null if there was none. */
+export function beforeReplace({ before }: SimulatedFile): SimulatedFile | null {
+  if (before === undefined || before === null) return null
+  return { ...newFile(), bytes: before, sizeBytes: before.length, durableBytes: before.length, isEntryDurable: true }
+}
+
 function keptBytes(file: SimulatedFile, random: Random, isTearing: boolean): number {
   const unsynced = file.sizeBytes - file.durableBytes
   if (unsynced <= 0) return file.sizeBytes
