@@ -78,7 +78,7 @@ export class Cluster {
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
-  /** By node: its broker epoch when it lost power last. */
+  /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
@@ -224,7 +224,7 @@ export class Cluster {
    */
   #noteLoss(node: number): void {
     const image = this.#latestImage()
-    const epochOf = (one: number): number => image?.brokers.get(one)?.brokerEpoch ?? -1
+    const epochOf = (one: number): number => image?.brokers.get(one)?.activeEpoch ?? -1
     this.#powerlessEpochs.set(node, epochOf(node))
     const isPowerless = (one: number): boolean => this.#powerlessEpochs.get(one) === epochOf(one)
     for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
