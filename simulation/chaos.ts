@@ -46,6 +46,10 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat(cluster, 'addPartitions', (random) => admin.addPartition(random))
   repeat(cluster, 'voterChange', (random) => admin.changeVoters(random))
   repeat(cluster, 'rebalance', (random) => admin.rebalance(random))
+  repeat(cluster, 'reassign', (random) => admin.reassign(random))
+  repeat(cluster, 'transferLeader', (random) => admin.transferLeader(random))
+  repeat(cluster, 'configChange', (random) => admin.configure(random))
+  if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
   repeat(cluster, 'restartStorm', (random) => storm(cluster, node(random), random))
   repeat(cluster, 'rollingRestart', (random) => roll(cluster, node(random)))
   repeat(cluster, 'stickySyncError', (random) => breakDisk(cluster, node(random), random))

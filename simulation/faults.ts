@@ -75,6 +75,14 @@ export interface FaultOptions {
   readonly stickySyncError: number
   /** Share of power losses that bring back files as they were before they were replaced, where that is not synced. */
   readonly renameLost: number
+  /** Mean time between moves of a partition to another node. */
+  readonly reassign: number
+  /** Mean time between changes of the leader that a partition prefers. */
+  readonly transferLeader: number
+  /** Mean time between changes of a topic's settings: in-sync replicas, retention. */
+  readonly configChange: number
+  /** Not 0: there is a topic that may elect a leader which has fallen behind; there, and only there, records may be lost. */
+  readonly uncleanElection: number
 }
 
 /** A kind of fault. */
@@ -115,6 +123,10 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   rollingRestart: [60_000, 20_000],
   stickySyncError: [60_000, 12_000],
   renameLost: [300_000, 1_000_000],
+  reassign: [40_000, 6_000],
+  transferLeader: [40_000, 6_000],
+  configChange: [40_000, 6_000],
+  uncleanElection: [1, 1],
 }
 
 /** All kinds, in a fixed order. */
