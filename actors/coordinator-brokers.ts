@@ -14,6 +14,7 @@ import {
   relieveLeader,
   shutDownBroker,
   unfenceBroker,
+  withdrawReplica,
 } from '../coordinator/brokers.ts'
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
@@ -111,6 +112,7 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
 function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest): readonly MetadataRecord[] | ErrorName {
   const { node, topicId, partition, leaderEpoch, isr } = request
   if (image.brokers.get(node)?.brokerEpoch !== request.brokerEpoch) return 'STALE_BROKER_EPOCH'
+  if (isr?.length === 0) return withdrawReplica(image, node, topicId, partition, leaderEpoch)
   if (isr !== null) return changeIsr(image, { ...request, leader: node, isr })
   return relieveLeader(image, node, topicId, partition, leaderEpoch)
 }

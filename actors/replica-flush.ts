@@ -309,7 +309,7 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
   state.phase = 'failed'
   state.failure = reason
-  state.isDamaged = nature === 'permanent'
+  if (nature === 'permanent') state.damage = 'total'
   if (state.role.leader === state.self.node && state.role.replicas.length > 1) state.brokenEpoch = state.role.leaderEpoch
   resignIfBroken(state, outbox)
   state.replication = null
@@ -320,16 +320,21 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   state.pending = []
   refuseParked(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
+  // It may have been told already that nobody counts on it: then it is copied anew.
+  else if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
   drainIfIdle(state, outbox)
 }
 
 /**
  * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
- * in this epoch again.
+ * in this epoch again. One whose log is damaged asks not to be counted on at all.
  */
-export function resignIfBroken({ role, self, topicId, brokenEpoch }: ReplicaState, outbox: Outbox): void {
-  const { leader, leaderEpoch } = role
-  if (leader !== self.node || leaderEpoch > brokenEpoch) return
-  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', topicId, leaderEpoch } })
+export function resignIfBroken({ role, self, topicId, brokenEpoch, damage }: ReplicaState, outbox: Outbox): void {
+  const { leader, leaderEpoch, replicas, isr, elr } = role
+  const isDamaged = damage !== 'none' && replicas.length > 1
+  const isCounted = isDamaged && leader >= 0 && (isr.includes(self.node) || elr.includes(self.node))
+  if (!isCounted && (leader !== self.node || leaderEpoch > brokenEpoch)) return
+  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged } as const
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
   outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

@@ -26,7 +26,6 @@ import {
   onRolledBack,
   onSynced,
   requestFlush,
-  resignIfBroken,
   rollSegment,
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
@@ -36,7 +35,16 @@ import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
-import { armFlush, armRetention, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
+import {
+  armFlush,
+  armRetention,
+  armTimers,
+  onIsrTimer,
+  onLeaderAndIsr,
+  onProposalAnswer,
+  resignOrRebuild,
+  takeRole,
+} from './replica-role.ts'
 
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
@@ -108,7 +116,7 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
     case 'follow':
       return onFollowTimer(state, context, outbox)
     case 'resign':
-      return resignIfBroken(state, outbox)
+      return void resignOrRebuild(state, outbox)
     case 'isr':
       return onIsrTimer(state, context, outbox)
     case 'retention':

@@ -99,6 +99,17 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
   return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, replicaCountOf(partition))))]
 }
 
+/** A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. */
+export function withdrawReplica(image: MetadataImage, node: number, topicId: number, index: number, leaderEpoch: number): MetadataRecord[] {
+  const topic = topicById(image, topicId)
+  const partition = topic?.partitions[index]
+  if (topic === undefined || partition === undefined || partition.leaderEpoch !== leaderEpoch) return []
+  const electorate = electorateOf(image, topic, replicaCountOf(partition))
+  const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other), unclean: false }
+  const changed = withoutLoser(partition, node, others, true)
+  return changed === null ? [] : [changeOf(topic, index, changed)]
+}
+
 /** Leaders go back to where they are preferred; at most `limit` at once. */
 export function preferLeaders(image: MetadataImage, limit: number): MetadataRecord[] {
   const records: MetadataRecord[] = []

@@ -136,6 +136,12 @@ export class ReplicatedPartition {
     return correlationId
   }
 
+  /** A client sends something to a node. */
+  deliver(node: number, message: Message): void {
+    this.#queue.push({ to: node, from: CLIENT, message })
+    this.settle()
+  }
+
   /** The answer to a produce: its base offset, an error code, or undefined while there is none. */
   outcome(correlationId: number): { readonly errorCode: number; readonly baseOffset: number } | undefined {
     const found = this.answers.findLast((one) => one.kind === 'produceResponse' && one.correlationId === correlationId)

@@ -11,6 +11,7 @@ import {
   shutDownBroker,
   storageStateOf,
   unfenceBroker,
+  withdrawReplica,
 } from '../../coordinator/brokers.ts'
 import type { IsrProposal, Registration } from '../../coordinator/brokers.ts'
 import { applyRecord, imageRecords, isLive } from '../../coordinator/metadata.ts'
@@ -100,6 +101,31 @@ describe('a registration', () => {
       expect(storageStateOf(image, registration({ incarnation: 78, previousBrokerEpoch: 101 }))).toBe('intact')
       expect(storageStateOf(image, registration({ incarnation: 78, previousBrokerEpoch: brokerEpoch }))).not.toBe('intact')
     }
+  })
+})
+
+describe('a replica that is damaged', () => {
+  test('leads no more, and is neither in sync nor eligible', () => {
+    const partitions = [partitionOf([1, 0, 2]), partitionOf([0, 1]), partitionOf([0, 1], { isr: [0], elr: [1] })]
+    const image = clusterWith(partitions, { minInsyncReplicas: 2 })
+    expect([0, 1, 2].flatMap((partition) => withdrawReplica(image, 1, 1, partition, 0))).toMatchObject([
+      { partition: 0, image: { isr: [0, 2], leader: 0, leaderEpoch: 1 } },
+      { partition: 1, image: { isr: [0], elr: [], leader: 0, leaderEpoch: 0 } },
+      { partition: 2, image: { isr: [0], elr: [], leader: 0 } },
+    ])
+  })
+
+  test('gives way to one that is eligible, when that is live; the last one of all stays', () => {
+    const waiting = clusterWith([partitionOf([1, 0], { isr: [1], elr: [0] })], { minInsyncReplicas: 2 }, [0])
+    expect(after(waiting, withdrawReplica(waiting, 1, 1, 0, 0))).toMatchObject({ isr: [], elr: [0], leader: -1 })
+    expect(after(waiting, unfenceBroker(waiting, 0))).toMatchObject({ isr: [0], leader: 0 })
+    const last = clusterWith([partitionOf([1, 0], { isr: [1] })], { uncleanLeaderElection: true })
+    expect(withdrawReplica(last, 1, 1, 0, 0)).toEqual([])
+  })
+
+  test('of an older leader epoch, or of a topic that is gone, changes nothing', () => {
+    const image = clusterWith([partitionOf([1, 0], { leaderEpoch: 3 })])
+    expect([...withdrawReplica(image, 1, 1, 0, 2), ...withdrawReplica(image, 1, 9, 0, 3)]).toEqual([])
   })
 })
 
