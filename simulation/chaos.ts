@@ -4,6 +4,7 @@
  * run heals.
  */
 import type { Cluster } from './cluster.ts'
+import { Damage } from './damage.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -50,6 +51,10 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat(cluster, 'transferLeader', (random) => admin.transferLeader(random))
   repeat(cluster, 'configChange', (random) => admin.configure(random))
   if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
+  const damage = new Damage(cluster)
+  repeat(cluster, 'bitRot', (random) => damage.rot(node(random), random))
+  repeat(cluster, 'wipe', (random) => damage.wipe(node(random)))
+  repeat(cluster, 'lostFile', (random) => damage.loseFile(node(random), random))
   repeat(cluster, 'restartStorm', (random) => storm(cluster, node(random), random))
   repeat(cluster, 'rollingRestart', (random) => roll(cluster, node(random)))
   repeat(cluster, 'stickySyncError', (random) => breakDisk(cluster, node(random), random))

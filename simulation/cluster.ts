@@ -151,7 +151,7 @@ export class Cluster {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
-    this.#latestImage()
+    this.latestImage()
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
@@ -223,10 +223,9 @@ export class Cluster {
    * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet.
    */
   #noteLoss(node: number): void {
-    const image = this.#latestImage()
-    const epochOf = (one: number): number => image?.brokers.get(one)?.activeEpoch ?? -1
-    this.#powerlessEpochs.set(node, epochOf(node))
-    const isPowerless = (one: number): boolean => this.#powerlessEpochs.get(one) === epochOf(one)
+    const image = this.latestImage()
+    const isPowerless = (one: number): boolean => this.isPowerless(one)
+    this.#powerlessEpochs.set(node, activeEpochOf(image, node))
     for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
@@ -245,8 +244,13 @@ export class Cluster {
     }
   }
 
+  /** A node has lost its page cache, and has not been back since. */
+  isPowerless(node: number): boolean {
+    return this.#powerlessEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+  }
+
   /** The metadata as the best informed coordinator has it, or had it when all of them were gone. */
-  #latestImage(): MetadataImage | null {
+  latestImage(): MetadataImage | null {
     for (const voter of this.voters) {
       const state = this.nodes[voter]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined
       if (state !== undefined && state.seat.image.endOffset > (this.#image?.endOffset ?? -1)) this.#image = state.seat.image
@@ -267,4 +271,8 @@ export class Cluster {
     this.crash(node, isPowerLoss)
     return true
   }
+}
+
+function activeEpochOf(image: MetadataImage | null, node: number): number {
+  return image?.brokers.get(node)?.activeEpoch ?? -1
 }

@@ -96,6 +96,11 @@ export class Disk {
     return this.#logs.get(log)?.files ?? new Map()
   }
 
+  /** A file is gone, while the node is down. */
+  lose(log: string, file: string): void {
+    this.#logs.get(log)?.files.delete(file)
+  }
+
   /** Every log directory that ever was, those without files included. */
   knownLogs(): string[] {
     return [...this.#logs.keys()].filter((name) => name !== NODE_QUEUE)

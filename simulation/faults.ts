@@ -83,6 +83,12 @@ export interface FaultOptions {
   readonly configChange: number
   /** Not 0: there is a topic that may elect a leader which has fallen behind; there, and only there, records may be lost. */
   readonly uncleanElection: number
+  /** Mean time between flips of one synced bit of a replica. */
+  readonly bitRot: number
+  /** Mean time between losses of everything that a node has on its disk, but for the metadata log. */
+  readonly wipe: number
+  /** Mean time between losses of one file while its node is down. */
+  readonly lostFile: number
 }
 
 /** A kind of fault. */
@@ -127,6 +133,9 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   transferLeader: [40_000, 6_000],
   configChange: [40_000, 6_000],
   uncleanElection: [1, 1],
+  bitRot: [30_000, 4_000],
+  wipe: [40_000, 8_000],
+  lostFile: [40_000, 8_000],
 }
 
 /** All kinds, in a fixed order. */
