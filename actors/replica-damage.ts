@@ -4,11 +4,14 @@
  *
  * What it does not do: look for damage where nobody reads.
  */
+import { BROKER_ACTOR } from '../protocol/address.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import * as batch from '../protocol/record-batch.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Outbox } from './actor.ts'
-import { resignIfBroken } from './replica-flush.ts'
+
+/** A resignation that comes to nothing is repeated after so long. */
+export const RESIGN_MILLIS: number = 500
 
 /** The whole, sound batches from `begin` on; none if the first one is not what was written, or does not hold `offset`. */
 export function soundBatches(records: Uint8Array, begin: number, offset: number): Uint8Array {
@@ -38,4 +41,18 @@ export function mustRebuild({ damage, role, self, phase, isDraining }: ReplicaSt
   if (damage === 'none' || isDraining || phase === 'rollingBack') return false
   const isLed = leader >= 0 && leader !== self.node && replicas.includes(self.node)
   return isLed && !isr.includes(self.node) && !elr.includes(self.node)
+}
+
+/**
+ * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
+ * in this epoch again. One whose log is damaged asks not to be counted on at all.
+ */
+export function resignIfBroken({ role, self, topicId, brokenEpoch, damage }: ReplicaState, outbox: Outbox): void {
+  const { leader, leaderEpoch, replicas, isr, elr } = role
+  const isDamaged = damage !== 'none' && replicas.length > 1
+  const isCounted = isDamaged && leader >= 0 && (isr.includes(self.node) || elr.includes(self.node))
+  if (!isCounted && (leader !== self.node || leaderEpoch > brokenEpoch)) return
+  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged } as const
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
+  outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }
