@@ -264,6 +264,19 @@ describe('retention', () => {
     expect(sentOne(fetch(partition, 1, 0), 'fetchResponse').errorMessage).toBe('t-0 has offsets 2 to 5, not 0')
   })
 
+  test('whose files a crash has left removes them when a checkpoint is proven, not before', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    const before = new Map(partition.files)
+    fire(partition, 'retention', 1002)
+    const again = partitionOn(new Map([...before, ...partition.files]), { ...small, retentionMillis: 1000 })
+    again.hold.add('remove')
+    drive(again, again.stage.deliver({ kind: 'started' }))
+    expect(again.held).toEqual([])
+    fire(again, 'retention', 1)
+    expect(lines(again.held)).toEqual([expect.stringMatching(/^remove 0\.log/)])
+    expect(decodeCheckpoint(again.files.get('checkpoint-0')!)).toMatchObject({ logStartOffset: 2, sequence: 4 })
+  })
+
   test('closes an active segment that is too old, so that it can go', () => {
     const partition = threeSegments({ ...small, retentionMillis: 1000 })
     fire(partition, 'retention', 60_000)
