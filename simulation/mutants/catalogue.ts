@@ -175,6 +175,14 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 164,
   },
   {
+    id: 'E24',
+    title: 'recovery removes what a checkpoint does without that is only in the page cache',
+    why: 'a power loss brings the checkpoint before back, and what that one speaks of is gone',
+    edits: [{ file: 'partitions/recovery.ts', text: '  for (const file of staleFiles(recovery)) kept.add(file)\n', replacement: '' }],
+    seed: 1217,
+    seedsToFind: 217,
+  },
+  {
     id: 'A27',
     title: 'the log end is not taken back with the bytes (Redpanda #21324)',
     why: 'offsets are skipped after a failed append',
