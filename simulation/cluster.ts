@@ -155,9 +155,10 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      this.#noteLoss(node)
+      this.#powerlessEpochs.set(node, activeEpochOf(this.latestImage(), node))
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
+    this.#noteLoss(node)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
@@ -171,6 +172,7 @@ export class Cluster {
       this.world.log?.(`clean stop of node ${node}`)
       host.die()
       disk.crash(false)
+      this.#noteLoss(node)
       this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
@@ -220,25 +222,25 @@ export class Cluster {
 
   /**
    * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
-   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet.
+   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet, or is down: it leaves the ISR when it is back, if
+   * others stand there still.
    */
   #noteLoss(node: number): void {
     const image = this.latestImage()
     const isPowerless = (one: number): boolean => this.isPowerless(one)
-    this.#powerlessEpochs.set(node, activeEpochOf(image, node))
     for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
       const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
       if (partition === undefined || flush === 'commit' || known === undefined) continue
       const holders = [...known.isr, ...known.elr]
-      if (!holders.includes(node)) continue
+      if (!holders.includes(node) || !holders.some(isPowerless)) continue
       const log = `${name}.${topicId}`
       const ends = holders.map((holder) => {
         const files = this.nodes[holder]!.disk.files(log)
         return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
       })
-      if (holders.some((holder, i) => !isPowerless(holder) && ends[i]! >= exposedEnd)) continue
+      if (holders.some((holder, i) => !isPowerless(holder) && this.nodes[holder]!.host.isUp && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }

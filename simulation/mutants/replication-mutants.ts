@@ -59,6 +59,11 @@ export const replicationMutants: readonly Mutant[] = [
         text: 'return follower.endOffset >= highWatermark && follower.endOffset >= epochStartOffset',
         replacement: 'return follower.endOffset >= Math.min(highWatermark, epochStartOffset)',
       },
+      {
+        file: 'partitions/replication.ts',
+        text: 'isr.includes(node) || uptime - follower.caughtUpAt >= options.lagMillis) return false',
+        replacement: 'isr.includes(node)) return false',
+      },
     ],
     seed: 0,
     seedsToFind: 0,

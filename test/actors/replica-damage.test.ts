@@ -2,9 +2,9 @@
 
 import { expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import { drive, fetch, fetchRequest, leading, produce } from './replica-support.ts'
+import { ALONE, drive, fetch, fetchRequest, leading, partitionOn, produce } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
-import { sentOne } from './stage.ts'
+import { lines, sentOne } from './stage.ts'
 
 /** Flips a bit of the record of the batch at some position of a node's first segment. */
 function rot(partition: ReplicatedPartition, node: number, batch: number): void {
@@ -82,4 +82,18 @@ test('a time is not looked up in what is damaged', () => {
   const request = { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp: 1000 } as const
   const effects = drive(partition, partition.stage.deliver(request))
   expect(sentOne(effects, 'listOffsetsResponse')).toMatchObject({ errorCode: codeOf('CORRUPT_MESSAGE'), offset: -1 })
+})
+
+test('a log that cannot be opened, and that nobody counts on, is copied anew although nobody says so again', () => {
+  const files = new Map([
+    ['00000000000000000005.log', new Uint8Array(9)],
+    ['checkpoint-0', new Uint8Array(9)],
+  ])
+  const partition = partitionOn(files)
+  partition.stage.deliver({ ...ALONE, partitionEpoch: 1, leaderEpoch: 1, leader: 1, replicas: [0, 1], isr: [1] })
+  const effects = drive(partition, partition.stage.deliver({ kind: 'started' }))
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'total' })
+  expect(lines(effects)).toContain('timer resign in 500 ms')
+  drive(partition, partition.stage.deliver({ kind: 'timerFired', timer: 'resign' }))
+  expect(partition.stage.state).toMatchObject({ phase: 'following', damage: 'none', log: { logEndOffset: 0 } })
 })

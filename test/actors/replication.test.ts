@@ -54,6 +54,10 @@ describe('a leader and its followers', () => {
     partition.isolate(1, false)
     partition.pass(1100)
     expect(partition.proposals.at(-1)).toMatchObject({ isr: [{ node: 0 }, { node: 1, brokerEpoch: 1 }] })
+    // Told that it failed, the leader cannot know that it has: somebody may have carried it out.
+    const { correlationId } = partition.proposals.at(-1)!
+    const failed = { kind: 'alterPartitionResponse', correlationId, errorCode: codeOf('NOT_CONTROLLER') } as const
+    partition.at(0).stage.deliver(failed, { node: 0, actor: 'broker' })
     partition.isolate(1)
     partition.pass(1500)
     expect(partition.outcome(partition.produce(0))).toBeUndefined()
