@@ -246,8 +246,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 13,
+    seedsToFind: 13,
   },
   {
     id: 'B9',
@@ -276,8 +276,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'B18',
