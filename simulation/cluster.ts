@@ -170,6 +170,7 @@ export class Cluster {
     const stop = (): void => {
       if (!host.isUp) return
       this.world.log?.(`clean stop of node ${node}`)
+      this.latestImage()
       host.die()
       disk.crash(false)
       this.#noteLoss(node)

@@ -83,6 +83,7 @@ export class Damage {
   /** Whether everything that a node has is with others; what may be lost by an unclean election need not be. */
   #isExpendable(node: number): boolean {
     const { topics } = this.#cluster.latestImage()!
+    if (!this.#isInformed()) return false
     return [...topics.values()].every((topic) =>
       topic.partitions.every(
         ({ replicas }, index) => !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#hasOthers(node, topic, index),
@@ -90,10 +91,15 @@ export class Damage {
     )
   }
 
+  /** Whether everything that was ever committed is known of the metadata. */
+  #isInformed(): boolean {
+    return (this.#cluster.latestImage()?.endOffset ?? -1) >= this.#cluster.truth.metadataOffset
+  }
+
   /** A bit flips only where others cannot lose what they have. */
   #mayRot(node: number, log: string): boolean {
     const found = this.#partitionOf(log)
-    if (found === null) return false
+    if (found === null || !this.#isInformed()) return false
     const { topic, index } = found
     return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#hasOthers(node, topic, index)
   }
