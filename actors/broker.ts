@@ -28,6 +28,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
     switch (message.kind) {
       case 'started':
         state.incarnation = context.random
+        // Answers to a former life must not be taken for answers to this one.
+        state.nextToken += context.random
         return findRegistrations(state, outbox)
       case 'timerFired':
         if (message.timer === HAND_OVER_TIMER) return drainReplicas(state, outbox)
@@ -40,10 +42,10 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
-        if (onReplicaStarted(state, message.topicId, context, outbox)) resignFor(state, message.topicId, context.from.actor, outbox)
+        if (onReplicaStarted(state, message.topicId, context, outbox)) resignFor(state, message.topicId, context.from.actor, false, outbox)
         return
       case 'replicaFailed':
-        return resignFor(state, message.topicId, context.from.actor, outbox)
+        return resignFor(state, message.topicId, context.from.actor, message.isDamaged, outbox)
       case 'alterPartition':
         return relay(state, message, context.from.actor, outbox)
       case 'alterPartitionResponse':
@@ -151,14 +153,14 @@ function onNotController(state: BrokerState, correlationId: number, hint: number
   onRelayed(state, { kind: 'alterPartitionResponse', correlationId, errorCode: codeOf('NOT_CONTROLLER') }, outbox)
 }
 
-/** A replica here cannot go on leading in this epoch: others shall, or it shall in another one. */
-function resignFor(state: BrokerState, topicId: number, name: string, outbox: Outbox): void {
+/** A replica here cannot go on leading in this epoch: others shall, or it shall in another one. Or it is damaged: nobody must count on it. */
+function resignFor(state: BrokerState, topicId: number, name: string, isDamaged: boolean, outbox: Outbox): void {
   const local = state.replicas.get(name)
   const image = local === undefined ? undefined : topicById(state.image, topicId)?.partitions[local.partition]
-  if (local?.topicId !== topicId || image === undefined || image.leader !== state.self.node) return
+  if (local?.topicId !== topicId || image === undefined || (!isDamaged && image.leader !== state.self.node)) return
   const { partition } = local
   const { leaderEpoch, partitionEpoch } = image
   const node = state.self.node
   const request = { kind: 'alterPartition', correlationId: 0, node, brokerEpoch: state.brokerEpoch, topicId, partition } as const
-  relay(state, { ...request, leaderEpoch, partitionEpoch, isr: null }, name, outbox)
+  relay(state, { ...request, leaderEpoch, partitionEpoch, isr: isDamaged ? [] : null }, name, outbox)
 }

@@ -19,7 +19,8 @@ export function resetOffset(one: ConsumedPartition, topicId: number): void {
  * A leader says that there is no such offset. One that was deposed and does not know it has less than others have seen: only what the same leader says
  * again, after somebody has been asked who leads, is believed (KIP-320).
  */
-export function onOutOfRange(state: ConsumerState, one: ConsumedPartition): void {
+export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logStartOffset: number): void {
+  one.isOvertaken = one.fetchOffset < logStartOffset
   if (one.refusedEpoch === one.leaderEpoch) return resetOffset(one, one.topicId)
   one.refusedEpoch = one.leaderEpoch
   forgetTopic(state.leaders, one.topic)

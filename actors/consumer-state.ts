@@ -54,6 +54,8 @@ export interface ConsumedPartition extends LastLeader {
   correlationId: number
   /** The leader epoch in which the offset was said to be out of range; -1 if it was not. */
   refusedEpoch: number
+  /** Retention of the leader that said so has taken it; another one may have more: nobody begins anew below where he was. */
+  isOvertaken: boolean
   /** When a leader that has not answered it is looked up again. */
   doubtAt: number
   timeoutAt: number
@@ -165,6 +167,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   const first = one.phase === 'locating' && one.position < 0
   one.phase = 'fetching'
   one.resetting = false
+  one.isOvertaken = false
   one.fetchOffset = offset
   one.position = offset
   one.hungry = true
@@ -212,6 +215,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     paused: false,
     correlationId: -1,
     refusedEpoch: -1,
+    isOvertaken: false,
     doubtAt: 0,
     timeoutAt: 0,
     retryAt: 0,

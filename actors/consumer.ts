@@ -240,17 +240,19 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
     return lookAgain(state, one, context, outbox)
   }
   const again = one.position >= 0
+  const isSame = one.topicId === one.lookupTopicId
+  const offset = isSame && one.isOvertaken ? Math.max(response.offset, one.position) : response.offset
   // Another topic of that name: nothing of it is committed.
   if (one.topicId !== one.lookupTopicId) one.committed = -1
   one.topicId = one.lookupTopicId
-  locate(state, one, response.offset, outbox)
+  locate(state, one, offset, outbox)
   if (again) {
     one.session++
     const { topic, partition, session } = one
     outbox.push({
       kind: 'send',
       to: state.config.client,
-      message: { kind: 'positionReset', topic, partition, position: response.offset, session },
+      message: { kind: 'positionReset', topic, partition, position: offset, session },
     })
   }
   advance(state, one, context, outbox)
@@ -267,7 +269,7 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
     return advance(state, one, context, outbox)
   }
   if (error.name === 'OFFSET_OUT_OF_RANGE') {
-    onOutOfRange(state, one)
+    onOutOfRange(state, one, response.logStartOffset)
     return advance(state, one, context, outbox)
   }
   if (error.name === 'CORRUPT_MESSAGE' || error.name === 'KAFKA_STORAGE_ERROR') {

@@ -14,6 +14,7 @@ import {
   relieveLeader,
   shutDownBroker,
   unfenceBroker,
+  withdrawReplica,
 } from '../coordinator/brokers.ts'
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
@@ -27,7 +28,7 @@ export type BrokerWrite =
   | AlterPartitionRequest
   | { readonly kind: 'shutDownBroker'; readonly correlationId: number; readonly node: number; readonly brokerEpoch: number }
   | { readonly kind: 'fenceBroker'; readonly correlationId: -1; readonly node: number }
-  | { readonly kind: 'unfenceBroker'; readonly correlationId: -1; readonly node: number }
+  | { readonly kind: 'unfenceBroker'; readonly correlationId: -1; readonly node: number; readonly brokerEpoch: number }
   | { readonly kind: 'preferLeaders'; readonly correlationId: -1 }
 
 /** A node, as its heartbeats show it. Not in the log: the next coordinator hears for itself. */
@@ -101,7 +102,8 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
     case 'fenceBroker':
       return fenceBroker(image, write.node)
     case 'unfenceBroker':
-      return unfenceBroker(image, write.node)
+      // Another incarnation, perhaps a dead one whose registration was late, has not been heard yet.
+      return image.brokers.get(write.node)?.brokerEpoch === write.brokerEpoch ? unfenceBroker(image, write.node) : []
     default:
       return preferLeaders(image, PREFERRED_MAX)
   }
@@ -110,6 +112,7 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
 function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest): readonly MetadataRecord[] | ErrorName {
   const { node, topicId, partition, leaderEpoch, isr } = request
   if (image.brokers.get(node)?.brokerEpoch !== request.brokerEpoch) return 'STALE_BROKER_EPOCH'
+  if (isr?.length === 0) return withdrawReplica(image, node, topicId, partition, leaderEpoch)
   if (isr !== null) return changeIsr(image, { ...request, leader: node, isr })
   return relieveLeader(image, node, topicId, partition, leaderEpoch)
 }
@@ -148,7 +151,7 @@ export function onBrokerHeartbeat(
   if (wantShutDown) return { kind: 'shutDownBroker', correlationId, node, brokerEpoch }
   if (!broker.fenced || broker.stopping || session.isChanging || metadataOffset < brokerEpoch) return null
   session.isChanging = true
-  return { kind: 'unfenceBroker', correlationId: -1, node }
+  return { kind: 'unfenceBroker', correlationId: -1, node, brokerEpoch }
 }
 
 function answerHeartbeat(

@@ -369,6 +369,8 @@ function removeFiles(storage: QuorumStorage, files: readonly (QuorumLogFile | un
 function saveSnapshot(storage: QuorumStorage, snapshot: QuorumSnapshot, outbox: Outbox): void {
   const { log } = storage
   const file = snapshotFileName(snapshot)
+  // Not while it is being written: it may be synced, and relied upon, before it is written a second time.
+  if ([...storage.continuations.values()].some((one) => one.kind === 'snapshot' && snapshotFileName(one.snapshot) === file)) return
   outbox.push({ kind: 'replace', log, file, bytes: snapshot.bytes, token: expect(storage, { kind: 'snapshotWritten', snapshot }) })
   outbox.push({ kind: 'sync', log, file, token: expect(storage, { kind: 'snapshot', snapshot }) })
 }

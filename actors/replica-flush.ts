@@ -4,7 +4,6 @@
  * high watermark, those who wait are told, and a new segment begins, because a file whose sync failed is not trusted again. Where the log must
  * be opened again instead, replica-rewrite.ts takes care of such files.
  */
-import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
@@ -16,6 +15,7 @@ import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
+import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
 import { refuseWaiters } from './replica-waiters.ts'
 
@@ -24,9 +24,6 @@ export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
 
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000
-
-/** A resignation that comes to nothing is repeated after so long. */
-const RESIGN_MILLIS = 500
 
 // ── commit: sync, then acknowledge ──
 
@@ -226,7 +223,7 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   const file = indexFileName(closed.baseOffset)
   const token = expectAnswer(state, { kind: 'ignore' })
   outbox.push({ kind: 'replace', log: state.logName, file, bytes: encodeIndex(closed.index, closed.baseOffset), token })
-  state.loadedIndexes.push(closed.baseOffset)
+  if (!state.loadedIndexes.includes(closed.baseOffset)) state.loadedIndexes.push(closed.baseOffset)
 }
 
 // ── failure ──
@@ -309,7 +306,7 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
   state.phase = 'failed'
   state.failure = reason
-  state.isDamaged = nature === 'permanent'
+  if (nature === 'permanent') state.damage = 'total'
   if (state.role.leader === state.self.node && state.role.replicas.length > 1) state.brokenEpoch = state.role.leaderEpoch
   resignIfBroken(state, outbox)
   state.replication = null
@@ -320,16 +317,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   state.pending = []
   refuseParked(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
+  // It may have been told already that nobody counts on it: then it is copied anew.
+  else if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
   drainIfIdle(state, outbox)
-}
-
-/**
- * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
- * in this epoch again.
- */
-export function resignIfBroken({ role, self, topicId, brokenEpoch }: ReplicaState, outbox: Outbox): void {
-  const { leader, leaderEpoch } = role
-  if (leader !== self.node || leaderEpoch > brokenEpoch) return
-  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message: { kind: 'replicaFailed', topicId, leaderEpoch } })
-  outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

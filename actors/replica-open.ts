@@ -111,6 +111,7 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.pending = tail.map((one) => ({ ...one, logAppendTime: -1, waiters: [], written: true, synced: false }))
   state.checkpointSequence = recovered.checkpointSequence
   state.cutBytes = recovered.cutBytes
+  state.removals = [...recovered.stale]
   state.writtenEnd = { offset: log.logEndOffset, segmentBaseOffset: active.baseOffset, position: active.sizeBytes }
   state.highWatermark =
     first === undefined

@@ -17,6 +17,7 @@ import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ParkedFetch, ReplicaState } from '../partitions/replica-state.ts'
 import { addEntry, decodeIndex, emptyIndex, floorByTimestamp } from '../partitions/segment-index.ts'
 import type { Context, Outbox } from './actor.ts'
+import { onDamage, soundBatches } from './replica-damage.ts'
 
 type FetchReading = Extract<Continuation, { kind: 'fetch' }>
 type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
@@ -89,7 +90,9 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
   }
   if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
   assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')
-  replyFetch(state, from, request, null, null, wholeBatches(records, begin), outbox)
+  const sound = soundBatches(records, begin, request.fetchOffset)
+  const error = sound.length === 0 ? onDamage(state, outbox) : null
+  replyFetch(state, from, request, error, null, error === null ? sound : null, outbox)
 }
 
 /** The batch that was asked for is not wholly there: reads again from its beginning, enough of it. */
@@ -103,12 +106,6 @@ function readMore(state: ReplicaState, reading: FetchReading, records: Uint8Arra
   }
   const sizeBytes = Math.min(Math.max(wanted, Math.min(reading.request.maxBytes, FETCH_BYTES_MAX)), reading.endPosition - position)
   readFor(state, { ...reading, position }, segment, sizeBytes, outbox)
-}
-
-function wholeBatches(records: Uint8Array, begin: number): Uint8Array {
-  let end = begin
-  for (let sizeBytes = batch.wholeBatchSize(records, end); sizeBytes > 0; sizeBytes = batch.wholeBatchSize(records, end)) end += sizeBytes
-  return records.subarray(begin, end)
 }
 
 /** How much a fetch at this offset would find, at least. */
@@ -243,6 +240,8 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
   if (records === null) return replyOffset(state, from, request, 'KAFKA_STORAGE_ERROR', -1, -1, outbox)
   let at = 0
   for (const found of batch.walkBatches(records)) {
+    if (!batch.checkBatch(records, found.at, found.sizeBytes).ok)
+      return replyOffset(state, from, request, onDamage(state, outbox), -1, -1, outbox)
     const hit = findOffsetByTimestamp(new RecordBatchView(records, found.at), request.timestamp)
     if (hit !== null) return replyOffset(state, from, request, null, hit.offset, hit.timestamp, outbox)
     at = found.at + found.sizeBytes
@@ -347,13 +346,14 @@ function onIndexLoaded(state: ReplicaState, segmentBaseOffset: number, index: Re
   }
 }
 
-/** Keeps the number of loaded indexes bounded, the oldest loading goes first. The active segment's index is never among them. */
+/** Keeps the number of loaded indexes bounded, the oldest loading goes first. From the high watermark on they stay: the log may be cut there. */
 function evictIndexes(state: ReplicaState): void {
   while (state.loadedIndexes.length > LOADED_INDEXES_MAX) {
-    const base = state.loadedIndexes.shift()
+    const at = state.loadedIndexes.findIndex((base) => base < state.highWatermark.segmentBaseOffset)
+    if (at < 0) return
+    const [base] = state.loadedIndexes.splice(at, 1)
     const segment = state.log.segments.find((one) => one.baseOffset === base)
-    const isActive = segment === state.log.segments[state.log.segments.length - 1]
-    if (segment !== undefined && !isActive) segment.index = null
+    if (segment !== undefined) segment.index = null
   }
 }
 

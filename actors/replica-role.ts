@@ -8,7 +8,8 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { confirmIsr, newReplication, wantedIsr } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
-import { drainIfIdle, resignIfBroken } from './replica-flush.ts'
+import { mustRebuild, resignIfBroken } from './replica-damage.ts'
+import { drainIfIdle } from './replica-flush.ts'
 import { follow, stopFollowing } from './replica-follow.ts'
 import { restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
@@ -31,7 +32,7 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
   if (message.partitionEpoch < before.partitionEpoch || message.leaderEpoch < before.leaderEpoch) return
   const { kind: _kind, topicId: _topicId, ...role } = message
   state.role = role
-  if (state.phase === 'failed') return rebuildIfDamaged(state, outbox)
+  if (resignOrRebuild(state, outbox) || state.phase === 'failed') return
   if (state.phase === 'recovering' || state.phase === 'settling') return
   if (role.leaderEpoch > before.leaderEpoch) {
     stepDown(state, outbox)
@@ -54,12 +55,15 @@ function stepDown(state: ReplicaState, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') state.phase = 'idle'
 }
 
-/** A log of no use is copied anew from the leader, once nobody counts on this one any more: it is neither in sync nor eligible. */
-function rebuildIfDamaged(state: ReplicaState, outbox: Outbox): void {
-  const { role, self, isDamaged, isDraining } = state
-  const isNeeded = role.isr.includes(self.node) || role.elr.includes(self.node)
-  if (isDamaged && !isNeeded && !isDraining && role.leader >= 0 && role.replicas.includes(self.node)) restartLog(state, 0, outbox)
-  else resignIfBroken(state, outbox)
+/** A damaged log is copied anew from the leader when it may be; then it is true. One that is still counted on says that it must not be. */
+export function resignOrRebuild(state: ReplicaState, outbox: Outbox): boolean {
+  if (mustRebuild(state)) {
+    stepDown(state, outbox)
+    restartLog(state, 0, outbox)
+    return true
+  }
+  resignIfBroken(state, outbox)
+  return false
 }
 
 /** Becomes what the coordinator says, once the log is open and nothing is being rolled back. */

@@ -26,7 +26,6 @@ import {
   onRolledBack,
   onSynced,
   requestFlush,
-  resignIfBroken,
   rollSegment,
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
@@ -36,7 +35,16 @@ import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
-import { armFlush, armRetention, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, takeRole } from './replica-role.ts'
+import {
+  armFlush,
+  armRetention,
+  armTimers,
+  onIsrTimer,
+  onLeaderAndIsr,
+  onProposalAnswer,
+  resignOrRebuild,
+  takeRole,
+} from './replica-role.ts'
 
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
@@ -45,7 +53,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
   receive(state: ReplicaState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        return onStarted(state, outbox)
+        return onStarted(state, context, outbox)
       case 'leaderAndIsr':
         return onLeaderAndIsr(state, message, context, outbox)
       case 'produce':
@@ -82,7 +90,9 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
 // ── life ──
 
 /** The broker says what it is to be; one that starts again after a failure of its own must not go on in the epoch in which it failed. */
-function onStarted(state: ReplicaState, outbox: Outbox): void {
+function onStarted(state: ReplicaState, context: Context, outbox: Outbox): void {
+  // What a leader answers to a former life, on this node, must not be taken for an answer to this one.
+  state.nextToken += context.random
   outbox.push({
     kind: 'send',
     to: { node: state.self.node, actor: BROKER_ACTOR },
@@ -106,7 +116,7 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
     case 'follow':
       return onFollowTimer(state, context, outbox)
     case 'resign':
-      return resignIfBroken(state, outbox)
+      return void resignOrRebuild(state, outbox)
     case 'isr':
       return onIsrTimer(state, context, outbox)
     case 'retention':

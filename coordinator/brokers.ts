@@ -3,8 +3,8 @@
  * registration until it has caught up with the metadata, when it is silent for too long, when it is known to be dead, and when it wants to stop.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import { isLive, topicById } from './metadata.ts'
-import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
+import { isLive, lossOf, topicById } from './metadata.ts'
+import type { MetadataImage, MetadataRecord, StorageState, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
   replicaCountOf,
@@ -19,12 +19,6 @@ import {
 } from './partition-image.ts'
 import type { Electorate, PartitionImage } from './partition-image.ts'
 
-/**
- * What a node has of what it had when it was active last: everything; perhaps not what was never synced (the system was started anew); or it
- * cannot say (an empty directory, an old copy).
- */
-export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
-
 /** A node presents itself. */
 export interface Registration {
   readonly node: number
@@ -34,10 +28,13 @@ export interface Registration {
   readonly isUnsyncedSafe: boolean
 }
 
-/** What a node that presents itself must be assumed to have. */
+/** What a node that presents itself must be assumed to have; its last incarnation may have lost something and never have been active. */
 export function storageStateOf(image: MetadataImage, { node, previousBrokerEpoch, isUnsyncedSafe }: Registration): StorageState {
-  const activeEpoch = image.brokers.get(node)?.activeEpoch ?? -1
-  if (previousBrokerEpoch < activeEpoch) return 'unknown'
+  const known = image.brokers.get(node)
+  const activeEpoch = known?.activeEpoch ?? -1
+  const isSuccessor = known?.brokerEpoch === previousBrokerEpoch
+  if (previousBrokerEpoch < activeEpoch || (isSuccessor && known.storage === 'unknown')) return 'unknown'
+  if (isSuccessor && known.storage === 'unsyncedLost') return 'unsyncedLost'
   return isUnsyncedSafe || activeEpoch < 0 ? 'intact' : 'unsyncedLost'
 }
 
@@ -51,19 +48,13 @@ export interface IsrProposal {
   readonly isr: readonly { readonly node: number; readonly brokerEpoch: number }[]
 }
 
-/** The records that register a node: it is fenced, and out of every ISR for whose records it cannot vouch. */
+/** The records that register a node: it is fenced. What it has lost counts when it is unfenced: a registration may be late, and its node dead. */
 export function registerBroker(image: MetadataImage, registration: Registration): MetadataRecord[] {
   const { node, incarnation, rack } = registration
-  const storage = storageStateOf(image, registration)
+  const loss = lossOf(storageStateOf(image, registration))
   // The offset behind the record: whoever has applied it has this much metadata.
-  const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1 }]
-  return records.concat(
-    changePartitions(image, node, (partition, topic, electorate) => {
-      const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
-      const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
-      return merged(partition, lost, (left) => withoutNode(left, node, electorate))
-    }),
-  )
+  const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1, ...loss }]
+  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
 /** The records that fence a node. */
@@ -84,21 +75,20 @@ export function shutDownBroker(image: MetadataImage, node: number, brokerEpoch: 
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
-/** The records that unfence a node, unless it is stopping: where nobody leads, it may. */
+/** The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may. */
 export function unfenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
   const broker = image.brokers.get(node)
   if (broker?.fenced !== true || broker.stopping) return []
+  const { storage } = broker
   const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: false }]
-  for (const topic of image.topics.values()) {
-    topic.partitions.forEach((partition, index) => {
-      if (!partition.replicas.includes(node)) return
-      const electorate = electorateOf(image, topic, replicaCountOf(partition))
-      const isNowLive = (other: number): boolean => other === node || isLive(image, other)
-      const changed = withLeader(partition, { ...electorate, isLive: isNowLive })
-      if (changed !== null) records.push(changeOf(topic, index, changed))
-    })
-  }
-  return records
+  return records.concat(
+    changePartitions(image, node, (partition, topic, electorate) => {
+      const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
+      const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
+      const isNowLive = (other: number): boolean => other === node || electorate.isLive(other)
+      return merged(partition, lost, (left) => withLeader(left, { ...electorate, isLive: isNowLive }))
+    }),
+  )
 }
 
 /** A leader cannot go on in its epoch: its disk failed. What is not of this epoch any more changes nothing. */
@@ -107,6 +97,17 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
   const partition = topic?.partitions[index]
   if (topic === undefined || partition?.leader !== node || partition.leaderEpoch !== leaderEpoch) return []
   return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, replicaCountOf(partition))))]
+}
+
+/** A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. */
+export function withdrawReplica(image: MetadataImage, node: number, topicId: number, index: number, leaderEpoch: number): MetadataRecord[] {
+  const topic = topicById(image, topicId)
+  const partition = topic?.partitions[index]
+  if (topic === undefined || partition === undefined || partition.leaderEpoch !== leaderEpoch) return []
+  const electorate = electorateOf(image, topic, replicaCountOf(partition))
+  const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other), unclean: false }
+  const changed = withoutLoser(partition, node, others, true)
+  return changed === null ? [] : [changeOf(topic, index, changed)]
 }
 
 /** Leaders go back to where they are preferred; at most `limit` at once. */

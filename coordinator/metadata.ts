@@ -16,6 +16,12 @@ export const METADATA_TOPIC = '__cluster_metadata'
 /** The topic that holds committed offsets. */
 export const OFFSETS_TOPIC = '__consumer_offsets'
 
+/**
+ * What a node has of what it had when it was active last: everything; perhaps not what was never synced (the system was started anew); or it
+ * cannot say (an empty directory, an old copy).
+ */
+export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
+
 /** One change of the metadata. */
 export type MetadataRecord =
   | {
@@ -36,6 +42,8 @@ export type MetadataRecord =
       readonly brokerEpoch: number
       readonly incarnation: number
       readonly rack: string | null
+      /** Without it: everything. */
+      readonly storage?: StorageState
       /** In snapshots only. */
       readonly activeEpoch?: number
     }
@@ -69,6 +77,8 @@ export interface BrokerImage {
   readonly incarnation: number
   /** The broker epoch in which it was last unfenced, -1 if never: what it may have acknowledged, it acknowledged up to then. */
   readonly activeEpoch: number
+  /** What it must be assumed to have; it counts when the node is unfenced, for until then nobody knows whether this incarnation lives. */
+  readonly storage: StorageState
   readonly rack: string | null
   /** A fenced node leads nothing and is in no ISR that has another member. */
   readonly fenced: boolean
@@ -137,15 +147,16 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       image.nextProducerId = record.nextProducerId
       return
     case 'brokerRegistered': {
-      const { node, brokerEpoch, incarnation, rack } = record
+      const { node, brokerEpoch, incarnation, rack, storage = 'intact' } = record
       const activeEpoch = record.activeEpoch ?? image.brokers.get(node)?.activeEpoch ?? -1
-      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, rack, fenced: true, stopping: false })
+      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false })
       return
     }
     case 'brokerFenced': {
       const broker = brokerOf(image, record.node)
       const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
-      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch, stopping: record.stopping === true })
+      const storage = record.fenced ? broker.storage : 'intact'
+      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch, storage, stopping: record.stopping === true })
       return
     }
     case 'brokerRemoved':
@@ -185,8 +196,8 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
   const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
   const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
-  for (const { node, brokerEpoch, incarnation, activeEpoch, rack, fenced, stopping } of brokers) {
-    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack })
+  for (const { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced, stopping } of brokers) {
+    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack, ...lossOf(storage) })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
     else if (stopping) records.push({ type: 'brokerFenced', node, fenced, stopping })
   }
@@ -196,6 +207,11 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const { nextTopicId, nextProducerId } = image
   records.push({ type: 'topicIdsUsed', nextTopicId }, { type: 'producerIdsReserved', nextProducerId })
   return records
+}
+
+/** What the record of a registration says of what the node has: nothing, if it has everything. */
+export function lossOf(storage: StorageState): { readonly storage?: StorageState } {
+  return storage === 'intact' ? {} : { storage }
 }
 
 /** Whether a node is registered and not fenced. */

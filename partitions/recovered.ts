@@ -28,4 +28,6 @@ export interface Recovered {
   readonly checkpointSequence: number
   /** Bytes that were cut off as a torn tail. */
   readonly cutBytes: number
+  /** Files that the log does without, once a checkpoint that says so is durable. */
+  readonly stale: readonly string[]
 }

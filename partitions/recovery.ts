@@ -49,6 +49,8 @@ export interface Recovery {
   checkpoint: Checkpoint | null
   /** Base offsets of the log files on disk, ascending. */
   bases: number[]
+  /** Base offsets of files that the checkpoint does without. */
+  stale: number[]
   /** Which of `bases` is being opened. */
   current: number
   readonly segments: Segment[]
@@ -78,6 +80,7 @@ export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number =
     checkpoints: [],
     checkpoint: null,
     bases: [],
+    stale: [],
     current: 0,
     segments: [],
     epochs: [],
@@ -147,9 +150,10 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
   if (checkpoint !== null) {
     recovery.producers = checkpoint.producers
     recovery.epochs = [...checkpoint.epochs]
-    // Segments below the log start were dropped by retention; a crash came before their files were removed.
-    const stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
-    recovery.bases = recovery.bases.slice(stale.length)
+    // Segments below the log start were dropped by retention; a crash came before their files were removed. The checkpoint may only be in the page cache:
+    // they go when one is proven.
+    recovery.stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
+    recovery.bases = recovery.bases.slice(recovery.stale.length)
   }
   // Retention removes files when a synced checkpoint does without them: a log that begins above is one whose first file is gone.
   const start = checkpoint?.logStartOffset ?? 0
@@ -325,9 +329,14 @@ function removeRest(recovery: Recovery): RecoveryDemand {
     kept.add(logFileName(baseOffset))
     if (index === null || recovery.indexLoaded) kept.add(indexFileName(baseOffset))
   }
+  for (const file of staleFiles(recovery)) kept.add(file)
   const stray = [...recovery.files.keys()].filter((name) => /^\d{20}\.(?:log|index)$/.test(name) && !kept.has(name))
   recovery.step = 'removing'
   return stray.length === 0 ? finish(recovery) : { kind: 'remove', files: stray.toSorted() }
+}
+
+function staleFiles({ stale, files }: Recovery): string[] {
+  return stale.flatMap((base) => [logFileName(base), indexFileName(base)]).filter((name) => files.has(name))
 }
 
 function finish(recovery: Recovery): RecoveryDemand {
@@ -348,6 +357,7 @@ function finish(recovery: Recovery): RecoveryDemand {
       tail: recovery.tail,
       checkpointSequence: checkpoint?.sequence ?? 0,
       cutBytes: recovery.cutBytes,
+      stale: staleFiles(recovery),
     },
   }
 }

@@ -169,8 +169,8 @@ export interface ReplicaState {
   phase: ReplicaPhase
   /** Why the phase is `failed`. */
   failure: string | null
-  /** What is on disk is of no use: it is not opened again. */
-  isDamaged: boolean
+  /** What is on disk is not what was written: some of it cannot be read, or it cannot be opened at all. */
+  damage: 'none' | 'partial' | 'total'
   recovery: Recovery | null
   log: Log
   /** Which leader wrote which offsets. */
@@ -269,7 +269,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     logName: logNameOf(config.topic, config.topicId, config.partition),
     phase: 'recovering',
     failure: null,
-    isDamaged: false,
+    damage: 'none',
     recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
     log: emptyLog(0),
     epochs: [],

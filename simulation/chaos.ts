@@ -1,8 +1,10 @@
 /**
- * When things go wrong with whole hosts: kills, power losses, clean stops, pauses, clock steps, full disks and crashing clients, topics that come and
- * go, replicas and voters that move, each at times drawn by its own generator, until the run heals.
+ * When things go wrong with whole hosts: kills (one, or a storm of them), power losses, clean stops (of one node, or of all in turn), pauses, clock steps,
+ * disks that are full or broken, crashing clients, topics that come and go, replicas and voters that move, each at times drawn by its own generator, until the
+ * run heals.
  */
 import type { Cluster } from './cluster.ts'
+import { Damage } from './damage.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -17,6 +19,16 @@ const PAUSES_MILLIS = [20, 200, 1000, 4000, 9000] as const
 
 /** A wall clock steps at most so far, in milliseconds. */
 const STEP_MILLIS = 60_000
+
+/** Kills of a storm, least and most, and the time between two on average. */
+const STORM_KILLS = [3, 6] as const
+const STORM_MICROS = 500_000
+
+/** Whoever restarts all nodes in turn looks so often whether a node is down, or up again. */
+const ROLLING_LOOK_MICROS = 200_000
+
+/** Somebody notices a disk that fails to sync after so long on average, and starts the node again. */
+const NOTICE_MICROS = 8_000_000
 
 /** A full disk gets room again after so long on average. */
 const FULL_MICROS = 800_000
@@ -35,20 +47,68 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat(cluster, 'addPartitions', (random) => admin.addPartition(random))
   repeat(cluster, 'voterChange', (random) => admin.changeVoters(random))
   repeat(cluster, 'rebalance', (random) => admin.rebalance(random))
+  repeat(cluster, 'reassign', (random) => admin.reassign(random))
+  repeat(cluster, 'transferLeader', (random) => admin.transferLeader(random))
+  repeat(cluster, 'configChange', (random) => admin.configure(random))
+  if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
+  const damage = new Damage(cluster)
+  repeat(cluster, 'bitRot', (random) => damage.rot(node(random), random))
+  repeat(cluster, 'wipe', (random) => damage.wipe(node(random)))
+  repeat(cluster, 'lostFile', (random) => damage.loseFile(node(random), random))
+  repeat(cluster, 'restartStorm', (random) => storm(cluster, node(random), random))
+  repeat(cluster, 'rollingRestart', (random) => roll(cluster, node(random)))
+  repeat(cluster, 'stickySyncError', (random) => breakDisk(cluster, node(random), random))
 }
 
-function repeat(cluster: Cluster, kind: FaultKind, strike: (random: Random) => void): void {
+/** Again and again; one that finds nothing to strike says false, and does not count. */
+function repeat(cluster: Cluster, kind: FaultKind, strike: (random: Random) => boolean | void): void {
   const { faults, world } = cluster
   const mean = faults.options[kind]
   if (mean === 0) return
   const random = faults.draws(kind)
   world.after(random.exponential(mean * 1000), () => {
     if (!faults.active) return
-    faults.counts[kind]++
     world.log?.(`fault ${kind}`)
-    strike(random)
+    if (strike(random) !== false) faults.counts[kind]++
     repeat(cluster, kind, strike)
   })
+}
+
+/** Kills, each of which may come before the node has found its feet again. */
+function storm(cluster: Cluster, node: number, random: Random): void {
+  let after = 0
+  for (let left = random.between(...STORM_KILLS); left > 0; left--, after += random.exponential(STORM_MICROS)) {
+    cluster.world.after(after, () => {
+      if (cluster.faults.active) cluster.crash(node, false)
+    })
+  }
+}
+
+/** Stops every node cleanly, each when the one before it is up again. */
+function roll(cluster: Cluster, first: number): void {
+  const count = cluster.nodes.length
+  const stop = (index: number): void => {
+    const node = (first + index) % count
+    if (index === count) return
+    cluster.stopCleanly(node)
+    wait(false, node, () => wait(true, node, () => stop(index + 1)))
+  }
+  const wait = (isUp: boolean, node: number, then: () => void): void => {
+    if (!cluster.faults.active) return
+    if (cluster.nodes[node]!.host.isUp === isUp) then()
+    else cluster.world.after(ROLLING_LOOK_MICROS, () => wait(isUp, node, then))
+  }
+  stop(0)
+}
+
+function breakDisk(cluster: Cluster, node: number, random: Random): boolean {
+  const { disk, host } = cluster.nodes[node]!
+  if (!host.isUp) return false
+  disk.failsToSync = true
+  cluster.world.after(random.exponential(NOTICE_MICROS), () => {
+    if (disk.failsToSync && cluster.faults.active) cluster.crash(node, false)
+  })
+  return true
 }
 
 function fill(cluster: Cluster, node: number, random: Random): void {

@@ -78,7 +78,7 @@ export class Cluster {
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
-  /** By node: its broker epoch when it lost power last. */
+  /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
@@ -115,6 +115,7 @@ export class Cluster {
     for (const { host, disk } of this.nodes) {
       disk.fullUntil = 0
       host.wake()
+      if (disk.failsToSync) this.crash(host.node, false)
     }
     for (const client of this.clients) client.wake()
   }
@@ -150,13 +151,14 @@ export class Cluster {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
-    this.#latestImage()
+    this.latestImage()
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      this.#noteLoss(node)
+      this.#powerlessEpochs.set(node, activeEpochOf(this.latestImage(), node))
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
+    this.#noteLoss(node)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
@@ -168,8 +170,10 @@ export class Cluster {
     const stop = (): void => {
       if (!host.isUp) return
       this.world.log?.(`clean stop of node ${node}`)
+      this.latestImage()
       host.die()
       disk.crash(false)
+      this.#noteLoss(node)
       this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
@@ -219,33 +223,37 @@ export class Cluster {
 
   /**
    * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
-   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet.
+   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet, or is down: it leaves the ISR when it is back, if
+   * others stand there still.
    */
   #noteLoss(node: number): void {
-    const image = this.#latestImage()
-    const epochOf = (one: number): number => image?.brokers.get(one)?.brokerEpoch ?? -1
-    this.#powerlessEpochs.set(node, epochOf(node))
-    const isPowerless = (one: number): boolean => this.#powerlessEpochs.get(one) === epochOf(one)
+    const image = this.latestImage()
+    const isPowerless = (one: number): boolean => this.isPowerless(one)
     for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
       const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
       if (partition === undefined || flush === 'commit' || known === undefined) continue
       const holders = [...known.isr, ...known.elr]
-      if (!holders.includes(node)) continue
+      if (!holders.includes(node) || !holders.some(isPowerless)) continue
       const log = `${name}.${topicId}`
       const ends = holders.map((holder) => {
         const files = this.nodes[holder]!.disk.files(log)
         return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
       })
-      if (holders.some((holder, i) => !isPowerless(holder) && ends[i]! >= exposedEnd)) continue
+      if (holders.some((holder, i) => !isPowerless(holder) && this.nodes[holder]!.host.isUp && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
   }
 
+  /** A node has lost its page cache, and has not been back since. */
+  isPowerless(node: number): boolean {
+    return this.#powerlessEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+  }
+
   /** The metadata as the best informed coordinator has it, or had it when all of them were gone. */
-  #latestImage(): MetadataImage | null {
+  latestImage(): MetadataImage | null {
     for (const voter of this.voters) {
       const state = this.nodes[voter]!.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined
       if (state !== undefined && state.seat.image.endOffset > (this.#image?.endOffset ?? -1)) this.#image = state.seat.image
@@ -266,4 +274,8 @@ export class Cluster {
     this.crash(node, isPowerLoss)
     return true
   }
+}
+
+function activeEpochOf(image: MetadataImage | null, node: number): number {
+  return image?.brokers.get(node)?.activeEpoch ?? -1
 }

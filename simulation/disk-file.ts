@@ -19,6 +19,9 @@ export interface SimulatedFile {
   isEntryDurable: boolean
   /** From here a failed sync may have lost pages; -1 if none did. Nothing above becomes durable any more. */
   lostFrom: number
+  /** Where a bit has flipped, and which; -1 if none has. */
+  rottenAt: number
+  rottenBit: number
   /** An append failed and may have left some bytes. */
   isTorn: boolean
   /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
@@ -35,6 +38,8 @@ export function newFile(): SimulatedFile {
     durableBytes: 0,
     isEntryDurable: false,
     lostFrom: -1,
+    rottenAt: -1,
+    rottenBit: 0,
     isTorn: false,
     before: undefined,
     generation: 0,
@@ -66,6 +71,7 @@ export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
   file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
   file.durableBytes = Math.min(file.durableBytes, sizeBytes)
   if (file.lostFrom >= sizeBytes) file.lostFrom = -1
+  if (file.rottenAt >= sizeBytes) file.rottenAt = -1
   file.isTorn = false
 }
 
@@ -77,6 +83,21 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   file.durableBytes = 0
   file.generation++
   file.lostFrom = -1
+}
+
+/** Flips a bit, in the page cache and beneath it. */
+export function flipBit(file: SimulatedFile, position: number, bit: number): void {
+  file.bytes[position] = (file.bytes[position] ?? 0) ^ (1 << bit)
+  file.rottenAt = position
+  file.rottenBit = bit
+}
+
+/** What was written: the content of a file, without the bit that has flipped. A copy, if one has. */
+export function writtenBytes({ bytes, sizeBytes, rottenAt, rottenBit }: SimulatedFile): Uint8Array {
+  if (rottenAt < 0) return bytes.subarray(0, sizeBytes)
+  const written = bytes.slice(0, sizeBytes)
+  written[rottenAt] = (written[rottenAt] ?? 0) ^ (1 << rottenBit)
+  return written
 }
 
 /** A successful sync: everything written so far is durable, unless an earlier failure lost some of it. */
@@ -102,9 +123,17 @@ export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: b
     sizeBytes: kept,
     durableBytes: kept,
     isEntryDurable: true,
+    rottenAt: file.rottenAt < kept ? file.rottenAt : -1,
+    rottenBit: file.rottenBit,
   }
   if (isTearing || file.lostFrom >= 0) loseSectors(survivor, file.durableBytes, random)
   return survivor
+}
+
+/** The file as it was before it was replaced, because the rename was not durable; null if there was none. */
+export function beforeReplace({ before }: SimulatedFile): SimulatedFile | null {
+  if (before === undefined || before === null) return null
+  return { ...newFile(), bytes: before, sizeBytes: before.length, durableBytes: before.length, isEntryDurable: true }
 }
 
 function keptBytes(file: SimulatedFile, random: Random, isTearing: boolean): number {

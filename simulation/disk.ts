@@ -5,7 +5,17 @@
  */
 import type { StorageEffect } from '../actors/effect.ts'
 import type { StorageAnswer, StorageError } from '../protocol/messages/storage.ts'
-import { afterPowerLoss, appendBytes, failSync, newFile, replaceContent, rewriteBytes, syncFile, truncateFile } from './disk-file.ts'
+import {
+  afterPowerLoss,
+  appendBytes,
+  beforeReplace,
+  failSync,
+  newFile,
+  replaceContent,
+  rewriteBytes,
+  syncFile,
+  truncateFile,
+} from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { Faults } from './faults.ts'
 import { Random } from './random.ts'
@@ -55,6 +65,8 @@ export class Disk {
   #life = 0
   /** Appends fail until then. */
   fullUntil = 0
+  /** Syncs fail until the node is started again. */
+  failsToSync = false
 
   constructor(world: World, owner: DiskOwner, faults: Faults) {
     this.#world = world
@@ -84,6 +96,11 @@ export class Disk {
     return this.#logs.get(log)?.files ?? new Map()
   }
 
+  /** A file is gone, while the node is down. */
+  lose(log: string, file: string): void {
+    this.#logs.get(log)?.files.delete(file)
+  }
+
   /** Every log directory that ever was, those without files included. */
   knownLogs(): string[] {
     return [...this.#logs.keys()].filter((name) => name !== NODE_QUEUE)
@@ -97,6 +114,7 @@ export class Disk {
   /** The node dies. Some of the queued operations may have taken effect, the one under way perhaps in part. */
   crash(isPowerLoss: boolean): void {
     this.#life++
+    this.failsToSync = false
     const isTearing = this.#faults.options.tornWrite > 0 && this.#faults.draws('tornWrite').perMillion(this.#faults.options.tornWrite)
     for (const [name, log] of this.#logs) {
       this.#finishSome(log, isTearing)
@@ -107,7 +125,8 @@ export class Disk {
         continue
       }
       for (const [file, content] of log.files) {
-        const left = afterPowerLoss(content, this.#random, isTearing)
+        const isLost = content.before !== undefined && this.#faults.strikes('renameLost')
+        const left = isLost ? beforeReplace(content) : afterPowerLoss(content, this.#random, isTearing)
         if (left === null) log.files.delete(file)
         else log.files.set(file, left)
       }
@@ -150,7 +169,7 @@ export class Disk {
 
   #errorOf(effect: StorageEffect): StorageError | null {
     if ((effect.kind === 'append' || effect.kind === 'replace') && this.#world.nowMicros < this.fullUntil) return 'full'
-    if (effect.kind === 'sync' && this.#faults.strikes('syncError')) return 'io'
+    if (effect.kind === 'sync' && (this.failsToSync || this.#faults.strikes('syncError'))) return 'io'
     return effect.kind === 'read' && this.#faults.strikes('readError') ? 'io' : null
   }
 

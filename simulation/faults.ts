@@ -2,8 +2,8 @@
  * What can go wrong in a run, how often, and how often it did. Each seed switches about half of the kinds off and draws the intensity
  * of the others (swarm testing): faults that mask each other get to act alone.
  *
- * The promise stays decidable: there is one replica per partition, so no fault may take away what is synced; a power loss takes only
- * unsynced bytes, and a disk that answered "synced" has told the truth.
+ * The promise stays decidable: a power loss takes only unsynced bytes, a disk that answered "synced" has told the truth, and what is synced is
+ * harmed only where another copy of it is in sync and whole (damage.ts).
  */
 import { Random } from './random.ts'
 
@@ -57,6 +57,38 @@ export interface FaultOptions {
   readonly voterChange: number
   /** Mean time between rebalancings of all partitions, or drainings of a node. */
   readonly rebalance: number
+  /** Mean time between cuts of the cluster in two, in both directions. */
+  readonly symmetricCut: number
+  /** Mean time between cuts in two halves with one node that both of them reach. */
+  readonly bridge: number
+  /** Mean time between spells in which some nodes are clogged one after the other, and come free in another order. */
+  readonly swizzleClog: number
+  /** Mean time between spells in which one kind of message is lost. */
+  readonly lossByKind: number
+  /** Share of answers that are lost: what was asked for is done. */
+  readonly replyLost: number
+  /** Mean time between series of kills of a node in quick succession. */
+  readonly restartStorm: number
+  /** Mean time between clean stops of all nodes, one after the other. */
+  readonly rollingRestart: number
+  /** Mean time between failures of a disk whose syncs go on failing until the node is started again. */
+  readonly stickySyncError: number
+  /** Share of power losses that bring back files as they were before they were replaced, where that is not synced. */
+  readonly renameLost: number
+  /** Mean time between moves of a partition to another node. */
+  readonly reassign: number
+  /** Mean time between changes of the leader that a partition prefers. */
+  readonly transferLeader: number
+  /** Mean time between changes of a topic's settings: in-sync replicas, retention. */
+  readonly configChange: number
+  /** Not 0: there is a topic that may elect a leader which has fallen behind; there, and only there, records may be lost. */
+  readonly uncleanElection: number
+  /** Mean time between flips of one synced bit of a replica. */
+  readonly bitRot: number
+  /** Mean time between losses of everything that a node has on its disk, but for the metadata log. */
+  readonly wipe: number
+  /** Mean time between losses of one file while its node is down. */
+  readonly lostFile: number
 }
 
 /** A kind of fault. */
@@ -88,6 +120,22 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   isolate: [40_000, 8_000],
   voterChange: [40_000, 5_000],
   rebalance: [40_000, 5_000],
+  symmetricCut: [40_000, 8_000],
+  bridge: [40_000, 8_000],
+  swizzleClog: [40_000, 10_000],
+  lossByKind: [40_000, 6_000],
+  replyLost: [2_000, 60_000],
+  restartStorm: [60_000, 12_000],
+  rollingRestart: [60_000, 20_000],
+  stickySyncError: [60_000, 12_000],
+  renameLost: [300_000, 1_000_000],
+  reassign: [40_000, 6_000],
+  transferLeader: [40_000, 6_000],
+  configChange: [40_000, 6_000],
+  uncleanElection: [1, 1],
+  bitRot: [30_000, 4_000],
+  wipe: [40_000, 8_000],
+  lostFile: [40_000, 8_000],
 }
 
 /** All kinds, in a fixed order. */

@@ -7,6 +7,7 @@ import type { Message } from '../protocol/messages/message.ts'
 import { Codec } from '../runtime/codec.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import type { Faults } from './faults.ts'
+import { Outages } from './outages.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -31,6 +32,8 @@ interface Link {
   /** When the last message arrives that nobody overtakes. */
   lastArrival: number
   cutUntil: number
+  /** What is sent until then arrives then. */
+  cloggedUntil: number
 }
 
 /** A message on its way, least and most, in microseconds. */
@@ -61,6 +64,7 @@ export class Network {
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES)
   #view: DataView = new DataView(this.#block.buffer)
   #blockEnd = 0
+  readonly #outages: Outages
 
   constructor(world: World, faults: Faults) {
     this.#world = world
@@ -68,6 +72,11 @@ export class Network {
     this.#random = new Random(world.seed, 'network')
     this.#planCut()
     this.#planIsolation()
+    this.#outages = new Outages(world, faults, {
+      hosts: () => [...this.#stations.keys()],
+      cut: (from, to, until) => void (this.#link(from, to).cutUntil = until),
+      clog: (from, to, until) => void (this.#link(from, to).cloggedUntil = until),
+    })
   }
 
   join(station: Station): void {
@@ -83,7 +92,8 @@ export class Network {
     const link = this.#link(from.node, to.node)
     const isReplayed = this.#faults.strikes('lateReplay')
     const frame = this.#frame(to, from, message)
-    const isLost = this.#faults.strikes('loss') || (this.#faults.active && this.#world.nowMicros < link.cutUntil)
+    const isCut = this.#faults.active && (this.#world.nowMicros < link.cutUntil || this.#outages.loses(message.kind))
+    const isLost = this.#faults.strikes('loss') || isCut
     const isTwice = this.#faults.strikes('duplicate')
     if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
     if (!isLost) this.#carry(to.node, link, frame)
@@ -97,6 +107,7 @@ export class Network {
     const isLate = faults.strikes('latencyTail')
     if (isLate) delay += faults.draws('latencyTail').exponential(LATE_MICROS / 5)
     let arrival = this.#world.nowMicros + delay
+    if (faults.active && arrival < link.cloggedUntil) arrival = link.cloggedUntil
     if (faults.strikes('reorder')) arrival += faults.draws('reorder').below(10 * DELAY_MICROS[1])
     else {
       arrival = Math.max(arrival, link.lastArrival + 1)
@@ -139,7 +150,7 @@ export class Network {
     const key = from * 0x10000 + to
     const known = this.#links.get(key)
     if (known !== undefined) return known
-    const link: Link = { lastArrival: 0, cutUntil: 0 }
+    const link: Link = { lastArrival: 0, cutUntil: 0, cloggedUntil: 0 }
     this.#links.set(key, link)
     return link
   }

@@ -44,6 +44,9 @@ export const DEFAULT_SECONDS = 60
 /** Small segments, so that they roll. */
 const SEGMENT_BYTES = 16 * 1024
 
+/** A topic that would rather lose records than be offline. */
+const RISKY = { segmentBytes: SEGMENT_BYTES, flush: 'commit', retentionMillis: -1, minInsyncReplicas: 1, uncleanLeaderElection: true }
+
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */
 export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
@@ -78,6 +81,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
     })
   }
+  const faults = options.quiet === true ? noFaults() : drawFaults(seed)
+  if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
@@ -88,6 +93,6 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     groupSize: random.between(2, 3),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
-    faults: options.quiet === true ? noFaults() : drawFaults(seed),
+    faults,
   }
 }

@@ -35,8 +35,11 @@ export interface Report {
 /** From so many full runs on, every kind must have happened. */
 const RUNS_TO_SEE_ALL = 200
 
-/** What weaker modes must be seen to do: lose what was not synced, process a record twice. */
-const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'processedAgain']
+/**
+ * What weaker modes must be seen to do: lose what was not synced, what only a leader had, what somebody who had fallen behind did not have; process a
+ * record twice.
+ */
+const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'leaderOnlyLost', 'uncleanLost', 'processedAgain']
 
 /** Adds up the results, in whatever order they came. The quorum in small has faults of its own, which are not counted. */
 export function summarise(results: readonly RunResult[], commit: string, realSeconds: number, isQuorum = false): Report {
@@ -44,6 +47,7 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
   const faults = mapKinds((kind) => sum(sorted, (result) => result.faults[kind]))
   const anomalies = {
     unsyncedLost: sum(sorted, (result) => result.anomalies.unsyncedLost),
+    uncleanLost: sum(sorted, (result) => result.anomalies.uncleanLost),
     processedAgain: sum(sorted, (result) => result.anomalies.processedAgain),
     zombieBelief: sum(sorted, (result) => result.anomalies.zombieBelief),
     positionReset: sum(sorted, (result) => result.anomalies.positionReset),

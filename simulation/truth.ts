@@ -5,12 +5,12 @@
  *
  * Values are unique numbers: the writer (one life of one producer) x 2^32 + a counter that grows with each record it submits.
  */
-import type { FlushPolicy } from '../protocol/topic-config.ts'
+import type { FlushPolicy, TopicConfig } from '../protocol/topic-config.ts'
 import type { Plan } from './plan.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost'
+export type Anomaly = 'unsyncedLost' | 'uncleanLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost'
 
 /** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
@@ -19,6 +19,8 @@ export interface PartitionTruth {
   /** The topic is deleted. */
   isOver: boolean
   readonly flush: FlushPolicy
+  /** Somebody who has fallen behind may lead it: then records are gone, and others take their offsets. */
+  readonly isUnclean: boolean
   /** By offset; holes are unknown. */
   readonly values: (number | undefined)[]
   readonly offsets: Map<number, number>
@@ -66,12 +68,17 @@ const LOSS_GRACE_MICROS = 30_000_000
 
 /** Nothing has happened yet. */
 export function newTruth(world: World, acks: Plan['acks']): Truth {
-  const anomalies = { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
+  const anomalies = { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
   return { world, acks, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
 }
 
 /** The truth about a partition, begun when it is first heard of. */
-export function partitionTruth(truth: Truth, name: string, topicId: number, flush: FlushPolicy): PartitionTruth {
+export function partitionTruth(
+  truth: Truth,
+  name: string,
+  topicId: number,
+  { flush, uncleanLeaderElection }: Pick<TopicConfig, 'flush' | 'uncleanLeaderElection'>,
+): PartitionTruth {
   const known = lifeOf(truth, name, topicId)
   if (known !== undefined) return known
   const partition: PartitionTruth = {
@@ -79,6 +86,7 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, flus
     topicId,
     isOver: false,
     flush,
+    isUnclean: uncleanLeaderElection,
     values: [],
     offsets: new Map(),
     acknowledgedEnd: 0,
@@ -111,10 +119,10 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
   if (partition.isOver || (offset < partition.lossEnd && since < partition.lossAtMicros + LOSS_GRACE_MICROS)) return
   const known = partition.values[offset]
   if (known === value) return
-  if (known !== undefined)
+  if (known !== undefined && !partition.isUnclean)
     return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
   const elsewhere = partition.offsets.get(value)
-  if (elsewhere !== undefined && !isLeaderOnly(truth, partition, value))
+  if (elsewhere !== undefined && !mayRepeat(truth, partition, value))
     return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
   partition.values[offset] = value
   partition.offsets.set(value, offset)
@@ -126,6 +134,11 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
  */
 export function isLeaderOnly({ acks }: Truth, partition: PartitionTruth, value: number): boolean {
   return partition.replicaCount > 1 && acks[producerOf(value)] === 'leader'
+}
+
+/** Whether a record may be in the log again, or out of its order: with records that may be lost goes what is known of their producer's numbers. */
+export function mayRepeat(truth: Truth, partition: PartitionTruth, value: number): boolean {
+  return partition.isUnclean || isLeaderOnly(truth, partition, value)
 }
 
 /** A producer was told that its records are in the log. */
@@ -140,10 +153,10 @@ export function acknowledge(truth: Truth, partition: PartitionTruth, baseOffset:
   partition.acknowledgedEnd = Math.max(partition.acknowledgedEnd, baseOffset + values.length)
 }
 
-/** A power loss has taken what was not synced: everything from `endOffset` on is unknown again. */
+/** A power loss has taken what was not synced, or somebody leads who had fallen behind: everything from `endOffset` on is unknown again. */
 export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: number): void {
   const oldEnd = Math.max(partition.values.length, partition.exposedEnd)
-  if (endOffset < partition.acknowledgedEnd) truth.anomalies.unsyncedLost++
+  if (endOffset < partition.acknowledgedEnd) truth.anomalies[partition.isUnclean ? 'uncleanLost' : 'unsyncedLost']++
   for (let offset = endOffset; offset < partition.values.length; offset++) {
     const value = partition.values[offset]
     if (value !== undefined) partition.offsets.delete(value)

@@ -57,7 +57,10 @@ export interface MetadataUpdate {
   readonly records: Uint8Array
 }
 
-/** A leader proposes another ISR (KIP-497); null asks for another leader: its disk failed. */
+/**
+ * A leader proposes another ISR (KIP-497); null asks for another leader: its disk failed. An empty one, which any replica may send, asks not to be counted on: its
+ * log is damaged.
+ */
 export interface AlterPartitionRequest {
   readonly kind: 'alterPartition'
   readonly correlationId: number
@@ -83,11 +86,12 @@ export interface ReplicaStarted {
   readonly topicId: number
 }
 
-/** Replica to its broker: it cannot lead in this epoch any more. */
+/** Replica to its broker: it cannot lead in this epoch any more; or its log is damaged, and it must be neither in sync nor eligible. */
 export interface ReplicaFailed {
   readonly kind: 'replicaFailed'
   readonly topicId: number
   readonly leaderEpoch: number
+  readonly isDamaged: boolean
 }
 
 /** Broker to replica: the partition as the metadata has it. Kafka's LeaderAndIsr. `leader` -1: nobody leads. */

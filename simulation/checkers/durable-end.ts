@@ -3,6 +3,7 @@
  */
 import { checkBatch } from '../../protocol/record-batch.ts'
 import { baseOffsetOfFile } from '../../partitions/log.ts'
+import { writtenBytes } from '../disk-file.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
 
@@ -24,7 +25,7 @@ function soundEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number
     const file = files.get(name)
     if (file === undefined || bytesOf(file) === 0 || (i === 0 ? base > startOffset : base !== end)) return
     end = base
-    const bytes = file.bytes.subarray(0, bytesOf(file))
+    const bytes = writtenBytes(file).subarray(0, bytesOf(file))
     for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {
       // The CRC does not cover the offset: a sector that is lost may end just there.
       if (extentOf(bytes, at).begin !== end) break

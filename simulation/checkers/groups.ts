@@ -77,7 +77,7 @@ export function markProcessed(group: GroupTruth, partition: PartitionTruth, offs
 export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: number, member: string): void {
   const known = progressOf(group, partition)
   const end = processedEnd(known, partition.startOffset)
-  if (offset <= end || partition.isOver) return
+  if (offset <= end || partition.isOver || partition.isUnclean) return
   group.truth.world.fail(
     'SKIP',
     `${group.name}: ${member} begins at ${offset} of ${partition.name}, but record ${end} was processed by nobody`,
@@ -148,7 +148,7 @@ function onAccepted(group: GroupTruth, member: string, offsets: readonly TopicOf
     if (owner !== null && owner !== member)
       objections.push(['FENCE', `${group.name} takes ${offset} for ${name} from ${member}, but ${owner} has it`])
     const life = lifeOf(group.truth, name, topicId)
-    if (life === undefined || life.isOver) continue
+    if (life === undefined || life.isOver || life.isUnclean) continue
     const known = progressOf(group, life)
     const end = processedEnd(known, life.startOffset)
     if (offset > end)
@@ -180,7 +180,7 @@ function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets:
     for (const life of livesOf(group.truth, name)) {
       const offset = one?.topicId === life.topicId ? one.offset : -1
       const { committed } = progressOf(group, life)
-      if (!life.isOver && offset < committed && committed > life.lossEnd)
+      if (!life.isOver && !life.isUnclean && offset < committed && committed > life.lossEnd)
         group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but ${committed} was committed`)
     }
   }

@@ -23,7 +23,7 @@ export interface WatchedReplica {
 export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplica {
   const name = topicPartitionName(config.topic, config.partition)
   return {
-    truth: partitionTruth(truth, name, config.topicId, config.topicConfig.flush),
+    truth: partitionTruth(truth, name, config.topicId, config.topicConfig),
     phase: 'recovering',
     leaderEpoch: -1,
     highWatermark: -1,
@@ -62,8 +62,9 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
   // One that does not know yet that it was deposed exposes nothing that others do not have.
   if (Math.max(...partition.leaders.keys()) > leaderEpoch) return
   const end = state.log.logEndOffset
-  const mayLose = partition.flush !== 'commit' && partition.lossFloor >= 0
-  const floor = mayLose ? Math.min(partition.lossFloor, partition.exposedEnd) : partition.exposedEnd
+  const mayLose = partition.isUnclean || (partition.flush !== 'commit' && partition.lossFloor >= 0)
+  const lossFloor = partition.isUnclean ? 0 : partition.lossFloor
+  const floor = mayLose ? Math.min(lossFloor, partition.exposedEnd) : partition.exposedEnd
   if (end < floor) {
     const code = end < Math.min(partition.acknowledgedEnd, floor) ? 'LOST' : 'REC'
     const promised = `${floor} was promised (acknowledged up to ${partition.acknowledgedEnd})`

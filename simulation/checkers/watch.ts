@@ -5,6 +5,7 @@ import type { Effect } from '../../actors/effect.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { GroupState } from '../../actors/group.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
+import { isLive } from '../../coordinator/metadata.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -41,7 +42,7 @@ export class NodeWatcher implements Watcher {
 
   received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
     if (name === COORDINATOR_ACTOR) {
-      noteDeletions(this.#truth, state as CoordinatorState)
+      checkImage(this.#truth, state as CoordinatorState)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
     const replica = this.#replicas.get(name)
@@ -51,10 +52,16 @@ export class NodeWatcher implements Watcher {
   }
 }
 
-/** Topics that are in what is committed no longer are deleted. */
-function noteDeletions(truth: Truth, { seat: { image, isActive } }: CoordinatorState): void {
+/** Topics that are in what is committed no longer are deleted; who is fenced leads nothing, and is in no ISR that has another member (ISR). */
+function checkImage(truth: Truth, { seat: { image, isActive } }: CoordinatorState): void {
   if (!isActive || truth.metadataOffset >= image.endOffset) return
   truth.metadataOffset = image.endOffset
+  for (const { name, partitions } of image.topics.values()) {
+    partitions.forEach(({ leader, isr }, index) => {
+      const fenced = isr.length > 1 || leader >= 0 ? [...isr, leader].find((node) => node >= 0 && !isLive(image, node)) : undefined
+      if (fenced !== undefined) truth.world.fail('ISR', `${name}-${index}: node ${fenced} is fenced, but leads or is in sync with others`)
+    })
+  }
   for (const partition of truth.partitions.values()) {
     if (partition.topicId > 0 && partition.topicId < image.nextTopicId && !image.names.has(partition.topicId)) partition.isOver = true
   }

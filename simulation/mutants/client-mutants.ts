@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 198,
-    seedsToFind: 198,
+    seed: 249,
+    seedsToFind: 249,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (member === undefined) return null',
       },
     ],
-    seed: 122,
-    seedsToFind: 122,
+    seed: 135,
+    seedsToFind: 135,
   },
   {
     id: 'D18',
@@ -142,8 +142,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (expired.length === 0) return\n  startEpoch(state, queue)\n`,
       },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'M8',

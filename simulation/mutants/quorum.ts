@@ -234,4 +234,63 @@ export const quorumMutants: readonly Mutant[] = [
     seed: 1,
     seedsToFind: 1,
   },
+  {
+    id: 'A18',
+    title: 'a coordinator of the past is obeyed (KAFKA-6082)',
+    why: 'what it writes in an old epoch takes the place of what was committed since',
+    edits: [
+      {
+        file: 'coordinator/quorum.ts',
+        text: 'if (message.epoch < state.epoch) return refuseOld(step, from, message)\n',
+        replacement: "if (message.epoch < state.epoch && message.kind !== 'quorumAppend') return refuseOld(step, from, message)\n",
+      },
+    ],
+    run: 'quorum',
+    seed: 13,
+    seedsToFind: 13,
+  },
+  {
+    id: 'B9',
+    title: 'a leader that nobody hears goes on to lead (KAFKA-15489)',
+    why: 'its clients wait for it, and read metadata of the past',
+    edits: [
+      {
+        file: 'coordinator/quorum-election.ts',
+        text: 'if (heard.length < majorityOf(voters)) follow(step, -1)',
+        replacement: 'if (heard.length < 0) follow(step, -1)',
+      },
+    ],
+    run: 'quorum',
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'B11',
+    title: 'the end of a snapshot is taken for its last offset (KAFKA-14618)',
+    why: 'whoever is behind the snapshot goes on one record too late',
+    edits: [
+      {
+        file: 'coordinator/quorum-log.ts',
+        text: 'const kept = isKept ? log.batches.slice(indexBehind(log, snapshot.endOffset)) : []',
+        replacement: 'const kept = isKept ? log.batches.slice(indexBehind(log, snapshot.endOffset + 1)) : []',
+      },
+    ],
+    run: 'quorum',
+    seed: 2,
+    seedsToFind: 2,
+  },
+  {
+    id: 'B18',
+    title: 'a snapshot that is being written is written again',
+    why: 'it counts when the first write is synced; a power loss during the second leaves neither',
+    edits: [
+      {
+        file: 'actors/coordinator-storage.ts',
+        text: "one.kind === 'snapshot' && snapshotFileName(one.snapshot) === file)) return",
+        replacement: "one.kind === 'snapshot' && snapshotFileName(one.snapshot) === '')) return",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

@@ -18,8 +18,8 @@ export const replicationMutants: readonly Mutant[] = [
           "  if (state.highWatermark.offset < state.log.logEndOffset) return cutLog(state, state.highWatermark.offset, outbox)\n  state.phase = 'following'\n",
       },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A2',
@@ -59,9 +59,14 @@ export const replicationMutants: readonly Mutant[] = [
         text: 'return follower.endOffset >= highWatermark && follower.endOffset >= epochStartOffset',
         replacement: 'return follower.endOffset >= Math.min(highWatermark, epochStartOffset)',
       },
+      {
+        file: 'partitions/replication.ts',
+        text: 'isr.includes(node) || uptime - follower.caughtUpAt >= options.lagMillis) return false',
+        replacement: 'isr.includes(node)) return false',
+      },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'A9',
@@ -75,8 +80,8 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'A10',
@@ -108,8 +113,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (node !== leader && !isKnown)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A13',
@@ -136,8 +141,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const { elr } = partition',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 34,
+    seedsToFind: 34,
   },
   {
     id: 'A16',
@@ -158,8 +163,8 @@ export const replicationMutants: readonly Mutant[] = [
     title: 'the high watermark moves while too few are in sync (KIP-966)',
     why: 'those who left the ISR last do not have what is committed since, but may lead',
     edits: [{ file: 'partitions/replication.ts', text: 'if (isr.length < minInsync) return -1\n', replacement: '' }],
-    seed: 5,
-    seedsToFind: 5,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A31',
@@ -176,5 +181,212 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [{ file: 'actors/replica-progress.ts', text: "return acks === 'leader'", replacement: "return acks !== 'none'" }],
     seed: 1,
     seedsToFind: 1,
+  },
+  {
+    id: 'A3',
+    title: 'a follower cuts to where its leader says, not to where its own epoch ends (KIP-279)',
+    why: 'its epochs above are unknown to the leader, and stay',
+    edits: [
+      {
+        file: 'partitions/epochs.ts',
+        text: 'return Math.min(leader.endOffset, own.endOffset, logEndOffset)',
+        replacement: 'return Math.min(leader.endOffset, Math.max(own.endOffset, logEndOffset), logEndOffset)',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'A5',
+    title: 'a leader counts fetches of an older leader epoch (KIP-320)',
+    why: 'the follower may not know what the election has cut',
+    edits: [
+      {
+        file: 'actors/replica-fetch.ts',
+        text: "if (request.leaderEpoch >= 0 && request.leaderEpoch < role.leaderEpoch) return 'FENCED_LEADER_EPOCH'\n",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A6',
+    title: 'a leader answers those who know of a newer epoch (KIP-320)',
+    why: 'it is a leader of the past: where it says to cut is not where its successor says',
+    edits: [
+      {
+        file: 'actors/replica-fetch.ts',
+        text: "if (request.leaderEpoch > role.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'\n",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A17',
+    title: 'what was meant for one incarnation of a node is done to the next (KIP-380)',
+    why: 'a late registration of a dead incarnation is unfenced by the heartbeat of the living one, which then counts as one that has lost everything',
+    edits: [
+      {
+        file: 'actors/coordinator-brokers.ts',
+        text: 'return image.brokers.get(write.node)?.brokerEpoch === write.brokerEpoch ? unfenceBroker(image, write.node) : []',
+        replacement: 'return unfenceBroker(image, write.node)',
+      },
+      { file: 'actors/broker.ts', text: 'state.nextToken += context.random\n', replacement: '' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A17b',
+    title: 'a registration is what a node has lost, be it late or not',
+    why: 'a registration of a dead incarnation, with an old broker epoch, takes the living node out of the ISR for good',
+    edits: [
+      {
+        file: 'coordinator/brokers.ts',
+        text: '...loss }]\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))',
+        replacement:
+          '...loss }]\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => {\n    const lost = loss.storage === undefined ? null : withoutLoser(partition, node, electorate, false)\n    return merged(partition, lost, (left) => withoutNode(left, node, electorate))\n  }))',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'A19',
+    title: 'a leader takes back its proposal when it is told that it failed (KAFKA-14144)',
+    why: 'it may have been accepted, and who was proposed may be elected: the high watermark must wait for it',
+    edits: [
+      {
+        file: 'actors/replica-role.ts',
+        text: "if (errorOf(message.errorCode).name === 'INELIGIBLE_REPLICA') pending.isRefused = true",
+        replacement: "if (state.replication !== null && errorOf(message.errorCode).name !== '') state.replication.pending = null",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A20',
+    title: 'the fetch of a replica that is not assigned counts (KAFKA-13837)',
+    why: 'a copy that is about to be removed is among those that have a batch',
+    edits: [
+      {
+        file: 'actors/replica-fetch.ts',
+        text: "if (isFollower && !role.replicas.includes(request.replicaId)) return 'REPLICA_NOT_AVAILABLE'\n",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A21',
+    title: 'a follower obeys an answer that is not to its last fetch (KAFKA-13207)',
+    why: 'it cuts its log where a leader of the past, or its leader in the past, said',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: ' || response.correlationId !== following.correlationId) return',
+        replacement: ' || response.correlationId < 0) return',
+      },
+    ],
+    seed: 7,
+    seedsToFind: 7,
+  },
+  {
+    id: 'A23',
+    title: 'a new leader says where the log ends before it knows (KAFKA-2334)',
+    why: 'its high watermark lags behind what readers have seen: ends go back',
+    edits: [
+      {
+        file: 'actors/replica-read.ts',
+        text: 'if (request.timestamp !== EARLIEST_TIMESTAMP && state.highWatermark.offset < (state.replication?.epochStartOffset ?? 0))',
+        replacement: 'if (state.highWatermark.offset < 0)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A24',
+    title: 'recovery forgets the first leader epoch (KAFKA-10432)',
+    why: 'a log with records of it is compared as if it had none',
+    edits: [
+      {
+        file: 'partitions/recovery.ts',
+        text: '  noteEpoch(recovery.epochs, epoch, baseOffset)\n',
+        replacement: '  if (epoch > 0) noteEpoch(recovery.epochs, epoch, baseOffset)\n',
+      },
+    ],
+    seed: 5,
+    seedsToFind: 5,
+  },
+  {
+    id: 'A25',
+    title: 'what only its leader has acknowledged is exposed (Redpanda #14794)',
+    why: 'readers see it, and the next leader does not have it',
+    edits: [
+      {
+        file: 'actors/replica-progress.ts',
+        text: '    const end = highWatermarkOf(replication, state.durableEndOffset, context.uptime, state.replicaLagMillis)\n',
+        replacement:
+          '    const isLeaderOnlyNext = state.pending[0]?.waiters.some(isLeaderOnly) === true\n    const common = highWatermarkOf(replication, state.durableEndOffset, context.uptime, state.replicaLagMillis)\n    const end = isLeaderOnlyNext ? Math.max(common, Math.min(state.pending[0]?.endOffset ?? -1, state.durableEndOffset)) : common\n',
+      },
+    ],
+    seed: 7,
+    seedsToFind: 7,
+  },
+  {
+    id: 'A33',
+    title: 'a replica serves what it reads without a look at the CRC',
+    why: 'bits that have flipped on the disk reach readers and followers',
+    edits: [{ file: 'actors/replica-damage.ts', text: 'if (!batch.checkBatch(records, end, sizeBytes).ok) break\n', replacement: '' }],
+    seed: 5,
+    seedsToFind: 5,
+  },
+  {
+    id: 'A34',
+    title: 'a damaged replica goes on to be counted on',
+    why: 'nobody else leads, and nobody can read what it has',
+    edits: [
+      {
+        file: 'actors/replica-damage.ts',
+        text: "  const isDamaged = damage !== 'none' && replicas.length > 1\n",
+        replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
+      },
+    ],
+    seed: 30,
+    seedsToFind: 30,
+  },
+  {
+    id: 'A35',
+    title: 'a node with an empty directory is taken for the one that it was (KIP-966)',
+    why: 'it is in sync, or eligible, without anything',
+    edits: [
+      {
+        file: 'coordinator/brokers.ts',
+        text: "if (previousBrokerEpoch < activeEpoch || (isSuccessor && known.storage === 'unknown')) return 'unknown'\n",
+        replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
+      },
+    ],
+    seed: 72,
+    seedsToFind: 72,
+  },
+  {
+    id: 'A36',
+    title: 'a damaged log that was given up already is not copied anew',
+    why: 'the coordinator had spoken before the damage was found, and does not speak again',
+    edits: [
+      {
+        file: 'actors/replica-flush.ts',
+        text: 'else if (state.role.replicas.length > 1) outbox.push',
+        replacement: 'else if (state.role.replicas.length > 100) outbox.push',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

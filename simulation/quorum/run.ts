@@ -83,7 +83,7 @@ class QuorumRun {
       events: world.eventCount,
       acknowledged: this.#truth.committedEnd,
       faults: mapKinds(() => 0),
-      anomalies: { unsyncedLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
+      anomalies: { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
     }
   }
 

@@ -278,7 +278,7 @@ export class ConsumerWorkload {
     truth.anomalies.positionReset++
     const known = lifeOf(truth, name, topicId)
     const isAnother = holding.topicId >= 0 ? holding.topicId !== topicId : livesOf(truth, name).length > 1
-    if (known !== undefined && !isAnother && holding.position >= known.startOffset && known.lossEnd === 0)
+    if (known !== undefined && !isAnother && holding.position >= known.startOffset && known.lossEnd === 0 && !known.isUnclean)
       world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
     holding.topicId = topicId
     holding.position = position

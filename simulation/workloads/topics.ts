@@ -1,12 +1,14 @@
 /**
- * The client that plays the administrator: creates the topics of the plan, deletes one and creates it again, adds partitions. It repeats each request until
- * it has an answer; a deletion that arrives late may take a topic a second time, so it looks now and then whether all are there.
+ * The client that plays the administrator: creates the topics of the plan, deletes one and creates it again, adds partitions, moves them, changes
+ * settings. It repeats each request until it has an answer; a deletion that arrives late may take a topic a second time, so it looks now and then whether all are there.
  */
 import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
+import { OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { AdminResult, MetadataResponse, NewTopic } from '../../protocol/messages/metadata.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
@@ -17,6 +19,13 @@ interface Task {
   readonly request: (correlationId: number) => Message
   readonly isDone: (results: readonly AdminResult[]) => boolean
   readonly onDone: () => void
+}
+
+/** Who has a partition. */
+interface PartitionReplicas {
+  readonly topic: string
+  readonly partition: number
+  readonly replicas: readonly number[]
 }
 
 /** The request is repeated after so long, in microseconds. */
@@ -30,6 +39,17 @@ const PARTITIONS_MAX = 4
 
 /** A topic that is created again has at most so many. */
 const RECREATED_PARTITIONS_MAX = 3
+
+/** What an administrator may set at any time, and where it ends up again. */
+const SETTINGS: readonly Readonly<Record<string, unknown>>[] = [
+  { minInsyncReplicas: -1 },
+  { minInsyncReplicas: 1 },
+  { minInsyncReplicas: 2 },
+  { retentionBytes: 60_000 },
+  { retentionBytes: -1, retentionMillis: -1 },
+  { retentionMillis: 20_000 },
+  { segmentBytes: 32 * 1024 },
+]
 
 /** The topic of that name, if it is planned. */
 export function configOf(plan: Plan, name: string): PlannedTopic | undefined {
@@ -46,6 +66,8 @@ export class AdminWorkload {
   #taskId = 0
   #metadataOffset = -1
   readonly #coordinators: CoordinatorFinder
+  /** Who has which partition, as far as is known. */
+  readonly #replicas: Map<string, PartitionReplicas> = new Map()
   /** Is told when topics have more or fewer partitions. */
   onChange: () => void = () => undefined
 
@@ -57,11 +79,11 @@ export class AdminWorkload {
   /** Creates the topics, then calls back once. */
   start(done: () => void): void {
     const host = this.#cluster.newClient()
-    const { recreateTopic, addPartitions } = this.#cluster.faults.options
+    const { recreateTopic, addPartitions, reassign, transferLeader } = this.#cluster.faults.options
     this.#host = host
     host.attach('admin', { receive: (message) => this.#receive(message) })
     this.#create(done)
-    if (recreateTopic > 0 || addPartitions > 0) this.#lookAgain()
+    if (recreateTopic + addPartitions + reassign + transferLeader > 0) this.#lookAgain()
   }
 
   /** Deletes a topic and creates it again, with its own settings and as many partitions as chance will have it. */
@@ -103,6 +125,37 @@ export class AdminWorkload {
     })
   }
 
+  /** Moves one replica of a partition to another node, or gives a move up; false if there is no other node. */
+  reassign(random: Random): boolean {
+    const one = this.#pickPartition(random)
+    if (one === undefined) return false
+    const others = this.#cluster.nodes.map(({ host }) => host.node).filter((node) => !one.replicas.includes(node))
+    if (others.length === 0) return false
+    const moved = one.replicas.with(random.below(one.replicas.length), random.pick(others))
+    this.#place(one, random.below(8) === 0 ? null : moved)
+    return true
+  }
+
+  /** Another replica of a partition is to lead; false if there is no other. */
+  transferLeader(random: Random): boolean {
+    const one = this.#pickPartition(random)
+    if (one === undefined || one.replicas.length < 2) return false
+    const first = random.between(1, one.replicas.length - 1)
+    this.#place(one, [...one.replicas.slice(first), ...one.replicas.slice(0, first)])
+    return true
+  }
+
+  /** Gives a topic other settings. */
+  configure(random: Random): void {
+    const topic = random.pick(this.#cluster.plan.topics).name
+    const configs = random.pick(SETTINGS)
+    this.#do({
+      request: (correlationId) => ({ kind: 'incrementalAlterConfigs', correlationId, topic, configs }),
+      isDone: () => true,
+      onDone: () => undefined,
+    })
+  }
+
   /** A voter goes, and comes back. A removal that arrives late may take it a second time: there are three of them. */
   changeVoters(random: Random): void {
     const { voters } = this.#cluster
@@ -115,6 +168,19 @@ export class AdminWorkload {
         onDone: () => undefined,
       })
     }
+  }
+
+  #pickPartition(random: Random): PartitionReplicas | undefined {
+    return this.#replicas.size === 0 ? undefined : random.pick([...this.#replicas.values()])
+  }
+
+  #place({ topic, partition }: PartitionReplicas, replicas: readonly number[] | null): void {
+    this.#do({
+      request: (correlationId) => ({ kind: 'alterPartitionReassignments', correlationId, partitions: [{ topic, partition, replicas }] }),
+      isDone: () => true,
+      onDone: () => undefined,
+    })
+    this.#look()
   }
 
   /** Makes sure that every topic is there, and knows how many partitions it has. */
@@ -138,10 +204,10 @@ export class AdminWorkload {
   #create(onDone: () => void): void {
     const { plan, topics } = this.#cluster
     const wanted = (): NewTopic[] =>
-      plan.topics.map(({ name, partitions, configs }) => ({
+      plan.topics.map(({ name, partitions, replicationFactor, configs }) => ({
         name,
         numPartitions: topics.get(name) ?? partitions,
-        replicationFactor: -1,
+        replicationFactor,
         configs,
       }))
     this.#do({
@@ -152,7 +218,7 @@ export class AdminWorkload {
   }
 
   #look(): void {
-    const topics = this.#cluster.plan.topics.map(({ name }) => name)
+    const topics = [...this.#cluster.plan.topics.map(({ name }) => name), OFFSETS_TOPIC]
     this.#do({ request: (correlationId) => ({ kind: 'metadata', correlationId, topics }), isDone: () => true, onDone: () => undefined })
   }
 
@@ -192,7 +258,9 @@ export class AdminWorkload {
     this.#metadataOffset = metadataOffset
     let isChanged = false
     for (const { topic, partitions } of topics) {
-      if (partitions.length === 0 || this.#cluster.topics.get(topic) === partitions.length) continue
+      for (const { partition, replicas } of partitions)
+        this.#replicas.set(topicPartitionName(topic, partition), { topic, partition, replicas })
+      if (topic === OFFSETS_TOPIC || partitions.length === 0 || this.#cluster.topics.get(topic) === partitions.length) continue
       this.#cluster.topics.set(topic, partitions.length)
       isChanged = true
     }

@@ -23,8 +23,8 @@ function replicas({ stage }: BrokerStage): string[] {
 }
 
 /** A replica of the node cannot go on leading. */
-function failed(one: BrokerStage, name: string, topicId: number): Effect[] {
-  return tell(one, { kind: 'replicaFailed', topicId, leaderEpoch: 0 }, replicaAt(name))
+function failed(one: BrokerStage, name: string, topicId: number, isDamaged = false): Effect[] {
+  return tell(one, { kind: 'replicaFailed', topicId, leaderEpoch: 0, isDamaged }, replicaAt(name))
 }
 
 /** A change of partition 0 of topic 1. */
@@ -149,6 +149,17 @@ describe('what a replica is', () => {
     const one = joined([topicWith('a', 1, [partitionOf([1, 0])])])
     replicaStarted(one, 'a-0')
     expect(sentOne(failed(one, 'a-0', 1), 'alterPartition')).toMatchObject({ leaderEpoch: 0, isr: null })
+  })
+
+  test('a replica whose log is damaged asks not to be counted on, whether it leads or not', () => {
+    for (const replicas of [
+      [0, 1],
+      [1, 0],
+    ]) {
+      const one = joined([topicWith('a', 1, [partitionOf(replicas)])])
+      replicaStarted(one, 'a-0')
+      expect(sentOne(failed(one, 'a-0', 1, true), 'alterPartition')).toMatchObject({ leaderEpoch: 0, isr: [] })
+    }
   })
 
   test('a replica that nobody knows of is told nothing, nor is one of a former topic of that name', () => {

@@ -17,6 +17,7 @@ import {
   said,
   tick,
 } from './consumer-support.ts'
+import { fetched } from '../coordinator/support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
@@ -211,6 +212,20 @@ describe('fetching', () => {
     const answered = autoOffsetReset === 'none' ? asked : located(stage, newest(asked, 'listOffsets'), 4)
     expect(said(answered)[0]).toBe(`to client: ${outcome}`)
     expect(stage.state.partitions.get('t-0')?.session).toBe(autoOffsetReset === 'none' ? 1 : 2)
+  })
+
+  test('that the retention of one leader has overtaken does not begin anew below where it was, where another has more', () => {
+    const { stage, effects } = consuming()
+    const { position } = stage.state.partitions.get('t-0')!
+    const overtaken = (correlationId: number): Effect[] => {
+      const refusal = { correlationId, errorCode: codeOf('OFFSET_OUT_OF_RANGE'), logStartOffset: position + 30 }
+      return stage.deliver(fetched(null, 90, refusal), { node: 0, actor: 'replica/t-0' })
+    }
+    overtaken(sent(effects, 'fetch')[0]!.correlationId)
+    const again = newest(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 5)), 'fetch')
+    const answered = located(stage, newest(overtaken(again), 'listOffsets'), 4)
+    expect(position).toBeGreaterThan(4)
+    expect(said(answered)[0]).toBe(`to client: positionReset t-0 to ${position}`)
   })
 
   test('stops at a damaged batch, which is reported', () => {

@@ -160,6 +160,15 @@ describe('a heartbeat', () => {
     expect(one.pending).toEqual([])
   })
 
+  test('does not unfence an incarnation that was registered meanwhile: it may be dead long since', () => {
+    const one = cluster([], [1])
+    tell(one, registration(1, { incarnation: 9, previousBrokerEpoch: 5 }))
+    beat(one, 1, 1000)
+    expect(one.stage.state.queue).toHaveLength(2)
+    work(one)
+    expect(image(one).brokers.get(1)).toMatchObject({ incarnation: 9, fenced: true, activeEpoch: -1 })
+  })
+
   test('brings a node back that was fenced, and it leads where nobody does', () => {
     const one = cluster([topicWith('t', 1, [partitionOf([1], { leader: -1 })])], [1])
     beat(one, 1, 101)

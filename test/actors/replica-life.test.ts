@@ -172,6 +172,21 @@ describe('an old segment', () => {
     expect(loaded.at(-1)).toBe(69)
     expect(lines(fetch(again, 99, 3))).toEqual([expect.stringMatching(/^to client: fetchResponse #99 up to 70: \d+ bytes$/)])
   })
+
+  test('keeps its index where the high watermark stands, however much is read elsewhere: the log may be cut there', () => {
+    const closed = leading(small)
+    for (let id = 0; id < 70; id++) produce(closed, id, 1, { valueBytes: 10_000 })
+    const partition = reopened(closed.files)
+    const failToSync = (id: number): void => {
+      partition.failing.set('sync', 'io')
+      produce(partition, id)
+      partition.failing.clear()
+    }
+    failToSync(100)
+    for (let offset = 0; offset < 60; offset++) fetch(partition, offset, offset)
+    failToSync(101)
+    expect(lines(produce(partition, 102)).at(0)).toBe('to client: produceResponse #102 at offset 70')
+  })
 })
 
 describe('a flush', () => {
@@ -247,6 +262,19 @@ describe('retention', () => {
     const newest = decodeCheckpoint(partition.files.get('checkpoint-1')!)
     expect(newest).toMatchObject({ logStartOffset: 2, recoveryPoint: 6 })
     expect(sentOne(fetch(partition, 1, 0), 'fetchResponse').errorMessage).toBe('t-0 has offsets 2 to 5, not 0')
+  })
+
+  test('whose files a crash has left removes them when a checkpoint is proven, not before', () => {
+    const partition = threeSegments({ ...small, retentionMillis: 1000 })
+    const before = new Map(partition.files)
+    fire(partition, 'retention', 1002)
+    const again = partitionOn(new Map([...before, ...partition.files]), { ...small, retentionMillis: 1000 })
+    again.hold.add('remove')
+    drive(again, again.stage.deliver({ kind: 'started' }))
+    expect(again.held).toEqual([])
+    fire(again, 'retention', 1)
+    expect(lines(again.held)).toEqual([expect.stringMatching(/^remove 0\.log/)])
+    expect(decodeCheckpoint(again.files.get('checkpoint-0')!)).toMatchObject({ logStartOffset: 2, sequence: 4 })
   })
 
   test('closes an active segment that is too old, so that it can go', () => {

@@ -5,7 +5,7 @@ import { logFileName } from '../../partitions/log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { shapeOf } from '../partitions/support.ts'
-import { drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
+import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { lines, sentOne } from './stage.ts'
 
@@ -73,6 +73,18 @@ describe('a fetch', () => {
     [{ leaderEpoch: 3 }, 'UNKNOWN_LEADER_EPOCH'],
   ])('with %j: %s', (changes, error) => {
     expect(lines(fetch(leading(), 1, 0, changes))).toEqual([`to client: fetchResponse #1 ${error}`])
+  })
+
+  test.each([
+    [{ leaderEpoch: 2 }, 'FENCED_LEADER_EPOCH'],
+    [{ leaderEpoch: 4 }, 'UNKNOWN_LEADER_EPOCH'],
+    [{ leaderEpoch: 3, replicaId: 7 }, 'REPLICA_NOT_AVAILABLE'],
+  ])('of a follower with %j: %s, and it counts for nothing (KIP-320, KAFKA-13837)', (changes, error) => {
+    const partition = leading()
+    const role = { ...ALONE, leaderEpoch: 3, partitionEpoch: 1, replicas: [0, 1], isr: [0] }
+    partition.stage.deliver(role)
+    expect(lines(fetch(partition, 1, 0, { replicaId: 1, ...changes }))).toEqual([`to client: fetchResponse #1 ${error}`])
+    expect(partition.stage.state.replication?.followers.size).toBe(0)
   })
 
   test('of a batch that the disk has damaged says so', () => {

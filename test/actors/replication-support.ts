@@ -43,14 +43,20 @@ export class ReplicatedPartition {
   role: LeaderAndIsr
   /** Links that carry nothing, 'from>to'. */
   readonly cut: Set<string> = new Set()
+  /** Is told what is said, before it is heard. */
+  onMessage: ((from: Address, to: Address, message: Message) => void) | null = null
+  /** Is told that a node has heard something. */
+  onHeard: (() => void) | null = null
   readonly #settings: Partial<TopicConfig>
   #queue: Envelope[] = []
   #correlationId = 0
   uptime = 0
 
-  constructor(count: number, settings: Partial<TopicConfig> = {}, minInsync = 1) {
+  /** `assigned`: of the nodes, the first so many have a replica. */
+  constructor(count: number, settings: Partial<TopicConfig> = {}, minInsync = 1, assigned: number = count) {
     this.#settings = settings
-    const replicas = Array.from({ length: count }, (_, node) => node)
+    const nodes = Array.from({ length: count }, (_, node) => node)
+    const replicas = nodes.slice(0, assigned)
     this.role = {
       kind: 'leaderAndIsr',
       topicId: 5,
@@ -64,14 +70,14 @@ export class ReplicatedPartition {
       brokerEpoch: 1,
       throttleBytesPerSecond: 0,
     }
-    this.nodes = replicas.map((node) => ({
+    this.nodes = nodes.map((node) => ({
       node,
       disk: { logs: new Map(), failing: new Map() },
       stage: this.#newStage(node),
       timers: new Map(),
       isUp: false,
     }))
-    for (const { node } of this.nodes) this.start(node)
+    for (const node of replicas) this.start(node)
   }
 
   #newStage(node: number): Stage<ReplicaState> {
@@ -79,10 +85,11 @@ export class ReplicatedPartition {
     return stageOf(actor, { node, actor: 'replica/t-0' }, config)
   }
 
-  /** A node begins a life with the files that it has. */
-  start(node: number): void {
+  /** A node begins a life with the files that it has; `random` is what chance gives it. */
+  start(node: number, random = 0): void {
     const one = this.at(node)
     one.stage = this.#newStage(node)
+    one.stage.random = random
     one.timers = new Map()
     one.isUp = true
     this.#take(one, one.stage.deliver({ kind: 'started' }, one.stage.self))
@@ -135,6 +142,12 @@ export class ReplicatedPartition {
     return correlationId
   }
 
+  /** A client sends something to a node. */
+  deliver(node: number, message: Message): void {
+    this.#queue.push({ to: node, from: CLIENT, message })
+    this.settle()
+  }
+
   /** The answer to a produce: its base offset, an error code, or undefined while there is none. */
   outcome(correlationId: number): { readonly errorCode: number; readonly baseOffset: number } | undefined {
     const found = this.answers.findLast((one) => one.kind === 'produceResponse' && one.correlationId === correlationId)
@@ -168,7 +181,9 @@ export class ReplicatedPartition {
       const one = this.at(to)
       if (!one.isUp || this.cut.has(`${from.node}>${to}`)) continue
       one.stage.uptime = this.uptime
+      this.onMessage?.(from, one.stage.self, message)
       this.#take(one, one.stage.deliver(message, from))
+      this.onHeard?.()
     }
   }
 
@@ -201,6 +216,7 @@ export class ReplicatedPartition {
   }
 
   #send(one: Node, to: Address, message: Message): void {
+    if (to.node < 0 || to.actor === 'broker') this.onMessage?.(one.stage.self, to, message)
     if (to.node < 0) {
       if (message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse')
         this.answers.push(message)

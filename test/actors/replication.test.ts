@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../protocol/errors.ts'
+import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 
@@ -54,8 +55,14 @@ describe('a leader and its followers', () => {
     partition.isolate(1, false)
     partition.pass(1100)
     expect(partition.proposals.at(-1)).toMatchObject({ isr: [{ node: 0 }, { node: 1, brokerEpoch: 1 }] })
+    // Told that it failed, the leader cannot know that it has: somebody may have carried it out.
     partition.isolate(1)
-    partition.pass(1500)
+    for (let i = 0; i < 6; i++) {
+      const { correlationId } = partition.proposals.at(-1)!
+      const failed = { kind: 'alterPartitionResponse', correlationId, errorCode: codeOf('NOT_CONTROLLER') } as const
+      partition.at(0).stage.deliver(failed, { node: 0, actor: 'broker' })
+      partition.pass(250)
+    }
     expect(partition.outcome(partition.produce(0))).toBeUndefined()
   })
 
@@ -141,9 +148,15 @@ describe('when the leader changes', () => {
     partition.elect(1, [0, 1])
     expect(partition.state(1).replication?.epochStartOffset).toBe(1)
     expect(partition.state(1).highWatermark.offset).toBe(0)
+    const whereItEnds = (): unknown => {
+      partition.deliver(1, { kind: 'listOffsets', correlationId: 1, topicId: 5, timestamp: LATEST_TIMESTAMP })
+      return partition.answers.at(-1)
+    }
+    expect(whereItEnds()).toMatchObject({ errorCode: codeOf('OFFSET_NOT_AVAILABLE') })
     partition.isolate(1, false)
     partition.pass(1500)
     expect(partition.state(1).highWatermark.offset).toBe(1)
+    expect(whereItEnds()).toMatchObject({ errorCode: NONE, offset: 1 })
     expect(partition.log(0)).toEqual(['0/0@1'])
   })
 })
@@ -214,6 +227,28 @@ describe('a follower', () => {
     partition.stop(1)
     partition.start(1)
     expect(partition.state(1).log.logStartOffset).toBe(begin)
+  })
+
+  test('does not take an answer to its former life for one to this life', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.produce(0)
+    partition.stop(1)
+    partition.isolate(1)
+    partition.start(1, 12_345)
+    for (let correlationId = 1; correlationId < 100; correlationId++) {
+      const ends = { highWatermark: 1, logStartOffset: 0, epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: 0 }
+      const late = {
+        kind: 'fetchResponse',
+        correlationId,
+        errorCode: NONE,
+        errorMessage: null,
+        ...ends,
+        range: null,
+        records: null,
+      } as const
+      expect(partition.at(1).stage.deliver(late, { node: 0, actor: 'replica/t-0' })).toEqual([])
+    }
+    expect(partition.state(1)).toMatchObject({ phase: 'following', log: { logEndOffset: 1 } })
   })
 
   test('whose disk fails opens its log again and goes on', () => {

@@ -12,33 +12,11 @@ import {
   storageStateOf,
   unfenceBroker,
 } from '../../coordinator/brokers.ts'
-import type { IsrProposal, Registration } from '../../coordinator/brokers.ts'
+import type { IsrProposal } from '../../coordinator/brokers.ts'
 import { applyRecord, imageRecords, isLive } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
-import type { PartitionImage } from '../../coordinator/partition-image.ts'
-import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
-
-/** Three live nodes, in the broker epochs 100, 101 and 102, and topic 1 with these partitions. */
-function clusterWith(
-  partitions: readonly PartitionImage[],
-  configs: Record<string, unknown> = {},
-  fenced: readonly number[] = [],
-): MetadataImage {
-  const image = imageOf(...nodes([0, 1, 2], fenced), topicWith('t', 1, partitions, configs))
-  image.endOffset = 200
-  return image
-}
-
-/** Node 1 presents itself: by default with everything that it had. */
-function registration(changes: Partial<Registration> = {}): Registration {
-  return { node: 1, incarnation: 77, rack: null, previousBrokerEpoch: 101, isUnsyncedSafe: true, ...changes }
-}
-
-/** A partition after some records. */
-function after(image: MetadataImage, records: readonly MetadataRecord[], partition = 0): PartitionImage | undefined {
-  for (const record of records) applyRecord(image, record)
-  return image.topics.get('t')?.partitions[partition]
-}
+import { after, clusterWith, registration } from './brokers-support.ts'
+import { imageOf, nodes, partitionOf } from './support.ts'
 
 describe('a node that presents itself', () => {
   const image = clusterWith([])
@@ -90,52 +68,16 @@ describe('a registration', () => {
     expect(after(image, unfenceBroker(image, 1))).toMatchObject({ isr: [1], leader: 1, leaderEpoch: 2 })
   })
 
-  test('of a node that lost its page cache costs it nothing in topics that sync before they acknowledge', () => {
-    const partition = partitionOf([1, 0, 2], { isr: [1], elr: [0] })
-    const synced = clusterWith([partition], { flush: 'commit', minInsyncReplicas: 2 }, [0, 2])
-    const lost = registration({ isUnsyncedSafe: false })
-    expect(after(synced, registerBroker(synced, lost))).toMatchObject({ isr: [1], elr: [0], leader: -1 })
-    const unsynced = clusterWith([partition], { flush: 'os', minInsyncReplicas: 2 }, [0, 2])
-    expect(after(unsynced, registerBroker(unsynced, lost))).toMatchObject({ isr: [], elr: [0], leader: -1 })
-  })
-
-  test('of a node that lost its page cache leaves it where it is the last one: there may be something left', () => {
-    const image = clusterWith([partitionOf([1, 0], { isr: [1] })], { flush: 'os' })
-    expect(after(image, registerBroker(image, registration({ isUnsyncedSafe: false })))).toMatchObject({ isr: [1], leader: -1 })
-  })
-
-  test('of a node with a wiped directory takes it out of every ISR and ELR, even as the last one, whatever the topic syncs', () => {
-    const wiped = registration({ previousBrokerEpoch: -1 })
-    const partitions = [
-      partitionOf([1, 0], { isr: [1] }),
-      partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] }),
-      partitionOf([1, 2], { isr: [1], elr: [2] }),
-    ]
-    const image = clusterWith(partitions, { flush: 'commit', minInsyncReplicas: 2 })
-    expect(registerBroker(image, wiped).slice(1)).toMatchObject([
-      { partition: 0, image: { isr: [], elr: [], leader: -1 } },
-      { partition: 1, image: { isr: [0], elr: [2], leader: 0 } },
-      { partition: 2, image: { isr: [2], elr: [], leader: 2 } },
-    ])
-  })
-
-  test('of a wiped node that was the last one hands over to somebody who has less only where the topic allows that', () => {
-    const wiped = registration({ previousBrokerEpoch: -1 })
-    const partition = partitionOf([1, 0], { isr: [1] })
-    const strict = clusterWith([partition])
-    after(strict, registerBroker(strict, wiped))
-    // The lost records are not replaced by silence, not even when the node comes back.
-    expect(after(strict, unfenceBroker(strict, 1))).toMatchObject({ isr: [], leader: -1 })
-    const lenient = clusterWith([partition], { uncleanLeaderElection: true })
-    expect(after(lenient, registerBroker(lenient, wiped))).toMatchObject({ isr: [0], leader: 0 })
-  })
-
-  test('that comes after one with a loss does not undo it: the first has been written', () => {
-    const image = clusterWith([partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] })], { flush: 'os', minInsyncReplicas: 2 })
-    after(image, registerBroker(image, registration({ isUnsyncedSafe: false })))
-    const again = registration({ incarnation: 78, previousBrokerEpoch: image.brokers.get(1)?.brokerEpoch ?? -1 })
-    expect(storageStateOf(image, again)).toBe('intact')
-    expect(after(image, registerBroker(image, again))).toMatchObject({ isr: [0], elr: [2] })
+  test('changes nothing else, whatever the node has lost: it may be late, and its node dead', () => {
+    for (const loss of [{ isUnsyncedSafe: false }, { previousBrokerEpoch: -1 }]) {
+      const image = clusterWith([partitionOf([1, 0], { isr: [1] })], { flush: 'os' })
+      expect(after(image, registerBroker(image, registration(loss)))).toMatchObject({ isr: [1], leader: -1 })
+      const { brokerEpoch } = image.brokers.get(1)!
+      // The living one was active, and has not heard of it.
+      expect(brokerEpoch).toBeGreaterThan(101)
+      expect(storageStateOf(image, registration({ incarnation: 78, previousBrokerEpoch: 101 }))).toBe('intact')
+      expect(storageStateOf(image, registration({ incarnation: 78, previousBrokerEpoch: brokerEpoch }))).not.toBe('intact')
+    }
   })
 })
 

@@ -33,6 +33,7 @@ describe('a directory', () => {
       tail: [],
       checkpointSequence: 0,
       cutBytes: 0,
+      stale: [],
     })
   })
 
@@ -289,7 +290,7 @@ describe('files that are not segments', () => {
     }
   })
 
-  test('segments that retention had dropped, but not yet removed, are removed', () => {
+  test('segments that retention had dropped, but not yet removed, stay until a checkpoint that says so is proven', () => {
     const leader = fiveBatches()
     leader.log.segments.shift()
     leader.log.logStartOffset = 6
@@ -297,7 +298,9 @@ describe('files that are not segments', () => {
     const recovered = recover(leader.directory)
     expect(recovered.log).toMatchObject({ logStartOffset: 6, logEndOffset: 10 })
     expect(shapeOf(recovered.log)).toMatch(/^6:\d+$/)
-    expect(leader.directory.has(FIRST)).toBe(false)
+    expect(leader.directory.has(FIRST)).toBe(true)
+    expect(recovered.stale).toContain(FIRST)
+    for (const file of recovered.stale) leader.directory.delete(file)
     expectConsistent(leader.directory, recovered)
   })
 

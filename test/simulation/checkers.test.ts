@@ -10,6 +10,8 @@ import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
 import type { PartitionTruth, Truth } from '../../simulation/truth.ts'
 import { World } from '../../simulation/world.ts'
+import { defaultTopicConfig } from '../../protocol/topic-config.ts'
+import type { TopicConfig } from '../../protocol/topic-config.ts'
 
 const SOUND: readonly SeenRecord[] = [10, 20, 11, 12, 21, 13].map((value, offset) => ({ offset, value: writerOf(value) + value }))
 
@@ -43,10 +45,21 @@ describe('what is seen of an offset', () => {
     expect(truth.world.violation?.code).toBe('DUP')
   })
 
+  test('may change, be lost and come twice where somebody who has fallen behind may lead, and only there', () => {
+    for (const uncleanLeaderElection of [true, false]) {
+      const { truth, partition } = newHistory({ uncleanLeaderElection })
+      acknowledge(truth, partition, 0, [1, 2, 3], 0)
+      place(truth, partition, 1, 4, 0, 'a reader')
+      place(truth, partition, 4, 3, 0, 'a reader')
+      checkHistory(truth, partition, [{ offset: 0, value: 1 }])
+      expect(truth.world.violation === null).toBe(uncleanLeaderElection)
+    }
+  })
+
   test('may be anything in a topic that was deleted or created again', () => {
     const { truth, partition } = newHistory()
     place(truth, partition, 0, 1, 0, 'a reader')
-    place(truth, partitionTruth(truth, 'orders-0', 2, 'commit'), 0, 2, 0, 'a reader')
+    place(truth, partitionTruth(truth, 'orders-0', 2, defaultTopicConfig), 0, 2, 0, 'a reader')
     partition.isOver = true
     place(truth, partition, 0, 3, 0, 'a reader')
     expect(truth.world.violation).toBeNull()
@@ -99,7 +112,7 @@ describe('a group', () => {
     commit(group, 'a', 3)
     told(group, 3)
     partition.isOver = true
-    const successor = partitionTruth(truth, 'orders-0', 2, 'commit')
+    const successor = partitionTruth(truth, 'orders-0', 2, defaultTopicConfig)
     expect(committedOf(group, 'orders-0')).toBe(-1)
     beginAt(group, successor, 0, 'a')
     markProcessed(group, successor, 0)
@@ -169,9 +182,9 @@ function writerOf(value: number): number {
   return Math.floor(value / 10) * 0x1_0000_0000
 }
 
-function newHistory(): { truth: Truth; partition: PartitionTruth } {
+function newHistory(settings: Partial<TopicConfig> = {}): { truth: Truth; partition: PartitionTruth } {
   const truth = newTruth(new World(1), [])
-  return { truth, partition: partitionTruth(truth, 'orders-0', 1, 'commit') }
+  return { truth, partition: partitionTruth(truth, 'orders-0', 1, { ...defaultTopicConfig, ...settings }) }
 }
 
 function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTruth } {

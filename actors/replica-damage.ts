@@ -1,0 +1,58 @@
+/**
+ * Bytes on the disk that are not what was written (bit rot): their CRC says so when they are read, and they are never served. One of several replicas asks not to be
+ * counted on, and copies the log anew when others lead; until then, and where nobody else is in sync, it serves what is left, for nobody has more.
+ *
+ * What it does not do: look for damage where nobody reads.
+ */
+import { BROKER_ACTOR } from '../protocol/address.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import * as batch from '../protocol/record-batch.ts'
+import type { ReplicaState } from '../partitions/replica-state.ts'
+import type { Outbox } from './actor.ts'
+
+/** A resignation that comes to nothing is repeated after so long. */
+export const RESIGN_MILLIS: number = 500
+
+/** The whole, sound batches from `begin` on; none if the first one is not what was written, or does not hold `offset`. */
+export function soundBatches(records: Uint8Array, begin: number, offset: number): Uint8Array {
+  let end = begin
+  if (batch.baseOffset(records, begin) > offset) return records.subarray(begin, end)
+  for (let sizeBytes = batch.wholeBatchSize(records, end); sizeBytes > 0; sizeBytes = batch.wholeBatchSize(records, end)) {
+    if (!batch.checkBatch(records, end, sizeBytes).ok) break
+    end += sizeBytes
+  }
+  return records.subarray(begin, end)
+}
+
+/** A batch is damaged: what whoever wants to read it is told. Where others can lead, or mend it, that is worth another try. */
+export function onDamage(state: ReplicaState, outbox: Outbox): ErrorName {
+  const { role, self } = state
+  if (role.replicas.length === 1) return 'CORRUPT_MESSAGE'
+  if (state.damage === 'none') {
+    state.damage = 'partial'
+    resignIfBroken(state, outbox)
+  }
+  return role.isr.some((node) => node !== self.node) ? 'NOT_LEADER_OR_FOLLOWER' : 'KAFKA_STORAGE_ERROR'
+}
+
+/** Whether a damaged log is to be copied anew: others lead, and nobody counts on this one any more, neither as in sync nor as eligible. */
+export function mustRebuild({ damage, role, self, phase, isDraining }: ReplicaState): boolean {
+  const { leader, replicas, isr, elr } = role
+  if (damage === 'none' || isDraining || phase === 'rollingBack') return false
+  const isLed = leader >= 0 && leader !== self.node && replicas.includes(self.node)
+  return isLed && !isr.includes(self.node) && !elr.includes(self.node)
+}
+
+/**
+ * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
+ * in this epoch again. One whose log is damaged asks not to be counted on at all.
+ */
+export function resignIfBroken({ role, self, topicId, brokenEpoch, damage }: ReplicaState, outbox: Outbox): void {
+  const { leader, leaderEpoch, replicas, isr, elr } = role
+  const isDamaged = damage !== 'none' && replicas.length > 1
+  const isCounted = isDamaged && leader >= 0 && (isr.includes(self.node) || elr.includes(self.node))
+  if (!isCounted && (leader !== self.node || leaderEpoch > brokenEpoch)) return
+  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged } as const
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
+  outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
+}

@@ -1,0 +1,153 @@
+/**
+ * Harm to what is synced: a bit flips, a file is lost, a directory is wiped. The atlas keeps the promise decidable: nothing is harmed unless somebody else who is in
+ * sync has a whole copy of the partition. So a file is lost, or all of them, only while the node is down and fenced: it must present itself before it counts
+ * again. A bit flips in what a checkpoint vouches for, where the CRC covers it: above, a flipped bit cannot be told from a torn tail.
+ */
+import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
+import { baseOffsetOfFile } from '../partitions/log.ts'
+import { logNameOf } from '../partitions/replica-state.ts'
+import { FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
+import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
+import type { TopicImage } from '../coordinator/metadata.ts'
+import type { Cluster } from './cluster.ts'
+import { flipBit } from './disk-file.ts'
+import type { SimulatedFile } from './disk-file.ts'
+import type { Random } from './random.ts'
+
+/** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
+const LOOK_MICROS = 20_000
+
+const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
+
+/** Harms disks. */
+export class Damage {
+  readonly #cluster: Cluster
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+  }
+
+  /** A bit flips in a synced batch; false if there is none that may be harmed. */
+  rot(node: number, random: Random): boolean {
+    const { disk } = this.#cluster.nodes[node]!
+    const harmless = disk.logNames().filter((log) => this.#mayRot(node, log))
+    const places = harmless.flatMap((log) => vouchedPlaces(disk.files(log)).map((place) => ({ ...place, log })))
+    if (places.length === 0) return false
+    const { log, name, file, begin, end } = random.pick(places)
+    const position = random.between(begin + FIELD.crc, end - 1)
+    flipBit(file, position, random.below(8))
+    this.#cluster.world.log?.(`bit rot on node ${node} in ${log}/${name} at ${position}`)
+    return true
+  }
+
+  /** A node is killed, and its directory comes back empty; a metadata log has a disk of its own. Not counted here: it may come to nothing. */
+  wipe(node: number): false {
+    return this.#whileFenced(node, 'wipe', () => {
+      const { disk } = this.#cluster.nodes[node]!
+      const logs = disk.logNames().filter((log) => log !== METADATA_LOG)
+      for (const log of logs) for (const file of [...disk.files(log).keys()]) disk.lose(log, file)
+      return `${logs.length} directories`
+    })
+  }
+
+  /** A node is killed, and one of its files is gone. */
+  loseFile(node: number, random: Random): false {
+    return this.#whileFenced(node, 'lostFile', () => {
+      const { disk } = this.#cluster.nodes[node]!
+      const logs = disk.logNames().filter((log) => log !== METADATA_LOG && !this.#isCountedOn(node, log))
+      if (logs.length === 0) return null
+      const log = random.pick(logs)
+      const file = random.pick([...disk.files(log).keys()].toSorted())
+      disk.lose(log, file)
+      return `${log}/${file}`
+    })
+  }
+
+  #whileFenced(node: number, kind: 'wipe' | 'lostFile', strike: () => string | null): false {
+    const { world, faults, nodes } = this.#cluster
+    const { host } = nodes[node]!
+    this.#cluster.crash(node, false)
+    const look = (): void => {
+      if (host.isUp || !faults.active) return
+      const image = this.#cluster.latestImage()
+      if (image === null || isLive(image, node) || !this.#isExpendable(node)) return world.after(LOOK_MICROS, look)
+      const what = strike()
+      if (what === null) return
+      faults.counts[kind]++
+      world.log?.(`${kind} on node ${node}: ${what}`)
+    }
+    look()
+    return false
+  }
+
+  /** Whether everything that a node has is with others; what may be lost by an unclean election need not be. */
+  #isExpendable(node: number): boolean {
+    const { topics } = this.#cluster.latestImage()!
+    if (!this.#isInformed()) return false
+    return [...topics.values()].every((topic) =>
+      topic.partitions.every(
+        ({ replicas }, index) => !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#hasOthers(node, topic, index),
+      ),
+    )
+  }
+
+  /** Whether everything that was ever committed is known of the metadata. */
+  #isInformed(): boolean {
+    return (this.#cluster.latestImage()?.endOffset ?? -1) >= this.#cluster.truth.metadataOffset
+  }
+
+  /** A bit flips only where others cannot lose what they have. */
+  #mayRot(node: number, log: string): boolean {
+    const found = this.#partitionOf(log)
+    if (found === null || !this.#isInformed()) return false
+    const { topic, index } = found
+    return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#hasOthers(node, topic, index)
+  }
+
+  /** Whether a node may lead a partition as soon as it is back, with whatever it has. */
+  #isCountedOn(node: number, log: string): boolean {
+    const found = this.#partitionOf(log)
+    if (found === null) return false
+    const { isr, elr } = found.topic.partitions[found.index]!
+    return isr.includes(node) || elr.includes(node)
+  }
+
+  #partitionOf(log: string): { readonly topic: TopicImage; readonly index: number } | null {
+    for (const topic of this.#cluster.latestImage()?.topics.values() ?? []) {
+      const index = topic.partitions.findIndex((_, partition) => logNameOf(topic.name, topic.topicId, partition) === log)
+      if (index >= 0) return { topic, index }
+    }
+    return null
+  }
+
+  /** Whether somebody else is in sync whose copy is whole, and not only in a page cache that is gone. */
+  #hasOthers(node: number, { name, topicId, config, partitions }: TopicImage, index: number): boolean {
+    const log = logNameOf(name, topicId, index)
+    return partitions[index]!.isr.some((other) => {
+      if (other === node || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
+      return [...this.#cluster.nodes[other]!.disk.files(log).values()].every(({ rottenAt }) => rottenAt < 0)
+    })
+  }
+}
+
+interface Place {
+  readonly name: string
+  readonly file: SimulatedFile
+  readonly begin: number
+  readonly end: number
+}
+
+/** The batches of a log that are durable and below a recovery point that is durable, too. */
+function vouchedPlaces(files: ReadonlyMap<string, SimulatedFile>): Place[] {
+  const checkpoints = ['checkpoint-0', 'checkpoint-1'].map((name) => files.get(name))
+  const durable = checkpoints.filter((file) => file !== undefined && file.before === undefined && file.isEntryDurable)
+  const newest = newestCheckpoint(durable.map((file) => decodeCheckpoint(file!.bytes.subarray(0, file!.sizeBytes))))
+  if (newest === null || newest === 'newer') return []
+  return [...files].flatMap(([name, file]) => {
+    if (baseOffsetOfFile(name) === null || !file.isEntryDurable || file.rottenAt >= 0) return []
+    const bytes = file.bytes.subarray(0, file.durableBytes)
+    return walkBatches(bytes)
+      .filter(({ at }) => lastOffset(bytes, at) < newest.recoveryPoint)
+      .map(({ at, sizeBytes }) => ({ name, file, begin: at, end: at + sizeBytes }))
+  })
+}

@@ -1,0 +1,99 @@
+// Bit rot: what was synced is not what is read back.
+
+import { expect, test } from 'vitest'
+import { codeOf, NONE } from '../../protocol/errors.ts'
+import { ALONE, drive, fetch, fetchRequest, leading, partitionOn, produce } from './replica-support.ts'
+import { ReplicatedPartition } from './replication-support.ts'
+import { lines, sentOne } from './stage.ts'
+
+/** Flips a bit of the record of the batch at some position of a node's first segment. */
+function rot(partition: ReplicatedPartition, node: number, batch: number): void {
+  const files = partition.at(node).disk.logs.get(partition.state(node).logName)!
+  const bytes = files.get('00000000000000000000.log')!
+  const size = bytes.length / partition.log(node).length
+  bytes[batch * size + size - 1]! ^= 4
+}
+
+/** What a consumer is answered. */
+function read(partition: ReplicatedPartition, node: number, fetchOffset: number): string {
+  const request = { ...fetchRequest(1, fetchOffset), leaderEpoch: partition.state(node).role.leaderEpoch }
+  partition.deliver(node, request)
+  const answer = partition.answers.findLast(({ kind }) => kind === 'fetchResponse')
+  if (answer?.kind !== 'fetchResponse') return 'nothing'
+  return answer.errorCode === NONE ? `${answer.records?.length ?? 0} bytes` : `error ${answer.errorCode}`
+}
+
+function written(replicas: number): ReplicatedPartition {
+  const partition = new ReplicatedPartition(replicas)
+  for (let i = 0; i < 3; i++) partition.produce(0, 'quorum', 1, i)
+  return partition
+}
+
+test('a leader serves what is sound, and finds what is damaged', () => {
+  const partition = written(2)
+  const whole = read(partition, 0, 0)
+  rot(partition, 0, 2)
+  expect(read(partition, 0, 0)).toBe(`${(Number.parseInt(whole, 10) / 3) * 2} bytes`)
+  expect(read(partition, 0, 2)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
+})
+
+test('a leader whose log is damaged asks not to be counted on, again when it is still, and copies the log anew when it is not', () => {
+  const partition = written(3)
+  const sound = partition.log(1)
+  rot(partition, 0, 1)
+  read(partition, 0, 1)
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
+  expect(partition.state(0)).toMatchObject({ phase: 'leading', damage: 'partial' })
+  partition.elect(1)
+  expect(partition.failed.at(-1)).toEqual({ node: 0, leaderEpoch: 1 })
+  partition.decide({ isr: [1, 2] })
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+  expect(partition.log(0)).toEqual(sound)
+  partition.elect(0)
+  expect(read(partition, 0, 1)).toMatch(/bytes$/)
+})
+
+test('the last replica in sync serves what is left, and mends itself when another is in sync again', () => {
+  const partition = written(2)
+  partition.decide({ isr: [0] })
+  rot(partition, 0, 1)
+  expect(read(partition, 0, 1)).toBe(`error ${codeOf('KAFKA_STORAGE_ERROR')}`)
+  expect(read(partition, 0, 2)).toMatch(/bytes$/)
+  const asked = partition.failed.length
+  partition.pass(500)
+  expect(partition.failed.length).toBeGreaterThan(asked)
+  partition.decide({ isr: [0, 1] })
+  expect(read(partition, 0, 1)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
+  partition.elect(1, [1])
+  expect(partition.log(0)).toEqual(partition.log(1))
+})
+
+test('damage in the only copy there is is final', () => {
+  const partition = leading()
+  produce(partition, 1)
+  partition.files.get('00000000000000000000.log')![70]! ^= 1
+  expect(sentOne(fetch(partition, 2, 0), 'fetchResponse')).toMatchObject({ errorCode: codeOf('CORRUPT_MESSAGE'), records: null })
+})
+
+test('a time is not looked up in what is damaged', () => {
+  const partition = leading()
+  produce(partition, 1, 1, { timestamp: 1000 })
+  partition.files.get('00000000000000000000.log')![64]! ^= 64
+  const request = { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp: 1000 } as const
+  const effects = drive(partition, partition.stage.deliver(request))
+  expect(sentOne(effects, 'listOffsetsResponse')).toMatchObject({ errorCode: codeOf('CORRUPT_MESSAGE'), offset: -1 })
+})
+
+test('a log that cannot be opened, and that nobody counts on, is copied anew although nobody says so again', () => {
+  const files = new Map([
+    ['00000000000000000005.log', new Uint8Array(9)],
+    ['checkpoint-0', new Uint8Array(9)],
+  ])
+  const partition = partitionOn(files)
+  partition.stage.deliver({ ...ALONE, partitionEpoch: 1, leaderEpoch: 1, leader: 1, replicas: [0, 1], isr: [1] })
+  const effects = drive(partition, partition.stage.deliver({ kind: 'started' }))
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'total' })
+  expect(lines(effects)).toContain('timer resign in 500 ms')
+  drive(partition, partition.stage.deliver({ kind: 'timerFired', timer: 'resign' }))
+  expect(partition.stage.state).toMatchObject({ phase: 'following', damage: 'none', log: { logEndOffset: 0 } })
+})

@@ -1,0 +1,92 @@
+// What becomes of partitions when a node has lost something: its page cache, its directory, or some bits (KIP-966).
+
+import { describe, expect, test } from 'vitest'
+import { registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
+import type { Registration } from '../../coordinator/brokers.ts'
+import { imageRecords } from '../../coordinator/metadata.ts'
+import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import { after, clusterWith, registration } from './brokers-support.ts'
+import { imageOf, partitionOf } from './support.ts'
+
+describe('a replica that is damaged', () => {
+  test('leads no more, and is neither in sync nor eligible', () => {
+    const partitions = [partitionOf([1, 0, 2]), partitionOf([0, 1]), partitionOf([0, 1], { isr: [0], elr: [1] })]
+    const image = clusterWith(partitions, { minInsyncReplicas: 2 })
+    expect([0, 1, 2].flatMap((partition) => withdrawReplica(image, 1, 1, partition, 0))).toMatchObject([
+      { partition: 0, image: { isr: [0, 2], leader: 0, leaderEpoch: 1 } },
+      { partition: 1, image: { isr: [0], elr: [], leader: 0, leaderEpoch: 0 } },
+      { partition: 2, image: { isr: [0], elr: [], leader: 0 } },
+    ])
+  })
+
+  test('gives way to one that is eligible, when that is live; the last one of all stays', () => {
+    const waiting = clusterWith([partitionOf([1, 0], { isr: [1], elr: [0] })], { minInsyncReplicas: 2 }, [0])
+    expect(after(waiting, withdrawReplica(waiting, 1, 1, 0, 0))).toMatchObject({ isr: [], elr: [0], leader: -1 })
+    expect(after(waiting, unfenceBroker(waiting, 0))).toMatchObject({ isr: [0], leader: 0 })
+    const last = clusterWith([partitionOf([1, 0], { isr: [1] })], { uncleanLeaderElection: true })
+    expect(withdrawReplica(last, 1, 1, 0, 0)).toEqual([])
+  })
+
+  test('of an older leader epoch, or of a topic that is gone, changes nothing', () => {
+    const image = clusterWith([partitionOf([1, 0], { leaderEpoch: 3 })])
+    expect([...withdrawReplica(image, 1, 1, 0, 2), ...withdrawReplica(image, 1, 9, 0, 3)]).toEqual([])
+  })
+})
+
+describe('unfencing a node', () => {
+  /** Registers node 1 and unfences it. */
+  function back(image: MetadataImage, changes: Partial<Registration>): MetadataRecord[] {
+    after(image, registerBroker(image, registration(changes)))
+    return unfenceBroker(image, 1)
+  }
+  const lost = { isUnsyncedSafe: false }
+  const wiped = { previousBrokerEpoch: -1 }
+
+  test('that lost its page cache costs it nothing in topics that sync before they acknowledge', () => {
+    const partition = partitionOf([1, 0, 2], { isr: [1], elr: [0] })
+    const synced = clusterWith([partition], { flush: 'commit', minInsyncReplicas: 2 }, [0, 2])
+    expect(after(synced, back(synced, lost))).toMatchObject({ isr: [1], elr: [0], leader: 1 })
+    const unsynced = clusterWith([partition], { flush: 'os', minInsyncReplicas: 2 }, [0, 2])
+    expect(after(unsynced, back(unsynced, lost))).toMatchObject({ isr: [], elr: [0], leader: -1 })
+  })
+
+  test('that lost its page cache leaves it where it is the last one: there may be something left', () => {
+    const image = clusterWith([partitionOf([1, 0], { isr: [1] })], { flush: 'os' })
+    expect(after(image, back(image, lost))).toMatchObject({ isr: [1], leader: 1 })
+  })
+
+  test('with a wiped directory takes it out of every ISR and ELR, even as the last one, whatever the topic syncs', () => {
+    const partitions = [
+      partitionOf([1, 0], { isr: [1] }),
+      partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] }),
+      partitionOf([1, 2], { isr: [1], elr: [2] }),
+    ]
+    const image = clusterWith(partitions, { flush: 'commit', minInsyncReplicas: 2 })
+    after(image, back(image, wiped))
+    expect(image.topics.get('t')?.partitions).toMatchObject([
+      { isr: [], elr: [], leader: -1 },
+      { isr: [0], elr: [2], leader: 0 },
+      { isr: [2], elr: [], leader: 2 },
+    ])
+    expect(image.brokers.get(1)).toMatchObject({ storage: 'intact' })
+  })
+
+  test('that was wiped and was the last one hands over to somebody who has less only where the topic allows that', () => {
+    const partition = partitionOf([1, 0], { isr: [1] })
+    const strict = clusterWith([partition])
+    // The lost records are not replaced by silence, not even when the node comes back.
+    expect(after(strict, back(strict, wiped))).toMatchObject({ isr: [], leader: -1 })
+    const lenient = clusterWith([partition], { uncleanLeaderElection: true })
+    expect(after(lenient, back(lenient, wiped))).toMatchObject({ isr: [0], leader: 0 })
+  })
+
+  test('that starts again before it was unfenced does not undo a loss, nor does a snapshot', () => {
+    const image = clusterWith([partitionOf([0, 1, 2], { isr: [0], elr: [1, 2] })], { flush: 'os', minInsyncReplicas: 2 })
+    after(image, registerBroker(image, registration(lost)))
+    const copy = imageOf(...imageRecords(image))
+    copy.endOffset = image.endOffset
+    expect(copy.brokers).toEqual(image.brokers)
+    const again = { incarnation: 78, previousBrokerEpoch: copy.brokers.get(1)?.brokerEpoch ?? -1 }
+    expect(after(copy, back(copy, again))).toMatchObject({ isr: [0], elr: [2] })
+  })
+})
