@@ -125,12 +125,15 @@ export class Requests {
     return { node: Math.max(0, leader.leader), actor: replicaActor(topic.topic, partition) }
   }
 
-  /** Asks a group's actor, which is found and started first. */
+  /** Asks a group's actor, which is found and started first: each time anew, for it moves with the leader of its partition. Throws like `ask`. */
   async askGroup<Kind extends Response['kind']>(group: string, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
-    const found = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
-    const { node, partition, topicId } = found
-    await this.ask({ node, actor: BROKER_ACTOR }, { kind: 'ensureGroup', group, partition, topicId }, 'groupEnsured')
-    return this.ask({ node, actor: groupActor(group) }, asked, kind)
+    const attempt = async (): Promise<Response | null> => {
+      const { node, partition, topicId } = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+      const ensured = await this.#attempt({ node, actor: BROKER_ACTOR }, { kind: 'ensureGroup', group, partition, topicId })
+      const isThere = ensured?.kind === 'groupEnsured' && !isPassing(ensured)
+      return isThere ? this.#attempt({ node, actor: groupActor(group) }, asked) : ensured
+    }
+    return this.#repeat(attempt, asked, kind)
   }
 
   /** A node is dead: nobody waits for its answers. */

@@ -1,0 +1,50 @@
+// Questions of clients to actors that move while they are asked.
+import { expect, test } from 'vitest'
+import { Requests } from '../../../edge/client/requests.ts'
+import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../../../protocol/address.ts'
+import { codeOf, NONE } from '../../../protocol/errors.ts'
+import type { Message } from '../../../protocol/messages/message.ts'
+import { CallerLoop } from '../../../runtime/caller-loop.ts'
+import { allocateDoorbells } from '../../../runtime/doorbell.ts'
+import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
+
+const GROUP = 'billing'
+
+test('a group that has moved since it was found is found again', async () => {
+  const nodes = [0, 1].map((node) => ({ node, directory: null, actors: [] }))
+  const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes, preload: [] }, () => undefined)
+  const loop = new CallerLoop(runtime)
+  const requests = new Requests(runtime.host(0), loop, [0])
+  const asked: string[] = []
+  const answer = (node: number, actor: string, respond: (correlationId: number) => Message): void => {
+    const host = runtime.host(node)
+    const self = host.openPort(actor, (message) => {
+      if (!('correlationId' in message)) return
+      asked.push(`${message.kind} ${node}`)
+      host.post({ node: 0, actor: 'requests' }, self, respond(message.correlationId))
+      runtime.bell.ring()
+    })
+  }
+  // The metadata of the coordinator is older than that of node 0 at first.
+  let leader = 0
+  answer(0, COORDINATOR_ACTOR, (correlationId) => {
+    const node = leader
+    leader = 1
+    return { kind: 'findCoordinatorResponse', correlationId, errorCode: NONE, node, partition: 3, topicId: 7 }
+  })
+  answer(0, BROKER_ACTOR, (correlationId) => ({ kind: 'groupEnsured', correlationId, errorCode: codeOf('NOT_COORDINATOR') }))
+  answer(1, BROKER_ACTOR, (correlationId) => ({ kind: 'groupEnsured', correlationId, errorCode: NONE }))
+  answer(1, groupActor(GROUP), (correlationId) => ({
+    kind: 'offsetFetchResponse',
+    correlationId,
+    errorCode: NONE,
+    requested: [],
+    offsets: [],
+  }))
+  const { offsets } = await requests.askGroup(GROUP, { kind: 'offsetFetch', partitions: null }, 'offsetFetchResponse')
+  expect(offsets).toEqual([])
+  expect(asked).toEqual(['findCoordinator 0', 'ensureGroup 0', 'findCoordinator 0', 'ensureGroup 1', 'offsetFetch 1'])
+  requests.close()
+  await loop.close()
+  runtime.close()
+})
