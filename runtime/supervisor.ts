@@ -32,6 +32,8 @@ interface SupervisedThread {
   restarts: number
   upSince: number
   restart: NodeJS.Timeout | null
+  /** Resolves when the worker is gone. */
+  readonly exited: Promise<void>
   /** It has run: from then on it is kept running. One that never ran is the business of whoever starts the cluster. */
   started: boolean
 }
@@ -49,6 +51,8 @@ const STABLE_MILLIS = 1000
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #threads: Map<number, SupervisedThread> = new Map()
+  /** One worker at a time is linked to the others: of two that die together, the second one finds the first. */
+  #linking: Promise<void> = Promise.resolve()
   #closing = false
 
   constructor(options: SupervisorOptions) {
@@ -87,7 +91,9 @@ export class Supervisor {
     this.#threads.delete(node)
     await this.#closeThread(thread, true)
     this.#options.caller.links.disconnect(threadOfNode(node))
-    for (const other of this.#threads.values()) if (other.restart === null) await other.control.disconnect(threadOfNode(node))
+    for (const other of this.#threads.values()) {
+      if (other.restart === null) await endsBefore(() => other.control.disconnect(threadOfNode(node)), other).catch(() => false)
+    }
   }
 
   /** Drains and ends all workers. */
@@ -96,7 +102,8 @@ export class Supervisor {
     await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread, false)))
   }
 
-  async #startThread(node: number, restarts: number, links: readonly LinkSetup[]): Promise<void> {
+  /** Whether it runs; throws if it never did. */
+  async #startThread(node: number, restarts: number, links: readonly LinkSetup[]): Promise<boolean> {
     const { caller, doorbells, preload, nodeSetup } = this.#options
     const thread = threadOfNode(node)
     const link = makeLink(0, thread)
@@ -109,18 +116,17 @@ export class Supervisor {
       restarts,
       upSince: performance.now(),
       restart: null,
+      exited: new Promise((resolve) => worker.once('exit', () => resolve())),
       started: restarts > 0,
     }
     this.#threads.set(node, supervised)
-    worker.on('error', (error) =>
-      process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`),
-    )
+    worker.on('error', (error) => report(node, error))
     worker.once('exit', () => this.#onExit(supervised))
     caller.links.connect(link.a)
     const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }
-    const exited = new Promise<boolean>((resolve) => worker.once('exit', () => resolve(false)))
-    supervised.started = await Promise.race([control.start(setup).then(() => true), exited])
+    supervised.started = await endsBefore(() => control.start(setup), supervised)
     if (!supervised.started && restarts === 0) throw new Error(`the worker thread of node ${node} ended while it started`)
+    return supervised.started
   }
 
   #onExit(thread: SupervisedThread): void {
@@ -131,30 +137,52 @@ export class Supervisor {
     this.#options.caller.links.disconnect(threadOfNode(node))
     this.#options.onDown(node, restarts)
     const pause = Math.min(RESTART_MILLIS_MIN * 2 ** Math.min(restarts - 1, 10), RESTART_MILLIS_MAX)
-    thread.restart = setTimeout(() => void this.#restart(node, restarts), pause)
+    thread.restart = setTimeout(() => {
+      this.#linking = this.#linking.then(() => this.#restart(thread, restarts))
+    }, pause)
   }
 
-  async #restart(node: number, restarts: number): Promise<void> {
+  async #restart(thread: SupervisedThread, restarts: number): Promise<void> {
+    const { node } = thread
     const between: LinkSetup[] = []
-    for (const other of this.#threads.values()) {
-      if (other.node === node || other.restart !== null) continue
+    for (const other of [...this.#threads.values()]) {
+      if (other === thread || other.restart !== null) continue
       const link = makeLink(threadOfNode(node), threadOfNode(other.node))
-      between.push(link.a)
-      await other.control.connect(link.b)
+      // One that dies meanwhile is linked when it is started again.
+      if (await endsBefore(() => other.control.connect(link.b), other).catch(() => false)) between.push(link.a)
     }
+    if (this.#closing || this.#threads.get(node) !== thread) return
+    void this.#startThread(node, restarts, between).then(
+      (isUp) => {
+        if (isUp) this.#options.onUp(node, restarts)
+      },
+      (error: unknown) => this.#onStartFailed(node, error),
+    )
+  }
+
+  /** Its end leads to another start, after a longer pause. */
+  #onStartFailed(node: number, error: unknown): void {
     if (this.#closing) return
-    await this.#startThread(node, restarts, between)
-    this.#options.onUp(node, restarts)
+    report(node, error)
+    void this.#threads.get(node)?.worker.terminate()
   }
 
   async #closeThread(thread: SupervisedThread, handOver: boolean): Promise<void> {
     if (thread.restart !== null) return clearTimeout(thread.restart)
     // Its start failed, or is not over: there is nothing to drain, but it may run.
     if (!thread.started) return void (await thread.worker.terminate())
-    const exited = new Promise((resolve) => thread.worker.once('exit', resolve))
-    await Promise.race([thread.control.drain(handOver), exited])
+    await endsBefore(() => thread.control.drain(handOver), thread)
     thread.control.close().catch(() => undefined)
-    await exited
+    await thread.exited
     thread.control[releaseProxy]()
   }
+}
+
+function report(node: number, error: unknown): void {
+  process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+}
+
+/** Whether a call to a worker comes to its end before the worker does: after that, nobody answers. Rejects where the call fails. */
+async function endsBefore(call: () => Promise<unknown>, { exited }: SupervisedThread): Promise<boolean> {
+  return Promise.race([call().then(() => true), exited.then(() => false)])
 }

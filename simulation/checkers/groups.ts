@@ -117,11 +117,12 @@ export function checkGroup(group: GroupTruth, state: GroupState, message: Messag
     if (effect.kind !== 'send') continue
     const told = effect.message
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
-    if (told.kind === 'offsetFetchResponse' && told.errorCode === NONE) onOffsetsTold(group, told.requested, told.offsets)
-    if (told.kind === 'consumerGroupHeartbeatResponse' && told.errorCode === NONE && message.kind === 'consumerGroupHeartbeat') {
-      // One that another node has succeeded may still speak; what it says is nothing that anybody may rely on.
-      if (isInCharge(group, state)) onHeartbeatTold(group, message.memberId, told.assignment)
-    }
+    if (told.kind === 'offsetCommitResponse' || !('errorCode' in told) || told.errorCode !== NONE) continue
+    // One that another node has succeeded may still speak, of what was before. Nobody may rely on that: whoever believes it processes again, and commits nothing.
+    if (!isInCharge(group, state)) continue
+    if (told.kind === 'offsetFetchResponse') onOffsetsTold(group, told.requested, told.offsets)
+    if (told.kind === 'consumerGroupHeartbeatResponse' && message.kind === 'consumerGroupHeartbeat')
+      onHeartbeatTold(group, message.memberId, told.assignment)
   }
   if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
 }

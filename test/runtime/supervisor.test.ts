@@ -111,6 +111,23 @@ describe('a supervisor', () => {
     expect(events).toEqual(['down 0 (1)', 'up 0 (1)'])
   })
 
+  test('links two workers that die at the same time', async () => {
+    const { supervisor, caller, loop, event, heardBy: ask } = await clusterOf(3)
+    await supervisor.start()
+    await Promise.all([supervisor.terminate(0), supervisor.terminate(1)])
+    await Promise.all([event('up 0 (1)'), event('up 1 (1)')])
+    const from = { node: -1, actor: 'client' }
+    for (const [node, other] of [
+      [0, 1],
+      [1, 0],
+    ] as const) {
+      caller.host(-1).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: [`send probe ${other}`] })
+      loop.kick()
+      let heard = await ask(other, 'probe')
+      while (!heard.includes(`pause from ${node}/probe`)) heard = await ask(other, 'probe')
+    }
+  })
+
   test('ends its workers when it is closed, and announces nothing', async () => {
     const { supervisor, caller, loop, events } = await clusterOf(2)
     scene = null
