@@ -66,6 +66,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return
       case 'ensureGroup':
         return onEnsureGroup(state, message, context, outbox)
+      case 'describeBroker':
+        return onDescribe(state, message.correlationId, context, outbox)
       case 'listGroups':
         return outbox.push({
           kind: 'send',
@@ -109,6 +111,12 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
   if (ownEpoch(state) !== epochBefore) tellAll(state, outbox)
   onCaughtUp(state, context, outbox)
+}
+
+function onDescribe({ image, self, brokerEpoch }: BrokerState, correlationId: number, { from }: Context, outbox: Outbox): void {
+  const registered = image.brokers.get(self.node)
+  const isActive = brokerEpoch >= 0 && registered?.brokerEpoch === brokerEpoch && !registered.fenced
+  outbox.push({ kind: 'send', to: from, message: { kind: 'brokerDescribed', correlationId, isActive } })
 }
 
 function ownEpoch(state: BrokerState): number {

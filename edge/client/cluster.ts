@@ -127,13 +127,29 @@ class LocalCluster implements Cluster {
   async start(): Promise<void> {
     await Promise.all([this.#runtime.start(), this.#supervisor?.start()])
     this.#loop.kick()
-    const deadline = performance.now() + NODES_MILLIS_MAX
+    await this.#nodesJoin()
+    const { voters } = await this.admin.describeCluster()
+    // What a crash has kept from being written down.
+    this.#nodes.setVoters(voters)
+  }
+
+  /** Waits for every node: what the metadata says of them may be of their lives before. One that does not come in time may come later. */
+  async #nodesJoin(): Promise<void> {
+    const joined = this.#nodes.ids.map((node) => this.#nodeJoins(node))
+    const waited = new AbortController()
+    const late = sleep(NODES_MILLIS_MAX, undefined, { signal: waited.signal }).catch(() => undefined)
+    await Promise.race([Promise.all(joined), late])
+    waited.abort()
+    // Without any, nothing can be asked.
+    await Promise.any(joined).catch((error: AggregateError) => {
+      throw error.errors[0]
+    })
+  }
+
+  async #nodeJoins(node: number): Promise<void> {
     for (;;) {
-      const { nodes, voters } = await this.admin.describeCluster()
-      const live = nodes.filter(({ fenced }) => !fenced).length
-      // What a crash has kept from being written down.
-      this.#nodes.setVoters(voters)
-      if (live === this.#nodes.ids.length || (live > 0 && performance.now() > deadline)) return
+      const { isActive } = await this.#engine.requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'describeBroker' }, 'brokerDescribed')
+      if (isActive || this.#closing !== null) return
       await sleep(1)
     }
   }

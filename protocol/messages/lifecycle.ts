@@ -77,6 +77,19 @@ export interface GroupEnsured {
   readonly errorCode: number
 }
 
+/** Asks a broker whether its node takes part. */
+export interface DescribeBroker {
+  readonly kind: 'describeBroker'
+  readonly correlationId: number
+}
+
+/** `isActive`: this life of the node is registered, and not fenced. */
+export interface BrokerDescribed {
+  readonly kind: 'brokerDescribed'
+  readonly correlationId: number
+  readonly isActive: boolean
+}
+
 /** Asks a broker for the groups whose actors it runs. */
 export interface ListGroups {
   readonly kind: 'listGroups'

@@ -45,7 +45,9 @@ import type {
   OffsetFetchResponse,
 } from './group.ts'
 import type {
+  BrokerDescribed,
   ConfigureReplica,
+  DescribeBroker,
   Drain,
   Drained,
   EnsureGroup,
@@ -126,6 +128,7 @@ export type Request =
   | AlterPartitionRequest
   | FindCoordinatorRequest
   | EnsureGroup
+  | DescribeBroker
   | ListGroups
   | GroupHeartbeatRequest
   | OffsetCommitRequest
@@ -146,6 +149,7 @@ export type Response =
   | AlterPartitionResponse
   | FindCoordinatorResponse
   | GroupEnsured
+  | BrokerDescribed
   | GroupsListed
   | GroupHeartbeatResponse
   | OffsetCommitResponse
@@ -196,6 +200,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   initProducerId: true,
   findCoordinator: true,
   ensureGroup: true,
+  describeBroker: true,
   listGroups: true,
   consumerGroupHeartbeat: true,
   offsetCommit: true,

@@ -35,6 +35,27 @@ async function replicaCounts(cluster: Cluster): Promise<number[]> {
 }
 
 describe('a cluster that grows and shrinks', () => {
+  test('is whole when it is open: what is asked of it first counts every node', { timeout: 60_000 }, async () => {
+    const directory = temporaryDirectory()
+    {
+      await using cluster = await openCluster(directory)
+      await cluster.admin.createTopic('t', { partitions: 6 })
+    }
+    {
+      await using cluster = await openCluster(directory, { nodes: 3 })
+      await cluster.admin.rebalance()
+      expect(await replicaCounts(cluster)).toEqual([2, 2, 2])
+    }
+    // The metadata says that all of them were active: in their lives before.
+    for (const node of [2, 1]) {
+      await using cluster = await openCluster(directory)
+      const { nodes } = await cluster.admin.describeCluster()
+      expect(nodes.map(({ fenced }) => fenced)).toEqual([false, false, false])
+      await cluster.admin.drainNode(node)
+      expect((await replicaCounts(cluster))[node]).toBe(0)
+    }
+  })
+
   test('takes new nodes in, drains old ones, lets them go, and keeps every record', { timeout: 60_000 }, async () => {
     const directory = temporaryDirectory()
     {
