@@ -5,7 +5,7 @@
  */
 import type { Actor, Address, Outbox } from '../actors/actor.ts'
 import type { Effect, SendEffect, SpawnEffect } from '../actors/effect.ts'
-import { InvariantViolation, unreachable } from '../protocol/assert.ts'
+import { unreachable } from '../protocol/assert.ts'
 import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
@@ -240,11 +240,11 @@ export class ActorHost {
     this.#options.onQueued()
   }
 
-  /** A bug: the actor starts again from what storage proves. */
+  /** A bug, whether an assertion has noticed it or not: the actor starts again from what storage proves. */
   #onCrash(actor: RunningActor, error: unknown): void {
     if (!(error instanceof Error)) throw error
     this.#actors.delete(actor.address.actor)
     this.#options.onFailure(actor.address.actor, error)
-    if (error instanceof InvariantViolation) this.spawn(actor.address.actor, actor.url, actor.config)
+    this.spawn(actor.address.actor, actor.url, actor.config)
   }
 }
