@@ -43,6 +43,16 @@ export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox
   )
 }
 
+/**
+ * Whether a request that should have been answered asks a topic that is gone, or has been created again: nobody will answer it, and the leader and its epoch may be the same in the new
+ * one. Ids count up.
+ */
+export function asksFormerTopic({ leaders }: ConsumerState, one: ConsumedPartition, uptime: number): boolean {
+  const known = leaders.topics.get(one.topic)
+  if (known === undefined || one.correlationId < 0 || uptime < one.doubtAt) return false
+  return known.partitions[one.partition] === undefined || known.topicId > (one.phase === 'locating' ? one.lookupTopicId : one.topicId)
+}
+
 /** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
 export function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, one.topic)

@@ -30,7 +30,7 @@ import {
   onOffsets,
   subscribe,
 } from './consumer-group.ts'
-import { failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
+import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
 import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -317,11 +317,11 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
   lookAgain(state, one, context, outbox)
 }
 
-/** What a leader was asked that leads no more is asked of the next one, at once. */
+/** What a leader was asked that leads no more, or of a topic that is gone, is asked of the next one, at once. */
 function onMetadata(state: ConsumerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   takeTopics(state.leaders, response)
   for (const one of state.partitions.values()) {
-    if (!hasMoved(state.leaders, one)) continue
+    if (!hasMoved(state.leaders, one) && !asksFormerTopic(state, one, context.uptime)) continue
     one.correlationId = -1
     one.goneUntil = 0
     one.retryAt = 0

@@ -13,12 +13,19 @@ import type { Outbox } from './actor.ts'
 /** A resignation that comes to nothing is repeated after so long. */
 export const RESIGN_MILLIS: number = 500
 
-/** The whole, sound batches from `begin` on; none if the first one is not what was written, or does not hold `offset`. */
+/**
+ * The whole, sound batches from `begin` on; none if the first one is not what was written, or does not hold `offset`. The base offset is outside the CRC: each
+ * batch must begin where the one before it ended.
+ */
 export function soundBatches(records: Uint8Array, begin: number, offset: number): Uint8Array {
   let end = begin
-  if (batch.baseOffset(records, begin) > offset) return records.subarray(begin, end)
+  let expected = batch.baseOffset(records, begin)
+  if (expected > offset) return records.subarray(begin, end)
   for (let sizeBytes = batch.wholeBatchSize(records, end); sizeBytes > 0; sizeBytes = batch.wholeBatchSize(records, end)) {
     if (!batch.checkBatch(records, end, sizeBytes).ok) break
+    if (batch.baseOffset(records, end) !== expected) break
+    expected = batch.lastOffset(records, end) + 1
+    if (expected <= offset) break
     end += sizeBytes
   }
   return records.subarray(begin, end)

@@ -5,11 +5,18 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import * as batch from '../../protocol/record-batch.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
+import { walkFrom } from './batch-walk.ts'
+import type { WalkDefect } from './batch-walk.ts'
 
 /** Whole batches in one buffer, and where each begins. */
 export class Chunk {
   readonly bytes: Uint8Array
+  /** The batch that holds the offset that was asked for, and what follows it without a gap; none if it is not there, or damaged. */
   readonly positions: readonly batch.BatchPosition[]
+  /** Why there is none. */
+  readonly defect: WalkDefect
+  /** Where the whole batches end, believed or not. */
+  readonly wholeBytes: number
   /** The application may hold views of it: it must not be written again. */
   escaped = false
   /** Its batches can still be decoded. */
@@ -19,9 +26,12 @@ export class Chunk {
   readonly #recycle: ((bytes: Uint8Array) => void) | null
 
   /** `recycle` takes the memory back when the chunk is released and nobody holds views of it. */
-  constructor(bytes: Uint8Array, recycle: ((bytes: Uint8Array) => void) | null) {
+  constructor(bytes: Uint8Array, offset: number, recycle: ((bytes: Uint8Array) => void) | null) {
+    const { positions, defect, wholeBytes } = walkFrom(bytes, offset)
     this.bytes = bytes
-    this.positions = batch.walkBatches(bytes)
+    this.positions = positions
+    this.defect = defect
+    this.wholeBytes = wholeBytes
     this.#recycle = recycle
   }
 
@@ -65,27 +75,26 @@ export class ChunkReader {
     this.#now = now
   }
 
-  /** The batches of bytes that are lent only while this runs. */
-  take(records: Uint8Array): Chunk {
-    return new Chunk(records.buffer instanceof SharedArrayBuffer ? records.slice() : records, null)
+  /** The batches of bytes that are lent only while this runs, from the one that holds `offset` on. */
+  take(records: Uint8Array, offset: number): Chunk {
+    return new Chunk(records.buffer instanceof SharedArrayBuffer ? records.slice() : records, offset, null)
   }
 
-  /** Reads the batches of a range, of which one at least holds `offset` or more; null if the file is gone (deleted by retention, or with its topic). */
+  /** Reads the batches of a range from the one that holds `offset` on; null if the file is gone (deleted by retention, or with its topic). */
   read(node: number, range: FileRange, offset: number): Chunk | null {
     const fd = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
     if (fd === null) return null
-    const chunk = this.#readAt(fd, range, range.position, Math.min(range.sizeBytes, CHUNK_BYTES_MAX))
-    const last = chunk.positions[chunk.positions.length - 1]
-    if (last !== undefined && batch.lastOffset(chunk.bytes, last.at) >= offset) return chunk
+    const chunk = this.#readAt(fd, range, range.position, Math.min(range.sizeBytes, CHUNK_BYTES_MAX), offset)
+    if (chunk.positions.length > 0) return chunk
     // The range begins before the offset, and the batch that holds it did not fit: reads that one, whole.
-    const skipped = last === undefined ? 0 : last.at + last.sizeBytes
+    const skipped = chunk.wholeBytes
     const headerIsThere = skipped + batch.LOG_OVERHEAD_BYTES <= chunk.bytes.length
-    const header = headerIsThere ? chunk : this.#readAt(fd, range, range.position + skipped, batch.LOG_OVERHEAD_BYTES)
+    const header = headerIsThere ? chunk : this.#readAt(fd, range, range.position + skipped, batch.LOG_OVERHEAD_BYTES, offset)
     if (header.bytes.length < batch.LOG_OVERHEAD_BYTES) return chunk
     const sizeBytes = batch.batchSizeBytes(header.bytes, headerIsThere ? skipped : 0)
     if (sizeBytes < batch.BATCH_HEADER_BYTES || skipped + sizeBytes > range.availableBytes) return chunk
     chunk.release()
-    return this.#readAt(fd, range, range.position + skipped, sizeBytes)
+    return this.#readAt(fd, range, range.position + skipped, sizeBytes, offset)
   }
 
   close(): void {
@@ -93,12 +102,12 @@ export class ChunkReader {
     this.#files.clear()
   }
 
-  #readAt(fd: number, range: FileRange, position: number, sizeBytes: number): Chunk {
+  #readAt(fd: number, range: FileRange, position: number, sizeBytes: number, offset: number): Chunk {
     const buffer = this.#takeBuffer(sizeBytes)
     const target = new Uint8Array(buffer, 0, sizeBytes)
     let count = 0
     for (let read = 1; read > 0 && count < sizeBytes; count += read) read = readSync(fd, target, count, sizeBytes - count, position + count)
-    const chunk = new Chunk(target.subarray(0, count), (bytes) => {
+    const chunk = new Chunk(target.subarray(0, count), offset, (bytes) => {
       if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(bytes.buffer)
     })
     const last = chunk.positions[chunk.positions.length - 1]

@@ -90,8 +90,11 @@ export class ConsumedPartition {
         this.finishedChunks++
         continue
       }
-      if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0) || header.isControl(chunk.bytes, found.at)) continue
-      return { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
+      // It was decoded, and is used up.
+      if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0)) continue
+      const next = { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
+      if (!header.isControl(chunk.bytes, found.at)) return next
+      this.#checkSkipped(next.view)
     }
     return null
   }
@@ -125,6 +128,16 @@ export class ConsumedPartition {
       this.#recordsChunk = chunk
       if (keepsViews) chunk.escaped = true
       return this.check(view)[Symbol.iterator]()
+    } catch (error) {
+      this.stepBack()
+      throw error
+    }
+  }
+
+  /** Nobody will decode it, and find out that it should not have been skipped. */
+  #checkSkipped(batch: RecordBatchView): void {
+    try {
+      this.check(batch)
     } catch (error) {
       this.stepBack()
       throw error

@@ -115,7 +115,8 @@ export class Consumption {
     const failure = this.#failure
     this.#failure = null
     if (failure !== null) throw failure
-    for (const one of this.#partitions.values()) if (one.error !== null) throw one.error
+    // What arrived before is delivered first.
+    for (const one of this.#partitions.values()) if (one.error !== null && one.chunkCount === 0) throw one.error
   }
 
   /** The partition whose turn it is, with something to deliver; they take turns by chunk. */
@@ -272,7 +273,8 @@ export class Consumption {
   #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
-    const chunk = range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records) : null
+    const chunk =
+      range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records, fetchOffset) : null
     const had = one.chunkCount
     this.#take(one, chunk, node, fetchOffset)
     if (had === 0 && one.chunkCount > 0) this.#turns.push(one)
@@ -289,13 +291,13 @@ export class Consumption {
   #take(one: ConsumedPartition, chunk: Chunk | null, node: number, offset: number): void {
     const last = chunk?.positions[chunk.positions.length - 1]
     one.fetchEnd = offset
-    if (chunk !== null && last !== undefined && header.lastOffset(chunk.bytes, last.at) >= offset) {
+    if (chunk !== null && last !== undefined) {
       one.push(chunk)
       one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
       one.rest = chunk.rest
       one.restNode = node
     } else if (chunk !== null && chunk.bytes.length > 0) {
-      const reason = `the batch at offset ${offset} of ${one.name} is damaged; seek behind it to go on`
+      const reason = `the batch at offset ${offset} of ${one.name} is damaged (${chunk.defect}); seek behind it to go on`
       one.error = new KafkaError('CORRUPT_MESSAGE', reason)
       return this.rouse()
     }

@@ -136,6 +136,12 @@ function readIdentity(path: string): DirectoryIdentity | null {
       'FOREIGN_DIRECTORY',
       `${join(path, IDENTITY_FILE)} is damaged: restore it from a backup, or choose another directory`,
     )
+  if (!Number.isInteger(identity.format) || identity.format < 1) {
+    throw new KafkaError(
+      'UNSUPPORTED_FORMAT_VERSION',
+      `${join(path, IDENTITY_FILE)} says format ${identity.format}, and there is no such format: restore the file from a backup`,
+    )
+  }
   if (identity.format > FORMAT_VERSION) {
     throw new KafkaError(
       'UNSUPPORTED_FORMAT_VERSION',

@@ -41,7 +41,7 @@ export function takeLock(path: string): Lock {
   } catch (error) {
     throw explain(error, path)
   } finally {
-    removeFile(lock.own)
+    removeIfPossible(lock.own)
   }
 }
 
@@ -73,7 +73,7 @@ function removeStale(lock: Lock, name: string, dead: Owner): boolean {
     const now = readOwner(name)
     if (now !== null && now !== 'unknown' && now.line === dead.line) removeFile(name)
   } finally {
-    removeFile(guard)
+    removeIfPossible(guard)
   }
   return true
 }
@@ -138,6 +138,15 @@ function removeFile(file: string): void {
   }
 }
 
+/** For what is cleaned up after an error: that one is to be told. What stays is swept by the next holder. */
+function removeIfPossible(file: string): void {
+  try {
+    removeFile(file)
+  } catch {
+    // On a file system that refuses, nothing else works either.
+  }
+}
+
 /** Opening is synchronous, and what is waited for is a few system calls of another process. */
 function pause(): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOCK_PAUSE_MILLIS)
@@ -154,14 +163,22 @@ function isAlive({ pid, started }: Owner): boolean {
   } catch (error) {
     if (codeOf(error) === 'ESRCH') return false
   }
-  const startedNow = startTimeOf(pid)
-  return started === '-' || startedNow === null || startedNow === started
+  const now = processOf(pid)
+  if (now === null) return true
+  return !now.isDead && (started === '-' || started === now.started)
 }
 
 function startTimeOf(pid: number): string | null {
+  return processOf(pid)?.started ?? null
+}
+
+/** What the system tells of a process; null if it tells nothing. One that has ended stays listed until its parent asks for it (zombie): that is dead. */
+function processOf(pid: number): { readonly isDead: boolean; readonly started: string } | null {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state, started] = [fields[0], fields[19]]
+    return started === undefined ? null : { isDead: state === 'Z' || state === 'X', started }
   } catch {
     return null
   }

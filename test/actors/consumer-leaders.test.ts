@@ -1,7 +1,7 @@
 // A consumer follows the leaders of its partitions: also when a leader does not say that it is none any more, because it hangs.
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { answerFetch, consuming, said, tick } from './consumer-support.ts'
+import { answerFetch, consumer, consuming, located, newest, said, tick } from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sent } from './stage.ts'
 
@@ -39,6 +39,33 @@ describe('a leader that hangs', () => {
     tick(stage, FETCH_MAX_WAIT_MILLIS + 250)
     expect(said(stage.deliver(topicsAnswer({ t: [0, 0] })))).toEqual([])
     expect(said(answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId))).toEqual(['to client: chunk t-0 from 10: 72 bytes'])
+  })
+})
+
+describe('a fetch that nobody answers, for its topic is gone,', () => {
+  function waiting(): ReturnType<typeof consumer> {
+    const stage = consumer({ group: null })
+    stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
+    located(stage, newest(stage.deliver(topicsAnswer({ t: [0] })), 'listOffsets'), 6)
+    tick(stage, FETCH_MAX_WAIT_MILLIS + 250)
+    return stage
+  }
+
+  test('is left for one that has its name, which is read from where the policy says', () => {
+    const stage = waiting()
+    const asked = stage.deliver(topicsAnswer({ t: [0] }, 1, 9))
+    expect(sent(asked, 'listOffsets')).toMatchObject([{ topicId: 9 }])
+    expect(said(located(stage, newest(asked, 'listOffsets'), 0))).toEqual([
+      'to client: positionReset t-0 to 0',
+      expect.stringMatching(/fetch #\d+ from 0$/),
+    ])
+  })
+
+  test('fails after a second look, if there is none', () => {
+    const stage = waiting()
+    expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
+    expect(asked(tick(stage, 100))).toBe(1)
+    expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual(['to client: consumerFailed UNKNOWN_TOPIC_OR_PARTITION'])
   })
 })
 

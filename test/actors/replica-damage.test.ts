@@ -37,6 +37,18 @@ test('a leader serves what is sound, and finds what is damaged', () => {
   expect(read(partition, 0, 2)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
 })
 
+test.each([
+  ['upwards', 0x10],
+  ['downwards', 0x03],
+])('a leader takes a base offset that was moved %s for damage', (_, mask) => {
+  const partition = written(2)
+  const whole = read(partition, 0, 0)
+  const bytes = partition.at(0).disk.logs.get(partition.state(0).logName)!.get('00000000000000000000.log')!
+  bytes[(bytes.length / 3) * 2 + 7]! ^= mask
+  expect(read(partition, 0, 0)).toBe(`${(Number.parseInt(whole, 10) / 3) * 2} bytes`)
+  expect(read(partition, 0, 2)).toMatch(/^error/)
+})
+
 test('a leader whose log is damaged asks not to be counted on, again when it is still, and copies the log anew when it is not', () => {
   const partition = written(3)
   const sound = partition.log(1)

@@ -194,6 +194,13 @@ test('foreign, damaged, newer, absent and impossible directories are refused and
   const identity = JSON.parse(readFileSync(join(newer, 'odradek.json'), 'utf8')) as object
   writeFileSync(join(newer, 'odradek.json'), JSON.stringify({ ...identity, format: 99 }))
   expect((await failureOf(() => open(newer))).name).toBe('UNSUPPORTED_FORMAT_VERSION')
+  for (const format of [0, -1, 0.5]) {
+    writeFileSync(join(newer, 'odradek.json'), JSON.stringify({ ...identity, format }))
+    expect(await failureOf(() => open(newer))).toMatchObject({
+      name: 'UNSUPPORTED_FORMAT_VERSION',
+      message: expect.stringContaining(`says format ${format}, and there is no such format`) as string,
+    })
+  }
 
   expect((await failureOf(() => open(join(foreign, 'absent'), { mustExist: true }))).message).toMatch(
     /there is no directory .*absent: .*mustExist/,

@@ -134,3 +134,17 @@ test('a consumer either subscribes or is assigned; partitions of commits are che
   )
   expect((await failureOf(() => consumer.poll({ timeoutMillis: Number.NaN }))).name).toBe('INVALID_OPTION')
 })
+
+test('an assigned topic that is deleted is read anew when it is created again, and said to be gone when it is not', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, ['old 0', 'old 1'])
+  const consumer = cluster.consumer({ value: string, fetchMaxWaitMillis: 50 })
+  consumer.assign([PARTITION])
+  await take(consumer, 2)
+  expect(await consumer.poll({ timeoutMillis: 0 })).toEqual([])
+  await cluster.admin.deleteTopic('t')
+  await fill(cluster, numbers(6))
+  expect((await take(consumer, 6)).map(({ offset, value }) => `${offset}=${value}`)).toEqual(numbers(6).map((n) => `${n}=${n}`))
+  await cluster.admin.deleteTopic('t')
+  expect((await failureOf(() => take(consumer, 1))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+})

@@ -1,9 +1,10 @@
 // One process at a time holds a data directory, whatever others left behind.
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { setImmediate } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
 import { openDataDirectory } from '../../../edge/client/data-directory.ts'
 import { failureOf, temporaryDirectory } from './support.ts'
 
@@ -73,6 +74,52 @@ test('a lock and a take-over of dead processes are taken over', () => {
   expect(readdirSync(directory)).toEqual(['node-0', 'odradek.json'])
 })
 
+/** Elsewhere nothing says which processes are zombies. */
+const linux = test.skipIf(!existsSync('/proc/self/stat'))
+
+linux('a lock of a process that has ended, and whose parent has not asked for it, is taken over', async () => {
+  // The shell's child ends, and the program that replaces the shell never waits for it.
+  const parent = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60'])
+  onTestFinished(() => void parent.kill())
+  const [said] = (await once(parent.stdout, 'data')) as [Buffer]
+  const zombie = Number(said.toString())
+  const fields = await untilZombie(zombie)
+  for (const started of ['-', fields[19]]) {
+    const directory = temporaryDirectory()
+    writeFileSync(join(directory, 'lock'), `${zombie} ${started} aa\n`)
+    openDataDirectory(directory, null, false).release()
+    expect(readdirSync(directory)).toEqual(['node-0', 'odradek.json'])
+  }
+})
+
+/** What the system tells of a process from its state on, when it is a zombie; the test's own time-out ends it. */
+async function untilZombie(pid: number): Promise<string[]> {
+  for (;;) {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    if (fields[0] === 'Z') return fields
+    await setImmediate()
+  }
+}
+
+/** Whether a test may mount something that only its own child sees. */
+const canMount = spawnSync('unshare', ['-rm', 'sh', '-c', 'mount --bind /tmp /tmp && mount -o remount,ro,bind /tmp']).status === 0
+
+test.skipIf(!canMount)('a data directory on a file system that is read-only is refused with what to do', async () => {
+  const directory = temporaryDirectory()
+  openDataDirectory(directory, null, false).release()
+  const script = `
+import { openDataDirectory } from ${JSON.stringify(new URL('../../../edge/client/data-directory.ts', import.meta.url).href)}
+try {
+  openDataDirectory(process.argv[1], null, false)
+} catch (error) {
+  console.log(error.name + ': ' + error.message)
+}`
+  const mounted = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && exec "$0" --input-type=module -e "$2" -- "$1"'
+  const { output } = await outputOf(['-rm', 'sh', '-c', mounted, process.execPath, directory, script], 'unshare')
+  expect(output).toMatch(/^READ_ONLY_DIRECTORY: .* cannot be written \(EROFS\): /)
+})
+
 test.each(['', 'no owner\n', '12'])('a lock that says %j belongs to somebody who is opening', async (text) => {
   const directory = temporaryDirectory()
   writeFileSync(join(directory, 'lock'), text)
@@ -95,8 +142,8 @@ function deadProcess(): number {
   return spawnSync(process.execPath, ['-e', '']).pid
 }
 
-async function outputOf(parameters: readonly string[]): Promise<{ output: string; errors: string }> {
-  const child = spawn(process.execPath, parameters)
+async function outputOf(parameters: readonly string[], program = process.execPath): Promise<{ output: string; errors: string }> {
+  const child = spawn(program, parameters)
   let output = ''
   let errors = ''
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
