@@ -57,13 +57,13 @@ export function checkNode(node: unknown): void {
   if (!isCount(node)) throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${describe(node)}`)
 }
 
-/** The replicas that `reassign` takes. Throws INVALID_REQUEST. */
+/** The replicas that `reassign` takes. Throws INVALID_REQUEST for what is no list, INVALID_REPLICA_ASSIGNMENT for one that no partition can have. */
 export function checkReplicas(replicas: unknown): void {
   if (replicas === null) return
   const nodes = Array.isArray(replicas) ? new Set<unknown>(replicas) : null
   if (Array.isArray(replicas) && nodes !== null && nodes.size > 0 && nodes.size === replicas.length && [...nodes].every(isCount)) return
   throw new KafkaError(
-    'INVALID_REQUEST',
+    nodes === null ? 'INVALID_REQUEST' : 'INVALID_REPLICA_ASSIGNMENT',
     `replicas must be null or a list of one or more different nodes (whole numbers from 0 on), not ${describe(replicas)}`,
   )
 }

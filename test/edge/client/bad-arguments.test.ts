@@ -28,10 +28,12 @@ const ALTER = /^alterGroupOffsets takes a list of \{ topic, partition, offset, m
 const NODE = /^a node is a whole number from 0 on, not /
 
 const ADMIN_CASES: readonly Case[] = [
-  ...[1, 'x', {}, Number.NaN, undefined, [], [1.5], ['a'], [-1], [0, 0]].map((replicas): Case => [
+  ...[1, 'x', {}, Number.NaN, undefined].map((replicas): Case => ['reassign', ['t', 0, replicas], REPLICAS]),
+  ...[[], [1.5], ['a'], [-1], [0, 0], [null]].map((replicas): Case => [
     'reassign',
     ['t', 0, replicas],
     REPLICAS,
+    'INVALID_REPLICA_ASSIGNMENT',
   ]),
   ...['0', -1, 1.5, null].map((partition): Case => [
     'reassign',
