@@ -29,6 +29,7 @@ import type { Engine } from './engine.ts'
 import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
 import type { NodeActions } from './node-admin.ts'
+import { checkNodeVersion } from './node-version.ts'
 import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
@@ -55,6 +56,7 @@ const METADATA_EVENTS: ReadonlySet<ClusterEvent> = new Set<ClusterEvent>(['leade
 
 /** Opens the cluster in a directory (made if absent), or in memory. Fails with what is wrong with the directory or the options. */
 export async function open(directory: string, options: ClusterOptions = {}): Promise<Cluster> {
+  checkNodeVersion()
   if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
   checkOptions('open', options, RULES)
   checkRacks(options.racks)
