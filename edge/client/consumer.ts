@@ -180,6 +180,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
     checkWaiting('records', options)
+    this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
@@ -192,6 +193,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
     checkWaiting('batches', options)
+    this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
