@@ -3,7 +3,8 @@
 // LZ4 is the frame format, snappy the framing of Java clients (read: raw blocks, too).
 
 import { createRequire } from 'node:module'
-import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+// By its namespace: a Node without zstd must get as far as being told so (edge/client/node-version.ts).
+import * as zlib from 'node:zlib'
 import type * as Lz4 from 'lz4-napi'
 import { unreachable } from '../protocol/assert.ts'
 import { DECOMPRESSED_BYTES_MAX } from '../protocol/compression.ts'
@@ -23,13 +24,13 @@ function compress(codec: Compression, bytes: Uint8Array): Uint8Array {
     case 'none':
       return bytes.slice()
     case 'gzip':
-      return gzipSync(bytes)
+      return zlib.gzipSync(bytes)
     case 'snappy':
       return compressSnappy(bytes)
     case 'lz4':
       return lz4().compressFrameSync(asBuffer(bytes))
     case 'zstd':
-      return zstdCompressSync(bytes)
+      return zlib.zstdCompressSync(bytes)
     default:
       return unreachable(codec)
   }
@@ -51,14 +52,14 @@ function decompressWithin(codec: Compression, bytes: Uint8Array, sizeBytesMax: n
     case 'none':
       return bytes.slice()
     case 'gzip':
-      return gunzipSync(bytes, { maxOutputLength: sizeBytesMax })
+      return zlib.gunzipSync(bytes, { maxOutputLength: sizeBytesMax })
     case 'snappy':
       return decompressSnappy(bytes, sizeBytesMax)
     case 'lz4':
       if (lz4DecompressedSize(bytes, sizeBytesMax) > sizeBytesMax) throw tooLarge(codec, sizeBytesMax)
       return lz4().decompressFrameSync(asBuffer(bytes))
     case 'zstd':
-      return zstdDecompressSync(bytes, { maxOutputLength: sizeBytesMax })
+      return zlib.zstdDecompressSync(bytes, { maxOutputLength: sizeBytesMax })
     default:
       return unreachable(codec)
   }

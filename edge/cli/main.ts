@@ -4,6 +4,7 @@
  * 0 done, 1 failed, 2 not understood, 130 interrupted. It does NOT do anything itself.
  */
 import { CommanderError } from 'commander'
+import { checkNodeVersion } from '../client/node-version.ts'
 import { describeFailure } from './failure.ts'
 import { endWhenPipeCloses } from './output.ts'
 import { buildProgram } from './program.ts'
@@ -13,6 +14,7 @@ const EXIT_USAGE = 2
 
 endWhenPipeCloses()
 try {
+  checkNodeVersion()
   await buildProgram().parseAsync()
 } catch (error) {
   process.exitCode = report(error)

@@ -8,11 +8,11 @@ import { InputError } from './failure.ts'
 import { table, write, writeJson } from './output.ts'
 import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
-import type { Session } from './session.ts'
+import type { GlobalOptions, Session } from './session.ts'
 import { reassignCommand } from './topics-reassign.ts'
 
-/** `nodes` is read by the session, which opens the directory. */
-type CreateOptions = CreateTopicOptions & { readonly nodes?: number }
+/** `nodes` and the global options are read by the session, which opens the directory. */
+type CreateOptions = CreateTopicOptions & GlobalOptions
 
 /** The command with its subcommands. */
 export function topicsCommand(): Command {
@@ -51,10 +51,15 @@ function create(): Command {
     )
     .action((name: string, options: CreateOptions, command: Command) =>
       withCluster(command, 'write', async (session) => {
-        await session.cluster.admin.createTopic(name, options)
+        await session.cluster.admin.createTopic(name, topicOptions(options))
         await show(session, name)
       }),
     )
+}
+
+/** Those that are the topic's. */
+function topicOptions({ directory: _directory, json: _json, nodes: _nodes, ...options }: CreateOptions): CreateTopicOptions {
+  return options
 }
 
 function describe(): Command {

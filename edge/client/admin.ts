@@ -5,17 +5,44 @@ import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import { topicPartitionName } from '../../protocol/ids.ts'
-import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
-import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
+import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
-import type { Admin, ClusterDescription, CreateTopicOptions, GroupDescription, Reassignment, TopicDescription, Waiting } from './api.ts'
+import type {
+  Admin,
+  ClusterDescription,
+  CreateTopicOptions,
+  GroupDescription,
+  OffsetToCommit,
+  Reassignment,
+  TopicDescription,
+  Waiting,
+} from './api.ts'
+import {
+  checkGroup,
+  checkName,
+  checkNode,
+  checkPartition,
+  checkReplicas,
+  offsetsToAlter,
+  plainConfig,
+  timestampToList,
+} from './arguments.ts'
 import { groupsInLog } from './group-scan.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
+import { checkOptions } from './options.ts'
+import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+
+const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
+  partitions: { kind: 'any' },
+  replicationFactor: { kind: 'any' },
+  config: { kind: 'object' },
+  ifNotExists: { kind: 'boolean', default: false },
+}
+
+const LIST_TOPICS_RULES: Readonly<Record<'internal', OptionRule>> = { internal: { kind: 'boolean', default: false } }
 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
@@ -31,6 +58,7 @@ export class AdminClient implements Admin {
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
     checkName(name)
+    checkOptions('createTopic', options, CREATE_TOPIC_RULES)
     const { partitions = 1, replicationFactor = -1, config = {}, ifNotExists = false } = options
     if (!Number.isInteger(partitions))
       throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
@@ -41,7 +69,7 @@ export class AdminClient implements Admin {
       )
     const asked: Asked = {
       kind: 'createTopics',
-      topics: [{ name, numPartitions: partitions, replicationFactor, configs: plain(config) }],
+      topics: [{ name, numPartitions: partitions, replicationFactor, configs: plainConfig(config) }],
       validateOnly: false,
     }
     await this.#change(asked, 'TOPIC_ALREADY_EXISTS', ifNotExists)
@@ -52,7 +80,9 @@ export class AdminClient implements Admin {
     await this.#change({ kind: 'deleteTopics', topics: [name] }, 'UNKNOWN_TOPIC_OR_PARTITION')
   }
 
-  async listTopics({ internal = false }: { readonly internal?: boolean } = {}): Promise<string[]> {
+  async listTopics(options: { readonly internal?: boolean } = {}): Promise<string[]> {
+    checkOptions('listTopics', options, LIST_TOPICS_RULES)
+    const { internal = false } = options
     const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
     return topics.map((topic) => topic.topic).filter((name) => internal || !name.startsWith('__'))
   }
@@ -80,15 +110,12 @@ export class AdminClient implements Admin {
 
   async alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
     checkName(name)
-    await this.#change({ kind: 'incrementalAlterConfigs', topic: name, configs: plain(config) })
+    await this.#change({ kind: 'incrementalAlterConfigs', topic: name, configs: plainConfig(config) })
   }
 
   async listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>> {
     checkName(name)
-    if (typeof timestamp === 'number' && !(Number.isSafeInteger(timestamp) && timestamp >= 0)) {
-      throw new KafkaError('INVALID_REQUEST', `a timestamp is a whole number of milliseconds since 1970, not ${timestamp}`)
-    }
-    const wanted = timestamp === 'earliest' ? EARLIEST_TIMESTAMP : timestamp === 'latest' ? LATEST_TIMESTAMP : timestamp
+    const wanted = timestampToList(timestamp)
     return this.#offsetsOf(await this.#requests.topic(name), wanted)
   }
 
@@ -98,6 +125,8 @@ export class AdminClient implements Admin {
 
   async reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void> {
     checkName(name)
+    checkPartition(partition)
+    checkReplicas(replicas)
     await this.#change({ kind: 'alterPartitionReassignments', partitions: [{ topic: name, partition, replicas }] })
   }
 
@@ -109,8 +138,9 @@ export class AdminClient implements Admin {
     return this.#nodeAdmin.rebalance(null, options)
   }
 
-  drainNode(node: number, options: Waiting = {}): Promise<void> {
-    return this.#nodeAdmin.rebalance(node, options)
+  async drainNode(node: number, options: Waiting = {}): Promise<void> {
+    checkNode(node)
+    await this.#nodeAdmin.rebalance(node, options)
   }
 
   removeNode(node: number): Promise<void> {
@@ -146,15 +176,12 @@ export class AdminClient implements Admin {
     return { group, state, epoch, members, offsets }
   }
 
-  async alterGroupOffsets(group: string, offsets: readonly CommittedOffset[]): Promise<void> {
+  async alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void> {
     checkGroup(group)
     const ofTopics: TopicOffset[] = []
-    for (const one of offsets) {
+    for (const one of offsetsToAlter(offsets)) {
       const topic = await this.#requests.topic(one.topic)
       this.#requests.leaderOf(topic, one.partition)
-      if (!Number.isSafeInteger(one.offset) || one.offset < 0)
-        throw new KafkaError('INVALID_REQUEST', `an offset is a whole number from 0 on, not ${one.offset}`)
-      checkMetadata(one)
       ofTopics.push({ ...one, topicId: topic.topicId })
     }
     const response = await this.#requests.askGroup(
@@ -203,38 +230,6 @@ export class AdminClient implements Admin {
   }
 }
 
-/** Throws INVALID_TOPIC_EXCEPTION for a name that Kafka would refuse. */
-export function checkName(name: string): void {
-  const problem = checkTopicName(name)
-  if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
-}
-
-/** Throws INVALID_GROUP_ID. */
-export function checkGroup(group: string): void {
-  const problem = checkGroupId(group)
-  if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
-}
-
-/** Throws OFFSET_METADATA_TOO_LARGE. */
-export function checkMetadata({ topic, partition, metadata }: CommittedOffset): void {
-  if (metadata.length <= OFFSET_METADATA_LENGTH_MAX) return
-  const name = topicPartitionName(topic, partition)
-  throw new KafkaError(
-    'OFFSET_METADATA_TOO_LARGE',
-    `the metadata of the offset of ${name} has ${metadata.length} characters; it may have ${OFFSET_METADATA_LENGTH_MAX}`,
-  )
-}
-
 function unknownGroup(group: string): KafkaError {
   return new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(group)}: nobody is in it, and it has not committed`)
-}
-
-/** Settings as a message may carry them. */
-function plain(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const entries = Object.entries(config).filter(([, value]) => value !== undefined)
-  for (const [name, value] of entries) {
-    if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
-    throw new KafkaError('INVALID_CONFIG', `the setting ${name} must be a text, a number, true or false, not ${typeof value}`)
-  }
-  return Object.fromEntries(entries)
 }

@@ -171,7 +171,7 @@ export interface Admin {
   listGroups(): Promise<string[]>
   describeGroup(group: string): Promise<GroupDescription>
   /** Sets committed offsets of a group without members. */
-  alterGroupOffsets(group: string, offsets: readonly CommittedOffset[]): Promise<void>
+  alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
 }
 
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
@@ -281,6 +281,11 @@ export interface ConsumerRecord<K = Uint8Array, V = Uint8Array> {
   readonly headers: readonly RecordHeader[]
 }
 
+/** An offset to be committed: the next record to process. `metadata` is any text that goes with it, up to 4,096 characters; default ''. */
+export interface OffsetToCommit extends Omit<CommittedOffset, 'metadata'> {
+  readonly metadata?: string
+}
+
 /** A batch as it lies in the log: its records are decoded when iterated, which must be done before the next batch is asked for. */
 export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<ConsumerRecord<K, V>> {
   readonly topic: string
@@ -310,7 +315,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   /** The offset of the next record to be delivered. */
   position(partition: TopicPartition): number | undefined
   /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
-  commit(what?: ConsumerBatch<K, V> | readonly CommittedOffset[]): Promise<void>
+  commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   close(): Promise<void>
 }

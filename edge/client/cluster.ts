@@ -19,6 +19,7 @@ import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
+import { checkListener } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -28,6 +29,7 @@ import type { Engine } from './engine.ts'
 import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
 import type { NodeActions } from './node-admin.ts'
+import { checkNodeVersion } from './node-version.ts'
 import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
@@ -54,12 +56,13 @@ const METADATA_EVENTS: ReadonlySet<ClusterEvent> = new Set<ClusterEvent>(['leade
 
 /** Opens the cluster in a directory (made if absent), or in memory. Fails with what is wrong with the directory or the options. */
 export async function open(directory: string, options: ClusterOptions = {}): Promise<Cluster> {
+  checkNodeVersion()
   if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
   checkOptions('open', options, RULES)
+  checkRacks(options.racks)
   const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
-  checkRacks(options.racks)
   const cluster = new LocalCluster(held, threads > 0, nodeOptions(options))
   try {
     await cluster.start()
@@ -178,6 +181,7 @@ class LocalCluster implements Cluster {
   }
 
   on(event: ClusterEvent, listener: (detail: Record<string, unknown>) => void): void {
+    checkListener(event, listener)
     const listeners = this.#listeners.get(event)
     if (listeners === undefined) this.#listeners.set(event, [listener])
     else listeners.push(listener)

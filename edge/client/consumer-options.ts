@@ -5,7 +5,7 @@ import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { FetchMode } from '../../protocol/messages/fetch.ts'
 import type { ConsumerOptions } from './api.ts'
-import { integerOption } from './options.ts'
+import { checkOptions, describe, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 
 const MILLIS_MAX = 2_147_483_647
@@ -32,6 +32,16 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
 
 const REQUEST_TIMEOUT_MILLIS = 10_000
 const RETRY_BACKOFF_MILLIS = 10
+
+const POLL_RULES: Readonly<Record<string, OptionRule>> = { signal: { kind: 'signal' }, timeoutMillis: { kind: 'any' } }
+
+/** Throws INVALID_OPTION for what `poll` does not take. */
+export function checkPoll(options: { readonly timeoutMillis?: number }): void {
+  checkOptions('poll', options, POLL_RULES)
+  const { timeoutMillis = 0 } = options
+  if (typeof timeoutMillis === 'number' && timeoutMillis >= 0) return
+  throw new KafkaError('INVALID_OPTION', `poll option timeoutMillis must be a number from 0 on, not ${describe(timeoutMillis)}`)
+}
 
 /** The actor's configuration, but for its client's address. Throws INVALID_OPTION. */
 export function consumerConfig<K, V>(

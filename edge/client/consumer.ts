@@ -9,12 +9,20 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
-import { checkGroup, checkMetadata, checkName } from './admin.ts'
-import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, Waiting } from './api.ts'
+import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
+import {
+  checkGroup,
+  checkName,
+  checkOffset,
+  checkTopicPartition,
+  checkTopicPartitions,
+  checkWaiting,
+  offsetsToCommit,
+} from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
 import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
-import { CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
+import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
@@ -108,11 +116,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   assign(partitions: readonly TopicPartition[]): void {
     this.#assertOpen()
+    checkTopicPartitions('assign', partitions)
     this.#choose('assigned')
-    for (const { topic, partition } of partitions) {
-      checkName(topic)
-      checkPartition(partition)
-    }
     this.#consumption.replace(partitions)
     this.#consumption.link.send({ kind: 'assign', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
   }
@@ -122,11 +127,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   position(partition: TopicPartition): number | undefined {
+    checkTopicPartition('position', partition)
     return this.#consumption.assigned(partition).position
   }
 
   seek(partition: TopicPartition, offset: number): void {
     this.#assertOpen()
+    checkTopicPartition('seek', partition)
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
     this.#consumption.moveTo(one, offset, one.session + 1)
@@ -135,25 +142,26 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {
     if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
-      throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${timestamp}`)
+      throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
     }
+    checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
     await Promise.all(partitions.map(async (partition) => this.seek(partition, await this.#offsetAt(partition, timestamp))))
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
-    this.#setPaused(partitions, true)
+    this.#setPaused('pause', partitions)
   }
 
   resume(partitions: readonly TopicPartition[] = this.assignment()): void {
-    this.#setPaused(partitions, false)
+    this.#setPaused('resume', partitions)
   }
 
   // ── records ──
 
-  async poll({ signal, timeoutMillis = POLL_MILLIS }: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ConsumerRecord<K, V>[]> {
-    if (!(timeoutMillis >= 0))
-      throw new KafkaError('INVALID_OPTION', `poll option timeoutMillis must be a number from 0 on, not ${timeoutMillis}`)
+  async poll(options: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ConsumerRecord<K, V>[]> {
+    checkPoll(options)
+    const { signal, timeoutMillis = POLL_MILLIS } = options
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()
@@ -170,7 +178,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     return this.records()[Symbol.asyncIterator]()
   }
 
-  async *records({ signal }: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
+  async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
+    checkWaiting('records', options)
+    this.#assertOpen()
+    const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
       this.#moveOn()
@@ -180,7 +191,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     }
   }
 
-  async *batches({ signal }: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
+  async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
+    checkWaiting('batches', options)
+    this.#assertOpen()
+    const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
       this.#moveOn()
@@ -256,12 +270,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   // ── commits ──
 
-  async commit(what?: ConsumerBatch<K, V> | readonly CommittedOffset[]): Promise<void> {
+  async commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void> {
     this.#assertOpen()
     if (this.#options.group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'commit needs the option group')
+    const offsets = offsetsToCommit(what)
     if (this.#isOverdue)
       throw new KafkaError('UNKNOWN_MEMBER_ID', 'this consumer did not ask for records for maxPollIntervalMillis and has left its group')
-    const offsets = what === undefined ? null : isList(what) ? what.map(checkCommit) : [endOf(what)]
     // Who commits now says that what was delivered last is processed, too.
     if (offsets === null) this.#consumption.settle()
     this.#consumption.report()
@@ -277,6 +291,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#assertOpen()
     const { group } = this.#options
     if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'committed needs the option group')
+    if (partitions !== undefined) checkTopicPartitions('committed', partitions)
     const wanted = partitions?.map(({ topic, partition }) => ({ topic, partitions: [partition] })) ?? null
     const { errorCode, offsets } = await this.#engine.requests.askGroup(
       group,
@@ -321,8 +336,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   // ── helpers ──
 
-  #setPaused(partitions: readonly TopicPartition[], paused: boolean): void {
+  #setPaused(method: 'pause' | 'resume', partitions: readonly TopicPartition[]): void {
     this.#assertOpen()
+    checkTopicPartitions(method, partitions)
+    const paused = method === 'pause'
     const known = partitions.map((partition) => this.#consumption.assigned(partition))
     for (const one of known) one.paused = paused
     this.#consumption.link.send({ kind: 'pause', partitions: known.map(({ topic, partition }) => ({ topic, partition })), paused })
@@ -359,30 +376,4 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #assertOpen(): void {
     if (this.#closed || this.#closing !== null) throw closedError('consumer')
   }
-}
-
-function isList<K, V>(what: ConsumerBatch<K, V> | readonly CommittedOffset[]): what is readonly CommittedOffset[] {
-  return Array.isArray(what)
-}
-
-function endOf<K, V>({ topic, partition, endOffset }: ConsumerBatch<K, V>): CommittedOffset {
-  return { topic, partition, offset: endOffset, metadata: '' }
-}
-
-function checkCommit(committed: CommittedOffset): CommittedOffset {
-  checkName(committed.topic)
-  checkPartition(committed.partition)
-  checkOffset(committed.offset)
-  checkMetadata(committed)
-  return committed
-}
-
-function checkOffset(offset: number): void {
-  if (!Number.isSafeInteger(offset) || offset < 0)
-    throw new KafkaError('OFFSET_OUT_OF_RANGE', `an offset is a whole number from 0 on, not ${offset}`)
-}
-
-function checkPartition(partition: number): void {
-  if (Number.isInteger(partition) && partition >= 0) return
-  throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `a partition is a whole number from 0 on, not ${partition}`)
 }

@@ -85,8 +85,16 @@ function prepare(path: string, mustExist: boolean): void {
     if (mustExist) readdirSync(path)
     else makeDirectory(path)
   } catch (error) {
-    throw explain(error, path)
+    throw mustExist ? explain(error, path) : notMade(error, path)
   }
+}
+
+/** Why a directory cannot be made: what we know better than the system, or what it says. */
+function notMade(error: unknown, path: string): Error {
+  const explained = codeOf(error) === 'ENOENT' ? error : explain(error, path)
+  if (explained instanceof KafkaError) return explained
+  const reason = error instanceof Error ? error.message : String(error)
+  return new KafkaError('FOREIGN_DIRECTORY', `the directory ${path} cannot be made: ${reason}`, { cause: error })
 }
 
 /** With its parents. Step by step: Node's own recursive mkdir never returns where a file system answers ENOENT for ever (/proc). */

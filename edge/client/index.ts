@@ -18,6 +18,7 @@ export type {
   ConsumerRecord,
   CreateTopicOptions,
   GroupDescription,
+  OffsetToCommit,
   Partitioner,
   Producer,
   ProducerOptions,

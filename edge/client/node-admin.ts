@@ -3,10 +3,11 @@
  * waits for what takes time, and has threads started and stopped where that follows from it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorOf, KafkaError } from '../../protocol/errors.ts'
+import { errorOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { ClusterDescription, Reassignment, Waiting } from './api.ts'
+import { checkNode, checkWaiting } from './arguments.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
 
@@ -65,8 +66,9 @@ export class NodeAdmin {
   }
 
   /** Asks for moves and waits for them, until there are none left: each request moves some hundred partitions. */
-  async rebalance(drain: number | null, { signal }: Waiting): Promise<void> {
-    if (drain !== null) checkNode(drain)
+  async rebalance(drain: number | null, options: Waiting): Promise<void> {
+    checkWaiting(drain === null ? 'rebalance' : 'drainNode', options)
+    const { signal } = options
     for (let isOver = false; !isOver;) {
       signal?.throwIfAborted()
       isOver = (await this.#change({ kind: 'rebalance', drain })) === 0
@@ -123,9 +125,4 @@ function reassignmentsOf({ topic, partitions }: TopicMetadata): Reassignment[] {
   return partitions
     .filter(({ adding, removing }) => adding.length > 0 || removing.length > 0)
     .map(({ partition, replicas, adding, removing }) => ({ topic, partition, replicas, adding, removing }))
-}
-
-function checkNode(node: number): void {
-  if (!Number.isSafeInteger(node) || node < 0)
-    throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${String(node)}`)
 }

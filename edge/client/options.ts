@@ -2,6 +2,7 @@
  * Checks options at the door: an unknown name, a wrong type or a value out of range is KafkaError INVALID_OPTION, which names the
  * option and what it allows.
  */
+import { inspect } from 'node:util'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 
@@ -14,14 +15,19 @@ export type OptionRule =
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly default: string }
   | { readonly kind: 'boolean'; readonly default: boolean }
   | { readonly kind: 'acks'; readonly default: Acks }
+  /** An AbortSignal. */
+  | { readonly kind: 'signal' }
+  /** Known here, checked by its user, who has Kafka's own error for it. */
+  | { readonly kind: 'any' }
   /** Anything of that type (`typeof`), absent by default. */
   | { readonly kind: 'function' | 'object' | 'string' }
 
 /** Throws unless every given option is known and allowed. `what` is whose options they are: 'producer'. */
 export function checkOptions(what: string, options: object, rules: Readonly<Record<string, OptionRule>>): void {
-  if (typeof options !== 'object' || options === null) throw new KafkaError('INVALID_OPTION', `${what} options must be an object`)
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw new KafkaError('INVALID_OPTION', `${what} options must be an object, not ${describe(options)}`)
   for (const [name, value] of Object.entries(options)) {
-    const rule = rules[name]
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule === undefined) {
       throw new KafkaError('INVALID_OPTION', `${what} has no option ${JSON.stringify(name)}; it has ${Object.keys(rules).join(', ')}`)
     }
@@ -36,6 +42,12 @@ export function integerOption(value: number | undefined, rule: OptionRule): numb
   return value ?? (rule.kind === 'integer' ? rule.default : 0)
 }
 
+/** A value as an error shows it: in one line, and not much of it. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  return inspect(value, { depth: 1, breakLength: Infinity, compact: true, customInspect: false, maxArrayLength: 8, maxStringLength: 80 })
+}
+
 function isAllowed(rule: OptionRule, value: unknown): boolean {
   switch (rule.kind) {
     case 'integer':
@@ -44,6 +56,10 @@ function isAllowed(rule: OptionRule, value: unknown): boolean {
       return typeof value === 'string' && rule.values.includes(value)
     case 'acks':
       return value === 'none' || value === 'leader' || value === 'quorum' || (Number.isInteger(value) && Number(value) >= 1)
+    case 'signal':
+      return value instanceof AbortSignal
+    case 'any':
+      return true
     default:
       return typeof value === rule.kind && value !== null
   }
@@ -59,11 +75,11 @@ function describeRule(rule: OptionRule): string {
       return 'true or false'
     case 'acks':
       return "'quorum', 'leader', 'none', or how many replicas must have a record"
+    case 'signal':
+      return 'an AbortSignal'
+    case 'any':
+      return 'anything'
     default:
       return rule.kind === 'object' ? 'an object' : `a ${rule.kind}`
   }
-}
-
-function describe(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }

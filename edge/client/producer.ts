@@ -11,8 +11,8 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
-import { checkName } from './admin.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions } from './api.ts'
+import { checkName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
 import { ActorLink, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
@@ -22,7 +22,7 @@ import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { ACKS_DEFAULT, acksOf, PRODUCER_RULES, producerConfig } from './producer-options.ts'
-import { encodeRecord, keepRecord, recordBytes } from './record-encoding.ts'
+import { chosenPartition, encodeRecord, keepRecord, recordBytes } from './record-encoding.ts'
 import type { EncodedRecord } from './record-encoding.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
@@ -176,7 +176,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   /** Puts the record into the open batch of its partition, which ends where the acks differ; throws before anything has changed. */
   #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null, acks: Acks): void {
     const { record, key, value, headers, timestamp } = encoded
-    const partition = partitionOf(topic, record.partition ?? this.#options.partitioner?.(record, topic.open.length), key)
+    const partition = partitionOf(topic, chosenPartition(record, this.#options.partitioner, topic.open.length), key)
     let batch = topic.open[partition] ?? this.#begin(topic, partition, acks, waiter !== null)
     const isFull = batch.builder.count > 0 && batch.builder.sizeBytes + recordBytes(encoded) > topic.batchBytesMax
     if (isFull || batch.acks !== acks || !batch.builder.append(timestamp, key, value, headers)) {

@@ -3,7 +3,8 @@
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
-import type { ProducerRecord } from './api.ts'
+import type { Partitioner, ProducerRecord } from './api.ts'
+import { describe } from './options.ts'
 import type { Serde } from './serdes.ts'
 
 /** Lengths, deltas and attributes of a record: at most five varints, a varlong and a byte. */
@@ -12,11 +13,23 @@ const RECORD_OVERHEAD_BYTES_MAX = 36
 /** The two lengths of a record header. */
 const HEADER_OVERHEAD_BYTES_MAX = 10
 
-/** The bytes of a value. Throws SERIALIZATION_FAILED. */
-function serialized<V>(serde: Serde<V>, value: V): Uint8Array | null {
-  const result = serde.serialize(value)
+/** What a function of the application has thrown, as our error. */
+function failureOf(what: string, cause: unknown): KafkaError {
+  return cause instanceof KafkaError
+    ? cause
+    : new KafkaError('SERIALIZATION_FAILED', `${what} has failed: ${cause instanceof Error ? cause.message : describe(cause)}`, { cause })
+}
+
+/** The bytes of a key or value. Throws SERIALIZATION_FAILED. */
+function serialized<V>(what: 'key' | 'value', serde: Serde<V>, value: V): Uint8Array | null {
+  let result: unknown
+  try {
+    result = serde.serialize(value)
+  } catch (cause) {
+    throw failureOf(`the serde of the ${what}`, cause)
+  }
   if (result instanceof Uint8Array || result === null) return result
-  throw new KafkaError('SERIALIZATION_FAILED', 'a serde must return a Uint8Array or null')
+  throw new KafkaError('SERIALIZATION_FAILED', `the serde of the ${what} must return a Uint8Array or null`)
 }
 
 /** What a record takes in a batch, at most. */
@@ -34,8 +47,10 @@ function checkTimestamp(timestamp: number): number {
 
 const encoder = new TextEncoder()
 
-/** Headers as a batch takes them. Throws SERIALIZATION_FAILED. */
+/** Headers as a batch takes them. Throws INVALID_RECORD, SERIALIZATION_FAILED. */
 function headersOf(headers: Readonly<Record<string, string | Uint8Array | null>>): RecordHeader[] {
+  if (typeof headers !== 'object' || headers === null || Array.isArray(headers) || headers instanceof Map)
+    throw new KafkaError('INVALID_RECORD', `headers must be an object of names and values, not ${describe(headers)}`)
   return Object.entries(headers).map(([key, value]) => {
     if (value === null || value instanceof Uint8Array) return { key, value }
     if (typeof value === 'string') return { key, value: encoder.encode(value) }
@@ -52,14 +67,28 @@ export interface EncodedRecord<K, V> {
   readonly timestamp: number
 }
 
-/** Turns the parts of a record into bytes. Throws SERIALIZATION_FAILED, INVALID_TIMESTAMP. */
+/** Turns the parts of a record into bytes. Throws SERIALIZATION_FAILED, INVALID_RECORD, INVALID_TIMESTAMP. */
 export function encodeRecord<K, V>(record: ProducerRecord<K, V>, key: Serde<K>, value: Serde<V>): EncodedRecord<K, V> {
   return {
     record,
-    key: record.key === undefined || record.key === null ? null : key.serialize(record.key),
-    value: record.value === null ? null : serialized(value, record.value),
+    key: record.key === undefined || record.key === null ? null : serialized('key', key, record.key),
+    value: record.value === null ? null : serialized('value', value, record.value),
     headers: record.headers === undefined ? undefined : headersOf(record.headers),
     timestamp: record.timestamp === undefined ? Date.now() : checkTimestamp(record.timestamp),
+  }
+}
+
+/** The partition that the application wants, if any. Throws SERIALIZATION_FAILED if its partitioner throws. */
+export function chosenPartition<K, V>(
+  record: ProducerRecord<K, V>,
+  partitioner: Partitioner<K, V> | undefined,
+  partitionCount: number,
+): number | undefined {
+  if (record.partition !== undefined || partitioner === undefined) return record.partition
+  try {
+    return partitioner(record, partitionCount)
+  } catch (cause) {
+    throw failureOf('the partitioner', cause)
   }
 }
 

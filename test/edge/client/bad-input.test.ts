@@ -160,6 +160,8 @@ test('closed clients and clusters say so', async () => {
   await consumer.close()
   expect((await failureOf(() => producer.send({ topic: 't', value: 'x' }))).name).toBe('CLIENT_CLOSED')
   expect((await failureOf(() => consumer.poll())).name).toBe('CLIENT_CLOSED')
+  for (const records of [consumer, consumer.records(), consumer.batches()])
+    expect((await failureOf(() => records[Symbol.asyncIterator]().next())).name).toBe('CLIENT_CLOSED')
   await cluster.close()
   expect((await failureOf(() => cluster.producer())).name).toBe('CLIENT_CLOSED')
   expect((await failureOf(() => cluster.admin.listTopics())).name).toBe('CLIENT_CLOSED')

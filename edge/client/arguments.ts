@@ -1,0 +1,169 @@
+/**
+ * Checks arguments at the door, before anything is sent: callers in JavaScript have no types. What cannot be such an argument at all is INVALID_REQUEST,
+ * with the method and what it takes; a name, a partition or an offset that cannot exist has Kafka's own error. Options are in options.ts.
+ */
+import { KafkaError } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
+import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
+import type { ClusterEvent } from './api.ts'
+import { checkOptions, describe } from './options.ts'
+import type { OptionRule } from './options.ts'
+
+const COMMIT_TAKES = 'commit takes nothing, a batch, or a list of { topic, partition, offset, metadata }'
+const ALTER_TAKES = 'alterGroupOffsets takes a list of { topic, partition, offset, metadata }'
+
+const WAITING_RULES: Readonly<Record<string, OptionRule>> = { signal: { kind: 'signal' } }
+
+/** A record, so that a new event without an entry does not compile. */
+const EVENTS: Readonly<Record<ClusterEvent, true>> = {
+  nodeDown: true,
+  nodeUp: true,
+  nodeFenced: true,
+  nodeUnfenced: true,
+  leaderChanged: true,
+  isrChanged: true,
+  error: true,
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION for a name that Kafka would refuse. */
+export function checkName(name: unknown): void {
+  const problem = checkTopicName(name)
+  if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+}
+
+/** Throws INVALID_GROUP_ID. */
+export function checkGroup(group: unknown): void {
+  const problem = checkGroupId(group)
+  if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
+}
+
+/** Throws UNKNOWN_TOPIC_OR_PARTITION for what cannot be a partition. */
+export function checkPartition(partition: unknown): void {
+  if (isCount(partition)) return
+  throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `a partition is a whole number from 0 on, not ${describe(partition)}`)
+}
+
+/** Throws OFFSET_OUT_OF_RANGE for what cannot be an offset. */
+export function checkOffset(offset: unknown): void {
+  if (!isCount(offset)) throw new KafkaError('OFFSET_OUT_OF_RANGE', `an offset is a whole number from 0 on, not ${describe(offset)}`)
+}
+
+/** Throws INVALID_REQUEST for what cannot be a node. */
+export function checkNode(node: unknown): void {
+  if (!isCount(node)) throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${describe(node)}`)
+}
+
+/** The replicas that `reassign` takes. Throws INVALID_REQUEST for what is no list, INVALID_REPLICA_ASSIGNMENT for one that no partition can have. */
+export function checkReplicas(replicas: unknown): void {
+  if (replicas === null) return
+  const nodes = Array.isArray(replicas) ? new Set<unknown>(replicas) : null
+  if (Array.isArray(replicas) && nodes !== null && nodes.size > 0 && nodes.size === replicas.length && [...nodes].every(isCount)) return
+  throw new KafkaError(
+    nodes === null ? 'INVALID_REQUEST' : 'INVALID_REPLICA_ASSIGNMENT',
+    `replicas must be null or a list of one or more different nodes (whole numbers from 0 on), not ${describe(replicas)}`,
+  )
+}
+
+/** One partition, given to `method`. Throws INVALID_REQUEST for what is none, and what its parts throw. */
+export function checkTopicPartition(method: string, partition: unknown): void {
+  if (!isTopicPartition(partition)) throw refusal(`${method} takes a partition { topic, partition }`, partition)
+  checkName(partition.topic)
+  checkPartition(partition.partition)
+}
+
+/** A list of partitions, given to `method`. Throws INVALID_REQUEST for what is none, and what its parts throw. */
+export function checkTopicPartitions(method: string, partitions: unknown): void {
+  const takes = `${method} takes a list of { topic, partition }`
+  if (!Array.isArray(partitions)) throw refusal(takes, partitions)
+  for (const one of partitions as readonly unknown[]) {
+    if (!isTopicPartition(one)) throw refusal(takes, one)
+    checkTopicPartition(method, one)
+  }
+}
+
+/** What `commit` shall commit: a list, the end of a batch, or null for everything. Throws INVALID_REQUEST, and what its parts throw. */
+export function offsetsToCommit(what: unknown): CommittedOffset[] | null {
+  if (what === undefined) return null
+  if (Array.isArray(what)) return Array.from(what, (one) => committedOffset(COMMIT_TAKES, one))
+  if (!isTopicPartition(what) || !('endOffset' in what) || !('baseOffset' in what)) throw refusal(COMMIT_TAKES, what)
+  const { topic, partition, endOffset } = what
+  return [committedOffset(COMMIT_TAKES, { topic, partition, offset: endOffset })]
+}
+
+/** What `alterGroupOffsets` shall set. Throws INVALID_REQUEST, and what its parts throw. */
+export function offsetsToAlter(offsets: unknown): CommittedOffset[] {
+  if (!Array.isArray(offsets)) throw refusal(ALTER_TAKES, offsets)
+  return Array.from(offsets, (one) => committedOffset(ALTER_TAKES, one))
+}
+
+/** The time that `listOffsets` asks for, as a message says it. Throws INVALID_REQUEST. */
+export function timestampToList(timestamp: unknown): number {
+  if (timestamp === 'earliest') return EARLIEST_TIMESTAMP
+  if (timestamp === 'latest') return LATEST_TIMESTAMP
+  if (isCount(timestamp)) return timestamp
+  throw new KafkaError(
+    'INVALID_REQUEST',
+    `a timestamp is 'earliest', 'latest' or a whole number of milliseconds since 1970, not ${describe(timestamp)}`,
+  )
+}
+
+/** Settings as a message may carry them. Throws INVALID_REQUEST for what are none, INVALID_CONFIG for a value that is none. */
+export function plainConfig(config: unknown): Record<string, unknown> {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) throw refusal('config must be an object of settings', config)
+  const entries = Object.entries(config).filter(([, value]) => value !== undefined)
+  for (const [name, value] of entries) {
+    if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
+    throw new KafkaError('INVALID_CONFIG', `the setting ${name} must be a text, a number, true or false, not ${typeof value}`)
+  }
+  return Object.fromEntries(entries)
+}
+
+/** The options of what only waits. Throws INVALID_OPTION. */
+export function checkWaiting(method: string, options: object): void {
+  checkOptions(method, options, WAITING_RULES)
+}
+
+/** What `on` takes. Throws INVALID_REQUEST. */
+export function checkListener(event: unknown, listener: unknown): void {
+  if (typeof event !== 'string' || !Object.hasOwn(EVENTS, event))
+    throw new KafkaError('INVALID_REQUEST', `there is no event ${describe(event)}; there are ${Object.keys(EVENTS).join(', ')}`)
+  if (typeof listener !== 'function') throw refusal(`the listener of ${event} must be a function`, listener)
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+function isTopicPartition(value: unknown): value is TopicPartition {
+  if (typeof value !== 'object' || value === null || !('topic' in value) || !('partition' in value)) return false
+  return typeof value.topic === 'string' && typeof value.partition === 'number'
+}
+
+function committedOffset(takes: string, value: unknown): CommittedOffset {
+  if (!isTopicPartition(value) || !('offset' in value) || typeof value.offset !== 'number') throw refusal(takes, value)
+  const { topic, partition, offset } = value
+  const metadata = 'metadata' in value && value.metadata !== undefined ? value.metadata : ''
+  if (typeof metadata !== 'string') throw refusal('metadata must be a string', metadata)
+  checkName(topic)
+  checkPartition(partition)
+  checkOffset(offset)
+  checkMetadata(topicPartitionName(topic, partition), metadata)
+  return { topic, partition, offset, metadata }
+}
+
+/** Throws OFFSET_METADATA_TOO_LARGE. */
+function checkMetadata(name: string, metadata: string): void {
+  if (metadata.length <= OFFSET_METADATA_LENGTH_MAX) return
+  throw new KafkaError(
+    'OFFSET_METADATA_TOO_LARGE',
+    `the metadata of the offset of ${name} has ${metadata.length} characters; it may have ${OFFSET_METADATA_LENGTH_MAX}`,
+  )
+}
+
+function refusal(takes: string, value: unknown): KafkaError {
+  return new KafkaError('INVALID_REQUEST', `${takes}, not ${describe(value)}`)
+}

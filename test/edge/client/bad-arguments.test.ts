@@ -1,0 +1,190 @@
+// Arguments that no TypeScript caller could give: each is refused at the door with a KafkaError that names it and says what is allowed, and
+// nothing has been sent.
+import { existsSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import type { ErrorName } from '../../../edge/client/index.ts'
+import { failureOf, openCluster } from './support.ts'
+
+/** A method as JavaScript sees it. */
+type Method = (...given: unknown[]) => unknown
+type Case = readonly [method: string, given: readonly unknown[], reason: RegExp, name?: ErrorName]
+
+/** Calls by name: what is given has no types, as in JavaScript. */
+function call(target: object, method: string, given: readonly unknown[]): unknown {
+  const found = (target as Record<string, Method>)[method]!
+  return found.apply(target, [...given])
+}
+
+async function expectRefusal(target: object, [method, given, reason, name]: Case): Promise<void> {
+  const error = await failureOf(() => call(target, method, given))
+  expect([error.name, error.message]).toEqual([name ?? 'INVALID_REQUEST', expect.stringMatching(reason)])
+}
+
+const RECORD = { topic: 't', partition: 0, offset: 0, timestamp: 1, key: null, value: 'x', headers: [] }
+
+const REPLICAS = /^replicas must be null or a list of one or more different nodes/
+const ALTER = /^alterGroupOffsets takes a list of \{ topic, partition, offset, metadata \}, not /
+const NODE = /^a node is a whole number from 0 on, not /
+
+const ADMIN_CASES: readonly Case[] = [
+  ...[1, 'x', {}, Number.NaN, undefined].map((replicas): Case => ['reassign', ['t', 0, replicas], REPLICAS]),
+  ...[[], [1.5], ['a'], [-1], [0, 0], [null]].map((replicas): Case => [
+    'reassign',
+    ['t', 0, replicas],
+    REPLICAS,
+    'INVALID_REPLICA_ASSIGNMENT',
+  ]),
+  ...['0', -1, 1.5, null].map((partition): Case => [
+    'reassign',
+    ['t', partition, [0]],
+    /^a partition is a whole number from 0 on, not /,
+    'UNKNOWN_TOPIC_OR_PARTITION',
+  ]),
+  ['reassign', [5, 0, [0]], /a topic name is a string, not number/, 'INVALID_TOPIC_EXCEPTION'],
+  ...[5, null, undefined, [{}], [RECORD.topic], [{ topic: 't', partition: 0 }]].map((offsets): Case => [
+    'alterGroupOffsets',
+    ['g', offsets],
+    ALTER,
+  ]),
+  ['alterGroupOffsets', ['g', [{ topic: 't', partition: 0, offset: 1, metadata: 5 }]], /^metadata must be a string, not 5$/],
+  ['alterGroupOffsets', ['g', [{ topic: 't', partition: 0, offset: -1 }]], /^an offset is a whole number/, 'OFFSET_OUT_OF_RANGE'],
+  ...['drainNode', 'removeNode', 'addVoter', 'removeVoter'].flatMap((method) =>
+    [null, undefined, '0', -1, {}].map((node): Case => [method, [node], NODE]),
+  ),
+  ['drainNode', [0, null], /^drainNode options must be an object, not null$/, 'INVALID_OPTION'],
+  ['rebalance', [null], /^rebalance options must be an object, not null$/, 'INVALID_OPTION'],
+  ['rebalance', ['x'], /^rebalance options must be an object, not "x"$/, 'INVALID_OPTION'],
+  ['rebalance', [{ signal: 5 }], /^rebalance option signal must be an AbortSignal, not 5$/, 'INVALID_OPTION'],
+  [
+    'createTopic',
+    ['u', { partition: 7 }],
+    /^createTopic has no option "partition"; it has partitions, replicationFactor, config, ifNotExists$/,
+    'INVALID_OPTION',
+  ],
+  ['createTopic', ['u', 5], /^createTopic options must be an object, not 5$/, 'INVALID_OPTION'],
+  ['createTopic', ['u', null], /^createTopic options must be an object, not null$/, 'INVALID_OPTION'],
+  ['createTopic', ['u', { config: 5 }], /^createTopic option config must be an object, not 5$/, 'INVALID_OPTION'],
+  ['createTopic', ['u', { config: null }], /^createTopic option config must be an object, not null$/, 'INVALID_OPTION'],
+  ['createTopic', ['u', { config: ['x'] }], /^config must be an object of settings, not /],
+  ['alterConfig', ['t', 5], /^config must be an object of settings, not 5$/],
+  ['alterConfig', ['t', null], /^config must be an object of settings, not null$/],
+  ['listTopics', [null], /^listTopics options must be an object, not null$/, 'INVALID_OPTION'],
+  ['listTopics', [{ intern: true }], /^listTopics has no option "intern"; it has internal$/, 'INVALID_OPTION'],
+  ['listOffsets', ['t'], /^a timestamp is 'earliest', 'latest' or a whole number of milliseconds since 1970, not undefined$/],
+  ['listOffsets', ['t', 'newest'], /^a timestamp is 'earliest', 'latest' or .*, not "newest"$/],
+]
+
+const COMMIT = /^commit takes nothing, a batch, or a list of \{ topic, partition, offset, metadata \}, not /
+
+const CONSUMER_CASES: readonly Case[] = [
+  ...[5, null, 't', {}, RECORD, [RECORD.topic], [{}], [null], [{ topic: 't', partition: 0 }]].map((what): Case => [
+    'commit',
+    [what],
+    COMMIT,
+  ]),
+  ['commit', [[{ topic: 't', partition: 0, offset: 1, metadata: 5 }]], /^metadata must be a string, not 5$/],
+  ['poll', [null], /^poll options must be an object, not null$/, 'INVALID_OPTION'],
+  ['poll', [{ timeout: 5 }], /^poll has no option "timeout"; it has signal, timeoutMillis$/, 'INVALID_OPTION'],
+  ['poll', [{ timeoutMillis: '5' }], /^poll option timeoutMillis must be a number from 0 on, not "5"$/, 'INVALID_OPTION'],
+  ...['assign', 'pause', 'resume', 'committed'].flatMap((method) =>
+    ['t', 5, null, [{}], ['t'], [{ topic: 't' }]].map((given): Case => [
+      method,
+      [given],
+      new RegExp(`^${method} takes a list of \\{ topic, partition \\}, not `),
+    ]),
+  ),
+  ['seekToTimestamp', [0, 't'], /^seekToTimestamp takes a list of \{ topic, partition \}, not "t"$/],
+  ['seek', [null, 0], /^seek takes a partition \{ topic, partition \}, not null$/],
+  ['position', ['t'], /^position takes a partition \{ topic, partition \}, not "t"$/],
+]
+
+const CLUSTER_CASES: readonly Case[] = [
+  ['on', ['leaderchanged', () => undefined], /^there is no event "leaderchanged"; there are nodeDown, nodeUp, .*leaderChanged, .*error$/],
+  ['on', ['toString', () => undefined], /^there is no event "toString"/],
+  ['on', ['nodeUp', undefined], /^the listener of nodeUp must be a function, not undefined$/],
+]
+
+const PRODUCER_CASES: readonly Case[] = [null, 5, 'h', ['h'], new Map([['h', 'x']])].map((headers): Case => [
+  'send',
+  [{ topic: 't', value: 'x', headers }],
+  /^headers must be an object of names and values, not /,
+  'INVALID_RECORD',
+])
+
+describe('what JavaScript may give and nothing can take is refused', () => {
+  test('by the administration; afterwards it still works', async () => {
+    const { admin } = await openCluster()
+    await admin.createTopic('t')
+    for (const one of ADMIN_CASES) await expectRefusal(admin, one)
+    expect(await admin.listTopics()).toEqual(['t'])
+    expect(await admin.listGroups()).toEqual([])
+  })
+
+  test('by a consumer, which may still be assigned, read and commit', async () => {
+    const cluster = await openCluster()
+    await cluster.admin.createTopic('t')
+    await cluster.producer({ value: string }).send({ topic: 't', value: 'x' })
+    const consumer = cluster.consumer({ group: 'g', value: string })
+    for (const one of CONSUMER_CASES) await expectRefusal(consumer, one)
+    for (const lane of [consumer.records(null as never), consumer.batches(null as never)]) {
+      const error = await failureOf(() => lane[Symbol.asyncIterator]().next())
+      expect([error.name, error.message]).toEqual(['INVALID_OPTION', expect.stringMatching(/options must be an object, not null$/)])
+    }
+    consumer.assign([{ topic: 't', partition: 0 }])
+    expect((await consumer.poll({ timeoutMillis: 10_000 })).map(({ value }) => value)).toEqual(['x'])
+    await consumer.commit([{ topic: 't', partition: 0, offset: 1 }])
+    expect(await consumer.committed()).toEqual([{ topic: 't', partition: 0, offset: 1, metadata: '' }])
+  })
+
+  test('by a cluster, which takes no listener for it', async () => {
+    const cluster = await openCluster()
+    for (const one of CLUSTER_CASES) await expectRefusal(cluster, one)
+  })
+
+  test('by a producer, before and after it knows the topic', async () => {
+    const cluster = await openCluster()
+    await cluster.admin.createTopic('t')
+    const producer = cluster.producer({ value: string })
+    for (const one of PRODUCER_CASES) await expectRefusal(producer, one)
+    expect((await producer.send({ topic: 't', value: 'x' })).offset).toBe(0)
+    for (const one of PRODUCER_CASES) await expectRefusal(producer, one)
+    expect((await producer.send({ topic: 't', value: 'y' })).offset).toBe(1)
+  })
+})
+
+test('the metadata of an offset may be left out', async () => {
+  const { admin } = await openCluster()
+  await admin.createTopic('t')
+  await admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
+  expect((await admin.describeGroup('g')).offsets).toEqual([{ topic: 't', partition: 0, offset: 0, metadata: '' }])
+})
+
+test('a serde or a partitioner that throws fails its record with what it threw, before and after the topic is known', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const cause = new TypeError('no such thing')
+  const fail = (): never => {
+    throw cause
+  }
+  const bad = { serialize: fail, deserialize: fail }
+  const good = cluster.producer({ value: string })
+  const cases = [
+    [cluster.producer<string, string>({ key: string, value: bad }), /^the serde of the value has failed: no such thing$/],
+    [cluster.producer<string, string>({ key: bad, value: string }), /^the serde of the key has failed/],
+    [cluster.producer<string, string>({ key: string, value: string, partitioner: fail }), /^the partitioner has failed/],
+  ] as const
+  for (const [producer, reason] of cases) {
+    for (let again = 0; again < 2; again++) {
+      const error = await failureOf(() => producer.send({ topic: 't', key: 'k', value: 'x' }))
+      expect([error.name, error.cause, error.message]).toEqual(['SERIALIZATION_FAILED', cause, expect.stringMatching(reason)])
+    }
+  }
+  expect((await good.send({ topic: 't', value: 'x' })).offset).toBe(0)
+})
+
+test.runIf(existsSync('/proc'))('a directory that cannot be made is refused with what the system says', async () => {
+  const error = await failureOf(() => openCluster('/proc/odradek'))
+  expect(error.message).not.toContain('mustExist')
+  expect(error.message).toMatch(/^the directory \/proc\/odradek cannot be made: ENOENT|^\/proc\/odradek cannot be written/)
+})
