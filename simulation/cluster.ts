@@ -80,6 +80,8 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
+  /** By node: the same when it was wiped last. */
+  readonly #wipedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
 
@@ -146,10 +148,16 @@ export class Cluster {
     this.clients.delete(host)
   }
 
-  /** A node dies, and comes back after a while. */
-  crash(node: number, isPowerLoss: boolean): void {
+  /** A node's directory is empty; nobody knows until the node is unfenced again. */
+  noteWipe(node: number): void {
+    this.#wipedEpochs.set(node, activeEpochOf(this.latestImage(), node))
+  }
+
+  /** A node dies, and comes back after a while. It does not lose power while it may be the last one that has what a wiped one had. */
+  crash(node: number, isWithoutPower: boolean): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
+    const isPowerLoss = isWithoutPower && !this.#isSomebodyWiped()
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
     this.latestImage()
     host.die()
@@ -161,6 +169,11 @@ export class Cluster {
     this.#noteLoss(node)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
+  }
+
+  #isSomebodyWiped(): boolean {
+    const image = this.latestImage()
+    return [...this.#wipedEpochs].some(([node, epoch]) => activeEpochOf(image, node) === epoch)
   }
 
   /** A node is stopped as an operator does it, handing over what it leads, and started again. */

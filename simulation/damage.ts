@@ -46,6 +46,7 @@ export class Damage {
       const { disk } = this.#cluster.nodes[node]!
       const logs = disk.logNames().filter((log) => log !== METADATA_LOG)
       for (const log of logs) for (const file of [...disk.files(log).keys()]) disk.lose(log, file)
+      this.#cluster.noteWipe(node)
       return `${logs.length} directories`
     })
   }
