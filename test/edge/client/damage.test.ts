@@ -15,7 +15,7 @@ const DAMAGED = 10
 async function damaged(at: number, mask: number): Promise<Cluster> {
   const directory = temporaryDirectory()
   {
-    await using cluster = await open(directory)
+    await using cluster = await open(directory, { threads: 0 })
     await cluster.admin.createTopic('t')
     const producer = cluster.producer({ value: string })
     for (let n = 0; n < COUNT; n++) await producer.send({ topic: 't', value: String(n) })
@@ -25,7 +25,7 @@ async function damaged(at: number, mask: number): Promise<Cluster> {
   const batch = walkBatches(bytes)[DAMAGED]!
   bytes[batch.at + at]! ^= mask
   writeFileSync(file, bytes)
-  return openCluster(directory)
+  return openCluster(directory, { threads: 0 })
 }
 
 function consumerAt(cluster: Cluster, offset: number): Consumer<Uint8Array, string> {
