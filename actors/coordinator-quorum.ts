@@ -19,6 +19,7 @@ import {
 } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import { onNodeDown } from '../coordinator/quorum-election.ts'
+import { endEpoch } from '../coordinator/quorum-hand-over.ts'
 import { beginOfEpoch, epochBefore, indexBehind, votersAt, votersEndOf, votersOf } from '../coordinator/quorum-log.ts'
 import { addObserver, changeVoters, dropObserver } from '../coordinator/quorum-membership.ts'
 import { encodeSnapshot, metadataValues, snapshotValues } from '../coordinator/quorum-records.ts'
@@ -153,6 +154,11 @@ export function onSeatMessage(seat: QuorumSeat, message: QuorumMessage, context:
 /** A node's process is dead. */
 export function onSeatNodeDown(seat: QuorumSeat, node: number, context: Context, outbox: Outbox): void {
   step(seat, context, outbox, (one) => onNodeDown(one, node))
+}
+
+/** The node is about to stop: if it leads, others shall. */
+export function leaveSeat(seat: QuorumSeat, context: Context, outbox: Outbox): void {
+  step(seat, context, outbox, endEpoch)
 }
 
 /** A timer of the seat has fired. */

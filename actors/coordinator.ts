@@ -29,6 +29,7 @@ import type { BrokerSessions } from './coordinator-brokers.ts'
 import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
 import {
   controllerOf,
+  leaveSeat,
   newQuorumSeat,
   onSeatMessage,
   onSeatNodeDown,
@@ -75,6 +76,8 @@ export interface CoordinatorState {
   writing: OpenWrite | null
   /** Null while the voters stay as they are. */
   voterChange: VoterChange | null
+  /** The node is about to stop, and nobody counts on it any more: somebody else shall lead the quorum. */
+  isLeaving: boolean
   /** Who waits for the metadata to change. */
   readonly watchers: MetadataWatcher[]
   /** The nodes of the cluster, as this coordinator hears them while it is active. */
@@ -102,6 +105,7 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
     queue: [],
     writing: null,
     voterChange: null,
+    isLeaving: false,
     watchers: [],
     brokers: newBrokerSessions(),
   }),
@@ -123,6 +127,7 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
       return onNodeDown(state, message.node, context, outbox)
     case 'quorumVote':
     case 'quorumVoteResponse':
+    case 'quorumEndEpoch':
     case 'quorumAppend':
     case 'quorumAppendResponse':
     case 'quorumSnapshot':
@@ -198,9 +203,19 @@ function followUp(state: CoordinatorState, context: Context, outbox: Outbox): vo
   if (state.wasActive && !seat.isActive) resign(state, outbox)
   if (!state.wasActive && seat.isActive) activate(state, context, outbox)
   const { writing } = state
-  if (writing === null || seat.image.endOffset < writing.endOffset) return
-  onCommitted(state, writing, outbox)
-  writeNext(state, context, outbox)
+  if (writing !== null && seat.image.endOffset >= writing.endOffset) {
+    onCommitted(state, writing, outbox)
+    writeNext(state, context, outbox)
+  }
+  if (state.isLeaving) leave(state, context, outbox)
+}
+
+/** Everything that was begun is committed: another coordinator leads at once, not when this one is missed. Without another one, this one goes on. */
+function leave(state: CoordinatorState, context: Context, outbox: Outbox): void {
+  state.isLeaving = false
+  leaveSeat(state.seat, context, outbox)
+  if (state.seat.isActive) writeNext(state, context, outbox)
+  else resign(state, outbox)
 }
 
 function activate(state: CoordinatorState, context: Context, outbox: Outbox): void {
@@ -234,7 +249,7 @@ function enqueue(state: CoordinatorState, write: QueuedWrite, context: Context, 
 }
 
 function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): void {
-  while (state.queue.length > 0 && state.writing === null) {
+  while (state.queue.length > 0 && state.writing === null && !state.isLeaving) {
     const rulings = firstWrites(state.queue).map(({ request }) => ruleWrite(state.seat, request, state.config.defaultReplicationFactor))
     const records = rulings.flatMap((ruling) => ruling.records)
     if (records.length === 0) {
@@ -278,6 +293,7 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     }
     default:
       endBrokerWrite(state.brokers, request)
+      state.isLeaving ||= request.kind === 'shutDownBroker' && error === null && request.node === state.self.node
       return answerBrokerWrite(state.seat, request, error, outbox)
   }
 }

@@ -13,6 +13,9 @@ import type { QuorumState, QuorumStep } from './quorum-state.ts'
 /** A member that hears of its leader's death waits no longer than this part of the time-out: only so that two do not begin together. */
 const NEWS_DELAY_DIVISOR = 8
 
+/** Each successor of a leader that has gone gives the one before it this part of the time-out. */
+const SUCCESSION_DIVISOR = 2
+
 /**
  * Whether this member may stand for election. It votes, or it does so until its removal is committed, for perhaps only it has that batch. And it
  * has a log, or is the first founder: so a quorum is always founded by the same voter, and those whose disks are empty do not win against a log.
@@ -41,6 +44,19 @@ export function onNodeDown({ state, uptime, random }: QuorumStep, node: number):
   if (node !== state.leader || state.role === 'leader') return
   state.leaderIsDown = true
   state.electionAt = Math.min(state.electionAt, uptime + draw(random, state.config.electionTimeoutMillis / NEWS_DELAY_DIVISOR))
+}
+
+/** The leader has gone, and says who shall stand for election: the first at once, the others if nothing comes of that. */
+export function onEndEpoch(step: QuorumStep, from: number, { successors }: MessageOf<'quorumEndEpoch'>): void {
+  const { state, uptime } = step
+  const { node, electionTimeoutMillis } = state.config
+  const place = successors.indexOf(node)
+  if (state.role === 'leader' || place < 0) return
+  // Others may hear a pre-vote before they hear that the leader has gone: who was asked to stand does not ask first.
+  if (place === 0 && mayStand(state)) return succeed(step)
+  follow(step, from)
+  state.leaderIsDown = true
+  state.electionAt = Math.min(state.electionAt, uptime + (place * electionTimeoutMillis) / SUCCESSION_DIVISOR)
 }
 
 /** Somebody stands for election, or asks how it would go. The epoch is not older than ours. */
@@ -92,6 +108,12 @@ function hasLivingLeader({ state, uptime }: QuorumStep): boolean {
 function hasMajority({ log, votes }: QuorumState): boolean {
   const voters = votersOf(log)
   return voters.filter((node) => votes.has(node)).length >= majorityOf(voters)
+}
+
+function succeed(step: QuorumStep): void {
+  follow(step, -1)
+  armElection(step)
+  campaign(step)
 }
 
 /** Stands for election. The vote for itself counts when it is durable; only a sole voter may go ahead: nobody hears of it before. */

@@ -17,6 +17,7 @@ import {
   votersOf,
 } from './quorum-log.ts'
 import type { QuorumLog } from './quorum-log.ts'
+import { endEpoch } from './quorum-hand-over.ts'
 import { concat, decodeSnapshot, parseBatches } from './quorum-records.ts'
 import type { QuorumBatch, QuorumSnapshot } from './quorum-records.ts'
 import { armElection, follow, majorityOf, send } from './quorum-state.ts'
@@ -92,7 +93,7 @@ export function advanceHighWatermark(step: QuorumStep): void {
   if (voters.includes(state.config.node) || committed < votersEndOf(state.log)) return
   // Removed, and everybody may know it.
   heartbeat(step)
-  follow(step, -1)
+  endEpoch(step)
 }
 
 function progressOf({ state, uptime }: QuorumStep, from: number): ReplicationProgress | null {

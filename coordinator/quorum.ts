@@ -5,7 +5,7 @@
  */
 import { unreachable } from '../protocol/assert.ts'
 import type { QuorumMessage } from '../protocol/messages/quorum.ts'
-import { checkQuorum, countVotes, mayStand, onElectionTimeout, onVote, onVoteResponse } from './quorum-election.ts'
+import { checkQuorum, countVotes, mayStand, onElectionTimeout, onEndEpoch, onVote, onVoteResponse } from './quorum-election.ts'
 import { appendToLog, endOf, votersOf } from './quorum-log.ts'
 import { isActive } from './quorum-membership.ts'
 import { dataBatch } from './quorum-records.ts'
@@ -47,6 +47,8 @@ export function onQuorumMessage(step: QuorumStep, from: number, message: QuorumM
       return onAppend(step, from, message)
     case 'quorumAppendResponse':
       return onAppendResponse(step, from, message)
+    case 'quorumEndEpoch':
+      return onEndEpoch(step, from, message)
     case 'quorumSnapshot':
       return onSnapshotChunk(step, from, message)
     case 'quorumSnapshotResponse':

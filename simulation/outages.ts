@@ -28,7 +28,7 @@ const KIND_MICROS = 1_500_000
 const KINDS = [
   ...['fetch', 'fetchResponse', 'produce', 'produceResponse', 'listOffsets', 'listOffsetsResponse', 'metadata', 'metadataResponse'],
   ...['alterPartition', 'alterPartitionResponse', 'registerBroker', 'brokerRegistered', 'brokerHeartbeat', 'brokerHeartbeatResponse'],
-  ...['metadataUpdate', 'quorumVote', 'quorumVoteResponse', 'quorumAppend', 'quorumAppendResponse', 'quorumSnapshot'],
+  ...['metadataUpdate', 'quorumVote', 'quorumVoteResponse', 'quorumEndEpoch', 'quorumAppend', 'quorumAppendResponse', 'quorumSnapshot'],
   ...['consumerGroupHeartbeat', 'consumerGroupHeartbeatResponse', 'offsetCommit', 'offsetCommitResponse', 'offsetFetchResponse'],
 ] as const
 

@@ -1,5 +1,5 @@
 /**
- * What the coordinators of the metadata quorum say to each other (Kafka API keys 52, 59; KIP-595, KIP-996). Every message carries the sender's epoch;
+ * What the coordinators of the metadata quorum say to each other (Kafka API keys 52, 54, 59; KIP-595, KIP-996). Every message carries the sender's epoch;
  * an older one is refused, a newer one is adopted. Unlike KRaft's, the leader pushes: voters are few, and they sit in the same process.
  */
 
@@ -19,6 +19,13 @@ export interface QuorumVoteResponse {
   readonly epoch: number
   readonly preVote: boolean
   readonly voteGranted: boolean
+}
+
+/** Leader to voter: it leads no more, and these shall stand for election, one after the other until one is elected. */
+export interface QuorumEndEpoch {
+  readonly kind: 'quorumEndEpoch'
+  readonly epoch: number
+  readonly successors: readonly number[]
 }
 
 /** Leader to voter: batches that follow the offset `prevOffset`, or none (a heartbeat). */
@@ -65,6 +72,7 @@ export interface QuorumSnapshotResponse {
 export type QuorumMessage =
   | QuorumVote
   | QuorumVoteResponse
+  | QuorumEndEpoch
   | QuorumAppend
   | QuorumAppendResponse
   | QuorumSnapshotChunk

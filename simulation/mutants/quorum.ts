@@ -47,8 +47,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 1,
-    seedsToFind: 1,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'B6',
@@ -248,6 +248,21 @@ export const quorumMutants: readonly Mutant[] = [
     run: 'quorum',
     seed: 13,
     seedsToFind: 13,
+  },
+  {
+    id: 'B19',
+    title: 'who is asked to take over leads at once',
+    why: 'nobody has voted for it: somebody else may lead in that epoch, or have what it lacks',
+    edits: [
+      {
+        file: 'coordinator/quorum-election.ts',
+        text: '  armElection(step)\n  campaign(step)\n',
+        replacement: "  armElection(step)\n  campaign(step)\n  if (step.state.role === 'candidate') lead(step)\n",
+      },
+    ],
+    run: 'quorum',
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'B9',

@@ -2,6 +2,7 @@
  * One member of a quorum in small: the pure rules with a disk that is only a list of batches and a vote, and a process that dies. What is written is
  * in the page cache; what is synced outlives a power loss; operations of the disk take time and are done in order.
  */
+import { endEpoch } from '../../coordinator/quorum-hand-over.ts'
 import { appendToLog, emptySnapshot, endOf, epochBefore, newQuorumLog, votersAt, votersOf } from '../../coordinator/quorum-log.ts'
 import { addObserver, changeVoters } from '../../coordinator/quorum-membership.ts'
 import { encodeSnapshot, metadataValues, snapshotValues } from '../../coordinator/quorum-records.ts'
@@ -131,6 +132,11 @@ export class Member {
     if (this.state === null || !isActive(this.state)) return
     checkActing(this.#parts.truth, this.node, this.state.epoch, this.#appliedEnd)
     this.#step((step) => void propose(step, [new TextEncoder().encode(String(value))]))
+  }
+
+  /** Goes, if it leads: others shall. */
+  leave(): void {
+    this.#step(endEpoch)
   }
 
   /** Makes a node ready to vote, if it leads. */

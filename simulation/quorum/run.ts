@@ -19,6 +19,10 @@ const UNREST_MICROS = 6_000_000
 /** Then everything must settle within this time. */
 const SETTLE_MICROS = 5_000_000
 
+/** In one of so many seeds leaders leave, about so often if each of five members is asked in turn. */
+const LEAVING_SEEDS = 4
+const LEAVE_MICROS = 60_000
+
 /** Runs a seed. `acknowledged` in the result is how far the log was committed. `log` takes the lines of the transcript. */
 export function runQuorum(seed: number, _options: object = {}, log: ((line: string) => void) | null = null): RunResult {
   return withoutAmbientTime(() => new QuorumRun(seed, log).result())
@@ -70,6 +74,8 @@ class QuorumRun {
     this.#repeat(this.#crashMicros, () => this.#strike())
     this.#repeat(400_000, () => this.#cut())
     if (this.#changesVoters) this.#repeat(150_000, () => this.#change())
+    const leaving = new Random(world.seed, 'leave')
+    if (leaving.below(LEAVING_SEEDS) === 0) this.#repeat(LEAVE_MICROS, () => leaving.pick(this.#members).leave(), leaving)
     world.runUntil(UNREST_MICROS)
     this.#isActive = false
     this.#isCut = () => false
@@ -163,11 +169,11 @@ class QuorumRun {
     return this.#random.pick(this.#members)
   }
 
-  #repeat(meanMicros: number, run: () => void): void {
-    this.#world.after(this.#random.exponential(meanMicros), () => {
+  #repeat(meanMicros: number, run: () => void, random: Random = this.#random): void {
+    this.#world.after(random.exponential(meanMicros), () => {
       if (!this.#isActive) return
       run()
-      this.#repeat(meanMicros, run)
+      this.#repeat(meanMicros, run, random)
     })
   }
 }

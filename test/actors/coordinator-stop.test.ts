@@ -5,7 +5,8 @@ import { isLive } from '../../coordinator/metadata.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
-import { active, tell, work } from './coordinator-support.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import { active, coordinatorOn, diskWith, tell, work } from './coordinator-support.ts'
 import type { CoordinatorStage } from './coordinator-support.ts'
 import { sent, sentOne } from './stage.ts'
 
@@ -47,4 +48,35 @@ test('a coordinator that loses its leadership over it says so', () => {
     { node: 1, actor: 'coordinator' },
   )
   expect(sentOne(effects, 'notController')).toMatchObject({ correlationId: 1, isUncertain: true })
+})
+
+test('an active coordinator whose own node stops has another one lead when that is committed, and answers what it has not begun', () => {
+  const one = coordinatorOn(diskWith([...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1])])]), { voters: [0, 1, 2] })
+  const quorum = (): NonNullable<typeof one.stage.state.seat.quorum> => one.stage.state.seat.quorum!
+  const hear = (message: Message, node = 1): Effect[] => [...tell(one, message, { node, actor: 'coordinator' }), ...work(one)]
+  const acknowledge = (): Effect[] => {
+    const endOffset = quorum().log.batches.at(-1)?.endOffset ?? -1
+    return hear({ kind: 'quorumAppendResponse', epoch: quorum().epoch, isMatch: true, endOffset })
+  }
+  tell(one, { kind: 'started' })
+  work(one)
+  one.stage.uptime = quorum().electionAt
+  tell(one, { kind: 'timerFired', timer: 'quorum' })
+  hear({ kind: 'quorumVoteResponse', epoch: quorum().epoch, preVote: true, voteGranted: true })
+  hear({ kind: 'quorumVoteResponse', epoch: quorum().epoch, preVote: false, voteGranted: true })
+  acknowledge()
+  expect(one.stage.state.wasActive).toBe(true)
+  const metadataOffset = one.stage.state.seat.image.endOffset
+  const heartbeat = { kind: 'brokerHeartbeat', correlationId: 7, node: 0, brokerEpoch: 100, metadataOffset, wantShutDown: true } as const
+  tell(one, heartbeat, { node: 0, actor: 'broker' })
+  tell(one, { kind: 'deleteTopics', correlationId: 8, topics: ['t'] }, { node: -1, actor: 'client' })
+  expect(sent(work(one), 'quorumEndEpoch')).toEqual([])
+  const effects = acknowledge()
+  expect(sentOne(effects, 'brokerHeartbeatResponse')).toMatchObject({ correlationId: 7, shouldShutDown: true })
+  expect(sent(effects, 'quorumEndEpoch').map(({ successors }) => successors)).toEqual([
+    [1, 2],
+    [1, 2],
+  ])
+  expect(sentOne(effects, 'notController')).toMatchObject({ correlationId: 8, isUncertain: false })
+  expect(one.stage.state.seat).toMatchObject({ isActive: false, quorum: { role: 'follower' } })
 })

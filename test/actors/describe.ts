@@ -68,6 +68,8 @@ function quorumDetail(message: Message): string | null {
       return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: my log ends at ${message.endOffset} of epoch ${message.lastEpoch}`
     case 'quorumVoteResponse':
       return `${message.preVote ? ' (pre-vote)' : ''} in epoch ${message.epoch}: ${message.voteGranted ? 'yes' : 'no'}`
+    case 'quorumEndEpoch':
+      return ` ${message.epoch}: next shall lead ${message.successors.join(', or ')}`
     case 'quorumAppend': {
       const what = message.records === null ? 'nothing new' : `batches: ${batch.walkBatches(message.records).length}`
       return ` in epoch ${message.epoch} from ${message.prevOffset}: ${what}, committed ${message.highWatermark}`

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { onElectionTimeout, onNodeDown } from '../../coordinator/quorum-election.ts'
+import { endEpoch } from '../../coordinator/quorum-hand-over.ts'
 import { appendToLog, batchesFrom, endOf, epochBefore, lastEpochOf, votersOf } from '../../coordinator/quorum-log.ts'
 import { addObserver, changeVoters } from '../../coordinator/quorum-membership.ts'
 import { encodeSnapshot } from '../../coordinator/quorum-records.ts'
@@ -161,6 +162,36 @@ describe('a leader', () => {
     expect(all[0]!.state).toMatchObject({ role: 'follower', epoch: 9, leader: -1 })
   })
 
+  test('that leaves has the one with most of the log elected at once, and the next one stands if that one does not', () => {
+    const all = VOTERS.map((node) => member(node, VOTERS, [1]))
+    const [a, b, c] = all
+    elect(a!, all)
+    write(a!, [a!, c!])
+    const outputs = act(a!, endEpoch)
+    const end = { kind: 'quorumEndEpoch', epoch: 2, successors: [2, 1] } as const
+    expect(messages(outputs)).toEqual([
+      { to: 2, message: end },
+      { to: 1, message: end },
+    ])
+    expect(a!.state).toMatchObject({ role: 'follower', leader: -1 })
+    // Node 1 still believes in its leader: it is not asked whether there should be an election.
+    converse([a!, c!], outputs, 0)
+    expect([a!, c!].map(({ state }) => [state.role, state.epoch, state.leader])).toEqual([
+      ['follower', 3, 2],
+      ['leader', 3, 2],
+    ])
+    expect(isActive(c!.state)).toBe(true)
+    tell(b!, 0, end)
+    expect(nextDeadline(b!.state)).toBe(b!.uptime + 50)
+  })
+
+  test('does not leave when nobody else votes', () => {
+    const a = member(0, [0], [1])
+    act(a, startQuorum)
+    expect(act(a, endEpoch)).toEqual([])
+    expect(a.state.role).toBe('leader')
+  })
+
   test('sends appends of bounded size, and not too many before they are answered', () => {
     const all = VOTERS.map((node) => member(node, VOTERS, [1]))
     elect(all[0]!, all)
@@ -314,6 +345,8 @@ describe('the voters', () => {
     converse([a!, b!, c!], outputs, 0)
     expect(a!.state).toMatchObject({ role: 'follower', highWatermark: end })
     expect(act(a!, onElectionTimeout)).toEqual([])
+    // It said so: nobody had to miss it.
+    expect(b!.state).toMatchObject({ role: 'leader', epoch: 3 })
   })
 
   test('go back when the batch that changed them is cut', () => {
