@@ -142,6 +142,8 @@ function onFetchMore(state: ConsumerState, message: MessageOf<'fetchMore'>, cont
 }
 
 function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Context, outbox: Outbox): void {
+  // One that was assigned by hand, and given up because it was not there.
+  if (state.membership.topics.length === 0) addPartition(state, message.topic, message.partition)
   const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
   if (one === undefined || one.phase === 'revoking') return
   one.session = message.session

@@ -11,7 +11,7 @@ import type {
   ReassignPartitionsRequest,
 } from '../protocol/messages/metadata.ts'
 import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
-import { checkTopicName } from '../protocol/topic-name.ts'
+import { areTopicsAlike, checkTopicName } from '../protocol/topic-name.ts'
 import { electorateOf } from './brokers.ts'
 import { isLive, METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
@@ -179,6 +179,9 @@ function refuseNewTopic(
   const existing = image.topics.get(name)
   if (existing !== undefined)
     return { name, topicId: existing.topicId, error: 'TOPIC_ALREADY_EXISTS', reason: `the topic ${name} exists already` }
+  const other = [...names, OFFSETS_TOPIC, METADATA_TOPIC, ...image.topics.keys()].find((one) => one !== name && areTopicsAlike(one, name))
+  if (other !== undefined)
+    return refuse(name, 'INVALID_TOPIC_EXCEPTION', `${name} is too like ${other}: in the names of metrics '.' and '_' are the same`)
   if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_PER_TOPIC_MAX) {
     return refuse(name, 'INVALID_PARTITIONS', `a topic has 1 to ${PARTITIONS_PER_TOPIC_MAX} partitions, not ${count}`)
   }

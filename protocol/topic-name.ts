@@ -7,6 +7,8 @@ export const TOPIC_NAME_CHARACTERS_MAX = 249
 /** The longest group id in bytes of the wire format: the length of a Kafka string is an i16. */
 export const GROUP_ID_CHARACTERS_MAX = 32_767
 
+const INTERNAL_TOPICS: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__cluster_metadata'])
+
 /** Why this cannot be the name of a topic, or null if it can. */
 export function checkTopicName(name: unknown): string | null {
   if (typeof name !== 'string') return `a topic name is a string, not ${typeof name}`
@@ -19,6 +21,16 @@ export function checkTopicName(name: unknown): string | null {
     return `the topic name ${JSON.stringify(name)} has characters other than a-z, A-Z, 0-9, '.', '_' and '-'`
   }
   return null
+}
+
+/** Whether two names are the same in those of metrics, where dots become underscores: Kafka does not have both. */
+export function areTopicsAlike(a: string, b: string): boolean {
+  return a.length === b.length && /[._]/.test(a) && a.replaceAll('.', '_') === b.replaceAll('.', '_')
+}
+
+/** Whether a topic is the cluster's own: clients read it, and do not write to it. */
+export function isInternalTopic(name: string): boolean {
+  return INTERNAL_TOPICS.has(name)
 }
 
 /** Why this cannot be the id of a consumer group, or null if it can. */

@@ -14,9 +14,9 @@ import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
 
 const EXAMPLES = `
-Lines are KEY<TAB>VALUE, or VALUE alone. With --json each line is an object:
+Lines are KEY<TAB>VALUE, or VALUE alone; an empty line is a record with an empty value. With --json each line is an object:
   {"key":"alice","value":"book","headers":{"from":"web"},"partition":0,"timestamp":1517966773840}
-Only value is needed; null is a tombstone, and what is not text becomes JSON text.
+Only value is needed; null is a tombstone, and what is not text becomes JSON text. Empty lines are none.
 
 Examples:
   printf 'alice\\tbook\\n' | odradek produce orders
@@ -77,7 +77,8 @@ async function* recordsOf(topic: string, asJson: boolean, interrupted: AbortSign
   try {
     for await (const line of linesOf(process.stdin)) {
       lineNumber += 1
-      if (line.length > 0) yield asJson ? recordOfJson(topic, line, lineNumber) : recordOfLine(topic, line)
+      if (!asJson) yield recordOfLine(topic, line)
+      else if (line.length > 0) yield recordOfJson(topic, line, lineNumber)
     }
   } catch (error) {
     if (!interrupted.aborted) throw error

@@ -8,7 +8,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { checkGroupId, checkTopicName } from '../../protocol/topic-name.ts'
+import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
 import type { ClusterEvent } from './api.ts'
 import { checkOptions, describe } from './options.ts'
 import type { OptionRule } from './options.ts'
@@ -33,6 +33,13 @@ const EVENTS: Readonly<Record<ClusterEvent, true>> = {
 export function checkName(name: unknown): void {
   const problem = checkTopicName(name)
   if (problem !== null) throw new KafkaError('INVALID_TOPIC_EXCEPTION', problem)
+}
+
+/** Throws INVALID_TOPIC_EXCEPTION for a topic that no client may write to. */
+export function checkProduceName(name: unknown): void {
+  checkName(name)
+  if (typeof name === 'string' && isInternalTopic(name))
+    throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${name} is internal: clients do not write to it`)
 }
 
 /** Throws INVALID_GROUP_ID. */

@@ -12,7 +12,7 @@ import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions } from './api.ts'
-import { checkName } from './arguments.ts'
+import { checkProduceName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
 import { ActorLink, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
@@ -160,7 +160,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (this.#backlog.length >= BACKLOG_MAX) {
       throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
     }
-    checkName(record.topic)
+    checkProduceName(record.topic)
     this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter, acks })
     this.#askForTopic(record.topic)
   }

@@ -66,6 +66,10 @@ describe('a fetch that nobody answers, for its topic is gone,', () => {
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
     expect(asked(tick(stage, 100))).toBe(1)
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual(['to client: consumerFailed UNKNOWN_TOPIC_OR_PARTITION'])
+    // The application seeks, perhaps when it has made the topic: that is all that it takes.
+    stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 7 })
+    const effects = stage.deliver(topicsAnswer({ t: [0] }, 1, 12))
+    expect(sent(effects, 'fetch')).toMatchObject([{ topicId: 12, fetchOffset: 3 }])
   })
 })
 

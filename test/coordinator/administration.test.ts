@@ -68,10 +68,29 @@ describe('a new topic', () => {
     ['a b', 'INVALID_TOPIC_EXCEPTION'],
     ['a'.repeat(250), 'INVALID_TOPIC_EXCEPTION'],
     [METADATA_TOPIC, 'INVALID_TOPIC_EXCEPTION'],
+    ['..consumer_offsets', 'INVALID_TOPIC_EXCEPTION'],
     ['orders', 'TOPIC_ALREADY_EXISTS'],
     [OFFSETS_TOPIC, 'TOPIC_ALREADY_EXISTS'],
   ])('cannot be called %j: %s', (name, error) => {
     expect(create([{ name }])).toMatchObject({ records: [], verdicts: [{ name, error }] })
+  })
+
+  test('cannot have names that are the same in those of metrics', () => {
+    const own = imageOf(...nodes([0]), created('a.b_c', 1))
+    const topics = ['a_b.c', 'a.b_c', 'a.b.d', 'a_b_d', 'ab_c'].map((name) => ({
+      name,
+      numPartitions: 1,
+      replicationFactor: 1,
+      configs: {},
+    }))
+    const { verdicts } = ruleCreateTopics(own, { kind: 'createTopics', correlationId: 1, topics, validateOnly: false }, 1)
+    expect(verdicts.map(({ error }) => error)).toEqual([
+      'INVALID_TOPIC_EXCEPTION',
+      'TOPIC_ALREADY_EXISTS',
+      null,
+      'INVALID_TOPIC_EXCEPTION',
+      null,
+    ])
   })
 
   test.each([0, -1, 1.5, Number.NaN, PARTITIONS_PER_TOPIC_MAX + 1])('cannot have %d partitions', (numPartitions) => {

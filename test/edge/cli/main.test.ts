@@ -94,6 +94,12 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--from', '1', '--max', '1')).toBe('bob\tpen\n')
   })
 
+  test('may be empty: an empty line is one, but for JSON', () => {
+    expect(run(['produce', 'orders'], 'a\n\n\tb\n\n').stderr).toBe('4 records acknowledged\n')
+    expect(ok('consume', 'orders')).toBe('a\n\n\tb\n\n')
+    expect(run(['produce', 'orders', '--json'], '{"value":"c"}\n\n').stdout).toBe('{"topic":"orders","acknowledged":1}\n')
+  })
+
   test('go in as JSON and come out as JSON that goes in again', () => {
     const record = { key: 'alice', value: 'book', headers: { from: 'web' }, partition: 0, timestamp: 1_517_966_773_840 }
     expect(run(['produce', 'orders', '--json'], JSON.stringify(record)).stdout).toBe('{"topic":"orders","acknowledged":1}\n')

@@ -117,6 +117,32 @@ test('consumers: no group, unknown topic, not assigned, negative offset, no offs
   expect((await failureOf(() => beyond.poll({ timeoutMillis: 10_000 }))).message).toMatch(/t-7/)
 })
 
+test('a partition that was not there is read when it is there and has been sought', async () => {
+  const cluster = await openCluster()
+  const consumer = cluster.consumer()
+  const partition = { topic: 't', partition: 0 }
+  consumer.assign([partition])
+  expect((await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'x' })
+  consumer.seek(partition, 0)
+  expect(await consumer.poll({ timeoutMillis: 10_000 })).toHaveLength(1)
+})
+
+test('clients do not write to internal topics; groups do', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  await cluster.admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
+  const producer = cluster.producer()
+  for (const send of [
+    () => producer.send({ topic: '__consumer_offsets', value: null }),
+    () => producer.write({ topic: '__consumer_offsets', value: null }),
+  ])
+    expect((await failureOf(send)).name).toBe('INVALID_TOPIC_EXCEPTION')
+  expect(await cluster.admin.listOffsets('__consumer_offsets', 'latest')).toBeDefined()
+})
+
 test('the text of a committed offset has a limit, by whatever way it comes', async () => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t')
