@@ -33,3 +33,15 @@ export interface ThreadControl {
 export function controlOf(worker: Worker, bell: Doorbell): Remote<ThreadControl> {
   return wrap<ThreadControl>(endpointOf(worker, () => bell.ring()))
 }
+
+/** What a worker says by itself, beside its answers: an actor, or (null) the whole node, has failed. */
+export interface FailureNotice {
+  readonly failedNode: number
+  readonly actor: string | null
+  readonly error: Error
+}
+
+/** Whether that is one. */
+export function isFailureNotice(message: unknown): message is FailureNotice {
+  return typeof message === 'object' && message !== null && 'failedNode' in message
+}

@@ -5,7 +5,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { releaseProxy } from 'comlink'
-import { controlOf } from './control.ts'
+import { controlOf, isFailureNotice } from './control.ts'
 import type { ThreadControl } from './control.ts'
 import { Doorbell } from './doorbell.ts'
 import { makeLink, threadOfNode } from './links.ts'
@@ -23,6 +23,8 @@ export interface SupervisorOptions {
   readonly caller: ThreadRuntime
   readonly onDown: (node: number, restarts: number) => void
   readonly onUp: (node: number, restarts: number) => void
+  /** An actor on a worker, or (null) all of it, has failed. */
+  readonly onFailure: (node: number, actor: string | null, error: Error) => void
 }
 
 interface SupervisedThread {
@@ -120,7 +122,10 @@ export class Supervisor {
       started: restarts > 0,
     }
     this.#threads.set(node, supervised)
-    worker.on('error', (error) => report(node, error))
+    worker.on('error', (error) => this.#options.onFailure(node, null, errorOf(error)))
+    worker.on('message', (message: unknown) => {
+      if (isFailureNotice(message)) this.#options.onFailure(message.failedNode, message.actor, message.error)
+    })
     worker.once('exit', () => this.#onExit(supervised))
     caller.links.connect(link.a)
     const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }
@@ -163,7 +168,7 @@ export class Supervisor {
   /** Its end leads to another start, after a longer pause. */
   #onStartFailed(node: number, error: unknown): void {
     if (this.#closing) return
-    report(node, error)
+    this.#options.onFailure(node, null, errorOf(error))
     void this.#threads.get(node)?.worker.terminate()
   }
 
@@ -178,8 +183,8 @@ export class Supervisor {
   }
 }
 
-function report(node: number, error: unknown): void {
-  process.stderr.write(`odradek: node ${node} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`)
+function errorOf(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 /** Whether a call to a worker comes to its end before the worker does: after that, nobody answers. Rejects where the call fails. */

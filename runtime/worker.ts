@@ -6,7 +6,7 @@ import { availableParallelism } from 'node:os'
 import { parentPort } from 'node:worker_threads'
 import { expose } from 'comlink'
 import { endpointOf } from './comlink-endpoint.ts'
-import type { ThreadControl } from './control.ts'
+import type { FailureNotice, ThreadControl } from './control.ts'
 import { ThreadRuntime } from './thread-runtime.ts'
 import type { ThreadSetup } from './thread-runtime.ts'
 
@@ -26,7 +26,8 @@ let workedAt = 0
 let awakeMillis = 0
 
 function fail(node: number, actor: string | null, error: Error): void {
-  process.stderr.write(`odradek: ${actor ?? 'node'} on node ${node} failed: ${error.stack ?? error.message}\n`)
+  const notice: FailureNotice = { failedNode: node, actor, error }
+  parentPort?.postMessage(notice)
   if (actor === null) process.exit(1)
 }
 

@@ -43,22 +43,41 @@ export interface Cluster extends AsyncDisposable {
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V>
   /** Live counters and the state of all actors, as plain data. */
   inspect(): Promise<Record<string, unknown>>
-  on(event: ClusterEvent, listener: (detail: Record<string, unknown>) => void): void
+  on<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void
+  /** The listener hears no more of that event. */
+  off<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void
   close(): Promise<void>
 }
 
 /**
- * What a cluster tells its listeners, and what it says of it.
- *
- * - `nodeDown`, `nodeUp` { node, restarts }: a node's thread died, is back.
- * - `nodeFenced`, `nodeUnfenced` { node }: it leads nothing any more, and is out of every ISR that has another member; or it may again.
- * - `leaderChanged` { topic, partition, leader, leaderEpoch, formerLeader }: somebody else leads; -1 is nobody.
- * - `isrChanged` { topic, partition, isr, formerIsr }: other replicas are in sync.
- * - `error` { node, actor, error }: something failed that no promise reports.
- *
- * The order is that of the cluster's decisions. None is missed while a coordinator is reachable; after a long absence only what is different then is told.
+ * What a cluster tells its listeners, by the name of the event. The order is that of the cluster's decisions. None is missed while a coordinator is
+ * reachable; after a long absence only what is different then is told.
  */
-export type ClusterEvent = 'nodeDown' | 'nodeUp' | 'nodeFenced' | 'nodeUnfenced' | 'leaderChanged' | 'isrChanged' | 'error'
+export interface ClusterEventDetails {
+  /** A node's thread died; it has been started again so many times, this one included. */
+  readonly nodeDown: { readonly node: number; readonly restarts: number }
+  /** It is back. */
+  readonly nodeUp: { readonly node: number; readonly restarts: number }
+  /** It leads nothing any more, and is out of every ISR that has another member. */
+  readonly nodeFenced: { readonly node: number }
+  /** It may lead again. */
+  readonly nodeUnfenced: { readonly node: number }
+  /** Somebody else leads; -1 is nobody. */
+  readonly leaderChanged: TopicPartition & { readonly leader: number; readonly leaderEpoch: number; readonly formerLeader: number }
+  /** Other replicas are in sync. */
+  readonly isrChanged: TopicPartition & { readonly isr: readonly number[]; readonly formerIsr: readonly number[] }
+  /**
+   * Something failed that no promise reports: an actor, which is started again from what is on the disk, or (`actor` null) a whole node. Without a
+   * listener it is written to the standard error output.
+   */
+  readonly error: { readonly node: number; readonly actor: string | null; readonly error: Error }
+}
+
+/** The name of an event. */
+export type ClusterEvent = keyof ClusterEventDetails
+
+/** What hears of one kind of event. */
+export type ClusterListener<Event extends ClusterEvent> = (detail: ClusterEventDetails[Event]) => void
 
 /** Everything that waits can be given up. */
 export interface Waiting {

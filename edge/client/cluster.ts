@@ -12,13 +12,25 @@ import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
+import type { ClusterEvent as MetadataEvent } from '../../protocol/messages/metadata.ts'
 import { CallerLoop } from '../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../runtime/doorbell.ts'
+import { report } from '../../runtime/report.ts'
 import { Supervisor } from '../../runtime/supervisor.ts'
 import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
-import type { Admin, Cluster, ClusterEvent, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
+import type {
+  Admin,
+  Cluster,
+  ClusterEvent,
+  ClusterListener,
+  ClusterOptions,
+  Consumer,
+  ConsumerOptions,
+  Producer,
+  ProducerOptions,
+} from './api.ts'
 import { checkListener } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
@@ -26,6 +38,7 @@ import { openDataDirectory } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
+import { EventListeners } from './event-listeners.ts'
 import { checkOptions, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
 import type { NodeActions } from './node-admin.ts'
@@ -83,7 +96,7 @@ class LocalCluster implements Cluster {
   readonly #engine: Engine
   readonly #reader: ChunkReader
   readonly #nodes: NodeSet
-  readonly #listeners: Map<ClusterEvent, ((detail: Record<string, unknown>) => void)[]> = new Map()
+  readonly #listeners: EventListeners = new EventListeners()
   #counter = 0
   #closing: Promise<void> | null = null
 
@@ -96,9 +109,9 @@ class LocalCluster implements Cluster {
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
     const preload = [broker, consumer, coordinator, group, producer, replica, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
-    this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) => {
-      this.#emit('error', { node, actor, error })
-    })
+    this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) =>
+      this.#onFailure(node, actor, error),
+    )
     this.#loop = new CallerLoop(this.#runtime)
     this.#supervisor = !threaded
       ? null
@@ -109,7 +122,8 @@ class LocalCluster implements Cluster {
           caller: this.#runtime,
           nodeSetup: (node) => nodes.setupOf(node),
           onDown: (node, restarts) => this.#onNodeDown(node, restarts),
-          onUp: (node, restarts) => this.#emit('nodeUp', { node, restarts }),
+          onUp: (node, restarts) => void this.#listeners.tell('nodeUp', { node, restarts }),
+          onFailure: (node, actor, error) => this.#onFailure(node, actor, error),
         })
     const host = this.#runtime.host(CALLER_NODE)
     const requests = new Requests(host, this.#loop, nodes.voters)
@@ -180,12 +194,15 @@ class LocalCluster implements Cluster {
     return { directory: this.directory, nodes, statistics }
   }
 
-  on(event: ClusterEvent, listener: (detail: Record<string, unknown>) => void): void {
+  on<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void {
     checkListener(event, listener)
-    const listeners = this.#listeners.get(event)
-    if (listeners === undefined) this.#listeners.set(event, [listener])
-    else listeners.push(listener)
+    this.#listeners.add(event, listener)
     if (METADATA_EVENTS.has(event)) this.#watch()
+  }
+
+  off<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void {
+    checkListener(event, listener)
+    this.#listeners.remove(event, listener)
   }
 
   /** From now on somebody wants to hear what the metadata says. */
@@ -193,7 +210,7 @@ class LocalCluster implements Cluster {
     const { host, loop, requests } = this.#engine
     if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
     const client = host.openPort(`${WATCHER}/client`, (message) => {
-      if (message.kind === 'clusterEvents') for (const { type, ...detail } of message.events) this.#emit(type, detail)
+      if (message.kind === 'clusterEvents') for (const one of message.events) this.#tell(one)
     })
     // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
     const first = requests.coordinatorNode
@@ -280,11 +297,27 @@ class LocalCluster implements Cluster {
 
   #onNodeDown(node: number, restarts: number): void {
     this.#spreadNews(node)
-    this.#emit('nodeDown', { node, restarts })
+    this.#listeners.tell('nodeDown', { node, restarts })
   }
 
-  #emit(event: ClusterEvent, detail: Record<string, unknown>): void {
-    for (const listener of this.#listeners.get(event) ?? []) listener(detail)
+  #tell(event: MetadataEvent): void {
+    switch (event.type) {
+      case 'leaderChanged': {
+        const { type, ...detail } = event
+        return void this.#listeners.tell(type, detail)
+      }
+      case 'isrChanged': {
+        const { type, ...detail } = event
+        return void this.#listeners.tell(type, detail)
+      }
+      default:
+        return void this.#listeners.tell(event.type, { node: event.node })
+    }
+  }
+
+  /** An error that nobody listens to must not get lost. */
+  #onFailure(node: number, actor: string | null, error: Error): void {
+    if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
   }
 
   #assertOpen(): void {

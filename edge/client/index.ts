@@ -11,6 +11,8 @@ export type {
   Cluster,
   ClusterDescription,
   ClusterEvent,
+  ClusterEventDetails,
+  ClusterListener,
   ClusterOptions,
   Consumer,
   ConsumerBatch,

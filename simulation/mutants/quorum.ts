@@ -17,8 +17,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 18966,
-    seedsToFind: 18966,
+    seed: 20300,
+    seedsToFind: 20300,
   },
   {
     id: 'B2',

@@ -51,6 +51,7 @@ async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.
     nodeSetup: (node) => ({ node, directory: null, actors }),
     onDown: (node, restarts) => note(`down ${node} (${restarts})`),
     onUp: (node, restarts) => note(`up ${node} (${restarts})`),
+    onFailure: (node, actor, error) => note(`${actor ?? 'all'} of ${node}: ${error.message}`),
   })
   const event = (text: string): Promise<void> =>
     events.includes(text) ? Promise.resolve() : new Promise((resolve) => waiting.set(text, resolve))
@@ -109,6 +110,14 @@ describe('a supervisor', () => {
     let heard = await ask(0, 'probe')
     while (!heard.includes('pause from 1/probe')) heard = await ask(0, 'probe')
     expect(events).toEqual(['down 0 (1)', 'up 0 (1)'])
+  })
+
+  test('tells of an actor that fails on a worker', async () => {
+    const { supervisor, caller, loop, event } = await clusterOf(1)
+    await supervisor.start()
+    caller.host(-1).post({ node: 0, actor: 'probe' }, { node: -1, actor: 'client' }, { kind: 'subscribe', topics: ['break'] })
+    loop.kick()
+    await event('probe of 0: X1 on purpose')
   })
 
   test('links two workers that die at the same time', async () => {

@@ -1,5 +1,6 @@
 // What a cluster tells its listeners, with threads that die.
 import { expect, test } from 'vitest'
+import type { ClusterEventDetails } from '../../../edge/client/index.ts'
 import { terminateNode } from '../../../edge/client/testing.ts'
 import { openCluster, temporaryDirectory } from './support.ts'
 
@@ -32,10 +33,15 @@ test('who leads is told when a partition is moved; a cluster that is closed tell
   const cluster = await openCluster(':memory:', { nodes: 2 })
   await cluster.admin.createTopic('t', { replicationFactor: 1 })
   const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
-  const changed = new Promise<Record<string, unknown>>((resolve) => cluster.on('leaderChanged', resolve))
+  const unheard: unknown[] = []
+  const listener = (detail: unknown): void => void unheard.push(detail)
+  cluster.on('leaderChanged', listener)
+  cluster.off('leaderChanged', listener)
+  const changed = new Promise<ClusterEventDetails['leaderChanged']>((resolve) => cluster.on('leaderChanged', resolve))
   await cluster.admin.listTopics()
   await cluster.admin.reassign('t', 0, [1 - leader])
   expect(await changed).toMatchObject({ topic: 't', partition: 0, leader: 1 - leader, formerLeader: leader })
+  expect(unheard).toEqual([])
   await cluster.close()
   cluster.on('leaderChanged', () => undefined)
 })
