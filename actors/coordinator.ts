@@ -12,6 +12,7 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { InitProducerIdRequest, VoterRequest } from '../protocol/messages/metadata.ts'
 import type { Verdict } from '../coordinator/administration.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { malformedField } from '../coordinator/request-shapes.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   answerBrokerWrite,
@@ -27,6 +28,7 @@ import {
 } from './coordinator-brokers.ts'
 import type { BrokerSessions } from './coordinator-brokers.ts'
 import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
+import { refusalOf } from './coordinator-refusal.ts'
 import {
   controllerOf,
   leaveSeat,
@@ -164,6 +166,8 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
 }
 
 function onRequest(state: CoordinatorState, message: ClientRequest, context: Context, outbox: Outbox): void {
+  const field = malformedField(message)
+  if (field !== null) return refuseMalformed(message, field, context.from, outbox)
   switch (message.kind) {
     case 'brokerHeartbeat':
       return onHeartbeat(state, message, context, outbox)
@@ -183,6 +187,12 @@ function onRequest(state: CoordinatorState, message: ClientRequest, context: Con
     default:
       return enqueue(state, { from: context.from, request: message }, context, outbox)
   }
+}
+
+/** What cannot be such a request changes nothing, and must not stop the coordinator: it would ask again after every start. */
+function refuseMalformed(request: ClientRequest, field: string, to: Address, outbox: Outbox): void {
+  const message = refusalOf(request, field)
+  if (message !== null) outbox.push({ kind: 'send', to, message })
 }
 
 function refuse(state: CoordinatorState, to: Address, correlationId: number, isUncertain: boolean, outbox: Outbox): void {
