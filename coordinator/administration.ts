@@ -134,19 +134,22 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
 /** Judges the move of partitions to other replicas; null replicas gives a reassignment up. */
 export function ruleReassign(image: MetadataImage, request: ReassignPartitionsRequest): Ruling {
   const records: MetadataRecord[] = []
+  const moved = new Set<PartitionImage>()
   const verdicts = request.partitions.map(({ topic: name, partition, replicas }) => {
     const topic = image.topics.get(name)
     const present = topic?.partitions[partition]
     if (topic === undefined || present === undefined)
       return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no partition ${name}-${partition}`)
+    if (moved.has(present)) return refuse(name, 'INVALID_REQUEST', `${name}-${partition} stands twice in the request`)
     const target = replicas ?? present.replicas.filter((node) => !present.adding.includes(node))
     if (replicas === null && present.adding.length === 0 && present.removing.length === 0)
       return refuse(name, 'NO_REASSIGNMENT_IN_PROGRESS', `${name}-${partition} is not being moved`)
     const problem = refuseTarget(image, target, topic.config.minInsyncReplicas)
     if (problem !== null) return refuse(name, 'INVALID_REPLICA_ASSIGNMENT', `${name}-${partition}: ${problem}`)
     const moving = withTarget(present, target)
-    const moved = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving)))
-    records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: moved ?? moving })
+    const reached = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving)))
+    records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: reached ?? moving })
+    moved.add(present)
     return accept(name, topic.topicId)
   })
   return { records, verdicts }

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { codeOf } from '../../protocol/errors.ts'
+import { codeOf, errorOf } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
@@ -83,6 +83,14 @@ test('whatever is asked, the coordinator goes on', () => {
     }),
     { numRuns: 2000, seed: 4 },
   )
+})
+
+test('a partition that stands twice in a request is moved once: two changes in one batch could not be applied', () => {
+  const one = active([...nodes([0, 1, 2]), topicWith('orders', 1, [partitionOf([0, 1])])])
+  const partitions = [[1, 2], [2], null].map((replicas) => ({ topic: 'orders', partition: 0, replicas }))
+  tell(one, { kind: 'alterPartitionReassignments', correlationId: 3, partitions })
+  const { results } = sentOne(work(one), 'adminResponse')
+  expect(results.map(({ errorCode }) => errorOf(errorCode).name)).toEqual(['NONE', 'INVALID_REQUEST', 'INVALID_REQUEST'])
 })
 
 test('a wrong value is named', () => {
