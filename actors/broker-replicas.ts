@@ -32,17 +32,19 @@ export function followImage(state: BrokerState, changed: ChangedTopics | null, o
     }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
   }
-  if (state.config.reassignmentBytesPerSecond > 0) shareThrottle(state, outbox)
+  if (limitOf(state) > 0 || state.throttleLimit > 0) shareThrottle(state, outbox)
 }
 
-/** Replicas that are being moved here share what the node may copy: when there are more or fewer of them, each hears of its new share. */
+/** Replicas that are being moved here share what the node may copy: when that changes, or there are more or fewer of them, each hears of its new share. */
 function shareThrottle(state: BrokerState, outbox: Outbox): void {
   const throttled = [...state.replicas].filter(([, { topicId, partition }]) => {
     const image = topicById(state.image, topicId)?.partitions[partition]
     return image !== undefined && isThrottled(state, image)
   })
-  if (throttled.length === state.throttledCount) return
+  const limit = limitOf(state)
+  if (throttled.length === state.throttledCount && limit === state.throttleLimit) return
   state.throttledCount = throttled.length
+  state.throttleLimit = limit
   for (const [name, local] of throttled) if (local.isStarted) tell(state, name, local, outbox)
 }
 
@@ -51,8 +53,13 @@ function isThrottled({ self }: BrokerState, { adding, isr }: PartitionImage): bo
   return adding.includes(self.node) && !isr.includes(self.node)
 }
 
-function throttleOf({ config, throttledCount }: BrokerState): number {
-  return Math.ceil(config.reassignmentBytesPerSecond / Math.max(1, throttledCount))
+function throttleOf(state: BrokerState): number {
+  return Math.ceil(limitOf(state) / Math.max(1, state.throttledCount))
+}
+
+/** What the cluster was told last counts more than what the node was started with. */
+function limitOf({ config, image }: BrokerState): number {
+  return image.reassignmentBytesPerSecond ?? config.reassignmentBytesPerSecond
 }
 
 /** A replica runs. Told what it is; one that runs a second time has failed, and must not lead in the same epoch again. */

@@ -97,6 +97,8 @@ export interface BrokerState {
   readonly replicas: Map<string, LocalReplica>
   /** Replicas here that share the limit for reassignments. */
   throttledCount: number
+  /** What they share, as they were told. */
+  throttleLimit: number
   /** By group id. */
   readonly groups: Map<string, LocalGroup>
   readonly relayed: Map<number, Relayed>
@@ -132,6 +134,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     timeoutAt: -1,
     replicas: new Map(),
     throttledCount: 0,
+    throttleLimit: 0,
     groups: new Map(),
     relayed: new Map(),
     deadNodes: new Set(),

@@ -32,6 +32,7 @@ export function refusalOf({ kind, correlationId }: MessageOf<RequestKind>, field
     case 'incrementalAlterConfigs':
     case 'alterPartitionReassignments':
     case 'rebalance':
+    case 'throttleReassignments':
     case 'unregisterBroker': {
       const errorMessage = `the request ${kind} has no such ${field}`
       return { kind: 'adminResponse', correlationId, results: [{ name: '', topicId: -1, errorCode: INVALID, errorMessage }] }

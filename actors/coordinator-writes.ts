@@ -13,12 +13,13 @@ import type {
   InitProducerIdRequest,
   ReassignPartitionsRequest,
   RebalanceRequest,
+  ThrottleRequest,
   UnregisterBrokerRequest,
 } from '../protocol/messages/metadata.ts'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics, ruleReassign } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
-import { ruleRebalance, ruleUnregisterBroker } from '../coordinator/node-changes.ts'
+import { ruleRebalance, ruleThrottle, ruleUnregisterBroker } from '../coordinator/node-changes.ts'
 import { ruleBrokerWrite } from './coordinator-brokers.ts'
 import type { BrokerWrite } from './coordinator-brokers.ts'
 import { seatVoters } from './coordinator-quorum.ts'
@@ -32,6 +33,7 @@ export type WriteRequest =
   | AlterConfigsRequest
   | ReassignPartitionsRequest
   | RebalanceRequest
+  | ThrottleRequest
   | UnregisterBrokerRequest
   | InitProducerIdRequest
   | BrokerWrite
@@ -85,6 +87,8 @@ export function ruleWrite(seat: QuorumSeat, request: WriteRequest, defaultReplic
       return ruleReassign(image, request)
     case 'rebalance':
       return ruleRebalance(image, request)
+    case 'throttleReassignments':
+      return ruleThrottle(image, request)
     case 'unregisterBroker':
       return ruleUnregisterBroker(image, request, seatVoters(seat))
     case 'initProducerId':

@@ -153,6 +153,7 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
     case 'incrementalAlterConfigs':
     case 'alterPartitionReassignments':
     case 'rebalance':
+    case 'throttleReassignments':
     case 'unregisterBroker':
     case 'addRaftVoter':
     case 'removeRaftVoter':
@@ -297,6 +298,7 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     case 'incrementalAlterConfigs':
     case 'alterPartitionReassignments':
     case 'rebalance':
+    case 'throttleReassignments':
     case 'unregisterBroker': {
       const message = adminResponse(request.correlationId, verdicts)
       return to === null ? undefined : outbox.push({ kind: 'send', to, message })

@@ -56,6 +56,7 @@ export type MetadataRecord =
     }
   | { readonly type: 'brokerRemoved'; readonly node: number }
   | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
+  | { readonly type: 'reassignmentsThrottled'; readonly bytesPerSecond: number | null }
 
 /** A topic in the image. */
 export interface TopicImage {
@@ -95,6 +96,8 @@ export interface MetadataImage {
   readonly brokers: Map<number, BrokerImage>
   nextTopicId: number
   nextProducerId: number
+  /** What a node copies at most for reassignments; 0: no limit; null: what it was started with. */
+  reassignmentBytesPerSecond: number | null
   /** One past the last record applied. */
   endOffset: number
 }
@@ -113,7 +116,8 @@ const ELSEWHERE: PartitionImage = {
 
 /** The image before the first record: of everything, or of what a node has to know. */
 export function emptyImage(node: number | null = null): MetadataImage {
-  return { node, topics: new Map(), names: new Map(), brokers: new Map(), nextTopicId: 1, nextProducerId: 1, endOffset: 0 }
+  const [topics, names, brokers] = [new Map(), new Map(), new Map()]
+  return { node, topics, names, brokers, nextTopicId: 1, nextProducerId: 1, reassignmentBytesPerSecond: null, endOffset: 0 }
 }
 
 /** Applies one record of the log. */
@@ -165,6 +169,9 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'topicIdsUsed':
       image.nextTopicId = Math.max(image.nextTopicId, record.nextTopicId)
       return
+    case 'reassignmentsThrottled':
+      image.reassignmentBytesPerSecond = record.bytesPerSecond
+      return
     default:
       return unreachable(record)
   }
@@ -204,8 +211,9 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   for (const { name, topicId, partitions, configs } of topics) {
     records.push({ type: 'topicCreated', name, topicId, partitions, configs })
   }
-  const { nextTopicId, nextProducerId } = image
+  const { nextTopicId, nextProducerId, reassignmentBytesPerSecond: bytesPerSecond } = image
   records.push({ type: 'topicIdsUsed', nextTopicId }, { type: 'producerIdsReserved', nextProducerId })
+  if (bytesPerSecond !== null) records.push({ type: 'reassignmentsThrottled', bytesPerSecond })
   return records
 }
 

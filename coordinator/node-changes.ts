@@ -1,9 +1,9 @@
 /**
- * What an administrator may ask about nodes, judged against the metadata image: to spread replicas over them, to let one go (Kafka's unregisterBroker), and
+ * What an administrator may ask about nodes, judged against the metadata image: to spread replicas over them, and how fast, to let one go (Kafka's unregisterBroker), and
  * to have it vote in the metadata quorum or not (KIP-853). Who votes is not in the image but in the log; the change itself is made by quorum-membership.ts.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import type { RebalanceRequest, UnregisterBrokerRequest, VoterRequest } from '../protocol/messages/metadata.ts'
+import type { RebalanceRequest, ThrottleRequest, UnregisterBrokerRequest, VoterRequest } from '../protocol/messages/metadata.ts'
 import { ruleReassign } from './administration.ts'
 import type { Ruling } from './administration.ts'
 import { isLive } from './metadata.ts'
@@ -19,6 +19,14 @@ export function ruleRebalance(image: MetadataImage, { drain }: RebalanceRequest)
   const moves = drain === null ? balanceMoves(image) : drainMoves(image, drain)
   if (typeof moves === 'string') return refuse('INVALID_REPLICATION_FACTOR', moves)
   return ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
+}
+
+/** Judges a limit for reassignments. */
+export function ruleThrottle({ reassignmentBytesPerSecond }: MetadataImage, { bytesPerSecond }: ThrottleRequest): Ruling {
+  if (bytesPerSecond !== null && (!Number.isSafeInteger(bytesPerSecond) || bytesPerSecond < 0))
+    return refuse('INVALID_REQUEST', `a limit is a whole number of bytes from 0 on, not ${bytesPerSecond}`)
+  const isNew = bytesPerSecond !== reassignmentBytesPerSecond
+  return { records: isNew ? [{ type: 'reassignmentsThrottled', bytesPerSecond }] : [], verdicts: [ACCEPTED] }
 }
 
 /** Judges the removal of a node: nobody may count on it any more. With `validateOnly` it may still run. */

@@ -19,6 +19,7 @@ export type RequestKind =
   | 'incrementalAlterConfigs'
   | 'alterPartitionReassignments'
   | 'rebalance'
+  | 'throttleReassignments'
   | 'unregisterBroker'
   | 'watchMetadata'
   | 'initProducerId'
@@ -64,6 +65,7 @@ const SHAPES: Readonly<Record<RequestKind, Shape>> = {
   incrementalAlterConfigs: { topic: isText, configs: isObject },
   alterPartitionReassignments: { partitions: listOf(of({ topic: isText, partition: isIndex, replicas: orNull(listOf(isIndex)) })) },
   rebalance: { drain: orNull(isIndex) },
+  throttleReassignments: { bytesPerSecond: orNull(isNumber) },
   unregisterBroker: { node: isIndex, validateOnly: isBoolean },
   watchMetadata: { metadataOffset: isWhole },
   initProducerId: {},

@@ -143,6 +143,10 @@ export class AdminClient implements Admin {
     await this.#nodeAdmin.rebalance(node, options)
   }
 
+  throttleReassignments(bytesPerSecond: number | null): Promise<void> {
+    return this.#nodeAdmin.throttleReassignments(bytesPerSecond)
+  }
+
   removeNode(node: number): Promise<void> {
     return this.#nodeAdmin.removeNode(node)
   }

@@ -179,6 +179,11 @@ export interface Admin {
    */
   drainNode(node: number, options?: Waiting): Promise<void>
   /**
+   * Changes `reassignmentBytesPerSecond` of all nodes while the cluster is open, also for moves under way; 0 is no limit. It is kept in the metadata, and
+   * counts more than the option, until null returns to that.
+   */
+  throttleReassignments(bytesPerSecond: number | null): Promise<void>
+  /**
    * Stops a node for good (Kafka's unregisterBroker): its id is not used again, and its directory may go. INVALID_REQUEST while it has replicas
    * (`drainNode`) or votes (`removeVoter`).
    */

@@ -64,6 +64,12 @@ export function checkNode(node: unknown): void {
   if (!isCount(node)) throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${describe(node)}`)
 }
 
+/** Throws INVALID_REQUEST for what cannot be a limit of bytes per second. */
+export function checkLimit(limit: unknown): void {
+  if (limit !== null && !isCount(limit))
+    throw new KafkaError('INVALID_REQUEST', `a limit is null or a whole number of bytes from 0 on, not ${describe(limit)}`)
+}
+
 /** The replicas that `reassign` takes. Throws INVALID_REQUEST for what is no list, INVALID_REPLICA_ASSIGNMENT for one that no partition can have. */
 export function checkReplicas(replicas: unknown): void {
   if (replicas === null) return

@@ -7,7 +7,7 @@ import { errorOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { ClusterDescription, Reassignment, Waiting } from './api.ts'
-import { checkNode, checkWaiting } from './arguments.ts'
+import { checkLimit, checkNode, checkWaiting } from './arguments.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
 
@@ -74,6 +74,11 @@ export class NodeAdmin {
       isOver = (await this.#change({ kind: 'rebalance', drain })) === 0
       while (!(await this.#isMoved(drain))) await sleep(LOOK_MILLIS, undefined, signal === undefined ? {} : { signal })
     }
+  }
+
+  async throttleReassignments(bytesPerSecond: number | null): Promise<void> {
+    checkLimit(bytesPerSecond)
+    await this.#change({ kind: 'throttleReassignments', bytesPerSecond })
   }
 
   async removeNode(node: number): Promise<void> {

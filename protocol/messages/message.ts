@@ -77,6 +77,7 @@ import type {
   MetadataWatched,
   ReassignPartitionsRequest,
   RebalanceRequest,
+  ThrottleRequest,
   UnregisterBrokerRequest,
   VoterRequest,
   WatchMetadata,
@@ -119,6 +120,7 @@ export type Request =
   | AlterConfigsRequest
   | ReassignPartitionsRequest
   | RebalanceRequest
+  | ThrottleRequest
   | UnregisterBrokerRequest
   | VoterRequest
   | WatchMetadata
@@ -190,6 +192,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   incrementalAlterConfigs: true,
   alterPartitionReassignments: true,
   rebalance: true,
+  throttleReassignments: true,
   unregisterBroker: true,
   addRaftVoter: true,
   removeRaftVoter: true,

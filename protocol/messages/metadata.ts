@@ -113,6 +113,13 @@ export interface RebalanceRequest {
   readonly drain: number | null
 }
 
+/** Limits what a node copies per second for replicas that reassignments bring to it, all together; 0: nothing does; null: what each node was started with. */
+export interface ThrottleRequest {
+  readonly kind: 'throttleReassignments'
+  readonly correlationId: number
+  readonly bytesPerSecond: number | null
+}
+
 /** Lets a node go that has nothing and does not run; `validateOnly` asks whether it could go if it did not run. */
 export interface UnregisterBrokerRequest {
   readonly kind: 'unregisterBroker'

@@ -108,6 +108,17 @@ describe('what a replica is', () => {
     expect(shares(effects)).toEqual([0, 1001])
   })
 
+  test('changes the limit for reassignments when the cluster is told another one, and goes back to its own', () => {
+    const moving = partitionOf([0, 1], { isr: [0], adding: [1] })
+    const one = joined([topicWith('a', 1, [moving])], { reassignmentBytesPerSecond: 1000 })
+    expect(sentOne(replicaStarted(one, 'a-0'), 'leaderAndIsr').throttleBytesPerSecond).toBe(1000)
+    const limits = [50, 50, 0, null].map((bytesPerSecond, i) => {
+      const update = metadata(200 + i, 201 + i, [{ type: 'reassignmentsThrottled', bytesPerSecond }])
+      return sent(tell(one, update, coordinatorAt(0)), 'leaderAndIsr').map((role) => role.throttleBytesPerSecond)
+    })
+    expect(limits).toEqual([[50], [], [0], [1000]])
+  })
+
   test('it is told again with every change, and not before it runs', () => {
     const one = joined([topicWith('a', 1, [partitionOf([0, 1])])])
     expect(more(one, change([0, 1], { isr: [0], partitionEpoch: 1 }))).toEqual([])

@@ -45,6 +45,7 @@ const requests = fc.oneof(
     partitions: listOf({ topic: name, partition: small, replicas: fc.option(fc.array(node, { maxLength: 3 })) }),
   }),
   requestOf('rebalance', { drain: fc.option(node) }),
+  requestOf('throttleReassignments', { bytesPerSecond: fc.option(small) }),
   requestOf('unregisterBroker', { node, validateOnly: flag }),
   requestOf('addRaftVoter', { node }),
   requestOf('removeRaftVoter', { node }),

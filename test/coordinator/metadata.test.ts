@@ -33,6 +33,7 @@ const history: readonly MetadataRecord[] = [
     image: partitionOf([1, 2], { leader: 2, isr: [2], leaderEpoch: 1, partitionEpoch: 1 }),
   },
   { type: 'brokerFenced', node: 0, fenced: true },
+  { type: 'reassignmentsThrottled', bytesPerSecond: 5000 },
 ]
 
 describe('the image', () => {
@@ -68,6 +69,7 @@ describe('the image', () => {
         ],
       ]),
       nextTopicId: 3,
+      reassignmentBytesPerSecond: 5000,
       nextProducerId: 1001,
       endOffset: history.length,
     })

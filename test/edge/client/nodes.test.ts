@@ -115,6 +115,20 @@ describe('a cluster that grows and shrinks', () => {
     expect(await replicaCounts(cluster)).toEqual([1, 1, 1])
   })
 
+  test('moves as fast as it is told to, and is told while it moves', { timeout: 60_000 }, async () => {
+    const cluster = await openCluster(temporaryDirectory(), { nodes: 2, reassignmentBytesPerSecond: 1000 })
+    await cluster.admin.createTopic('t', { replicationFactor: 1 })
+    await fill(cluster, 't', 20_000)
+    const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
+    const moved = cluster.admin.drainNode(leader)
+    // At that pace it would take minutes.
+    while ((await cluster.admin.listReassignments()).length === 0);
+    expect((await failureOf(() => cluster.admin.throttleReassignments(-1))).name).toBe('INVALID_REQUEST')
+    await cluster.admin.throttleReassignments(0)
+    await moved
+    expect(await countOf(cluster, 't', 1)).toBe(20_000)
+  })
+
   test('gives a wait up when it is told to; the moves go on', async () => {
     const cluster = await openCluster(':memory:', { nodes: 2 })
     await cluster.admin.createTopic('t', { replicationFactor: 1 })
