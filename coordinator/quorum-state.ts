@@ -181,6 +181,8 @@ export function adoptEpoch(step: QuorumStep, epoch: number): void {
   state.votedFor = -1
   state.matchedEndOffset = 0
   state.toldEndOffset = 0
+  // What was to be said in older epochs interests nobody any more, and may not be true by the time it leaves: the log may be cut meanwhile.
+  state.withheld.length = 0
   persistVote(step)
 }
 

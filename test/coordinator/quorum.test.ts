@@ -79,6 +79,13 @@ describe('an election', () => {
     expect(messages(tell(b, 2, ask))).toMatchObject([{ to: 2, message: { voteGranted: true } }])
   })
 
+  test('in a newer epoch silences what was to be said in older ones, and has not left yet', () => {
+    const b = member(1, VOTERS, [1])
+    tell(b, 2, { kind: 'quorumAppend', epoch: 5, prevOffset: 1, prevEpoch: 1, highWatermark: 0, records: null })
+    tell(b, 0, { kind: 'quorumVote', epoch: 6, preVote: false, lastEpoch: 1, endOffset: 1 })
+    expect(messages(settle(b)).map(({ to, message }) => [to, message.kind, message.epoch])).toEqual([[0, 'quorumVoteResponse', 6]])
+  })
+
   test('of a sole voter is over at once, and counts when its vote and its batch are durable', () => {
     const a = member(0, [0], [1])
     expect(act(a, startQuorum).map(({ kind }) => kind)).toEqual(['persistVote', 'append'])
