@@ -15,6 +15,8 @@ interface Committed {
   readonly endOffset: number
   readonly epoch: number
   readonly crc: number
+  /** The epoch whose leader committed it. */
+  readonly committedIn: number
 }
 
 /** What is known of a quorum. */
@@ -61,7 +63,7 @@ export function checkElected(truth: QuorumTruth, node: number, state: QuorumStat
   if (other !== undefined && other !== node) truth.world.fail('2LDR', `epoch ${state.epoch} has the leaders ${other} and ${node}`)
   truth.leaders.set(state.epoch, node)
   // What a later leader has committed meanwhile is no business of one that is late.
-  const last = [...truth.committed.values()].findLast((one) => one.epoch < state.epoch)
+  const last = [...truth.committed.values()].findLast((one) => one.committedIn < state.epoch)
   if (last === undefined || last.endOffset <= state.log.snapshot.endOffset) return
   if (epochBefore(state.log, last.endOffset) !== last.epoch)
     truth.world.fail('LOST', `node ${node} leads epoch ${state.epoch} without the batch that ends at ${last.endOffset}`)
@@ -69,7 +71,7 @@ export function checkElected(truth: QuorumTruth, node: number, state: QuorumStat
 
 /** A member decides something as the leader, with an image that goes up to `appliedEnd`. */
 export function checkActing(truth: QuorumTruth, node: number, epoch: number, appliedEnd: number): void {
-  const last = [...truth.committed.values()].findLast((one) => one.epoch < epoch)
+  const last = [...truth.committed.values()].findLast((one) => one.committedIn < epoch)
   if (last !== undefined && last.endOffset > appliedEnd)
     truth.world.fail('META', `node ${node} leads epoch ${epoch} with an image of ${appliedEnd}, but ${last.endOffset} was committed before`)
 }
@@ -91,8 +93,9 @@ export function checkCommitted(truth: QuorumTruth, node: number, state: QuorumSt
   for (const batch of state.log.batches) {
     if (batch.endOffset <= before) continue
     if (batch.endOffset > state.highWatermark) break
-    const one = { baseOffset: batch.baseOffset, endOffset: batch.endOffset, epoch: batch.epoch, crc: crc(batch.bytes, 0) }
-    const known = truth.committed.get(batch.endOffset)
+    const { baseOffset, endOffset, epoch, bytes } = batch
+    const known = truth.committed.get(endOffset)
+    const one = { baseOffset, endOffset, epoch, crc: crc(bytes, 0), committedIn: known?.committedIn ?? state.epoch }
     if (known === undefined && batch.baseOffset < truth.committedEnd)
       truth.world.fail(
         'DIV',

@@ -1,0 +1,41 @@
+// Mutants that the random search does not find: for each, a test that is red with it, and green without it as long as all tests are.
+
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { mutants } from '../../simulation/mutants/catalogue.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+/** By mutant: the file of its witness, and the end of its name. */
+const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>> = {
+  A5: ['actors/replica-read', 'FENCED_LEADER_EPOCH, and it counts for nothing'],
+  A6: ['actors/replica-read', 'UNKNOWN_LEADER_EPOCH'],
+  A10: ['coordinator/brokers', 'has nobody who is not the incarnation that the leader has heard'],
+  A17: ['actors/coordinator-brokers', 'does not unfence an incarnation that was registered meanwhile'],
+  A19: ['actors/replication', 'counts for the high watermark before the coordinator has answered'],
+  A20: ['actors/replica-read', 'REPLICA_NOT_AVAILABLE, and it counts for nothing'],
+  A23: ['actors/replication', 'tells nobody where the log ends before its high watermark has caught up'],
+  A36: ['actors/replica-damage', 'is copied anew although nobody says so again'],
+  B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
+  B6b: ['coordinator/quorum', 'do not change before the leader has committed something of its epoch'],
+  B9: ['coordinator/quorum', 'resigns when it hears no majority any more'],
+  B18: ['actors/coordinator-storage', 'is relied upon as soon as it is synced'],
+  E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
+  E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
+}
+
+test('every mutant that no seed finds has a witness', () => {
+  const missed = mutants.filter(({ seedsToFind }) => seedsToFind === 0).map(({ id }) => id)
+  // A process of its own: see mutants.test.ts.
+  expect(missed.filter((id) => id !== 'B17').toSorted()).toEqual(Object.keys(WITNESSES).toSorted())
+})
+
+test.each(Object.entries(WITNESSES))('%s is noticed', { timeout: 60_000 }, async (id, [file, name]) => {
+  const vitest = `${root}node_modules/vitest/vitest.mjs`
+  const given = [vitest, 'run', '--config', 'vitest.mutant.config.ts', `test/${file}.test.ts`, '-t', name]
+  const run = promisify(execFile)(process.execPath, given, { cwd: root, env: { ...process.env, MUTANT: id } })
+  const { stdout } = await run.catch((error: { readonly stdout: string }) => error)
+  expect(stdout).toMatch(/Tests .*[1-9]\d* failed/)
+})
