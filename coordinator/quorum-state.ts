@@ -179,10 +179,10 @@ export function adoptEpoch(step: QuorumStep, epoch: number): void {
   follow(step, -1)
   state.epoch = epoch
   state.votedFor = -1
-  state.matchedEndOffset = 0
-  state.toldEndOffset = 0
   // What was to be said in older epochs interests nobody any more, and may not be true by the time it leaves: the log may be cut meanwhile.
   state.withheld.length = 0
+  state.matchedEndOffset = 0
+  state.toldEndOffset = 0
   persistVote(step)
 }
 

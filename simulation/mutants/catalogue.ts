@@ -62,8 +62,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'numbered: null,',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'B15',

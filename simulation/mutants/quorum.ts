@@ -261,8 +261,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 15,
-    seedsToFind: 15,
+    seed: 8,
+    seedsToFind: 8,
   },
   {
     id: 'B9',

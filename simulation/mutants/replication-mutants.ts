@@ -293,8 +293,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'A23',
