@@ -117,6 +117,16 @@ function pauseAfter(following: Following, { throttleBytesPerSecond }: Role, size
   if (throttleBytesPerSecond > 0) following.pausedUntil = uptime + (sizeBytes * 1000) / throttleBytesPerSecond
 }
 
+/** It may copy faster, or slower, than before: what is left of the pause is as much longer or shorter. */
+export function changePace(state: ReplicaState, before: number, context: Context, outbox: Outbox): void {
+  const { following, role } = state
+  const { throttleBytesPerSecond: now } = role
+  if (following === null || now === before) return
+  const leftMillis = Math.max(0, following.pausedUntil - context.uptime)
+  following.pausedUntil = context.uptime + (now > 0 ? (leftMillis * before) / now : 0)
+  fetchMore(state, context, outbox)
+}
+
 /**
  * Out of range from below: retention has taken what comes next, and the log begins anew where the leader's begins. Otherwise: tries again soon, for the leader is
  * ahead of us or behind, and the metadata will tell one of us.

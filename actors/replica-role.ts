@@ -10,7 +10,7 @@ import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { mustRebuild, resignIfBroken } from './replica-damage.ts'
 import { drainIfIdle } from './replica-flush.ts'
-import { follow, stopFollowing } from './replica-follow.ts'
+import { changePace, follow, stopFollowing } from './replica-follow.ts'
 import { restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
@@ -39,7 +39,7 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
     return takeRole(state, context, outbox)
   }
   const { replication } = state
-  if (replication === null) return
+  if (replication === null) return changePace(state, before.throttleBytesPerSecond, context, outbox)
   confirmIsr(replication, role, role.minInsync)
   if (before.replicas.length <= 1) armIsr(state, outbox)
   if (role.isr.length < role.minInsync) refuseQuorumWaiters(state, outbox)

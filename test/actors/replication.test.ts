@@ -210,6 +210,19 @@ describe('a follower', () => {
     expect(partition.log(1)).toEqual(partition.log(0))
   })
 
+  test('that waits for its pace goes on when there is no limit any more', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.stop(1)
+    partition.decide({ isr: [0] })
+    for (let i = 0; i < 20; i++) partition.produce(0, 'quorum', 3, i)
+    partition.at(1).disk.logs.clear()
+    partition.role = { ...partition.role, throttleBytesPerSecond: 1 }
+    partition.start(1)
+    expect(partition.state(1).log.logEndOffset).toBeLessThan(partition.state(0).log.logEndOffset)
+    partition.decide({ throttleBytesPerSecond: 0 })
+    expect(partition.log(1)).toEqual(partition.log(0))
+  })
+
   test('begins where the leader begins, when retention has taken what it lacks', () => {
     const partition = new ReplicatedPartition(2, { segmentBytes: 16_384, retentionBytes: 20_000 })
     partition.stop(1)
