@@ -9,6 +9,7 @@ import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-
 import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
 import { wakeParked } from './replica-read.ts'
+import { answerDeletions } from './replica-retention.ts'
 import { answer } from './replica-waiters.ts'
 
 /** Looks at all ends; `context` gives the time. */
@@ -21,6 +22,7 @@ export function progress(state: ReplicaState, context: Context, outbox: Outbox):
     raiseHighWatermark(state, end, outbox)
     answerKept(state, outbox)
   }
+  answerDeletions(state, outbox)
   wakeParked(state, outbox)
   drainIfIdle(state, outbox)
   if (state.highWatermark.offset > before && state.bytesSinceFlush >= FLUSH_INTERVAL_BYTES) requestFlush(state, false, outbox)

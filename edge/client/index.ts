@@ -25,6 +25,7 @@ export type {
   ProducerRecord,
   Reassignment,
   RecordMetadata,
+  RecordsToDelete,
   SendOptions,
   TopicDescription,
   Waiting,
