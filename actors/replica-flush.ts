@@ -17,8 +17,7 @@ import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
-import { refuseDeletions } from './replica-retention.ts'
-import { refuseWaiters } from './replica-waiters.ts'
+import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024

@@ -9,8 +9,7 @@ import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-
 import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
 import { wakeParked } from './replica-read.ts'
-import { answerDeletions } from './replica-retention.ts'
-import { answer } from './replica-waiters.ts'
+import { answerDeletions, answer } from './replica-waiters.ts'
 
 /** Looks at all ends; `context` gives the time. */
 export function progress(state: ReplicaState, context: Context, outbox: Outbox): void {

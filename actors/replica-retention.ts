@@ -3,22 +3,19 @@
  * administrator deletes (KIP-107) go at once, wherever in a segment they end. Followers hear where the leader's log begins with every fetch. A deletion is
  * answered when nobody who may lead can bring the records back, not even after a power loss.
  */
-import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { DELETE_TO_HIGH_WATERMARK } from '../protocol/messages/fetch.ts'
 import type { DeleteRecordsRequest } from '../protocol/messages/fetch.ts'
 import { trimEpochs } from '../partitions/epochs.ts'
 import { activeSegment, indexFileName, logFileName } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
-import { maximalIsr, startOf } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { dropSegments, expiredSegments, isTooOld, segmentsBelow } from '../partitions/retention.ts'
 import type { Context, Outbox } from './actor.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
-import { reportStart } from './replica-follow.ts'
 import { answerFollowers } from './replica-read.ts'
+import { answerDeletions, replyDeletion } from './replica-waiters.ts'
 
 /** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
 const RETENTION_CHECK_MILLIS = 30_000
@@ -49,7 +46,7 @@ export function onDeleteRecords(state: ReplicaState, request: DeleteRecordsReque
   const { correlationId, beforeOffset } = request
   const startOffset = beforeOffset === DELETE_TO_HIGH_WATERMARK ? state.highWatermark.offset : beforeOffset
   const refusal = refusalOf(state, request, startOffset)
-  if (refusal !== null) return reply(state, from, correlationId, refusal, startOffset, outbox)
+  if (refusal !== null) return replyDeletion(state, from, correlationId, refusal, startOffset, outbox)
   // Who has asked before has given that up.
   state.deletionWaiters = state.deletionWaiters.filter((one) => one.from.actor !== from.actor || one.startOffset !== startOffset)
   state.deletionWaiters.push({ from, correlationId, startOffset })
@@ -80,54 +77,6 @@ export function raiseLogStart(state: ReplicaState, startOffset: number, context:
     if (startOffset === log.logEndOffset && activeSegment(log).sizeBytes > 0) rollSegment(state, context.now, outbox)
     drop(state, segmentsBelow(log, startOffset), outbox)
   } else if (startOffset > state.durableStartOffset && state.flush === null) requestFlush(state, false, outbox)
-}
-
-/** A checkpoint is safe, perhaps: the log may begin later than others know. */
-export function onStartSafe(state: ReplicaState, context: Context, outbox: Outbox): void {
-  answerDeletions(state, outbox)
-  reportStart(state, context, outbox)
-}
-
-/** Answers deletions that cannot be undone any more. */
-export function answerDeletions(state: ReplicaState, outbox: Outbox): void {
-  const { replication, role, deletionWaiters } = state
-  if (replication === null || deletionWaiters.length === 0) return
-  const deletedOffset = startOf(replication, new Set([...maximalIsr(replication), ...role.elr]), state.durableStartOffset)
-  replication.deletedOffset = Math.max(replication.deletedOffset, deletedOffset)
-  state.deletionWaiters = deletionWaiters.filter(({ from, correlationId, startOffset }) => {
-    if (startOffset > deletedOffset) return true
-    reply(state, from, correlationId, null, deletedOffset, outbox)
-    return false
-  })
-}
-
-/** It leads no longer: whoever waits asks who does. */
-export function refuseDeletions(state: ReplicaState, outbox: Outbox): void {
-  for (const { from, correlationId } of state.deletionWaiters) reply(state, from, correlationId, 'NOT_LEADER_OR_FOLLOWER', -1, outbox)
-  state.deletionWaiters = []
-}
-
-function reply(
-  state: ReplicaState,
-  to: Address,
-  correlationId: number,
-  error: ErrorName | null,
-  startOffset: number,
-  outbox: Outbox,
-): void {
-  const errorCode = error === null ? NONE : codeOf(error)
-  const errorMessage = error === null ? null : problemOf(state, error, startOffset)
-  const logStartOffset = error === null ? startOffset : -1
-  outbox.push({ kind: 'send', to, message: { kind: 'deleteRecordsResponse', correlationId, errorCode, errorMessage, logStartOffset } })
-}
-
-function problemOf({ topic, partition, highWatermark, failure }: ReplicaState, error: ErrorName, startOffset: number): string | null {
-  const name = `${topic}-${partition}`
-  if (error === 'OFFSET_OUT_OF_RANGE')
-    return `the records of ${name} can be deleted up to its high watermark ${highWatermark.offset}, not up to ${startOffset}`
-  if (error === 'INVALID_TOPIC_EXCEPTION') return `${topic} is an internal topic: its records cannot be deleted`
-  if (error === 'KAFKA_STORAGE_ERROR') return `the records of ${name} cannot be deleted: ${failure ?? 'the disk failed'}`
-  return null
 }
 
 // ── files ──

@@ -14,8 +14,7 @@ import { follow, stopFollowing } from './replica-follow.ts'
 import { restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
-import { refuseDeletions } from './replica-retention.ts'
-import { refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
+import { refuseDeletions, refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
 
 /** The first look after a log was opened. */
 const RETENTION_FIRST_MILLIS = 1000

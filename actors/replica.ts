@@ -25,12 +25,13 @@ import {
   requestFlush,
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
-import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable } from './replica-follow.ts'
+import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
-import { onDeleteRecords, onRetentionTimer, onStartSafe } from './replica-retention.ts'
+import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
+import { answerDeletions } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { armFlush, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, resignOrRebuild, takeRole } from './replica-role.ts'
 
@@ -167,12 +168,14 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
-      onStartSafe(state, context, outbox)
+      answerDeletions(state, outbox)
+      reportStart(state, context, outbox)
       return openIfSettled(state, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
-      onStartSafe(state, context, outbox)
+      answerDeletions(state, outbox)
+      reportStart(state, context, outbox)
       return openIfSettled(state, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')

@@ -171,7 +171,8 @@ export interface IsrOptions {
  * is alive, and still the same, is for the coordinator to say (KIP-841, KIP-903).
  */
 function hasCaughtUp({ epochStartOffset, deletedOffset }: Replication, follower: Follower, highWatermark: number): boolean {
-  return follower.endOffset >= Math.max(highWatermark, epochStartOffset) && follower.startOffset >= deletedOffset
+  if (follower.startOffset < deletedOffset) return false
+  return follower.endOffset >= highWatermark && follower.endOffset >= epochStartOffset
 }
 
 function isBehind({ followers }: Replication, node: number, uptime: number, { lagMillis, ledSince }: IsrOptions): boolean {
