@@ -225,6 +225,7 @@ function request(
       brokerEpoch: -1,
       lastFetchedEpoch: -1,
       fetchOffset: one.fetchOffset,
+      logStartOffset: -1,
       minBytes: config.fetchMinBytes,
       maxBytes: config.fetchMaxBytes,
       maxWaitMillis: config.fetchMaxWaitMillis,

@@ -11,7 +11,7 @@ import { noteFetch } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { progress } from './replica-progress.ts'
-import { replyFetch, serveOrPark } from './replica-read.ts'
+import { beginOf, replyFetch, serveOrPark } from './replica-read.ts'
 import { proposeIsr } from './replica-role.ts'
 
 /** Serves a fetch at once, parks it, or refuses it. */
@@ -33,14 +33,14 @@ function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null
   if (isFollower && !role.replicas.includes(request.replicaId)) return 'REPLICA_NOT_AVAILABLE'
   // A follower that is ahead is told where to cut.
   const isAhead = request.fetchOffset > log.logEndOffset && !(isFollower && request.lastFetchedEpoch !== NO_EPOCH)
-  return request.fetchOffset < log.logStartOffset || isAhead ? 'OFFSET_OUT_OF_RANGE' : null
+  return request.fetchOffset < beginOf(state, request) || isAhead ? 'OFFSET_OUT_OF_RANGE' : null
 }
 
 /** Notes how far a follower is; answers and returns false if its log differs from this one. */
 function takeFollower(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): boolean {
   const { replication, epochs, log } = state
   if (replication === null) return false
-  const { lastFetchedEpoch, fetchOffset, replicaId, brokerEpoch } = request
+  const { lastFetchedEpoch, fetchOffset, logStartOffset: startOffset, replicaId, brokerEpoch } = request
   const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
   // Where retention has left nothing before that offset, there is nothing to compare.
   const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > log.logStartOffset
@@ -50,7 +50,7 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
     return false
   }
   dropParkedOf(state, replicaId)
-  noteFetch(replication, { node: replicaId, brokerEpoch, endOffset: fetchOffset }, log.logEndOffset, context.uptime)
+  noteFetch(replication, { node: replicaId, brokerEpoch, endOffset: fetchOffset, startOffset }, log.logEndOffset, context.uptime)
   if (!replication.isr.includes(replicaId)) proposeIsr(state, context, outbox)
   progress(state, context, outbox)
   return true

@@ -17,7 +17,7 @@ import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
-import { refuseWaiters } from './replica-waiters.ts'
+import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
@@ -137,7 +137,8 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     producers: flush.producers,
     epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
   })
-  const write = { flush, sequence: state.checkpointSequence, mustSync: needsCheckpoint(state), removals: state.removals }
+  const { checkpointSequence: sequence, removals } = state
+  const write = { flush, sequence, logStartOffset: log.logStartOffset, mustSync: needsCheckpoint(state), removals }
   const token = expectAnswer(state, { kind: 'checkpoint', write })
   outbox.push({ kind: 'replace', log: state.logName, file: checkpointFile(write.sequence), bytes, token })
   state.removals = []
@@ -177,8 +178,9 @@ function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox:
 
 /** The log does without these files: they may go. */
 function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
-  const { flush, sequence, removals: files } = write
+  const { flush, sequence, logStartOffset, removals: files } = write
   if (sequence === state.checkpointSequence) state.checkpointTrust = 'safe'
+  state.durableStartOffset = Math.max(state.durableStartOffset, logStartOffset)
   if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
   endFlush(state, flush, outbox)
 }
@@ -316,6 +318,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
   state.pending = []
   refuseParked(state, outbox)
+  refuseDeletions(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
   // It may have been told already that nobody counts on it: then it is copied anew.
   else if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })

@@ -12,9 +12,10 @@ import { numberedBatch } from '../partitions/numbered-batch.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Following, PendingAppend, ReplicaState, Role } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
-import { rollSegment } from './replica-flush.ts'
+import { requestFlush, rollSegment } from './replica-flush.ts'
 import { cutLog, restartLog } from './replica-open.ts'
 import { progress, raiseHighWatermark } from './replica-progress.ts'
+import { raiseLogStart } from './replica-retention.ts'
 
 /** Most bytes of one fetch: several batches, and not more than a ring carries in one piece. */
 const FETCH_BYTES = 768 * 1024
@@ -35,7 +36,9 @@ const RETRY_MILLIS_MAX = 40
 /** Begins to follow the leader of the role. */
 export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'following'
-  state.following = { correlationId: -1, timeoutAt: -1, failures: 0, pausedUntil: -1 }
+  state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1 }
+  // The leader wants to know of a start that lasts.
+  if (state.log.logStartOffset > state.durableStartOffset) requestFlush(state, false, outbox)
   fetchMore(state, context, outbox)
 }
 
@@ -54,6 +57,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
   if (role.throttleBytesPerSecond > 0 && context.uptime < following.pausedUntil)
     return wakeAfter(following.pausedUntil - context.uptime, outbox)
   following.correlationId = state.nextToken++
+  following.reportedStartOffset = state.durableStartOffset
   following.timeoutAt = context.uptime + FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS
   outbox.push({
     kind: 'send',
@@ -67,6 +71,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       brokerEpoch: role.brokerEpoch,
       lastFetchedEpoch: lastEpoch(state.epochs),
       fetchOffset: log.logEndOffset,
+      logStartOffset: state.durableStartOffset,
       minBytes: 1,
       maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
       maxWaitMillis: FETCH_WAIT_MILLIS,
@@ -74,6 +79,14 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
     },
   })
   wakeAfter(FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS, outbox)
+}
+
+/** The log begins later than the leader was told: somebody may wait to hear that, so the fetch under way is given up for another one. */
+export function reportStart(state: ReplicaState, context: Context, outbox: Outbox): void {
+  const { following } = state
+  if (following === null || following.correlationId < 0 || following.reportedStartOffset >= state.durableStartOffset) return
+  following.correlationId = -1
+  fetchMore(state, context, outbox)
 }
 
 /** The fetch under way is lost, or a pause is over. */
@@ -108,6 +121,7 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   following.failures = 0
   // What is durable here and below the leader's high watermark is committed.
   raiseHighWatermark(state, Math.min(response.highWatermark, state.durableEndOffset), outbox)
+  raiseLogStart(state, Math.min(response.logStartOffset, state.highWatermark.offset), context, outbox)
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
 }
@@ -128,7 +142,7 @@ export function changePace(state: ReplicaState, before: number, context: Context
 }
 
 /**
- * Out of range from below: retention has taken what comes next, and the log begins anew where the leader's begins. Otherwise: tries again soon, for the leader is
+ * Out of range from below: what comes next is deleted, and the log begins anew where the leader's first batch does. Otherwise: tries again soon, for the leader is
  * ahead of us or behind, and the metadata will tell one of us.
  */
 function onRefused(state: ReplicaState, following: Following, response: FetchResponse, outbox: Outbox): void {

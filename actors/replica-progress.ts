@@ -9,7 +9,7 @@ import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-
 import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
 import { wakeParked } from './replica-read.ts'
-import { answer } from './replica-waiters.ts'
+import { answerDeletions, answer } from './replica-waiters.ts'
 
 /** Looks at all ends; `context` gives the time. */
 export function progress(state: ReplicaState, context: Context, outbox: Outbox): void {
@@ -21,6 +21,7 @@ export function progress(state: ReplicaState, context: Context, outbox: Outbox):
     raiseHighWatermark(state, end, outbox)
     answerKept(state, outbox)
   }
+  answerDeletions(state, outbox)
   wakeParked(state, outbox)
   drainIfIdle(state, outbox)
   if (state.highWatermark.offset > before && state.bytesSinceFlush >= FLUSH_INTERVAL_BYTES) requestFlush(state, false, outbox)

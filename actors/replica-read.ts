@@ -49,11 +49,16 @@ function limitOf(state: ReplicaState, { replicaId }: FetchRequest): LogPosition 
   return replicaId === CONSUMER_REPLICA ? state.highWatermark : state.writtenEnd
 }
 
+/** Where what this reader may see begins: followers copy whole batches, and of a segment whose first records are deleted all of them. */
+export function beginOf({ log }: ReplicaState, { replicaId }: FetchRequest): number {
+  return replicaId === CONSUMER_REPLICA ? log.logStartOffset : (log.segments[0]?.baseOffset ?? log.logStartOffset)
+}
+
 /** Answers with what lies between the offset and the limit, perhaps nothing. */
 function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, begin: LogPosition | null, outbox: Outbox): void {
   const { fetchOffset } = request
   if (fetchOffset >= limitOf(state, request).offset) return replyFetch(state, from, request, null, null, null, outbox)
-  if (fetchOffset < state.log.logStartOffset) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
+  if (fetchOffset < beginOf(state, request)) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
   const segment = segmentOf(state.log, fetchOffset)
   assert(segment !== null, 'P9 an offset in range has a segment')
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
@@ -79,7 +84,7 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
   const { from, request, position, endPosition } = reading
   const segment = segmentOf(state.log, request.fetchOffset)
   const { records } = message
-  if (request.fetchOffset < state.log.logStartOffset || segment === null)
+  if (request.fetchOffset < beginOf(state, request) || segment === null)
     return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
   if (records === null) return replyFetch(state, from, request, 'KAFKA_STORAGE_ERROR', null, null, outbox)
   let begin = 0
@@ -144,6 +149,13 @@ export function onFetchTimer(state: ReplicaState, context: Context, outbox: Outb
   if (next < Infinity) armFetchTimer(state, next, context, outbox)
 }
 
+/** Followers hear of a log start at once: their parked fetches are answered with whatever there is. */
+export function answerFollowers(state: ReplicaState, outbox: Outbox): void {
+  const waiting = state.parked.filter(({ request }) => request.replicaId !== CONSUMER_REPLICA)
+  state.parked = state.parked.filter(({ request }) => request.replicaId === CONSUMER_REPLICA)
+  for (const { from, request, position } of waiting) serveFetch(state, from, request, position, outbox)
+}
+
 /** The partition goes offline: nobody waits any longer. */
 export function refuseParked(state: ReplicaState, outbox: Outbox): void {
   for (const { from, request } of state.parked) replyFetch(state, from, request, 'NOT_LEADER_OR_FOLLOWER', null, null, outbox)
@@ -174,7 +186,7 @@ export function replyFetch(
       errorCode: error === null ? NONE : codeOf(error),
       errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
       highWatermark: state.highWatermark.offset,
-      logStartOffset: state.log.logStartOffset,
+      logStartOffset: error === 'OFFSET_OUT_OF_RANGE' ? beginOf(state, request) : state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? state.log.logEndOffset,
       divergingEpoch: -1,
       divergingEndOffset: -1,

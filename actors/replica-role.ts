@@ -14,10 +14,7 @@ import { changePace, follow, stopFollowing } from './replica-follow.ts'
 import { restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
-import { refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
-
-/** How often retention looks; Kafka's log.retention.check.interval.ms is 300,000. */
-const RETENTION_CHECK_MILLIS = 30_000
+import { refuseDeletions, refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
 
 /** The first look after a log was opened. */
 const RETENTION_FIRST_MILLIS = 1000
@@ -50,6 +47,7 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
 function stepDown(state: ReplicaState, outbox: Outbox): void {
   refuseWaiters(state, 'NOT_LEADER_OR_FOLLOWER', outbox)
   refuseParked(state, outbox)
+  refuseDeletions(state, outbox)
   stopFollowing(state, outbox)
   state.replication = null
   if (state.phase !== 'rollingBack') state.phase = 'idle'
@@ -81,7 +79,7 @@ export function takeRole(state: ReplicaState, context: Context, outbox: Outbox):
 function lead(state: ReplicaState, context: Context, outbox: Outbox): void {
   const { role, self, log } = state
   state.phase = 'leading'
-  state.replication = newReplication(self.node, role, log.logEndOffset, role.minInsync)
+  state.replication = newReplication(self.node, role, log, role.minInsync)
   state.ledSince = context.uptime
   armIsr(state, outbox)
   progress(state, context, outbox)
@@ -91,11 +89,6 @@ function lead(state: ReplicaState, context: Context, outbox: Outbox): void {
 export function armTimers(state: ReplicaState, outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_FIRST_MILLIS })
   armFlush(state, outbox)
-}
-
-/** Retention looks now and then. */
-export function armRetention(outbox: Outbox): void {
-  outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_CHECK_MILLIS })
 }
 
 /** Syncs between commits, where the topic asks for them. */

@@ -1,8 +1,11 @@
 /**
- * Producers that wait until their batch is as safe as they were promised: how they are answered, and how they are sent away.
+ * Producers that wait until their batch is as safe as they were promised, and administrators who wait until records are deleted for good: how they are answered,
+ * and how they are sent away.
  */
+import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
+import { maximalIsr, startOf } from '../partitions/replication.ts'
 import type { ReplicaState, Waiter } from '../partitions/replica-state.ts'
 import type { Outbox } from './actor.ts'
 
@@ -62,4 +65,50 @@ function refuseWaiter(waiter: Waiter, error: ErrorName, outbox: Outbox): void {
       logStartOffset: -1,
     },
   })
+}
+
+// ── deletions ──
+
+/** Answers deletions that cannot be undone any more. */
+export function answerDeletions(state: ReplicaState, outbox: Outbox): void {
+  const { replication, role, deletionWaiters } = state
+  if (replication === null || deletionWaiters.length === 0) return
+  const deletedOffset = startOf(replication, new Set([...maximalIsr(replication), ...role.elr]), state.durableStartOffset)
+  replication.deletedOffset = Math.max(replication.deletedOffset, deletedOffset)
+  state.deletionWaiters = deletionWaiters.filter(({ from, correlationId, startOffset }) => {
+    if (startOffset > deletedOffset) return true
+    replyDeletion(state, from, correlationId, null, deletedOffset, outbox)
+    return false
+  })
+}
+
+/** It leads no longer: whoever waits asks who does. */
+export function refuseDeletions(state: ReplicaState, outbox: Outbox): void {
+  for (const { from, correlationId } of state.deletionWaiters)
+    replyDeletion(state, from, correlationId, 'NOT_LEADER_OR_FOLLOWER', -1, outbox)
+  state.deletionWaiters = []
+}
+
+/** Answers a deletion; `startOffset` is what the answer is about. */
+export function replyDeletion(
+  state: ReplicaState,
+  to: Address,
+  correlationId: number,
+  error: ErrorName | null,
+  startOffset: number,
+  outbox: Outbox,
+): void {
+  const errorCode = error === null ? NONE : codeOf(error)
+  const errorMessage = error === null ? null : problemOf(state, error, startOffset)
+  const logStartOffset = error === null ? startOffset : -1
+  outbox.push({ kind: 'send', to, message: { kind: 'deleteRecordsResponse', correlationId, errorCode, errorMessage, logStartOffset } })
+}
+
+function problemOf({ topic, partition, highWatermark, failure }: ReplicaState, error: ErrorName, startOffset: number): string | null {
+  const name = `${topic}-${partition}`
+  if (error === 'OFFSET_OUT_OF_RANGE')
+    return `the records of ${name} can be deleted up to its high watermark ${highWatermark.offset}, not up to ${startOffset}`
+  if (error === 'INVALID_TOPIC_EXCEPTION') return `${topic} is an internal topic: its records cannot be deleted`
+  if (error === 'KAFKA_STORAGE_ERROR') return `the records of ${name} cannot be deleted: ${failure ?? 'the disk failed'}`
+  return null
 }

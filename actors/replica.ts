@@ -1,8 +1,8 @@
 /**
  * One partition replica: it leads (takes batches, gives them offsets, acknowledges them, serves readers below the high watermark) or follows another node's.
  * The rules are in partitions/; this file says which message leads to which rule. Opening is in replica-open.ts, roles and the ISR in replica-role.ts,
- * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; syncing,
- * checkpoints and rolling back in replica-flush.ts.
+ * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
+ * in replica-retention.ts; syncing, checkpoints and rolling back in replica-flush.ts.
  *
  * What it does not do: transactions, compaction.
  */
@@ -10,11 +10,8 @@ import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
-import { trimEpochs } from '../partitions/epochs.ts'
-import { activeSegment, indexFileName, logFileName } from '../partitions/log.ts'
 import { newReplicaState } from '../partitions/replica-state.ts'
 import type { Continuation, ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
-import { dropSegments, expiredSegments, isTooOld } from '../partitions/retention.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   drainIfIdle,
@@ -26,25 +23,17 @@ import {
   onRolledBack,
   onSynced,
   requestFlush,
-  rollSegment,
 } from './replica-flush.ts'
 import { onFetch } from './replica-fetch.ts'
-import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable } from './replica-follow.ts'
+import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
+import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
+import { answerDeletions } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
-import {
-  armFlush,
-  armRetention,
-  armTimers,
-  onIsrTimer,
-  onLeaderAndIsr,
-  onProposalAnswer,
-  resignOrRebuild,
-  takeRole,
-} from './replica-role.ts'
+import { armFlush, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, resignOrRebuild, takeRole } from './replica-role.ts'
 
 /** The behaviour of a replica. */
 export const actor: Actor<ReplicaState, ReplicaConfig> = {
@@ -68,6 +57,8 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onProposalAnswer(state, message)
       case 'listOffsets':
         return onListOffsets(state, message, context, outbox)
+      case 'deleteRecords':
+        return onDeleteRecords(state, message, context, outbox)
       case 'configureReplica':
         return onConfigure(state, message, context, outbox)
       case 'drain':
@@ -177,10 +168,14 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
+      answerDeletions(state, outbox)
+      reportStart(state, context, outbox)
       return openIfSettled(state, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
+      answerDeletions(state, outbox)
+      reportStart(state, context, outbox)
       return openIfSettled(state, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
@@ -219,37 +214,4 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
 function goOn(state: ReplicaState, context: Context, outbox: Outbox): void {
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
-}
-
-// ── retention ──
-
-function onRetentionTimer(state: ReplicaState, context: Context, outbox: Outbox): void {
-  armRetention(outbox)
-  if (!isOpen(state) || state.isDraining) return
-  const active = activeSegment(state.log)
-  if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
-  const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
-  if (expired.length === 0) {
-    // Files wait for a checkpoint that could not be written.
-    if (state.removals.length > 0) requestFlush(state, false, outbox)
-    return
-  }
-  dropSegments(state.log, expired)
-  trimEpochs(state.epochs, state.log.logStartOffset)
-  moveHighWatermark(state)
-  const files = expired.flatMap((segment) => [logFileName(segment.baseOffset), indexFileName(segment.baseOffset)])
-  for (const segment of expired) state.dirty.delete(segment.baseOffset)
-  state.loadedIndexes = state.loadedIndexes.filter((base) => base >= state.log.logStartOffset)
-  state.removals.push(...files)
-  requestFlush(state, false, outbox)
-}
-
-/** With the segment in which the high watermark stood gone, it stands at the beginning of the next one: at the same offset. */
-function moveHighWatermark(state: ReplicaState): void {
-  const { highWatermark, writtenEnd, log } = state
-  const segmentBaseOffset = log.segments[0]?.baseOffset ?? 0
-  if (highWatermark.segmentBaseOffset >= segmentBaseOffset) return
-  assert(highWatermark.offset === segmentBaseOffset, 'P11 retention leaves everything at and above the high watermark')
-  state.highWatermark = { offset: highWatermark.offset, segmentBaseOffset, position: 0 }
-  if (writtenEnd.segmentBaseOffset < segmentBaseOffset) state.writtenEnd = state.highWatermark
 }

@@ -59,6 +59,7 @@ export function loadRequest(log: StateLog, correlationId: number): FetchRequest 
     brokerEpoch: -1,
     lastFetchedEpoch: -1,
     fetchOffset: log.nextOffset,
+    logStartOffset: -1,
     minBytes: 1,
     maxBytes: LOAD_BYTES,
     maxWaitMillis: LOAD_WAIT_MILLIS,

@@ -52,6 +52,13 @@ export interface CountedWaiter {
   readonly logAppendTime: number
 }
 
+/** Who waits until records are deleted wherever they could come back from. */
+export interface DeletionWaiter {
+  readonly from: Address
+  readonly correlationId: number
+  readonly startOffset: number
+}
+
 /** What a replica is told of its partition; `leader` -1 until then. */
 export type Role = Omit<LeaderAndIsr, 'kind' | 'topicId'>
 
@@ -60,6 +67,8 @@ export interface Following {
   /** Of the fetch under way; -1 while there is none. */
   correlationId: number
   timeoutAt: number
+  /** Where its log begins, as it has told the leader. */
+  reportedStartOffset: number
   /** Fetches in a row that came to nothing. */
   failures: number
   /** It has copied as much as it may: nothing more before this uptime. */
@@ -104,6 +113,7 @@ export interface Flush {
 export interface CheckpointWrite {
   readonly flush: Flush
   readonly sequence: number
+  readonly logStartOffset: number
   /** It must outlive a power loss before anything follows. */
   readonly mustSync: boolean
   /** Files that the log does without once it is safe. */
@@ -189,6 +199,9 @@ export interface ReplicaState {
   writtenEnd: LogPosition
   /** Everything below it is here as durable as the topic promises. */
   durableEndOffset: number
+  /** The log begins there, at least, whatever a power loss does. */
+  durableStartOffset: number
+  deletionWaiters: DeletionWaiter[]
   /** While it leads. */
   replication: Replication | null
   /** Uptime when it began to lead. */
@@ -280,6 +293,8 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     highWatermark: LOG_BEGIN,
     writtenEnd: LOG_BEGIN,
     durableEndOffset: 0,
+    durableStartOffset: 0,
+    deletionWaiters: [],
     replication: null,
     ledSince: 0,
     following: null,

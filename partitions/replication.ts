@@ -13,6 +13,8 @@ export interface Follower {
   readonly node: number
   /** Everything below is durable there; -1 until it has fetched in this epoch. */
   endOffset: number
+  /** Its log begins there, at least, whatever becomes of it. */
+  startOffset: number
   /** Uptime when it last had everything there was; -Infinity if never. */
   caughtUpAt: number
   /** Where this log ended when the follower's last fetch was answered, and when: a fetch from there on has caught up with that moment. */
@@ -42,6 +44,8 @@ export interface Replication {
   partitionEpoch: number
   /** Where the log ended when this leader began. */
   readonly epochStartOffset: number
+  /** Where the logs of all who may lead begin, at least: what was deleted does not come back with whoever joins. */
+  deletedOffset: number
   readonly followers: Map<number, Follower>
   pending: PendingIsr | null
 }
@@ -50,7 +54,7 @@ export interface Replication {
 export function newReplication(
   self: number,
   partition: { readonly replicas: readonly number[]; readonly isr: readonly number[]; readonly partitionEpoch: number },
-  epochStartOffset: number,
+  log: { readonly logStartOffset: number; readonly logEndOffset: number },
   minInsync: number,
 ): Replication {
   return {
@@ -59,7 +63,8 @@ export function newReplication(
     isr: partition.isr,
     minInsync,
     partitionEpoch: partition.partitionEpoch,
-    epochStartOffset,
+    epochStartOffset: log.logEndOffset,
+    deletedOffset: log.logStartOffset,
     followers: new Map(),
     pending: null,
   }
@@ -88,6 +93,7 @@ export function noteFetch(replication: Replication, fetch: FollowerFetch, logEnd
   if (fetch.endOffset >= logEndOffset) follower.caughtUpAt = uptime
   else if (fetch.endOffset >= follower.lastFetchEnd) follower.caughtUpAt = Math.max(follower.caughtUpAt, follower.lastFetchAt)
   follower.endOffset = fetch.endOffset
+  follower.startOffset = fetch.startOffset
   follower.lastFetchEnd = logEndOffset
   follower.lastFetchAt = uptime
   return follower
@@ -98,6 +104,7 @@ export interface FollowerFetch {
   readonly node: number
   readonly brokerEpoch: number
   readonly endOffset: number
+  readonly startOffset: number
 }
 
 /** Everyone that may be elected before the leader hears of it. */
@@ -131,6 +138,13 @@ export function copiesOf(replication: Replication, endOffset: number, ownEndOffs
   return count
 }
 
+/** Where the logs of all these replicas begin, at least; -1 if one of them has not been heard of. */
+export function startOf({ followers, self }: Replication, nodes: Iterable<number>, ownStartOffset: number): number {
+  let startOffset = ownStartOffset
+  for (const node of nodes) if (node !== self) startOffset = Math.min(startOffset, followers.get(node)?.startOffset ?? -1)
+  return startOffset
+}
+
 /** The ISR that the leader should propose now, or null: without those who have fallen behind for too long, with one that has caught up. */
 export function wantedIsr(replication: Replication, highWatermark: number, uptime: number, options: IsrOptions): number[] | null {
   if (replication.pending !== null) return null
@@ -153,10 +167,11 @@ export interface IsrOptions {
 }
 
 /**
- * Whether a follower may join: it has everything below the high watermark, and what this leader found when it began (KAFKA-7128). Whether its node
+ * Whether a follower may join: it has everything below the high watermark, and what this leader found when it began (KAFKA-7128), and nothing that was deleted. Whether its node
  * is alive, and still the same, is for the coordinator to say (KIP-841, KIP-903).
  */
-function hasCaughtUp({ epochStartOffset }: Replication, follower: Follower, highWatermark: number): boolean {
+function hasCaughtUp({ epochStartOffset, deletedOffset }: Replication, follower: Follower, highWatermark: number): boolean {
+  if (follower.startOffset < deletedOffset) return false
   return follower.endOffset >= highWatermark && follower.endOffset >= epochStartOffset
 }
 
@@ -166,5 +181,5 @@ function isBehind({ followers }: Replication, node: number, uptime: number, { la
 }
 
 function newFollower({ node, brokerEpoch }: FollowerFetch): Follower {
-  return { node, endOffset: -1, caughtUpAt: -Infinity, lastFetchEnd: Infinity, lastFetchAt: -Infinity, brokerEpoch }
+  return { node, endOffset: -1, startOffset: -1, caughtUpAt: -Infinity, lastFetchEnd: Infinity, lastFetchAt: -Infinity, brokerEpoch }
 }

@@ -1,6 +1,6 @@
 /**
- * Which old segments may go: by time and by size (Kafka's retention.ms, retention.bytes). Whole closed segments only, from the
- * oldest on, and never one that holds records at or above the high watermark.
+ * Which old segments may go: by time and by size (Kafka's retention.ms, retention.bytes), or because the log begins behind them (KIP-107). Whole closed
+ * segments only, from the oldest on, and never one that holds records at or above the high watermark.
  */
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import { logSizeBytes } from './log.ts'
@@ -26,8 +26,14 @@ export function isTooOld(segment: Segment, config: TopicConfig, now: number): bo
   return config.retentionMillis >= 0 && segment.sizeBytes > 0 && now - segment.maxTimestamp > config.retentionMillis
 }
 
-/** Drops the oldest segments; the log start moves up to what is left. */
-export function dropSegments(log: Log, expired: readonly Segment[]): void {
-  log.segments.splice(0, expired.length)
-  log.logStartOffset = log.segments[0]?.baseOffset ?? log.logEndOffset
+/** The oldest segments that have nothing at or above an offset. The active one is never among them. */
+export function segmentsBelow({ segments }: Log, offset: number): Segment[] {
+  const end = segments.findIndex((_, i) => (segments[i + 1]?.baseOffset ?? Infinity) > offset)
+  return segments.slice(0, end)
+}
+
+/** Drops the oldest segments; the log start moves up to what is left, unless it is there already, in the midst of a segment perhaps. */
+export function dropSegments(log: Log, dropped: readonly Segment[]): void {
+  log.segments.splice(0, dropped.length)
+  log.logStartOffset = Math.max(log.logStartOffset, log.segments[0]?.baseOffset ?? log.logEndOffset)
 }

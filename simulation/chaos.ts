@@ -7,6 +7,7 @@ import type { Cluster } from './cluster.ts'
 import { Damage } from './damage.ts'
 import type { FaultKind } from './faults.ts'
 import type { Random } from './random.ts'
+import type { DeleterWorkload } from './workloads/deleter.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
 
 /** A client that can crash: its workload starts a new life. */
@@ -34,7 +35,7 @@ const NOTICE_MICROS = 8_000_000
 const FULL_MICROS = 800_000
 
 /** Sets all timers of misfortune. */
-export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: AdminWorkload): void {
+export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: AdminWorkload, deleter: DeleterWorkload): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
   repeat(cluster, 'kill', (random) => cluster.crash(node(random), false))
   repeat(cluster, 'powerLoss', (random) => cluster.crash(node(random), true))
@@ -50,6 +51,7 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat(cluster, 'reassign', (random) => admin.reassign(random))
   repeat(cluster, 'transferLeader', (random) => admin.transferLeader(random))
   repeat(cluster, 'configChange', (random) => admin.configure(random))
+  repeat(cluster, 'deleteRecords', (random) => deleter.delete(random))
   if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
   const damage = new Damage(cluster)
   repeat(cluster, 'bitRot', (random) => damage.rot(node(random), random))

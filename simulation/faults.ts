@@ -89,6 +89,8 @@ export interface FaultOptions {
   readonly wipe: number
   /** Mean time between losses of one file while its node is down. */
   readonly lostFile: number
+  /** Mean time between deletions of the oldest records of a partition. */
+  readonly deleteRecords: number
 }
 
 /** A kind of fault. */
@@ -136,6 +138,7 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   bitRot: [30_000, 4_000],
   wipe: [40_000, 8_000],
   lostFile: [40_000, 8_000],
+  deleteRecords: [40_000, 4_000],
 }
 
 /** All kinds, in a fixed order. */

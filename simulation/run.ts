@@ -19,6 +19,7 @@ import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { ConsumerWorkload, groupActorOf } from './workloads/consumer.ts'
+import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
 import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
@@ -85,7 +86,7 @@ class Run {
     this.#admin.onChange = () => this.#reader.assign()
     this.#admin.start(() => {
       for (const client of clients) client.start()
-      unleash(this.#cluster, clients, this.#admin)
+      unleash(this.#cluster, clients, this.#admin, new DeleterWorkload(this.#cluster))
     })
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()

@@ -28,8 +28,10 @@ export interface PartitionTruth {
   acknowledgedEnd: number
   /** One past the highest offset that any reader could have had. */
   exposedEnd: number
-  /** The lowest offset that retention has left. */
+  /** The lowest offset that retention and deletions have left. */
   startOffset: number
+  /** Everything below was deleted, and somebody was told so: it must not come back. */
+  deletedOffset: number
   /** Values that were acknowledged without being told where they are (duplicates beyond the broker's memory). */
   readonly unplaced: Set<number>
   /** Replicas that it was seen to have, at most. */
@@ -92,6 +94,7 @@ export function partitionTruth(
     acknowledgedEnd: 0,
     exposedEnd: 0,
     startOffset: 0,
+    deletedOffset: 0,
     unplaced: new Set(),
     replicaCount: 1,
     leaders: new Map(),
@@ -151,6 +154,12 @@ export function acknowledge(truth: Truth, partition: PartitionTruth, baseOffset:
   if (baseOffset < partition.lossEnd && since < partition.lossAtMicros) return
   values.forEach((value, i) => place(truth, partition, baseOffset + i, value, since, 'an acknowledgement'))
   partition.acknowledgedEnd = Math.max(partition.acknowledgedEnd, baseOffset + values.length)
+}
+
+/** Somebody was told that everything below an offset is deleted. */
+export function noteDeleted(truth: Truth, name: string, topicId: number, startOffset: number): void {
+  const partition = lifeOf(truth, name, topicId)
+  if (partition !== undefined) partition.deletedOffset = Math.max(partition.deletedOffset, startOffset)
 }
 
 /** A power loss has taken what was not synced, or somebody leads who had fallen behind: everything from `endOffset` on is unknown again. */

@@ -9,6 +9,7 @@ import { table, write, writeJson } from './output.ts'
 import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { GlobalOptions, Session } from './session.ts'
+import { deleteRecordsCommand } from './topics-delete-records.ts'
 import { reassignCommand } from './topics-reassign.ts'
 
 /** `nodes` and the global options are read by the session, which opens the directory. */
@@ -17,7 +18,7 @@ type CreateOptions = CreateTopicOptions & GlobalOptions
 /** The command with its subcommands. */
 export function topicsCommand(): Command {
   const command = new Command('topics').description('make, list, describe, change and delete topics')
-  for (const child of [list(), create(), describe(), alter(), addPartitions(), reassignCommand(show), remove()])
+  for (const child of [list(), create(), describe(), alter(), addPartitions(), reassignCommand(show), deleteRecordsCommand(show), remove()])
     command.addCommand(withGlobals(child))
   return command
 }

@@ -4,6 +4,7 @@
 import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
@@ -14,6 +15,7 @@ import type {
   GroupDescription,
   OffsetToCommit,
   Reassignment,
+  RecordsToDelete,
   TopicDescription,
   Waiting,
 } from './api.ts'
@@ -25,6 +27,7 @@ import {
   checkReplicas,
   offsetsToAlter,
   plainConfig,
+  recordsToDelete,
   timestampToList,
 } from './arguments.ts'
 import { groupsInLog } from './group-scan.ts'
@@ -117,6 +120,19 @@ export class AdminClient implements Admin {
     checkName(name)
     const wanted = timestampToList(timestamp)
     return this.#offsetsOf(await this.#requests.topic(name), wanted)
+  }
+
+  async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>> {
+    const starts = new Map<string, number>()
+    for (const { topic: name, partition, beforeOffset } of recordsToDelete(partitions)) {
+      const topic = await this.#requests.topic(name)
+      const { topicId } = topic
+      const asked: Asked = { kind: 'deleteRecords', topicId, beforeOffset }
+      const response = await this.#requests.askLeader(topic, partition, asked, 'deleteRecordsResponse')
+      throwIfError(response.errorCode, response.errorMessage)
+      starts.set(topicPartitionName(name, partition), response.logStartOffset)
+    }
+    return starts
   }
 
   describeCluster(): Promise<ClusterDescription> {

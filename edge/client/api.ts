@@ -139,6 +139,11 @@ export interface Reassignment extends TopicPartition {
   readonly removing: readonly number[]
 }
 
+/** Everything of a partition below `beforeOffset` is to be deleted; -1: everything that is committed. */
+export interface RecordsToDelete extends TopicPartition {
+  readonly beforeOffset: number
+}
+
 /** A group as it is now: its members, and its committed offsets. */
 export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'members' | 'offsets'> {
   readonly group: string
@@ -166,6 +171,11 @@ export interface Admin {
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
+  /**
+   * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
+   * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
+   */
+  deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>>
   describeCluster(): Promise<ClusterDescription>
   /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>

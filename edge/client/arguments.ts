@@ -5,15 +5,16 @@
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import { DELETE_TO_HIGH_WATERMARK, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
-import type { ClusterEvent } from './api.ts'
+import type { ClusterEvent, RecordsToDelete } from './api.ts'
 import { checkOptions, describe } from './options.ts'
 import type { OptionRule } from './options.ts'
 
 const COMMIT_TAKES = 'commit takes nothing, a batch, or a list of { topic, partition, offset, metadata }'
+const DELETE_TAKES = 'deleteRecords takes a list of { topic, partition, beforeOffset }'
 const ALTER_TAKES = 'alterGroupOffsets takes a list of { topic, partition, offset, metadata }'
 
 const WAITING_RULES: Readonly<Record<string, OptionRule>> = { signal: { kind: 'signal' } }
@@ -111,6 +112,18 @@ export function offsetsToCommit(what: unknown): CommittedOffset[] | null {
 export function offsetsToAlter(offsets: unknown): CommittedOffset[] {
   if (!Array.isArray(offsets)) throw refusal(ALTER_TAKES, offsets)
   return Array.from(offsets, (one) => committedOffset(ALTER_TAKES, one))
+}
+
+/** What `deleteRecords` shall delete. Throws INVALID_REQUEST, and what its parts throw. */
+export function recordsToDelete(partitions: unknown): RecordsToDelete[] {
+  if (!Array.isArray(partitions)) throw refusal(DELETE_TAKES, partitions)
+  return Array.from(partitions as readonly unknown[], (one) => {
+    if (!isTopicPartition(one) || !('beforeOffset' in one) || typeof one.beforeOffset !== 'number') throw refusal(DELETE_TAKES, one)
+    checkTopicPartition('deleteRecords', one)
+    const { topic, partition, beforeOffset } = one
+    if (beforeOffset !== DELETE_TO_HIGH_WATERMARK) checkOffset(beforeOffset)
+    return { topic, partition, beforeOffset }
+  })
 }
 
 /** The time that `listOffsets` asks for, as a message says it. Throws INVALID_REQUEST. */

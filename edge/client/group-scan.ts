@@ -37,6 +37,7 @@ async function scanPartition(requests: Requests, topic: TopicMetadata, partition
         brokerEpoch: -1,
         lastFetchedEpoch: -1,
         fetchOffset,
+        logStartOffset: -1,
         minBytes: 1,
         maxBytes: CHUNK_BYTES,
         maxWaitMillis: 0,

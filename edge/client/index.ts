@@ -27,6 +27,7 @@ export type {
   ProducerRecord,
   Reassignment,
   RecordMetadata,
+  RecordsToDelete,
   SendOptions,
   TopicDescription,
   Waiting,

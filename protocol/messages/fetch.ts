@@ -1,5 +1,5 @@
 /**
- * Fetch and ListOffsets: reading one partition (Kafka API keys 1 and 2, one partition at a time).
+ * Fetch, ListOffsets and DeleteRecords: reading one partition, and where it begins (Kafka API keys 1, 2 and 21, one partition at a time).
  */
 
 /** How a fetch wants its answer: batches as bytes, or a piece of a file that the reader reads itself. */
@@ -24,6 +24,8 @@ export interface FetchRequest {
   /** The leader epoch of the record before `fetchOffset` in the follower's log (KIP-595); -1: there is none, or it is not to be checked. */
   readonly lastFetchedEpoch: number
   readonly fetchOffset: number
+  /** Where the follower's log begins, as its disk would say after a power loss; -1 for consumers. */
+  readonly logStartOffset: number
   readonly minBytes: number
   readonly maxBytes: number
   readonly maxWaitMillis: number
@@ -47,6 +49,7 @@ export interface FetchResponse {
   readonly errorCode: number
   readonly errorMessage: string | null
   readonly highWatermark: number
+  /** Where the leader's log begins. A follower that is refused hears where the first batch begins that is still there. */
   readonly logStartOffset: number
   /** Where the log ended when this leader began: below it, what is above the high watermark is not decided yet. */
   readonly epochStartOffset: number
@@ -78,4 +81,27 @@ export interface ListOffsetsResponse {
   readonly errorMessage: string | null
   readonly offset: number
   readonly timestamp: number
+}
+
+/** The `beforeOffset` of a DeleteRecords that asks for everything below the high watermark. */
+export const DELETE_TO_HIGH_WATERMARK = -1
+
+/** Asks the leader to move the log start up to `beforeOffset`, at most to the high watermark. */
+export interface DeleteRecordsRequest {
+  readonly kind: 'deleteRecords'
+  readonly correlationId: number
+  readonly topicId: number
+  readonly beforeOffset: number
+}
+
+/**
+ * Sent when no replica that may lead has anything below any more, whatever becomes of it. `logStartOffset`: where all of them begin, at least (Kafka's low
+ * watermark); -1 with an error.
+ */
+export interface DeleteRecordsResponse {
+  readonly kind: 'deleteRecordsResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly logStartOffset: number
 }

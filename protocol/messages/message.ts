@@ -33,7 +33,14 @@ import type {
   ReplicaFailed,
   ReplicaStarted,
 } from './broker.ts'
-import type { FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse } from './fetch.ts'
+import type {
+  DeleteRecordsRequest,
+  DeleteRecordsResponse,
+  FetchRequest,
+  FetchResponse,
+  ListOffsetsRequest,
+  ListOffsetsResponse,
+} from './fetch.ts'
 import type {
   DescribeGroupRequest,
   DescribeGroupResponse,
@@ -113,6 +120,7 @@ export type Request =
   | ProduceRequest
   | FetchRequest
   | ListOffsetsRequest
+  | DeleteRecordsRequest
   | MetadataRequest
   | CreateTopicsRequest
   | DeleteTopicsRequest
@@ -142,6 +150,7 @@ export type Response =
   | ProduceResponse
   | FetchResponse
   | ListOffsetsResponse
+  | DeleteRecordsResponse
   | MetadataResponse
   | MetadataWatched
   | AdminResponse
@@ -185,6 +194,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   produce: true,
   fetch: true,
   listOffsets: true,
+  deleteRecords: true,
   metadata: true,
   createTopics: true,
   deleteTopics: true,

@@ -1,11 +1,16 @@
 /**
  * Looks into every replica after every message. 2LDR: one node leads in a leader epoch. LOST: who leads has everything that was exposed, unless a power loss
- * may have taken it from everybody. HW: nothing is exposed that is not as durable as the topic promises, and no leader's high watermark goes back. RET:
- * retention stays below the high watermark.
+ * may have taken it from everybody; and nobody drops what neither retention nor an administrator has given up. HW: nothing is exposed that is not as durable as
+ * the topic promises, and no leader's high watermark goes back. RET: the log begins at or below the high watermark, nobody reads below its beginning, and
+ * what was deleted does not come back.
  */
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import { logFileName } from '../../partitions/log.ts'
+import type { Effect } from '../../actors/effect.ts'
+import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messages/fetch.ts'
+import { NONE } from '../../protocol/errors.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import { forgetFrom, partitionTruth } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
@@ -31,21 +36,62 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
   }
 }
 
+/** What a replica was told, and what it did about it. */
+export interface ReplicaStep {
+  readonly message: Message
+  readonly effects: readonly Effect[]
+}
+
 /** A replica has handled a message. */
-export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, step: ReplicaStep): void {
   const { phase, log, highWatermark, role } = state
   if (watched.truth.isOver) return
   watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
   watched.phase = phase
+  if (phase !== 'recovering') checkStart(truth, watched, state, step)
   // Every replica drops its own segments: what is left of them all is what begins last.
   if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
   if (phase !== 'leading' && phase !== 'rollingBack') return
   if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
-  if (log.logStartOffset === watched.startOffset) return
-  watched.startOffset = log.logStartOffset
-  if (log.logStartOffset > highWatermark.offset)
-    truth.world.fail('RET', `${watched.truth.name} starts at ${log.logStartOffset}, above its high watermark ${highWatermark.offset}`)
+  if (step.message.kind === 'fetch') checkRead(truth, state, step.message, step.effects)
+}
+
+/** The log begins later than before: somebody has asked for that, or the settings have, or the leader's does. */
+function checkStart(truth: Truth, watched: WatchedReplica, state: ReplicaState, { message }: ReplicaStep): void {
+  const { truth: partition, startOffset: before } = watched
+  const { logStartOffset } = state.log
+  watched.startOffset = logStartOffset
+  if (logStartOffset <= before) return
+  if (logStartOffset > state.highWatermark.offset)
+    truth.world.fail('RET', `${partition.name} starts at ${logStartOffset}, above its high watermark ${state.highWatermark.offset}`)
+  if (before < 0 || logStartOffset <= partition.startOffset || isRetention(state, message)) return
+  const asked = message.kind === 'deleteRecords' ? message.beforeOffset : 0
+  if (asked !== DELETE_TO_HIGH_WATERMARK && logStartOffset > asked)
+    truth.world.fail(
+      'LOST',
+      `${partition.name}: node ${state.self.node} drops ${before} to ${logStartOffset - 1}, which nobody has deleted`,
+    )
+}
+
+function isRetention({ config }: ReplicaState, message: Message): boolean {
+  const isTime = message.kind === 'configureReplica' || (message.kind === 'timerFired' && message.timer === 'retention')
+  return isTime && (config.retentionMillis >= 0 || config.retentionBytes >= 0)
+}
+
+function checkRead(
+  truth: Truth,
+  { log, topic }: ReplicaState,
+  request: Extract<Message, { kind: 'fetch' }>,
+  effects: readonly Effect[],
+): void {
+  if (request.replicaId !== CONSUMER_REPLICA || request.fetchOffset >= log.logStartOffset) return
+  for (const effect of effects) {
+    if (effect.kind !== 'send' || effect.message.kind !== 'fetchResponse' || effect.message.correlationId !== request.correlationId)
+      continue
+    if (effect.message.errorCode === NONE)
+      truth.world.fail('RET', `${topic} is read from ${request.fetchOffset} on, below its start ${log.logStartOffset}`)
+  }
 }
 
 /** A reign begins: everything that anybody may rely on must be there. */
@@ -62,6 +108,11 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
   // One that does not know yet that it was deposed exposes nothing that others do not have.
   if (Math.max(...partition.leaders.keys()) > leaderEpoch) return
   const end = state.log.logEndOffset
+  if (state.log.logStartOffset < partition.deletedOffset && !partition.isUnclean)
+    truth.world.fail(
+      'RET',
+      `${partition.name}: node ${node} leads from ${state.log.logStartOffset} on, but everything below ${partition.deletedOffset} was deleted`,
+    )
   const mayLose = partition.isUnclean || (partition.flush !== 'commit' && partition.lossFloor >= 0)
   const lossFloor = partition.isUnclean ? 0 : partition.lossFloor
   const floor = mayLose ? Math.min(lossFloor, partition.exposedEnd) : partition.exposedEnd

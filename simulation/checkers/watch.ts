@@ -46,7 +46,7 @@ export class NodeWatcher implements Watcher {
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
     const replica = this.#replicas.get(name)
-    if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk)
+    if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
     const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
     if (group !== undefined) checkGroup(group, state as GroupState, message, from, effects)
   }

@@ -115,6 +115,7 @@ export function fetchRequest(correlationId: number, fetchOffset: number, changes
     brokerEpoch: -1,
     lastFetchedEpoch: -1,
     fetchOffset,
+    logStartOffset: -1,
     minBytes: 1,
     maxBytes: 1_000_000,
     maxWaitMillis: 0,

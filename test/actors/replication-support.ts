@@ -36,7 +36,7 @@ interface Envelope {
 export class ReplicatedPartition {
   readonly nodes: Node[]
   /** What clients were answered, in order. */
-  readonly answers: MessageOf<'produceResponse' | 'fetchResponse' | 'listOffsetsResponse'>[] = []
+  readonly answers: MessageOf<'produceResponse' | 'fetchResponse' | 'listOffsetsResponse' | 'deleteRecordsResponse'>[] = []
   /** What leaders asked of the coordinator. */
   readonly proposals: MessageOf<'alterPartition'>[] = []
   readonly failed: { readonly node: number; readonly leaderEpoch: number }[] = []
@@ -218,7 +218,8 @@ export class ReplicatedPartition {
   #send(one: Node, to: Address, message: Message): void {
     if (to.node < 0 || to.actor === 'broker') this.onMessage?.(one.stage.self, to, message)
     if (to.node < 0) {
-      if (message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse')
+      const { kind } = message
+      if (kind === 'produceResponse' || kind === 'fetchResponse' || kind === 'listOffsetsResponse' || kind === 'deleteRecordsResponse')
         this.answers.push(message)
     } else if (to.actor === 'broker') {
       if (message.kind === 'alterPartition') this.proposals.push(message)

@@ -13,7 +13,7 @@ const LED_SINCE = 100
 
 /** Node 0 leads; all replicas are in sync unless it is said otherwise. */
 function leading(replicas: readonly number[], isr: readonly number[] = replicas, epochStartOffset = 0, minInsync = 1): Replication {
-  return newReplication(0, { replicas, isr, partitionEpoch: 7 }, epochStartOffset, minInsync)
+  return newReplication(0, { replicas, isr, partitionEpoch: 7 }, { logStartOffset: 0, logEndOffset: epochStartOffset }, minInsync)
 }
 
 /** A follower has everything below an offset. */
@@ -25,7 +25,7 @@ function fetched(
   uptime = 0,
   brokerEpoch = 100 + node,
 ): void {
-  noteFetch(replication, { node, brokerEpoch, endOffset }, logEndOffset, uptime)
+  noteFetch(replication, { node, brokerEpoch, endOffset, startOffset: 0 }, logEndOffset, uptime)
 }
 
 /** The leader has proposed an ISR, and perhaps others before, for the same partition epoch. */

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { appendBatch, emptyLog, logSizeBytes, roll } from '../../partitions/log.ts'
 import type { Log } from '../../partitions/log.ts'
-import { dropSegments, expiredSegments, isTooOld } from '../../partitions/retention.ts'
+import { dropSegments, expiredSegments, isTooOld, segmentsBelow } from '../../partitions/retention.ts'
 import { configOf, shapeOf } from './support.ts'
 
 /** Segments of ten records each, with the given sizes and largest timestamps; the last is active. */
@@ -112,4 +112,19 @@ test('whatever the segments, what goes is the shortest run from the oldest on af
     ),
     { numRuns: 300 },
   )
+})
+
+describe('below an offset', () => {
+  test('a segment goes when the next one begins at or below it, never the active one', () => {
+    const log = logOf(four)
+    const below = (offset: number): number[] => segmentsBelow(log, offset).map(({ baseOffset }) => baseOffset)
+    expect([0, 9, 10, 19, 20, 40].map(below)).toEqual([[], [], [0], [0], [0, 10], [0, 10, 20]])
+  })
+
+  test('the log start stays where it is in the midst of a segment', () => {
+    const log = logOf(four)
+    log.logStartOffset = 15
+    dropSegments(log, segmentsBelow(log, 15))
+    expect([log.logStartOffset, log.segments[0]?.baseOffset]).toEqual([15, 10])
+  })
 })

@@ -29,6 +29,17 @@ describe('topics', () => {
   })
 })
 
+test('records of a partition are deleted up to an offset, or to the end', () => {
+  ok('topics', 'create', 'orders')
+  run(['produce', 'orders'], 'a\nb\nc\n')
+  const shown = json('topics', 'delete-records', 'orders', '0', '2') as { partitions: unknown[] }
+  expect(shown.partitions[0]).toMatchObject({ beginOffset: 2, endOffset: 3 })
+  expect(ok('consume', 'orders', '--from', 'earliest')).toBe('c\n')
+  expect(run(['topics', 'delete-records', 'orders', '0', '4']).stderr).toContain('up to its high watermark 3, not up to 4')
+  json('topics', 'delete-records', 'orders', '0', 'end')
+  expect(ok('consume', 'orders', '--from', 'earliest')).toBe('')
+})
+
 describe('a cluster of three nodes', () => {
   beforeEach(() => void ok('topics', 'create', 'orders', '--nodes', '3', '--partitions', '2', '--replication-factor', '2'))
 

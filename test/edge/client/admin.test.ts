@@ -1,6 +1,7 @@
 // Administration: what is not there, and what is asked twice.
 import { expect, test } from 'vitest'
 import { AdminClient } from '../../../edge/client/admin.ts'
+import { string } from '../../../edge/client/index.ts'
 import type { NodeActions } from '../../../edge/client/node-admin.ts'
 import { Requests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR } from '../../../protocol/address.ts'
@@ -124,3 +125,35 @@ async function closeAll(requests: Requests, loop: CallerLoop, runtime: ThreadRun
   await loop.close()
   runtime.close()
 }
+
+test('deleted records are not read any more, and a reader below begins where the rest does', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer({ value: string })
+  await producer.send(['a', 'b', 'c', 'd'].map((value) => ({ topic: 't', value })))
+  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: 2 }])).toEqual(new Map([['t-0', 2]]))
+  const consumer = cluster.consumer({ value: string, autoOffsetReset: 'earliest' })
+  consumer.assign([{ topic: 't', partition: 0 }])
+  consumer.seek({ topic: 't', partition: 0 }, 1)
+  const read: string[] = []
+  while (read.length < 2) read.push(...(await consumer.poll({ timeoutMillis: 1000 })).map(({ value }) => value ?? ''))
+  expect(read).toEqual(['c', 'd'])
+  const above = await failureOf(() => cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: 5 }]))
+  expect([above.name, above.message]).toEqual([
+    'OFFSET_OUT_OF_RANGE',
+    'the records of t-0 can be deleted up to its high watermark 4, not up to 5',
+  ])
+  expect((await failureOf(() => cluster.admin.deleteRecords([{ topic: 't', partition: 1, beforeOffset: 0 }]))).name).toBe(
+    'UNKNOWN_TOPIC_OR_PARTITION',
+  )
+  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: -1 }])).toEqual(new Map([['t-0', 4]]))
+  expect(await cluster.admin.listOffsets('t', 'earliest')).toEqual(new Map([[0, 4]]))
+})
+
+test('records of an internal topic are not deleted', async () => {
+  const { admin } = await openCluster()
+  await admin.createTopic('t')
+  await admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
+  const refused = await failureOf(() => admin.deleteRecords([{ topic: '__consumer_offsets', partition: 0, beforeOffset: 0 }]))
+  expect(refused.name).toBe('INVALID_TOPIC_EXCEPTION')
+})

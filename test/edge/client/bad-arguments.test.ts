@@ -27,7 +27,20 @@ const REPLICAS = /^replicas must be null or a list of one or more different node
 const ALTER = /^alterGroupOffsets takes a list of \{ topic, partition, offset, metadata \}, not /
 const NODE = /^a node is a whole number from 0 on, not /
 
+const DELETE = /^deleteRecords takes a list of \{ topic, partition, beforeOffset \}, not /
+
 const ADMIN_CASES: readonly Case[] = [
+  ...[undefined, 't', {}, [null], [{ topic: 't', partition: 0 }], [{ topic: 't', partition: 0, beforeOffset: '1' }]].map((given): Case => [
+    'deleteRecords',
+    [given],
+    DELETE,
+  ]),
+  ...[-2, 1.5].map((beforeOffset): Case => [
+    'deleteRecords',
+    [[{ topic: 't', partition: 0, beforeOffset }]],
+    /^an offset is a whole number from 0 on, not /,
+    'OFFSET_OUT_OF_RANGE',
+  ]),
   ...[1, 'x', {}, Number.NaN, undefined].map((replicas): Case => ['reassign', ['t', 0, replicas], REPLICAS]),
   ...[[], [1.5], ['a'], [-1], [0, 0], [null]].map((replicas): Case => [
     'reassign',
