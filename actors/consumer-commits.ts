@@ -81,7 +81,7 @@ export function isIdentified(commit: QueuedCommit): boolean {
   return commit.offsets.every(({ topicId }) => topicId >= 0)
 }
 
-/** Completes the topic ids, which only an application's own offsets lack; null when that is done, `unknown` when there is no such topic. */
+/** Completes the topic ids, which only an application's own offsets lack; null when that is done, `unknown` when there is no such topic or partition. */
 function identify(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): 'asked' | 'unknown' | null {
   if (isIdentified(commit)) return null
   const topics = new Map(commit.offsets.filter(({ topicId }) => topicId < 0).map(({ topic }) => [topic, -1]))
@@ -91,7 +91,8 @@ function identify(state: ConsumerState, commit: QueuedCommit, context: Context, 
       wakeAt(state, state.leaders.timeoutAt, context, outbox)
       return 'asked'
     }
-    if (topic.topicId < 0) {
+    // Without the topic, or the partition. Should it be newer than what is known, the next commit finds it.
+    if (topic.topicId < 0 || commit.offsets.some((one) => one.topic === name && topic.partitions[one.partition] === undefined)) {
       forgetTopic(state.leaders, name)
       return 'unknown'
     }

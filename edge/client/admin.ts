@@ -6,7 +6,7 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { TopicOffset } from '../../protocol/messages/group.ts'
+import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type {
   Admin,
@@ -210,6 +210,21 @@ export class AdminClient implements Admin {
       'offsetCommitResponse',
     )
     throwIfError(response.errorCode, response.errorMessage)
+  }
+
+  async resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]> {
+    checkGroup(group)
+    checkName(topic)
+    const wanted = timestampToList(to)
+    const metadata = await this.#requests.topic(topic)
+    const found = await this.#offsetsOf(metadata, wanted)
+    const ends = await this.#offsetsOf(metadata, LATEST_TIMESTAMP)
+    const offsets = metadata.partitions.map(({ partition }) => {
+      const offset = found.get(partition) ?? ends.get(partition) ?? 0
+      return { topic, partition, offset, metadata: '' }
+    })
+    await this.alterGroupOffsets(group, offsets)
+    return offsets
   }
 
   /**

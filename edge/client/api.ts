@@ -206,6 +206,11 @@ export interface Admin {
   describeGroup(group: string): Promise<GroupDescription>
   /** Sets committed offsets of a group without members. */
   alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
+  /**
+   * Has a group without members begin elsewhere in all partitions of a topic: at the first record, at the end, or at the first record that is at
+   * least that young (milliseconds since 1970; the end where there is none). Answers what is committed now. NON_EMPTY_GROUP while somebody is in it.
+   */
+  resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]>
 }
 
 /** Chooses a partition; return undefined to leave it to the default partitioner. */

@@ -134,6 +134,12 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('c\n')
     expect(json('groups', 'list')).toEqual(['billing'])
     expect(json('groups', 'describe', 'billing')).toMatchObject({ lags: [{ topic: 'orders', committed: 3, end: 3, lag: 0 }] })
+    for (const [to, committed] of [
+      ['99', 3],
+      ['1999-01-01', 0],
+    ])
+      expect(json('groups', 'reset', 'billing', '--topic', 'orders', '--to', String(to))).toMatchObject({ lags: [{ committed }] })
+    expect(ok('consume', 'orders', '--group', 'billing')).toBe('a\nb\nc\n')
   })
 
   test('are followed until Ctrl-C', async () => {

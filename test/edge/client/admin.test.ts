@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { AdminClient } from '../../../edge/client/admin.ts'
 import { string } from '../../../edge/client/index.ts'
 import type { NodeActions } from '../../../edge/client/node-admin.ts'
+import { string } from '../../../edge/client/index.ts'
 import { Requests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR } from '../../../protocol/address.ts'
 import { codeOf, KafkaError, NONE } from '../../../protocol/errors.ts'
@@ -10,7 +11,7 @@ import { CallerLoop } from '../../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../../runtime/doorbell.ts'
 import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../../runtime/thread-runtime.ts'
-import { failureOf, openCluster } from './support.ts'
+import { failureOf, openCluster, take } from './support.ts'
 
 const NO_ACTIONS: NodeActions = {
   ids: () => [0],
@@ -156,4 +157,27 @@ test('records of an internal topic are not deleted', async () => {
   await admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
   const refused = await failureOf(() => admin.deleteRecords([{ topic: '__consumer_offsets', partition: 0, beforeOffset: 0 }]))
   expect(refused.name).toBe('INVALID_TOPIC_EXCEPTION')
+})
+
+test('a group without members begins where it is told to: at the first record, the end, or a time', async () => {
+  const cluster = await openCluster()
+  const { admin } = cluster
+  await admin.createTopic('t', { partitions: 2 })
+  const producer = cluster.producer({ value: string })
+  await producer.send([100, 200, 300].map((timestamp) => ({ topic: 't', value: 'v', partition: 0, timestamp })))
+  const offsetsAt = async (to: number | 'earliest' | 'latest'): Promise<number[]> => {
+    const reset = await admin.resetGroupOffsets('g', 't', to)
+    expect((await admin.describeGroup('g')).offsets).toEqual(reset)
+    return reset.map(({ offset }) => offset)
+  }
+  expect(await offsetsAt('latest')).toEqual([3, 0])
+  expect(await offsetsAt('earliest')).toEqual([0, 0])
+  expect(await offsetsAt(150)).toEqual([1, 0])
+  expect(await offsetsAt(900)).toEqual([3, 0])
+  expect((await failureOf(() => admin.resetGroupOffsets('g', 't', -7))).name).toBe('INVALID_REQUEST')
+  expect((await failureOf(() => admin.resetGroupOffsets('g', 'none', 'latest'))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  const member = cluster.consumer({ group: 'g', topics: ['t'] })
+  await producer.send({ topic: 't', value: 'v', partition: 0 })
+  await take(member, 1)
+  expect((await failureOf(() => admin.resetGroupOffsets('g', 't', 'latest'))).name).toBe('NON_EMPTY_GROUP')
 })

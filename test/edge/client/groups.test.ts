@@ -168,3 +168,14 @@ test('added partitions are found by a running group', async () => {
   await producer.send({ topic: 't', value: 'new', partition: 2 })
   expect((await take(consumer, 1))[0]).toMatchObject({ value: 'new', partition: 2 })
 })
+
+test('a commit for a partition that does not exist is refused as such, and the member goes on', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 4, 1)
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string, autoCommit: false, maxPollRecords: 1 })
+  await take(consumer, 1)
+  const offsets = [{ topic: 't', partition: 9, offset: 1 }]
+  expect(await failureOf(() => consumer.commit(offsets))).toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+  await consumer.commit([{ topic: 't', partition: 0, offset: 1 }])
+  expect(await consumer.committed()).toEqual([{ topic: 't', partition: 0, offset: 1, metadata: '' }])
+})
