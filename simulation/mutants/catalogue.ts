@@ -163,8 +163,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (state.pending.length >= 0) return onOpened',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'E18',
