@@ -18,7 +18,18 @@ import { actor as group } from './group.ts'
 import type { GroupConfig } from './group.ts'
 import { actor as replica } from './replica.ts'
 
-/** Those partitions have changed, or are gone; null: any may have. What this costs depends on how many they are, not on how many there are. */
+/** The image knows of this registration. An older one may take a replica away that was given again later, or not count on one that was counted on since. */
+export function isInformed({ image, self, brokerEpoch }: BrokerState): boolean {
+  return brokerEpoch >= 0 && image.brokers.get(self.node)?.brokerEpoch === brokerEpoch
+}
+
+/** The image knows of this life of the node now: all replicas are told, for followers must say in which broker epoch they are, and leaders must know it. */
+export function followAnew(state: BrokerState, outbox: Outbox): void {
+  for (const local of state.replicas.values()) local.partitionEpoch = -1
+  followImage(state, null, outbox)
+}
+
+/** Those partitions have changed, or are gone; null: any may have. The image knows of this life of the node. What this costs depends on how many they are, not on how many there are. */
 export function followImage(state: BrokerState, changed: ChangedTopics | null, outbox: Outbox): void {
   const topics: ChangedTopics = changed ?? new Map([...state.image.topics.values()].map(({ topicId }) => [topicId, null]))
   stopUnwanted(state, changed, outbox)
@@ -144,7 +155,7 @@ function keepReplica(state: BrokerState, topic: TopicImage, partition: number, c
 function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Outbox): void {
   const topic = topicById(state.image, local.topicId)
   const image = topic?.partitions[local.partition]
-  if (topic === undefined || image === undefined || state.brokerEpoch < 0) return
+  if (topic === undefined || image === undefined || !isInformed(state)) return
   local.partitionEpoch = image.partitionEpoch
   const { leader, leaderEpoch, partitionEpoch, replicas, isr, elr } = image
   const minInsync = minInsyncOf(topic.config.minInsyncReplicas, replicaCountOf(image))
@@ -165,11 +176,6 @@ function tell(state: BrokerState, name: string, local: LocalReplica, outbox: Out
       throttleBytesPerSecond: isThrottled(state, image) ? throttleOf(state) : 0,
     },
   })
-}
-
-/** This node has another broker epoch: followers must say so, and leaders must know it. */
-export function tellAll(state: BrokerState, outbox: Outbox): void {
-  for (const [name, local] of state.replicas) if (local.isStarted) tell(state, name, local, outbox)
 }
 
 function stopReplica(state: BrokerState, name: string, local: LocalReplica, outbox: Outbox): void {

@@ -10,7 +10,7 @@ import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/meta
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
-import { followImage, onEnsureGroup, onReplicaStarted, removeStrays, tellAll } from './broker-replicas.ts'
+import { followAnew, followImage, isInformed, onEnsureGroup, onReplicaStarted, removeStrays } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { drainReplicas, HAND_OVER_TIMER, onDrained, onStopNode } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
@@ -84,12 +84,12 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
   },
 }
 
-/** Metadata that knows of this registration may have come before the answer to it: the replicas have not been told then, for want of a broker epoch. */
+/** Metadata that knows of this registration may have come before the answer to it. */
 function onRegistration(state: BrokerState, message: MessageOf<'brokerRegistered'>, context: Context, outbox: Outbox): void {
   const before = state.brokerEpoch
   onRegistered(state, message, outbox)
   if (state.brokerEpoch === before) return
-  tellAll(state, outbox)
+  if (isInformed(state)) followAnew(state, outbox)
   onCaughtUp(state, context, outbox)
 }
 
@@ -102,14 +102,14 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   const { beginOffset, endOffset, isSnapshot } = message
   if (endOffset <= state.image.endOffset || (!isSnapshot && beginOffset > state.image.endOffset)) return
   const batches = JSON.parse(new TextDecoder().decode(message.records)) as MetadataBatch[]
-  const epochBefore = ownEpoch(state)
+  const wasInformed = isInformed(state)
   if (isSnapshot) state.image = emptyImage(state.self.node)
   const changed = applyBatches(state.image, batches)
-  followImage(state, isSnapshot ? null : changed, outbox)
+  if (isInformed(state) && !wasInformed) followAnew(state, outbox)
+  else if (isInformed(state)) followImage(state, isSnapshot ? null : changed, outbox)
   // What follows the last of them holds no metadata.
   state.image.endOffset = endOffset
   for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
-  if (ownEpoch(state) !== epochBefore) tellAll(state, outbox)
   onCaughtUp(state, context, outbox)
 }
 
@@ -117,10 +117,6 @@ function onDescribe({ image, self, brokerEpoch }: BrokerState, correlationId: nu
   const registered = image.brokers.get(self.node)
   const isActive = brokerEpoch >= 0 && registered?.brokerEpoch === brokerEpoch && !registered.fenced
   outbox.push({ kind: 'send', to: from, message: { kind: 'brokerDescribed', correlationId, isActive } })
-}
-
-function ownEpoch(state: BrokerState): number {
-  return state.image.brokers.get(state.self.node)?.brokerEpoch ?? -1
 }
 
 /** The image knows of this incarnation: it can be unfenced, and what it does not know of is not wanted here. */

@@ -42,10 +42,17 @@ export function onDamage(state: ReplicaState, outbox: Outbox): ErrorName {
   return role.isr.some((node) => node !== self.node) ? 'NOT_LEADER_OR_FOLLOWER' : 'KAFKA_STORAGE_ERROR'
 }
 
+/** Whether a log may be cut although there may have been more of it: nobody counts on this one, or on nobody but this one, who has all that is left then. */
+export function mayCutDoubtful({ damage, role, self, isDraining }: ReplicaState): boolean {
+  if (damage !== 'doubtful' || isDraining || role.replicas.length === 0) return false
+  const counted = [...role.isr, ...role.elr]
+  return !counted.includes(self.node) || counted.every((node) => node === self.node)
+}
+
 /** Whether a damaged log is to be copied anew: others lead, and nobody counts on this one any more, neither as in sync nor as eligible. */
 export function mustRebuild({ damage, role, self, phase, isDraining }: ReplicaState): boolean {
   const { leader, replicas, isr, elr } = role
-  if (damage === 'none' || isDraining || phase === 'rollingBack') return false
+  if (damage === 'none' || damage === 'doubtful' || isDraining || phase === 'rollingBack') return false
   const isLed = leader >= 0 && leader !== self.node && replicas.includes(self.node)
   return isLed && !isr.includes(self.node) && !elr.includes(self.node)
 }

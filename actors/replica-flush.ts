@@ -305,10 +305,10 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
 }
 
 /** The partition goes offline. A passing failure is tried again from what the disk proves; damage is not. */
-export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'permanent', outbox: Outbox): void {
+export function failReplica(state: ReplicaState, reason: string, nature: 'passing' | 'doubtful' | 'total', outbox: Outbox): void {
   state.phase = 'failed'
   state.failure = reason
-  if (nature === 'permanent') state.damage = 'total'
+  if (nature !== 'passing') state.damage = nature
   if (state.role.leader === state.self.node && state.role.replicas.length > 1) state.brokenEpoch = state.role.leaderEpoch
   resignIfBroken(state, outbox)
   state.replication = null
@@ -321,6 +321,6 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   refuseDeletions(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
   // It may have been told already that nobody counts on it: then it is copied anew.
-  else if (state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
+  else if (nature === 'doubtful' || state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
   drainIfIdle(state, outbox)
 }

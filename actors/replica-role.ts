@@ -8,10 +8,10 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { confirmIsr, newReplication, wantedIsr } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
-import { mustRebuild, resignIfBroken } from './replica-damage.ts'
+import { mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
 import { drainIfIdle } from './replica-flush.ts'
 import { changePace, follow, stopFollowing } from './replica-follow.ts'
-import { restartLog } from './replica-open.ts'
+import { reopenLog, restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
 import { refuseParked } from './replica-read.ts'
 import { refuseDeletions, refuseQuorumWaiters, refuseWaiters } from './replica-waiters.ts'
@@ -53,8 +53,12 @@ function stepDown(state: ReplicaState, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') state.phase = 'idle'
 }
 
-/** A damaged log is copied anew from the leader when it may be; then it is true. One that is still counted on says that it must not be. */
+/** A damaged log is copied anew from the leader when it may be, or cut; then it is true. One that is still counted on says that it must not be. */
 export function resignOrRebuild(state: ReplicaState, outbox: Outbox): boolean {
+  if (mayCutDoubtful(state)) {
+    reopenLog(state, outbox, { endOffsetMax: Infinity, mayCutDoubtful: true })
+    return true
+  }
   if (mustRebuild(state)) {
     stepDown(state, outbox)
     restartLog(state, 0, outbox)

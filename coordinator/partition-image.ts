@@ -136,8 +136,9 @@ export function targetCountOf({ replicas, removing }: PartitionImage): number {
 }
 
 /**
- * Ends a reassignment whose new replicas are all in sync: the old ones go, and lead no more. Null while it is not so. `electorate`: as it will be
- * when the reassignment is over.
+ * Ends a reassignment whose new replicas are all in sync: the old ones go, and lead no more. A new leader epoch begins, whoever leads, so that what an old one has
+ * still to say does not count for it when it is given the partition again, empty (KAFKA-15021). Null while it is not so. `electorate`: as it will be when the
+ * reassignment is over.
  */
 export function withTargetReached(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
   const { replicas, adding, removing, leader } = partition
@@ -148,7 +149,7 @@ export function withTargetReached(partition: PartitionImage, electorate: Elector
   if (isr.length < Math.min(partition.isr.length, electorate.minInsync)) return null
   const elr = isr.length >= electorate.minInsync ? [] : partition.elr.filter(stays)
   const moved = { ...partition, replicas: replicas.filter(stays), isr, elr, adding: [], removing: [] }
-  return stays(leader) ? changed(partition, moved) : elected(moved, electorate)
+  return stays(leader) ? changed(moved, { leaderEpoch: partition.leaderEpoch + (removing.length > 0 ? 1 : 0) }) : elected(moved, electorate)
 }
 
 /** The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if the topic allows that, any live one. */

@@ -3,8 +3,11 @@
  * demand. Segments that the checkpoint vouches for are trusted; all others are scanned batch by batch, with CRC above the
  * recovery point. The first unsound batch there is a torn tail: the log is cut, and nothing acknowledged lies behind it. So it is where
  * a file is missing, the first one included. (With flush os or interval, what a power loss takes may have been acknowledged.)
+ * Where sound batches follow, or a checkpoint is unsound that may have vouched for more, it may be damage as well: that is doubtful, and cut only
+ * for whoever says that it may be (torn-tail.ts).
  *
  *   listing ─► checkpoints ─► scanning (segment by segment, chunk by chunk) ─► cutting ─► done
+ *                                                                           ├► doubtful (damage, perhaps)
  *                                                                           └► failed (damage below the recovery point)
  */
 import { assert, unreachable } from '../protocol/assert.ts'
@@ -20,6 +23,7 @@ import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
 import type { Recovered, RecoveredBatch } from './recovered.ts'
 import { decodeIndex } from './segment-index.ts'
+import { hasSoundBatch } from './torn-tail.ts'
 
 /** What recovery wants from the disk next, or its outcome. Each demand but the outcome is answered by one `RecoveryAnswer`. */
 export type RecoveryDemand =
@@ -28,6 +32,7 @@ export type RecoveryDemand =
   | { readonly kind: 'truncate'; readonly file: string; readonly sizeBytes: number }
   | { readonly kind: 'remove'; readonly files: readonly string[] }
   | { readonly kind: 'done'; readonly recovered: Recovered }
+  | { readonly kind: 'doubtful'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
 
 /** What the disk says to a demand; `bytes` are owned by recovery. */
@@ -44,6 +49,8 @@ export interface Recovery {
   readonly endOffsetMax: number
   /** The last file is cut although nothing is wrong with it: one that could not be written may refuse the next write until then. */
   mustCut: boolean
+  /** A tail is cut even if it may be damaged, and not only torn. */
+  readonly mayCutDoubtful: boolean
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -66,16 +73,23 @@ export interface Recovery {
   indexLoaded: boolean
 }
 
+/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut; a doubtful tail, too, if it may be. */
+export interface Reopening {
+  readonly endOffsetMax: number
+  readonly mayCutDoubtful: boolean
+}
+
 /** One read of the scan; grows when a batch is larger. */
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, mustCut: boolean = false): Recovery {
+export function beginRecovery(indexIntervalBytes: number, reopening: Reopening | null = null): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
-    endOffsetMax,
-    mustCut,
+    endOffsetMax: reopening?.endOffsetMax ?? Infinity,
+    mustCut: reopening !== null,
+    mayCutDoubtful: reopening?.mayCutDoubtful ?? false,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
@@ -205,7 +219,7 @@ function onGap(recovery: Recovery, base: number): RecoveryDemand {
   if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
     return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)
   }
-  return removeRest(recovery)
+  return doubtOf(recovery, true) ?? removeRest(recovery)
 }
 
 function readActiveIndex(recovery: Recovery, base: number): RecoveryDemand {
@@ -257,14 +271,14 @@ function onChunkRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
   let at = 0
   while (at < bytes.length) {
     const verdict = scanBatch(recovery, segment, bytes, at)
-    if (verdict === 'unsound') return cutAt(recovery, segment, fileBytes)
+    if (verdict === 'unsound') return cutAt(recovery, segment, fileBytes, bytes.subarray(at))
     if (verdict === 'partial') break
     at += verdict
   }
   recovery.scannedBytes = segment.sizeBytes
   if (at === 0) {
     // Not one whole batch: either the chunk was too small for it, or the file ends inside it.
-    if (recovery.scannedBytes + bytes.length >= fileBytes) return cutAt(recovery, segment, fileBytes)
+    if (recovery.scannedBytes + bytes.length >= fileBytes) return cutAt(recovery, segment, fileBytes, bytes)
     recovery.chunkBytes = Math.max(recovery.chunkBytes * 2, batch.batchSizeBytes(bytes, 0))
   } else recovery.chunkBytes = CHUNK_BYTES
   return readChunk(recovery)
@@ -305,18 +319,30 @@ function noteTail(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: n
   return true
 }
 
-/** Cuts the current segment behind its last sound batch; everything that follows goes, too. */
-function cutAt(recovery: Recovery, segment: Segment, fileBytes: number): RecoveryDemand {
+/** Cuts the current segment behind its last sound batch; everything that follows goes, too. `rest`: how it goes on there. */
+function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Uint8Array): RecoveryDemand {
   if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
     return fail(
       recovery,
       `the batch at offset ${recovery.expectedOffset} is damaged (${logFileName(segment.baseOffset)}, position ${segment.sizeBytes})`,
     )
   }
+  const doubt = doubtOf(recovery, recovery.current < recovery.bases.length - 1 || hasSoundBatch(rest, recovery.expectedOffset))
+  if (doubt !== null) return doubt
   recovery.cutBytes += fileBytes - segment.sizeBytes
   recovery.current++
   recovery.step = 'cutting'
   return { kind: 'truncate', file: logFileName(segment.baseOffset), sizeBytes: segment.sizeBytes }
+}
+
+/** Whether what is about to be cut may have been acknowledged: more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
+function doubtOf(recovery: Recovery, isFollowed: boolean): RecoveryDemand | null {
+  const { checkpoints, files, expectedOffset, endOffsetMax, mayCutDoubtful } = recovery
+  if (mayCutDoubtful || expectedOffset >= endOffsetMax) return null
+  const isUnvouched = checkpoints.some((one, sequence) => one === 'unsound' && files.has(checkpointFile(sequence)))
+  if (!isFollowed && !isUnvouched) return null
+  recovery.step = 'over'
+  return { kind: 'doubtful', reason: `the log is not sound at offset ${expectedOffset}, ${isFollowed ? 'but more follows' : 'and a checkpoint is torn'}` }
 }
 
 /**

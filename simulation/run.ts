@@ -108,6 +108,7 @@ class Run {
   #finish(): void {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     this.#admin.settle()
+    this.#admin.rescue()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
     for (const producer of this.#producers) {

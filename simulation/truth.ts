@@ -20,7 +20,7 @@ export interface PartitionTruth {
   isOver: boolean
   readonly flush: FlushPolicy
   /** Somebody who has fallen behind may lead it: then records are gone, and others take their offsets. */
-  readonly isUnclean: boolean
+  isUnclean: boolean
   /** By offset; holes are unknown. */
   readonly values: (number | undefined)[]
   readonly offsets: Map<number, number>

@@ -189,6 +189,24 @@ export class AdminWorkload {
     this.#look()
   }
 
+  /**
+   * What an operator does when power losses and wiped directories have met, and of a topic that was not synced nobody is left who has everything: somebody with
+   * less is to lead. Where every acknowledgement is synced that does not come to pass.
+   */
+  rescue(): void {
+    const { truth } = this.#cluster
+    for (const { name: topic, topicId, config, partitions } of this.#cluster.latestImage()?.topics.values() ?? []) {
+      if (config.flush === 'commit' || !partitions.some(({ isr, elr }) => isr.length === 0 && elr.length === 0)) continue
+      for (const life of truth.partitions.values()) if (life.topicId === topicId) life.isUnclean = true
+      const configs = { uncleanLeaderElection: true }
+      this.#do({
+        request: (correlationId) => ({ kind: 'incrementalAlterConfigs', correlationId, topic, configs }),
+        isDone: () => true,
+        onDone: () => undefined,
+      })
+    }
+  }
+
   get isIdle(): boolean {
     return this.#tasks.length === 0
   }

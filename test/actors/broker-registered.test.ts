@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { actor } from '../../actors/broker.ts'
 import type { BrokerConfig, BrokerState } from '../../actors/broker-state.ts'
+import type { BrokerImage } from '../../coordinator/metadata.ts'
 import { emptyImage } from '../../coordinator/metadata.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { configOf } from '../partitions/support.ts'
@@ -19,6 +20,11 @@ const config: BrokerConfig = {
   reassignmentBytesPerSecond: 0,
 }
 
+/** The node as the metadata knows it. */
+function registrationOf(brokerEpoch: number): BrokerImage {
+  return { node: 1, brokerEpoch, incarnation: 1, activeEpoch: -1, storage: 'intact', rack: null, fenced: true, stopping: false }
+}
+
 /** A broker that asks to be registered, knows a partition of its own from the metadata, and whose replica runs. */
 function registering(): Stage<BrokerState> {
   const stage = stageOf(actor, { node: 1, actor: 'broker' }, config)
@@ -29,6 +35,7 @@ function registering(): Stage<BrokerState> {
   state.image.topics.set('t', { name: 't', topicId: 1, configs: {}, config: configOf(), partitions: [partition] })
   const local = { topic: 't', topicId: 1, partition: 0, partitionEpoch: -1, config: '', isStarted: false }
   state.replicas.set('replica/t-0', local)
+  state.image.brokers.set(1, registrationOf(9))
   state.correlationId = 7
   expect(sent(stage.deliver({ kind: 'replicaStarted', topicId: 1 }, { node: 1, actor: 'replica/t-0' }), 'leaderAndIsr')).toEqual([])
   return stage

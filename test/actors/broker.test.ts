@@ -62,6 +62,19 @@ describe('the replicas of a node', () => {
     expect(lines(tell(one, snapshot, coordinatorAt(0)))).toEqual(['stop replica/a-0'])
   })
 
+  test('are not touched before the metadata knows of this life of the node: what is older may not be true any more', () => {
+    const one = joined([created('a', 1, [1])])
+    filesOf(one.disk, 'a-0.1').set('0.log', new Uint8Array(1))
+    const again = brokerOn(one.disk)
+    tell(again, { kind: 'started' }, again.stage.self)
+    register(again, 210)
+    const moved = [created('a', 1, [1]), change([0], { partitionEpoch: 1 })]
+    expect(lines(tell(again, metadata(0, 200, [...nodes([0, 1, 2]), ...moved]), coordinatorAt(0)))).toEqual([])
+    const registered: MetadataRecord = { type: 'brokerRegistered', node: 1, brokerEpoch: 210, incarnation: 7, rack: null }
+    expect(more(again, change([0, 1], { partitionEpoch: 2 }), registered)).toEqual(['spawn replica/a-0'])
+    expect(filesOf(one.disk, 'a-0.1').size).toBe(1)
+  })
+
   test('of a topic with the same name but another id take the place of the former', () => {
     const one = joined([created('a', 1, [1])])
     filesOf(one.disk, 'a-0.1').set('0.log', new Uint8Array(1))

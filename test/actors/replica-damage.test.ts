@@ -2,7 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import { ALONE, drive, fetch, fetchRequest, leading, partitionOn, produce } from './replica-support.ts'
+import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
+import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { lines, sentOne } from './stage.ts'
 
@@ -108,4 +109,39 @@ test('a log that cannot be opened, and that nobody counts on, is copied anew alt
   expect(lines(effects)).toContain('timer resign in 500 ms')
   drive(partition, partition.stage.deliver({ kind: 'timerFired', timer: 'resign' }))
   expect(partition.stage.state).toMatchObject({ phase: 'following', damage: 'none', log: { logEndOffset: 0 } })
+})
+
+/** A replica that opens a log of three batches, the second of which is damaged, with no checkpoint that vouches for it. */
+function doubtful(role: Partial<typeof ALONE>): Partition {
+  const partition = leading({ flush: 'os' })
+  for (let i = 0; i < 3; i++) produce(partition, i)
+  const name = '00000000000000000000.log'
+  const bytes = partition.files.get(name)!.slice()
+  bytes[(bytes.length / 3) * 2 - 1]! ^= 1
+  const again = partitionOn(new Map([[name, bytes]]), { flush: 'os' })
+  again.stage.deliver({ ...ALONE, partitionEpoch: 1, leaderEpoch: 1, ...role })
+  drive(again, again.stage.deliver({ kind: 'started' }))
+  return again
+}
+
+test('a log that may have been longer is not opened while others are counted on: it asks not to be counted on, is cut, and follows', () => {
+  const partition = doubtful({ leader: 0, replicas: [0, 1], isr: [0], elr: [1] })
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'doubtful' })
+  const before = partition.files.get('00000000000000000000.log')!.length
+  expect(lines(fire(partition, 'resign'))).toContainEqual(expect.stringMatching(/replicaFailed/))
+  expect(partition.files.get('00000000000000000000.log')!.length).toBe(before)
+  const withdrawn = { ...ALONE, leader: 1, replicas: [0, 1], isr: [1], partitionEpoch: 2, leaderEpoch: 2 }
+  drive(partition, partition.stage.deliver(withdrawn))
+  expect(partition.stage.state).toMatchObject({ phase: 'following', damage: 'none', log: { logEndOffset: 1 } })
+})
+
+test.each([
+  ['the only one', { replicas: [0] }],
+  ['the last one that counts', { replicas: [0, 1], isr: [0] }],
+])('a log that may have been longer is cut and serves where it is %s', (_, role) => {
+  const partition = doubtful(role)
+  fire(partition, 'resign')
+  // One of several asks for another epoch before it leads, like any whose log had to be opened again.
+  drive(partition, partition.stage.deliver({ ...ALONE, ...role, partitionEpoch: 2, leaderEpoch: 2 }))
+  expect(partition.stage.state).toMatchObject({ phase: 'leading', damage: 'none', log: { logEndOffset: 1 } })
 })

@@ -20,8 +20,8 @@ function move(image: MetadataImage, replicas: readonly number[] | null): Partiti
 describe('a reassignment that adds nobody', () => {
   test('ends at once: no leader will propose another ISR because of it', () => {
     const image = imageOf(...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1, 2])]))
-    expect(move(image, [0, 1])).toMatchObject({ replicas: [0, 1], isr: [0, 1], removing: [] })
-    expect(move(image, [1])).toMatchObject({ replicas: [1], isr: [1], leader: 1, leaderEpoch: 1, removing: [] })
+    expect(move(image, [0, 1])).toMatchObject({ replicas: [0, 1], isr: [0, 1], leaderEpoch: 1, removing: [] })
+    expect(move(image, [1])).toMatchObject({ replicas: [1], isr: [1], leader: 1, leaderEpoch: 2, removing: [] })
   })
 
   test('given up before the new replica is in sync, ends at once', () => {

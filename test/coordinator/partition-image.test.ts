@@ -232,6 +232,11 @@ describe('a reassignment', () => {
     expect(withTargetReached(withIsr(moving, [0, 1, 2], 1), live)).toMatchObject({ leader: 0, leaderEpoch: 0, adding: [] })
   })
 
+  test('that takes a replica away ends in a new leader epoch: what that one says late does not count when it is given the partition again', () => {
+    const moving = withIsr(withTarget(partitionOf([0, 1]), [0, 2]), [0, 1, 2], 1)
+    expect(withTargetReached(moving, electorate([0, 1, 2]))).toMatchObject({ replicas: [0, 2], leader: 0, leaderEpoch: 1 })
+  })
+
   test('does not end while too few would be in sync', () => {
     // Node 1 is out of sync: without node 0 there would be one less than there has to be.
     const moving = withIsr(withTarget(partitionOf([0, 1]), [1, 2]), [0, 2], 2)

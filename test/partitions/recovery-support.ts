@@ -82,13 +82,19 @@ export interface Run {
   readonly outcome: Extract<RecoveryDemand, { kind: 'done' | 'failed' }>
 }
 
-/** Leads a recovery through the directory, which it may cut and clean. */
+/** Leads a recovery through the directory, which it may cut and clean; what is doubtful is told, and then cut. */
 export function run(directory: Directory): Run {
-  const recovery = beginRecovery(smallSegments.indexIntervalBytes)
+  let recovery = beginRecovery(smallSegments.indexIntervalBytes)
   const demands: string[] = []
   let answer: RecoveryAnswer | null = null
   while (demands.length < DEMANDS_MAX) {
     const demand = advanceRecovery(recovery, answer)
+    if (demand.kind === 'doubtful') {
+      demands.push('doubtful')
+      recovery = beginRecovery(smallSegments.indexIntervalBytes, { endOffsetMax: Infinity, mayCutDoubtful: true })
+      answer = null
+      continue
+    }
     if (demand.kind === 'done' || demand.kind === 'failed') return { demands, outcome: demand }
     demands.push(describe(demand))
     answer = perform(directory, demand)
@@ -142,7 +148,10 @@ export function expectConsistent(directory: Directory, { log }: Recovered): void
   expect([...directory.keys()].filter((name) => name.endsWith('.log') && !bases.has(name))).toEqual([])
 }
 
-function perform(directory: Directory, demand: Exclude<RecoveryDemand, { kind: 'done' | 'failed' }>): RecoveryAnswer {
+/** Something that the disk can do. */
+type Demand = Exclude<RecoveryDemand, { kind: 'done' | 'doubtful' | 'failed' }>
+
+function perform(directory: Directory, demand: Demand): RecoveryAnswer {
   switch (demand.kind) {
     case 'list': {
       const files = [...directory].map(([name, { length }]) => ({ name, sizeBytes: length }))

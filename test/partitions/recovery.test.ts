@@ -131,8 +131,35 @@ describe('a torn tail', () => {
     const leader = fiveBatches()
     damage(leader.directory, FIRST, (bytes) => bytes.slice(0, -1))
     const { demands, outcome } = run(leader.directory)
-    expect(demands).toEqual(['list', 'read 0.log', 'read 0.log', 'truncate 0.log to 350', 'remove 0.index 6.log'])
+    expect(demands.slice(0, 4)).toEqual(['list', 'read 0.log', 'read 0.log', 'doubtful'])
+    expect(demands.slice(-2)).toEqual(['truncate 0.log to 350', 'remove 0.index 6.log'])
     expect(outcome).toMatchObject({ kind: 'done', recovered: { log: { logEndOffset: 4 } } })
+  })
+
+  test('is doubtful where a sound batch follows, whatever byte is wrong: nothing is changed until somebody says that it may be', () => {
+    const leader = fiveBatches()
+    const sizeBytes = leader.directory.get(FIRST)?.length ?? 0
+    for (let at = 0; at < sizeBytes / 3; at++) {
+      const files = new Map([[FIRST, leader.directory.get(FIRST)?.slice() ?? new Uint8Array(0)]])
+      damage(files, FIRST, (bytes) => bytes.with(at, (bytes[at] ?? 0) ^ 0x40))
+      // The leader epoch is outside of the CRC.
+      if (at >= FIELD.leaderEpoch && at < FIELD.leaderEpoch + 4) continue
+      expect(run(files).demands.slice(0, 3)).toEqual(['list', 'read 0.log', 'doubtful'])
+    }
+  })
+
+  test('is doubtful where a checkpoint is unsound, which may have vouched for it', () => {
+    const leader = fiveBatches()
+    damage(leader.directory, SECOND, (bytes) => bytes.slice(0, -1))
+    expect(run(copyOf(leader.directory)).demands).not.toContain('doubtful')
+    leader.directory.set(checkpointFile(1), new Uint8Array(20))
+    expect(run(leader.directory).demands).toContain('doubtful')
+  })
+
+  test('is not doubtful where a whole write is torn in the middle and nothing follows', () => {
+    const leader = fiveBatches()
+    damage(leader.directory, SECOND, (bytes) => bytes.fill(0, 100))
+    expect(run(leader.directory).demands).not.toContain('doubtful')
   })
 
   test('gives its producers no memory of what is gone', () => {
