@@ -43,7 +43,7 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
   const { lastFetchedEpoch, fetchOffset, logStartOffset: startOffset, replicaId, brokerEpoch } = request
   const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
   // Where retention has left nothing before that offset, there is nothing to compare.
-  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > log.logStartOffset
+  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > beginOf(state, request)
   const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
   if (differs) {
     replyDiverging(state, request, end, context, outbox)

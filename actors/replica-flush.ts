@@ -321,6 +321,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   refuseDeletions(state, outbox)
   if (nature === 'passing') outbox.push({ kind: 'startTimer', timer: 'reopen', afterMillis: REOPEN_MILLIS })
   // It may have been told already that nobody counts on it: then it is copied anew.
-  else if (nature === 'doubtful' || state.role.replicas.length > 1) outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
+  else if (nature === 'doubtful' || state.role.replicas.length > 1)
+    outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
   drainIfIdle(state, outbox)
 }

@@ -8,7 +8,7 @@ import { copyStates, rememberBatch } from '../partitions/idempotence.ts'
 import { activeSegment, emptyLog } from '../partitions/log.ts'
 import { advanceRecovery } from '../partitions/recovery.ts'
 import type { Recovered } from '../partitions/recovered.ts'
-import type { RecoveryAnswer, Reopening } from '../partitions/recovery.ts'
+import type { RecoveryAnswer } from '../partitions/recovery.ts'
 import { expectAnswer, newReplicaState } from '../partitions/replica-state.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Outbox } from './actor.ts'
@@ -16,17 +16,14 @@ import { failReplica, requestFlush } from './replica-flush.ts'
 import { raiseHighWatermark } from './replica-progress.ts'
 import { beginRewrites } from './replica-rewrite.ts'
 
-/** Opened like the first time. */
-const AS_BEFORE: Reopening = { endOffsetMax: Infinity, mayCutDoubtful: false }
-
 /** Begins to open the log. */
 export function openLog(state: ReplicaState, outbox: Outbox): void {
   advance(state, null, outbox)
 }
 
-/** Starts again from what the disk proves, up to `endOffsetMax`; of a tail that may be damaged only if it may be cut. The role stays. */
-export function reopenLog(state: ReplicaState, outbox: Outbox, { endOffsetMax, mayCutDoubtful }: Reopening = AS_BEFORE): void {
-  forget(state, { endOffsetMax, mayCutDoubtful })
+/** Starts again from what the disk proves, up to `endOffsetMax`. The role stays. */
+export function reopenLog(state: ReplicaState, outbox: Outbox, endOffsetMax: number = Infinity): void {
+  forget(state, endOffsetMax)
   openLog(state, outbox)
 }
 
@@ -38,14 +35,14 @@ export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): 
     const token = expectAnswer(state, { kind: 'ignore' })
     outbox.push({ kind: 'remove', log: state.logName, files: ['checkpoint-0', 'checkpoint-1'], token })
   }
-  reopenLog(state, outbox, { endOffsetMax: endOffset, mayCutDoubtful: false })
+  reopenLog(state, outbox, endOffset)
 }
 
 /** The log is empty and begins there: the leader has nothing older any more. */
 export function restartLog(state: ReplicaState, startOffset: number, outbox: Outbox): void {
   const { checkpointSequence } = state
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
-  forget(state, AS_BEFORE)
+  forget(state, Infinity)
   state.recovery = null
   state.log = emptyLog(startOffset)
   const end = { offset: startOffset, segmentBaseOffset: startOffset, position: 0 }
@@ -71,11 +68,11 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
   onOpened(state, outbox)
 }
 
-function forget(state: ReplicaState, reopening: Reopening): void {
+function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
-  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, reopening)
+  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark } = state
-  const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), reopening.endOffsetMax)
+  const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset })
 }
 

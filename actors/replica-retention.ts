@@ -84,9 +84,10 @@ export function raiseLogStart(state: ReplicaState, startOffset: number, context:
 /** The log does without these segments; their files go when a checkpoint says so. */
 function drop(state: ReplicaState, dropped: readonly Segment[], outbox: Outbox): void {
   dropSegments(state.log, dropped)
-  trimEpochs(state.epochs, state.log.logStartOffset)
   moveHighWatermark(state)
   const firstBase = state.log.segments[0]?.baseOffset ?? 0
+  // What is deleted in the midst of a segment is still compared with what followers have.
+  trimEpochs(state.epochs, firstBase)
   for (const segment of dropped) state.dirty.delete(segment.baseOffset)
   state.loadedIndexes = state.loadedIndexes.filter((base) => base >= firstBase)
   state.removals.push(...dropped.flatMap(({ baseOffset }) => [logFileName(baseOffset), indexFileName(baseOffset)]))

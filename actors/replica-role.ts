@@ -56,7 +56,7 @@ function stepDown(state: ReplicaState, outbox: Outbox): void {
 /** A damaged log is copied anew from the leader when it may be, or cut; then it is true. One that is still counted on says that it must not be. */
 export function resignOrRebuild(state: ReplicaState, outbox: Outbox): boolean {
   if (mayCutDoubtful(state)) {
-    reopenLog(state, outbox, { endOffsetMax: Infinity, mayCutDoubtful: true })
+    reopenLog(state, outbox)
     return true
   }
   if (mustRebuild(state)) {

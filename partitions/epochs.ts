@@ -49,7 +49,7 @@ export function truncateEpochs(epochs: Epochs, endOffset: number): void {
   while (epochs.length > 0 && (epochs[epochs.length - 1]?.startOffset ?? 0) >= endOffset) epochs.pop()
 }
 
-/** Forgets epochs that ended below the log start; the one that holds it begins there now. */
+/** Forgets epochs that ended below the first batch that is left; the one that holds it begins there now. */
 export function trimEpochs(epochs: Epochs, startOffset: number): void {
   while (epochs.length > 1 && (epochs[1]?.startOffset ?? Infinity) <= startOffset) epochs.shift()
   const first = epochs[0]

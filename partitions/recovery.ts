@@ -4,7 +4,7 @@
  * recovery point. The first unsound batch there is a torn tail: the log is cut, and nothing acknowledged lies behind it. So it is where
  * a file is missing, the first one included. (With flush os or interval, what a power loss takes may have been acknowledged.)
  * Where sound batches follow, or a checkpoint is unsound that may have vouched for more, it may be damage as well: that is doubtful, and cut only
- * for whoever says that it may be (torn-tail.ts).
+ * for whoever opens it again (torn-tail.ts).
  *
  *   listing ─► checkpoints ─► scanning (segment by segment, chunk by chunk) ─► cutting ─► done
  *                                                                           ├► doubtful (damage, perhaps)
@@ -49,8 +49,8 @@ export interface Recovery {
   readonly endOffsetMax: number
   /** The last file is cut although nothing is wrong with it: one that could not be written may refuse the next write until then. */
   mustCut: boolean
-  /** A tail is cut even if it may be damaged, and not only torn. */
-  readonly mayCutDoubtful: boolean
+  /** It was open in this life, or may be cut: then what is unsound is a write that has failed. */
+  readonly isAgain: boolean
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -73,23 +73,17 @@ export interface Recovery {
   indexLoaded: boolean
 }
 
-/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut; a doubtful tail, too, if it may be. */
-export interface Reopening {
-  readonly endOffsetMax: number
-  readonly mayCutDoubtful: boolean
-}
-
 /** One read of the scan; grows when a batch is larger. */
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number, reopening: Reopening | null = null): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, isAgain: boolean = false): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
-    endOffsetMax: reopening?.endOffsetMax ?? Infinity,
-    mustCut: reopening !== null,
-    mayCutDoubtful: reopening?.mayCutDoubtful ?? false,
+    endOffsetMax,
+    mustCut: isAgain,
+    isAgain,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
@@ -337,12 +331,15 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Ui
 
 /** Whether what is about to be cut may have been acknowledged: more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
 function doubtOf(recovery: Recovery, isFollowed: boolean): RecoveryDemand | null {
-  const { checkpoints, files, expectedOffset, endOffsetMax, mayCutDoubtful } = recovery
-  if (mayCutDoubtful || expectedOffset >= endOffsetMax) return null
+  const { checkpoints, files, expectedOffset, isAgain } = recovery
+  if (isAgain) return null
   const isUnvouched = checkpoints.some((one, sequence) => one === 'unsound' && files.has(checkpointFile(sequence)))
   if (!isFollowed && !isUnvouched) return null
   recovery.step = 'over'
-  return { kind: 'doubtful', reason: `the log is not sound at offset ${expectedOffset}, ${isFollowed ? 'but more follows' : 'and a checkpoint is torn'}` }
+  return {
+    kind: 'doubtful',
+    reason: `the log is not sound at offset ${expectedOffset}, ${isFollowed ? 'but more follows' : 'and a checkpoint is torn'}`,
+  }
 }
 
 /**

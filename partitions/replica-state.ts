@@ -20,7 +20,7 @@ import type { Epochs } from './epochs.ts'
 import { emptyLog } from './log.ts'
 import type { Log, LogPosition } from './log.ts'
 import { beginRecovery } from './recovery.ts'
-import type { Recovery, Reopening } from './recovery.ts'
+import type { Recovery } from './recovery.ts'
 import type { Replication } from './replication.ts'
 import type { SegmentIndex } from './segment-index.ts'
 
@@ -264,6 +264,11 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
   return `${topic}-${partition}.${topicId}`
 }
 
+/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut. */
+export interface Reopening {
+  readonly endOffsetMax: number
+}
+
 /** The state of a replica that has not looked at its disk yet. */
 export function newReplicaState(self: Address, config: ReplicaConfig, reopening: Reopening | null = null): ReplicaState {
   return {
@@ -278,7 +283,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     phase: 'recovering',
     failure: null,
     damage: 'none',
-    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening),
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
     log: emptyLog(0),
     epochs: [],
     producers: new Map(),

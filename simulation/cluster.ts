@@ -4,7 +4,7 @@
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
-import type { BrokerConfig } from '../actors/broker.ts'
+import type { BrokerConfig, BrokerState } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
 import { seatVoters } from '../actors/coordinator-quorum.ts'
 import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.ts'
@@ -236,8 +236,8 @@ export class Cluster {
 
   /**
    * What was synced must be there again; what was not may be gone where the topic promises no more, and where nobody else has it who may lead: what is in another
-   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet, or is down: it leaves the ISR when it is back, if
-   * others stand there still.
+   * node's page cache is as good as synced, unless that node has lost power, too, and could not say so yet, or is down, or back but not registered again: it
+   * leaves the ISR then, if others stand there still.
    */
   #noteLoss(node: number): void {
     const image = this.latestImage()
@@ -254,10 +254,16 @@ export class Cluster {
         const files = this.nodes[holder]!.disk.files(log)
         return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
       })
-      if (holders.some((holder, i) => !isPowerless(holder) && this.nodes[holder]!.host.isUp && ends[i]! >= exposedEnd)) continue
+      if (holders.some((holder, i) => !isPowerless(holder) && this.#isRegistered(holder) && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
+  }
+
+  /** A node is up, in the life that the metadata knows of. */
+  #isRegistered(node: number): boolean {
+    const state = this.nodes[node]!.host.stateOf(BROKER_ACTOR) as BrokerState | undefined
+    return state !== undefined && state.brokerEpoch >= 0 && this.latestImage()?.brokers.get(node)?.brokerEpoch === state.brokerEpoch
   }
 
   /** A node has lost its page cache, and has not been back since. */

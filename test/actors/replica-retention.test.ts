@@ -8,7 +8,7 @@ import type { DeleteRecordsRequest } from '../../protocol/messages/fetch.ts'
 import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { shapeOf } from '../partitions/support.ts'
-import { fetch, fetchRequest, produce, release, reopened, threeSegments, drive, leading } from './replica-support.ts'
+import { ALONE, fetch, fetchRequest, produce, release, reopened, threeSegments, drive, leading } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { sent, sentOne } from './stage.ts'
@@ -39,6 +39,21 @@ describe('a deletion', () => {
     const { records } = sentOne(fetch(partition, 2, 3), 'fetchResponse')
     expect(walkBatches(records!)).toHaveLength(1)
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 3, logEndOffset: 6 })
+  })
+
+  test('in the midst of a segment leaves nothing uncompared: a follower whose log differs below is told where to cut', () => {
+    const partition = threeSegments()
+    drive(partition, partition.stage.deliver({ ...ALONE, leaderEpoch: 2, partitionEpoch: 1, replicas: [0, 1] }))
+    remove(partition, 5)
+    expect(bases(partition)).toEqual([4])
+    // Its last record was written in an epoch that this log has nothing of.
+    const follower = { leaderEpoch: 2, replicaId: 1, brokerEpoch: 1, logStartOffset: 0, lastFetchedEpoch: 1 }
+    expect(sentOne(fetch(partition, 1, 5, follower), 'fetchResponse')).toMatchObject({
+      divergingEpoch: 0,
+      divergingEndOffset: 6,
+      records: null,
+    })
+    expect(sentOne(fetch(partition, 2, 4, follower), 'fetchResponse').records).not.toBeNull()
   })
 
   test('of everything leaves an empty log that goes on with the next offset', () => {

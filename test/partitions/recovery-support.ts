@@ -91,7 +91,7 @@ export function run(directory: Directory): Run {
     const demand = advanceRecovery(recovery, answer)
     if (demand.kind === 'doubtful') {
       demands.push('doubtful')
-      recovery = beginRecovery(smallSegments.indexIntervalBytes, { endOffsetMax: Infinity, mayCutDoubtful: true })
+      recovery = beginRecovery(smallSegments.indexIntervalBytes, Infinity, true)
       answer = null
       continue
     }
