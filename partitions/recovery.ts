@@ -11,7 +11,6 @@
  *                                                                           └► failed (damage below the recovery point)
  */
 import { assert, unreachable } from '../protocol/assert.ts'
-import type { FileStat } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { checkpointFile, decodeCheckpoint, newestCheckpoint } from './checkpoint.ts'
 import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
@@ -21,25 +20,10 @@ import type { ProducerStates } from './idempotence.ts'
 import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
 import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
-import type { Recovered, RecoveredBatch } from './recovered.ts'
+import type { RecoveredBatch } from './recovered.ts'
+import type { RecoveryAnswer, RecoveryDemand } from './recovery-demand.ts'
 import { decodeIndex } from './segment-index.ts'
 import { hasSoundBatch } from './torn-tail.ts'
-
-/** What recovery wants from the disk next, or its outcome. Each demand but the outcome is answered by one `RecoveryAnswer`. */
-export type RecoveryDemand =
-  | { readonly kind: 'list' }
-  | { readonly kind: 'read'; readonly file: string; readonly position: number; readonly sizeBytes: number }
-  | { readonly kind: 'truncate'; readonly file: string; readonly sizeBytes: number }
-  | { readonly kind: 'remove'; readonly files: readonly string[] }
-  | { readonly kind: 'done'; readonly recovered: Recovered }
-  | { readonly kind: 'doubtful'; readonly reason: string }
-  | { readonly kind: 'failed'; readonly reason: string }
-
-/** What the disk says to a demand; `bytes` are owned by recovery. */
-export type RecoveryAnswer =
-  | { readonly kind: 'listed'; readonly files: readonly FileStat[] }
-  | { readonly kind: 'read'; readonly bytes: Uint8Array }
-  | { readonly kind: 'changed' }
 
 /** Where recovery stands. Plain data. */
 export interface Recovery {

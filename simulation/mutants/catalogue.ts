@@ -6,6 +6,7 @@ import { clientMutants } from './client-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { trustMutants } from './trust-mutants.ts'
 
 /** All mutants. */
 export const mutants: readonly Mutant[] = [
@@ -238,6 +239,7 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   ...replicationMutants,
+  ...trustMutants,
   ...clientMutants,
   ...quorumMutants,
 ]

@@ -18,6 +18,8 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   A20: ['actors/replica-read', 'REPLICA_NOT_AVAILABLE, and it counts for nothing'],
   A23: ['actors/replication', 'tells nobody where the log ends before its high watermark has caught up'],
   A36: ['actors/replica-damage', 'is copied anew although nobody says so again'],
+  A37: ['actors/replica-damage', 'it asks not to be counted on, is cut, and follows'],
+  A38: ['coordinator/partition-image', 'what that one says late does not count when it is given the partition again'],
   B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
   B6b: ['coordinator/quorum', 'do not change before the leader has committed something of its epoch'],
   B9: ['coordinator/quorum', 'resigns when it hears no majority any more'],

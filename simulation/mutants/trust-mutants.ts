@@ -1,0 +1,65 @@
+/**
+ * Replicas that are counted on although they have less than they had: wiped, damaged, cut, or taken away and given back. Numbers are those of the published
+ * bugs and improvement proposals that the titles name.
+ */
+import type { Mutant } from './mutant.ts'
+
+/** See the header. */
+export const trustMutants: readonly Mutant[] = [
+  {
+    id: 'A35',
+    title: 'a node with an empty directory is taken for the one that it was (KIP-966)',
+    why: 'it is in sync, or eligible, without anything',
+    edits: [
+      {
+        file: 'coordinator/brokers.ts',
+        text: "if (previousBrokerEpoch < activeEpoch || (isSuccessor && known.storage === 'unknown')) return 'unknown'\n",
+        replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
+      },
+    ],
+    seed: 163,
+    seedsToFind: 163,
+  },
+  {
+    id: 'A37',
+    title: 'a log that is cut although more of it follows is counted on (FAST 2018)',
+    why: 'damage that only a torn checkpoint vouched for looks like a torn tail: who was eligible leads without what it had acknowledged',
+    edits: [
+      {
+        file: 'partitions/recovery.ts',
+        text: '!isFollowed && !isUnvouched',
+        replacement: 'true',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A38',
+    title: 'a replica is taken away, and no new leader epoch begins (KAFKA-15021)',
+    why: 'what it said late counts when it is given the partition again, empty',
+    edits: [
+      {
+        file: 'coordinator/partition-image.ts',
+        text: '(removing.length > 0 ? 1 : 0)',
+        replacement: '0',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A36',
+    title: 'a damaged log that was given up already is not copied anew',
+    why: 'the coordinator had spoken before the damage was found, and does not speak again',
+    edits: [
+      {
+        file: 'actors/replica-flush.ts',
+        text: "nature === 'doubtful' || state.role.replicas.length > 1",
+        replacement: "nature === 'doubtful' || state.role.replicas.length > 100",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+]
