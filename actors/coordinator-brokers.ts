@@ -77,7 +77,7 @@ function heardAt({ quorum }: QuorumSeat, node: number, { uptime }: Context): num
   return quorum?.leaderHeard === node ? Math.max(0, quorum.leaderHeardAt) : uptime
 }
 
-/** A node's process is dead. What is known of it is noted, for whoever has to fence it may not be this coordinator, or not yet. */
+/** A node's process is dead. That is noted: whoever has to fence it may not be this coordinator, or not yet, and what it has sent before may come late. */
 export function noteDeath(state: BrokerSessions, image: MetadataImage, node: number): void {
   const broker = image.brokers.get(node)
   if (broker !== undefined) state.deaths.set(node, broker.brokerEpoch)
@@ -112,7 +112,7 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
 function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest): readonly MetadataRecord[] | ErrorName {
   const { node, topicId, partition, leaderEpoch, isr } = request
   if (image.brokers.get(node)?.brokerEpoch !== request.brokerEpoch) return 'STALE_BROKER_EPOCH'
-  if (isr?.length === 0) return withdrawReplica(image, node, topicId, partition, leaderEpoch)
+  if (isr?.length === 0) return withdrawReplica(image, node, request)
   if (isr !== null) return changeIsr(image, { ...request, leader: node, isr })
   return relieveLeader(image, node, topicId, partition, leaderEpoch)
 }
@@ -140,8 +140,9 @@ export function onBrokerHeartbeat(
 ): BrokerWrite | null {
   const { node, correlationId, brokerEpoch, metadataOffset, wantShutDown } = heartbeat
   const broker = seat.image.brokers.get(node)
-  const error: ErrorName | null =
-    broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : broker.brokerEpoch === brokerEpoch ? null : 'STALE_BROKER_EPOCH'
+  // What a dead incarnation has sent comes late; one that is not dead registers again.
+  const isOver = broker?.brokerEpoch !== brokerEpoch || state.deaths.get(node) === brokerEpoch
+  const error: ErrorName | null = broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : isOver ? 'STALE_BROKER_EPOCH' : null
   if (error !== null || !wantShutDown) answerHeartbeat(seat, heartbeat, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)

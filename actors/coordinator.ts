@@ -235,7 +235,6 @@ function activate(state: CoordinatorState, context: Context, outbox: Outbox): vo
   beginSessions(state.brokers, state.seat, context)
   armBrokers(state, context, outbox)
   for (const node of unfencedDead(state.brokers, state.seat.image)) fence(state, node, context, outbox)
-  state.brokers.deaths.clear()
 }
 
 /** What was not begun was not done; what was being written may yet be committed by the next leader. */
@@ -333,8 +332,8 @@ function onHeartbeat(state: CoordinatorState, message: MessageOf<'brokerHeartbea
 /** A node's process is dead: it is fenced at once, or as soon as there is an active coordinator: perhaps that one lived there, too. */
 function onNodeDown(state: CoordinatorState, node: number, context: Context, outbox: Outbox): void {
   onSeatNodeDown(state.seat, node, context, outbox)
+  noteDeath(state.brokers, state.seat.image, node)
   if (state.seat.isActive) fence(state, node, context, outbox)
-  else noteDeath(state.brokers, state.seat.image, node)
 }
 
 function fence(state: CoordinatorState, node: number, context: Context, outbox: Outbox): void {

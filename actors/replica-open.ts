@@ -113,6 +113,9 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.checkpointSequence = recovered.checkpointSequence
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
+  // The log never begins above the high watermark, and that is never inside of a batch.
+  for (const { baseOffset, endOffset } of tail)
+    if (baseOffset < log.logStartOffset) state.committedOffset = Math.max(state.committedOffset, endOffset)
   state.writtenEnd = { offset: log.logEndOffset, segmentBaseOffset: active.baseOffset, position: active.sizeBytes }
   state.highWatermark =
     first === undefined

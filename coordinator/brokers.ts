@@ -99,11 +99,15 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
   return [changeOf(topic, index, withOtherLeader(partition, electorateOf(image, topic, replicaCountOf(partition))))]
 }
 
-/** A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. */
-export function withdrawReplica(image: MetadataImage, node: number, topicId: number, index: number, leaderEpoch: number): MetadataRecord[] {
+/**
+ * A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. What comes late changes nothing: the replica may
+ * have been copied anew, and be in sync again.
+ */
+export function withdrawReplica(image: MetadataImage, node: number, withdrawal: Omit<IsrProposal, 'leader' | 'isr'>): MetadataRecord[] {
+  const { topicId, partition: index, leaderEpoch, partitionEpoch } = withdrawal
   const topic = topicById(image, topicId)
   const partition = topic?.partitions[index]
-  if (topic === undefined || partition === undefined || partition.leaderEpoch !== leaderEpoch) return []
+  if (topic === undefined || partition?.leaderEpoch !== leaderEpoch || partition.partitionEpoch !== partitionEpoch) return []
   const electorate = electorateOf(image, topic, replicaCountOf(partition))
   const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other), unclean: false }
   const changed = withoutLoser(partition, node, others, true)

@@ -148,6 +148,11 @@ export class Cluster {
     this.clients.delete(host)
   }
 
+  /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
+  noteHarm(node: number): void {
+    this.#network.silence(node)
+  }
+
   /** A node's directory is empty; nobody knows until the node is unfenced again. */
   noteWipe(node: number): void {
     this.#wipedEpochs.set(node, activeEpochOf(this.latestImage(), node))

@@ -74,6 +74,7 @@ export class Damage {
       if (image === null || isLive(image, node) || !this.#isExpendable(node)) return world.after(LOOK_MICROS, look)
       const what = strike()
       if (what === null) return
+      this.#cluster.noteHarm(node)
       faults.counts[kind]++
       world.log?.(`${kind} on node ${node}: ${what}`)
     }

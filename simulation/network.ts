@@ -61,6 +61,8 @@ export class Network {
   readonly #random: Random
   readonly #stations: Map<number, Station> = new Map()
   readonly #links: Map<number, Link> = new Map()
+  /** What these nodes have sent up to then, in microseconds, does not arrive any more. */
+  readonly #silencedAt: Map<number, number> = new Map()
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES)
   #view: DataView = new DataView(this.#block.buffer)
   #blockEnd = 0
@@ -85,6 +87,11 @@ export class Network {
 
   leave(station: Station): void {
     this.#stations.delete(station.node)
+  }
+
+  /** Nothing of what a node has sent so far arrives any more. */
+  silence(node: number): void {
+    this.#silencedAt.set(node, this.#world.nowMicros)
   }
 
   /** Sends a message to another host; it arrives, or not. */
@@ -113,19 +120,23 @@ export class Network {
       arrival = Math.max(arrival, link.lastArrival + 1)
       link.lastArrival = arrival
     }
-    this.#world.at(arrival, () => this.#arrive(to, frame))
+    const sentAt = this.#world.nowMicros
+    this.#world.at(arrival, () => this.#arrive(to, frame, sentAt))
   }
 
   /** A copy that was stuck somewhere arrives long after. */
   #replay(to: number, frame: Frame): void {
+    const sentAt = this.#world.nowMicros
     this.#world.after(this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), () => {
-      if (this.#faults.active) this.#arrive(to, frame)
+      if (this.#faults.active) this.#arrive(to, frame, sentAt)
     })
   }
 
-  #arrive(to: number, frame: Frame): void {
+  #arrive(to: number, frame: Frame, sentAt: number): void {
     const station = this.#stations.get(to)
-    if (station?.isUp === true) station.arrive(codec.decode(frame.bytes, frame.start, frame.end), frame)
+    if (station?.isUp !== true) return
+    const envelope = codec.decode(frame.bytes, frame.start, frame.end)
+    if (sentAt > (this.#silencedAt.get(envelope.from.node) ?? -1)) station.arrive(envelope, frame)
   }
 
   /** Whoever receives it owns its bytes: nothing else is ever written there. */

@@ -125,7 +125,9 @@ export function place(truth: Truth, partition: PartitionTruth, offset: number, v
   if (known !== undefined && !partition.isUnclean)
     return truth.world.fail('CHG', `${partition.name} offset ${offset} was ${nameOf(known)}, and ${who} says ${nameOf(value)}`)
   const elsewhere = partition.offsets.get(value)
-  if (elsewhere !== undefined && !mayRepeat(truth, partition, value))
+  // Where a producer's records are deleted, a replica that is copied anew does not know its numbers (KIP-360): what was not answered may come again.
+  const isThere = elsewhere !== undefined && elsewhere >= partition.startOffset
+  if (isThere && !mayRepeat(truth, partition, value))
     return truth.world.fail('DUP', `${partition.name} has ${nameOf(value)} at ${elsewhere}, and ${who} at ${offset}`)
   partition.values[offset] = value
   partition.offsets.set(value, offset)

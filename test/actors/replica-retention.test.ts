@@ -2,13 +2,25 @@
 // replica-life.test.ts)
 
 import { describe, expect, test } from 'vitest'
-import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { DeleteRecordsRequest } from '../../protocol/messages/fetch.ts'
 import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { shapeOf } from '../partitions/support.ts'
-import { ALONE, fetch, fetchRequest, produce, release, reopened, threeSegments, drive, leading } from './replica-support.ts'
+import {
+  ALONE,
+  partitionOn,
+  small,
+  fetch,
+  fetchRequest,
+  produce,
+  release,
+  reopened,
+  threeSegments,
+  drive,
+  leading,
+} from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { sent, sentOne } from './stage.ts'
@@ -62,6 +74,20 @@ describe('a deletion', () => {
     expect(shapeOf(partition.stage.state.log)).toBe('6:0')
     expect(sentOne(produce(partition, 9), 'produceResponse').baseOffset).toBe(6)
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
+  })
+
+  test('is known after a crash before what follows it: the high watermark is not below the log start then', () => {
+    const partition = threeSegments({ ...small, flush: 'os' })
+    remove(partition, 5)
+    const { files } = partition
+    const known = decodeCheckpoint(files.get('checkpoint-1')!)
+    if (typeof known === 'string') throw new Error(known)
+    files.delete('checkpoint-0')
+    files.set('checkpoint-1', encodeCheckpoint({ ...known, recoveryPoint: 4, segments: [] }))
+    const again = partitionOn(files, { ...small, flush: 'os' })
+    again.stage.deliver({ ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [1, 0], isr: [1] })
+    drive(again, again.stage.deliver({ kind: 'started' }))
+    expect(again.stage.state).toMatchObject({ phase: 'following', log: { logStartOffset: 5 }, highWatermark: { offset: 5 } })
   })
 
   test('ends at the high watermark', () => {

@@ -8,11 +8,18 @@ import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.t
 import { after, clusterWith, registration } from './brokers-support.ts'
 import { imageOf, partitionOf } from './support.ts'
 
+/** A replica asks not to be counted on. */
+function withdrawal(changes: Partial<Withdrawal> = {}): Withdrawal {
+  return { topicId: 1, partition: 0, leaderEpoch: 0, partitionEpoch: 0, ...changes }
+}
+
+type Withdrawal = Parameters<typeof withdrawReplica>[2]
+
 describe('a replica that is damaged', () => {
   test('leads no more, and is neither in sync nor eligible', () => {
     const partitions = [partitionOf([1, 0, 2]), partitionOf([0, 1]), partitionOf([0, 1], { isr: [0], elr: [1] })]
     const image = clusterWith(partitions, { minInsyncReplicas: 2 })
-    expect([0, 1, 2].flatMap((partition) => withdrawReplica(image, 1, 1, partition, 0))).toMatchObject([
+    expect([0, 1, 2].flatMap((partition) => withdrawReplica(image, 1, withdrawal({ partition })))).toMatchObject([
       { partition: 0, image: { isr: [0, 2], leader: 0, leaderEpoch: 1 } },
       { partition: 1, image: { isr: [0], elr: [], leader: 0, leaderEpoch: 0 } },
       { partition: 2, image: { isr: [0], elr: [], leader: 0 } },
@@ -21,15 +28,21 @@ describe('a replica that is damaged', () => {
 
   test('gives way to one that is eligible, when that is live; the last one of all stays', () => {
     const waiting = clusterWith([partitionOf([1, 0], { isr: [1], elr: [0] })], { minInsyncReplicas: 2 }, [0])
-    expect(after(waiting, withdrawReplica(waiting, 1, 1, 0, 0))).toMatchObject({ isr: [], elr: [0], leader: -1 })
+    expect(after(waiting, withdrawReplica(waiting, 1, withdrawal()))).toMatchObject({ isr: [], elr: [0], leader: -1 })
     expect(after(waiting, unfenceBroker(waiting, 0))).toMatchObject({ isr: [0], leader: 0 })
     const last = clusterWith([partitionOf([1, 0], { isr: [1] })], { uncleanLeaderElection: true })
-    expect(withdrawReplica(last, 1, 1, 0, 0)).toEqual([])
+    expect(withdrawReplica(last, 1, withdrawal())).toEqual([])
   })
 
-  test('of an older leader epoch, or of a topic that is gone, changes nothing', () => {
-    const image = clusterWith([partitionOf([1, 0], { leaderEpoch: 3 })])
-    expect([...withdrawReplica(image, 1, 1, 0, 2), ...withdrawReplica(image, 1, 9, 0, 3)]).toEqual([])
+  test('of an older leader or partition epoch, or of a topic that is gone, changes nothing: it may have been mended since', () => {
+    const image = clusterWith([partitionOf([1, 0], { leaderEpoch: 3, partitionEpoch: 7 })])
+    const late = [
+      { leaderEpoch: 2, partitionEpoch: 7 },
+      { leaderEpoch: 3, partitionEpoch: 6 },
+      { leaderEpoch: 3, partitionEpoch: 7, topicId: 9 },
+    ]
+    expect(late.flatMap((one) => withdrawReplica(image, 1, withdrawal(one)))).toEqual([])
+    expect(withdrawReplica(image, 1, withdrawal({ leaderEpoch: 3, partitionEpoch: 7 }))).toHaveLength(1)
   })
 })
 
