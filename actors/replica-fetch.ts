@@ -42,8 +42,8 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
   if (replication === null) return false
   const { lastFetchedEpoch, fetchOffset, logStartOffset: startOffset, replicaId, brokerEpoch } = request
   const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
-  // Where retention has left nothing before that offset, there is nothing to compare.
-  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > beginOf(state, request)
+  // Where nothing is left before that offset, or nothing is known of it, there is nothing to compare.
+  const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > (epochs[0]?.startOffset ?? log.logEndOffset)
   const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
   if (differs) {
     replyDiverging(state, request, end, context, outbox)

@@ -172,6 +172,7 @@ export class Cluster {
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
+    this.#noteKept(node, isPowerLoss)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
@@ -247,7 +248,7 @@ export class Cluster {
   #noteLoss(node: number): void {
     const image = this.latestImage()
     const isPowerless = (one: number): boolean => this.isPowerless(one)
-    for (const { name, topicId, flush, exposedEnd, startOffset } of [...this.truth.partitions.values()]) {
+    for (const { name, topicId, flush, exposedEnd } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
       const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
@@ -257,11 +258,20 @@ export class Cluster {
       const log = `${name}.${topicId}`
       const ends = holders.map((holder) => {
         const files = this.nodes[holder]!.disk.files(log)
-        return isPowerless(holder) ? durableEnd(files, startOffset) : writtenEnd(files, startOffset)
+        return isPowerless(holder) ? durableEnd(files, partition) : writtenEnd(files, partition)
       })
       if (holders.some((holder, i) => !isPowerless(holder) && this.#isRegistered(holder) && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
+    }
+  }
+
+  /** What power losses leave of logs that are not synced: whoever has lost it may yet be taken for the one that has all. */
+  #noteKept(node: number, isPowerLoss: boolean): void {
+    for (const partition of this.truth.partitions.values()) {
+      const files = this.nodes[node]!.disk.files(`${partition.name}.${partition.topicId}`)
+      if (isPowerLoss && partition.flush !== 'commit') partition.keptEnds.set(node, durableEnd(files, partition))
+      else partition.keptEnds.delete(node)
     }
   }
 

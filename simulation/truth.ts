@@ -42,6 +42,8 @@ export interface PartitionTruth {
   readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
+  /** By node: where the synced part of its log ended when it lost power, which was the last that befell it. */
+  readonly keptEnds: Map<number, number>
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
   lossEnd: number
   lossAtMicros: number
@@ -100,6 +102,7 @@ export function partitionTruth(
     leaders: new Map(),
     leaderOnly: new Set(),
     lossFloor: -1,
+    keptEnds: new Map(),
     lossEnd: 0,
     lossAtMicros: -1,
   }

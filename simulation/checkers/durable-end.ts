@@ -7,18 +7,30 @@ import { writtenBytes } from '../disk-file.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
 
+/** What is known of where a log begins. */
+interface LogBegin {
+  /** Where it was seen to begin; a power loss may bring back what was below. */
+  readonly startOffset: number
+  /** What is below was deleted for good. */
+  readonly deletedOffset: number
+}
+
 /** One past the last offset that survives a kill: what is whole in the page cache. */
-export function writtenEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number): number {
-  return soundEnd(files, startOffset, (file) => file.sizeBytes)
+export function writtenEnd(files: ReadonlyMap<string, SimulatedFile>, begin: LogBegin): number {
+  return soundEnd(files, begin, (file) => file.sizeBytes)
 }
 
-/** One past the last offset that no power loss may take, of a log from which retention has taken what is below `startOffset`. */
-export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number): number {
-  return soundEnd(files, startOffset, (file) => (file.isEntryDurable ? file.durableBytes : 0))
+/** One past the last offset that no power loss may take. */
+export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, begin: LogBegin): number {
+  return soundEnd(files, begin, (file) => (file.isEntryDurable ? file.durableBytes : 0))
 }
 
-function soundEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number, bytesOf: (file: SimulatedFile) => number): number {
-  let end = startOffset
+function soundEnd(
+  files: ReadonlyMap<string, SimulatedFile>,
+  { startOffset, deletedOffset }: LogBegin,
+  bytesOf: (file: SimulatedFile) => number,
+): number {
+  let end = deletedOffset
   const names = [...files.keys()].filter((name) => baseOffsetOfFile(name) !== null).toSorted()
   names.forEach((name, i) => {
     const base = baseOffsetOfFile(name) ?? 0
@@ -33,5 +45,5 @@ function soundEnd(files: ReadonlyMap<string, SimulatedFile>, startOffset: number
       at += check.sizeBytes
     }
   })
-  return Math.max(end, startOffset)
+  return Math.max(end, deletedOffset)
 }

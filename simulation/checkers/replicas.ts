@@ -113,6 +113,10 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
       'RET',
       `${partition.name}: node ${node} leads from ${state.log.logStartOffset} on, but everything below ${partition.deletedOffset} was deleted`,
     )
+  // It was the one to which the partition was being moved, and died before anybody noticed: the others have let go of theirs.
+  const kept = partition.keptEnds.get(node)
+  if (kept !== undefined && state.role.replicas.length === 1)
+    partition.lossFloor = partition.lossFloor < 0 ? kept : Math.min(partition.lossFloor, kept)
   const mayLose = partition.isUnclean || (partition.flush !== 'commit' && partition.lossFloor >= 0)
   const lossFloor = partition.isUnclean ? 0 : partition.lossFloor
   const floor = mayLose ? Math.min(lossFloor, partition.exposedEnd) : partition.exposedEnd
