@@ -1,10 +1,8 @@
 /**
  * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
- * they are not wanted here any more. Groups live where their partition of `__consumer_offsets` is led, and only in that leader epoch.
+ * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
  */
-import { groupActor, replicaActor } from '../protocol/address.ts'
-import { codeOf, NONE } from '../protocol/errors.ts'
-import type { MessageOf } from '../protocol/messages/message.ts'
+import { groupsActor, replicaActor } from '../protocol/address.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, topicById } from '../coordinator/metadata.ts'
@@ -14,8 +12,8 @@ import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
-import { actor as group } from './group.ts'
-import type { GroupConfig } from './group.ts'
+import { actor as groups } from './groups.ts'
+import type { GroupsConfig } from './groups-state.ts'
 import { actor as replica } from './replica.ts'
 
 /** The image knows of this registration. An older one may take a replica away that was given again later, or not count on one that was counted on since. */
@@ -92,22 +90,6 @@ export function removeStrays(state: BrokerState, logs: readonly string[], outbox
   for (const log of logs) {
     if (!served.has(log)) outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
   }
-}
-
-/** Starts the group's actor, if its partition is led here. */
-export function onEnsureGroup(state: BrokerState, message: MessageOf<'ensureGroup'>, context: Context, outbox: Outbox): void {
-  const { correlationId, group: id, partition, topicId } = message
-  const image = topicById(state.image, topicId)?.partitions[partition]
-  const leads = image !== undefined && image.leader === state.self.node && state.brokerEpoch >= 0
-  if (leads && !state.groups.has(id)) {
-    state.groups.set(id, { partition, leaderEpoch: image.leaderEpoch })
-    const { voters: coordinatorNodes } = state
-    const graceMillis = graceOf(state, partition)
-    const config: GroupConfig = { group: id, partition, topicId, leaderEpoch: image.leaderEpoch, coordinatorNodes, graceMillis }
-    outbox.push({ kind: 'spawn', actor: groupActor(id), url: group.url, config })
-  }
-  const errorCode = leads ? NONE : codeOf('NOT_COORDINATOR')
-  outbox.push({ kind: 'send', to: context.from, message: { kind: 'groupEnsured', correlationId, errorCode } })
 }
 
 function stopUnwanted(state: BrokerState, changed: ChangedTopics | null, outbox: Outbox): void {
@@ -198,15 +180,25 @@ function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbo
     if (broker !== undefined && leader !== state.self.node)
       state.formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch })
   })
-  stopLostGroups(state, topic, outbox)
+  keepGroups(state, topic, outbox)
 }
 
-/** A group's memory is of one leader epoch: where its partition is led again, it begins anew. */
-function stopLostGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
-  for (const [id, { partition, leaderEpoch }] of state.groups) {
-    const image = topic.partitions[partition]
-    if (image !== undefined && image.leader === state.self.node && image.leaderEpoch === leaderEpoch) continue
-    state.groups.delete(id)
-    outbox.push({ kind: 'stop', actor: groupActor(id) })
-  }
+/** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */
+function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
+    const known = state.groups.get(partition)
+    const leads = leader === state.self.node && state.brokerEpoch >= 0
+    if (known !== undefined && (!leads || known !== leaderEpoch)) {
+      state.groups.delete(partition)
+      outbox.push({ kind: 'stop', actor: groupsActor(partition) })
+    }
+    if (!leads || state.groups.has(partition)) return
+    state.groups.set(partition, leaderEpoch)
+    const { voters: coordinatorNodes } = state
+    const { offsetsRetentionMillis } = state.config
+    const { topicId } = topic
+    const graceMillis = graceOf(state, partition)
+    const config: GroupsConfig = { partition, topicId, leaderEpoch, coordinatorNodes, graceMillis, offsetsRetentionMillis }
+    outbox.push({ kind: 'spawn', actor: groupsActor(partition), url: groups.url, config })
+  })
 }

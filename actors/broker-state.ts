@@ -18,6 +18,8 @@ export interface BrokerConfig {
   readonly groupGraceMillis: number
   /** The same for a group that begins with its broker: 0 where members do not outlive it. */
   readonly groupStartGraceMillis: number
+  /** So long are the offsets of a group without members kept; -1: for ever. */
+  readonly offsetsRetentionMillis: number
   readonly heartbeatMillis: number
   readonly replicaLagMillis: number
   /** What replicas that a reassignment brings here copy per second, all together; 0: as much as they can. */
@@ -34,12 +36,6 @@ export interface LocalReplica {
   config: string
   /** It has said that it runs. */
   isStarted: boolean
-}
-
-/** A group that runs here. */
-export interface LocalGroup {
-  readonly partition: number
-  readonly leaderEpoch: number
 }
 
 /** A proposal of a replica that is with the coordinator. */
@@ -99,8 +95,8 @@ export interface BrokerState {
   throttledCount: number
   /** What they share, as they were told. */
   throttleLimit: number
-  /** By group id. */
-  readonly groups: Map<string, LocalGroup>
+  /** By partition of `__consumer_offsets`: the leader epoch in which its groups are coordinated here. */
+  readonly groups: Map<number, number>
   readonly relayed: Map<number, Relayed>
   /** Nodes whose process is known to be dead: their clients have been told, too. */
   readonly deadNodes: Set<number>

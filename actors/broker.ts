@@ -10,8 +10,9 @@ import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/meta
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
-import { followAnew, followImage, isInformed, onEnsureGroup, onReplicaStarted, removeStrays } from './broker-replicas.ts'
+import { followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
+import { answerFindCoordinator } from './coordinator-queries.ts'
 import { drainReplicas, HAND_OVER_TIMER, onDrained, onStopNode } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
 
@@ -64,16 +65,11 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'nodeDown':
         state.deadNodes.add(message.node)
         return
-      case 'ensureGroup':
-        return onEnsureGroup(state, message, context, outbox)
       case 'describeBroker':
         return onDescribe(state, message.correlationId, context, outbox)
-      case 'listGroups':
-        return outbox.push({
-          kind: 'send',
-          to: context.from,
-          message: { kind: 'groupsListed', correlationId: message.correlationId, groups: [...state.groups.keys()].toSorted() },
-        })
+      case 'findCoordinator':
+        // Whoever is on this node need not ask the coordinator.
+        return void answerFindCoordinator(state.image, message, context.from, outbox)
       case 'stopNode':
         return onStopNode(state, message.handOver, context, outbox)
       case 'drained':

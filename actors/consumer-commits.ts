@@ -2,7 +2,7 @@
  * The commits of a consumer on their way to its group: one at a time, so that an older one can never overtake a newer one, and each until
  * it is answered or its deadline is over.
  */
-import { groupActor } from '../protocol/address.ts'
+import { groupsActor } from '../protocol/address.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
@@ -65,10 +65,11 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
   wakeAt(state, commit.timeoutAt, context, outbox)
   outbox.push({
     kind: 'send',
-    to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    to: { node: membership.node, actor: groupsActor(membership.partition) },
     message: {
       kind: 'offsetCommit',
       correlationId: commit.correlationId,
+      group: config.group ?? '',
       memberId: asMember ? config.memberId : '',
       memberEpoch: asMember ? membership.memberEpoch : -1,
       offsets: commit.offsets,

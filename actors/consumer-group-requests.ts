@@ -1,10 +1,10 @@
 /**
- * What a consumer asks of its group as a member: where it lives, that its actor runs, heartbeats, the farewell. One request at a time is under
+ * What a consumer asks of its group as a member: where it is coordinated, heartbeats, the farewell. One request at a time is under
  * way; consumer-group.ts decides which, and takes the answers.
  */
-import { BROKER_ACTOR, groupActor } from '../protocol/address.ts'
+import { groupsActor } from '../protocol/address.ts'
 import type { TopicPartitions } from '../protocol/messages/group.ts'
-import { LEAVE_EPOCH } from '../protocol/messages/group.ts'
+import { LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
 import { partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { coordinatorOf } from './coordinator-finder.ts'
@@ -18,52 +18,44 @@ export function askForCoordinator(state: ConsumerState, context: Context, outbox
   outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
 }
 
-/** Asks the group's node to run its actor. */
-export function ensureGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config } = state
-  const correlationId = beginRequest(state, context, outbox)
-  const { partition, topicId } = membership
-  outbox.push({
-    kind: 'send',
-    to: { node: membership.node, actor: BROKER_ACTOR },
-    message: { kind: 'ensureGroup', correlationId, group: config.group ?? '', partition, topicId },
-  })
-}
-
 /** Says that the consumer is a member, or wants to be one, and what it has. */
 export function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, partitions } = state
   membership.lost = false
-  heartbeat(state, membership.memberEpoch, membership.topics, partitionsOf(partitions.keys()), context, outbox)
+  heartbeat(state, membership.memberEpoch, partitionsOf(partitions.keys()), context, outbox)
 }
 
-/** Says farewell to the group. */
+/** Says farewell to the group; who has an instance id may come back. */
 export function sendLeave(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.membership.step = 'leaving'
-  heartbeat(state, LEAVE_EPOCH, [], [], context, outbox)
+  heartbeat(state, state.config.instanceId === null ? LEAVE_EPOCH : LEAVE_STATIC_EPOCH, [], context, outbox)
 }
 
 function heartbeat(
   state: ConsumerState,
   memberEpoch: number,
-  subscribedTopics: readonly string[],
   ownedPartitions: readonly TopicPartitions[],
   context: Context,
   outbox: Outbox,
 ): void {
   const { membership, config } = state
-  const { memberId, sessionTimeoutMillis } = config
+  const { memberId, instanceId, sessionTimeoutMillis, rebalanceTimeoutMillis, assignor } = config
   const correlationId = beginRequest(state, context, outbox)
   outbox.push({
     kind: 'send',
-    to: { node: membership.node, actor: groupActor(config.group ?? '') },
+    to: { node: membership.node, actor: groupsActor(membership.partition) },
     message: {
       kind: 'consumerGroupHeartbeat',
       correlationId,
+      group: config.group ?? '',
       memberId,
+      instanceId,
       memberEpoch,
       sessionTimeoutMillis,
-      subscribedTopics,
+      rebalanceTimeoutMillis,
+      subscribedTopics: membership.topics,
+      topicPattern: membership.topicPattern,
+      assignor,
       ownedPartitions,
     },
   })

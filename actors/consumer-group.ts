@@ -1,13 +1,13 @@
 /**
- * A consumer as a member of its group: finds the group's actor, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
+ * A consumer as a member of its group: finds who coordinates the group, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
  * to. What it asks is built in consumer-group-requests.ts; its commits are in consumer-commits.ts.
  *
- *   finding ─► ensuring ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
- *                            └► leaving (no topics any more, and every partition is released) ─► ready
+ *   finding ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
+ *                └► leaving (no topics any more, and every partition is released) ─► ready
  *
  * A member that has not been heard for its session time-out counts itself as lost, before the group does.
  */
-import { groupActor } from '../protocol/address.ts'
+import { groupsActor } from '../protocol/address.ts'
 import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
@@ -17,14 +17,15 @@ import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
 import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
-import { askForCoordinator, ensureGroup, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
-import { addPartition, isMember, locate, wakeAt } from './consumer-state.ts'
+import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
+import { addPartition, isMember, isSubscribed, locate, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
-export function subscribe(state: ConsumerState, topics: readonly string[], context: Context, outbox: Outbox): void {
+export function subscribe(state: ConsumerState, { topics, topicPattern }: MessageOf<'subscribe'>, context: Context, outbox: Outbox): void {
   state.membership.topics = topics
-  if (topics.length === 0) revokeAll(state, false, outbox)
+  state.membership.topicPattern = topicPattern
+  if (!isSubscribed(state)) revokeAll(state, false, outbox)
   state.membership.dueAt = context.uptime
   if (state.config.autoCommit) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
   groupWork(state, context, outbox)
@@ -49,10 +50,10 @@ export function groupDue(state: ConsumerState): number {
   if (membership.correlationId >= 0) due = Math.min(due, membership.timeoutAt)
   else if (needsGroup(state) && !isLettingGo(state)) due = Math.min(due, membership.dueAt)
   if (membership.offsetsCorrelationId >= 0) due = Math.min(due, membership.offsetsTimeoutAt)
-  if (membership.memberEpoch > 0) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis)
+  if (membership.memberEpoch > 0) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis, revokeDue(state))
   const commit = commits[0]
   if (commit === undefined) return due
-  const isReady = membership.step === 'ready' && (membership.topics.length === 0 || membership.memberEpoch > 0)
+  const isReady = membership.step === 'ready' && (!isSubscribed(state) || membership.memberEpoch > 0)
   if (isReady && isIdentified(commit)) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
   due = Math.min(due, commit.deadline)
   return due
@@ -67,9 +68,10 @@ function needsGroup(state: ConsumerState): boolean {
 }
 
 /** It wants no topics any more, and has let go of everything. */
-function isReadyToLeave({ membership, partitions, commits }: ConsumerState): boolean {
-  const { step, topics, memberEpoch } = membership
-  return step === 'ready' && topics.length === 0 && memberEpoch > 0 && partitions.size === 0 && commits.length === 0
+function isReadyToLeave(state: ConsumerState): boolean {
+  const { membership, partitions, commits } = state
+  const hasLetGo = partitions.size === 0 && commits.length === 0
+  return membership.step === 'ready' && !isSubscribed(state) && membership.memberEpoch > 0 && hasLetGo
 }
 
 /** A member that lost its partitions joins again when its application has let go of all of them. */
@@ -92,7 +94,6 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
   if (isReadyToLeave(state)) return sendLeave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
   if (membership.step === 'finding') return askForCoordinator(state, context, outbox)
-  if (membership.step === 'ensuring') return ensureGroup(state, context, outbox)
   if (membership.step === 'ready' && isMember(state) && !isLettingGo(state)) sendHeartbeat(state, context, outbox)
 }
 
@@ -102,23 +103,15 @@ function endMembership({ membership }: ConsumerState): void {
   membership.step = 'finding'
 }
 
-/** The group's node is found, or its actor runs: takes the next step. */
-export function onGroupAnswer(
-  state: ConsumerState,
-  message: MessageOf<'findCoordinatorResponse'> | MessageOf<'groupEnsured'>,
-  context: Context,
-  outbox: Outbox,
-): void {
+/** The group's node is found: takes the next step. */
+export function onGroupAnswer(state: ConsumerState, message: MessageOf<'findCoordinatorResponse'>, context: Context, outbox: Outbox): void {
   const { membership } = state
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
   if (message.errorCode !== NONE) return findAgain(state, context, outbox)
-  if (message.kind === 'findCoordinatorResponse') {
-    membership.node = message.node
-    membership.partition = message.partition
-    membership.topicId = message.topicId
-    membership.step = 'ensuring'
-  } else membership.step = 'ready'
+  membership.node = message.node
+  membership.partition = message.partition
+  membership.step = 'ready'
   groupWork(state, context, outbox)
   for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
 }
@@ -166,15 +159,26 @@ export function onHeartbeatAnswer(
   if (membership.step === 'leaving') return endMembership(state)
   const error = errorOf(message.errorCode)
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
-  if (message.errorCode !== NONE) return findAgain(state, context, outbox)
+  if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
+  if (message.errorCode !== NONE) return onHeartbeatRefused(state, message.errorCode, context, outbox)
   membership.memberEpoch = message.memberEpoch
   membership.aliveAt = membership.sentAt
   membership.dueAt = context.uptime + state.config.heartbeatIntervalMillis
-  adopt(state, membership.topics.length === 0 ? new Set() : namesOf(message.assignment), context, outbox)
+  adopt(state, isSubscribed(state) ? namesOf(message.assignment) : new Set(), context, outbox)
   // A member that has nothing yet asks again soon: others may be letting go for it.
   if (state.partitions.size === 0)
     membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
   wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** What will not pass is told to the application; until it does something about it, it is tried again at the pace of heartbeats. */
+function onHeartbeatRefused(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const { name, retriable, message: errorMessage } = errorOf(errorCode)
+  if (retriable || name === 'UNKNOWN_SERVER_ERROR') return findAgain(state, context, outbox)
+  membership.dueAt = context.uptime + config.heartbeatIntervalMillis
+  wakeAt(state, membership.dueAt, context, outbox)
+  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerFailed', topic: null, partition: -1, errorCode, errorMessage } })
 }
 
 /** Takes what the group gives, and begins to give up what it takes away. */
@@ -201,6 +205,8 @@ function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition
     one.released = one.position < 0
     one.phase = 'revoking'
     one.correlationId = -1
+    // The group began to wait when it answered, which was not before it was asked.
+    one.revokeBy = lost || !isSubscribed(state) ? Infinity : state.membership.sentAt + state.config.rebalanceTimeoutMillis
   }
   const partitions = taken.filter((one) => !one.released).map(({ topic, partition }) => ({ topic, partition }))
   if (partitions.length > 0) outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'revoking', partitions, lost } })
@@ -230,10 +236,18 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
   wakeAt(state, context.uptime, context, outbox)
 }
 
-/** A member that was not heard for too long is none any more. */
+/** A member that was not heard for too long, or does not give up what it was told to, is none any more. */
 export function checkSession(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
-  if (membership.memberEpoch > 0 && context.uptime - membership.aliveAt >= config.sessionTimeoutMillis) lose(state, context, outbox)
+  if (membership.memberEpoch <= 0) return
+  if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis || context.uptime >= revokeDue(state)) lose(state, context, outbox)
+}
+
+/** When the group gives the first partition away that has not been given up by then. */
+function revokeDue({ partitions }: ConsumerState): number {
+  let due = Infinity
+  for (const one of partitions.values()) if (one.phase === 'revoking') due = Math.min(due, one.revokeBy)
+  return due
 }
 
 /** The group has given our partitions to others, or is about to. */
@@ -244,7 +258,10 @@ function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   membership.correlationId = -1
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
   for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
+  // What the application is still busy with: it may not go on.
+  const late = [...state.partitions.values()].filter((one) => one.phase === 'revoking' && !one.released)
   revokeAll(state, true, outbox)
+  if (late.length > 0) beginRevocation(state, late, true, outbox)
   finishRevocations(state, context, outbox)
   wakeAt(state, membership.dueAt, context, outbox)
 }
@@ -270,11 +287,12 @@ export function askOffsets(state: ConsumerState, context: Context, outbox: Outbo
   membership.offsetsCorrelationId = state.nextCorrelationId++
   membership.offsetsTimeoutAt = context.uptime + config.requestTimeoutMillis
   wakeAt(state, membership.offsetsTimeoutAt, context, outbox)
-  const to = { node: membership.node, actor: groupActor(config.group ?? '') }
+  const to = { node: membership.node, actor: groupsActor(membership.partition) }
+  const group = config.group ?? ''
   outbox.push({
     kind: 'send',
     to,
-    message: { kind: 'offsetFetch', correlationId: membership.offsetsCorrelationId, partitions: partitionsOf(names) },
+    message: { kind: 'offsetFetch', correlationId: membership.offsetsCorrelationId, group, partitions: partitionsOf(names) },
   })
 }
 

@@ -3,7 +3,8 @@
  */
 import type { Address } from '../protocol/address.ts'
 import type { FetchMode } from '../protocol/messages/fetch.ts'
-import type { TopicOffset } from '../protocol/messages/group.ts'
+import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
+import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Context, Outbox } from './actor.ts'
 import { newLeaderCache } from './leader-cache.ts'
@@ -17,10 +18,15 @@ export interface ConsumerConfig {
   readonly group: string | null
   /** Unique among all members that ever were. */
   readonly memberId: string
+  /** Names the member across its lives (KIP-345); null: each life is another member. */
+  readonly instanceId: string | null
+  readonly assignor: AssignorName | null
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
   readonly autoCommit: boolean
   readonly autoCommitIntervalMillis: number
   readonly sessionTimeoutMillis: number
+  /** How long it may take to give partitions up; after that it counts itself as lost. */
+  readonly rebalanceTimeoutMillis: number
   readonly heartbeatIntervalMillis: number
   readonly fetchMinBytes: number
   readonly fetchMaxBytes: number
@@ -64,6 +70,8 @@ export interface ConsumedPartition extends LastLeader {
   /** While locating: the group has no offset for it, the reset policy decides. */
   resetting: boolean
   released: boolean
+  /** Uptime until which the group waits for it to be given up; Infinity if it does not. */
+  revokeBy: number
 }
 
 /** A commit that waits for its turn, or (the first) for its answer. */
@@ -79,16 +87,16 @@ export interface QueuedCommit {
 
 /** Where the consumer stands with its group. */
 export interface GroupMembership {
-  step: 'finding' | 'ensuring' | 'ready' | 'leaving'
+  step: 'finding' | 'ready' | 'leaving'
   /** The group has given our partitions away: nothing more is committed, and we join again when the application has released them. */
   lost: boolean
   /** The subscribed topics; empty without a subscription. */
   topics: readonly string[]
+  topicPattern: TopicPattern | null
   memberEpoch: number
   node: number
-  /** The group's partition of `__consumer_offsets`, and that topic's id. */
+  /** The group's partition of `__consumer_offsets`. */
   partition: number
-  topicId: number
   /** Of the find, ensure or heartbeat request under way; -1 while there is none. */
   correlationId: number
   sentAt: number
@@ -128,10 +136,10 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       step: 'finding',
       lost: false,
       topics: [],
+      topicPattern: null,
       memberEpoch: 0,
       node: -1,
       partition: -1,
-      topicId: -1,
       correlationId: -1,
       sentAt: 0,
       timeoutAt: 0,
@@ -148,9 +156,14 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
   }
 }
 
+/** It wants topics of its group, by name or by a pattern. */
+export function isSubscribed({ membership }: ConsumerState): boolean {
+  return membership.topics.length > 0 || membership.topicPattern !== null
+}
+
 /** It is a member of its group, wants to be one, or has not left yet. */
-export function isMember({ membership }: ConsumerState): boolean {
-  return membership.topics.length > 0 || membership.memberEpoch > 0
+export function isMember(state: ConsumerState): boolean {
+  return isSubscribed(state) || state.membership.memberEpoch > 0
 }
 
 /** The consumer is to consume a partition; where it begins is still to be found. */
@@ -222,6 +235,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     failures: 0,
     resetting: false,
     released: false,
+    revokeBy: Infinity,
   }
 }
 

@@ -31,7 +31,7 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
-import { addPartition, backOff, locate, newConsumerState, wakeAt } from './consumer-state.ts'
+import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
 import {
@@ -57,7 +57,7 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
       case 'started':
         return
       case 'subscribe':
-        return subscribe(state, message.topics, context, outbox)
+        return subscribe(state, message, context, outbox)
       case 'assign':
         return onAssign(state, message, context, outbox)
       case 'progress':
@@ -96,7 +96,6 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
     case 'listOffsetsResponse':
       return onLocated(state, message, context, outbox)
     case 'findCoordinatorResponse':
-    case 'groupEnsured':
       return onGroupAnswer(state, message, context, outbox)
     case 'consumerGroupHeartbeatResponse':
       onHeartbeatAnswer(state, message, context, outbox)
@@ -120,7 +119,7 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
 // ── what the client asks ──
 
 function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: Context, outbox: Outbox): void {
-  assert(state.membership.topics.length === 0, 'C1 a consumer is assigned by hand or by its group, not both')
+  assert(!isSubscribed(state), 'C1 a consumer is assigned by hand or by its group, not both')
   const wanted = new Set(message.partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
   for (const name of state.partitions.keys()) if (!wanted.has(name)) state.partitions.delete(name)
   for (const { topic, partition } of message.partitions) addPartition(state, topic, partition)
@@ -143,7 +142,7 @@ function onFetchMore(state: ConsumerState, message: MessageOf<'fetchMore'>, cont
 
 function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Context, outbox: Outbox): void {
   // One that was assigned by hand, and given up because it was not there.
-  if (state.membership.topics.length === 0) addPartition(state, message.topic, message.partition)
+  if (!isSubscribed(state)) addPartition(state, message.topic, message.partition)
   const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
   if (one === undefined || one.phase === 'revoking') return
   one.session = message.session

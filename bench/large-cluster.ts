@@ -112,6 +112,7 @@ export class LargeCluster {
       bootId: 'boot',
       groupGraceMillis: 0,
       groupStartGraceMillis: 0,
+      offsetsRetentionMillis: -1,
       heartbeatMillis: SESSION_MILLIS / HEARTBEATS_PER_SESSION,
       replicaLagMillis: SESSION_MILLIS,
       reassignmentBytesPerSecond: 0,

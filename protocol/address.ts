@@ -23,7 +23,7 @@ export function replicaActor(topic: string, partition: number): string {
   return `replica/${topic}-${partition}`
 }
 
-/** The actor that coordinates one consumer group. */
-export function groupActor(group: string): string {
-  return `group/${group}`
+/** The actor that coordinates the consumer groups of one partition of `__consumer_offsets`. */
+export function groupsActor(partition: number): string {
+  return `groups/${partition}`
 }

@@ -5,14 +5,14 @@ import type { Actor } from '../actors/actor.ts'
 import { actor as broker } from '../actors/broker.ts'
 import { actor as consumer } from '../actors/consumer.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
-import { actor as group } from '../actors/group.ts'
+import { actor as groups } from '../actors/groups.ts'
 import { actor as producer } from '../actors/producer.ts'
 import { actor as replica } from '../actors/replica.ts'
 
 /** A behaviour whose state and configuration only itself understands. */
 export type Behaviour = Actor<unknown, unknown>
 
-const all: readonly unknown[] = [broker, consumer, coordinator, group, producer, replica]
+const all: readonly unknown[] = [broker, consumer, coordinator, groups, producer, replica]
 
 const byUrl: ReadonlyMap<string, Behaviour> = new Map((all as readonly Behaviour[]).map((behaviour) => [behaviour.url, behaviour]))
 

@@ -64,7 +64,7 @@ export class Cluster {
   readonly truth: Truth
   /** The nodes that have a coordinator. */
   readonly voters: readonly number[]
-  /** By actor name. */
+  /** By id. */
   readonly groups: Map<string, GroupTruth> = new Map()
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
@@ -217,6 +217,7 @@ export class Cluster {
       bootId: `boot-${this.#bootIds.get(node) ?? 0}`,
       groupGraceMillis: SESSION_MILLIS,
       groupStartGraceMillis: SESSION_MILLIS,
+      offsetsRetentionMillis: -1,
       heartbeatMillis: NODE_SESSION_MILLIS / 4,
       replicaLagMillis: REPLICA_LAG_MILLIS,
       reassignmentBytesPerSecond: 0,

@@ -18,7 +18,7 @@ import type { PlanOptions } from './plan.ts'
 import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
-import { ConsumerWorkload, groupActorOf } from './workloads/consumer.ts'
+import { ConsumerWorkload } from './workloads/consumer.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
 import { AdminWorkload } from './workloads/topics.ts'
@@ -70,7 +70,7 @@ class Run {
     this.#world = world
     this.#cluster = cluster
     this.#group = newGroupTruth(truth, 'billing', SESSION_MILLIS)
-    cluster.groups.set(groupActorOf(this.#group), this.#group)
+    cluster.groups.set(this.#group.name, this.#group)
     this.#admin = new AdminWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)

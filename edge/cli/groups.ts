@@ -2,28 +2,21 @@
  * `odradek groups`: which consumer groups there are, who is in them, how far behind they are, and where they go on.
  */
 import { Command } from 'commander'
-import type { Cluster, GroupDescription, OffsetToCommit } from '../client/api.ts'
+import type { OffsetToCommit } from '../client/api.ts'
+import type { GroupDescription } from '../client/group-description.ts'
 import { table, write, writeJson } from './output.ts'
 import { parseStart } from './parse.ts'
 import type { StartPosition } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
 
-/** One partition of a group: how much of it is not committed yet. */
-interface Lag {
-  readonly topic: string
-  readonly partition: number
-  readonly committed: number
-  readonly end: number
-  readonly lag: number
-}
-
 /** The command with its subcommands. */
 export function groupsCommand(): Command {
-  const command = new Command('groups').description('list and describe consumer groups, and reset their offsets')
+  const command = new Command('groups').description('list, describe and delete consumer groups, and reset their offsets')
   command.addCommand(withGlobals(list()))
   command.addCommand(withGlobals(describe()))
   command.addCommand(withGlobals(reset()))
+  command.addCommand(withGlobals(remove()))
   return command
 }
 
@@ -31,7 +24,8 @@ function list(): Command {
   return new Command('list').description('list all groups').action((_options: unknown, command: Command) =>
     withCluster(command, 'read', async ({ cluster, asJson }) => {
       const groups = await cluster.admin.listGroups()
-      await (asJson ? writeJson(groups) : write(groups.map((group) => `${group}\n`).join('')))
+      const rows = groups.map(({ group, state }) => [group, state])
+      await (asJson ? writeJson(groups) : write(rows.length === 0 ? '' : table(['group', 'state'], rows)))
     }),
   )
 }
@@ -60,6 +54,30 @@ function reset(): Command {
     )
 }
 
+function remove(): Command {
+  return new Command('delete')
+    .description('delete a group that nobody is in, or only its committed offsets of one topic')
+    .argument('<group>')
+    .option('-t, --topic <name>', 'only the offsets of this topic')
+    .addHelpText('after', '\nExample:\n  odradek groups delete billing')
+    .action((name: string, { topic }: { topic?: string }, command: Command) =>
+      withCluster(command, 'read', async ({ cluster: { admin }, asJson }) => {
+        if (topic === undefined) await admin.deleteGroup(name)
+        else {
+          const { offsets } = await admin.describeGroup(name)
+          await admin.deleteGroupOffsets(
+            name,
+            offsets.filter((one) => one.topic === topic),
+          )
+        }
+        const deleted = topic === undefined ? { deleted: name } : { deleted: name, topic }
+        await (asJson
+          ? writeJson(deleted)
+          : write(topic === undefined ? `deleted ${name}\n` : `deleted the offsets of ${topic} in ${name}\n`))
+      }),
+    )
+}
+
 /** The same offset in all partitions, as far as it is there. */
 async function withinLog({ cluster }: Session, topic: string, wanted: number): Promise<OffsetToCommit[]> {
   const { partitions } = await cluster.admin.describeTopic(topic)
@@ -72,27 +90,18 @@ async function withinLog({ cluster }: Session, topic: string, wanted: number): P
 
 async function show({ cluster, asJson }: Session, name: string): Promise<void> {
   const group = await cluster.admin.describeGroup(name)
-  const lags = await lagsOf(cluster, group)
-  await (asJson ? writeJson({ ...group, lags }) : write(describeText(group, lags)))
+  await (asJson ? writeJson(group) : write(describeText(group)))
 }
 
-async function lagsOf(cluster: Cluster, { offsets }: GroupDescription): Promise<Lag[]> {
-  const topics = [...new Set(offsets.map(({ topic }) => topic))]
-  const ends = new Map<string, Map<number, number>>()
-  for (const topic of topics) ends.set(topic, await cluster.admin.listOffsets(topic, 'latest'))
-  return offsets.map(({ topic, partition, offset }) => {
-    const end = ends.get(topic)?.get(partition) ?? offset
-    return { topic, partition, committed: offset, end, lag: end - offset }
-  })
-}
-
-function describeText(group: GroupDescription, lags: readonly Lag[]): string {
-  const heading = `${group.group}: ${group.state}, epoch ${group.epoch}, ${group.members.length} members\n`
-  const members = group.members.map(({ memberId, memberEpoch, assignment }) => {
+function describeText(group: GroupDescription): string {
+  const heading = `${group.group}: ${group.state}, epoch ${group.epoch}, ${group.members.length} members, assignor ${group.assignor}\n`
+  const members = group.members.map(({ memberId, instanceId, memberEpoch, assignment }) => {
     const owned = assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
-    return [memberId, memberEpoch, owned]
+    return [memberId, instanceId ?? '-', memberEpoch, owned]
   })
-  const rows = lags.map(({ topic, partition, committed, end, lag }) => [topic, partition, committed, end, lag])
-  const memberTable = members.length === 0 ? '' : `\n${table(['member', 'epoch', 'partitions'], members)}`
-  return `${heading}${memberTable}\n${table(['topic', 'partition', 'committed', 'end', 'lag'], rows)}`
+  const rows = group.lags.map(({ topic, partition, committed, endOffset, lag, memberId }) => {
+    return [topic, partition, committed ?? '-', endOffset ?? '-', lag ?? '-', memberId ?? '-']
+  })
+  const memberTable = members.length === 0 ? '' : `\n${table(['member', 'instance', 'epoch', 'partitions'], members)}`
+  return `${heading}${memberTable}\n${table(['topic', 'partition', 'committed', 'end', 'lag', 'member'], rows)}`
 }

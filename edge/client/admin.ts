@@ -1,36 +1,26 @@
 /**
- * Administration: topics, partitions, settings, groups; nodes are in node-admin.ts. Each call is one request to the coordinator, a leader or a group.
+ * Administration: topics, partitions, settings; nodes are in node-admin.ts, groups in group-admin.ts. Each call is one request to the coordinator or a leader.
  */
-import { BROKER_ACTOR } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
+import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type {
   Admin,
   ClusterDescription,
   CreateTopicOptions,
-  GroupDescription,
   OffsetToCommit,
   Reassignment,
   RecordsToDelete,
   TopicDescription,
   Waiting,
 } from './api.ts'
-import {
-  checkGroup,
-  checkName,
-  checkNode,
-  checkPartition,
-  checkReplicas,
-  offsetsToAlter,
-  plainConfig,
-  recordsToDelete,
-  timestampToList,
-} from './arguments.ts'
-import { groupsInLog } from './group-scan.ts'
+import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
+import { GroupAdmin } from './group-admin.ts'
+import type { GroupDescription } from './group-description.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
 import { checkOptions } from './options.ts'
@@ -50,13 +40,13 @@ const LIST_TOPICS_RULES: Readonly<Record<'internal', OptionRule>> = { internal: 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
   readonly #requests: Requests
-  readonly #actions: NodeActions
   readonly #nodeAdmin: NodeAdmin
+  readonly #groupAdmin: GroupAdmin
 
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
-    this.#actions = actions
     this.#nodeAdmin = new NodeAdmin(requests, actions)
+    this.#groupAdmin = new GroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -175,56 +165,28 @@ export class AdminClient implements Admin {
     return this.#nodeAdmin.removeVoter(node)
   }
 
-  async listGroups(): Promise<string[]> {
-    const groups = await groupsInLog(this.#requests)
-    for (const group of await this.#runningGroups()) groups.add(group)
-    return [...groups].toSorted()
+  listGroups(): Promise<GroupListing[]> {
+    return this.#groupAdmin.listGroups()
   }
 
-  async describeGroup(group: string): Promise<GroupDescription> {
-    checkGroup(group)
-    // Asking a group starts its actor: one that nobody has heard of stays unheard of.
-    const isKnown = (await this.#runningGroups()).has(group) || (await groupsInLog(this.#requests)).has(group)
-    if (!isKnown) throw unknownGroup(group)
-    const { errorCode, state, epoch, members, offsets } = await this.#requests.askGroup(
-      group,
-      { kind: 'describeGroup' },
-      'describeGroupResponse',
-    )
-    throwIfError(errorCode, null)
-    if (members.length === 0 && offsets.length === 0) throw unknownGroup(group)
-    return { group, state, epoch, members, offsets }
+  describeGroup(group: string): Promise<GroupDescription> {
+    return this.#groupAdmin.describeGroup(group)
   }
 
-  async alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void> {
-    checkGroup(group)
-    const ofTopics: TopicOffset[] = []
-    for (const one of offsetsToAlter(offsets)) {
-      const topic = await this.#requests.topic(one.topic)
-      this.#requests.leaderOf(topic, one.partition)
-      ofTopics.push({ ...one, topicId: topic.topicId })
-    }
-    const response = await this.#requests.askGroup(
-      group,
-      { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets: ofTopics },
-      'offsetCommitResponse',
-    )
-    throwIfError(response.errorCode, response.errorMessage)
+  alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void> {
+    return this.#groupAdmin.alterGroupOffsets(group, offsets)
   }
 
-  async resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]> {
-    checkGroup(group)
-    checkName(topic)
-    const wanted = timestampToList(to)
-    const metadata = await this.#requests.topic(topic)
-    const found = await this.#offsetsOf(metadata, wanted)
-    const ends = await this.#offsetsOf(metadata, LATEST_TIMESTAMP)
-    const offsets = metadata.partitions.map(({ partition }) => {
-      const offset = found.get(partition) ?? ends.get(partition) ?? 0
-      return { topic, partition, offset, metadata: '' }
-    })
-    await this.alterGroupOffsets(group, offsets)
-    return offsets
+  resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]> {
+    return this.#groupAdmin.resetGroupOffsets(group, topic, to)
+  }
+
+  deleteGroup(group: string): Promise<void> {
+    return this.#groupAdmin.deleteGroup(group)
+  }
+
+  deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#groupAdmin.deleteGroupOffsets(group, partitions)
   }
 
   /**
@@ -237,16 +199,6 @@ export class AdminClient implements Admin {
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
     if (isDoneFine && errorOf(errorCode).name === done) return
     throwIfError(errorCode, errorMessage)
-  }
-
-  /** Groups whose actors run, on any node. */
-  async #runningGroups(): Promise<Set<string>> {
-    const groups = new Set<string>()
-    for (const node of this.#actions.ids()) {
-      const listed = await this.#requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'listGroups' }, 'groupsListed')
-      for (const group of listed.groups) groups.add(group)
-    }
-    return groups
   }
 
   async #offsetsOf(topic: TopicMetadata, timestamp: number): Promise<Map<number, number>> {
@@ -263,8 +215,4 @@ export class AdminClient implements Admin {
     })
     return offsets
   }
-}
-
-function unknownGroup(group: string): KafkaError {
-  return new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(group)}: nobody is in it, and it has not committed`)
 }

@@ -3,11 +3,13 @@
  * Options carry Kafka's names in camel case with their unit; defaults are the safe ones.
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
-import type { CommittedOffset, DescribeGroupResponse } from '../../protocol/messages/group.ts'
+import type { AssignorName, CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import type { GroupDescription } from './group-description.ts'
+import type { PartitionListener } from './releases.ts'
 import type { Serde } from './serdes.ts'
 
 /** How a cluster is opened. */
@@ -28,6 +30,11 @@ export interface ClusterOptions {
   readonly nodeSessionTimeoutMillis?: number
   /** A replica that lags for so long is out of sync. Default 2,000. 100 … 600,000. */
   readonly replicaLagMillis?: number
+  /**
+   * How long the committed offsets of a group are kept in which nobody is any more (KIP-211), counted from when it became empty, and after a restart from its
+   * newest commit, but ten minutes at least. -1: for ever. Default 604,800,000 (a week).
+   */
+  readonly offsetsRetentionMillis?: number
   /**
    * What a node copies at most per second for replicas that reassignments bring to it, all together (Kafka's follower.replication.throttled.rate).
    * Slower than what is written to them, and they never come into sync. Default: no limit.
@@ -144,11 +151,6 @@ export interface RecordsToDelete extends TopicPartition {
   readonly beforeOffset: number
 }
 
-/** A group as it is now: its members, and its committed offsets. */
-export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'members' | 'offsets'> {
-  readonly group: string
-}
-
 /** How a topic is made. */
 export interface CreateTopicOptions {
   readonly partitions?: number
@@ -202,7 +204,9 @@ export interface Admin {
   addVoter(node: number): Promise<void>
   /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
   removeVoter(node: number): Promise<void>
-  listGroups(): Promise<string[]>
+  /** Groups with members or committed offsets, by id: 'empty' without members, 'reconciling' while partitions change hands, else 'stable'. */
+  listGroups(): Promise<GroupListing[]>
+  /** GROUP_ID_NOT_FOUND for one that has neither members nor committed offsets. */
   describeGroup(group: string): Promise<GroupDescription>
   /** Sets committed offsets of a group without members. */
   alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
@@ -211,6 +215,13 @@ export interface Admin {
    * least that young (milliseconds since 1970; the end where there is none). Answers what is committed now. NON_EMPTY_GROUP while somebody is in it.
    */
   resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]>
+  /** Forgets a group and its committed offsets. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
+  deleteGroup(group: string): Promise<void>
+  /**
+   * Forgets committed offsets of a group; what is not committed is passed over. GROUP_SUBSCRIBED_TO_TOPIC, and none are forgotten, while members want one of
+   * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
+   */
+  deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
 }
 
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
@@ -285,13 +296,27 @@ export interface ConsumerOptions<K, V> {
   readonly value?: Serde<V>
   /** With `topics`: become a member of this group. Without topics: only `commit` and `committed` use it. */
   readonly group?: string
-  readonly topics?: readonly string[]
+  /** Names, or a pattern that names match, as for `subscribe`. */
+  readonly topics?: readonly string[] | RegExp
+  /**
+   * A name that the member keeps across its lives (KIP-345): one that closes and comes back under it within `sessionTimeoutMillis` has its partitions again, and
+   * nobody else notices. A second one while the first lives is refused: UNRELEASED_INSTANCE_ID. Default: each life is another member.
+   */
+  readonly groupInstanceId?: string
+  /**
+   * How the group shares partitions out; it goes by what most of its members say. 'uniform' (default): evenly, and what need not move stays. 'range': neighbours
+   * of each topic, the same of topics with as many partitions. 'round-robin': all partitions in turn.
+   */
+  readonly assignor?: AssignorName
   /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
   /** Commit what has been processed every `autoCommitIntervalMillis` and at the end. Default true with a group. */
   readonly autoCommit?: boolean
   readonly autoCommitIntervalMillis?: number
+  /** A member that is silent for so long is none any more. Default 45,000. */
   readonly sessionTimeoutMillis?: number
+  /** How long `onRevoked` and the record in work may take before the group takes the partitions away: then they are lost. Default 60,000. */
+  readonly rebalanceTimeoutMillis?: number
   readonly heartbeatIntervalMillis?: number
   readonly fetchMinBytes?: number
   /** Default 1,048,576. */
@@ -304,9 +329,15 @@ export interface ConsumerOptions<K, V> {
   readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
-  readonly onAssigned?: (partitions: readonly TopicPartition[]) => void
-  /** Called before the partitions go; what was processed is committed after it returns. */
-  readonly onRevoked?: (partitions: readonly TopicPartition[]) => void
+  /** The partitions are the consumer's from now on. */
+  readonly onAssigned?: PartitionListener
+  /**
+   * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`
+   * after the group has asked for them. Also when the consumer is closed.
+   */
+  readonly onRevoked?: PartitionListener
+  /** The partitions are gone already, and others may have them: nothing can be committed for them any more. Default: `onRevoked`. */
+  readonly onLost?: PartitionListener
 }
 
 /** A record as it was consumed. */
@@ -338,8 +369,11 @@ export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<
 
 /** Asking for the next record (or batch, or poll) means that the one before is processed. */
 export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
-  /** As a member of the group; it replaces the former subscription. None: commits what is processed (with `autoCommit`) and leaves the group. */
-  subscribe(topics: readonly string[]): void
+  /**
+   * As a member of the group; it replaces the former subscription. A pattern stands for all topics that it matches anywhere in their names (`/^logs-/`), but for
+   * internal ones, also those that are yet to come. No topics: commits what is processed (with `autoCommit`) and leaves the group.
+   */
+  subscribe(topics: readonly string[] | RegExp): void
   assign(partitions: readonly TopicPartition[]): void
   assignment(): readonly TopicPartition[]
   /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */

@@ -6,9 +6,11 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { DELETE_TO_HIGH_WATERMARK, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import type { Subscribe } from '../../protocol/messages/client.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
+import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
 import type { ClusterEvent, RecordsToDelete } from './api.ts'
 import { checkOptions, describe } from './options.ts'
 import type { OptionRule } from './options.ts'
@@ -18,6 +20,9 @@ const DELETE_TAKES = 'deleteRecords takes a list of { topic, partition, beforeOf
 const ALTER_TAKES = 'alterGroupOffsets takes a list of { topic, partition, offset, metadata }'
 
 const WAITING_RULES: Readonly<Record<string, OptionRule>> = { signal: { kind: 'signal' } }
+
+/** What a consumer subscribes to. */
+export type Subscription = Pick<Subscribe, 'topics' | 'topicPattern'>
 
 /** A record, so that a new event without an entry does not compile. */
 const EVENTS: Readonly<Record<ClusterEvent, true>> = {
@@ -47,6 +52,27 @@ export function checkProduceName(name: unknown): void {
 export function checkGroup(group: unknown): void {
   const problem = checkGroupId(group)
   if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
+}
+
+/** Throws INVALID_GROUP_ID without a group, INVALID_OPTION for a name that no group could have. */
+export function checkInstance({ group, groupInstanceId }: { readonly group?: string; readonly groupInstanceId?: string }): void {
+  if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'groupInstanceId needs the option group')
+  if (checkGroupId(groupInstanceId) === null) return
+  throw new KafkaError('INVALID_OPTION', `consumer option groupInstanceId must be text that prints, not ${describe(groupInstanceId)}`)
+}
+
+/** What `subscribe` shall subscribe to: topics by name, or by a pattern. Throws INVALID_OPTION, INVALID_REGULAR_EXPRESSION, and what names throw. */
+export function checkSubscription(topics: unknown): Subscription {
+  if (topics instanceof RegExp) {
+    const topicPattern = { source: topics.source, flags: topics.flags }
+    if (compilePattern(topicPattern) !== null) return { topics: [], topicPattern }
+    const reason = `a pattern of topics has at most ${TOPIC_PATTERN_LENGTH_MAX} characters, not ${topics.source.length}`
+    throw new KafkaError('INVALID_REGULAR_EXPRESSION', reason)
+  }
+  if (!Array.isArray(topics))
+    throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of topics, or a pattern; an empty list leaves the group')
+  for (const topic of topics) checkName(topic)
+  return { topics: [...new Set(topics as readonly string[])], topicPattern: null }
 }
 
 /** Throws UNKNOWN_TOPIC_OR_PARTITION for what cannot be a partition. */

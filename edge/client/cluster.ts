@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as broker } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
-import { actor as group } from '../../actors/group.ts'
+import { actor as groups } from '../../actors/groups.ts'
 import { actor as watcher } from '../../actors/metadata-watcher.ts'
 import type { WatcherConfig } from '../../actors/metadata-watcher.ts'
 import { actor as producer } from '../../actors/producer.ts'
@@ -54,6 +54,7 @@ const RULES = {
   mustExist: { kind: 'boolean', default: false },
   racks: { kind: 'object' },
   nodeSessionTimeoutMillis: { kind: 'integer', min: 200, max: 600_000, default: 2000 },
+  offsetsRetentionMillis: { kind: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER, default: 604_800_000 },
   replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
   reassignmentBytesPerSecond: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, default: 0 },
 } as const satisfies Record<string, OptionRule>
@@ -107,7 +108,7 @@ class LocalCluster implements Cluster {
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
-    const preload = [broker, consumer, coordinator, group, producer, replica, watcher].map((actor) => actor.url)
+    const preload = [broker, consumer, coordinator, groups, producer, replica, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) =>
       this.#onFailure(node, actor, error),
@@ -326,10 +327,11 @@ class LocalCluster implements Cluster {
 }
 
 function nodeOptions(options: ClusterOptions): NodeOptions {
-  const { nodeSessionTimeoutMillis, replicaLagMillis, reassignmentBytesPerSecond } = options
+  const { nodeSessionTimeoutMillis, offsetsRetentionMillis, replicaLagMillis, reassignmentBytesPerSecond } = options
   return {
     ...options,
     nodeSessionTimeoutMillis: integerOption(nodeSessionTimeoutMillis, RULES.nodeSessionTimeoutMillis),
+    offsetsRetentionMillis: integerOption(offsetsRetentionMillis, RULES.offsetsRetentionMillis),
     replicaLagMillis: integerOption(replicaLagMillis, RULES.replicaLagMillis),
     reassignmentBytesPerSecond: integerOption(reassignmentBytesPerSecond, RULES.reassignmentBytesPerSecond),
   }

@@ -41,6 +41,8 @@ export class ConsumedPartition {
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
+  /** It goes because the application did not ask for records in time. */
+  isForfeit = false
   readonly #chunks: Chunk[] = []
   /** The next batch of the first chunk. */
   #batchIndex = 0

@@ -15,11 +15,14 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   key: { kind: 'object' },
   value: { kind: 'object' },
   group: { kind: 'string' },
+  groupInstanceId: { kind: 'string' },
   topics: { kind: 'object' },
+  assignor: { kind: 'choice', values: ['uniform', 'range', 'round-robin'], default: 'uniform' },
   autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest', 'none'], default: 'earliest' },
   autoCommit: { kind: 'boolean', default: true },
   autoCommitIntervalMillis: { kind: 'integer', min: 1, max: MILLIS_MAX, default: 1000 },
   sessionTimeoutMillis: { kind: 'integer', min: 100, max: 1_800_000, default: 45_000 },
+  rebalanceTimeoutMillis: { kind: 'integer', min: 1, max: MILLIS_MAX, default: 60_000 },
   heartbeatIntervalMillis: { kind: 'integer', min: 10, max: 600_000, default: 1000 },
   fetchMinBytes: { kind: 'integer', min: 1, max: 1_073_741_824, default: 1 },
   fetchMaxBytes: { kind: 'integer', min: 1024, max: 16_777_216, default: 1_048_576 },
@@ -28,6 +31,7 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   maxPollRecords: { kind: 'integer', min: 1, max: 1_000_000, default: 500 },
   onAssigned: { kind: 'function' },
   onRevoked: { kind: 'function' },
+  onLost: { kind: 'function' },
 }
 
 const REQUEST_TIMEOUT_MILLIS = 10_000
@@ -61,10 +65,13 @@ export function consumerConfig<K, V>(
   return {
     group: options.group ?? null,
     memberId,
+    instanceId: options.groupInstanceId ?? null,
+    assignor: options.assignor ?? null,
     autoOffsetReset: options.autoOffsetReset ?? 'earliest',
     autoCommit: (options.autoCommit ?? true) && options.group !== undefined,
     autoCommitIntervalMillis: number('autoCommitIntervalMillis'),
     sessionTimeoutMillis,
+    rebalanceTimeoutMillis: number('rebalanceTimeoutMillis'),
     heartbeatIntervalMillis,
     fetchMinBytes: number('fetchMinBytes'),
     fetchMaxBytes: number('fetchMaxBytes'),

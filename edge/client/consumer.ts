@@ -3,6 +3,7 @@
  * has arrived; here chunks become records, and asking for the next record says that the one before is processed.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -12,13 +13,15 @@ import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
 import {
   checkGroup,
-  checkName,
+  checkInstance,
   checkOffset,
+  checkSubscription,
   checkTopicPartition,
   checkTopicPartitions,
   checkWaiting,
   offsetsToCommit,
 } from './arguments.ts'
+import type { Subscription } from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
 import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
@@ -28,6 +31,7 @@ import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
+import { callListener } from './releases.ts'
 import { throwIfError } from './requests.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
@@ -50,7 +54,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #nextCorrelationId = 1
   readonly #watch: PollWatch
   #mode: 'assigned' | 'subscribed' | null = null
-  #topics: readonly string[] = []
+  #wanted: Subscription = { topics: [], topicPattern: null }
   /** It did not ask for records for too long, and is no member until it does. */
   #isOverdue = false
   #onClosed: (() => void) | null = null
@@ -60,6 +64,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   constructor(engine: Engine, options: ConsumerOptions<K, V>, reader: ChunkReader) {
     checkOptions('consumer', options, CONSUMER_RULES)
     if (options.group !== undefined) checkGroup(options.group)
+    if (options.groupInstanceId !== undefined) checkInstance(options)
     this.#engine = engine
     this.#options = options
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
@@ -72,41 +77,42 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range'),
       onAssigned: options.onAssigned,
       onRevoked: options.onRevoked,
+      onLost: options.onLost,
       onCommitResult: (correlationId, error) => this.#endCommit(correlationId, error),
       onClosed: () => this.#onClosed?.(),
     })
     const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
-    if (options.topics?.length === 0) throw new KafkaError('INVALID_OPTION', 'consumer option topics must name at least one topic')
+    if (Array.isArray(options.topics) && options.topics.length === 0)
+      throw new KafkaError('INVALID_OPTION', 'consumer option topics must name at least one topic')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 
   // ── what to consume ──
 
-  subscribe(topics: readonly string[]): void {
+  subscribe(topics: readonly string[] | RegExp): void {
     this.#assertOpen()
     if (this.#options.group === undefined)
       throw new KafkaError('INVALID_GROUP_ID', 'subscribe needs the option group; without one, use assign')
-    if (!Array.isArray(topics)) throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of topics; an empty one leaves the group')
-    for (const topic of topics) checkName(topic)
+    const wanted = checkSubscription(topics)
     this.#choose('subscribed')
-    this.#topics = [...new Set(topics)]
+    this.#wanted = wanted
     this.#isOverdue = false
-    if (topics.length === 0) this.#leave()
+    if (wanted.topics.length === 0 && wanted.topicPattern === null) this.#leave()
     else this.#join()
-    for (const topic of topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
+    for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
   }
 
   #join(): void {
-    this.#consumption.link.send({ kind: 'subscribe', topics: this.#topics })
+    this.#consumption.link.send({ kind: 'subscribe', ...this.#wanted })
     this.#watch.start()
   }
 
   #leave(): void {
     this.#watch.stop()
-    this.#consumption.letGo()
-    this.#consumption.link.send({ kind: 'subscribe', topics: [] })
+    this.#consumption.letGo(this.#isOverdue)
+    this.#consumption.link.send({ kind: 'subscribe', topics: [], topicPattern: null })
   }
 
   #onOverdue(): void {
@@ -318,6 +324,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async #close(): Promise<void> {
     this.#watch.stop()
     this.#consumption.clear()
+    await this.#sayGoodbye()
     this.#consumption.report()
     await new Promise<void>((resolve) => {
       this.#onClosed = resolve
@@ -328,6 +335,15 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#engine.clients.delete(this)
     for (const correlationId of this.#commits.keys()) this.#endCommit(correlationId, closedError('consumer'))
     this.#consumption.rouse()
+  }
+
+  /** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. */
+  async #sayGoodbye(): Promise<void> {
+    const partitions = this.#mode === 'subscribed' ? this.assignment() : []
+    if (partitions.length === 0) return
+    const done = callListener(this.#options.onRevoked, partitions, () => undefined)
+    const millis = integerOption(this.#options.rebalanceTimeoutMillis, CONSUMER_RULES.rebalanceTimeoutMillis)
+    if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

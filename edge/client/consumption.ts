@@ -12,13 +12,14 @@ import type { Chunk, ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
+import { callListener, Releases } from './releases.ts'
+import type { PartitionListener, ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
-export interface ConsumptionListeners {
+export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
-  readonly onAssigned: ((partitions: readonly TopicPartition[]) => void) | undefined
-  readonly onRevoked: ((partitions: readonly TopicPartition[]) => void) | undefined
+  readonly onAssigned: PartitionListener | undefined
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
   readonly onClosed: () => void
 }
@@ -48,7 +49,7 @@ export class Consumption {
   /** Whose turn it is, and how many chunks it had used up when that began. */
   #head: ConsumedPartition | null = null
   #headChunk = 0
-  #revoking: ConsumedPartition[] = []
+  readonly #releases: Releases
   readonly #wakes: Set<() => void> = new Set()
   #failure: KafkaError | null = null
   #reportedAt = 0
@@ -59,6 +60,7 @@ export class Consumption {
     this.#engine = engine
     this.#reader = reader
     this.#listeners = listeners
+    this.#releases = new Releases(listeners, { release: (partitions) => this.#release(partitions), fail: (error) => this.fail(error) })
     this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
   }
 
@@ -96,7 +98,7 @@ export class Consumption {
     this.askedAt = performance.now()
     this.settle()
     this.#delivered.clear()
-    if (this.#revoking.length > 0) this.#releaseRevoked()
+    if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
   }
 
@@ -207,10 +209,14 @@ export class Consumption {
     this.rouse()
   }
 
-  /** The application wants no partition any more; what it was given and has not asked past is not processed. The actor's `revoking` follows. */
-  letGo(): void {
+  /**
+   * The application wants no partition any more, or (forfeit) has been away for too long to keep them; what it was given and has not asked past is not processed.
+   * The actor's `revoking` follows.
+   */
+  letGo(isForfeit: boolean): void {
     this.#delivered.clear()
     for (const one of this.#partitions.values()) {
+      one.isForfeit = isForfeit
       one.revoking = true
       one.clear()
     }
@@ -262,7 +268,7 @@ export class Consumption {
     }
     // Partitions begin one by one; the application hears of those that come together at once.
     if (this.#newlyAssigned.length > partitions.length) return
-    queueMicrotask(() => this.#callBack(this.#listeners.onAssigned, this.#newlyAssigned.splice(0)))
+    queueMicrotask(() => void callListener(this.#listeners.onAssigned, this.#newlyAssigned.splice(0), (error) => this.fail(error)))
   }
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
@@ -311,34 +317,21 @@ export class Consumption {
       if (one === undefined) continue
       one.revoking = true
       one.clear()
-      this.#revoking.push(one)
+      this.#releases.add(one, lost || one.isForfeit)
     }
     // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = this.#wakes.size === 0 && this.#revoking.some((one) => this.#delivered.has(one))
-    if (lost || !busy) this.#releaseRevoked()
+    const busy = this.#wakes.size === 0 && this.#releases.due.some((one) => this.#delivered.has(one))
+    if (lost || !busy) this.#releases.begin()
   }
 
-  #releaseRevoked(): void {
-    const partitions = this.#revoking.map(({ topic, partition }) => ({ topic, partition }))
-    if (partitions.length === 0) return
+  #release(partitions: readonly ConsumedPartition[]): void {
     this.report()
-    this.#callBack(this.#listeners.onRevoked, partitions)
-    for (const one of this.#revoking) this.#drop(one)
-    this.#revoking = []
-    this.link.post({ kind: 'released', partitions })
+    for (const one of partitions) this.#drop(one)
+    this.link.post({ kind: 'released', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
     this.#scheduleKick()
   }
 
   // ── helpers ──
-
-  /** What the application's callback throws is thrown at its next question for records. */
-  #callBack(callback: ((partitions: readonly TopicPartition[]) => void) | undefined, partitions: readonly TopicPartition[]): void {
-    try {
-      callback?.(partitions)
-    } catch (error) {
-      this.fail(error)
-    }
-  }
 
   #add(topic: string, partition: number): ConsumedPartition {
     const name = topicPartitionName(topic, partition)

@@ -19,7 +19,6 @@ export type {
   ConsumerOptions,
   ConsumerRecord,
   CreateTopicOptions,
-  GroupDescription,
   OffsetToCommit,
   Partitioner,
   Producer,
@@ -32,8 +31,10 @@ export type {
   TopicDescription,
   Waiting,
 } from './api.ts'
+export type { GroupDescription, GroupLag } from './group-description.ts'
+export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
-export type { CommittedOffset } from '../../protocol/messages/group.ts'
+export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'

@@ -15,7 +15,9 @@ import type { DataDirectory } from './data-directory.ts'
 import { nodeDirectory } from './node-directory.ts'
 
 /** Options of the cluster with their defaults. */
-export type NodeOptions = Required<Pick<ClusterOptions, 'nodeSessionTimeoutMillis' | 'replicaLagMillis' | 'reassignmentBytesPerSecond'>> &
+export type NodeOptions = Required<
+  Pick<ClusterOptions, 'nodeSessionTimeoutMillis' | 'replicaLagMillis' | 'offsetsRetentionMillis' | 'reassignmentBytesPerSecond'>
+> &
   Pick<ClusterOptions, 'racks' | 'nodes'>
 
 /** Partitions of `__consumer_offsets` in a new cluster. */
@@ -82,13 +84,14 @@ export class NodeSet {
 
   /** What a node is started with. */
   setupOf(node: number): NodeSetup {
-    const { racks, nodeSessionTimeoutMillis, replicaLagMillis, reassignmentBytesPerSecond } = this.#options
+    const { racks, nodeSessionTimeoutMillis, replicaLagMillis, offsetsRetentionMillis, reassignmentBytesPerSecond } = this.#options
     const config: BrokerConfig = {
       voters: this.#voters,
       rack: racks?.[node] ?? null,
       bootId: bootId(),
       groupGraceMillis: GROUP_GRACE_MILLIS,
       groupStartGraceMillis: 0,
+      offsetsRetentionMillis,
       heartbeatMillis: Math.ceil(nodeSessionTimeoutMillis / HEARTBEATS_PER_SESSION),
       replicaLagMillis,
       reassignmentBytesPerSecond,

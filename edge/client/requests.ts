@@ -11,16 +11,20 @@ import {
   nextCoordinator,
 } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
-import { BROKER_ACTOR, groupActor, replicaActor } from '../../protocol/address.ts'
+import { groupsActor, replicaActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
+import type { GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { ActorHost } from '../../runtime/actor-host.ts'
 import type { CallerLoop } from '../../runtime/caller-loop.ts'
 
 /** A request without its correlation id, which `Requests` gives. */
 export type Asked = Request extends infer One ? (One extends Request ? Omit<One, 'correlationId'> : never) : never
+
+/** A request to the coordinator of a group, without the group, which `askGroup` is told. */
+export type GroupAsked = Asked extends infer One ? (One extends { readonly group: string } ? Omit<One, 'group'> : never) : never
 
 /** Longest wait for an answer, repetitions included. */
 const TIMEOUT_MILLIS = 30_000
@@ -125,15 +129,27 @@ export class Requests {
     return { node: Math.max(0, leader.leader), actor: replicaActor(topic.topic, partition) }
   }
 
-  /** Asks a group's actor, which is found and started first: each time anew, for it moves with the leader of its partition. Throws like `ask`. */
-  async askGroup<Kind extends Response['kind']>(group: string, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+  /**
+   * Asks the coordinator of a group, which is looked for each time anew, for it moves with the leader of its partition. `onLost` is called for every attempt
+   * whose fate is unknown. Throws like `ask`.
+   */
+  askGroup<Kind extends Response['kind']>(group: string, asked: GroupAsked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
-      const { node, partition, topicId } = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
-      const ensured = await this.#attempt({ node, actor: BROKER_ACTOR }, { kind: 'ensureGroup', group, partition, topicId })
-      const isThere = ensured?.kind === 'groupEnsured' && !isPassing(ensured)
-      return isThere ? this.#attempt({ node, actor: groupActor(group) }, asked) : ensured
+      const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+      const response = await this.#attempt({ node, actor: groupsActor(partition) }, { ...asked, group })
+      if (response === null) onLost?.()
+      return response
     }
-    return this.#repeat(attempt, asked, kind)
+    return this.#repeat(attempt, { ...asked, group }, kind)
+  }
+
+  /** The groups that are kept in one partition of `__consumer_offsets`. Throws like `ask`. */
+  async askGroups(partition: number): Promise<readonly GroupListing[]> {
+    const attempt = async (): Promise<Response | null> => {
+      const { node } = this.leaderOf(await this.topic('__consumer_offsets'), partition)
+      return this.#attempt({ node, actor: groupsActor(partition) }, { kind: 'listGroups' })
+    }
+    return (await this.#repeat(attempt, { kind: 'listGroups' }, 'listGroupsResponse')).groups
   }
 
   /** A node is dead: nobody waits for its answers. */

@@ -6,6 +6,7 @@ import type { TopicPartition } from '../ids.ts'
 import type { CommittedOffset } from './group.ts'
 import type { FileRange } from './fetch.ts'
 import type { Acks } from './produce.ts'
+import type { TopicPattern } from '../topic-pattern.ts'
 
 /** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
 export interface Submit {
@@ -28,10 +29,12 @@ export interface Delivered {
   readonly logAppendTime: number
 }
 
-/** Consumes as a member of the group of the actor's configuration. Replaces the former subscription; no topics: lets go of all partitions and leaves. */
+/** Consumes as a member of the group of the actor's configuration. Replaces the former subscription; nothing: lets go of all partitions and leaves. */
 export interface Subscribe {
   readonly kind: 'subscribe'
   readonly topics: readonly string[]
+  /** All topics whose names match, too, as they come and go. */
+  readonly topicPattern: TopicPattern | null
 }
 
 /** Consumes exactly these partitions, without group membership. */

@@ -1,7 +1,8 @@
 /**
  * Consumer groups, in the words of KIP-848: one heartbeat carries joining, leaving, assignment and its confirmation
- * (Kafka API keys 68, 8, 9, 69).
+ * (Kafka API keys 68, 8, 9, 16, 42, 47, 69). All are spoken with the actor that coordinates the groups of one partition of `__consumer_offsets`.
  */
+import type { TopicPattern } from '../topic-pattern.ts'
 
 /** Partitions of one topic. */
 export interface TopicPartitions {
@@ -13,15 +14,28 @@ export interface TopicPartitions {
 export const JOIN_EPOCH = 0
 /** The member epoch that leaves a group. */
 export const LEAVE_EPOCH = -1
+/** The member epoch that leaves a group for a while: who comes back with the same instance id goes on where it was (KIP-345). */
+export const LEAVE_STATIC_EPOCH = -2
 
-/** Joins (epoch 0), stays (its epoch) or leaves (epoch -1). `ownedPartitions` is what the member really holds now. */
+/** How a group shares partitions out; who does not care says null. */
+export type AssignorName = 'uniform' | 'range' | 'round-robin'
+
+/** Joins (epoch 0), stays (its epoch) or leaves (epoch -1 or -2). `ownedPartitions` is what the member really holds now. */
 export interface GroupHeartbeatRequest {
   readonly kind: 'consumerGroupHeartbeat'
   readonly correlationId: number
+  readonly group: string
   readonly memberId: string
+  /** Names a member across its lives; null: it has one life only. */
+  readonly instanceId: string | null
   readonly memberEpoch: number
   readonly sessionTimeoutMillis: number
+  /** How long it may take to give partitions up. */
+  readonly rebalanceTimeoutMillis: number
   readonly subscribedTopics: readonly string[]
+  /** Beside those topics it wants all whose names match, also those that are yet to come. */
+  readonly topicPattern: TopicPattern | null
+  readonly assignor: AssignorName | null
   readonly ownedPartitions: readonly TopicPartitions[]
 }
 
@@ -54,6 +68,7 @@ export interface TopicOffset extends CommittedOffset {
 export interface OffsetCommitRequest {
   readonly kind: 'offsetCommit'
   readonly correlationId: number
+  readonly group: string
   readonly memberId: string
   readonly memberEpoch: number
   readonly offsets: readonly TopicOffset[]
@@ -71,6 +86,7 @@ export interface OffsetCommitResponse {
 export interface OffsetFetchRequest {
   readonly kind: 'offsetFetch'
   readonly correlationId: number
+  readonly group: string
   readonly partitions: readonly TopicPartitions[] | null
 }
 
@@ -88,23 +104,73 @@ export interface OffsetFetchResponse {
 export interface DescribeGroupRequest {
   readonly kind: 'describeGroup'
   readonly correlationId: number
+  readonly group: string
 }
+
+/** `reconciling`: some member does not have what it shall have yet. */
+export type GroupStateName = 'empty' | 'reconciling' | 'stable'
 
 /** One member as an operator sees it. */
 export interface MemberDescription {
   readonly memberId: string
+  readonly instanceId: string | null
   readonly memberEpoch: number
+  /** Those that its pattern matches are among them. */
   readonly subscribedTopics: readonly string[]
   readonly assignment: readonly TopicPartitions[]
 }
 
-/** `reconciling`: some member does not have what it shall have yet. */
+/** GROUP_ID_NOT_FOUND: nobody is in it, and nothing is committed. */
 export interface DescribeGroupResponse {
   readonly kind: 'describeGroupResponse'
   readonly correlationId: number
   readonly errorCode: number
-  readonly state: 'empty' | 'reconciling' | 'stable'
+  readonly state: GroupStateName
   readonly epoch: number
+  readonly assignor: AssignorName
   readonly members: readonly MemberDescription[]
   readonly offsets: readonly CommittedOffset[]
+}
+
+/** Asks for all groups of the partition. */
+export interface ListGroupsRequest {
+  readonly kind: 'listGroups'
+  readonly correlationId: number
+}
+
+/** A group in a list. */
+export interface GroupListing {
+  readonly group: string
+  readonly state: GroupStateName
+}
+
+/** The groups that have members or committed offsets, sorted by id. */
+export interface ListGroupsResponse {
+  readonly kind: 'listGroupsResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly groups: readonly GroupListing[]
+}
+
+/** Deletes a group: GROUP_ID_NOT_FOUND if there is none, NON_EMPTY_GROUP while somebody is in it. */
+export interface DeleteGroupRequest {
+  readonly kind: 'deleteGroup'
+  readonly correlationId: number
+  readonly group: string
+}
+
+/** Deletes committed offsets of a group (KIP-496): GROUP_SUBSCRIBED_TO_TOPIC, all or none, while a member wants one of the topics. */
+export interface OffsetDeleteRequest {
+  readonly kind: 'offsetDelete'
+  readonly correlationId: number
+  readonly group: string
+  readonly partitions: readonly TopicPartitions[]
+}
+
+/** Sent when the deletion is in the log, or will never be. */
+export interface GroupDeletionResponse {
+  readonly kind: 'groupDeletionResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
 }

@@ -61,22 +61,6 @@ export interface NodeDown {
   readonly node: number
 }
 
-/** Asks a broker for a group's actor; it is started if it is not there. */
-export interface EnsureGroup {
-  readonly kind: 'ensureGroup'
-  readonly correlationId: number
-  readonly group: string
-  readonly partition: number
-  readonly topicId: number
-}
-
-/** The group's actor runs on that node, or why not. */
-export interface GroupEnsured {
-  readonly kind: 'groupEnsured'
-  readonly correlationId: number
-  readonly errorCode: number
-}
-
 /** Asks a broker whether its node takes part. */
 export interface DescribeBroker {
   readonly kind: 'describeBroker'
@@ -88,17 +72,4 @@ export interface BrokerDescribed {
   readonly kind: 'brokerDescribed'
   readonly correlationId: number
   readonly isActive: boolean
-}
-
-/** Asks a broker for the groups whose actors it runs. */
-export interface ListGroups {
-  readonly kind: 'listGroups'
-  readonly correlationId: number
-}
-
-/** The ids of the groups whose actors run on that node, sorted. */
-export interface GroupsListed {
-  readonly kind: 'groupsListed'
-  readonly correlationId: number
-  readonly groups: readonly string[]
 }

@@ -42,12 +42,17 @@ import type {
   ListOffsetsResponse,
 } from './fetch.ts'
 import type {
+  DeleteGroupRequest,
   DescribeGroupRequest,
   DescribeGroupResponse,
+  GroupDeletionResponse,
   GroupHeartbeatRequest,
   GroupHeartbeatResponse,
+  ListGroupsRequest,
+  ListGroupsResponse,
   OffsetCommitRequest,
   OffsetCommitResponse,
+  OffsetDeleteRequest,
   OffsetFetchRequest,
   OffsetFetchResponse,
 } from './group.ts'
@@ -57,10 +62,6 @@ import type {
   DescribeBroker,
   Drain,
   Drained,
-  EnsureGroup,
-  GroupEnsured,
-  ListGroups,
-  GroupsListed,
   NodeDown,
   NotController,
   Started,
@@ -137,13 +138,14 @@ export type Request =
   | BrokerHeartbeat
   | AlterPartitionRequest
   | FindCoordinatorRequest
-  | EnsureGroup
   | DescribeBroker
-  | ListGroups
   | GroupHeartbeatRequest
   | OffsetCommitRequest
   | OffsetFetchRequest
   | DescribeGroupRequest
+  | ListGroupsRequest
+  | DeleteGroupRequest
+  | OffsetDeleteRequest
 
 /** What answers a request: same correlation id. */
 export type Response =
@@ -159,13 +161,13 @@ export type Response =
   | BrokerHeartbeatResponse
   | AlterPartitionResponse
   | FindCoordinatorResponse
-  | GroupEnsured
   | BrokerDescribed
-  | GroupsListed
   | GroupHeartbeatResponse
   | OffsetCommitResponse
   | OffsetFetchResponse
   | DescribeGroupResponse
+  | ListGroupsResponse
+  | GroupDeletionResponse
   | Undeliverable
   | NotController
 
@@ -212,13 +214,14 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   alterPartition: true,
   initProducerId: true,
   findCoordinator: true,
-  ensureGroup: true,
   describeBroker: true,
   listGroups: true,
   consumerGroupHeartbeat: true,
   offsetCommit: true,
   offsetFetch: true,
   describeGroup: true,
+  deleteGroup: true,
+  offsetDelete: true,
 }
 
 /** Whether somebody waits for an answer to the message. */

@@ -4,7 +4,7 @@
  * and no two members believe that they have it, unless one of them has outlived its session without knowing.
  */
 import type { Effect } from '../../actors/effect.ts'
-import type { GroupState } from '../../actors/group.ts'
+import type { GroupsState } from '../../actors/groups-state.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -109,8 +109,9 @@ export function committedOf(group: GroupTruth, name: string): number {
   return life === undefined ? -1 : progressOf(group, life).committed
 }
 
-/** The group's actor has handled a message. */
-export function checkGroup(group: GroupTruth, state: GroupState, message: Message, from: Address, effects: readonly Effect[]): void {
+/** A coordinator has handled a message: of the group, or of its log. */
+export function checkGroup(group: GroupTruth, state: GroupsState, message: Message, from: Address, effects: readonly Effect[]): void {
+  if ('group' in message && message.group !== group.name) return
   if (message.kind === 'offsetCommit' && hasSent(effects, 'produce'))
     onAccepted(group, message.memberId, message.offsets, keyOf(from, message.correlationId))
   for (const effect of effects) {
@@ -128,7 +129,7 @@ export function checkGroup(group: GroupTruth, state: GroupState, message: Messag
 }
 
 /** Whether no later reign has begun of the partition of the offsets topic that the group is kept in. */
-function isInCharge(group: GroupTruth, { config }: GroupState): boolean {
+function isInCharge(group: GroupTruth, { config }: GroupsState): boolean {
   const leaders = livesOf(group.truth, topicPartitionName(OFFSETS_TOPIC, config.partition)).at(-1)?.leaders ?? new Map<number, number>()
   return [...leaders.keys()].every((leaderEpoch) => leaderEpoch <= config.leaderEpoch)
 }
@@ -195,10 +196,10 @@ function onHeartbeatTold(group: GroupTruth, member: string, assignment: readonly
 }
 
 /** No partition may be with two members, not even while one of them gives it up. */
-function checkExclusive(group: GroupTruth, state: GroupState): void {
+function checkExclusive(group: GroupTruth, state: GroupsState): void {
   const holders = new Map<string, string>()
-  for (const { memberId, assigned, revoking } of state.membership.members.values()) {
-    for (const name of [...assigned, ...revoking]) {
+  for (const { memberId, assigned, revoking } of state.groups.get(group.name)?.membership.members.values() ?? []) {
+    for (const name of [...assigned, ...revoking.keys()]) {
       const other = holders.get(name)
       if (other !== undefined && other !== memberId)
         group.truth.world.fail('EXCL', `${group.name} has given ${name} to ${other} and ${memberId}`)

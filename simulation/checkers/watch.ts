@@ -3,7 +3,7 @@
  */
 import type { Effect } from '../../actors/effect.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
-import type { GroupState } from '../../actors/group.ts'
+import type { GroupsState } from '../../actors/groups-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
 import { isLive } from '../../coordinator/metadata.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
@@ -47,8 +47,8 @@ export class NodeWatcher implements Watcher {
     }
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
-    const group = name.startsWith('group/') ? this.#groups.get(name) : undefined
-    if (group !== undefined) checkGroup(group, state as GroupState, message, from, effects)
+    if (name.startsWith('groups/'))
+      for (const group of this.#groups.values()) checkGroup(group, state as GroupsState, message, from, effects)
   }
 }
 

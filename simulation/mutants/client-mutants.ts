@@ -67,9 +67,9 @@ export const clientMutants: readonly Mutant[] = [
     why: 'a zombie takes back what its successor has committed',
     edits: [
       {
-        file: 'actors/group.ts',
-        text: "if (member === undefined) return 'UNKNOWN_MEMBER_ID'",
-        replacement: 'if (member === undefined) return null',
+        file: 'actors/groups-offsets.ts',
+        text: "if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'",
+        replacement: 'if (group === undefined || member === undefined || member.isAway) return null',
       },
     ],
     seed: 58,
@@ -95,7 +95,7 @@ export const clientMutants: readonly Mutant[] = [
     why: 'the append fails, and what was confirmed is gone',
     edits: [
       {
-        file: 'actors/group.ts',
+        file: 'actors/groups-offsets.ts',
         text: `if (request.correlationId <= member.lastCommitId) return\n`,
         replacement: `if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)\n`,
       },
@@ -109,9 +109,9 @@ export const clientMutants: readonly Mutant[] = [
     why: 'members of its former life still have them',
     edits: [
       {
-        file: 'actors/group.ts',
-        text: 'state.membership.graceUntil = context.uptime + state.config.graceMillis',
-        replacement: 'state.membership.graceUntil = context.uptime',
+        file: 'actors/groups.ts',
+        text: 'state.graceUntil = context.uptime + state.config.graceMillis',
+        replacement: 'state.graceUntil = context.uptime',
       },
     ],
     seed: 7,

@@ -5,7 +5,6 @@
  */
 import { actor } from '../../actors/consumer.ts'
 import type { ConsumerConfig } from '../../actors/consumer-state.ts'
-import { groupActor } from '../../protocol/address.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
@@ -48,6 +47,9 @@ const QUICK_MICROS = 3000
 /** A reader asks for a partition that is not there again after so long, in microseconds. */
 const ASSIGN_MICROS = 200_000
 
+/** Who takes longer to let go loses its partitions. */
+const REBALANCE_MILLIS = 4000
+
 /** A slow application takes so long on average, in microseconds. */
 const SLOW_MICROS = 2_000_000
 
@@ -80,7 +82,7 @@ export class ConsumerWorkload {
     host.spawn('consumer', actor.url, this.#config(host))
     this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
     if (this.#group === null) this.assign()
-    else this.#tell({ kind: 'subscribe', topics: this.#cluster.plan.topics.map(({ name }) => name) })
+    else this.#tell({ kind: 'subscribe', topics: this.#cluster.plan.topics.map(({ name }) => name), topicPattern: null })
   }
 
   /** A reader takes all partitions that there are. */
@@ -125,10 +127,13 @@ export class ConsumerWorkload {
       coordinatorNodes: this.#cluster.voters,
       group: this.#group?.name ?? null,
       memberId: this.#memberId(),
+      instanceId: null,
+      assignor: null,
       autoOffsetReset: 'earliest',
       autoCommit: this.#group !== null,
       autoCommitIntervalMillis: 300,
       sessionTimeoutMillis: SESSION_MILLIS,
+      rebalanceTimeoutMillis: REBALANCE_MILLIS,
       heartbeatIntervalMillis: 500,
       fetchMinBytes: 1,
       fetchMaxBytes: 8192,
@@ -311,9 +316,4 @@ export class ConsumerWorkload {
     }
     if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
   }
-}
-
-/** The name of the actor of a group, for checkers. */
-export function groupActorOf(group: GroupTruth): string {
-  return groupActor(group.name)
 }

@@ -15,6 +15,7 @@ const config: BrokerConfig = {
   bootId: 'boot',
   groupGraceMillis: 0,
   groupStartGraceMillis: 0,
+  offsetsRetentionMillis: -1,
   heartbeatMillis: 100,
   replicaLagMillis: 1000,
   reassignmentBytesPerSecond: 0,

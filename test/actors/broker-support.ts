@@ -34,6 +34,7 @@ const DEFAULTS: BrokerConfig = {
   bootId: 'boot-1',
   groupGraceMillis: 100,
   groupStartGraceMillis: 10,
+  offsetsRetentionMillis: -1,
   heartbeatMillis: 50,
   replicaLagMillis: 1000,
   reassignmentBytesPerSecond: 0,

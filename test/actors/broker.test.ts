@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
-import { codeOf } from '../../protocol/errors.ts'
+import { codeOf, NONE } from '../../protocol/errors.ts'
 import { created, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
 import { brokerOn, coordinatorAt, diskOf, joined, metadata, register, replicaAt, replicaStarted, tell } from './broker-support.ts'
 import type { BrokerStage } from './broker-support.ts'
@@ -12,9 +12,14 @@ import { filesOf } from './disk.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
 /** More metadata: one batch behind what is there. */
-function more(one: BrokerStage, ...records: readonly MetadataRecord[]): string[] {
+function moreEffects(one: BrokerStage, ...records: readonly MetadataRecord[]): Effect[] {
   const { endOffset } = one.stage.state.image
-  return lines(tell(one, metadata(endOffset, endOffset + records.length, records), coordinatorAt(0)))
+  return tell(one, metadata(endOffset, endOffset + records.length, records), coordinatorAt(0))
+}
+
+/** The same as lines. */
+function more(one: BrokerStage, ...records: readonly MetadataRecord[]): string[] {
+  return lines(moreEffects(one, ...records))
 }
 
 /** The actors that run on the node, as far as the broker knows. */
@@ -258,44 +263,46 @@ describe('directories that nobody is assigned', () => {
 })
 
 describe('groups', () => {
-  const request = { kind: 'ensureGroup', correlationId: 4, group: 'g', partition: 0, topicId: 1 } as const
   const offsets = topicWith('__consumer_offsets', 1, [partitionOf([1, 0])])
 
-  test('are started where their partition is led, once', () => {
-    const one = joined([offsets])
-    expect(lines(tell(one, request))).toEqual(['spawn group/g', 'to client: groupEnsured #4'])
-    expect(lines(tell(one, request))).toEqual(['to client: groupEnsured #4'])
-    expect(sentOne(tell(one, { kind: 'listGroups', correlationId: 5 }), 'groupsListed').groups).toEqual(['g'])
+  test('are coordinated where their partition is led, from when the node is registered', () => {
+    const one = joined([])
+    expect(more(one, offsets)).toEqual(['spawn replica/__consumer_offsets-0', 'spawn groups/0'])
+    expect(more(joined([]), topicWith('__consumer_offsets', 1, [partitionOf([0, 1])]))).toEqual(['spawn replica/__consumer_offsets-0'])
+    const early = brokerOn(diskOf())
+    tell(early, { kind: 'started' })
+    tell(early, metadata(0, 100, [offsets, ...nodes([1])]), coordinatorAt(0))
+    expect(early.stage.state.groups.size).toBe(0)
+    register(early, 101)
+    expect([...early.stage.state.groups]).toEqual([[0, 0]])
   })
 
-  test('are refused elsewhere, and for an offsets topic that is not the present one', () => {
-    const refusal = ['to client: groupEnsured #4 NOT_COORDINATOR']
-    expect(lines(tell(brokerOn(diskOf()), request))).toEqual(refusal)
-    expect(lines(tell(joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])]), request))).toEqual(refusal)
-    expect(lines(tell(joined([offsets]), { ...request, topicId: 9 }))).toEqual(refusal)
+  test('are found by who asks on this node', () => {
+    const found = sentOne(tell(joined([offsets]), { kind: 'findCoordinator', correlationId: 4, group: 'g' }), 'findCoordinatorResponse')
+    expect(found).toMatchObject({ errorCode: NONE, node: 1, partition: 0, topicId: 1 })
+    const unknown = tell(joined([]), { kind: 'findCoordinator', correlationId: 4, group: 'g' })
+    expect(lines(unknown)).toEqual(['to client: findCoordinatorResponse #4 COORDINATOR_NOT_AVAILABLE'])
   })
 
   test('end with the leader epoch in which they began, and begin anew in the next', () => {
     const one = joined([offsets])
-    tell(one, request)
     expect(more(one, change([1, 0], { isr: [1], partitionEpoch: 1 }))).toEqual([])
-    expect(more(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))).toEqual(['stop group/g'])
-    expect(lines(tell(one, request))).toEqual(['spawn group/g', 'to client: groupEnsured #4'])
-    expect(more(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop group/g'])
-    expect(lines(tell(one, request))).toEqual(['to client: groupEnsured #4 NOT_COORDINATOR'])
+    expect(more(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))).toEqual(['stop groups/0', 'spawn groups/0'])
+    expect(more(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop groups/0'])
   })
 
-  /** The grace of a group that comes to node 1 from node 0, after something has happened. */
+  /** The grace of groups that come to node 1 from node 0, after something has happened. */
   function graceAfter(happens: (one: BrokerStage) => unknown): unknown {
     const one = joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])])
     happens(one)
-    more(one, { type: 'brokerFenced', node: 0, fenced: true }, change([0, 1], { isr: [1], leader: 1, leaderEpoch: 1, partitionEpoch: 1 }))
-    const [spawn] = tell(one, request)
+    const moved = change([0, 1], { isr: [1], leader: 1, leaderEpoch: 1, partitionEpoch: 1 })
+    const effects = moreEffects(one, { type: 'brokerFenced', node: 0, fenced: true }, moved)
+    const spawn = effects.find((effect) => effect.kind === 'spawn' && effect.actor === 'groups/0')
     return spawn?.kind === 'spawn' ? spawn.config : null
   }
 
   test('wait with partitions when the node that they come from may be alive, for its members may not know yet', () => {
-    expect(graceAfter(() => [])).toMatchObject({ group: 'g', leaderEpoch: 1, graceMillis: 100 })
+    expect(graceAfter(() => [])).toMatchObject({ partition: 0, leaderEpoch: 1, graceMillis: 100 })
     expect(graceAfter((one) => tell(one, { kind: 'nodeDown', node: 0 }))).toMatchObject({ graceMillis: 10 })
   })
 

@@ -34,8 +34,7 @@ describe('commits', () => {
     const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
     const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
     const correlationId = newest(asked, 'findCoordinator')
-    const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found })
-    expect(said(stage.deliver({ kind: 'groupEnsured', correlationId: newest(ready, 'ensureGroup'), errorCode: NONE }))).toEqual([])
+    expect(said(stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found }))).toEqual([])
     const commit = sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'offsetCommit')
     expect(commit).toMatchObject({ memberEpoch: -1, offsets: [{ partition: 0, offset: 12, topicId: 5 }] })
   })

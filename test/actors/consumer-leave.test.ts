@@ -9,7 +9,7 @@ describe('a subscription to nothing', () => {
   test('lets go of everything, commits what is processed, and leaves', () => {
     const { stage } = consuming()
     stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 15 })
-    expect(said(stage.deliver({ kind: 'subscribe', topics: [] }))).toContain('to client: revoking t-0 t-1')
+    expect(said(stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null }))).toContain('to client: revoking t-0 t-1')
     const released = stage.deliver({ kind: 'released', partitions: both })
     expect(said(released)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-1 at 15$/)])
     const farewell = commitAnswer(stage, newest(released, 'offsetCommit'))
@@ -23,29 +23,29 @@ describe('a subscription to nothing', () => {
 
   test('keeps the membership alive until the application has let go', () => {
     const { stage } = consuming()
-    const beat = stage.deliver({ kind: 'subscribe', topics: [] })
+    const beat = stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null })
     grant(stage, newest(beat, 'consumerGroupHeartbeat'), 2, [])
     expect(said(tick(stage, 1000))).toEqual([expect.stringMatching(/of m, epoch 2, owns t-0 t-1$/)])
   })
 
   test('takes nothing that the group gives meanwhile', () => {
     const { stage, effects } = joining()
-    stage.deliver({ kind: 'subscribe', topics: [] })
+    stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null })
     const answered = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0, 1])
     expect(said(answered)).toEqual([expect.stringMatching(/of m, epoch -1, owns nothing$/)])
   })
 
   test('can be followed by another one, which joins anew', () => {
     const { stage, effects } = joining()
-    stage.deliver({ kind: 'subscribe', topics: [] })
+    stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null })
     const farewell = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [])
-    expect(said(stage.deliver({ kind: 'subscribe', topics: ['t'] }))).toEqual([])
+    expect(said(stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null }))).toEqual([])
     const asked = grant(stage, newest(farewell, 'consumerGroupHeartbeat'), -1, [])
     expect(said(asked)).toEqual([expect.stringMatching(/findCoordinator #\d+ of g$/)])
   })
 
   test('is over at once for a consumer that is no member', () => {
     const stage = consumer()
-    expect(said(stage.deliver({ kind: 'subscribe', topics: [] }))).toEqual([])
+    expect(said(stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null }))).toEqual([])
   })
 })

@@ -17,10 +17,13 @@ const config: ConsumerConfig = {
   coordinatorNodes: [0],
   group: 'g',
   memberId: 'm',
+  instanceId: null,
+  assignor: null,
   autoOffsetReset: 'earliest',
   autoCommit: true,
   autoCommitIntervalMillis: 100_000,
   sessionTimeoutMillis: 10_000,
+  rebalanceTimeoutMillis: 60_000,
   heartbeatIntervalMillis: 1000,
   fetchMinBytes: 1,
   fetchMaxBytes: 1000,
@@ -45,8 +48,8 @@ export function newest(effects: readonly Effect[], kind: Message['kind']): numbe
 /** A consumer that has subscribed to `t` and found its group; what it said last is the heartbeat that joins. */
 export function joining(changes: Partial<ConsumerConfig> = {}): { stage: Stage<ConsumerState>; effects: Effect[] } {
   const stage = consumer(changes)
-  const asked = stage.deliver({ kind: 'subscribe', topics: ['t'] })
-  const found = stage.deliver({
+  const asked = stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null })
+  const effects = stage.deliver({
     kind: 'findCoordinatorResponse',
     correlationId: newest(asked, 'findCoordinator'),
     errorCode: NONE,
@@ -54,7 +57,7 @@ export function joining(changes: Partial<ConsumerConfig> = {}): { stage: Stage<C
     partition: 3,
     topicId: 2,
   })
-  return { stage, effects: stage.deliver({ kind: 'groupEnsured', correlationId: newest(found, 'ensureGroup'), errorCode: NONE }) }
+  return { stage, effects }
 }
 
 /** The group answers a heartbeat. */

@@ -24,15 +24,17 @@ import type { Stage } from './stage.ts'
 import type { ConsumerState } from '../../actors/consumer-state.ts'
 
 describe('joining', () => {
-  test('finds the node of the group, has its actor started, and sends the first heartbeat', () => {
+  test('finds the node of the group, and sends the first heartbeat', () => {
     const stage = consumer()
-    expect(said(stage.deliver({ kind: 'subscribe', topics: ['t'] }))).toEqual(['to coordinator: findCoordinator #1 of g'])
-    expect(said(joining().effects)).toEqual(['to group/g: consumerGroupHeartbeat #3 of m, epoch 0, owns nothing'])
+    expect(said(stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null }))).toEqual([
+      'to coordinator: findCoordinator #1 of g',
+    ])
+    expect(said(joining().effects)).toEqual(['to groups/3: consumerGroupHeartbeat #2 of m, epoch 0, owns nothing'])
   })
 
   test('begins the search again when a step fails', () => {
     const stage = consumer()
-    stage.deliver({ kind: 'subscribe', topics: ['t'] })
+    stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null })
     const error = codeOf('COORDINATOR_NOT_AVAILABLE')
     stage.deliver({ kind: 'findCoordinatorResponse', correlationId: 1, errorCode: error, node: -1, partition: -1, topicId: -1 })
     expect(said(tick(stage, 49))).toEqual([])
@@ -47,9 +49,9 @@ describe('where it begins', () => {
   test('is what the group has committed', () => {
     const { stage, effects } = joining()
     const granted = grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
-    expect(said(granted)).toEqual(['to group/g: offsetFetch #4 of t-0'])
-    expect(said(committed(stage, granted, { 0: 42 }))).toEqual(['to client: assigned t-0 from 42', 'to coordinator: metadata #5 of t'])
-    expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to replica/t-0: fetch #7 from 42'])
+    expect(said(granted)).toEqual(['to groups/3: offsetFetch #3 of t-0'])
+    expect(said(committed(stage, granted, { 0: 42 }))).toEqual(['to client: assigned t-0 from 42', 'to coordinator: metadata #4 of t'])
+    expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to replica/t-0: fetch #6 from 42'])
   })
 
   test.each([
@@ -111,7 +113,7 @@ describe('where it begins', () => {
       offsets: [],
     } as const
     expect(said(stage.deliver(unstable))).toEqual([])
-    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/^to group\/g: offsetFetch #\d+ of t-0$/)])
+    expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/^to groups\/3: offsetFetch #\d+ of t-0$/)])
   })
 
   test('of an assignment by hand without a group is the policy', () => {
@@ -271,11 +273,11 @@ describe('giving a partition up', () => {
     expect(said(effects)).toEqual(['to client: revoking t-1'])
     stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 17 })
     const released = stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 1 }] })
-    expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: offsetCommit #\d+ of m, epoch 2: t-1 at 17$/)])
+    expect(said(released)).toEqual([expect.stringMatching(/^to groups\/3: offsetCommit #\d+ of m, epoch 2: t-1 at 17$/)])
     expect([...stage.state.partitions.keys()]).toEqual(['t-0', 't-1'])
     commitAnswer(stage, newest(released, 'offsetCommit'))
     expect([...stage.state.partitions.keys()]).toEqual(['t-0'])
-    expect(said(tick(stage, 0))).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 2, owns t-0$/)])
+    expect(said(tick(stage, 0))).toEqual([expect.stringMatching(/^to groups\/3: consumerGroupHeartbeat #\d+ of m, epoch 2, owns t-0$/)])
   })
 
   test('still owns it in every heartbeat before', () => {
@@ -316,7 +318,7 @@ describe('a lost membership', () => {
       expect(said(tick(stage, 1000)).join()).not.toMatch(/commit|Heartbeat/i)
       const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
       const released = [...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]
-      expect(said(released)).toEqual([expect.stringMatching(/^to group\/g: consumerGroupHeartbeat #\d+ of m, epoch 0, owns nothing$/)])
+      expect(said(released)).toEqual([expect.stringMatching(/^to groups\/3: consumerGroupHeartbeat #\d+ of m, epoch 0, owns nothing$/)])
     },
   )
 

@@ -2,12 +2,12 @@
 
 import { expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { actor as group } from '../../actors/group.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { brokerOn, coordinatorAt, diskOf, tell } from './broker-support.ts'
 import { consumer } from './consumer-support.ts'
 import { fetched } from '../coordinator/support.ts'
+import { groupsStage, heartbeat } from './groups-support.ts'
 import { CLIENT, stageOf } from './stage.ts'
 
 const NODES = [0, 1, 2]
@@ -41,7 +41,7 @@ test('a producer follows the hint of a coordinator that does not lead, and leave
 
 test('a consumer looks for its group with another coordinator when one does not lead or is dead', () => {
   const stage = consumer({ coordinatorNodes: NODES })
-  expect(asked(stage.deliver({ kind: 'subscribe', topics: ['t'] }), 'findCoordinator')).toEqual([0])
+  expect(asked(stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null }), 'findCoordinator')).toEqual([0])
   const tick = (): number[] => {
     stage.uptime += 500
     return asked(stage.deliver({ kind: 'timerFired', timer: 'tick' }), 'findCoordinator')
@@ -54,12 +54,10 @@ test('a consumer looks for its group with another coordinator when one does not 
 })
 
 test('a group asks the next coordinator for the topics of its members when the last one has not answered', () => {
-  const config = { group: 'g', partition: 3, topicId: 2, leaderEpoch: 0, coordinatorNodes: NODES, graceMillis: 0 }
-  const stage = stageOf(group, { node: 1, actor: 'group/g' }, config)
+  const stage = groupsStage({ coordinatorNodes: NODES })
   stage.deliver({ kind: 'started' })
   stage.deliver(fetched(null, 0))
-  const beat = { correlationId: 1, memberId: 'm', memberEpoch: 0, sessionTimeoutMillis: 60_000, ownedPartitions: [] }
-  const first = asked(stage.deliver({ kind: 'consumerGroupHeartbeat', ...beat, subscribedTopics: ['t'] }), 'metadata')
+  const first = asked(stage.deliver({ ...heartbeat('m', 0), sessionTimeoutMillis: 60_000 }), 'metadata')
   const refresh = (): number[] => asked(stage.deliver({ kind: 'timerFired', timer: 'refresh' }), 'metadata')
   expect([...first, ...refresh()]).toEqual([0, 1])
   stage.deliver(refusal(9, 0), coordinatorAt(1))

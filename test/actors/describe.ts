@@ -182,7 +182,6 @@ function groupDetail(message: Message): string | null {
     case 'metadata':
       return ` of ${message.topics?.join(' ') ?? 'all'}`
     case 'findCoordinator':
-    case 'ensureGroup':
       return ` of ${message.group}`
     case 'findCoordinatorResponse':
       return ` node ${message.node}`

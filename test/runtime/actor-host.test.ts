@@ -41,7 +41,7 @@ async function sceneWith(names: readonly string[], storage: Storage = new Memory
 }
 
 function order(host: ActorHost, name: string, ...orders: readonly string[]): void {
-  host.post({ node: 0, actor: name }, CLIENT, { kind: 'subscribe', topics: orders })
+  host.post({ node: 0, actor: name }, CLIENT, { kind: 'subscribe', topics: orders, topicPattern: null })
   host.cycle()
 }
 
@@ -67,7 +67,7 @@ describe('messages', () => {
 
   test('that are delivered from another thread are handled at once, what they cause in the next cycle', async () => {
     const { host } = await sceneWith(['a', 'b'])
-    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['send b'] })
+    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['send b'], topicPattern: null })
     expect([heardBy(host, 'a')?.length, heardBy(host, 'b')?.length, host.hasWork()]).toEqual([2, 1, true])
     host.cycle()
     expect(heardBy(host, 'b')).toHaveLength(2)
@@ -93,7 +93,7 @@ describe('a request to nobody', () => {
   test('is not made of an answer, or of what carries no correlation', async () => {
     const { host, heard } = await sceneWith([])
     const nobody = { node: 0, actor: 'nobody' }
-    host.post(nobody, CLIENT, { kind: 'groupsListed', correlationId: 4, groups: [] })
+    host.post(nobody, CLIENT, { kind: 'listGroupsResponse', correlationId: 4, errorCode: 0, groups: [] })
     host.post(nobody, CLIENT, { kind: 'undeliverable', correlationId: 4 })
     host.post(nobody, CLIENT, { kind: 'drain' })
     host.cycle()
@@ -182,7 +182,7 @@ describe('an actor that breaks an invariant', () => {
 
   test('does not hold up the others', async () => {
     const { host } = await sceneWith(['a', 'b'])
-    host.post({ node: 0, actor: 'a' }, CLIENT, { kind: 'subscribe', topics: ['break'] })
+    host.post({ node: 0, actor: 'a' }, CLIENT, { kind: 'subscribe', topics: ['break'], topicPattern: null })
     host.post({ node: 0, actor: 'b' }, CLIENT, { kind: 'drain' })
     host.cycle()
     expect(heardBy(host, 'b')).toEqual(['started', 'drain'])

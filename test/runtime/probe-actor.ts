@@ -26,7 +26,12 @@ export const actor: Actor<ProbeState, unknown> = {
       outbox.push({
         kind: 'send',
         to: context.from,
-        message: { kind: 'groupsListed', correlationId: message.correlationId, groups: state.heard },
+        message: {
+          kind: 'listGroupsResponse',
+          correlationId: message.correlationId,
+          errorCode: 0,
+          groups: state.heard.map((group) => ({ group, state: 'empty' })),
+        },
       })
     if (message.kind === 'subscribe') for (const order of message.topics) obey(state.self, order, outbox)
   },

@@ -62,7 +62,7 @@ async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.
 function heardBy(caller: ThreadRuntime, loop: CallerLoop, to: Address): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     const from = caller.host(-1).openPort('client', (message: Message) => {
-      if (message.kind === 'groupsListed') resolve(message.groups)
+      if (message.kind === 'listGroupsResponse') resolve(message.groups.map(({ group }) => group))
       else reject(new Error(message.kind))
     })
     caller.host(-1).post(to, from, { kind: 'listGroups', correlationId: 1 })
@@ -105,7 +105,7 @@ describe('a supervisor', () => {
     await event('up 0 (1)')
     expect(await ask(0, 'probe')).toEqual(['started', 'listGroups'])
     const from = { node: -1, actor: 'client' }
-    caller.host(-1).post({ node: 1, actor: 'probe' }, from, { kind: 'subscribe', topics: ['send probe 0'] })
+    caller.host(-1).post({ node: 1, actor: 'probe' }, from, { kind: 'subscribe', topics: ['send probe 0'], topicPattern: null })
     loop.kick()
     let heard = await ask(0, 'probe')
     while (!heard.includes('pause from 1/probe')) heard = await ask(0, 'probe')
@@ -115,7 +115,9 @@ describe('a supervisor', () => {
   test('tells of an actor that fails on a worker', async () => {
     const { supervisor, caller, loop, event } = await clusterOf(1)
     await supervisor.start()
-    caller.host(-1).post({ node: 0, actor: 'probe' }, { node: -1, actor: 'client' }, { kind: 'subscribe', topics: ['break'] })
+    caller
+      .host(-1)
+      .post({ node: 0, actor: 'probe' }, { node: -1, actor: 'client' }, { kind: 'subscribe', topics: ['break'], topicPattern: null })
     loop.kick()
     await event('probe of 0: X1 on purpose')
   })
@@ -130,7 +132,7 @@ describe('a supervisor', () => {
       [0, 1],
       [1, 0],
     ] as const) {
-      caller.host(-1).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: [`send probe ${other}`] })
+      caller.host(-1).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: [`send probe ${other}`], topicPattern: null })
       loop.kick()
       let heard = await ask(other, 'probe')
       while (!heard.includes(`pause from ${node}/probe`)) heard = await ask(other, 'probe')

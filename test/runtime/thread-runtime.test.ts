@@ -24,7 +24,7 @@ async function threadOf(thread: number, nodes: readonly number[], links: readonl
 
 function order(runtime: ThreadRuntime, node: number, ...orders: readonly string[]): void {
   const from = { node, actor: 'client' }
-  runtime.host(node).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: orders })
+  runtime.host(node).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: orders, topicPattern: null })
 }
 
 function heardBy(runtime: ThreadRuntime, node: number): readonly string[] {
@@ -51,7 +51,7 @@ describe('a thread', () => {
     worker.cycle()
     caller.cycle()
     expect(heardBy(worker, 1)).toEqual(['started', 'pause from -1/probe', 'listGroups'])
-    expect(heardBy(caller, -1)).toEqual(['started', 'subscribe', 'groupsListed'])
+    expect(heardBy(caller, -1)).toEqual(['started', 'subscribe', 'listGroupsResponse'])
   })
 
   test('answers a request to a thread that is dead at once', async () => {

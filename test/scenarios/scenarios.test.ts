@@ -38,6 +38,7 @@ function clusterWith(partitions: number): World {
     bootId: 'boot',
     groupGraceMillis: 0,
     groupStartGraceMillis: 0,
+    offsetsRetentionMillis: -1,
     heartbeatMillis: 100,
     replicaLagMillis: 1000,
   })
@@ -60,10 +61,13 @@ function addConsumer(world: World, name: string, group: string | null): void {
     coordinatorNodes: [NODE],
     group,
     memberId: name,
+    instanceId: null,
+    assignor: null,
     autoOffsetReset: 'earliest',
     autoCommit: true,
     autoCommitIntervalMillis: 100_000,
     sessionTimeoutMillis: 10_000,
+    rebalanceTimeoutMillis: 60_000,
     heartbeatIntervalMillis: 1000,
     fetchMinBytes: 1,
     fetchMaxBytes: 1_000_000,
@@ -104,12 +108,12 @@ test('one record, from submit to delivered and to the chunk that its reader gets
 test('a partition passes from one member of a group to another', () => {
   const world = clusterWith(2)
   addConsumer(world, 'anna', 'g')
-  world.send('anna', { kind: 'subscribe', topics: ['t'] })
+  world.send('anna', { kind: 'subscribe', topics: ['t'], topicPattern: null })
   world.advance(3000)
   addConsumer(world, 'bert', 'g')
-  world.listen(/^(anna|bert|group\/g)$/, /^(metadata|fetch|listOffsets|produce)/)
+  world.listen(/^(anna|bert|groups\/0)$/, /^(metadata|fetch|listOffsets|produce)/)
   world.say('anna has both partitions; bert joins')
-  world.send('bert', { kind: 'subscribe', topics: ['t'] })
+  world.send('bert', { kind: 'subscribe', topics: ['t'], topicPattern: null })
   world.say('her next heartbeat tells anna to give one up; bert hears that there is nothing for him yet')
   world.advance(1000)
   world.say('the application of anna lets go; her next heartbeat says so, and the next one of bert brings the partition')

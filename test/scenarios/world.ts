@@ -7,8 +7,8 @@ import { actor as consumer } from '../../actors/consumer.ts'
 import type { ConsumerState } from '../../actors/consumer-state.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
 import type { Effect, StorageEffect } from '../../actors/effect.ts'
-import { actor as group } from '../../actors/group.ts'
-import type { GroupState } from '../../actors/group.ts'
+import { actor as groups } from '../../actors/groups.ts'
+import type { Group, GroupsState } from '../../actors/groups-state.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
@@ -31,7 +31,7 @@ interface Timer {
   readonly at: number
 }
 
-const behaviours = new Map([broker, consumer, coordinator, group, producer, replica].map((one) => [one.url, one as Actor<unknown, unknown>]))
+const behaviours = new Map([broker, consumer, coordinator, groups, producer, replica].map((one) => [one.url, one as Actor<unknown, unknown>]))
 
 /** Wall clock minus uptime. */
 const EPOCH_MILLIS = 1_700_000_000_000
@@ -163,7 +163,7 @@ function describeAnswer(message: Message): string {
 function summaryOf({ behaviour, state }: Cell): string {
   if (behaviour.url === replica.url) return replicaSummary(state as ReplicaState)
   if (behaviour.url === consumer.url) return consumerSummary(state as ConsumerState)
-  return behaviour.url === group.url ? groupSummary(state as GroupState) : ''
+  return behaviour.url === groups.url ? [...(state as GroupsState).groups.values()].map(groupSummary).join('; ') : ''
 }
 
 function replicaSummary({ phase, log, highWatermark, pending, parked }: ReplicaState): string {
@@ -178,9 +178,9 @@ function consumerSummary({ partitions, membership }: ConsumerState): string {
   return `${membership.memberEpoch > 0 ? `epoch ${membership.memberEpoch}, ` : ''}${held.join(', ') || 'nothing'}`
 }
 
-function groupSummary({ membership, offsets }: GroupState): string {
+function groupSummary({ membership, offsets }: Group): string {
   const members = [...membership.members.values()].map(({ memberId, epoch, assigned, revoking }) => {
-    const gives = revoking.size === 0 ? '' : `, gives up ${[...revoking].join(' ')}`
+    const gives = revoking.size === 0 ? '' : `, gives up ${[...revoking.keys()].join(' ')}`
     return `${memberId} (epoch ${epoch}) has ${[...assigned].join(' ') || 'nothing'}${gives}`
   })
   const committed = [...offsets].map(([name, { committed: one }]) => `${name} at ${one.offset}`)

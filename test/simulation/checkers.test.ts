@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import type { GroupState } from '../../actors/group.ts'
-import { emptyMembership } from '../../coordinator/groups/membership.ts'
+import type { GroupsState } from '../../actors/groups-state.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkHistory } from '../../simulation/checkers/final.ts'
 import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
@@ -193,12 +192,13 @@ function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTrut
 }
 
 const CLIENT = { node: -1, actor: 'consumer' }
-const STATE = { membership: emptyMembership(), config: { partition: 0, leaderEpoch: 0 } } as GroupState
+const STATE = { config: { partition: 0, leaderEpoch: 0 } } as GroupsState
 
 function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1): void {
   const message: Message = {
     kind: 'offsetCommit',
     correlationId: offset,
+    group: 'billing',
     memberId,
     memberEpoch: 1,
     offsets: [{ topic: 'orders', partition: 0, offset, metadata: '', topicId }],
@@ -225,7 +225,7 @@ function told(group: GroupTruth, offset: number): void {
 
 /** The group says what is committed. */
 function tell(group: GroupTruth, offset: number, topicId: number): void {
-  const asked: Message = { kind: 'offsetFetch', correlationId: 9, partitions: [{ topic: 'orders', partitions: [0] }] }
+  const asked: Message = { kind: 'offsetFetch', correlationId: 9, group: 'billing', partitions: [{ topic: 'orders', partitions: [0] }] }
   const offsets = [{ topic: 'orders', partition: 0, offset, metadata: '', topicId }]
   checkGroup(group, STATE, asked, CLIENT, [
     send({ kind: 'offsetFetchResponse', correlationId: 9, errorCode: 0, requested: ['orders-0'], offsets }),

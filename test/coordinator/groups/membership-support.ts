@@ -5,10 +5,13 @@ import type { Heartbeat, Membership } from '../../../coordinator/groups/membersh
 
 /** How long a member may be silent. */
 export const SESSION_MILLIS = 1000
+/** How long it may take to let go. */
+export const REBALANCE_MILLIS = 5000
 
 /** A member as it knows itself. */
 export interface Client {
   readonly memberId: string
+  readonly instanceId: string | null
   epoch: number
   /** What it processes right now. */
   readonly owned: Set<string>
@@ -19,14 +22,16 @@ export interface Client {
 }
 
 /** A member that has not joined yet. */
-export function newClient(memberId: string): Client {
-  return { memberId, epoch: 0, owned: new Set(), assigned: new Set(), sent: [] }
+export function newClient(memberId: string, instanceId: string | null = null): Client {
+  return { memberId, instanceId, epoch: 0, owned: new Set(), assigned: new Set(), sent: [] }
 }
 
 /** The heartbeat of a member as it is now. */
 export function heartbeatOf(client: Client, topics: readonly string[] = ['t']): Heartbeat {
-  const { memberId, epoch: memberEpoch } = client
-  return { memberId, memberEpoch, subscribedTopics: topics, sessionTimeoutMillis: SESSION_MILLIS, owned: new Set(client.owned) }
+  const { memberId, instanceId, epoch: memberEpoch } = client
+  const times = { sessionTimeoutMillis: SESSION_MILLIS, rebalanceTimeoutMillis: REBALANCE_MILLIS }
+  const wishes = { memberId, instanceId, subscribedTopics: topics, topicPattern: null, assignor: null, ...times }
+  return { wishes, memberEpoch, owned: new Set(client.owned) }
 }
 
 /** The member sends a heartbeat; the answer may get lost. A member that is refused has lost everything, and knows it. */

@@ -55,7 +55,7 @@ function happen({ group, member }: Scene, event: Event): string {
   }
   const answer = takeHeartbeat(group, { ...heartbeat, memberEpoch: epochs[event] ?? 0 }, 0)
   if (typeof answer === 'string') return answer
-  const gives = [...answer.revoking].join(' ')
+  const gives = [...answer.revoking.keys()].join(' ')
   return `epoch ${answer.epoch}: ${[...answer.assigned].join(' ')}${gives === '' ? '' : `, gives ${gives}`}`
 }
 
@@ -228,7 +228,7 @@ describe('whatever is lost, late and repeated', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const group = emptyMembership()
-        const clients = ['a', 'b', 'c', 'd'].map(newClient)
+        const clients = ['a', 'b', 'c', 'd'].map((memberId) => newClient(memberId))
         resize(group, 5)
         for (const one of steps) {
           takeStep(group, clients, one)
@@ -253,7 +253,7 @@ describe('whatever is lost, late and repeated', () => {
 /** G1 to G3 as the group's own book shows them. */
 function expectBookkeeping(group: Membership): void {
   const held = [...group.members.values()].flatMap(({ memberId, assigned, revoking }) =>
-    [...assigned, ...revoking].map((name) => [name, memberId] as const),
+    [...assigned, ...revoking.keys()].map((name) => [name, memberId] as const),
   )
   expect(new Map(held)).toEqual(group.holders)
   expect(new Set(held.map(([name]) => name)).size).toBe(held.length)

@@ -132,8 +132,8 @@ describe('records', () => {
     run(['produce', 'orders'], 'a\nb\nc\n')
     expect(ok('consume', 'orders', '--group', 'billing', '--max', '2')).toBe('a\nb\n')
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('c\n')
-    expect(json('groups', 'list')).toEqual(['billing'])
-    expect(json('groups', 'describe', 'billing')).toMatchObject({ lags: [{ topic: 'orders', committed: 3, end: 3, lag: 0 }] })
+    expect(json('groups', 'list')).toEqual([{ group: 'billing', state: 'empty' }])
+    expect(json('groups', 'describe', 'billing')).toMatchObject({ lags: [{ topic: 'orders', committed: 3, endOffset: 3, lag: 0 }] })
     for (const [to, committed] of [
       ['99', 3],
       ['1999-01-01', 0],

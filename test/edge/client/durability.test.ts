@@ -35,7 +35,7 @@ test('records, settings, offsets and topic ids outlive a close', async () => {
   const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string })
   const rest = await take(consumer, 70)
   expect(rest[0]?.value).toBe('value 30')
-  expect(await cluster.admin.listGroups()).toEqual(['g'])
+  expect(await cluster.admin.listGroups()).toEqual([{ group: 'g', state: 'stable' }])
 })
 
 test('old segments are read through their index files, by offset and by time', async () => {

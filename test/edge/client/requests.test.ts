@@ -1,8 +1,8 @@
 // Questions of clients to actors that move while they are asked.
 import { expect, test } from 'vitest'
 import { Requests } from '../../../edge/client/requests.ts'
-import { BROKER_ACTOR, COORDINATOR_ACTOR, groupActor } from '../../../protocol/address.ts'
-import { codeOf, NONE } from '../../../protocol/errors.ts'
+import { COORDINATOR_ACTOR, groupsActor } from '../../../protocol/address.ts'
+import { NONE } from '../../../protocol/errors.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { CallerLoop } from '../../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../../runtime/doorbell.ts'
@@ -32,9 +32,7 @@ test('a group that has moved since it was found is found again', async () => {
     leader = 1
     return { kind: 'findCoordinatorResponse', correlationId, errorCode: NONE, node, partition: 3, topicId: 7 }
   })
-  answer(0, BROKER_ACTOR, (correlationId) => ({ kind: 'groupEnsured', correlationId, errorCode: codeOf('NOT_COORDINATOR') }))
-  answer(1, BROKER_ACTOR, (correlationId) => ({ kind: 'groupEnsured', correlationId, errorCode: NONE }))
-  answer(1, groupActor(GROUP), (correlationId) => ({
+  answer(1, groupsActor(3), (correlationId) => ({
     kind: 'offsetFetchResponse',
     correlationId,
     errorCode: NONE,
@@ -43,7 +41,7 @@ test('a group that has moved since it was found is found again', async () => {
   }))
   const { offsets } = await requests.askGroup(GROUP, { kind: 'offsetFetch', partitions: null }, 'offsetFetchResponse')
   expect(offsets).toEqual([])
-  expect(asked).toEqual(['findCoordinator 0', 'ensureGroup 0', 'findCoordinator 0', 'ensureGroup 1', 'offsetFetch 1'])
+  expect(asked).toEqual(['findCoordinator 0', 'findCoordinator 0', 'offsetFetch 1'])
   requests.close()
   await loop.close()
   runtime.close()

@@ -2,107 +2,27 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { actor } from '../../actors/group.ts'
-import type { GroupState } from '../../actors/group.ts'
-import { encodeOffsetKey, encodeOffsetValue } from '../../coordinator/groups/offset-record.ts'
-import { appendRequest, openStateLog } from '../../coordinator/state-log.ts'
+import type { GroupsState } from '../../actors/groups-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
-import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import * as header from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { fetched } from '../coordinator/support.ts'
+import { ask, beat, commit, commitOf, groupIn, groupsStage, loaded, logOf, newestHeartbeat, withMember, written } from './groups-support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { lines, sent, sentOne, stageOf } from './stage.ts'
+import { lines, sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-const config = { group: 'g', partition: 3, topicId: 2, leaderEpoch: 0, coordinatorNodes: [0], graceMillis: 0 }
-
-function commitOf(partition: number, offset: number, topicId = 5): TopicOffset {
-  return { topic: 't', partition, offset, metadata: '', topicId }
-}
-
-/** The bytes of commits as they lie in the log. */
-function logOf(...commits: readonly (readonly [group: string, committed: TopicOffset, what?: 'tombstone'])[]): Uint8Array {
-  const records = commits.map(([group, one, what]) => ({
-    key: encodeOffsetKey(group, one.topic, one.partition),
-    value: what === 'tombstone' ? null : encodeOffsetValue(one, 0),
-  }))
-  return appendRequest(openStateLog(0, 'o', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, records, 0).records
-}
-
-/** A group that has read its log, and found the topics of its offsets. */
-function loaded(records: Uint8Array | null = null, highWatermark = 0, changes: Partial<typeof config> = {}): Stage<GroupState> {
-  const stage = stageOf(actor, { node: 1, actor: 'group/g' }, { ...config, ...changes })
-  stage.deliver({ kind: 'started' })
-  if (sent(stage.deliver(fetched(records, highWatermark)), 'metadata').length > 0) stage.deliver(topicsAnswer({ t: [0, 0] }))
-  return stage
-}
-
-let heartbeats = 0
-
-function beat(
-  stage: Stage<GroupState>,
-  memberId: string,
-  memberEpoch: number,
-  owned: readonly number[] = [],
-  correlationId = ++heartbeats,
-): Effect[] {
-  return stage.deliver({
-    kind: 'consumerGroupHeartbeat',
-    correlationId,
-    memberId,
-    memberEpoch,
-    sessionTimeoutMillis: 1000,
-    subscribedTopics: ['t'],
-    ownedPartitions: owned.length === 0 ? [] : [{ topic: 't', partitions: owned }],
-  })
-}
-
-/** A group whose member `m` has both partitions of `t`; its epoch. */
-function withMember(): { stage: Stage<GroupState>; epoch: number } {
-  const stage = loaded()
-  beat(stage, 'm', 0)
-  stage.deliver(topicsAnswer({ t: [0, 0] }))
-  const { memberEpoch } = sentOne(beat(stage, 'm', 1), 'consumerGroupHeartbeatResponse')
-  return { stage, epoch: memberEpoch }
-}
-
-function commit(
-  stage: Stage<GroupState>,
-  correlationId: number,
-  offsets: readonly TopicOffset[],
-  memberId = '',
-  memberEpoch = -1,
-): Effect[] {
-  return stage.deliver({ kind: 'offsetCommit', correlationId, memberId, memberEpoch, offsets })
-}
-
-function written(stage: Stage<GroupState>, correlationId: number, error?: ErrorName): Effect[] {
-  const errorCode = error === undefined ? 0 : codeOf(error)
-  return stage.deliver({
-    kind: 'produceResponse',
-    correlationId,
-    errorCode,
-    errorMessage: null,
-    baseOffset: 0,
-    logAppendTime: -1,
-    logStartOffset: 0,
-  })
-}
-
-function ask(stage: Stage<GroupState>): string[] {
-  return lines(stage.deliver({ kind: 'offsetFetch', correlationId: 99, partitions: null }))
-}
-
 describe('loading', () => {
-  test('reads the partition to its end, and keeps the newest commit of its own group', () => {
+  test('reads the partition to its end, and keeps the newest commit of each group', () => {
     const stage = loaded(logOf(['g', commitOf(0, 5)], ['g', commitOf(0, 7)], ['h', commitOf(0, 9)], ['g', commitOf(1, 2)]), 4)
     expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 7, t-1 at 2'])
+    expect(ask(stage, 'h')).toEqual(['to client: offsetFetchResponse #99: t-0 at 9'])
+    expect(ask(stage, 'i')).toEqual(['to client: offsetFetchResponse #99: none'])
   })
 
   test('answers meanwhile that it is loading', () => {
-    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    const stage = groupsStage()
     expect(lines(stage.deliver({ kind: 'started' }))).toEqual([
       'timer sessions in 250 ms',
       'timer refresh in 1000 ms',
@@ -115,11 +35,11 @@ describe('loading', () => {
   })
 
   test('tries again when the partition cannot be read yet', () => {
-    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    const stage = groupsStage()
     stage.deliver({ kind: 'started' })
     expect(lines(stage.deliver({ kind: 'undeliverable', correlationId: 1 }))).toEqual(['timer load in 5 ms'])
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'load' }))).toEqual(['to replica/__consumer_offsets-3: fetch #2 from 0'])
-    expect(lines(stage.deliver(fetched(null, 0, { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })))).toEqual(['timer load in 5 ms'])
+    expect(lines(stage.deliver(fetched(null, 0, { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })))).toEqual(['timer load in 10 ms'])
   })
 })
 
@@ -187,8 +107,8 @@ describe('a heartbeat', () => {
   test('brings partitions when the topics are known, which are asked for', () => {
     const stage = loaded()
     expect(lines(beat(stage, 'm', 0, [], 500))).toEqual([
-      'to coordinator: metadata #2 of t',
       'to client: consumerGroupHeartbeatResponse #500 epoch 1, may have nothing',
+      'to coordinator: metadata #2 of t',
     ])
     stage.deliver(topicsAnswer({ t: [0, 1] }))
     expect(lines(beat(stage, 'm', 1, [], 501))).toEqual(['to client: consumerGroupHeartbeatResponse #501 epoch 2, may have t-0 t-1'])
@@ -196,19 +116,19 @@ describe('a heartbeat', () => {
 
   test('that comes twice or late changes nothing, not even by an answer', () => {
     const { stage, epoch } = withMember()
-    const late = heartbeats
+    const late = newestHeartbeat()
     beat(stage, 'm', epoch, [0, 1])
     expect(beat(stage, 'm', 0, [], late)).toEqual([])
-    expect(stage.state.membership.members.get('m')?.epoch).toBe(epoch)
+    expect(groupIn(stage).membership.members.get('m')?.epoch).toBe(epoch)
   })
 
   test('that leaves, and comes late, does not end the membership that followed', () => {
     const { stage, epoch } = withMember()
-    const farewell = ++heartbeats
+    const farewell = newestHeartbeat() + 1
     beat(stage, 'm', -1, [], farewell)
     beat(stage, 'm', 0)
     expect(beat(stage, 'm', -1, [], farewell)).toEqual([])
-    expect(stage.state.membership.members.get('m')?.epoch).toBeGreaterThan(epoch)
+    expect(groupIn(stage).membership.members.get('m')?.epoch).toBeGreaterThan(epoch)
   })
 
   test('of nobody is refused, one that leaves is answered although nobody is there', () => {
@@ -221,10 +141,10 @@ describe('a heartbeat', () => {
     const { stage } = withMember()
     stage.uptime = 999
     stage.deliver({ kind: 'timerFired', timer: 'sessions' })
-    expect(stage.state.membership.members.size).toBe(1)
+    expect(groupIn(stage).membership.members.size).toBe(1)
     stage.uptime = 1000
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['timer sessions in 250 ms'])
-    expect(stage.state.membership.members.size).toBe(0)
+    expect(stage.state.groups.size).toBe(0)
   })
 
   test('brings nothing before the grace of a new life is over', () => {
@@ -257,8 +177,8 @@ describe('partitions', () => {
 
 describe('the offsets of a topic that was deleted', () => {
   /** A group that has read two commits of topic 5, and how it asked for that topic. */
-  function checking(): { stage: Stage<GroupState>; correlationId: number } {
-    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+  function checking(): { stage: Stage<GroupsState>; correlationId: number } {
+    const stage = groupsStage()
     stage.deliver({ kind: 'started' })
     const effects = stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 2))
     return { stage, correlationId: sentOne(effects, 'metadata').correlationId }
@@ -267,11 +187,11 @@ describe('the offsets of a topic that was deleted', () => {
   /** The tombstones among the effects: offsets that a group that reads them would still have. */
   function leftAfter(effects: readonly Effect[]): string[] {
     const tombstones = sentOne(effects, 'produce').records
-    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    const stage = groupsStage()
     stage.deliver({ kind: 'started' })
     stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 3))
     stage.deliver(fetched(moved(tombstones, 2), 3 + 1))
-    return [...stage.state.offsets.keys()]
+    return [...(stage.state.groups.get('g')?.offsets.keys() ?? [])]
   }
 
   /** The same batch further along the log. */
@@ -304,7 +224,7 @@ describe('the offsets of a topic that was deleted', () => {
   })
 
   test('are not looked for in a log that is half read: the tombstones would come after the commits that are still to be read', () => {
-    const stage = stageOf(actor, { node: 1, actor: 'group/g' }, config)
+    const stage = groupsStage()
     stage.deliver({ kind: 'started' })
     stage.deliver(fetched(logOf(['g', commitOf(0, 5)]), 2))
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))).toEqual(['timer refresh in 1000 ms'])
@@ -344,8 +264,8 @@ describe('the offsets of a topic that was deleted', () => {
 })
 
 test('a description says how far the hand-over is', () => {
-  const describeGroup = (stage: Stage<GroupState>): string =>
-    sentOne(stage.deliver({ kind: 'describeGroup', correlationId: 1 }), 'describeGroupResponse').state
+  const describeGroup = (stage: Stage<GroupsState>): string =>
+    sentOne(stage.deliver({ kind: 'describeGroup', correlationId: 1, group: 'g' }), 'describeGroupResponse').state
   expect(describeGroup(loaded())).toBe('empty')
   const { stage } = withMember()
   expect(describeGroup(stage)).toBe('stable')

@@ -1,0 +1,173 @@
+/**
+ * The members of groups, as their heartbeats come and fail to come; the rules are in coordinator/groups/membership.ts. What a member subscribes to is looked up
+ * here: names, and patterns over the names of all topics (KIP-848).
+ */
+import type { Address } from '../protocol/address.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import { LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
+import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { compilePattern, matchingTopics } from '../protocol/topic-pattern.ts'
+import { expiredMembers, isAssignor, removeMember, setPartitions, takeFarewell, takeHeartbeat } from '../coordinator/groups/membership.ts'
+import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
+import type { Context, Outbox } from './actor.ts'
+import { dropIfGone, errorCodeOf, groupOf, isActive, stateNameOf } from './groups-state.ts'
+import type { Group, GroupsState } from './groups-state.ts'
+
+/** Takes a heartbeat and answers it. Says whether topics are wanted that are not known. */
+export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): boolean {
+  const refusal = refuseHeartbeat(state, request)
+  if (refusal !== null) return answerHeartbeat(request, context.from, refusal, outbox)
+  const { memberId, memberEpoch, instanceId, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis } = request
+  const known = state.groups.get(request.group)
+  if (request.correlationId <= (known?.membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
+  if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
+    if (known !== undefined)
+      endMembership(state, known, context, () => takeFarewell(known.membership, memberId, memberEpoch, context.uptime))
+    return answerHeartbeat(request, context.from, null, outbox, memberEpoch)
+  }
+  const group = groupOf(state, request.group, context.uptime)
+  const matching = topicPattern === null ? [] : matchingTopics(topicPattern, state.names)
+  const subscribedTopics = [...new Set([...request.subscribedTopics, ...matching])]
+  learnTopics(state, group, subscribedTopics)
+  const wishes = { memberId, instanceId, subscribedTopics, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis }
+  const heartbeat = { wishes, memberEpoch, owned: namesOf(request.ownedPartitions) }
+  const member = takeHeartbeat(group.membership, heartbeat, context.uptime)
+  dropIfGone(state, group)
+  if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
+  member.lastHeartbeatId = request.correlationId
+  answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
+  return subscribedTopics.some((topic) => !state.topics.has(topic)) || (topicPattern !== null && state.fullAskId < 0)
+}
+
+/** Ends sessions that are over. */
+export function endSessions(state: GroupsState, context: Context): void {
+  for (const group of state.groups.values()) {
+    for (const memberId of expiredMembers(group.membership, context.uptime))
+      endMembership(state, group, context, () => removeMember(group.membership, memberId))
+  }
+}
+
+/** All topics that members want, by name, and whether some member has a pattern: it needs to know all that there are. */
+export function topicsOfMembers(state: GroupsState): { readonly topics: Set<string>; readonly hasPattern: boolean } {
+  const topics = new Set<string>()
+  let hasPattern = false
+  for (const { membership } of state.groups.values()) {
+    for (const { wishes } of membership.members.values()) {
+      hasPattern ||= wishes.topicPattern !== null
+      for (const topic of wishes.subscribedTopics) topics.add(topic)
+    }
+  }
+  return { topics, hasPattern }
+}
+
+/** Partition counts are known, or have changed: groups whose members want them share them out anew. */
+export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, number>): void {
+  for (const [topic, count] of counts) state.topics.set(topic, count)
+  for (const group of state.groups.values()) {
+    const wanted = new Set([...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics))
+    learnTopics(state, group, wanted)
+  }
+}
+
+/** Describes a group as it is now. */
+export function onDescribeGroup(state: GroupsState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
+  const group = state.groups.get(request.group)
+  const members = [...(group?.membership.members.values() ?? [])].map(({ memberId, wishes, epoch, assigned }) => ({
+    memberId,
+    instanceId: wishes.instanceId,
+    memberEpoch: epoch,
+    subscribedTopics: wishes.subscribedTopics,
+    assignment: partitionsOf(assigned),
+  }))
+  outbox.push({
+    kind: 'send',
+    to: context.from,
+    message: {
+      kind: 'describeGroupResponse',
+      correlationId: request.correlationId,
+      errorCode: errorCodeOf(!isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : group === undefined ? 'GROUP_ID_NOT_FOUND' : null),
+      state: group === undefined ? 'empty' : stateNameOf(group),
+      epoch: group?.membership.epoch ?? 0,
+      assignor: group?.membership.assignor ?? 'uniform',
+      members,
+      offsets: [...(group?.offsets.values() ?? [])].map(({ committed: { topic, partition, offset, metadata } }) => ({
+        topic,
+        partition,
+        offset,
+        metadata,
+      })),
+    },
+  })
+}
+
+/** Lists the groups that have members or committed offsets. */
+export function onListGroups(state: GroupsState, request: MessageOf<'listGroups'>, context: Context, outbox: Outbox): void {
+  const there = [...state.groups.values()].filter(({ membership, offsets }) => membership.members.size > 0 || offsets.size > 0)
+  const groups = there.map((group) => ({ group: group.id, state: stateNameOf(group) }))
+  const { correlationId } = request
+  const errorCode = errorCodeOf(isActive(state) ? null : 'COORDINATOR_LOAD_IN_PROGRESS')
+  outbox.push({
+    kind: 'send',
+    to: context.from,
+    message: { kind: 'listGroupsResponse', correlationId, errorCode, groups: groups.toSorted((a, b) => (a.group < b.group ? -1 : 1)) },
+  })
+}
+
+function refuseHeartbeat(state: GroupsState, { topicPattern, assignor }: GroupHeartbeatRequest): ErrorName | null {
+  if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (topicPattern !== null && compilePattern(topicPattern) === null) return 'INVALID_REGULAR_EXPRESSION'
+  return assignor === null || isAssignor(assignor) ? null : 'UNSUPPORTED_ASSIGNOR'
+}
+
+function answerHeartbeat(
+  request: GroupHeartbeatRequest,
+  to: Address,
+  error: ErrorName | null,
+  outbox: Outbox,
+  memberEpoch = -1,
+  assigned: ReadonlySet<string> = new Set(),
+): false {
+  outbox.push({
+    kind: 'send',
+    to,
+    message: {
+      kind: 'consumerGroupHeartbeatResponse',
+      correlationId: request.correlationId,
+      errorCode: errorCodeOf(error),
+      memberEpoch,
+      assignment: partitionsOf(assigned),
+    },
+  })
+  return false
+}
+
+/** From the moment when the last member has gone the group is empty. */
+function endMembership(state: GroupsState, group: Group, context: Context, end: () => unknown): void {
+  const { members } = group.membership
+  const before = members.size
+  end()
+  if (members.size > 0 || before === 0) return
+  group.emptySince = context.uptime
+  dropIfGone(state, group)
+}
+
+/** Has the group share out the partitions of these topics, as far as they are known, and changed. */
+function learnTopics(state: GroupsState, group: Group, topics: Iterable<string>): void {
+  let hasChanged = false
+  for (const topic of topics) {
+    const count = state.topics.get(topic)
+    if (count === undefined || group.topics.get(topic) === count) continue
+    group.topics.set(topic, count)
+    hasChanged = true
+  }
+  if (!hasChanged) return
+  const all = [...group.topics].toSorted(([a], [b]) => (a < b ? -1 : 1))
+  setPartitions(
+    group.membership,
+    all.flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, name: topicPartitionName(topic, partition) })),
+    ),
+  )
+}

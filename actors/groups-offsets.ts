@@ -1,0 +1,214 @@
+/**
+ * The committed offsets of groups. A commit is answered when its records are in the log; only then does a fetch of offsets show it. Offsets go by tombstones:
+ * when somebody deletes them, when their topic is gone (rules in coordinator/groups/kept-offsets.ts), and when their group has been empty for too long (KIP-211).
+ */
+import type { Address } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { DeleteGroupRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest } from '../protocol/messages/group.ts'
+import { OFFSET_METADATA_LENGTH_MAX } from '../protocol/messages/group.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { keepOffset, orphanedOffsets } from '../coordinator/groups/kept-offsets.ts'
+import { namesOf, parseName } from '../coordinator/groups/names.ts'
+import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset-record.ts'
+import { appendRequest } from '../coordinator/state-log.ts'
+import type { StateRecord } from '../coordinator/state-log.ts'
+import type { Context, Outbox } from './actor.ts'
+import { dropIfGone, errorCodeOf, groupOf, isActive } from './groups-state.ts'
+import type { Group, GroupsState, PendingWrite } from './groups-state.ts'
+
+// ── commits ──
+
+/** Takes a commit to the log, or refuses it. */
+export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest, context: Context, outbox: Outbox): void {
+  const known = state.groups.get(request.group)
+  const refusal = refuseCommit(state, known, request)
+  if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
+  const member = known?.membership.members.get(request.memberId)
+  if (member !== undefined) {
+    // One that comes twice, or late: it has its answer, or gets it when it is in the log.
+    if (request.correlationId <= member.lastCommitId) return
+    member.lastCommitId = request.correlationId
+  }
+  if (request.offsets.length === 0) return answerCommit(request, context.from, NONE, null, outbox)
+  const group = known ?? groupOf(state, request.group, context.uptime)
+  const records = request.offsets.map((one) => ({
+    key: encodeOffsetKey(group.id, one.topic, one.partition),
+    value: encodeOffsetValue(one, context.now),
+  }))
+  const { correlationId } = request
+  write(state, group, { group: group.id, from: context.from, correlationId, commit: request, names: [] }, records, context, outbox)
+}
+
+/** A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. */
+function refuseCommit(state: GroupsState, group: Group | undefined, request: OffsetCommitRequest): ErrorName | null {
+  if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
+  if (request.memberEpoch < 0) return group === undefined || group.membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
+  const member = group?.membership.members.get(request.memberId)
+  if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'
+  if (request.memberEpoch !== member.epoch) return 'STALE_MEMBER_EPOCH'
+  const { holders } = group.membership
+  const holdsAll = request.offsets.every((one) => holders.get(topicPartitionName(one.topic, one.partition)) === request.memberId)
+  return holdsAll ? null : 'FENCED_MEMBER_EPOCH'
+}
+
+/** While a write is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */
+export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, context: Context, outbox: Outbox): void {
+  const group = state.groups.get(request.group)
+  const isUnstable = group !== undefined && group.pendingCount > 0
+  const error: ErrorName | null = !isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : isUnstable ? 'UNSTABLE_OFFSET_COMMIT' : null
+  const wanted = request.partitions === null ? [...(group?.offsets.keys() ?? [])].toSorted() : [...namesOf(request.partitions)]
+  const found = error !== null ? [] : wanted.map((name) => group?.offsets.get(name)?.committed)
+  outbox.push({
+    kind: 'send',
+    to: context.from,
+    message: {
+      kind: 'offsetFetchResponse',
+      correlationId: request.correlationId,
+      errorCode: errorCodeOf(error),
+      requested: wanted,
+      offsets: found.filter((one) => one !== undefined),
+    },
+  })
+}
+
+// ── deletions ──
+
+/** Deletes a group that nobody is in: all that there is of it are its offsets. */
+export function onDeleteGroup(state: GroupsState, request: DeleteGroupRequest, context: Context, outbox: Outbox): void {
+  const group = state.groups.get(request.group)
+  const refusal = refuseDeletion(state, group)
+  if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
+  if (group.membership.members.size > 0) return answerDeletion(request, context.from, codeOf('NON_EMPTY_GROUP'), null, outbox)
+  deleteOffsets(state, group, [...group.offsets.keys()], request, context, outbox)
+}
+
+/** Deletes some offsets of a group, none of which a member may still commit (KIP-496). */
+export function onOffsetDelete(state: GroupsState, request: OffsetDeleteRequest, context: Context, outbox: Outbox): void {
+  const group = state.groups.get(request.group)
+  const refusal = refuseDeletion(state, group)
+  if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
+  const wanted = new Set([...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics))
+  if (request.partitions.some(({ topic }) => wanted.has(topic)))
+    return answerDeletion(request, context.from, codeOf('GROUP_SUBSCRIBED_TO_TOPIC'), null, outbox)
+  const names = [...namesOf(request.partitions)].filter((name) => group.offsets.has(name))
+  deleteOffsets(state, group, names, request, context, outbox)
+}
+
+function refuseDeletion(state: GroupsState, group: Group | undefined): ErrorName | null {
+  if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if (group === undefined) return 'GROUP_ID_NOT_FOUND'
+  // What is on its way would come after the tombstones, or is one of them.
+  return group.pendingCount > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
+}
+
+function deleteOffsets(
+  state: GroupsState,
+  group: Group,
+  names: readonly string[],
+  { correlationId }: DeleteGroupRequest | OffsetDeleteRequest,
+  context: Context,
+  outbox: Outbox,
+): void {
+  const { from } = context
+  if (names.length === 0) return answerDeletion({ correlationId }, from, NONE, null, outbox)
+  write(state, group, { group: group.id, from, correlationId, commit: null, names }, tombstones(group, names), context, outbox)
+}
+
+/** Forgets the offsets of groups in which nobody has been for as long as they are kept. */
+export function expireOffsets(state: GroupsState, context: Context, outbox: Outbox): void {
+  const { offsetsRetentionMillis } = state.config
+  if (offsetsRetentionMillis < 0 || !isActive(state)) return
+  for (const group of state.groups.values()) {
+    const { membership, offsets, pendingCount, emptySince, id } = group
+    if (membership.members.size > 0 || pendingCount > 0 || offsets.size === 0) continue
+    if (context.uptime - emptySince < offsetsRetentionMillis) continue
+    const names = [...offsets.keys()]
+    write(state, group, { group: id, from: null, correlationId: -1, commit: null, names }, tombstones(group, names), context, outbox)
+  }
+}
+
+/**
+ * Forgets offsets whose topic is gone, and says so in the log. Should that fail, they are found again after a restart. A partition with a commit
+ * on its way is left alone: the tombstone would come after it.
+ */
+export function dropOrphans(state: GroupsState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
+  for (const group of state.groups.values()) {
+    const orphans = orphanedOffsets(group.offsets, response)
+    const committing = orphans.length === 0 ? new Set() : namesOnTheWay(state, group)
+    const dropped = orphans.filter((name) => !committing.has(name))
+    if (dropped.length === 0) continue
+    for (const name of dropped) group.offsets.delete(name)
+    const message = appendRequest(state.log, state.nextCorrelationId++, tombstones(group, dropped), context.now)
+    outbox.push({ kind: 'send', to: state.log.replica, message })
+    dropIfGone(state, group)
+  }
+}
+
+function namesOnTheWay(state: GroupsState, group: Group): Set<string> {
+  const writes = [...state.pending.values()].filter((one) => one.group === group.id)
+  return new Set(writes.flatMap(({ commit }) => commit?.offsets.map((one) => topicPartitionName(one.topic, one.partition)) ?? []))
+}
+
+function tombstones({ id }: Group, names: readonly string[]): StateRecord[] {
+  return names.map((name) => {
+    const { topic, partition } = parseName(name)
+    return { key: encodeOffsetKey(id, topic, partition), value: null }
+  })
+}
+
+// ── the log ──
+
+function write(
+  state: GroupsState,
+  group: Group,
+  pending: PendingWrite,
+  records: readonly StateRecord[],
+  context: Context,
+  outbox: Outbox,
+): void {
+  const correlationId = state.nextCorrelationId++
+  state.pending.set(correlationId, pending)
+  group.pendingCount++
+  outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, correlationId, records, context.now) })
+}
+
+/** A write is in the log, or will never be. */
+export function onWritten(state: GroupsState, response: MessageOf<'produceResponse'>, context: Context, outbox: Outbox): void {
+  const pending = state.pending.get(response.correlationId)
+  const group = pending === undefined ? undefined : state.groups.get(pending.group)
+  if (pending === undefined || group === undefined) return
+  state.pending.delete(response.correlationId)
+  group.pendingCount--
+  const { errorCode, errorMessage } = response
+  if (errorCode === NONE) take(state, group, pending, context)
+  dropIfGone(state, group)
+  const { from, commit, correlationId } = pending
+  if (from === null) return
+  if (commit === null) answerDeletion({ correlationId }, from, errorCode, errorMessage, outbox)
+  else answerCommit(commit, from, errorCode, errorMessage, outbox)
+}
+
+function take(state: GroupsState, group: Group, { commit, names }: PendingWrite, { uptime }: Context): void {
+  for (const one of commit?.offsets ?? []) keepOffset(group.offsets, one, state.nextCorrelationId)
+  for (const name of names) group.offsets.delete(name)
+  // Who commits from outside uses the group, too.
+  if (commit !== null && group.membership.members.size === 0) group.emptySince = uptime
+}
+
+function answerCommit(request: OffsetCommitRequest, to: Address, errorCode: number, errorMessage: string | null, outbox: Outbox): void {
+  const { correlationId } = request
+  outbox.push({ kind: 'send', to, message: { kind: 'offsetCommitResponse', correlationId, errorCode, errorMessage } })
+}
+
+function answerDeletion(
+  { correlationId }: Pick<DeleteGroupRequest, 'correlationId'>,
+  to: Address,
+  errorCode: number,
+  errorMessage: string | null,
+  outbox: Outbox,
+): void {
+  outbox.push({ kind: 'send', to, message: { kind: 'groupDeletionResponse', correlationId, errorCode, errorMessage } })
+}

@@ -1,0 +1,137 @@
+/**
+ * What the coordinator of groups knows, as plain data: all groups of one partition of `__consumer_offsets`, each with its members and committed offsets, and
+ * what is on its way to the log.
+ */
+import type { Address } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import type { GroupStateName, OffsetCommitRequest } from '../protocol/messages/group.ts'
+import type { KeptOffsets } from '../coordinator/groups/kept-offsets.ts'
+import { emptyMembership, isStable } from '../coordinator/groups/membership.ts'
+import type { Membership } from '../coordinator/groups/membership.ts'
+import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { openStateLog } from '../coordinator/state-log.ts'
+import type { StateLog } from '../coordinator/state-log.ts'
+import { newCoordinatorFinder } from './coordinator-finder.ts'
+import type { CoordinatorFinder } from './coordinator-finder.ts'
+
+/** What the coordinator of groups is started with. */
+export interface GroupsConfig {
+  /** The partition of `__consumer_offsets` that holds the commits of its groups, led by this node. */
+  readonly partition: number
+  readonly topicId: number
+  /** The reign of this node in which it lives; a later one begins it anew. */
+  readonly leaderEpoch: number
+  readonly coordinatorNodes: readonly number[]
+  readonly graceMillis: number
+  /** So long are the offsets of a group without members kept; -1: for ever. */
+  readonly offsetsRetentionMillis: number
+}
+
+/** One group. */
+export interface Group {
+  readonly id: string
+  readonly membership: Membership
+  readonly offsets: KeptOffsets
+  /** Writes that are on their way to the log. */
+  pendingCount: number
+  /** Partition counts of the topics that members subscribe to. */
+  readonly topics: Map<string, number>
+  /** Uptime since which nobody is in it, and nobody commits from outside. */
+  emptySince: number
+}
+
+/** A write on its way to the log: a commit, or (null) tombstones for these names. Nobody may wait for it. */
+export interface PendingWrite {
+  readonly group: string
+  readonly from: Address | null
+  readonly correlationId: number
+  readonly commit: OffsetCommitRequest | null
+  readonly names: readonly string[]
+}
+
+/** What the coordinator of groups knows. */
+export interface GroupsState {
+  readonly self: Address
+  readonly config: GroupsConfig
+  readonly log: StateLog
+  readonly groups: Map<string, Group>
+  /** The topics of the loaded offsets have been looked up. */
+  checked: boolean
+  /** Attempts to read the log since the last that succeeded. */
+  loadFailures: number
+  /** Nobody is given anything before this uptime. */
+  graceUntil: number
+  /** Groups begin with it: epochs of what was here before must not come again. */
+  epochFloor: number
+  readonly pending: Map<number, PendingWrite>
+  /** Partition counts of the topics that members subscribe to. */
+  readonly topics: Map<string, number>
+  /** All topics, as far as they were asked for: members with a pattern need them. */
+  names: readonly string[]
+  /** The newest request for all topics. */
+  fullAskId: number
+  /** How much of the metadata log they reflect: a late answer may know less. */
+  metadataOffset: number
+  readonly coordinators: CoordinatorFinder
+  /** The coordinator was asked for metadata and has not answered. */
+  isAsking: boolean
+  nextCorrelationId: number
+}
+
+/** Nothing is read yet. */
+export function newGroupsState(self: Address, config: GroupsConfig): GroupsState {
+  return {
+    self,
+    config,
+    log: openStateLog(self.node, OFFSETS_TOPIC, config),
+    groups: new Map(),
+    checked: false,
+    loadFailures: 0,
+    graceUntil: 0,
+    epochFloor: 0,
+    pending: new Map(),
+    topics: new Map(),
+    names: [],
+    fullAskId: -1,
+    metadataOffset: -1,
+    coordinators: newCoordinatorFinder(config.coordinatorNodes),
+    isAsking: false,
+    nextCorrelationId: 1,
+  }
+}
+
+/** Its log is read, and it knows which topics are there. */
+export function isActive(state: GroupsState): boolean {
+  return state.log.loaded && state.checked
+}
+
+/** The group, begun if there is none. */
+export function groupOf(state: GroupsState, id: string, uptime: number): Group {
+  const known = state.groups.get(id)
+  if (known !== undefined) return known
+  const membership = emptyMembership()
+  membership.epoch = state.epochFloor
+  membership.graceUntil = state.graceUntil
+  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), emptySince: uptime }
+  state.groups.set(id, group)
+  return group
+}
+
+/** A group that has nothing any more is none. */
+export function dropIfGone(state: GroupsState, group: Group): void {
+  if (group.membership.members.size > 0 || group.offsets.size > 0 || group.pendingCount > 0) return
+  state.epochFloor = Math.max(state.epochFloor, group.membership.epoch)
+  state.groups.delete(group.id)
+}
+
+/** What is to be said of a group in one word. */
+export function stateNameOf({ membership }: Group): GroupStateName {
+  if (membership.members.size === 0) return 'empty'
+  return isStable(membership) ? 'stable' : 'reconciling'
+}
+
+/** The error code of a refusal, or of none. */
+export function errorCodeOf(error: ErrorName | null): number {
+  return error === null ? NONE : codeOf(error)
+}

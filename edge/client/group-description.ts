@@ -1,0 +1,24 @@
+/**
+ * A group as its administrator sees it.
+ */
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { DescribeGroupResponse } from '../../protocol/messages/group.ts'
+
+/** How far a group is with one partition. */
+export interface GroupLag extends TopicPartition {
+  /** The next record to process; null while nothing is committed. */
+  readonly committed: number | null
+  /** One past the last record that can be read; null if the topic was just deleted. */
+  readonly endOffset: number | null
+  /** Records between them. */
+  readonly lag: number | null
+  /** Who has the partition; null for nobody. */
+  readonly memberId: string | null
+}
+
+/** A group as it is now: its members, its committed offsets, and how far behind it is. */
+export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'assignor' | 'members' | 'offsets'> {
+  readonly group: string
+  /** Of all partitions that it has committed, or that a member has; by topic and partition. */
+  readonly lags: readonly GroupLag[]
+}
