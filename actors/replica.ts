@@ -2,7 +2,7 @@
  * One partition replica: it leads (takes batches, gives them offsets, acknowledges them, serves readers below the high watermark) or follows another node's.
  * The rules are in partitions/; this file says which message leads to which rule. Opening is in replica-open.ts, roles and the ISR in replica-role.ts,
  * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
- * in replica-retention.ts; syncing, checkpoints and rolling back in replica-flush.ts.
+ * in replica-retention.ts and replica-consumed.ts; syncing, checkpoints and rolling back in replica-flush.ts.
  *
  * What it does not do: transactions, compaction.
  */
@@ -24,6 +24,7 @@ import {
   onSynced,
   requestFlush,
 } from './replica-flush.ts'
+import { armConsumed, onConsumed, onConsumedTimer, onCoordinatorFound } from './replica-consumed.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
@@ -59,6 +60,10 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onListOffsets(state, message, context, outbox)
       case 'deleteRecords':
         return onDeleteRecords(state, message, context, outbox)
+      case 'findCoordinatorResponse':
+        return onCoordinatorFound(state, message, outbox)
+      case 'offsetFetchResponse':
+        return onConsumed(state, message, context, outbox)
       case 'configureReplica':
         return onConfigure(state, message, context, outbox)
       case 'drain':
@@ -97,6 +102,7 @@ function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>
   if (message.topicId !== state.topicId) return
   state.config = message.config
   armFlush(state, outbox)
+  armConsumed(state, outbox)
   onRetentionTimer(state, context, outbox)
 }
 
@@ -110,6 +116,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return void resignOrRebuild(state, outbox)
     case 'isr':
       return onIsrTimer(state, context, outbox)
+    case 'consumed':
+      return onConsumedTimer(state, outbox)
     case 'retention':
       return onRetentionTimer(state, context, outbox)
     case 'flush':

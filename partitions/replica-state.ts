@@ -16,6 +16,7 @@ import type { LeaderAndIsr } from '../protocol/messages/broker.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import type { NumberedBatch, ProducerStates } from './idempotence.ts'
+import type { ConsumptionRound } from './consumption.ts'
 import type { Epochs } from './epochs.ts'
 import { emptyLog } from './log.ts'
 import type { Log, LogPosition } from './log.ts'
@@ -202,6 +203,8 @@ export interface ReplicaState {
   /** The log begins there, at least, whatever a power loss does. */
   durableStartOffset: number
   deletionWaiters: DeletionWaiter[]
+  /** What groups are being asked that must have consumed records before they go; null between two rounds. */
+  consumption: ConsumptionRound | null
   /** While it leads. */
   replication: Replication | null
   /** Uptime when it began to lead. */
@@ -295,6 +298,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     durableEndOffset: 0,
     durableStartOffset: 0,
     deletionWaiters: [],
+    consumption: null,
     replication: null,
     ledSince: 0,
     following: null,

@@ -3,6 +3,7 @@
 // It does not decide what the settings do: that is retention, the log and the replicas.
 
 import type { Compression } from './compression.ts'
+import { checkGroupId } from './topic-name.ts'
 
 /** What happens to old records. `'compact'` is known from Kafka, but not offered yet. */
 export type CleanupPolicy = 'delete'
@@ -20,6 +21,8 @@ export type TopicConfig = {
   readonly retentionMillis: number
   /** How many bytes of a partition are kept at least before old segments go; -1 = no limit. */
   readonly retentionBytes: number
+  /** Records go as soon as all these groups have committed offsets behind them; none: consuming a record does not delete it. */
+  readonly deleteOnceConsumedBy: readonly string[]
   /** The size at which a segment file is closed and the next begun. */
   readonly segmentBytes: number
   /** The age at which a segment is closed even if it is not full. */
@@ -51,18 +54,21 @@ type Range = {
 }
 type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly refused?: readonly string[] }
 type Switch = { readonly kind: 'boolean' }
+type Groups = { readonly kind: 'groups'; readonly countMax: number }
 
 /** What a setting is: its Kafka name, default, allowed values and meaning. */
 export type TopicSettingRule = {
   /** Kafka's dotted name; settings of our own have one in Kafka's style. */
   readonly kafkaName: string
-  readonly allowed: Range | Choice | Switch
+  readonly allowed: Range | Choice | Switch | Groups
   readonly doc: string
 }
 
 /** The outcome of `parseTopicConfig`. */
 export type TopicConfigParsed = { readonly ok: true; readonly config: TopicConfig } | { readonly ok: false; readonly reason: string }
 
+/** Each is asked every other second by each partition. */
+const GROUPS_MAX = 16
 const DAY_MILLIS = 24 * 60 * 60 * 1000
 const MIB = 1024 * 1024
 const I32_MAX = 2 ** 31 - 1
@@ -72,6 +78,7 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
   cleanupPolicy: 'delete',
   retentionMillis: 7 * DAY_MILLIS,
   retentionBytes: -1,
+  deleteOnceConsumedBy: Object.freeze([]),
   segmentBytes: 64 * MIB,
   segmentMillis: 7 * DAY_MILLIS,
   indexIntervalBytes: 4096,
@@ -100,6 +107,11 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
     kafkaName: 'retention.bytes',
     allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER, minusOne: 'no limit' },
     doc: 'How many bytes of each partition are kept; -1 is no limit.',
+  },
+  deleteOnceConsumedBy: {
+    kafkaName: 'delete.once.consumed.by',
+    allowed: { kind: 'groups', countMax: GROUPS_MAX },
+    doc: 'Groups: what all of them have committed past is deleted, and, unless retentionMillis is set, nothing else because of its age.',
   },
   segmentBytes: {
     kafkaName: 'segment.bytes',
@@ -194,12 +206,16 @@ export function parseTopicConfig(input: Readonly<Record<string, unknown>>): Topi
     if (parsed === null) return { ok: false, reason: complaint(name, allowed, value) }
     values[setting] = parsed
   }
-  return { ok: true, config: { ...defaultTopicConfig, ...(values as Partial<TopicConfig>) } }
+  const given = values as Partial<TopicConfig>
+  // Who says which groups must have a record does not expect that it goes before, unless he says so.
+  const retentionMillis = given.deleteOnceConsumedBy === undefined || given.deleteOnceConsumedBy.length === 0 ? {} : { retentionMillis: -1 }
+  return { ok: true, config: { ...defaultTopicConfig, ...retentionMillis, ...given } }
 }
 
 /** The allowed values of a setting in words, for example `a whole number from 1 to 2147483647`. */
 export function describeAllowed(allowed: TopicSettingRule['allowed']): string {
   if (allowed.kind === 'boolean') return 'true or false'
+  if (allowed.kind === 'groups') return `a list of up to ${allowed.countMax} group ids, or a text with commas between them`
   if (allowed.kind === 'choice') return `one of ${allowed.values.map((value) => `'${value}'`).join(', ')}`
   const range = `a whole number from ${allowed.min} to ${allowed.max}`
   return allowed.minusOne === undefined ? range : `${range}, or -1 for ${allowed.minusOne}`
@@ -209,8 +225,9 @@ function settingNames(): TopicSetting[] {
   return Object.keys(topicSettings) as TopicSetting[]
 }
 
-function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): number | string | boolean | null {
+function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): number | string | boolean | readonly string[] | null {
   if (allowed.kind === 'boolean') return parseBoolean(value)
+  if (allowed.kind === 'groups') return parseGroups(allowed, value)
   if (allowed.kind === 'choice') return allowed.values.find((choice) => choice === value) ?? null
   const number = parseInteger(value)
   if (number === null) return null
@@ -221,6 +238,14 @@ function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): numbe
 function parseBoolean(value: unknown): boolean | null {
   if (value === true || value === 'true') return true
   return value === false || value === 'false' ? false : null
+}
+
+/** The groups, each once, in their order; an empty text is an empty list. */
+function parseGroups({ countMax }: Groups, value: unknown): readonly string[] | null {
+  const given: unknown = typeof value === 'string' ? value.split(',').filter((group) => group !== '') : value
+  if (!Array.isArray(given) || !given.every((group): group is string => checkGroupId(group) === null)) return null
+  const groups = [...new Set(given)]
+  return groups.length <= countMax ? groups : null
 }
 
 function parseInteger(value: unknown): number | null {

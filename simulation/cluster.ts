@@ -12,9 +12,9 @@ import { ClientWatcher } from './checkers/clients.ts'
 import { topicById } from '../coordinator/metadata.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
 import { durableEnd, writtenEnd } from './checkers/durable-end.ts'
-import type { GroupTruth } from './checkers/groups.ts'
 import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
+import type { WatchedGroups } from './checkers/watch.ts'
 import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
@@ -64,8 +64,7 @@ export class Cluster {
   readonly truth: Truth
   /** The nodes that have a coordinator. */
   readonly voters: readonly number[]
-  /** By id. */
-  readonly groups: Map<string, GroupTruth> = new Map()
+  readonly groups: WatchedGroups = { inside: [], outside: [] }
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
   /** Knows which life of a topic clients speak of. */
@@ -217,7 +216,7 @@ export class Cluster {
       bootId: `boot-${this.#bootIds.get(node) ?? 0}`,
       groupGraceMillis: SESSION_MILLIS,
       groupStartGraceMillis: SESSION_MILLIS,
-      offsetsRetentionMillis: -1,
+      offsetsRetentionMillis: this.plan.offsetsRetentionMillis,
       heartbeatMillis: NODE_SESSION_MILLIS / 4,
       replicaLagMillis: REPLICA_LAG_MILLIS,
       reassignmentBytesPerSecond: 0,

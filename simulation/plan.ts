@@ -25,6 +25,9 @@ export interface Plan {
   /** What each producer asks for. */
   readonly acks: readonly Acks[]
   readonly groupSize: number
+  /** By member: the instance id under which it comes back (KIP-345); null: each life is another member. */
+  readonly instanceIds: readonly (string | null)[]
+  readonly offsetsRetentionMillis: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
   readonly deliveryTimeoutMillis: number
@@ -46,6 +49,32 @@ const SEGMENT_BYTES = 16 * 1024
 
 /** A topic that would rather lose records than be offline. */
 const RISKY = { segmentBytes: SEGMENT_BYTES, flush: 'commit', retentionMillis: -1, minInsyncReplicas: 1, uncleanLeaderElection: true }
+
+/** The group that nobody is in: somebody commits for it from outside. */
+export const OUTSIDE_GROUP = 'audit'
+
+/** The group that the members of a run are in. */
+export const INSIDE_GROUP = 'billing'
+
+/** In half of the runs offsets of groups expire that nobody has used for so long. */
+const OFFSETS_RETENTION_MILLIS = 20_000
+
+/** In half of the runs, a topic whose records go once they are consumed. */
+function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
+  const random = new Random(seed, 'queue')
+  if (random.below(2) === 0) return []
+  const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
+  const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', deleteOnceConsumedBy }
+  return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
+}
+
+/** In half of the runs members are static; in some of those two have the same instance id, so that one of them must wait. */
+function drawInstances(seed: number, groupSize: number): (string | null)[] {
+  const random = new Random(seed, 'instances')
+  const isStatic = random.below(2) === 0
+  const isShared = random.below(4) === 0
+  return Array.from({ length: groupSize }, (_, i) => (isStatic ? `instance-${isShared && i === 1 ? 0 : i}` : null))
+}
 
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */
 export function votersOf({ nodeCount }: Plan): number[] {
@@ -83,14 +112,20 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   }
   const faults = options.quiet === true ? noFaults() : drawFaults(seed)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
+  topics.push(...drawQueue(seed, nodeCount))
+  const producerCount = random.between(2, 3)
+  const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
+  const groupSize = random.between(2, 3)
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
     nodeCount,
     topics,
-    producerCount: random.between(2, 3),
-    acks: ['quorum', random.pick(['quorum', 'leader']), 'quorum'],
-    groupSize: random.between(2, 3),
+    producerCount,
+    acks,
+    groupSize,
+    instanceIds: drawInstances(seed, groupSize),
+    offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     faults,

@@ -13,12 +13,14 @@ import { Cluster, SESSION_MILLIS } from './cluster.ts'
 import { Faults } from './faults.ts'
 import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
-import { drawPlan } from './plan.ts'
+import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
 import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
+import { newOutsideGroup } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
+import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
 import { AdminWorkload } from './workloads/topics.ts'
@@ -59,6 +61,8 @@ class Run {
   readonly #producers: ProducerWorkload[]
   readonly #reader: ConsumerWorkload
   readonly #members: ConsumerWorkload[]
+  /** Where records go once they are consumed. */
+  readonly #custodian: CustodianWorkload | null
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
@@ -69,8 +73,11 @@ class Run {
     const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
     this.#world = world
     this.#cluster = cluster
-    this.#group = newGroupTruth(truth, 'billing', SESSION_MILLIS)
-    cluster.groups.set(this.#group.name, this.#group)
+    this.#group = newGroupTruth(truth, INSIDE_GROUP, SESSION_MILLIS, plan.offsetsRetentionMillis)
+    cluster.groups.inside.push(this.#group)
+    const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
+    cluster.groups.outside.push(audit)
+    this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
     this.#admin = new AdminWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
@@ -86,6 +93,7 @@ class Run {
     this.#admin.onChange = () => this.#reader.assign()
     this.#admin.start(() => {
       for (const client of clients) client.start()
+      this.#custodian?.start()
       unleash(this.#cluster, clients, this.#admin, new DeleterWorkload(this.#cluster))
     })
     world.runUntil(plan.seconds * 1_000_000)
@@ -121,6 +129,8 @@ class Run {
     this.#reader.restart()
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
+    if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
+    if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
     if (this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) checkFiles(this.#cluster)
   }
 
@@ -158,6 +168,18 @@ class Run {
     return null
   }
 
+  /** Where records go once they are consumed, none is left. */
+  #isEmptied(): boolean {
+    for (const { name, configs } of this.#cluster.plan.topics) {
+      if (!('deleteOnceConsumedBy' in configs)) continue
+      for (let partition = 0; partition < (this.#cluster.topics.get(name) ?? 0); partition++) {
+        const states = this.#replicasOf(name, partition)
+        if (!states.every(({ log }) => log.logStartOffset === log.logEndOffset)) return false
+      }
+    }
+    return true
+  }
+
   #isInSync(): boolean {
     for (const [topic, partitions] of this.#cluster.topics) {
       for (let partition = 0; partition < partitions; partition++) if (this.#endOf(topic, partition) < 0) return false
@@ -167,13 +189,17 @@ class Run {
 
   /** The high watermark of the leader; -2 while nobody leads, or a replica is not in sync, or has not everything. */
   #endOf(topic: string, partition: number): number {
-    const states = this.#cluster.nodes
-      .map(({ host }) => host.stateOf(replicaActor(topic, partition)) as ReplicaState | undefined)
-      .filter((state) => state !== undefined)
+    const states = this.#replicasOf(topic, partition)
     const leader = states.find(({ phase }) => phase === 'leading')
     if (leader === undefined || leader.role.isr.length < leader.role.replicas.length) return -2
     const end = leader.log.logEndOffset
     const isWhole = leader.highWatermark.offset === end && states.every(({ log }) => log.logEndOffset === end)
     return isWhole && states.length === leader.role.replicas.length ? end : -2
+  }
+
+  #replicasOf(topic: string, partition: number): ReplicaState[] {
+    return this.#cluster.nodes
+      .map(({ host }) => host.stateOf(replicaActor(topic, partition)) as ReplicaState | undefined)
+      .filter((state) => state !== undefined)
   }
 }

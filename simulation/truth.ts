@@ -60,6 +60,8 @@ export interface Truth {
   acknowledgedCount: number
   /** How much of the committed metadata has been looked at. */
   metadataOffset: number
+  /** By group: one past the last record of a partition that it may have committed past; -1: none. */
+  readonly committedEnds: Map<string, (partition: PartitionTruth) => number>
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
 }
@@ -73,7 +75,7 @@ const LOSS_GRACE_MICROS = 30_000_000
 /** Nothing has happened yet. */
 export function newTruth(world: World, acks: Plan['acks']): Truth {
   const anomalies = { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
-  return { world, acks, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, onLoss: [] }
+  return { world, acks, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, committedEnds: new Map(), onLoss: [] }
 }
 
 /** The truth about a partition, begun when it is first heard of. */

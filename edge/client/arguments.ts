@@ -169,7 +169,11 @@ export function plainConfig(config: unknown): Record<string, unknown> {
   const entries = Object.entries(config).filter(([, value]) => value !== undefined)
   for (const [name, value] of entries) {
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
-    throw new KafkaError('INVALID_CONFIG', `the setting ${name} must be a text, a number, true or false, not ${typeof value}`)
+    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) continue
+    throw new KafkaError(
+      'INVALID_CONFIG',
+      `the setting ${name} must be a text, a number, true or false, or a list of texts, not ${typeof value}`,
+    )
   }
   return Object.fromEntries(entries)
 }

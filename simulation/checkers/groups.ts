@@ -7,12 +7,15 @@ import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
+import { decodeGroupCommit } from '../../coordinator/groups/offset-record.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import { walkBatches } from '../../protocol/record-batch.ts'
+import { readRecords } from '../../protocol/record-batch-reader.ts'
 import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
+import { isInCharge } from './in-charge.ts'
 
 /** How far one group is with one partition, in one life of its topic. */
 interface GroupProgress {
@@ -21,6 +24,8 @@ interface GroupProgress {
   processedEnd: number
   /** The highest commit that a member was told of. */
   committed: number
+  /** The highest commit that a coordinator has taken. */
+  takenEnd: number
 }
 
 /** What is known of one group's hold on one partition. */
@@ -43,6 +48,8 @@ export interface GroupTruth {
   readonly truth: Truth
   readonly name: string
   readonly sessionMillis: number
+  /** Offsets expire after so long without members; -1: never. */
+  readonly retentionMillis: number
   readonly partitions: Map<string, GroupPartition>
   readonly progress: Map<PartitionTruth, GroupProgress>
   /** By client and correlation id: commits that the group has taken. */
@@ -52,16 +59,18 @@ export interface GroupTruth {
 }
 
 /** Nothing is known of the group yet; power losses will be heard of. */
-export function newGroupTruth(truth: Truth, name: string, sessionMillis: number): GroupTruth {
+export function newGroupTruth(truth: Truth, name: string, sessionMillis: number, retentionMillis = -1): GroupTruth {
   const group: GroupTruth = {
     truth,
     name,
     sessionMillis,
+    retentionMillis,
     partitions: new Map(),
     progress: new Map(),
     accepted: new Map(),
     heardAt: new Map(),
   }
+  truth.committedEnds.set(name, (partition) => progressOf(group, partition).takenEnd)
   truth.onLoss.push((partition) => onLoss(group, partition))
   return group
 }
@@ -117,10 +126,11 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
   for (const effect of effects) {
     if (effect.kind !== 'send') continue
     const told = effect.message
+    if (told.kind === 'produce' && message.kind === 'timerFired') onExpiry(group, told.records)
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
     if (told.kind === 'offsetCommitResponse' || !('errorCode' in told) || told.errorCode !== NONE) continue
     // One that another node has succeeded may still speak, of what was before. Nobody may rely on that: whoever believes it processes again, and commits nothing.
-    if (!isInCharge(group, state)) continue
+    if (!isInCharge(group.truth, state)) continue
     if (told.kind === 'offsetFetchResponse') onOffsetsTold(group, told.requested, told.offsets)
     if (told.kind === 'consumerGroupHeartbeatResponse' && message.kind === 'consumerGroupHeartbeat')
       onHeartbeatTold(group, message.memberId, told.assignment)
@@ -128,10 +138,19 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
   if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
 }
 
-/** Whether no later reign has begun of the partition of the offsets topic that the group is kept in. */
-function isInCharge(group: GroupTruth, { config }: GroupsState): boolean {
-  const leaders = livesOf(group.truth, topicPartitionName(OFFSETS_TOPIC, config.partition)).at(-1)?.leaders ?? new Map<number, number>()
-  return [...leaders.keys()].every((leaderEpoch) => leaderEpoch <= config.leaderEpoch)
+/** Offsets of a group expire: that is due when nobody was heard of it for long enough. */
+function onExpiry(group: GroupTruth, records: Uint8Array): void {
+  const { truth, name, retentionMillis, heardAt } = group
+  for (const { at } of walkBatches(records)) {
+    for (const { key, value } of readRecords(records, at)) {
+      const expired = decodeGroupCommit(key, value)
+      if (expired === null || expired.group !== name) continue
+      const silentMicros = truth.world.nowMicros - Math.max(...heardAt.values())
+      if (retentionMillis < 0 || silentMicros < retentionMillis * 1000)
+        truth.world.fail('BACK', `offsets of ${name} expire ${silentMicros} us after a member was heard`)
+      for (const life of livesOf(truth, topicPartitionName(expired.topic, expired.partition))) progressOf(group, life).committed = -1
+    }
+  }
 }
 
 function hasSent(effects: readonly Effect[], kind: Message['kind']): boolean {
@@ -152,6 +171,7 @@ function onAccepted(group: GroupTruth, member: string, offsets: readonly TopicOf
     const life = lifeOf(group.truth, name, topicId)
     if (life === undefined || life.isOver || life.isUnclean) continue
     const known = progressOf(group, life)
+    known.takenEnd = Math.max(known.takenEnd, offset)
     const end = processedEnd(known, life.startOffset)
     if (offset > end)
       group.truth.world.fail('SKIP', `${group.name}: ${member} commits ${offset} for ${name}, but record ${end} was processed by nobody`)
@@ -231,7 +251,7 @@ function partitionOf(group: GroupTruth, name: string): GroupPartition {
 function progressOf(group: GroupTruth, partition: PartitionTruth): GroupProgress {
   const known = group.progress.get(partition)
   if (known !== undefined) return known
-  const progress: GroupProgress = { processed: [], processedEnd: 0, committed: -1 }
+  const progress: GroupProgress = { processed: [], processedEnd: 0, committed: -1, takenEnd: -1 }
   group.progress.set(partition, progress)
   return progress
 }

@@ -14,21 +14,29 @@ import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
+import { checkOutside } from './outside-groups.ts'
+import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import type { WatchedReplica } from './replicas.ts'
 
+/** Groups with members, and groups that nobody is in. */
+export interface WatchedGroups {
+  readonly inside: GroupTruth[]
+  readonly outside: OutsideGroup[]
+}
+
 /** Watches the actors of one node. */
 export class NodeWatcher implements Watcher {
   readonly #truth: Truth
   readonly #disk: Disk
-  readonly #groups: ReadonlyMap<string, GroupTruth>
+  readonly #groups: WatchedGroups
   readonly #quorum: ClusterQuorum
   readonly #replicas: Map<string, WatchedReplica> = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
-  constructor(truth: Truth, disk: Disk, groups: ReadonlyMap<string, GroupTruth>, quorum: ClusterQuorum) {
+  constructor(truth: Truth, disk: Disk, groups: WatchedGroups, quorum: ClusterQuorum) {
     this.#truth = truth
     this.#disk = disk
     this.#groups = groups
@@ -47,8 +55,9 @@ export class NodeWatcher implements Watcher {
     }
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
-    if (name.startsWith('groups/'))
-      for (const group of this.#groups.values()) checkGroup(group, state as GroupsState, message, from, effects)
+    if (!name.startsWith('groups/')) return
+    for (const group of this.#groups.inside) checkGroup(group, state as GroupsState, message, from, effects)
+    for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
   }
 }
 

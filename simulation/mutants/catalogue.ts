@@ -3,6 +3,7 @@
  * took to find each is written beside it.
  */
 import { clientMutants } from './client-mutants.ts'
+import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
@@ -241,5 +242,6 @@ export const mutants: readonly Mutant[] = [
   ...replicationMutants,
   ...trustMutants,
   ...clientMutants,
+  ...groupMutants,
   ...quorumMutants,
 ]

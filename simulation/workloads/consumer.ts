@@ -127,7 +127,7 @@ export class ConsumerWorkload {
       coordinatorNodes: this.#cluster.voters,
       group: this.#group?.name ?? null,
       memberId: this.#memberId(),
-      instanceId: null,
+      instanceId: this.#group === null ? null : (this.#cluster.plan.instanceIds[this.#index - 1] ?? null),
       assignor: null,
       autoOffsetReset: 'earliest',
       autoCommit: this.#group !== null,

@@ -85,7 +85,25 @@ describe('refused', () => {
 
 test('every rule can be put into words', () => {
   for (const { allowed, doc } of Object.values(topicSettings)) {
-    expect(describeAllowed(allowed)).toMatch(/^(one of|a whole number|true or false)/)
+    expect(describeAllowed(allowed)).toMatch(/^(one of|a whole number|true or false|a list of up to)/)
     expect(doc).toMatch(/\.$/)
   }
+})
+
+describe('the groups that must have consumed a record', () => {
+  test('are a list, or a text with commas, each once', () => {
+    expect(parsed({ deleteOnceConsumedBy: ['a', 'b', 'a'] }).deleteOnceConsumedBy).toEqual(['a', 'b'])
+    expect(parsed({ 'delete.once.consumed.by': 'a,b' }).deleteOnceConsumedBy).toEqual(['a', 'b'])
+    expect(parsed({ deleteOnceConsumedBy: '' })).toEqual(defaultTopicConfig)
+  })
+
+  test('have records kept until then, whatever their age, unless a limit is set', () => {
+    expect(parsed({ deleteOnceConsumedBy: 'a' })).toMatchObject({ retentionMillis: -1, retentionBytes: -1 })
+    expect(parsed({ deleteOnceConsumedBy: 'a', retentionMillis: 5 })).toMatchObject({ retentionMillis: 5 })
+    expect(parsed({ deleteOnceConsumedBy: [] })).toEqual(defaultTopicConfig)
+  })
+
+  test.each([[7], [['a', 7]], [['']], [['a\nb']], [Array.from({ length: 17 }, (_, i) => `g${i}`)], [{}]])('are not %j', (groups) => {
+    expect(reason({ deleteOnceConsumedBy: groups })).toContain('it is a list of up to 16 group ids, or a text with commas between them')
+  })
 })

@@ -1,0 +1,168 @@
+/**
+ * Known bugs of groups that come and go, and of topics whose records go once they are consumed, as data: part of the catalogue.
+ */
+import type { Mutant } from './mutant.ts'
+
+const OFFSETS = 'actors/groups-offsets.ts'
+const MEMBERSHIP = 'coordinator/groups/membership.ts'
+
+/** Mutants of what happens to groups, and because of them. */
+export const groupMutants: readonly Mutant[] = [
+  {
+    id: 'D1',
+    title: 'offsets that are read from the log count as expired (KAFKA-8069)',
+    why: 'after a fail-over a group has committed nothing, and begins anew',
+    edits: [
+      {
+        file: 'actors/groups.ts',
+        text: 'const since = uptime - Math.min(Math.max(0, ageMillis), keptMillis)',
+        replacement: 'const since = -state.config.offsetsRetentionMillis',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D2',
+    title: 'the offsets of a group expire although members are there (KIP-211)',
+    why: 'a group that has had nothing to do for a while begins anew',
+    edits: [{ file: OFFSETS, text: 'if (membership.members.size > 0 || pendingCount > 0', replacement: 'if (pendingCount > 0' }],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D3',
+    title: 'a second member with the same instance id is not refused (KAFKA-8500)',
+    why: 'it takes over the partitions of one that lives',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        text: "if (holder !== null && holder !== known && !holder.isAway) return 'UNRELEASED_INSTANCE_ID'",
+        replacement: '',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D21',
+    title: 'a member that does not let go in time goes on (KIP-848)',
+    why: 'its group has given the partition to another one',
+    edits: [
+      {
+        file: 'actors/consumer-group.ts',
+        text: 'if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis || context.uptime >= revokeDue(state)) lose',
+        replacement: 'if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis) lose',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D22',
+    title: 'a member has its rebalance time-out from when it was told first, heard or not',
+    why: 'it is fenced before it knows that it must let go',
+    edits: [
+      {
+        file: MEMBERSHIP,
+        text: 'for (const name of known.revoking.keys()) known.revoking.set(name, uptime + wishes.rebalanceTimeoutMillis)',
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D23',
+    title: 'a group is deleted in memory only',
+    why: 'what was deleted is there again after a fail-over',
+    edits: [
+      {
+        file: OFFSETS,
+        text: '  deleteOffsets(state, group, [...group.offsets.keys()], request, context, outbox)\n',
+        replacement: '  group.offsets.clear()\n  dropIfGone(state, group)\n  answerDeletion(request, context.from, NONE, null, outbox)\n',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D24',
+    title: 'a deletion is answered before its tombstones are in the log',
+    why: 'the append fails, or its leader is lost, and what was deleted is there again',
+    edits: [
+      {
+        file: OFFSETS,
+        text: '  write(state, group, { group: group.id, from, correlationId, commit: null, names }, tombstones(group, names), context, outbox)\n}\n\n/** Forgets the offsets',
+        replacement:
+          '  write(state, group, { group: group.id, from: null, correlationId, commit: null, names }, tombstones(group, names), context, outbox)\n  answerDeletion({ correlationId }, from, NONE, null, outbox)\n}\n\n/** Forgets the offsets',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'R1',
+    title: 'a group that has committed nothing does not hold what it has not consumed',
+    why: 'it finds nothing any more when it begins',
+    edits: [
+      {
+        file: 'partitions/consumption.ts',
+        text: 'committed.get(group) ?? -1))',
+        replacement: 'committed.get(group) ?? -1).filter((offset) => offset >= 0))',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'R2',
+    title: 'records go when the first of several groups has consumed them',
+    why: 'the others lose them',
+    edits: [{ file: 'partitions/consumption.ts', text: 'return Math.min(...groups', replacement: 'return Math.max(...groups' }],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'R3',
+    title: 'what was committed for a former topic of that name counts',
+    why: 'records of the new one go that nobody has consumed',
+    edits: [
+      {
+        file: 'actors/replica-consumed.ts',
+        text: 'one.topic === topic && one.partition === partition && one.topicId === topicId)',
+        replacement: 'one.topic === topic && one.partition === partition && topicId > 0)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'R4',
+    title: 'the groups are asked once only',
+    why: 'a coordinator that was not there then lets the disk fill',
+    edits: [
+      {
+        file: 'actors/replica-consumed.ts',
+        text: '  armConsumed(state, outbox)\n  if (!mayDelete(state)',
+        replacement: '  if (!mayDelete(state)',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'R5',
+    title: 'what a group has read counts as what it has committed: everything up to the high watermark goes',
+    why: 'records in work are lost with the member that has them',
+    edits: [
+      {
+        file: 'actors/replica-consumed.ts',
+        text: 'consumption.committed.set(group, found?.offset ?? -1)',
+        replacement: 'consumption.committed.set(group, found === undefined ? -1 : state.highWatermark.offset)',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+]
