@@ -3,6 +3,7 @@
  */
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
+import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 
@@ -27,6 +28,10 @@ export interface Plan {
   readonly groupSize: number
   /** By member: the instance id under which it comes back (KIP-345); null: each life is another member. */
   readonly instanceIds: readonly (string | null)[]
+  /** By member: it subscribes to a pattern that matches all topics, not to their names. */
+  readonly hasPattern: readonly boolean[]
+  /** What all members wish for; null: each has another wish. */
+  readonly assignor: AssignorName | null
   readonly offsetsRetentionMillis: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
@@ -74,6 +79,14 @@ function drawInstances(seed: number, groupSize: number): (string | null)[] {
   const isStatic = random.below(2) === 0
   const isShared = random.below(4) === 0
   return Array.from({ length: groupSize }, (_, i) => (isStatic ? `instance-${isShared && i === 1 ? 0 : i}` : null))
+}
+
+/** In a quarter of the runs members subscribe to a pattern, in another quarter some do; in half of the runs they wish for an assignor. */
+function drawWishes(seed: number, groupSize: number): Pick<Plan, 'hasPattern' | 'assignor'> {
+  const random = new Random(seed, 'wishes')
+  const share = random.pick([0, 0, 1, 2])
+  const hasPattern = Array.from({ length: groupSize }, () => random.below(2) < share)
+  return { hasPattern, assignor: random.pick<AssignorName | null>(['uniform', 'uniform', 'uniform', 'range', 'round-robin', null]) }
 }
 
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */
@@ -125,6 +138,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     acks,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
+    ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),

@@ -57,6 +57,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #wanted: Subscription = { topics: [], topicPattern: null }
   /** It did not ask for records for too long, and is no member until it does. */
   #isOverdue = false
+  /** It is being closed, and its listener may still commit. */
+  #isLeaving = false
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
   #closed = false
@@ -277,7 +279,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   // ── commits ──
 
   async commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void> {
-    this.#assertOpen()
+    if (!this.#isLeaving) this.#assertOpen()
     if (this.#options.group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'commit needs the option group')
     const offsets = offsetsToCommit(what)
     if (this.#isOverdue)
@@ -341,9 +343,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async #sayGoodbye(): Promise<void> {
     const partitions = this.#mode === 'subscribed' ? this.assignment() : []
     if (partitions.length === 0) return
+    this.#isLeaving = true
     const done = callListener(this.#options.onRevoked, partitions, () => undefined)
     const millis = integerOption(this.#options.rebalanceTimeoutMillis, CONSUMER_RULES.rebalanceTimeoutMillis)
     if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
+    this.#isLeaving = false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

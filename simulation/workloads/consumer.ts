@@ -50,6 +50,9 @@ const ASSIGN_MICROS = 200_000
 /** Who takes longer to let go loses its partitions. */
 const REBALANCE_MILLIS = 4000
 
+/** Where each member wishes for another assignor. */
+const ASSIGNORS = ['range', 'round-robin', null] as const
+
 /** A slow application takes so long on average, in microseconds. */
 const SLOW_MICROS = 2_000_000
 
@@ -82,6 +85,8 @@ export class ConsumerWorkload {
     host.spawn('consumer', actor.url, this.#config(host))
     this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
     if (this.#group === null) this.assign()
+    else if (this.#cluster.plan.hasPattern[this.#index - 1] === true)
+      this.#tell({ kind: 'subscribe', topics: [], topicPattern: { source: '.', flags: '' } })
     else this.#tell({ kind: 'subscribe', topics: this.#cluster.plan.topics.map(({ name }) => name), topicPattern: null })
   }
 
@@ -128,7 +133,7 @@ export class ConsumerWorkload {
       group: this.#group?.name ?? null,
       memberId: this.#memberId(),
       instanceId: this.#group === null ? null : (this.#cluster.plan.instanceIds[this.#index - 1] ?? null),
-      assignor: null,
+      assignor: this.#cluster.plan.assignor ?? ASSIGNORS[this.#index % ASSIGNORS.length] ?? null,
       autoOffsetReset: 'earliest',
       autoCommit: this.#group !== null,
       autoCommitIntervalMillis: 300,

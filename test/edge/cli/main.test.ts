@@ -142,6 +142,21 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('a\nb\nc\n')
   })
 
+  test('are read again by a group that was deleted', () => {
+    run(['produce', 'orders'], 'a\n')
+    ok('consume', 'orders', '--group', 'billing')
+    expect(ok('groups', 'list')).toBe('group    state\nbilling  empty\n')
+    expect(ok('groups', 'describe', 'billing')).toMatch(/topic +partition +committed +end +lag +member\norders +0 +1 +1 +0 +-\n$/)
+    expect(json('groups', 'delete', 'billing', '--topic', 'orders')).toEqual({ deleted: 'billing', topic: 'orders' })
+    expect(run(['groups', 'delete', 'billing'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('GROUP_ID_NOT_FOUND') as string,
+    })
+    ok('consume', 'orders', '--group', 'billing')
+    expect(ok('groups', 'delete', 'billing')).toBe('deleted billing\n')
+    expect(ok('consume', 'orders', '--group', 'billing')).toBe('a\n')
+  })
+
   test('are followed until Ctrl-C', async () => {
     run(['produce', 'orders'], 'a\n')
     const child = spawn(process.execPath, [main, '-d', directory, 'consume', 'orders', '--follow'])
