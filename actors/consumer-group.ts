@@ -163,12 +163,21 @@ export function onHeartbeatAnswer(
   if (message.errorCode !== NONE) return onHeartbeatRefused(state, message.errorCode, context, outbox)
   membership.memberEpoch = message.memberEpoch
   membership.aliveAt = membership.sentAt
-  membership.dueAt = context.uptime + state.config.heartbeatIntervalMillis
+  membership.dueAt = context.uptime + (membership.isRoused ? 0 : state.config.heartbeatIntervalMillis)
+  membership.isRoused = false
   adopt(state, isSubscribed(state) ? namesOf(message.assignment) : new Set(), context, outbox)
   // A member that has nothing yet asks again soon: others may be letting go for it.
-  if (state.partitions.size === 0)
-    membership.dueAt = context.uptime + Math.min(state.config.heartbeatIntervalMillis, state.config.retryBackoffMillis * 4)
+  if (state.partitions.size === 0) membership.dueAt = Math.min(membership.dueAt, context.uptime + state.config.retryBackoffMillis * 4)
   wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** The group says that there is something for this member: it asks what. */
+export function onGroupChanged(state: ConsumerState, memberId: string, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  if (memberId !== state.config.memberId || membership.memberEpoch <= 0) return
+  if (membership.correlationId >= 0) membership.isRoused = true
+  else membership.dueAt = context.uptime
+  groupWork(state, context, outbox)
 }
 
 /** What will not pass is told to the application; until it does something about it, it is tried again at the pace of heartbeats. */

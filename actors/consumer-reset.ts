@@ -4,7 +4,7 @@
  */
 import { codeOf } from '../protocol/errors.ts'
 import type { Context, Outbox } from './actor.ts'
-import { backOff } from './consumer-state.ts'
+import { backOff, isSubscribed } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 import { forgetTopic } from './leader-cache.ts'
 
@@ -56,7 +56,7 @@ export function asksFormerTopic({ leaders }: ConsumerState, one: ConsumedPartiti
 /** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
 export function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, one.topic)
-  if (state.membership.topics.length === 0 && one.failures > 0) {
+  if (!isSubscribed(state) && one.failures > 0) {
     state.partitions.delete(one.name)
     return failPartition(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
   }

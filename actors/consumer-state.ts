@@ -103,6 +103,8 @@ export interface GroupMembership {
   timeoutAt: number
   /** When the next request is due. */
   dueAt: number
+  /** The group has something for it, or wants something back: the answer that is awaited may not know that yet. */
+  isRoused: boolean
   /** When the last heartbeat that was answered had been sent. */
   aliveAt: number
   offsetsCorrelationId: number
@@ -144,6 +146,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       sentAt: 0,
       timeoutAt: 0,
       dueAt: 0,
+      isRoused: false,
       aliveAt: 0,
       offsetsCorrelationId: -1,
       offsetsTimeoutAt: 0,

@@ -23,6 +23,7 @@ import {
   groupWork,
   onCommitAnswer,
   onGroupAnswer,
+  onGroupChanged,
   onGroupLost,
   onCoordinatorLost,
   onGroupUndeliverable,
@@ -100,6 +101,8 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
     case 'consumerGroupHeartbeatResponse':
       onHeartbeatAnswer(state, message, context, outbox)
       return work(state, context, outbox)
+    case 'groupChanged':
+      return onGroupChanged(state, message.memberId, context, outbox)
     case 'offsetFetchResponse':
       onOffsets(state, message, context, outbox)
       return work(state, context, outbox)

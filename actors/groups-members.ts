@@ -9,7 +9,15 @@ import { LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
 import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { compilePattern, matchingTopics } from '../protocol/topic-pattern.ts'
-import { expiredMembers, isAssignor, removeMember, setPartitions, takeFarewell, takeHeartbeat } from '../coordinator/groups/membership.ts'
+import {
+  expiredMembers,
+  isAssignor,
+  membersToRouse,
+  removeMember,
+  setPartitions,
+  takeFarewell,
+  takeHeartbeat,
+} from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { dropIfGone, errorCodeOf, groupOf, isActive, stateNameOf } from './groups-state.ts'
@@ -24,7 +32,7 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   if (request.correlationId <= (known?.membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
   if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
     if (known !== undefined)
-      endMembership(state, known, context, () => takeFarewell(known.membership, memberId, memberEpoch, context.uptime))
+      endMembership(state, known, () => takeFarewell(known.membership, memberId, memberEpoch, context.uptime), context, outbox)
     return answerHeartbeat(request, context.from, null, outbox, memberEpoch)
   }
   const group = groupOf(state, request.group, context.uptime)
@@ -37,15 +45,17 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   dropIfGone(state, group)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
   member.lastHeartbeatId = request.correlationId
+  group.addresses.set(memberId, context.from)
   answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
+  rouseMembers(group, context, outbox)
   return subscribedTopics.some((topic) => !state.topics.has(topic)) || (topicPattern !== null && state.fullAskId < 0)
 }
 
 /** Ends sessions that are over. */
-export function endSessions(state: GroupsState, context: Context): void {
+export function endSessions(state: GroupsState, context: Context, outbox: Outbox): void {
   for (const group of state.groups.values()) {
     for (const memberId of expiredMembers(group.membership, context.uptime))
-      endMembership(state, group, context, () => removeMember(group.membership, memberId))
+      endMembership(state, group, () => removeMember(group.membership, memberId), context, outbox)
   }
 }
 
@@ -63,11 +73,20 @@ export function topicsOfMembers(state: GroupsState): { readonly topics: Set<stri
 }
 
 /** Partition counts are known, or have changed: groups whose members want them share them out anew. */
-export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, number>): void {
+export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, number>, context: Context, outbox: Outbox): void {
   for (const [topic, count] of counts) state.topics.set(topic, count)
   for (const group of state.groups.values()) {
     const wanted = new Set([...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics))
     learnTopics(state, group, wanted)
+    rouseMembers(group, context, outbox)
+  }
+}
+
+/** Members hear at once that there is something for them: a rebalance takes messages, not heartbeats. */
+function rouseMembers(group: Group, { uptime }: Context, outbox: Outbox): void {
+  for (const memberId of membersToRouse(group.membership, uptime)) {
+    const to = group.addresses.get(memberId)
+    if (to !== undefined) outbox.push({ kind: 'send', to, message: { kind: 'groupChanged', memberId } })
   }
 }
 
@@ -144,10 +163,12 @@ function answerHeartbeat(
 }
 
 /** From the moment when the last member has gone the group is empty. */
-function endMembership(state: GroupsState, group: Group, context: Context, end: () => unknown): void {
+function endMembership(state: GroupsState, group: Group, end: () => unknown, context: Context, outbox: Outbox): void {
   const { members } = group.membership
   const before = members.size
   end()
+  rouseMembers(group, context, outbox)
+  for (const memberId of group.addresses.keys()) if (!members.has(memberId)) group.addresses.delete(memberId)
   if (members.size > 0 || before === 0) return
   group.emptySince = context.uptime
   dropIfGone(state, group)

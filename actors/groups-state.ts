@@ -37,6 +37,8 @@ export interface Group {
   pendingCount: number
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
+  /** Where members live. */
+  readonly addresses: Map<string, Address>
   /** Uptime since which nobody is in it, and nobody commits from outside. */
   emptySince: number
 }
@@ -113,7 +115,7 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
   const membership = emptyMembership()
   membership.epoch = state.epochFloor
   membership.graceUntil = state.graceUntil
-  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), emptySince: uptime }
+  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), addresses: new Map(), emptySince: uptime }
   state.groups.set(id, group)
   return group
 }

@@ -157,7 +157,7 @@ function onTimer(state: GroupsState, timer: string, context: Context, outbox: Ou
     return expireOffsets(state, context, outbox)
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
-  endSessions(state, context)
+  endSessions(state, context, outbox)
 }
 
 // ── metadata ──
@@ -195,7 +195,7 @@ function onMetadata(state: GroupsState, response: MessageOf<'metadataResponse'>,
   if (isFull) state.names = response.topics.map(({ topic }) => topic)
   const { topics } = isFull ? withAbsent(state, response) : response
   dropOrphans(state, { ...response, topics }, context, outbox)
-  takeCounts(state, new Map(topics.map(({ topic, partitions }) => [topic, partitions.length])))
+  takeCounts(state, new Map(topics.map(({ topic, partitions }) => [topic, partitions.length])), context, outbox)
   const wanted = topicsOfMembers(state)
   if ([...wanted.topics].some((topic) => !state.topics.has(topic)) || (wanted.hasPattern && state.fullAskId < 0)) askMetadata(state, outbox)
 }

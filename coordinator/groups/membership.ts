@@ -39,6 +39,8 @@ export interface Member {
   /** Uptime after which it is fenced. */
   expiresAt: number
   isAway: boolean
+  /** It was told that there is something for it, and has not been heard since. */
+  isRoused: boolean
   assigned: Set<string>
   /** By partition: the uptime until which it must have let go. */
   readonly revoking: Map<string, number>
@@ -58,6 +60,8 @@ export interface Membership {
   assignor: AssignorName
   /** The highest epoch given to anybody. */
   epoch: number
+  /** The target, or what is free, has changed since members were told. */
+  hasChanged: boolean
   /** Nobody is given anything before this uptime. */
   graceUntil: number
 }
@@ -83,7 +87,16 @@ export function isAssignor(name: string): name is AssignorName {
 
 /** A group without members. */
 export function emptyMembership(): Membership {
-  return { members: new Map(), holders: new Map(), target: new Map(), partitions: [], assignor: 'uniform', epoch: 0, graceUntil: 0 }
+  return {
+    members: new Map(),
+    holders: new Map(),
+    target: new Map(),
+    partitions: [],
+    assignor: 'uniform',
+    epoch: 0,
+    hasChanged: false,
+    graceUntil: 0,
+  }
 }
 
 /** Takes a heartbeat that is not a farewell; returns the member as it shall be, or why it is refused. */
@@ -94,6 +107,7 @@ export function takeHeartbeat(group: Membership, heartbeat: Heartbeat, uptime: n
   if (known === undefined || known.isAway) return memberOf(group, wishes.instanceId) === null ? 'UNKNOWN_MEMBER_ID' : 'FENCED_INSTANCE_ID'
   if (memberEpoch !== known.epoch && memberEpoch !== known.previousEpoch) return 'FENCED_MEMBER_EPOCH'
   known.expiresAt = uptime + wishes.sessionTimeoutMillis
+  known.isRoused = false
   if (memberEpoch !== known.epoch) {
     // It has not heard yet what it is to give up.
     for (const name of known.revoking.keys()) known.revoking.set(name, uptime + wishes.rebalanceTimeoutMillis)
@@ -116,6 +130,7 @@ export function takeFarewell(group: Membership, memberId: string, memberEpoch: n
   member.expiresAt = uptime + member.wishes.sessionTimeoutMillis
   for (const name of member.revoking.keys()) group.holders.delete(name)
   member.revoking.clear()
+  group.hasChanged = true
   settleAway(group)
 }
 
@@ -148,6 +163,22 @@ export function isStable(group: Membership): boolean {
     if (member.revoking.size > 0 || target === undefined || !sameSet(member.assigned, target)) return false
   }
   return true
+}
+
+/** The members whose next heartbeat would change what they hold, and that have not been told so. */
+export function membersToRouse(group: Membership, uptime: number): string[] {
+  if (!group.hasChanged) return []
+  group.hasChanged = false
+  const roused: string[] = []
+  for (const member of group.members.values()) {
+    const target = group.target.get(member.memberId) ?? new Set()
+    const gives = [...member.assigned].some((name) => !target.has(name))
+    const takes = uptime >= group.graceUntil && [...target].some((name) => !group.holders.has(name))
+    if (member.isAway || member.isRoused || (!gives && !takes)) continue
+    member.isRoused = true
+    roused.push(member.memberId)
+  }
+  return roused
 }
 
 // ── joining ──
@@ -193,6 +224,7 @@ function newMember(epoch: number, wishes: MemberWishes, uptime: number): Member 
     previousEpoch: -1,
     expiresAt: uptime + wishes.sessionTimeoutMillis,
     isAway: false,
+    isRoused: false,
     assigned: new Set(),
     revoking: new Map(),
     lastCommitId: -1,
@@ -214,6 +246,7 @@ function release(group: Membership, member: Member, owned: ReadonlySet<string>):
     if (owned.has(name)) continue
     member.revoking.delete(name)
     group.holders.delete(name)
+    group.hasChanged = true
   }
 }
 
@@ -245,6 +278,7 @@ function retarget(group: Membership): void {
   }))
   group.assignor = mostWanted(group)
   group.target = ASSIGNORS[group.assignor](members, group.partitions)
+  group.hasChanged = true
   settleAway(group)
 }
 
@@ -256,6 +290,7 @@ function settleAway(group: Membership): void {
       if (group.target.get(member.memberId)?.has(name) === true) continue
       member.assigned.delete(name)
       group.holders.delete(name)
+      group.hasChanged = true
     }
   }
 }

@@ -48,6 +48,12 @@ export interface GroupHeartbeatResponse {
   readonly assignment: readonly TopicPartitions[]
 }
 
+/** To a member: there is something to give up, or to take. It need not wait for its next heartbeat, which is as good, if this is lost. */
+export interface GroupChanged {
+  readonly kind: 'groupChanged'
+  readonly memberId: string
+}
+
 /** One committed offset: the next record to process. */
 export interface CommittedOffset {
   readonly topic: string

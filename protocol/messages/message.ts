@@ -45,6 +45,7 @@ import type {
   DeleteGroupRequest,
   DescribeGroupRequest,
   DescribeGroupResponse,
+  GroupChanged,
   GroupDeletionResponse,
   GroupHeartbeatRequest,
   GroupHeartbeatResponse,
@@ -184,6 +185,7 @@ export type LifecycleMessage =
   | Drained
   | StopNode
   | NodeDown
+  | GroupChanged
 
 /** Everything that one actor may say to another. */
 export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer

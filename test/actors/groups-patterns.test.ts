@@ -49,7 +49,7 @@ test('a topic that is deleted is taken back, and its offsets are forgotten', () 
 test('names and a pattern may stand together, also names of topics that are not there yet', () => {
   const stage = loaded()
   beat(stage, 0, '^x', ['t', 'later'])
-  expect(lines(tell(stage, { t: [0], x: [0] }, 1))).toEqual([])
+  expect(lines(tell(stage, { t: [0], x: [0] }, 1))).toEqual(['to client: groupChanged'])
   expect(assigned(stage, '^x', ['t', 'later'])).toBe('t[0] x[0]')
 })
 

@@ -158,6 +158,32 @@ describe('a heartbeat', () => {
   })
 })
 
+describe('a member that has something to give up, or to take', () => {
+  const roused = (effects: readonly Effect[]): string[] => sent(effects, 'groupChanged').map(({ memberId }) => memberId)
+
+  test('hears of it at once, and once until it asks', () => {
+    const { stage, epoch } = withMember()
+    expect(roused(beat(stage, 'n', 0))).toEqual(['m'])
+    expect(roused(beat(stage, 'o', 0))).toEqual([])
+    const { memberEpoch } = sentOne(beat(stage, 'm', epoch, [0, 1]), 'consumerGroupHeartbeatResponse')
+    const confirmed = beat(stage, 'm', memberEpoch, [0])
+    expect(roused(confirmed)).toHaveLength(1)
+    expect(roused(beat(stage, 'm', memberEpoch, [0]))).toEqual([])
+  })
+
+  test('hears of it when another one leaves, or is silent for too long', () => {
+    const { stage, epoch } = withMember()
+    beat(stage, 'n', 0)
+    expect(roused(beat(stage, 'm', -1))).toEqual(['n'])
+    beat(stage, 'm', 0)
+    stage.uptime = 500
+    beat(stage, 'n', stage.state.groups.get('g')!.membership.members.get('n')!.epoch)
+    stage.uptime = 1200
+    expect(epoch).toBeGreaterThan(0)
+    expect(roused(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['n'])
+  })
+})
+
 describe('partitions', () => {
   test('that are added are found by asking now and then, while there are members', () => {
     const { stage, epoch } = withMember()
