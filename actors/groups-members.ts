@@ -45,7 +45,7 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   dropIfGone(state, group)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
   member.lastHeartbeatId = request.correlationId
-  group.addresses.set(memberId, context.from)
+  member.address = context.from
   answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
   rouseMembers(group, context, outbox)
   return subscribedTopics.some((topic) => !state.topics.has(topic)) || (topicPattern !== null && state.fullAskId < 0)
@@ -84,10 +84,8 @@ export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, numbe
 
 /** Members hear at once that there is something for them: a rebalance takes messages, not heartbeats. */
 function rouseMembers(group: Group, { uptime }: Context, outbox: Outbox): void {
-  for (const memberId of membersToRouse(group.membership, uptime)) {
-    const to = group.addresses.get(memberId)
-    if (to !== undefined) outbox.push({ kind: 'send', to, message: { kind: 'groupChanged', memberId } })
-  }
+  for (const { address, memberId } of membersToRouse(group.membership, uptime))
+    if (address !== null) outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
 }
 
 /** Describes a group as it is now. */
@@ -111,7 +109,7 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       epoch: group?.membership.epoch ?? 0,
       assignor: group?.membership.assignor ?? 'uniform',
       members,
-      offsets: [...(group?.offsets.values() ?? [])].map(({ committed: { topic, partition, offset, metadata } }) => ({
+      offsets: [...(group?.offsets.values() ?? [])].map(({ topic, partition, offset, metadata }) => ({
         topic,
         partition,
         offset,
@@ -168,7 +166,6 @@ function endMembership(state: GroupsState, group: Group, end: () => unknown, con
   const before = members.size
   end()
   rouseMembers(group, context, outbox)
-  for (const memberId of group.addresses.keys()) if (!members.has(memberId)) group.addresses.delete(memberId)
   if (members.size > 0 || before === 0) return
   group.emptySince = context.uptime
   dropIfGone(state, group)

@@ -6,10 +6,17 @@ import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { DeleteGroupRequest, OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest } from '../protocol/messages/group.ts'
+import type {
+  DeleteGroupRequest,
+  OffsetCommitRequest,
+  OffsetDeleteRequest,
+  OffsetFetchRequest,
+  TopicOffset,
+} from '../protocol/messages/group.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset, orphanedOffsets } from '../coordinator/groups/kept-offsets.ts'
+import type { KeptOffset } from '../coordinator/groups/kept-offsets.ts'
 import { namesOf, parseName } from '../coordinator/groups/names.ts'
 import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset-record.ts'
 import { appendRequest } from '../coordinator/state-log.ts'
@@ -60,7 +67,7 @@ export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, c
   const isUnstable = group !== undefined && group.pendingCount > 0
   const error: ErrorName | null = !isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : isUnstable ? 'UNSTABLE_OFFSET_COMMIT' : null
   const wanted = request.partitions === null ? [...(group?.offsets.keys() ?? [])].toSorted() : [...namesOf(request.partitions)]
-  const found = error !== null ? [] : wanted.map((name) => group?.offsets.get(name)?.committed)
+  const found = error !== null ? [] : wanted.map((name) => group?.offsets.get(name))
   outbox.push({
     kind: 'send',
     to: context.from,
@@ -69,9 +76,13 @@ export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, c
       correlationId: request.correlationId,
       errorCode: errorCodeOf(error),
       requested: wanted,
-      offsets: found.filter((one) => one !== undefined),
+      offsets: found.flatMap((one) => (one === undefined ? [] : [withoutSince(one)])),
     },
   })
+}
+
+function withoutSince({ topic, partition, offset, metadata, topicId }: KeptOffset): TopicOffset {
+  return { topic, partition, offset, metadata, topicId }
 }
 
 // ── deletions ──
@@ -192,7 +203,7 @@ export function onWritten(state: GroupsState, response: MessageOf<'produceRespon
 }
 
 function take(state: GroupsState, group: Group, { commit, names }: PendingWrite, { uptime }: Context): void {
-  for (const one of commit?.offsets ?? []) keepOffset(group.offsets, one, state.nextCorrelationId)
+  for (const one of commit?.offsets ?? []) keepOffset(group.offsets, one, state.nextCorrelationId, state.texts)
   for (const name of names) group.offsets.delete(name)
   // Who commits from outside uses the group, too.
   if (commit !== null && group.membership.members.size === 0) group.emptySince = uptime

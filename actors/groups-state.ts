@@ -6,7 +6,7 @@ import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { GroupStateName, OffsetCommitRequest } from '../protocol/messages/group.ts'
-import type { KeptOffsets } from '../coordinator/groups/kept-offsets.ts'
+import type { KeptOffsets, SharedTexts } from '../coordinator/groups/kept-offsets.ts'
 import { emptyMembership, isStable } from '../coordinator/groups/membership.ts'
 import type { Membership } from '../coordinator/groups/membership.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
@@ -37,8 +37,6 @@ export interface Group {
   pendingCount: number
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
-  /** Where members live. */
-  readonly addresses: Map<string, Address>
   /** Uptime since which nobody is in it, and nobody commits from outside. */
   emptySince: number
 }
@@ -58,6 +56,7 @@ export interface GroupsState {
   readonly config: GroupsConfig
   readonly log: StateLog
   readonly groups: Map<string, Group>
+  readonly texts: SharedTexts
   /** The topics of the loaded offsets have been looked up. */
   checked: boolean
   /** Attempts to read the log since the last that succeeded. */
@@ -88,6 +87,7 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     config,
     log: openStateLog(self.node, OFFSETS_TOPIC, config),
     groups: new Map(),
+    texts: new Map(),
     checked: false,
     loadFailures: 0,
     graceUntil: 0,
@@ -115,7 +115,7 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
   const membership = emptyMembership()
   membership.epoch = state.epochFloor
   membership.graceUntil = state.graceUntil
-  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), addresses: new Map(), emptySince: uptime }
+  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), emptySince: uptime }
   state.groups.set(id, group)
   return group
 }

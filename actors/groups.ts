@@ -130,7 +130,7 @@ function takeRecord(state: GroupsState, commit: GroupCommit, ageMillis: number, 
   }
   const since = uptime - Math.min(Math.max(0, ageMillis), keptMillis)
   group.emptySince = group.offsets.size === 0 ? since : Math.max(group.emptySince, since)
-  keepOffset(group.offsets, commit.committed, 0)
+  keepOffset(group.offsets, commit.committed, 0, state.texts)
 }
 
 function loadLater(state: GroupsState, outbox: Outbox): void {
@@ -180,7 +180,7 @@ function askMetadataSoon(state: GroupsState, outbox: Outbox): void {
 /** Topics of offsets and of members. */
 function topicsOfInterest(state: GroupsState): { readonly topics: Set<string>; readonly hasPattern: boolean } {
   const wanted = topicsOfMembers(state)
-  for (const { offsets } of state.groups.values()) for (const { committed } of offsets.values()) wanted.topics.add(committed.topic)
+  for (const { offsets } of state.groups.values()) for (const { topic } of offsets.values()) wanted.topics.add(topic)
   return wanted
 }
 

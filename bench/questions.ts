@@ -6,10 +6,12 @@ import { catchUp } from './questions/catch-up.ts'
 import { clusterSize } from './questions/cluster-size.ts'
 import { consume } from './questions/consume.ts'
 import { failover } from './questions/failover.ts'
+import { groups } from './questions/groups.ts'
 import { latency } from './questions/latency.ts'
 import { memory, replicatedMemory } from './questions/memory.ts'
 import { partitions } from './questions/partitions.ts'
 import { produce } from './questions/produce.ts'
+import { rebalance } from './questions/rebalance.ts'
 import { records } from './questions/records.ts'
 import { recovery } from './questions/recovery.ts'
 import { replicatedLatency } from './questions/replicated-latency.ts'
@@ -36,4 +38,6 @@ export const questions: readonly Question[] = [
   failover,
   catchUp,
   clusterSize,
+  rebalance,
+  groups,
 ]

@@ -7,8 +7,7 @@ import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
 
 /** An offset that the group keeps. */
-export interface KeptOffset {
-  readonly committed: TopicOffset
+export interface KeptOffset extends TopicOffset {
   /** Metadata that was asked for by an earlier request (correlation id) may not know its topic yet. */
   readonly sinceId: number
 }
@@ -16,19 +15,29 @@ export interface KeptOffset {
 /** What is looked at of the answer. */
 export type MetadataAnswer = Pick<MetadataResponse, 'topics' | 'correlationId' | 'nextTopicId'>
 
+/** Names that many offsets have in common: they come with every message anew, and are kept once. */
+export type SharedTexts = Map<string, string>
+
+/** Names, at most; then they are gathered anew. */
+const TEXTS_MAX = 100_000
+
 /** By partition name. */
 export type KeptOffsets = Map<string, KeptOffset>
 
 /** Keeps a commit that is in the log; it replaces the one before it. */
-export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, sinceId: number): void {
-  offsets.set(topicPartitionName(committed.topic, committed.partition), { committed, sinceId })
+export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, sinceId: number, texts: SharedTexts): void {
+  const { partition, offset, metadata, topicId } = committed
+  const topic = shared(texts, committed.topic)
+  // One object, and not two: there are many of them.
+  offsets.set(shared(texts, topicPartitionName(topic, partition)), { topic, partition, offset, metadata, topicId, sinceId })
 }
 
 /** The names of the partitions whose offsets are orphans, as an answer to a metadata request shows. */
 export function orphanedOffsets(offsets: KeptOffsets, { topics, correlationId, nextTopicId }: MetadataAnswer): string[] {
   const ids = new Map(topics.map(({ topic, topicId }) => [topic, topicId]))
   const orphans: string[] = []
-  for (const [name, { committed, sinceId }] of offsets) {
+  for (const [name, committed] of offsets) {
+    const { sinceId } = committed
     const topicId = ids.get(committed.topic)
     if (topicId === undefined || correlationId < sinceId || topicId === committed.topicId) continue
     // The answer may be of a time before the topic was there.
@@ -37,4 +46,12 @@ export function orphanedOffsets(offsets: KeptOffsets, { topics, correlationId, n
     if (topicId < 0 || committed.topicId >= 0) orphans.push(name)
   }
   return orphans.toSorted()
+}
+
+function shared(texts: SharedTexts, text: string): string {
+  const known = texts.get(text)
+  if (known !== undefined) return known
+  if (texts.size >= TEXTS_MAX) texts.clear()
+  texts.set(text, text)
+  return text
 }

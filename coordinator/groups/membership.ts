@@ -8,6 +8,7 @@
  *   revoking        what it was told to give up and has not confirmed; who takes longer than its rebalance time-out is fenced
  *   away            a static member (KIP-345) has let go and left for a while: what it had waits for whoever comes with its instance id
  */
+import type { Address } from '../../protocol/address.ts'
 import { assert } from '../../protocol/assert.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { LEAVE_STATIC_EPOCH } from '../../protocol/messages/group.ts'
@@ -39,6 +40,8 @@ export interface Member {
   /** Uptime after which it is fenced. */
   expiresAt: number
   isAway: boolean
+  /** Where it was heard last. */
+  address: Address | null
   /** It was told that there is something for it, and has not been heard since. */
   isRoused: boolean
   assigned: Set<string>
@@ -166,17 +169,17 @@ export function isStable(group: Membership): boolean {
 }
 
 /** The members whose next heartbeat would change what they hold, and that have not been told so. */
-export function membersToRouse(group: Membership, uptime: number): string[] {
+export function membersToRouse(group: Membership, uptime: number): Member[] {
   if (!group.hasChanged) return []
   group.hasChanged = false
-  const roused: string[] = []
+  const roused: Member[] = []
   for (const member of group.members.values()) {
     const target = group.target.get(member.memberId) ?? new Set()
     const gives = [...member.assigned].some((name) => !target.has(name))
     const takes = uptime >= group.graceUntil && [...target].some((name) => !group.holders.has(name))
     if (member.isAway || member.isRoused || (!gives && !takes)) continue
     member.isRoused = true
-    roused.push(member.memberId)
+    roused.push(member)
   }
   return roused
 }
@@ -224,6 +227,7 @@ function newMember(epoch: number, wishes: MemberWishes, uptime: number): Member 
     previousEpoch: -1,
     expiresAt: uptime + wishes.sessionTimeoutMillis,
     isAway: false,
+    address: null,
     isRoused: false,
     assigned: new Set(),
     revoking: new Map(),

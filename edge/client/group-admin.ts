@@ -87,8 +87,10 @@ export class GroupAdmin {
   async alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void> {
     checkGroup(group)
     const ofTopics: TopicOffset[] = []
+    const topics = new Map<string, TopicMetadata>()
     for (const one of offsetsToAlter(offsets)) {
-      const topic = await this.#requests.topic(one.topic)
+      const topic = topics.get(one.topic) ?? (await this.#requests.topic(one.topic))
+      topics.set(one.topic, topic)
       this.#requests.leaderOf(topic, one.partition)
       ofTopics.push({ ...one, topicId: topic.topicId })
     }

@@ -28,6 +28,8 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   failover: ['gap-p50', 'gap-p99', 'hang'],
   'catch-up': ['catch-up'],
   'cluster-size': ['idle-3', 'idle-100', 'messages-3', 'messages-100', 'memory-3', 'memory-100'],
+  rebalance: ['rebalance', 'paused'],
+  groups: ['rss', 'load'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
@@ -40,6 +42,7 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
+  ['rebalance', 'ms'],
 ]
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))

@@ -183,6 +183,6 @@ function groupSummary({ membership, offsets }: Group): string {
     const gives = revoking.size === 0 ? '' : `, gives up ${[...revoking.keys()].join(' ')}`
     return `${memberId} (epoch ${epoch}) has ${[...assigned].join(' ') || 'nothing'}${gives}`
   })
-  const committed = [...offsets].map(([name, { committed: one }]) => `${name} at ${one.offset}`)
+  const committed = [...offsets].map(([name, { offset }]) => `${name} at ${offset}`)
   return `${members.join('; ') || 'no members'}${committed.length === 0 ? '' : `; committed ${committed.join(', ')}`}`
 }
