@@ -17,6 +17,9 @@ export const BROKER_LOG = '__broker-0.0'
 /** A request to the coordinator that is not answered is given up after so long. */
 const REQUEST_MILLIS = 200
 
+/** A node that is silent for the time of so many is fenced, and others lead what it led. */
+const HEARTBEATS_PER_LEASE = 4
+
 /** Pause before another coordinator is asked. */
 const RETRY_MILLIS = 10
 
@@ -111,6 +114,7 @@ export function onRegistered(state: BrokerState, message: MessageOf<'brokerRegis
   state.correlationId = -1
   if (message.errorCode !== NONE) return askElsewhere(state, -1, outbox)
   state.brokerEpoch = message.brokerEpoch
+  noteHeard(state, message.brokerEpoch)
   record(state, false, outbox)
 }
 
@@ -125,6 +129,7 @@ export function onHeartbeatAnswer(
   state.correlationId = -1
   if (message.errorCode === NONE) {
     if (message.voters.length > 0) state.voters = message.voters
+    noteHeard(state, message.metadataOffset)
     arm(state.config.heartbeatMillis, outbox)
     return message.shouldShutDown
   }
@@ -135,6 +140,12 @@ export function onHeartbeatAnswer(
   if (isOver) registerAgain(state, context, outbox)
   else askElsewhere(state, -1, outbox)
   return false
+}
+
+/** The request that was answered had been sent then; the coordinator waits longer than that for the next. */
+function noteHeard(state: BrokerState, metadataOffset: number): void {
+  const sentAt = state.timeoutAt - REQUEST_MILLIS
+  state.heard = { until: sentAt + HEARTBEATS_PER_LEASE * state.config.heartbeatMillis, metadataOffset }
 }
 
 function registerAgain(state: BrokerState, context: Context, outbox: Outbox): void {

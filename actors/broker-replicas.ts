@@ -183,6 +183,19 @@ function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbo
   keepGroups(state, topic, outbox)
 }
 
+/** The coordinator has heard this node, and it knows what was decided until then: nobody leads what it leads, for a while. */
+export function extendLease(state: BrokerState, outbox: Outbox): void {
+  const { heard, image, self } = state
+  if (image.endOffset < heard.metadataOffset || heard.until <= state.leaseUntil) return
+  state.leaseUntil = heard.until
+  for (const partition of state.groups.keys())
+    outbox.push({
+      kind: 'send',
+      to: { node: self.node, actor: groupsActor(partition) },
+      message: { kind: 'leaseExtended', until: heard.until },
+    })
+}
+
 /** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */
 function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
   topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
@@ -197,8 +210,9 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
     const { voters: coordinatorNodes } = state
     const { offsetsRetentionMillis } = state.config
     const { topicId } = topic
+    const { leaseUntil } = state
     const graceMillis = graceOf(state, partition)
-    const config: GroupsConfig = { partition, topicId, leaderEpoch, coordinatorNodes, graceMillis, offsetsRetentionMillis }
+    const config: GroupsConfig = { partition, topicId, leaderEpoch, coordinatorNodes, graceMillis, offsetsRetentionMillis, leaseUntil }
     outbox.push({ kind: 'spawn', actor: groupsActor(partition), url: groups.url, config })
   })
 }

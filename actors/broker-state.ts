@@ -95,6 +95,10 @@ export interface BrokerState {
   throttledCount: number
   /** What they share, as they were told. */
   throttleLimit: number
+  /** The coordinator has heard this node: it will not be taken for dead before `until`; what was decided before is in the metadata up to `metadataOffset`. */
+  heard: { readonly until: number; readonly metadataOffset: number }
+  /** Until this uptime, what this node leads is led by nobody else. */
+  leaseUntil: number
   /** By partition of `__consumer_offsets`: the leader epoch in which its groups are coordinated here. */
   readonly groups: Map<number, number>
   readonly relayed: Map<number, Relayed>
@@ -131,6 +135,8 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     replicas: new Map(),
     throttledCount: 0,
     throttleLimit: 0,
+    heard: { until: 0, metadataOffset: 0 },
+    leaseUntil: 0,
     groups: new Map(),
     relayed: new Map(),
     deadNodes: new Set(),

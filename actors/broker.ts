@@ -10,7 +10,7 @@ import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/meta
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
-import { followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
+import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
 import { drainReplicas, HAND_OVER_TIMER, onDrained, onStopNode } from './broker-stop.ts'
@@ -39,7 +39,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return onRegistration(state, message, context, outbox)
       case 'brokerHeartbeatResponse':
         if (onHeartbeatAnswer(state, message, context, outbox)) drainReplicas(state, outbox)
-        return
+        return extendLease(state, outbox)
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
@@ -85,6 +85,7 @@ function onRegistration(state: BrokerState, message: MessageOf<'brokerRegistered
   const before = state.brokerEpoch
   onRegistered(state, message, outbox)
   if (state.brokerEpoch === before) return
+  extendLease(state, outbox)
   if (isInformed(state)) followAnew(state, outbox)
   onCaughtUp(state, context, outbox)
 }
@@ -107,6 +108,7 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   state.image.endOffset = endOffset
   for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
   onCaughtUp(state, context, outbox)
+  extendLease(state, outbox)
 }
 
 function onDescribe({ image, self, brokerEpoch }: BrokerState, correlationId: number, { from }: Context, outbox: Outbox): void {

@@ -164,7 +164,8 @@ function answerHeartbeat(
 ): void {
   const errorCode = error === null ? NONE : codeOf(error)
   const voters = error === null ? seatVoters(seat) : []
-  const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters } as const
+  const metadataOffset = seat.image.endOffset
+  const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters, metadataOffset } as const
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 

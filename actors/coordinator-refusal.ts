@@ -12,7 +12,7 @@ const INVALID = codeOf('INVALID_REQUEST')
 export function refusalOf({ kind, correlationId }: MessageOf<RequestKind>, field: string): Message | null {
   switch (kind) {
     case 'brokerHeartbeat':
-      return { kind: 'brokerHeartbeatResponse', correlationId, errorCode: INVALID, shouldShutDown: false, voters: [] }
+      return { kind: 'brokerHeartbeatResponse', correlationId, errorCode: INVALID, shouldShutDown: false, voters: [], metadataOffset: 0 }
     case 'registerBroker':
       return { kind: 'brokerRegistered', correlationId, errorCode: INVALID, brokerEpoch: -1 }
     case 'alterPartition':

@@ -25,7 +25,7 @@ import type { Group, GroupsState } from './groups-state.ts'
 
 /** Takes a heartbeat and answers it. Says whether topics are wanted that are not known. */
 export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): boolean {
-  const refusal = refuseHeartbeat(state, request)
+  const refusal = refuseHeartbeat(state, request, context)
   if (refusal !== null) return answerHeartbeat(request, context.from, refusal, outbox)
   const { memberId, memberEpoch, instanceId, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis } = request
   const known = state.groups.get(request.group)
@@ -132,7 +132,8 @@ export function onListGroups(state: GroupsState, request: MessageOf<'listGroups'
   })
 }
 
-function refuseHeartbeat(state: GroupsState, { topicPattern, assignor }: GroupHeartbeatRequest): ErrorName | null {
+function refuseHeartbeat(state: GroupsState, { topicPattern, assignor }: GroupHeartbeatRequest, { uptime }: Context): ErrorName | null {
+  if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (topicPattern !== null && compilePattern(topicPattern) === null) return 'INVALID_REGULAR_EXPRESSION'
   return assignor === null || isAssignor(assignor) ? null : 'UNSUPPORTED_ASSIGNOR'

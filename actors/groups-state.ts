@@ -24,6 +24,8 @@ export interface GroupsConfig {
   readonly leaderEpoch: number
   readonly coordinatorNodes: readonly number[]
   readonly graceMillis: number
+  /** Until this uptime nobody else can be in charge; it is extended again and again. */
+  readonly leaseUntil: number
   /** So long are the offsets of a group without members kept; -1: for ever. */
   readonly offsetsRetentionMillis: number
 }
@@ -61,6 +63,8 @@ export interface GroupsState {
   checked: boolean
   /** Attempts to read the log since the last that succeeded. */
   loadFailures: number
+  /** Another node may be in charge after this uptime: nobody is given anything any more. */
+  leaseUntil: number
   /** Nobody is given anything before this uptime. */
   graceUntil: number
   /** Groups begin with it: epochs of what was here before must not come again. */
@@ -90,6 +94,7 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     texts: new Map(),
     checked: false,
     loadFailures: 0,
+    leaseUntil: config.leaseUntil,
     graceUntil: 0,
     epochFloor: 0,
     pending: new Map(),

@@ -2,6 +2,8 @@
  * The coordinator of all groups whose offsets are in one partition of `__consumer_offsets`; it lives where that partition is led, for one reign. Members are in
  * groups-members.ts, offsets in groups-offsets.ts; here it begins, keeps time, and follows the metadata.
  *
+ * It hands out partitions only as long as its node is heard by the coordinator of the cluster: whoever follows it waits longer than that.
+ *
  *   loading (reads the partition) ─► checking (which topics of its offsets are still there) ─► active
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
@@ -54,6 +56,9 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
         return askMetadataSoon(state, outbox)
       case 'undeliverable':
         return onUndeliverable(state, context, outbox)
+      case 'leaseExtended':
+        state.leaseUntil = message.until
+        return
       case 'fetchResponse':
         return onLoaded(state, message, context, outbox)
       case 'produceResponse':

@@ -45,6 +45,8 @@ export interface BrokerHeartbeatResponse {
   readonly shouldShutDown: boolean
   /** Where coordinators are; empty with an error. */
   readonly voters: readonly number[]
+  /** How much metadata was committed when the coordinator said so. */
+  readonly metadataOffset: number
 }
 
 /** Committed metadata for a node: what follows `beginOffset`, up to `endOffset`, or (a snapshot) what makes the whole image at `endOffset`. */

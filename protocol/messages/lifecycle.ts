@@ -61,6 +61,12 @@ export interface NodeDown {
   readonly node: number
 }
 
+/** Broker to the coordinators of groups on its node: until that uptime nobody else can be in charge. */
+export interface LeaseExtended {
+  readonly kind: 'leaseExtended'
+  readonly until: number
+}
+
 /** Asks a broker whether its node takes part. */
 export interface DescribeBroker {
   readonly kind: 'describeBroker'

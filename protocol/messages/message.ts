@@ -63,6 +63,7 @@ import type {
   DescribeBroker,
   Drain,
   Drained,
+  LeaseExtended,
   NodeDown,
   NotController,
   Started,
@@ -186,6 +187,7 @@ export type LifecycleMessage =
   | StopNode
   | NodeDown
   | GroupChanged
+  | LeaseExtended
 
 /** Everything that one actor may say to another. */
 export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer

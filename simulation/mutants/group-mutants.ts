@@ -102,6 +102,20 @@ export const groupMutants: readonly Mutant[] = [
     seedsToFind: 1,
   },
   {
+    id: 'D25',
+    title: 'a coordinator of groups goes on when its node may have been taken for dead',
+    why: 'it gives partitions to members while its successor gives them to others',
+    edits: [
+      {
+        file: 'actors/groups-members.ts',
+        text: "if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'",
+        replacement: 'void uptime',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'R1',
     title: 'a group that has committed nothing does not hold what it has not consumed',
     why: 'it finds nothing any more when it begins',

@@ -115,10 +115,11 @@ export function register(one: BrokerStage, brokerEpoch: number, coordinator = 0)
 
 /** The coordinator answers the heartbeat under way. */
 export function answerHeartbeat(one: BrokerStage, errorCode: number = NONE, coordinator = 0, shouldShutDown = false): Rest[] {
-  const { correlationId } = one.stage.state
+  const { correlationId, image } = one.stage.state
+  const { endOffset: metadataOffset } = image
   return tell(
     one,
-    { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters: [0, 1, 2] },
+    { kind: 'brokerHeartbeatResponse', correlationId, errorCode, shouldShutDown, voters: [0, 1, 2], metadataOffset },
     coordinatorAt(coordinator),
   )
 }

@@ -277,6 +277,18 @@ describe('groups', () => {
     expect([...early.stage.state.groups]).toEqual([[0, 0]])
   })
 
+  test('hear for how long nobody else can be in charge, when the metadata of that time is here', () => {
+    const one = joined([offsets])
+    one.stage.uptime = 250
+    const { correlationId } = sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat')
+    const { image } = one.stage.state
+    const answer = { kind: 'brokerHeartbeatResponse', correlationId, errorCode: NONE, shouldShutDown: false, voters: [] } as const
+    const effects = tell(one, { ...answer, metadataOffset: image.endOffset + 1 }, coordinatorAt(0))
+    expect(sent(effects, 'leaseExtended')).toEqual([])
+    expect(sent(moreEffects(one, ...nodes([2])), 'leaseExtended')).toEqual([{ kind: 'leaseExtended', until: 450 }])
+    expect(sent(moreEffects(one, ...nodes([2])), 'leaseExtended')).toEqual([])
+  })
+
   test('are found by who asks on this node', () => {
     const found = sentOne(tell(joined([offsets]), { kind: 'findCoordinator', correlationId: 4, group: 'g' }), 'findCoordinatorResponse')
     expect(found).toMatchObject({ errorCode: NONE, node: 1, partition: 0, topicId: 1 })

@@ -133,6 +133,7 @@ describe('a heartbeat', () => {
       errorCode: NONE,
       shouldShutDown: false,
       voters: [0],
+      metadataOffset: expect.any(Number) as number,
     })
     expect(lines(beat(one, 9, 0, 5))).toEqual(['to broker: brokerHeartbeatResponse #1 BROKER_ID_NOT_REGISTERED'])
   })

@@ -19,6 +19,7 @@ const config: GroupsConfig = {
   leaderEpoch: 0,
   coordinatorNodes: [0],
   graceMillis: 0,
+  leaseUntil: Infinity,
   offsetsRetentionMillis: -1,
 }
 

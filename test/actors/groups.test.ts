@@ -147,6 +147,16 @@ describe('a heartbeat', () => {
     expect(stage.state.groups.size).toBe(0)
   })
 
+  test('is refused when another node may be in charge, until the lease is extended', () => {
+    const stage = loaded(null, 0, { leaseUntil: 500 })
+    stage.uptime = 499
+    expect(sentOne(beat(stage, 'm', 0), 'consumerGroupHeartbeatResponse').errorCode).toBe(0)
+    stage.uptime = 500
+    expect(lines(beat(stage, 'm', 1, [], 900))).toEqual(['to client: consumerGroupHeartbeatResponse #900 NOT_COORDINATOR'])
+    stage.deliver({ kind: 'leaseExtended', until: 501 })
+    expect(sentOne(beat(stage, 'm', 1, [], 901), 'consumerGroupHeartbeatResponse').errorCode).toBe(0)
+  })
+
   test('brings nothing before the grace of a new life is over', () => {
     const stage = loaded(null, 0, { graceMillis: 400 })
     beat(stage, 'm', 0)

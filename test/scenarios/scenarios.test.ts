@@ -111,7 +111,7 @@ test('a partition passes from one member of a group to another', () => {
   world.send('anna', { kind: 'subscribe', topics: ['t'], topicPattern: null })
   world.advance(3000)
   addConsumer(world, 'bert', 'g')
-  world.listen(/^(anna|bert|groups\/0)$/, /^(metadata|fetch|listOffsets|produce)/)
+  world.listen(/^(anna|bert|groups\/0)$/, /^(metadata|fetch|listOffsets|produce|leaseExtended)/)
   world.say('anna has both partitions; bert joins')
   world.send('bert', { kind: 'subscribe', topics: ['t'], topicPattern: null })
   world.say('her next heartbeat tells anna to give one up; bert hears that there is nothing for him yet')

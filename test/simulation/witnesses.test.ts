@@ -24,8 +24,10 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   B6b: ['coordinator/quorum', 'do not change before the leader has committed something of its epoch'],
   B9: ['coordinator/quorum', 'resigns when it hears no majority any more'],
   B18: ['actors/coordinator-storage', 'is relied upon as soon as it is synced'],
+  D22: ['coordinator/groups/static-members', 'has as much time as if it had been told now when the answer was lost'],
   E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
+  R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
 }
 
 test('every mutant that no seed finds has a witness', () => {
