@@ -1,0 +1,74 @@
+// Partitions on their way out: who is told, and when they are let go of.
+import { expect, test } from 'vitest'
+import { ConsumedPartition } from '../../../edge/client/consumed-partition.ts'
+import { callListener, Releases } from '../../../edge/client/releases.ts'
+import type { ReleaseListeners } from '../../../edge/client/releases.ts'
+
+function scene(listeners: Partial<ReleaseListeners>): { releases: Releases; released: string[]; failures: unknown[] } {
+  const released: string[] = []
+  const failures: unknown[] = []
+  const actions = {
+    release: (partitions: readonly ConsumedPartition[]): void => void released.push(...partitions.map(({ name }) => name)),
+    fail: (error: unknown): void => void failures.push(error),
+  }
+  return { releases: new Releases({ onRevoked: undefined, onLost: undefined, ...listeners }, actions), released, failures }
+}
+
+const partition = (number: number): ConsumedPartition => new ConsumedPartition('t', number)
+
+test('a partition goes when what its listener does is done', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { releases, released } = scene({ onRevoked: () => promise })
+  releases.add(partition(0), false)
+  releases.begin()
+  expect([released, releases.due]).toEqual([[], []])
+  resolve()
+  await promise
+  await Promise.resolve()
+  expect(released).toEqual(['t-0'])
+})
+
+test('one that is lost while its listener is at work goes at once, and once', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { releases, released } = scene({ onRevoked: () => promise })
+  const one = partition(0)
+  releases.add(one, false)
+  releases.begin()
+  releases.add(one, true)
+  releases.begin()
+  expect(released).toEqual(['t-0'])
+  resolve()
+  await promise
+  await Promise.resolve()
+  expect(released).toEqual(['t-0'])
+})
+
+test('lost ones are told to onLost, or to onRevoked if there is none; others beside them to onRevoked', () => {
+  const heard: string[] = []
+  const note = (who: string) => (partitions: readonly { readonly partition: number }[]) =>
+    void heard.push(`${who} ${partitions.map((one) => one.partition).join(' ')}`)
+  for (const listeners of [{ onRevoked: note('revoked'), onLost: note('lost') }, { onRevoked: note('revoked') }]) {
+    const { releases, released } = scene(listeners)
+    releases.add(partition(0), true)
+    releases.add(partition(1), false)
+    releases.begin()
+    expect(released.toSorted()).toEqual(['t-0', 't-1'])
+  }
+  expect(heard).toEqual(['revoked 1', 'lost 0', 'revoked 1', 'revoked 0'])
+})
+
+test('what a listener throws, at once or later, is told, and the partition goes all the same', async () => {
+  const error = new Error('no')
+  for (const onRevoked of [() => Promise.reject(error), () => raise(error)]) {
+    const { releases, released, failures } = scene({ onRevoked })
+    releases.add(partition(0), false)
+    releases.begin()
+    await new Promise((resolve) => setImmediate(resolve))
+    expect([released, failures]).toEqual([['t-0'], [error]])
+  }
+  expect(callListener(undefined, [], () => undefined)).toBeNull()
+})
+
+function raise(error: Error): never {
+  throw error
+}
