@@ -22,6 +22,7 @@ export function askForCoordinator(state: ConsumerState, context: Context, outbox
 export function sendHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, partitions } = state
   membership.lost = false
+  membership.hasMoreToConfirm = false
   heartbeat(state, membership.memberEpoch, partitionsOf(partitions.keys()), context, outbox)
 }
 

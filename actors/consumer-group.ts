@@ -18,7 +18,7 @@ import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
 import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
-import { addPartition, isMember, isSubscribed, locate, wakeAt } from './consumer-state.ts'
+import { addPartition, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
@@ -161,6 +161,7 @@ export function onHeartbeatAnswer(
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
   if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
   if (message.errorCode !== NONE) return onHeartbeatRefused(state, message.errorCode, context, outbox)
+  if (!membership.hasMoreToConfirm && membership.confirmBy < Infinity) confirm(state, message.memberEpoch)
   membership.memberEpoch = message.memberEpoch
   membership.aliveAt = membership.sentAt
   membership.dueAt = context.uptime + (membership.isRoused ? 0 : state.config.heartbeatIntervalMillis)
@@ -169,6 +170,13 @@ export function onHeartbeatAnswer(
   // A member that has nothing yet asks again soon: others may be letting go for it.
   if (state.partitions.size === 0) membership.dueAt = Math.min(membership.dueAt, context.uptime + state.config.retryBackoffMillis * 4)
   wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** A group that answers with the same epoch knows what is given up; with another one it may have repeated itself, and waits anew. */
+function confirm({ membership, config }: ConsumerState, memberEpoch: number): void {
+  const isKnown = memberEpoch === membership.memberEpoch
+  membership.confirmBy = isKnown ? Infinity : membership.sentAt + config.rebalanceTimeoutMillis
+  membership.isRoused ||= !isKnown
 }
 
 /** The group says that there is something for this member: it asks what. */
@@ -238,6 +246,8 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
     )
       continue
     state.partitions.delete(one.name)
+    membership.confirmBy = Math.min(membership.confirmBy, one.revokeBy)
+    membership.hasMoreToConfirm = true
     gone = true
   }
   if (!gone || !isMember(state)) return
@@ -252,17 +262,11 @@ export function checkSession(state: ConsumerState, context: Context, outbox: Out
   if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis || context.uptime >= revokeDue(state)) lose(state, context, outbox)
 }
 
-/** When the group gives the first partition away that has not been given up by then. */
-function revokeDue({ partitions }: ConsumerState): number {
-  let due = Infinity
-  for (const one of partitions.values()) if (one.phase === 'revoking') due = Math.min(due, one.revokeBy)
-  return due
-}
-
 /** The group has given our partitions to others, or is about to. */
 function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership } = state
   membership.lost = true
+  membership.confirmBy = Infinity
   membership.memberEpoch = JOIN_EPOCH
   membership.correlationId = -1
   membership.dueAt = context.uptime + state.config.retryBackoffMillis

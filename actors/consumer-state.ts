@@ -105,6 +105,10 @@ export interface GroupMembership {
   dueAt: number
   /** The group has something for it, or wants something back: the answer that is awaited may not know that yet. */
   isRoused: boolean
+  /** Uptime until which the group waits to hear that partitions were given up, which it may not have heard yet; Infinity if it has. */
+  confirmBy: number
+  /** Some were given up since the newest heartbeat was sent. */
+  hasMoreToConfirm: boolean
   /** When the last heartbeat that was answered had been sent. */
   aliveAt: number
   offsetsCorrelationId: number
@@ -147,6 +151,8 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       timeoutAt: 0,
       dueAt: 0,
       isRoused: false,
+      confirmBy: Infinity,
+      hasMoreToConfirm: false,
       aliveAt: 0,
       offsetsCorrelationId: -1,
       offsetsTimeoutAt: 0,
@@ -167,6 +173,13 @@ export function isSubscribed({ membership }: ConsumerState): boolean {
 /** It is a member of its group, wants to be one, or has not left yet. */
 export function isMember(state: ConsumerState): boolean {
   return isSubscribed(state) || state.membership.memberEpoch > 0
+}
+
+/** When the group gives the first partition away that it does not know to be given up by then. */
+export function revokeDue({ partitions, membership }: ConsumerState): number {
+  let due = membership.confirmBy
+  for (const one of partitions.values()) if (one.phase === 'revoking') due = Math.min(due, one.revokeBy)
+  return due
 }
 
 /** The consumer is to consume a partition; where it begins is still to be found. */

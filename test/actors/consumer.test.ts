@@ -45,23 +45,6 @@ describe('joining', () => {
   })
 })
 
-describe('a member that is told that there is something for it', () => {
-  test('asks at once, or again when the answer that it waits for has come', () => {
-    const { stage, effects } = joining()
-    grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
-    const told = stage.deliver({ kind: 'groupChanged', memberId: 'm' })
-    expect(sent(told, 'consumerGroupHeartbeat')).toHaveLength(1)
-    expect(sent(stage.deliver({ kind: 'groupChanged', memberId: 'm' }), 'consumerGroupHeartbeat')).toEqual([])
-    expect(sent(grant(stage, newest(told, 'consumerGroupHeartbeat'), 1, [0]), 'consumerGroupHeartbeat')).toHaveLength(1)
-  })
-
-  test('does not mind what is meant for another one', () => {
-    const { stage, effects } = joining()
-    grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
-    expect(stage.deliver({ kind: 'groupChanged', memberId: 'former' })).toEqual([])
-  })
-})
-
 describe('where it begins', () => {
   test('is what the group has committed', () => {
     const { stage, effects } = joining()

@@ -42,7 +42,6 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
-  ['rebalance', 'ms'],
 ]
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))
