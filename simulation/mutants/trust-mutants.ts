@@ -17,8 +17,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
       },
     ],
-    seed: 163,
-    seedsToFind: 163,
+    seed: 25,
+    seedsToFind: 25,
   },
   {
     id: 'A37',

@@ -25,6 +25,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   B9: ['coordinator/quorum', 'resigns when it hears no majority any more'],
   B18: ['actors/coordinator-storage', 'is relied upon as soon as it is synced'],
   D22: ['coordinator/groups/static-members', 'has as much time as if it had been told now when the answer was lost'],
+  D25: ['actors/groups', 'is refused when another node may be in charge, until the lease is extended'],
   E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
