@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 47,
+    seedsToFind: 47,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (group === undefined || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 58,
-    seedsToFind: 58,
+    seed: 397,
+    seedsToFind: 397,
   },
   {
     id: 'D18',
