@@ -27,7 +27,10 @@ export function followAnew(state: BrokerState, outbox: Outbox): void {
   followImage(state, null, outbox)
 }
 
-/** Those partitions have changed, or are gone; null: any may have. The image knows of this life of the node. What this costs depends on how many they are, not on how many there are. */
+/**
+ * Those partitions have changed, or are gone; null: any may have. The image knows of this life of the node. What this costs depends on how many
+ * they are, not on how many there are.
+ */
 export function followImage(state: BrokerState, changed: ChangedTopics | null, outbox: Outbox): void {
   const topics: ChangedTopics = changed ?? new Map([...state.image.topics.values()].map(({ topicId }) => [topicId, null]))
   stopUnwanted(state, changed, outbox)
