@@ -212,7 +212,11 @@ function request(
   if (one.phase === 'locating') {
     one.lookupTopicId = topic.topicId
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
-    return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })
+    return outbox.push({
+      kind: 'send',
+      to,
+      message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp, isolationLevel: 'read_uncommitted' },
+    })
   }
   one.topicId = topic.topicId
   outbox.push({
@@ -232,6 +236,7 @@ function request(
       maxBytes: config.fetchMaxBytes,
       maxWaitMillis: config.fetchMaxWaitMillis,
       mode: config.fetchMode,
+      isolationLevel: 'read_uncommitted',
     },
   })
 }

@@ -28,7 +28,7 @@ export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>,
 /** The node that leads the group's partition of `__consumer_offsets`. False: there is no such topic yet. */
 export function answerFindCoordinator(image: MetadataImage, request: MessageOf<'findCoordinator'>, to: Address, outbox: Outbox): boolean {
   const topic = image.topics.get(OFFSETS_TOPIC)
-  const partition = topic === undefined ? -1 : offsetsPartitionOf(request.group, topic.partitions.length)
+  const partition = topic === undefined ? -1 : offsetsPartitionOf(request.key, topic.partitions.length)
   const node = topic?.partitions[partition]?.leader ?? -1
   const error: ErrorName | null = isLive(image, node) ? null : 'COORDINATOR_NOT_AVAILABLE'
   outbox.push({

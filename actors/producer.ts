@@ -157,7 +157,7 @@ function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch,
   outbox.push({
     kind: 'send',
     to: { node: leader, actor: replicaActor(topic, partition) },
-    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, records },
+    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, transaction: null, records },
   })
 }
 

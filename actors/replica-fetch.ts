@@ -78,6 +78,8 @@ function replyDiverging(
       errorCode: NONE,
       errorMessage: null,
       highWatermark: state.highWatermark.offset,
+      lastStableOffset: state.highWatermark.offset,
+      abortedTransactions: [],
       logStartOffset: state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? -1,
       divergingEpoch: end.epoch,

@@ -76,6 +76,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
       maxWaitMillis: FETCH_WAIT_MILLIS,
       mode: 'bytes',
+      isolationLevel: 'read_uncommitted',
     },
   })
   wakeAfter(FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS, outbox)

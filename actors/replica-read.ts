@@ -186,6 +186,8 @@ export function replyFetch(
       errorCode: error === null ? NONE : codeOf(error),
       errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
       highWatermark: state.highWatermark.offset,
+      lastStableOffset: state.highWatermark.offset,
+      abortedTransactions: [],
       logStartOffset: error === 'OFFSET_OUT_OF_RANGE' ? beginOf(state, request) : state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? state.log.logEndOffset,
       divergingEpoch: -1,

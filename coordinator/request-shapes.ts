@@ -55,7 +55,7 @@ const SHAPES: Readonly<Record<RequestKind, Shape>> = {
     isr: orNull(listOf(of({ node: isIndex, brokerEpoch: isWhole }))),
   },
   metadata: { topics: orNull(listOf(isText)) },
-  findCoordinator: { group: isText },
+  findCoordinator: { keyType: isText, key: isText },
   createTopics: {
     topics: listOf(of({ name: isText, numPartitions: isNumber, replicationFactor: isNumber, configs: isObject })),
     validateOnly: isBoolean,

@@ -64,6 +64,7 @@ export function loadRequest(log: StateLog, correlationId: number): FetchRequest 
     maxBytes: LOAD_BYTES,
     maxWaitMillis: LOAD_WAIT_MILLIS,
     mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
   }
 }
 
@@ -91,5 +92,13 @@ export function appendRequest(log: StateLog, correlationId: number, records: rea
   const builder = new RecordBatchBuilder(BATCH_BYTES_MAX)
   for (const { key, value } of records) builder.append(now, key, value, undefined)
   const bytes = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 })
-  return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: log.leaderEpoch, acks: 'quorum', records: bytes.slice() }
+  return {
+    kind: 'produce',
+    correlationId,
+    topicId: log.topicId,
+    leaderEpoch: log.leaderEpoch,
+    acks: 'quorum',
+    transaction: null,
+    records: bytes.slice(),
+  }
 }

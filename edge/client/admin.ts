@@ -205,7 +205,12 @@ export class AdminClient implements Admin {
     const { topicId } = topic
     const responses = await Promise.all(
       topic.partitions.map(({ partition }) =>
-        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp }, 'listOffsetsResponse'),
+        this.#requests.askLeader(
+          topic,
+          partition,
+          { kind: 'listOffsets', topicId, timestamp, isolationLevel: 'read_uncommitted' },
+          'listOffsetsResponse',
+        ),
       ),
     )
     const offsets = new Map<number, number>()

@@ -372,7 +372,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const metadata = await requests.topic(topic)
     const to = requests.leaderOf(metadata, partition)
     for (const wanted of [timestamp, LATEST_TIMESTAMP]) {
-      const found = await requests.ask(to, { kind: 'listOffsets', topicId: metadata.topicId, timestamp: wanted }, 'listOffsetsResponse')
+      const found = await requests.ask(
+        to,
+        { kind: 'listOffsets', topicId: metadata.topicId, timestamp: wanted, isolationLevel: 'read_uncommitted' },
+        'listOffsetsResponse',
+      )
       throwIfError(found.errorCode, found.errorMessage)
       if (found.offset >= 0) return found.offset
     }

@@ -135,7 +135,10 @@ export class Requests {
    */
   askGroup<Kind extends Response['kind']>(group: string, asked: GroupAsked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
-      const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+      const { node, partition } = await this.askCoordinator(
+        { kind: 'findCoordinator', keyType: 'group', key: group },
+        'findCoordinatorResponse',
+      )
       const response = await this.#attempt({ node, actor: groupsActor(partition) }, { ...asked, group })
       if (response === null) onLost?.()
       return response

@@ -78,7 +78,7 @@ describe('starting', () => {
     expect(sentOne(create(one, 1, 'a'), 'notController')).toEqual({ ...refusal, correlationId: 1 })
     for (const message of [
       { kind: 'metadata', correlationId: 2, topics: null },
-      { kind: 'findCoordinator', correlationId: 3, group: 'g' },
+      { kind: 'findCoordinator', correlationId: 3, keyType: 'group', key: 'g' },
       { kind: 'initProducerId', correlationId: 4 },
     ] as const)
       expect(sentOne(tell(one, message), 'notController')).toEqual({ ...refusal, correlationId: message.correlationId })
@@ -281,7 +281,8 @@ describe('metadata', () => {
 describe('the coordinator of a group', () => {
   test('is found by the hash of its name, once the offsets topic is there', () => {
     const stage = active()
-    const find = (correlationId: number): Effect[] => tell(stage, { kind: 'findCoordinator', correlationId, group: 'orders' })
+    const find = (correlationId: number): Effect[] =>
+      tell(stage, { kind: 'findCoordinator', correlationId, keyType: 'group', key: 'orders' })
     expect(lines(find(1))).toEqual(['to client: findCoordinatorResponse #1 COORDINATOR_NOT_AVAILABLE'])
     expect(types(stage)).toEqual(['topicCreated'])
     expect(lines(find(2))).toEqual(['to client: findCoordinatorResponse #2 COORDINATOR_NOT_AVAILABLE'])
