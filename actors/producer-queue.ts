@@ -32,7 +32,7 @@ export function queueOf(state: ProducerState, topic: string, partition: number):
     goneUntil: 0,
     batches: [],
     submitted: 0,
-    producerEpoch: 0,
+    producerEpoch: state.transaction?.producerEpoch ?? 0,
     nextSequence: 0,
     inFlight: 0,
     retryAt: 0,

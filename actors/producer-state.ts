@@ -5,6 +5,8 @@ import type { Address } from '../protocol/address.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LastLeader, LeaderCache } from './leader-cache.ts'
+import { newProducerTransaction } from './producer-transaction-state.ts'
+import type { ProducerTransaction } from './producer-transaction-state.ts'
 
 /** What a producer actor is started with. */
 export interface ProducerConfig {
@@ -16,6 +18,10 @@ export interface ProducerConfig {
   readonly requestTimeoutMillis: number
   readonly deliveryTimeoutMillis: number
   readonly retryBackoffMillis: number
+  /** Names the producer across its lives; null: it has no transactions. */
+  readonly transactionalId: string | null
+  /** A transaction that is open for so long is aborted. */
+  readonly transactionTimeoutMillis: number
 }
 
 /** A batch on its way. */
@@ -62,6 +68,8 @@ export interface ProducerState {
   producerId: number
   /** Batches with acknowledgements are numbered, and need a producer id. */
   isNumbering: boolean
+  /** Null without a transactional id. */
+  readonly transaction: ProducerTransaction | null
   /** Time-out of the request for a producer id; -1 while there is none. */
   producerIdTimeoutAt: number
   readonly leaders: LeaderCache
@@ -80,6 +88,7 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     config,
     producerId: -1,
     isNumbering: config.acks !== 'none',
+    transaction: config.transactionalId === null ? null : newProducerTransaction(config.transactionalId),
     producerIdTimeoutAt: -1,
     leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     queues: new Map(),

@@ -2,8 +2,10 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
+  AskMember,
   Assign,
   Assigned,
+  BeginTransaction,
   Chunk,
   CloseConsumer,
   Commit,
@@ -12,14 +14,19 @@ import type {
   ConsumerFailed,
   Delivered,
   FetchMore,
+  FinishTransaction,
+  MemberAnswer,
+  OffsetsCommitted,
   Pause,
   PositionReset,
   Progress,
   Released,
   Revoking,
   Seek,
+  SendOffsets,
   Submit,
   Subscribe,
+  TransactionResult,
 } from './client.ts'
 import type {
   AlterPartitionRequest,
@@ -114,6 +121,13 @@ import type {
 export type ClientMessage =
   | Submit
   | Delivered
+  | BeginTransaction
+  | SendOffsets
+  | FinishTransaction
+  | TransactionResult
+  | AskMember
+  | MemberAnswer
+  | OffsetsCommitted
   | Subscribe
   | Assign
   | Progress
