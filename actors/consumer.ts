@@ -32,6 +32,7 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
+import { onAskMember, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -71,6 +72,10 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return onPause(state, message, context, outbox)
       case 'commit':
         return enqueueCommit(state, message.correlationId, message.offsets, context, outbox)
+      case 'askMember':
+        return onAskMember(state, message, outbox)
+      case 'offsetsCommitted':
+        return onOffsetsCommitted(state, message)
       case 'released':
         for (const one of message.partitions) release(state, one.topic, one.partition)
         return finishRevocations(state, context, outbox)

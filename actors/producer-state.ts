@@ -18,6 +18,8 @@ export interface ProducerConfig {
   readonly requestTimeoutMillis: number
   readonly deliveryTimeoutMillis: number
   readonly retryBackoffMillis: number
+  /** Its batches are numbered, so that none is written twice. */
+  readonly isIdempotent: boolean
   /** Names the producer across its lives; null: it has no transactions. */
   readonly transactionalId: string | null
   /** A transaction that is open for so long is aborted. */
@@ -66,7 +68,7 @@ export interface ProducerState {
   readonly self: Address
   readonly config: ProducerConfig
   producerId: number
-  /** Batches with acknowledgements are numbered, and need a producer id. */
+  /** Batches with acknowledgements are numbered, and need a producer id, unless it is not idempotent. */
   isNumbering: boolean
   /** Null without a transactional id. */
   readonly transaction: ProducerTransaction | null
@@ -87,7 +89,7 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     self,
     config,
     producerId: -1,
-    isNumbering: config.acks !== 'none',
+    isNumbering: config.isIdempotent && config.acks !== 'none',
     transaction: config.transactionalId === null ? null : newProducerTransaction(config.transactionalId),
     producerIdTimeoutAt: -1,
     leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),

@@ -128,7 +128,7 @@ function onSubmit(state: ProducerState, message: Submit, context: Context, outbo
   enqueue(state, queue, message, context)
   const why = state.transaction === null ? null : failureOf(state.transaction)
   if (why !== null) return failTransaction(state, why, outbox)
-  if (!state.isNumbering && (message.acks ?? state.config.acks) !== 'none') {
+  if (state.config.isIdempotent && !state.isNumbering && (message.acks ?? state.config.acks) !== 'none') {
     state.isNumbering = true
     requestProducerId(state, context, outbox)
   }
@@ -158,7 +158,7 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
 function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
   const { transaction: tx } = state
   const transaction = tx === null ? null : transactionFor(tx)
-  if (state.producerId < 0 || (tx !== null && transaction === null)) return
+  if ((state.config.isIdempotent && state.producerId < 0) || (tx !== null && transaction === null)) return
   const oldest = queue.batches[0]?.ordinal ?? 0
   for (const one of queue.batches) {
     // Not only the number in flight counts: the leader remembers so many batches, and the oldest may have to be sent again.

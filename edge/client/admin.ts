@@ -8,16 +8,8 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type {
-  Admin,
-  ClusterDescription,
-  CreateTopicOptions,
-  OffsetToCommit,
-  Reassignment,
-  RecordsToDelete,
-  TopicDescription,
-  Waiting,
-} from './api.ts'
+import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
+import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'

@@ -21,6 +21,7 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
+  readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
 }
 
@@ -241,6 +242,8 @@ export class Consumption {
         return this.#onRevoking(message)
       case 'commitResult':
         return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
+      case 'memberAnswer':
+        return this.#listeners.onMember(message)
       case 'consumerFailed':
         return this.#onFailed(message)
       case 'consumerClosed':

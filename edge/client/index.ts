@@ -6,10 +6,9 @@ export { bytes, json, msgpack, string } from './serdes.ts'
 export type { Serde } from './serdes.ts'
 export { KafkaError } from '../../protocol/errors.ts'
 export type { ErrorName } from '../../protocol/errors.ts'
+export type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
 export type {
-  Admin,
   Cluster,
-  ClusterDescription,
   ClusterEvent,
   ClusterEventDetails,
   ClusterListener,
@@ -18,17 +17,13 @@ export type {
   ConsumerBatch,
   ConsumerOptions,
   ConsumerRecord,
-  CreateTopicOptions,
   OffsetToCommit,
   Partitioner,
   Producer,
   ProducerOptions,
   ProducerRecord,
-  Reassignment,
   RecordMetadata,
-  RecordsToDelete,
   SendOptions,
-  TopicDescription,
   Waiting,
 } from './api.ts'
 export type { GroupDescription, GroupLag } from './group-description.ts'

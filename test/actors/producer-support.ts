@@ -18,7 +18,10 @@ export const config: ProducerConfig = {
   acks: 'leader',
   requestTimeoutMillis: 1000,
   deliveryTimeoutMillis: 5000,
-  retryBackoffMillis: 50, transactionalId: null, transactionTimeoutMillis: 60_000,
+  retryBackoffMillis: 50,
+  isIdempotent: true,
+  transactionalId: null,
+  transactionTimeoutMillis: 60_000,
 }
 
 /** A producer with an id that knows the topic `t`. */
