@@ -33,6 +33,12 @@ export function onAskMember(state: ConsumerState, { correlationId, offsets }: Me
   })
 }
 
+/** The application commits by itself from now on, whatever the consumer was made with. */
+export function onCommitByHand(state: ConsumerState): void {
+  state.commitsItself = false
+  state.autoCommitAt = Infinity
+}
+
 /** A transaction has committed these. */
 export function onOffsetsCommitted({ partitions }: ConsumerState, { offsets }: MessageOf<'offsetsCommitted'>): void {
   for (const { topic, partition, offset } of offsets) {

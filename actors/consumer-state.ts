@@ -123,6 +123,8 @@ export interface ConsumerState {
   readonly partitions: Map<string, ConsumedPartition>
   readonly membership: GroupMembership
   readonly commits: QueuedCommit[]
+  /** It commits what has been processed, from time to time and before partitions go. */
+  commitsItself: boolean
   autoCommitAt: number
   /** The client's, while closing; -1 before. */
   closing: number
@@ -158,6 +160,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       offsetsTimeoutAt: 0,
     },
     commits: [],
+    commitsItself: config.autoCommit,
     autoCommitAt: Infinity,
     closing: -1,
     nextCorrelationId: 1,

@@ -32,7 +32,7 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
-import { onAskMember, onOffsetsCommitted } from './consumer-member.ts'
+import { onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -74,6 +74,8 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return enqueueCommit(state, message.correlationId, message.offsets, context, outbox)
       case 'askMember':
         return onAskMember(state, message, outbox)
+      case 'commitByHand':
+        return onCommitByHand(state)
       case 'offsetsCommitted':
         return onOffsetsCommitted(state, message)
       case 'released':

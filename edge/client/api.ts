@@ -7,6 +7,7 @@ import type { AssignorName, CommittedOffset } from '../../protocol/messages/grou
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import type { Admin } from './admin-api.ts'
 import type { PartitionListener } from './releases.ts'
 import type { Serde } from './serdes.ts'
@@ -289,5 +290,10 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  /**
+   * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was
+   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again.
+   */
+  process<OK = Uint8Array, OV = Uint8Array>(handler: ProcessHandler<K, V, OK, OV>, options?: ProcessOptions<K, V, OK, OV>): Promise<void>
   close(): Promise<void>
 }

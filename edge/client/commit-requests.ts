@@ -4,13 +4,28 @@
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset, GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ActorLink } from './engine.ts'
+import { throwIfError } from './requests.ts'
+import type { Requests } from './requests.ts'
 
 /** Offsets of a group, and who has read what they say; null: nobody of the group. */
 export interface MemberOffsets {
   readonly group: string
   readonly member: GroupMember | null
   readonly offsets: readonly TopicOffset[]
+}
+
+/** What the group has committed for these partitions, or (null) for all. */
+export async function fetchCommitted(
+  requests: Requests,
+  group: string,
+  partitions: readonly TopicPartition[] | null,
+): Promise<CommittedOffset[]> {
+  const wanted = partitions?.map(({ topic, partition }) => ({ topic, partitions: [partition] })) ?? null
+  const { errorCode, offsets } = await requests.askGroup(group, { kind: 'offsetFetch', partitions: wanted }, 'offsetFetchResponse')
+  throwIfError(errorCode, null)
+  return offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }))
 }
 
 type Answer = KafkaError | MessageOf<'memberAnswer'> | null

@@ -24,7 +24,7 @@ import type { Subscription } from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
 import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
-import { CommitRequests } from './commit-requests.ts'
+import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
@@ -34,7 +34,8 @@ import { offsetAt } from './offset-at.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { callListener } from './releases.ts'
-import { throwIfError } from './requests.ts'
+import { ProcessSlot } from './process.ts'
+import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
@@ -58,6 +59,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #isOverdue = false
   /** It is being closed, and its listener may still commit. */
   #isLeaving = false
+  readonly #processSlot: ProcessSlot = new ProcessSlot()
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
   #closed = false
@@ -77,8 +79,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       actorUrl: consumerActor,
       config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range'),
       onAssigned: options.onAssigned,
-      onRevoked: options.onRevoked,
-      onLost: options.onLost,
+      onRevoked: this.#processSlot.revoked(options.onRevoked),
+      onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
       onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
       onMember: (message) => this.#requests.onMember(message),
       onClosed: () => this.#onClosed?.(),
@@ -318,14 +320,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const { group } = this.#options
     if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'committed needs the option group')
     if (partitions !== undefined) checkTopicPartitions('committed', partitions)
-    const wanted = partitions?.map(({ topic, partition }) => ({ topic, partitions: [partition] })) ?? null
-    const { errorCode, offsets } = await this.#engine.requests.askGroup(
-      group,
-      { kind: 'offsetFetch', partitions: wanted },
-      'offsetFetchResponse',
-    )
-    throwIfError(errorCode, null)
-    return offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }))
+    return fetchCommitted(this.#engine.requests, group, partitions ?? null)
+  }
+
+  async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
+    const group = this.#group('process')
+    this.#consumption.link.send({ kind: 'commitByHand' })
+    await this.#processSlot.run(this.#engine, this, group, handler, options)
   }
 
   // ── end ──

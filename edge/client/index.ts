@@ -27,6 +27,7 @@ export type {
   Waiting,
 } from './api.ts'
 export type { GroupDescription, GroupLag } from './group-description.ts'
+export type { Guarantee, Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
 export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'

@@ -76,6 +76,11 @@ export interface MemberAnswer {
   readonly offsets: readonly TopicOffset[]
 }
 
+/** Nothing is committed any more but what the client commits. */
+export interface CommitByHand {
+  readonly kind: 'commitByHand'
+}
+
 /** A transaction has committed these offsets: they need not be committed again. */
 export interface OffsetsCommitted {
   readonly kind: 'offsetsCommitted'

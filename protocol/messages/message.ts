@@ -9,6 +9,7 @@ import type {
   Chunk,
   CloseConsumer,
   Commit,
+  CommitByHand,
   CommitResult,
   ConsumerClosed,
   ConsumerFailed,
@@ -128,6 +129,7 @@ export type ClientMessage =
   | AskMember
   | MemberAnswer
   | OffsetsCommitted
+  | CommitByHand
   | Subscribe
   | Assign
   | Progress
