@@ -47,8 +47,8 @@ export function onBeginTransaction(
 export function onFinishTransaction(state: ProducerState, asked: MessageOf<'finishTransaction'>, context: Context, outbox: Outbox): void {
   const tx = transactionOf(state)
   const { correlationId, committed } = asked
-  assert(tx.phase === 'open', 'T2 only an open transaction ends')
   if (tx.fatal !== null) return answer(state, correlationId, tx.fatal, outbox)
+  assert(tx.phase === 'open', 'T2 only an open transaction ends')
   if (committed && tx.failure !== null) return answer(state, correlationId, tx.failure, outbox)
   if (committed && isBusy(state)) {
     const errorMessage = 'the transaction has records that are not acknowledged yet'
@@ -157,6 +157,7 @@ function ask(
 function onSilence(state: ProducerState, tx: ProducerTransaction, context: Context): void {
   if (tx.transactor === null) nextCoordinator(state.leaders.coordinators)
   retry(tx, context, true)
+  tx.retryAt = context.uptime
 }
 
 /** A request of the transaction's is over. False: it was none. */
