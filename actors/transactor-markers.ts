@@ -45,6 +45,15 @@ export function areMarkersUnsent({ ids, ending }: TransactorState): boolean {
   return [...ending].some((id) => [...(ids.get(id)?.markers.values() ?? [])].some(({ correlationId }) => correlationId < 0))
 }
 
+/** Asks who leads topics where a marker came to nothing; last, for what is known of them will do for other partitions. */
+export function lookAgain(state: TransactorState, { uptime }: Context, outbox: Outbox): void {
+  for (const topic of state.staleTopics) {
+    forgetTopic(state.leaders, topic)
+    topicOrAsk(state.leaders, topic, state.nextCorrelationId++, uptime, outbox)
+  }
+  state.staleTopics.clear()
+}
+
 /** A leader has answered. Says whose markers are all written now, if that is so; `fenced`: a newer transactor has been there. */
 export function onMarkerWritten(
   state: TransactorState,
@@ -126,7 +135,7 @@ function retryMarker(state: TransactorState, task: MarkerTask, { uptime }: Conte
 
 /** What is known of the topic may be old. */
 function backOff(state: TransactorState, task: MarkerTask, uptime: number): void {
-  forgetTopic(state.leaders, task.topic)
+  state.staleTopics.add(task.topic)
   task.retryAt = uptime + Math.min(MARKER_RETRY_MILLIS * 2 ** task.failures++, MARKER_RETRY_MILLIS_MAX)
 }
 

@@ -96,6 +96,8 @@ export interface TransactorState {
   /** Those that have markers to write. */
   readonly ending: Set<string>
   readonly leaders: LeaderCache
+  /** Topics that shall be looked up again when the message is done with. */
+  readonly staleTopics: Set<string>
   /** Nobody has had them. */
   readonly producerIds: number[]
   /** Those that wait for one, */
@@ -125,6 +127,7 @@ export function newTransactorState(self: Address, config: TransactorConfig): Tra
     markersSent: new Map(),
     ending: new Set(),
     leaders: newLeaderCache(config.coordinatorNodes, REQUEST_TIMEOUT_MILLIS),
+    staleTopics: new Set(),
     producerIds: [],
     wanting: new Set(),
     producerIdAsks: new Map(),

@@ -24,6 +24,7 @@ import { giveUpRequest } from './leader-cache.ts'
 import {
   areMarkersUnsent,
   beginMarkers,
+  lookAgain,
   onMarkerTopics,
   onMarkerUndeliverable,
   onMarkerWritten,
@@ -52,6 +53,7 @@ export const actor: Actor<TransactorState, TransactorConfig> = {
   start: newTransactorState,
   receive(state: TransactorState, message: Message, context: Context, outbox: Outbox): void {
     handle(state, message, context, outbox)
+    lookAgain(state, context, outbox)
     askForProducerIds(state, context, outbox)
     keepRetrying(state, outbox)
   },
@@ -88,7 +90,7 @@ function handle(state: TransactorState, message: Message, context: Context, outb
       return onProducerId(state, message, context, outbox)
     case 'notController':
       followController(state.leaders.coordinators, context.from.node, message.controller)
-      return giveUpAsking(state, message.correlationId)
+      return giveUpAsking(state, message.correlationId, outbox)
     case 'undeliverable':
       return onUndeliverable(state, message.correlationId, context, outbox)
     default:
@@ -190,7 +192,7 @@ function onUndeliverable(state: TransactorState, correlationId: number, context:
   const { actor: name, node } = context.from
   if (name === COORDINATOR_ACTOR) {
     avoidCoordinator(state.leaders.coordinators, node)
-    return giveUpAsking(state, correlationId)
+    return giveUpAsking(state, correlationId, outbox)
   }
   if (onMarkerUndeliverable(state, correlationId, context)) return
   if (correlationId === state.loadId) return loadLater(state, outbox)
@@ -229,7 +231,7 @@ function askForProducerIds(state: TransactorState, { uptime }: Context, outbox: 
 }
 
 function onProducerId(state: TransactorState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
-  if (response.errorCode !== NONE) return giveUpAsking(state, response.correlationId)
+  if (response.errorCode !== NONE) return giveUpAsking(state, response.correlationId, outbox)
   // One that was given up came after all.
   state.producerIdAsks.delete(response.correlationId)
   state.producerIds.push(response.producerId)
@@ -240,8 +242,9 @@ function onProducerId(state: TransactorState, response: MessageOf<'initProducerI
 }
 
 /** The coordinator of the cluster could not be asked: it is, after a pause. */
-function giveUpAsking(state: TransactorState, correlationId: number): void {
+function giveUpAsking(state: TransactorState, correlationId: number, outbox: Outbox): void {
   if (!state.producerIdAsks.delete(correlationId)) giveUpRequest(state.leaders)
+  retryLater(state, outbox)
 }
 
 // ── time ──
@@ -249,7 +252,11 @@ function giveUpAsking(state: TransactorState, correlationId: number): void {
 /** The timer runs only while something could not be sent. */
 function keepRetrying(state: TransactorState, outbox: Outbox): void {
   const isShort = state.producerIds.length + state.producerIdAsks.size < state.wanting.size
-  if (state.isRetrying || (!isShort && !areMarkersUnsent(state))) return
+  if (isShort || areMarkersUnsent(state)) retryLater(state, outbox)
+}
+
+function retryLater(state: TransactorState, outbox: Outbox): void {
+  if (state.isRetrying) return
   state.isRetrying = true
   outbox.push({ kind: 'startTimer', timer: 'retry', afterMillis: RETRY_MILLIS })
 }
