@@ -4,6 +4,7 @@
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { AssignorName, CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
@@ -222,6 +223,8 @@ export interface Admin {
    * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
    */
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
+  /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
+  listTransactions(): Promise<TransactionDescription[]>
 }
 
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
