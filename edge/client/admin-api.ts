@@ -2,6 +2,7 @@
  * The public face of administration: topics, nodes and groups as operators see them, as types.
  */
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
@@ -138,4 +139,6 @@ export interface Admin {
    * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
    */
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
+  /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
+  listTransactions(): Promise<TransactionDescription[]>
 }

@@ -7,6 +7,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
@@ -19,6 +20,7 @@ import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+import { listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
   partitions: { kind: 'any' },
@@ -179,6 +181,10 @@ export class AdminClient implements Admin {
 
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void> {
     return this.#groupAdmin.deleteGroupOffsets(group, partitions)
+  }
+
+  listTransactions(): Promise<TransactionDescription[]> {
+    return listTransactions(this.#requests)
   }
 
   /**

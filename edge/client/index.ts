@@ -31,6 +31,7 @@ export type { Guarantee, Outlet, ProcessHandler, ProcessOptions } from './proces
 export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
+export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'

@@ -290,4 +290,23 @@ describe('the coordinator of a group', () => {
     // hashCode('orders') = -1008770331; without its sign bit, modulo 4: partition 1, on node 1 of two.
     expect(sentOne(find(3), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, node: 1, topicId: 1 })
   })
+
+  test('is not that of a transactional id of the same name, which has a topic of its own', () => {
+    const stage = active()
+    const find = (keyType: 'group' | 'transaction'): Effect[] =>
+      tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType, key: 'orders' })
+    find('transaction')
+    find('group')
+    find('group')
+    expect(types(stage)).toEqual(['topicCreated'])
+    work(stage)
+    expect(sentOne(find('transaction'), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, topicId: 1 })
+    expect(sentOne(find('group'), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, topicId: 2 })
+    const { topics } = stage.stage.state.seat.image
+    expect([...topics.keys()]).toEqual(['__transaction_state', '__consumer_offsets'])
+    expect(topics.get('__transaction_state')?.configs).toEqual(topics.get('__consumer_offsets')?.configs)
+    expect(lines(tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType: 'share' as 'group', key: 'orders' }))).toEqual([
+      'to client: findCoordinatorResponse #1 INVALID_REQUEST',
+    ])
+  })
 })
