@@ -54,7 +54,9 @@ function refusalOf({ phase, isDraining, topicId, role }: ReplicaState, request: 
 
 /** It is in the log: below the high watermark, or on its way there. */
 function waitForMarker(state: ReplicaState, producerId: number, waiter: Waiter, outbox: Outbox): void {
-  const pending = state.pending.findLast(({ numbered }) => numbered !== null && numbered.marker !== null && numbered.producerId === producerId)
+  const pending = state.pending.findLast(
+    ({ numbered }) => numbered !== null && numbered.marker !== null && numbered.producerId === producerId,
+  )
   if (pending === undefined) replyMarker(waiter.from, waiter.correlationId, null, outbox)
   else pending.waiters.push(waiter)
 }

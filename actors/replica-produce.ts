@@ -40,8 +40,7 @@ export function onPartitionAdded(
   outbox: Outbox,
 ): void {
   const batches = takeParked(state, response.correlationId)
-  if (response.errorCode !== NONE)
-    return refuseParkedBatches(batches, errorOf(response.errorCode).name, response.errorMessage, outbox)
+  if (response.errorCode !== NONE) return refuseParkedBatches(batches, errorOf(response.errorCode).name, response.errorMessage, outbox)
   for (const one of batches) judge(state, one, true, context, outbox)
 }
 

@@ -177,8 +177,7 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
 function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox, after = -1): void {
   const segment = state.log.segments.find((one) => one.baseOffset > after && one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
   const limit = limitOf(state, request)
-  if (segment === undefined || segment.baseOffset > limit.segmentBaseOffset)
-    return replyOffset(state, from, request, null, -1, -1, outbox)
+  if (segment === undefined || segment.baseOffset > limit.segmentBaseOffset) return replyOffset(state, from, request, null, -1, -1, outbox)
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
   const { position } = floorByTimestamp(segment.index, request.timestamp, segment.baseOffset)
   const endPosition = segment.baseOffset === limit.segmentBaseOffset ? limit.position : segment.sizeBytes

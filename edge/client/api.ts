@@ -4,11 +4,13 @@
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { AssignorName, CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { GroupDescription } from './group-description.ts'
+import type { ListOffsetsOptions } from './offset-lookup.ts'
 import type { PartitionListener } from './releases.ts'
 import type { Serde } from './serdes.ts'
 
@@ -172,7 +174,7 @@ export interface Admin {
   /** Changes only the named settings; null returns one to its default. */
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
-  listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
+  listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
    * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
    * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
@@ -310,6 +312,8 @@ export interface ConsumerOptions<K, V> {
   readonly assignor?: AssignorName
   /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
+  /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */
+  readonly isolationLevel?: IsolationLevel
   /** Commit what has been processed every `autoCommitIntervalMillis` and at the end. Default true with a group. */
   readonly autoCommit?: boolean
   readonly autoCommitIntervalMillis?: number

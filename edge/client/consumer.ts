@@ -8,7 +8,6 @@ import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
 import {
@@ -29,6 +28,7 @@ import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts
 import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
+import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { callListener } from './releases.ts'
@@ -154,7 +154,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     }
     checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
-    await Promise.all(partitions.map(async (partition) => this.seek(partition, await this.#offsetAt(partition, timestamp))))
+    const { isolationLevel } = this.#options
+    const { requests } = this.#engine
+    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetAt(requests, one, timestamp, isolationLevel))))
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -239,7 +241,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const record = one.nextRecord(this.#keepsViews)
       this.#consumption.askForMore(one)
-      if (record === null) continue
+      if (record === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
       const decoded = this.#decode(one, record)
       this.#consumption.markDelivered(one)
       return decoded
@@ -251,7 +256,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const next = one.nextBatch()
       this.#consumption.askForMore(one)
-      if (next === null) continue
+      if (next === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
       const from = one.position ?? 0
       one.position = next.view.lastOffset + 1
       this.#consumption.markDelivered(one)
@@ -364,23 +372,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (const one of known) one.paused = paused
     this.#consumption.link.send({ kind: 'pause', partitions: known.map(({ topic, partition }) => ({ topic, partition })), paused })
     if (!paused) this.#consumption.rouse()
-  }
-
-  /** The first offset at least that young, or the end of the partition. */
-  async #offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
-    const { requests } = this.#engine
-    const metadata = await requests.topic(topic)
-    const to = requests.leaderOf(metadata, partition)
-    for (const wanted of [timestamp, LATEST_TIMESTAMP]) {
-      const found = await requests.ask(
-        to,
-        { kind: 'listOffsets', topicId: metadata.topicId, timestamp: wanted, isolationLevel: 'read_uncommitted' },
-        'listOffsetsResponse',
-      )
-      throwIfError(found.errorCode, found.errorMessage)
-      if (found.offset >= 0) return found.offset
-    }
-    return 0
   }
 
   #choose(mode: 'assigned' | 'subscribed'): void {

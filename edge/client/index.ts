@@ -32,9 +32,11 @@ export type {
   Waiting,
 } from './api.ts'
 export type { GroupDescription, GroupLag } from './group-description.ts'
+export type { ListOffsetsOptions } from './offset-lookup.ts'
 export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
+export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'
