@@ -2,7 +2,7 @@
  * What a consumer actor knows, as plain data: its partitions, its place in the group, and the commits on their way.
  */
 import type { Address } from '../protocol/address.ts'
-import type { FetchMode } from '../protocol/messages/fetch.ts'
+import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
 import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
 import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
@@ -32,6 +32,7 @@ export interface ConsumerConfig {
   readonly fetchMaxBytes: number
   readonly fetchMaxWaitMillis: number
   readonly fetchMode: FetchMode
+  readonly isolationLevel: IsolationLevel
   readonly requestTimeoutMillis: number
   readonly retryBackoffMillis: number
 }

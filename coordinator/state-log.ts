@@ -13,7 +13,7 @@ import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { walkBatches } from '../protocol/record-batch.ts'
 import type { TransactionOf } from '../protocol/messages/transaction.ts'
-import { markerOf } from '../protocol/control-record.ts'
+import { decodeMarker } from '../protocol/control-record.ts'
 import { readRecords } from '../protocol/record-batch-reader.ts'
 import type { LogRecord } from '../protocol/record-batch.ts'
 
@@ -113,13 +113,16 @@ export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>):
 }
 
 function loadedBatch(bytes: Uint8Array, at: number, fromOffset: number): LoadedBatch {
-  const marker = batch.isControl(bytes, at) ? markerOf(bytes, at) : null
+  const isControl = batch.isControl(bytes, at)
+  const records = [...readRecords(bytes, at)].filter(({ offset }) => offset >= fromOffset)
+  const [first] = records
+  const marker = isControl && first !== undefined ? decodeMarker(first.key, first.value) : null
   return {
     producerId: batch.producerId(bytes, at),
     producerEpoch: batch.producerEpoch(bytes, at),
     isTransactional: batch.isTransactional(bytes, at),
-    marker,
-    records: batch.isControl(bytes, at) ? [] : [...readRecords(bytes, at)].filter(({ offset }) => offset >= fromOffset),
+    marker: marker === null ? null : marker.committed ? 'commit' : 'abort',
+    records: isControl ? [] : records,
   }
 }
 

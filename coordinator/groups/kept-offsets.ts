@@ -27,13 +27,7 @@ const TEXTS_MAX = 100_000
 export type KeptOffsets = Map<string, KeptOffset>
 
 /** Keeps a commit that is in the log at `recordOffset`; it replaces the one before it there, but none behind it. */
-export function keepOffset(
-  offsets: KeptOffsets,
-  committed: TopicOffset,
-  recordOffset: number,
-  sinceId: number,
-  texts: SharedTexts,
-): void {
+export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, recordOffset: number, sinceId: number, texts: SharedTexts): void {
   const { partition, offset, metadata, topicId } = committed
   const topic = shared(texts, committed.topic)
   const name = shared(texts, topicPartitionName(topic, partition))

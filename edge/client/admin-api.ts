@@ -6,6 +6,7 @@ import type { TransactionDescription } from '../../protocol/messages/transaction
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
+import type { ListOffsetsOptions } from './offset-lookup.ts'
 import type { GroupDescription } from './group-description.ts'
 
 /** A topic as it is now. `endOffset` is one past the last record that can be read. */
@@ -89,7 +90,7 @@ export interface Admin {
   /** Changes only the named settings; null returns one to its default. */
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
-  listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
+  listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
    * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
    * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.

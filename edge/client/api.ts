@@ -4,6 +4,7 @@
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { AssignorName, CommittedOffset } from '../../protocol/messages/group.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -210,6 +211,8 @@ export interface ConsumerOptions<K, V> {
   readonly assignor?: AssignorName
   /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
+  /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */
+  readonly isolationLevel?: IsolationLevel
   /** Commit what has been processed every `autoCommitIntervalMillis` and at the end. Default true with a group. */
   readonly autoCommit?: boolean
   readonly autoCommitIntervalMillis?: number

@@ -8,7 +8,6 @@ import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
-import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
 import {
   checkGroup,
@@ -22,15 +21,14 @@ import {
 } from './arguments.ts'
 import type { Subscription } from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import type { ConsumedPartition } from './consumed-partition.ts'
-import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
+import { ClientBatch, decodeRecord, keepsViews } from './consumer-batch.ts'
 import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { offsetAt } from './offset-at.ts'
+import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { callListener } from './releases.ts'
@@ -157,9 +155,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     }
     checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
-    await Promise.all(
-      partitions.map(async (partition) => this.seek(partition, await offsetAt(this.#engine.requests, partition, timestamp))),
-    )
+    const { isolationLevel } = this.#options
+    const { requests } = this.#engine
+    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetAt(requests, one, timestamp, isolationLevel))))
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -244,8 +242,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const record = one.nextRecord(this.#keepsViews)
       this.#consumption.askForMore(one)
-      if (record === null) continue
-      const decoded = this.#decode(one, record)
+      if (record === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
+      const decoded = decodeRecord(one, record, this.#key, this.#value)
       this.#consumption.markDelivered(one)
       return decoded
     }
@@ -256,29 +257,16 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const next = one.nextBatch()
       this.#consumption.askForMore(one)
-      if (next === null) continue
+      if (next === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
       const from = one.position ?? 0
       one.position = next.view.lastOffset + 1
       this.#consumption.markDelivered(one)
       return new ClientBatch(one, next, from, this.#key, this.#value)
     }
     return null
-  }
-
-  /** A value that cannot be read is met again, until the application seeks behind it. */
-  #decode(one: ConsumedPartition, record: LogRecord): ConsumerRecord<K, V> {
-    try {
-      return toRecord(one, record, this.#key, this.#value)
-    } catch (error) {
-      one.position = record.offset
-      one.stepBack()
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new KafkaError(
-        'SERIALIZATION_FAILED',
-        `the record at offset ${record.offset} of ${one.name} cannot be read: ${reason}; seek behind it to go on`,
-        { cause: error },
-      )
-    }
   }
 
   // ── commits ──

@@ -113,6 +113,11 @@ export class Consumption {
     this.#delivered.add(one)
   }
 
+  /** What was passed over, and is for nobody, is processed, unless the application still has what was before it. */
+  settleSkipped(one: ConsumedPartition): void {
+    if (!this.#delivered.has(one)) one.processed = one.position ?? one.processed
+  }
+
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
   throwFailure(): void {
     const failure = this.#failure
@@ -279,11 +284,12 @@ export class Consumption {
     if (one !== undefined && session > one.session) this.moveTo(one, position, session)
   }
 
-  #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
+  #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
     const chunk =
       range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records, fetchOffset) : null
+    one.aborted.add(abortedTransactions)
     const had = one.chunkCount
     this.#take(one, chunk, node, fetchOffset)
     if (had === 0 && one.chunkCount > 0) this.#turns.push(one)

@@ -4,7 +4,7 @@
  */
 import type { TopicPartition } from '../ids.ts'
 import type { CommittedOffset, GroupMember, TopicOffset } from './group.ts'
-import type { FileRange } from './fetch.ts'
+import type { AbortedTransaction, FileRange } from './fetch.ts'
 import type { Acks } from './produce.ts'
 import type { TopicPattern } from '../topic-pattern.ts'
 
@@ -180,6 +180,8 @@ export interface Chunk {
   readonly session: number
   readonly fetchOffset: number
   readonly highWatermark: number
+  /** Whose batches among these are left out; empty for who reads uncommitted. */
+  readonly abortedTransactions: readonly AbortedTransaction[]
   /** Whose directory the range is in. */
   readonly node: number
   readonly range: FileRange | null

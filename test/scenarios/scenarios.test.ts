@@ -73,6 +73,7 @@ function addConsumer(world: World, name: string, group: string | null): void {
     fetchMaxBytes: 1_000_000,
     fetchMaxWaitMillis: 5000,
     fetchMode: 'range',
+    isolationLevel: 'read_uncommitted',
     requestTimeoutMillis: 2000,
     retryBackoffMillis: 100,
   }
