@@ -1,5 +1,6 @@
 // Transactions at a leader: the first batch waits for the transactor, markers are written once, and readers of what is committed see nothing else.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ASK_TIMEOUT_MILLIS } from '../../actors/replica-transactions.ts'
 import { logFileName } from '../../partitions/log.ts'
@@ -292,6 +293,41 @@ describe('after a restart', () => {
     expect(fetchCommitted(again, 6)).toMatchObject({ records: null, lastStableOffset: 6 })
     expect(offsetsIn(fetchCommitted(again, 6, { isolationLevel: 'read_uncommitted' }))).toEqual([6, 7])
   })
+})
+
+const step = fc.record({
+  kind: fc.constantFrom('send', 'send', 'commit', 'abort', 'plain', 'flush', 'restart'),
+  producerId: fc.nat({ max: 2 }),
+  valueBytes: fc.constantFrom(10, 7000),
+})
+
+test('whatever is sent and ended, and whenever it starts again: a replica knows the same', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let partition = leading(small)
+      const producers = new Map<number, { producerEpoch: number; baseSequence: number }>()
+      steps.forEach(({ kind, producerId, valueBytes }, id) => {
+        const { producerEpoch, baseSequence } = producers.get(producerId) ?? { producerEpoch: 0, baseSequence: 0 }
+        if (kind === 'plain') produce(partition, id, 1, { valueBytes })
+        else if (kind === 'flush') fire(partition, 'retention')
+        else if (kind === 'send') {
+          const asked = send(partition, id, { producerId, producerEpoch, baseSequence, valueBytes })
+          if (sent(asked, 'addPartitionToTransaction').length > 0) reply(partition, asked)
+          producers.set(producerId, { producerEpoch, baseSequence: baseSequence + 1 })
+        } else if (kind === 'restart') {
+          const again = reopened(partition.files)
+          expect(known(again.stage.state)).toEqual(known(partition.stage.state))
+          partition = again
+        } else {
+          mark(partition, id, { producerId, producerEpoch: producerEpoch + 1, committed: kind === 'commit' })
+          producers.set(producerId, { producerEpoch: producerEpoch + 1, baseSequence: 0 })
+        }
+      })
+      expect(partition.stage.state.log.logEndOffset).toBe(steps.filter(({ kind }) => !['flush', 'restart'].includes(kind)).length)
+      expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
+    }),
+    { numRuns: 50 },
+  )
 })
 
 describe('a partition of the committed offsets', () => {
