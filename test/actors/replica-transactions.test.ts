@@ -154,10 +154,12 @@ describe('a leader refuses', () => {
     expect(outcomes(send(partition, 2, { baseSequence: 1, transactional: false }))).toEqual([refused(2, 'INVALID_TXN_STATE')])
   })
 
-  test('the next transaction before the marker of the one before', () => {
+  test('the next transaction before the marker of the one before, as the transactor says', () => {
     const partition = leading()
     sendAdded(partition, 1)
-    expect(outcomes(send(partition, 2, { producerEpoch: 1 }))).toEqual([refused(2, 'CONCURRENT_TRANSACTIONS')])
+    const asked = send(partition, 2, { producerEpoch: 1 })
+    expect(outcomes(reply(partition, asked, 'CONCURRENT_TRANSACTIONS'))).toEqual([refused(2, 'CONCURRENT_TRANSACTIONS')])
+    expect(batches(partition)).toEqual(['data 0'])
   })
 
   test('a marker that a producer has written itself', () => {
@@ -209,6 +211,18 @@ describe('a marker', () => {
     expect(markerAnswers(mark(partition, 1, { topicId: 4 }))).toEqual([{ correlationId: 1, errorCode: codeOf('UNKNOWN_TOPIC_ID') }])
     depose(partition)
     expect(markerAnswers(mark(partition, 2))).toEqual([{ correlationId: 2, errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') }])
+  })
+
+  test('that is lost is made up for before the next transaction begins: what is left of the former one is aborted', () => {
+    const partition = leading()
+    sendAdded(partition, 1)
+    expect(outcomes(sendAdded(partition, 2, { producerEpoch: 1 }))).toEqual(['#2 @2'])
+    expect(batches(partition)).toEqual(['data 0', 'marker 1', 'data 1'])
+    expect(fetchCommitted(partition, 0)).toMatchObject({
+      lastStableOffset: 2,
+      abortedTransactions: [{ producerId: 7, firstOffset: 0, lastOffset: 1 }],
+    })
+    expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
   })
 
   test('that the disk does not take is taken back, and so is what it ended', () => {
