@@ -13,7 +13,7 @@ import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
 import type { ReplicaState, Waiter } from '../partitions/replica-state.ts'
-import { checkMarker } from '../partitions/transactions.ts'
+import { checkMarker, hangingBefore } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
 import { appendRecords } from './replica-append.ts'
 import { replyMarker } from './replica-waiters.ts'
@@ -32,6 +32,14 @@ export function onWriteMarker(state: ReplicaState, request: WriteTransactionMark
   if (check === 'append') appendRecords(state, records, numbered, context, outbox).waiters.push(waiter)
   else if (check === 'duplicate') waitForMarker(state, request.producerId, waiter, outbox)
   else replyMarker(from, correlationId, check, outbox)
+}
+
+/** What is left of a transaction whose marker is lost is aborted before the next one begins: nobody can say any more how it ended. */
+export function abortHanging(state: ReplicaState, next: NumberedBatch, context: Context, outbox: Outbox): void {
+  const hanging = hangingBefore(state.appended, next)
+  if (hanging === null) return
+  const records = encodeMarker({ committed: false, coordinatorEpoch: hanging.coordinatorEpoch }, next, context.now)
+  appendRecords(state, records, numberedBatch(records, 0, state.log.logEndOffset), context, outbox)
 }
 
 /** A marker is below the high watermark: those who keep what was sent under it are told, in the order of the log. */

@@ -15,6 +15,7 @@ import { checkTransaction } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
 import { appendRecords } from './replica-append.ts'
 import { onDiskFailed, requestSync } from './replica-flush.ts'
+import { abortHanging } from './replica-markers.ts'
 import { progress } from './replica-progress.ts'
 import { isWaited, parkBatch, refuseParkedBatches, takeParked } from './replica-transactions.ts'
 import { answer, refuseProduce } from './replica-waiters.ts'
@@ -52,7 +53,11 @@ function judge(state: ReplicaState, one: ParkedBatch, isAdded: boolean, context:
   if (refusal !== null) return refuseProduce(request, from, refusal, reasonOf(state, request, refusal), outbox)
   const numbered = numberedBatch(records, 0, state.log.logEndOffset)
   if (numbered !== null && !admit(state, numbered, one, isAdded, context, outbox)) return progress(state, context, outbox)
-  wait(state, request, from, appendRecords(state, records, numbered, context, outbox), outbox)
+  if (numbered !== null && numbered.isTransactional) abortHanging(state, numbered, context, outbox)
+  // A marker may have taken the offset that the batch would have had.
+  const isMoved = numbered !== null && numbered.baseOffset !== state.log.logEndOffset
+  const placed = isMoved ? { ...numbered, baseOffset: state.log.logEndOffset } : numbered
+  wait(state, request, from, appendRecords(state, records, placed, context, outbox), outbox)
 }
 
 /** Checks the producer's numbers and its transaction; answers or parks, and returns false, where the batch must not be appended now. */

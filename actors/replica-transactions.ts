@@ -24,7 +24,7 @@ const PARKED_BATCHES_MAX: number = IN_FLIGHT_BATCHES_MAX * 2
 const PARKED_BYTES_MAX: number = 32 * 1024 * 1024
 
 /** A transactor that has not answered for so long has not heard, or is no more: the producer looks for it anew. */
-export const ASK_TIMEOUT_MILLIS = 2000
+export const ASK_TIMEOUT_MILLIS = 1000
 
 /** Whether batches of that producer and epoch wait already. */
 export function isWaited(state: ReplicaState, { producerId, producerEpoch }: NumberedBatch): boolean {

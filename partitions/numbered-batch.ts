@@ -1,10 +1,8 @@
 /**
  * What idempotence and transactions need to know of a batch, read from its header, and of a marker from its record.
  */
-import { decodeMarker } from '../protocol/control-record.ts'
-import type { TransactionMarker } from '../protocol/control-record.ts'
+import { markerOf } from '../protocol/control-record.ts'
 import * as batch from '../protocol/record-batch.ts'
-import { decodeRecords } from '../protocol/record-batch-reader.ts'
 import { lastSequenceOf } from './idempotence.ts'
 import type { NumberedBatch } from './idempotence.ts'
 
@@ -24,10 +22,4 @@ export function numberedBatch(bytes: Uint8Array, at: number, baseOffset: number)
     isTransactional: batch.isTransactional(bytes, at),
     marker,
   }
-}
-
-function markerOf(bytes: Uint8Array, at: number): TransactionMarker | null {
-  const decoded = decodeRecords(bytes, at)
-  const record = decoded.ok ? decoded.records[0] : undefined
-  return record === undefined ? null : decodeMarker(record.key, record.value)
 }

@@ -12,7 +12,7 @@ import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { AbortedTransaction } from '../protocol/messages/fetch.ts'
 import { rememberBatch } from './idempotence.ts'
-import type { NumberedBatch, ProducerStates } from './idempotence.ts'
+import type { NumberedBatch, ProducerEntry, ProducerStates } from './idempotence.ts'
 import type { LogPosition } from './log.ts'
 
 /** What readers need to know of transactions, as of the high watermark. */
@@ -44,9 +44,16 @@ export function checkTransaction(states: ProducerStates, { producerId, producerE
   const entry = states.get(producerId)
   const isOpen = entry !== undefined && entry.firstOffset >= 0
   if (!isTransactional) return isOpen ? 'INVALID_TXN_STATE' : 'append'
-  if (!isOpen) return 'ask'
-  // The marker of the transaction before must come first.
-  return entry.producerEpoch === producerEpoch ? 'append' : 'CONCURRENT_TRANSACTIONS'
+  return isOpen && entry.producerEpoch === producerEpoch ? 'append' : 'ask'
+}
+
+/**
+ * The transaction of a lower epoch that is open although its transactor knows of the next one; null if there is none. All markers of the former one were acknowledged
+ * then, so that of this partition is lost: with an unclean leader, or with a disk that does not sync what it acknowledges.
+ */
+export function hangingBefore(states: ProducerStates, { producerId, producerEpoch }: NumberedBatch): ProducerEntry | null {
+  const entry = states.get(producerId)
+  return entry !== undefined && entry.firstOffset >= 0 && entry.producerEpoch < producerEpoch ? entry : null
 }
 
 /**

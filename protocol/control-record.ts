@@ -7,6 +7,7 @@
  */
 import { readI16, readI32, writeI16, writeI32 } from './bytes.ts'
 import { RecordBatchBuilder } from './record-batch-builder.ts'
+import { decodeRecords } from './record-batch-reader.ts'
 
 /** How a transaction has ended, and in which reign of its transactor. */
 export interface TransactionMarker {
@@ -37,6 +38,13 @@ export function encodeMarker(marker: TransactionMarker, { producerId, producerEp
   const builder = new RecordBatchBuilder(BATCH_BYTES_MAX)
   builder.append(timestamp, key, value, undefined)
   return builder.finish({ producerId, producerEpoch, baseSequence: -1, transactional: true, control: true }).slice()
+}
+
+/** The marker that the control batch at `at` is; null if it is something else. */
+export function markerOf(bytes: Uint8Array, at: number): TransactionMarker | null {
+  const decoded = decodeRecords(bytes, at)
+  const record = decoded.ok ? decoded.records[0] : undefined
+  return record === undefined ? null : decodeMarker(record.key, record.value)
 }
 
 /** The marker that a control record is; null if it is something else, or nonsense. Fields that a newer version adds are left alone, as in Kafka. */

@@ -1,5 +1,6 @@
 // Transactions at a leader: the first batch waits for the transactor, markers are written once, and readers of what is committed see nothing else.
 
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ASK_TIMEOUT_MILLIS } from '../../actors/replica-transactions.ts'
 import { logFileName } from '../../partitions/log.ts'
@@ -153,10 +154,12 @@ describe('a leader refuses', () => {
     expect(outcomes(send(partition, 2, { baseSequence: 1, transactional: false }))).toEqual([refused(2, 'INVALID_TXN_STATE')])
   })
 
-  test('the next transaction before the marker of the one before', () => {
+  test('the next transaction before the marker of the one before, as the transactor says', () => {
     const partition = leading()
     sendAdded(partition, 1)
-    expect(outcomes(send(partition, 2, { producerEpoch: 1 }))).toEqual([refused(2, 'CONCURRENT_TRANSACTIONS')])
+    const asked = send(partition, 2, { producerEpoch: 1 })
+    expect(outcomes(reply(partition, asked, 'CONCURRENT_TRANSACTIONS'))).toEqual([refused(2, 'CONCURRENT_TRANSACTIONS')])
+    expect(batches(partition)).toEqual(['data 0'])
   })
 
   test('a marker that a producer has written itself', () => {
@@ -208,6 +211,18 @@ describe('a marker', () => {
     expect(markerAnswers(mark(partition, 1, { topicId: 4 }))).toEqual([{ correlationId: 1, errorCode: codeOf('UNKNOWN_TOPIC_ID') }])
     depose(partition)
     expect(markerAnswers(mark(partition, 2))).toEqual([{ correlationId: 2, errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') }])
+  })
+
+  test('that is lost is made up for before the next transaction begins: what is left of the former one is aborted', () => {
+    const partition = leading()
+    sendAdded(partition, 1)
+    expect(outcomes(sendAdded(partition, 2, { producerEpoch: 1 }))).toEqual(['#2 @2'])
+    expect(batches(partition)).toEqual(['data 0', 'marker 1', 'data 1'])
+    expect(fetchCommitted(partition, 0)).toMatchObject({
+      lastStableOffset: 2,
+      abortedTransactions: [{ producerId: 7, firstOffset: 0, lastOffset: 1 }],
+    })
+    expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
   })
 
   test('that the disk does not take is taken back, and so is what it ended', () => {
@@ -292,6 +307,41 @@ describe('after a restart', () => {
     expect(fetchCommitted(again, 6)).toMatchObject({ records: null, lastStableOffset: 6 })
     expect(offsetsIn(fetchCommitted(again, 6, { isolationLevel: 'read_uncommitted' }))).toEqual([6, 7])
   })
+})
+
+const step = fc.record({
+  kind: fc.constantFrom('send', 'send', 'commit', 'abort', 'plain', 'flush', 'restart'),
+  producerId: fc.nat({ max: 2 }),
+  valueBytes: fc.constantFrom(10, 7000),
+})
+
+test('whatever is sent and ended, and whenever it starts again: a replica knows the same', () => {
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let partition = leading(small)
+      const producers = new Map<number, { producerEpoch: number; baseSequence: number }>()
+      steps.forEach(({ kind, producerId, valueBytes }, id) => {
+        const { producerEpoch, baseSequence } = producers.get(producerId) ?? { producerEpoch: 0, baseSequence: 0 }
+        if (kind === 'plain') produce(partition, id, 1, { valueBytes })
+        else if (kind === 'flush') fire(partition, 'retention')
+        else if (kind === 'send') {
+          const asked = send(partition, id, { producerId, producerEpoch, baseSequence, valueBytes })
+          if (sent(asked, 'addPartitionToTransaction').length > 0) reply(partition, asked)
+          producers.set(producerId, { producerEpoch, baseSequence: baseSequence + 1 })
+        } else if (kind === 'restart') {
+          const again = reopened(partition.files)
+          expect(known(again.stage.state)).toEqual(known(partition.stage.state))
+          partition = again
+        } else {
+          mark(partition, id, { producerId, producerEpoch: producerEpoch + 1, committed: kind === 'commit' })
+          producers.set(producerId, { producerEpoch: producerEpoch + 1, baseSequence: 0 })
+        }
+      })
+      expect(partition.stage.state.log.logEndOffset).toBe(steps.filter(({ kind }) => !['flush', 'restart'].includes(kind)).length)
+      expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
+    }),
+    { numRuns: 50 },
+  )
 })
 
 describe('a partition of the committed offsets', () => {
