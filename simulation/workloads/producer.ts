@@ -65,7 +65,10 @@ export class ProducerWorkload {
       acks: this.#acks,
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
-      retryBackoffMillis: 50, isIdempotent: true, transactionalId: null, transactionTimeoutMillis: 60_000,
+      retryBackoffMillis: 50,
+      isIdempotent: true,
+      transactionalId: null,
+      transactionTimeoutMillis: 60_000,
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('producer', actor.url, config)
