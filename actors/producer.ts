@@ -185,11 +185,11 @@ function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: nu
 
 function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch, transaction: TransactionOf | null, outbox: Outbox): void {
   const { topic, partition, leader, leaderEpoch } = queue
-  const { correlationId, acks, records } = one
+  const { correlationId, acks, records, sentFirst: isFirst } = one
   outbox.push({
     kind: 'send',
     to: { node: leader, actor: replicaActor(topic, partition) },
-    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, transaction, records },
+    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records },
   })
 }
 

@@ -72,7 +72,7 @@ function admit(
   const { request, from } = one
   // Its numbers follow those of batches that are not in the log yet.
   const isBehind = !isAdded && numbered.isTransactional && isWaited(state, numbered)
-  const check = isBehind ? ({ verdict: 'append' } as const) : checkSequence(state.appended, numbered)
+  const check = isBehind ? ({ verdict: 'append' } as const) : checkSequence(state.appended, numbered, one.request.isFirst)
   if (check.verdict === 'duplicate') {
     const pending = state.pending.find((entry) => entry.baseOffset === check.baseOffset)
     const endOffset = check.baseOffset + batch.lastOffsetDelta(request.records, 0) + 1

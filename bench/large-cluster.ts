@@ -85,6 +85,7 @@ export class LargeCluster {
         leaderEpoch,
         acks: 'quorum',
         transaction: null,
+        isFirst: false,
         records: records.slice(),
       }
       this.#client.after((index * 1_000_000) / partitions.length, () => this.#client.send(this.#self, to, message))

@@ -145,6 +145,7 @@ export function appendRequest(
     leaderEpoch: log.leaderEpoch,
     acks: 'quorum',
     transaction,
+    isFirst: false,
     records: bytes.slice(),
   }
 }

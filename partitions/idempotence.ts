@@ -51,12 +51,15 @@ export type SequenceCheck =
 
 const APPEND: SequenceCheck = { verdict: 'append' }
 
-/** Judges a batch against what has been appended so far, acknowledged or not. */
-export function checkSequence(states: ProducerStates, batch: NumberedBatch): SequenceCheck {
+/**
+ * Judges a batch against what has been appended so far, acknowledged or not. Where nothing is known of a producer, because all that it wrote is deleted, its first
+ * outstanding batch goes on with any sequence: under another one, the same batch would be there twice where a former leader has it (KIP-360).
+ */
+export function checkSequence(states: ProducerStates, batch: NumberedBatch, isFirst = false): SequenceCheck {
   const entry = states.get(batch.producerId)
   if (entry !== undefined && batch.producerEpoch < entry.producerEpoch) return refuse('INVALID_PRODUCER_EPOCH')
   if (batch.isTransactional && batch.baseSequence === NO_SEQUENCE) return APPEND
-  if (entry === undefined) return batch.baseSequence === 0 ? APPEND : refuse('UNKNOWN_PRODUCER_ID')
+  if (entry === undefined) return batch.baseSequence === 0 || isFirst ? APPEND : refuse('UNKNOWN_PRODUCER_ID')
   if (batch.producerEpoch > entry.producerEpoch) return batch.baseSequence === 0 ? APPEND : refuse('OUT_OF_ORDER_SEQUENCE_NUMBER')
   for (const known of entry.batches) {
     if (known.baseSequence === batch.baseSequence && known.lastSequence === batch.lastSequence) {

@@ -19,6 +19,8 @@ export interface ProduceRequest {
   readonly acks: Acks
   /** Of a transactional batch; null for all others. */
   readonly transaction: TransactionOf | null
+  /** No batch before it is outstanding: a leader that knows nothing of its producer (all that it wrote there is deleted) takes its sequence as it is. */
+  readonly isFirst: boolean
   readonly records: Uint8Array
 }
 

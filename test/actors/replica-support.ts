@@ -95,7 +95,16 @@ export function produce(
   options: BatchOptions & { readonly from?: Address } = {},
 ): Effect[] {
   const records = batchAt(0, count, options)
-  const request = { kind: 'produce', correlationId, topicId: 5, leaderEpoch: 0, acks: 'leader', transaction: null, records } as const
+  const request = {
+    kind: 'produce',
+    correlationId,
+    topicId: 5,
+    leaderEpoch: 0,
+    acks: 'leader',
+    transaction: null,
+    isFirst: false,
+    records,
+  } as const
   return drive(partition, partition.stage.deliver(request, options.from ?? CLIENT))
 }
 

@@ -85,6 +85,7 @@ describe('a produce', () => {
       leaderEpoch: 0,
       acks: 'none',
       transaction: null,
+      isFirst: false,
       records: batchAt(0, 1),
     } as const
     expect(drive(partition, partition.stage.deliver(request))).toEqual([])
@@ -115,6 +116,7 @@ describe('a produce', () => {
       leaderEpoch: 0,
       acks: 'leader',
       transaction: null,
+      isFirst: false,
       records: batchAt(0, 1),
       ...changes,
     } as const

@@ -140,7 +140,7 @@ export class ReplicatedPartition {
     this.#queue.push({
       to: leader,
       from: CLIENT,
-      message: { kind: 'produce', correlationId, topicId: 5, leaderEpoch, acks, transaction: null, records },
+      message: { kind: 'produce', correlationId, topicId: 5, leaderEpoch, acks, transaction: null, isFirst: false, records },
     })
     this.settle()
     return correlationId

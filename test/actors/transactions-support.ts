@@ -31,7 +31,7 @@ export interface Sent extends BatchOptions {
 export function transactional(correlationId: number, options: Sent = {}): ProduceRequest {
   const { acks = 'quorum', count = 1, ...rest } = options
   const records = batchAt(0, count, { producerId: 7, producerEpoch: 0, baseSequence: 0, transactional: true, ...rest })
-  return { kind: 'produce', correlationId, topicId: 5, leaderEpoch: 0, acks, transaction, records }
+  return { kind: 'produce', correlationId, topicId: 5, leaderEpoch: 0, acks, transaction, isFirst: false, records }
 }
 
 /** Sends it. */

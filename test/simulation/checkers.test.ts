@@ -210,6 +210,7 @@ function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1
     leaderEpoch: -1,
     acks: 'leader',
     transaction: null,
+    isFirst: false,
     records: new Uint8Array(0),
   }
   checkGroup(group, STATE, message, CLIENT, [send(produce)])
