@@ -43,6 +43,11 @@ interface Rounds<OK, OV> {
   abort(): Promise<void>
 }
 
+/** How far a partition is handled: `offset` is that of the next record. */
+interface Handled extends TopicPartition {
+  offset: number
+}
+
 /** The work of one call. */
 export class Processing<K, V, OK, OV> {
   readonly #consumer: Consumer<K, V>
@@ -53,8 +58,10 @@ export class Processing<K, V, OK, OV> {
   /** Where the round began, by partition; empty between two rounds. */
   readonly #starts: Map<string, TopicPartition & { readonly offset: number }> = new Map()
   #recent: Map<string, RecentKeys> = new Map()
-  /** What was handled in the round, by partition: the next record to handle. */
-  readonly #handled: Map<string, OffsetToCommit> = new Map()
+  /** What was handled in the round, by partition. */
+  readonly #handled: Map<string, Handled> = new Map()
+  /** That of the record before: most come from the same partition. */
+  #last: Handled | null = null
   #endsAt = Infinity
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -112,7 +119,7 @@ export class Processing<K, V, OK, OV> {
 
   async #handle(records: readonly ConsumerRecord<K, V>[]): Promise<void> {
     if (this.#starts.size === 0) this.#endsAt = performance.now() + this.#plan.commitIntervalMillis
-    for (const { topic, partition, offset } of records) {
+    for (const { topic, partition, offset } of firstsOf(records)) {
       const name = topicPartitionName(topic, partition)
       if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
     }
@@ -130,7 +137,12 @@ export class Processing<K, V, OK, OV> {
   }
 
   #note({ topic, partition, offset }: ConsumerRecord<K, V>): void {
-    this.#handled.set(topicPartitionName(topic, partition), { topic, partition, offset: offset + 1 })
+    if (this.#last?.topic !== topic || this.#last.partition !== partition) {
+      const name = topicPartitionName(topic, partition)
+      this.#last = this.#handled.get(name) ?? { topic, partition, offset: 0 }
+      this.#handled.set(name, this.#last)
+    }
+    this.#last.offset = offset + 1
   }
 
   /** Its key was seen before; or it is seen now. */
@@ -162,8 +174,7 @@ export class Processing<K, V, OK, OV> {
     try {
       if (!this.#isLost) {
         await this.#rounds.commit([...this.#handled.values()])
-        this.#starts.clear()
-        this.#handled.clear()
+        this.#forgetRound()
         return
       }
     } catch (error) {
@@ -172,11 +183,16 @@ export class Processing<K, V, OK, OV> {
     await this.#takeBack()
   }
 
+  #forgetRound(): void {
+    this.#starts.clear()
+    this.#handled.clear()
+    this.#last = null
+  }
+
   /** Nothing of the round counts: the consumer goes back to where it began, in what it still has. */
   async #takeBack(): Promise<void> {
     const starts = [...this.#starts.values()]
-    this.#starts.clear()
-    this.#handled.clear()
+    this.#forgetRound()
     this.#isLost = false
     this.#endsAt = Infinity
     this.#recent = new Map()
@@ -242,6 +258,16 @@ export class Processing<K, V, OK, OV> {
 
   #withKeys(one: OffsetToCommit): OffsetToCommit {
     return { ...one, metadata: this.#recent.get(topicPartitionName(one.topic, one.partition))?.encode() ?? '' }
+  }
+}
+
+/** The first record of each run of records of one partition. */
+function* firstsOf<R extends TopicPartition>(records: readonly R[]): Generator<R> {
+  let last: R | null = null
+  for (const record of records) {
+    if (record.partition === last?.partition && record.topic === last.topic) continue
+    last = record
+    yield record
   }
 }
 
