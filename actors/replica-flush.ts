@@ -14,6 +14,7 @@ import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '..
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
+import { copyTransactions } from '../partitions/transactions.ts'
 import type { Outbox } from './actor.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
@@ -67,6 +68,7 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.flush = {
     target: state.highWatermark.offset,
     producers: copyStates(state.producers),
+    transactions: copyTransactions(state.transactions),
     clean,
     segmentBaseOffsets: bases,
     waiting: bases.length,
@@ -135,6 +137,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     logStartOffset: log.logStartOffset,
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
+    transactions: flush.transactions,
     epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
   })
   const { checkpointSequence: sequence, removals } = state

@@ -21,6 +21,7 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
+  readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
 }
 
@@ -110,6 +111,11 @@ export class Consumption {
   /** Something of this partition goes to the application. */
   markDelivered(one: ConsumedPartition): void {
     this.#delivered.add(one)
+  }
+
+  /** What was passed over, and is for nobody, is processed, unless the application still has what was before it. */
+  settleSkipped(one: ConsumedPartition): void {
+    if (!this.#delivered.has(one)) one.processed = one.position ?? one.processed
   }
 
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
@@ -241,6 +247,8 @@ export class Consumption {
         return this.#onRevoking(message)
       case 'commitResult':
         return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
+      case 'memberAnswer':
+        return this.#listeners.onMember(message)
       case 'consumerFailed':
         return this.#onFailed(message)
       case 'consumerClosed':
@@ -276,11 +284,12 @@ export class Consumption {
     if (one !== undefined && session > one.session) this.moveTo(one, position, session)
   }
 
-  #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
+  #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
     const chunk =
       range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records, fetchOffset) : null
+    one.aborted.add(abortedTransactions)
     const had = one.chunkCount
     this.#take(one, chunk, node, fetchOffset)
     if (had === 0 && one.chunkCount > 0) this.#turns.push(one)

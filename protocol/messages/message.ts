@@ -2,24 +2,32 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
+  AskMember,
   Assign,
   Assigned,
+  BeginTransaction,
   Chunk,
   CloseConsumer,
   Commit,
+  CommitByHand,
   CommitResult,
   ConsumerClosed,
   ConsumerFailed,
   Delivered,
   FetchMore,
+  FinishTransaction,
+  MemberAnswer,
+  OffsetsCommitted,
   Pause,
   PositionReset,
   Progress,
   Released,
   Revoking,
   Seek,
+  SendOffsets,
   Submit,
   Subscribe,
+  TransactionResult,
 } from './client.ts'
 import type {
   AlterPartitionRequest,
@@ -114,6 +122,14 @@ import type {
 export type ClientMessage =
   | Submit
   | Delivered
+  | BeginTransaction
+  | SendOffsets
+  | FinishTransaction
+  | TransactionResult
+  | AskMember
+  | MemberAnswer
+  | OffsetsCommitted
+  | CommitByHand
   | Subscribe
   | Assign
   | Progress

@@ -6,7 +6,7 @@ import type { StateLog } from '../../coordinator/state-log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { checkBatch, producerId, recordCount } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
-import { batchAt, concat } from '../partitions/support.ts'
+import { batchAt, concat, markerAt } from '../partitions/support.ts'
 import { utf8 } from '../protocol/record-batch-support.ts'
 import { fetched } from './support.ts'
 
@@ -39,6 +39,13 @@ describe('loading', () => {
     log.nextOffset = 4
     expect(takeLoaded(log, fetched(concat(second, third), 6))?.map(({ offset }) => offset)).toEqual([4, 5])
     expect(log).toMatchObject({ nextOffset: 6, loaded: true })
+  })
+
+  test('passes over the markers of transactions', () => {
+    const log = openLog()
+    const bytes = concat(batchAt(0, 2), markerAt(2, true, { producerId: 7, producerEpoch: 1 }))
+    expect(takeLoaded(log, fetched(bytes, 3))?.map(({ offset }) => offset)).toEqual([0, 1])
+    expect(log).toMatchObject({ nextOffset: 3, loaded: true })
   })
 
   test('of an empty partition is over at once', () => {

@@ -18,7 +18,8 @@ import { batchAt } from './support.ts'
 const SEQUENCE_MAX = 2 ** 31 - 1
 
 function numbered(baseSequence: number, count: number, baseOffset = 0, producerEpoch = 0, producerId = 7): NumberedBatch {
-  return { producerId, producerEpoch, baseSequence, lastSequence: lastSequenceOf(baseSequence, count), baseOffset }
+  const lastSequence = lastSequenceOf(baseSequence, count)
+  return { producerId, producerEpoch, baseSequence, lastSequence, baseOffset, isTransactional: false, marker: null }
 }
 
 /** A partition that has taken these batches. */
@@ -82,6 +83,8 @@ describe('a batch', () => {
       baseSequence: SEQUENCE_MAX,
       lastSequence: 1,
       baseOffset: 55,
+      isTransactional: false,
+      marker: null,
     })
   })
 })

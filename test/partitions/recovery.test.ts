@@ -5,6 +5,7 @@ import { CHECKPOINT_FORMAT_VERSION, checkpointFile, encodeCheckpoint } from '../
 import { emptyLog, indexFileName, logFileName } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-index.ts'
+import { noTransactions } from '../../partitions/transactions.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { writeI16 } from '../../protocol/bytes.ts'
 import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run, producersOf } from './recovery-support.ts'
@@ -28,6 +29,7 @@ describe('a directory', () => {
     expect(recovered).toEqual({
       log: emptyLog(0),
       epochs: [],
+      transactions: noTransactions(),
       producers: new Map(),
       recoveryPoint: 0,
       tail: [],
@@ -343,6 +345,7 @@ describe('files that are not segments', () => {
           segments: [],
           producers: new Map(),
           epochs: [],
+          transactions: noTransactions(),
         }),
       ],
     ])
