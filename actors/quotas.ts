@@ -146,7 +146,7 @@ function tell(state: QuotasState, client: QuotaClient, uptime: number, outbox: O
 function bucketsOf({ buckets }: QuotasState, { shares }: QuotaClient): TokenBucket[] {
   return shares.map(({ bucket: name }) => {
     const bucket = buckets.get(name)
-    assert(bucket !== undefined, 'Q1 a quota that binds a client has a bucket')
+    assert(bucket !== undefined, 'U1 a quota that binds a client has a bucket')
     return bucket
   })
 }

@@ -5,6 +5,7 @@
 import { clientMutants } from './client-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { quotaMutants } from './quota-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
 import { trustMutants } from './trust-mutants.ts'
@@ -243,5 +244,6 @@ export const mutants: readonly Mutant[] = [
   ...trustMutants,
   ...clientMutants,
   ...groupMutants,
+  ...quotaMutants,
   ...quorumMutants,
 ]
