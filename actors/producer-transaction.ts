@@ -89,7 +89,7 @@ export function transactionFor(tx: ProducerTransaction): TransactionOf | null {
   return { transactionalId, transactorNode: transactor.node, transactorPartition: transactor.partition }
 }
 
-/** The leader does not take the batch, and it would not help to ask again: the transaction has failed. Otherwise says so. */
+/** Whether an error fails the transaction, for it would not help to ask again. One that says that the transactor may be elsewhere has it looked for. */
 export function failsTransaction(state: ProducerState, error: ErrorName): boolean {
   const tx = transactionOf(state)
   if (ELSEWHERE.has(error)) tx.transactor = null
