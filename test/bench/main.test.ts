@@ -31,6 +31,9 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   rebalance: ['rebalance', 'paused'],
   groups: ['rss', 'load'],
   quota: ['error'],
+  idempotence: ['ratio', 'idempotent', 'plain'],
+  transaction: ['p50', 'p99'],
+  'exactly-once': ['ratio', 'rate', 'at-least-once'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
@@ -43,6 +46,7 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
+  ['transaction', 'µs'],
 ]
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))
