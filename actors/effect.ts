@@ -3,6 +3,7 @@
  * There are no closures in effects; an answer comes back as a message that carries the effect's token.
  */
 import type { Address } from '../protocol/address.ts'
+import type { CleaningOrder } from '../protocol/cleaning.ts'
 import type { Message } from '../protocol/messages/message.ts'
 
 /** Sends a message. Delivery to another node is at most once; on the same host it is in order and certain while the addressee lives. */
@@ -81,6 +82,25 @@ export interface RemoveEffect {
   readonly token: number
 }
 
+/** Gives files of a log directory other names, in this order; durable when it is answered. Answer: `storageDone`. */
+export interface RenameEffect {
+  readonly kind: 'rename'
+  readonly log: string
+  readonly renames: readonly { readonly from: string; readonly to: string }[]
+  readonly token: number
+}
+
+/**
+ * Cleans closed segments into new files, which are durable when it is answered; the inputs stay. It takes as long as it takes, off the serving threads, and keeps
+ * nothing else of the log waiting. Answer: `compacted`, out of order.
+ */
+export interface CompactEffect {
+  readonly kind: 'compact'
+  readonly log: string
+  readonly order: CleaningOrder
+  readonly token: number
+}
+
 /** Lists the files of a log directory. Answer: `listed`. */
 export interface ListEffect {
   readonly kind: 'list'
@@ -136,6 +156,8 @@ export type StorageEffect =
   | TruncateEffect
   | ReplaceEffect
   | RemoveEffect
+  | RenameEffect
+  | CompactEffect
   | ListEffect
   | ListLogsEffect
 

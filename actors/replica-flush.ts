@@ -8,13 +8,16 @@ import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
+import { cleaningSummary, isCleaned } from '../partitions/compaction.ts'
 import { truncateEpochs } from '../partitions/epochs.ts'
 import { copyStates } from '../partitions/idempotence.ts'
-import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
+import { activeSegment, fileOfSegment, filesOfSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
+import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Outbox } from './actor.ts'
+import { armCleaning } from './replica-compact.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
 import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
@@ -32,7 +35,7 @@ export function requestSync(state: ReplicaState, segmentBaseOffset: number, outb
   if (state.syncing.has(segmentBaseOffset)) return
   state.syncing.add(segmentBaseOffset)
   const token = expectAnswer(state, { kind: 'sync', segmentBaseOffset })
-  outbox.push({ kind: 'sync', log: state.logName, file: logFileName(segmentBaseOffset), token })
+  outbox.push({ kind: 'sync', log: state.logName, file: fileOfSegment(state.log, segmentBaseOffset), token })
 }
 
 /** Marks what the sync has covered. */
@@ -75,7 +78,7 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.bytesSinceFlush = 0
   for (const base of bases) {
     const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })
-    outbox.push({ kind: 'sync', log: state.logName, file: logFileName(base), token })
+    outbox.push({ kind: 'sync', log: state.logName, file: fileOfSegment(state.log, base), token })
   }
   if (bases.length === 0) writeCheckpoint(state, outbox)
 }
@@ -110,7 +113,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')
   // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
-  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && log.logStartOffset > 0) {
+  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && (log.logStartOffset > 0 || isCleaned(log))) {
     const token = expectAnswer(state, { kind: 'checkpointProof', flush })
     return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
   }
@@ -122,7 +125,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     outbox.push({
       kind: 'replace',
       log: state.logName,
-      file: indexFileName(active.baseOffset),
+      file: indexFileName(active.baseOffset, active.generation),
       bytes,
       token: expectAnswer(state, { kind: 'ignore' }),
     })
@@ -136,6 +139,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
     epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
+    cleaning: cleaningSummary(log, state.cleaning),
   })
   const { checkpointSequence: sequence, removals } = state
   const write = { flush, sequence, logStartOffset: log.logStartOffset, mustSync: needsCheckpoint(state), removals }
@@ -144,9 +148,12 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   state.removals = []
 }
 
-/** Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. */
+/**
+ * Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. And one that was compacted
+ * is made of other files than the checkpoint before says.
+ */
 function needsCheckpoint({ log, removals }: ReplicaState): boolean {
-  return removals.length > 0 || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
+  return removals.length > 0 || isCleaned(log) || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
 }
 
 /** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
@@ -217,12 +224,13 @@ export function finishDrain(state: ReplicaState, outbox: Outbox): void {
 export function rollSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   closeSegment(state, now, outbox)
   state.bytesSinceFlush = FLUSH_INTERVAL_BYTES
+  armCleaning(state, outbox)
 }
 
 function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   const closed = roll(state.log, now)
   assert(closed.index !== null, 'P2 a segment rolls with its index in memory')
-  const file = indexFileName(closed.baseOffset)
+  const file = indexFileName(closed.baseOffset, closed.generation)
   const token = expectAnswer(state, { kind: 'ignore' })
   outbox.push({ kind: 'replace', log: state.logName, file, bytes: encodeIndex(closed.index, closed.baseOffset), token })
   if (!state.loadedIndexes.includes(closed.baseOffset)) state.loadedIndexes.push(closed.baseOffset)
@@ -255,17 +263,17 @@ function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   truncateEpochs(state.epochs, to.offset)
   state.writtenEnd = to
   state.durableEndOffset = to.offset
-  for (const base of removed) state.dirty.delete(base)
+  for (const { baseOffset } of removed) state.dirty.delete(baseOffset)
   leaveOutOfFlush(state, removed, outbox)
   state.phase = 'rollingBack'
   state.rollBackWaiting = 1
   if (removed.length > 0) {
-    const files = removed.flatMap((base) => [logFileName(base), indexFileName(base)])
+    const files = removed.flatMap(filesOfSegment)
     state.rollBackWaiting++
     outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'rollBack' }) })
   }
   const token = expectAnswer(state, { kind: 'rollBack' })
-  outbox.push({ kind: 'truncate', log: state.logName, file: logFileName(to.segmentBaseOffset), sizeBytes: to.position, token })
+  outbox.push({ kind: 'truncate', log: state.logName, file: fileOfSegment(state.log, to.segmentBaseOffset), sizeBytes: to.position, token })
 }
 
 /** Whether these syncs succeed nobody will hear. */
@@ -276,12 +284,13 @@ function distrustSyncing(state: ReplicaState): void {
 }
 
 /** A flush goes on without segments that are no more: it vouches for nothing in them. */
-function leaveOutOfFlush(state: ReplicaState, removed: readonly number[], outbox: Outbox): void {
+function leaveOutOfFlush(state: ReplicaState, removed: readonly Segment[], outbox: Outbox): void {
   const { flush } = state
   if (flush === null) return
   const waitingBefore = flush.waiting
   state.continuations.forEach((continuation, token) => {
-    if (continuation.kind !== 'flush' || continuation.flush !== flush || !removed.includes(continuation.segmentBaseOffset)) return
+    if (continuation.kind !== 'flush' || continuation.flush !== flush) return
+    if (!removed.some(({ baseOffset }) => baseOffset === continuation.segmentBaseOffset)) return
     state.continuations.delete(token)
     flush.waiting--
   })

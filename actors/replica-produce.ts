@@ -7,6 +7,8 @@ import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { RecordCursor } from '../protocol/record-cursor.ts'
+import { isCompacted } from '../partitions/compaction.ts'
 import { noteEpoch } from '../partitions/epochs.ts'
 import { checkSequence, rememberBatch } from '../partitions/idempotence.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
@@ -84,7 +86,14 @@ function append(
   wait(state, request, context.from, entry, outbox)
   state.dirty.add(segment.baseOffset)
   const token = expectAnswer(state, { kind: 'append', entries: [entry] })
-  outbox.push({ kind: 'append', log: state.logName, file: logFileName(segment.baseOffset), position, bytes: records, token })
+  outbox.push({
+    kind: 'append',
+    log: state.logName,
+    file: logFileName(segment.baseOffset, segment.generation),
+    position,
+    bytes: records,
+    token,
+  })
 }
 
 function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | null {
@@ -97,7 +106,16 @@ function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | nu
   const check = batch.checkBatch(records, 0, records.length)
   if (!check.ok || check.sizeBytes !== records.length) return 'CORRUPT_MESSAGE'
   if (records.length > state.config.maxMessageBytes) return 'MESSAGE_TOO_LARGE'
+  if (isCompacted(state.config) && !hasKeys(records)) return 'INVALID_RECORD'
   return refuseAcks(state, request)
+}
+
+/** Whether every record of a batch has a key; a compressed one is not looked into: whoever sends it has to look (edge/client). */
+function hasKeys(records: Uint8Array): boolean {
+  if (batch.isControl(records, 0) || batch.compression(records, 0) !== 'none') return true
+  const cursor = new RecordCursor(records, batch.BATCH_HEADER_BYTES, records.length, batch.recordCount(records, 0))
+  while (cursor.next()) if (cursor.keyBegin < 0) return false
+  return !cursor.failed
 }
 
 /** A promise that cannot be kept now, or never, is not made. */
@@ -125,6 +143,7 @@ function reasonOf(state: ReplicaState, { acks }: ProduceRequest, refusal: ErrorN
     return `${isr.length} of ${replicas.length} replicas are in sync, ${acks === 'quorum' ? minInsync : acks} must be`
   if (refusal === 'INVALID_REQUIRED_ACKS') return `acks ${acks} is more than the ${replicas.length} replicas`
   if (refusal === 'KAFKA_STORAGE_ERROR') return `${state.topic}-${state.partition} is offline: ${state.failure ?? 'the disk failed'}`
+  if (refusal === 'INVALID_RECORD') return `${state.topic} is compacted: every record needs a key`
   if (refusal === 'MESSAGE_TOO_LARGE') return `the batch is larger than the topic's maxMessageBytes (${state.config.maxMessageBytes})`
   return null
 }

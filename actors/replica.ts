@@ -4,7 +4,9 @@
  * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
  * in replica-retention.ts and replica-consumed.ts; syncing, checkpoints and rolling back in replica-flush.ts.
  *
- * What it does not do: transactions, compaction.
+ * Compaction is in replica-compact.ts.
+ *
+ * What it does not do: transactions.
  */
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
@@ -30,7 +32,9 @@ import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStar
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
-import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
+import { armCleaning, discardCleaned, onCleaningTimer, onCompacted, onSwapped } from './replica-compact.ts'
+import { onIndexRead, onRebuildRead } from './replica-index.ts'
+import { onFetchRead, onFetchTimer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
 import { answerDeletions } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
@@ -76,6 +80,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'storageDone':
       case 'listed':
       case 'logsListed':
+      case 'compacted':
         return onStorageAnswer(state, message, context, outbox)
       default:
         assert(false, `a replica does not understand ${message.kind}`)
@@ -103,6 +108,7 @@ function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>
   state.config = message.config
   armFlush(state, outbox)
   armConsumed(state, outbox)
+  armCleaning(state, outbox)
   onRetentionTimer(state, context, outbox)
 }
 
@@ -118,6 +124,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onIsrTimer(state, context, outbox)
     case 'consumed':
       return onConsumedTimer(state, outbox)
+    case 'cleaning':
+      return onCleaningTimer(state, context, outbox)
     case 'retention':
       return onRetentionTimer(state, context, outbox)
     case 'flush':
@@ -148,7 +156,10 @@ function isOpen({ phase }: ReplicaState): boolean {
 
 function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const continuation = state.continuations.get(message.token)
-  if (continuation === undefined) return
+  if (continuation === undefined) {
+    if (message.kind === 'compacted') discardCleaned(state, message, outbox)
+    return
+  }
   const { phase } = state
   state.continuations.delete(message.token)
   continueWith(state, continuation, message, context, outbox)
@@ -201,6 +212,12 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       return
     case 'ignore':
       return
+    case 'cleaning':
+      assert(message.kind === 'compacted', 'P14 a cleaning is answered by compacted')
+      return onCompacted(state, continuation, message, outbox)
+    case 'swap':
+      assert(message.kind === 'storageDone', 'P5 a renaming is answered by storageDone')
+      return onSwapped(state, continuation, message, context, outbox)
     case 'fetch':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onFetchRead(state, continuation, message, outbox)
@@ -209,7 +226,7 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       return onTimestampRead(state, continuation, message, outbox)
     case 'index':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onIndexRead(state, continuation.segmentBaseOffset, message, outbox)
+      return onIndexRead(state, continuation, message, outbox)
     case 'rebuild':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onRebuildRead(state, continuation, message, outbox)

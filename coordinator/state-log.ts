@@ -10,7 +10,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
-import { walkBatches } from '../protocol/record-batch.ts'
+import { lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { readRecords } from '../protocol/record-batch-reader.ts'
 import type { LogRecord } from '../protocol/record-batch.ts'
 
@@ -75,13 +75,12 @@ export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>):
   }
   if (response.errorCode !== NONE) return null
   const records: LogRecord[] = []
-  for (const { at } of walkBatches(response.records ?? new Uint8Array(0))) {
-    for (const record of readRecords(response.records ?? new Uint8Array(0), at)) {
-      if (record.offset >= log.nextOffset) records.push(record)
-    }
+  const bytes = response.records ?? new Uint8Array(0)
+  for (const { at } of walkBatches(bytes)) {
+    for (const record of readRecords(bytes, at)) if (record.offset >= log.nextOffset) records.push(record)
+    // Compaction may have left a batch without its last records, or without any.
+    log.nextOffset = Math.max(log.nextOffset, lastOffset(bytes, at) + 1)
   }
-  const last = records[records.length - 1]
-  if (last !== undefined) log.nextOffset = last.offset + 1
   log.loaded = log.nextOffset >= Math.max(response.highWatermark, response.epochStartOffset)
   return records
 }

@@ -9,10 +9,13 @@
  *   segments: count u32 x { base offset i64, size u32, largest timestamp i64 }
  *   producers: count u32 x { id i64, epoch u16, batches u16 x { base sequence u32, last sequence u32, base offset i64 } }
  *   leader epochs: count u32 x { epoch u32, start offset i64 }     since version 2; before, all batches were written in epoch 0
+ *   cleaning (checkpoint-cleaning.ts)                              since version 3; before, nothing was compacted
  * At first the CRC was of what follows it only. Such a file is read, but nothing vouches for its clean bit: it counts as unclean.
  */
 import { readI64, readU32, writeI16, writeI32, writeI64 } from '../protocol/bytes.ts'
 import { crc32cOf, crc32cUpdate } from '../protocol/crc32c.ts'
+import { cleaningBytes, NOT_CLEANED, readCleaning, writeCleaning } from './checkpoint-cleaning.ts'
+import type { CleaningSummary } from './checkpoint-cleaning.ts'
 import type { Epochs } from './epochs.ts'
 import type { ProducerEntry, ProducerStates } from './idempotence.ts'
 
@@ -37,13 +40,14 @@ export interface Checkpoint {
   readonly producers: ProducerStates
   /** Below the recovery point: which leader wrote which offsets. */
   readonly epochs: Epochs
+  readonly cleaning: CleaningSummary
 }
 
 /** A checkpoint, or why there is none: the bytes are torn, or written by a newer version. */
 export type CheckpointDecoded = Checkpoint | 'unsound' | 'newer'
 
 /** The version that this code writes, and the newest that it reads. */
-export const CHECKPOINT_FORMAT_VERSION = 2
+export const CHECKPOINT_FORMAT_VERSION = 3
 
 const MAGIC = 0x4f445243
 const CRC_AT = 12
@@ -69,7 +73,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   writeI64(bytes, HEADER_BYTES + 8, checkpoint.recoveryPoint)
   writeI64(bytes, HEADER_BYTES + 16, checkpoint.logStartOffset)
   const at = writeSegments(bytes, HEADER_BYTES + 24, checkpoint.segments)
-  writeEpochs(bytes, writeProducers(bytes, at, checkpoint.producers), checkpoint.epochs)
+  const epochsEnd = writeEpochs(bytes, writeProducers(bytes, at, checkpoint.producers), checkpoint.epochs)
+  writeCleaning(bytes, epochsEnd, checkpoint.cleaning)
   writeI32(bytes, CRC_AT, crcOf(bytes))
   return bytes
 }
@@ -89,10 +94,12 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   if (producers === null) return 'unsound'
   const recoveryPoint = readI64(bytes, HEADER_BYTES + 8)
   const logStartOffset = readI64(bytes, HEADER_BYTES + 16)
-  const isFirstVersion = versionAndClean >>> 16 === 1
-  const epochs =
-    isFirstVersion && producers.end === bytes.length ? epochsBefore(logStartOffset, recoveryPoint) : readEpochs(bytes, producers.end)
+  const version = versionAndClean >>> 16
+  const before = { epochs: epochsBefore(logStartOffset, recoveryPoint), end: producers.end }
+  const epochs = version === 1 && producers.end === bytes.length ? before : readEpochs(bytes, producers.end)
   if (epochs === null) return 'unsound'
+  const cleaning = version >= 3 ? readCleaning(bytes, epochs.end) : epochs.end === bytes.length ? NOT_CLEANED : null
+  if (cleaning === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
     clean: isWhole && (versionAndClean & 1) === 1,
@@ -100,7 +107,8 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
     logStartOffset,
     segments: readSegments(bytes, HEADER_BYTES + 28, segmentCount),
     producers: producers.producers,
-    epochs,
+    epochs: epochs.epochs,
+    cleaning,
   }
 }
 
@@ -121,7 +129,7 @@ function crcOf(bytes: Uint8Array): number {
 function sizeOf(checkpoint: Checkpoint): number {
   let sizeBytes = HEADER_BYTES + 24 + 4 + checkpoint.segments.length * SEGMENT_BYTES + 4
   for (const entry of checkpoint.producers.values()) sizeBytes += PRODUCER_BYTES + entry.batches.length * BATCH_BYTES
-  return sizeBytes + 4 + checkpoint.epochs.length * EPOCH_BYTES
+  return sizeBytes + 4 + checkpoint.epochs.length * EPOCH_BYTES + cleaningBytes(checkpoint.cleaning)
 }
 
 function writeSegments(bytes: Uint8Array, begin: number, segments: readonly SegmentSummary[]): number {
@@ -180,7 +188,7 @@ function readProducers(bytes: Uint8Array, begin: number): { readonly producers: 
   return { producers, end: at }
 }
 
-function writeEpochs(bytes: Uint8Array, begin: number, epochs: Epochs): void {
+function writeEpochs(bytes: Uint8Array, begin: number, epochs: Epochs): number {
   writeI32(bytes, begin, epochs.length)
   let at = begin + 4
   for (const { epoch, startOffset } of epochs) {
@@ -188,14 +196,16 @@ function writeEpochs(bytes: Uint8Array, begin: number, epochs: Epochs): void {
     writeI64(bytes, at + 4, startOffset)
     at += EPOCH_BYTES
   }
+  return at
 }
 
-function readEpochs(bytes: Uint8Array, begin: number): Epochs | null {
-  if (begin + 4 > bytes.length || bytes.length !== begin + 4 + readU32(bytes, begin) * EPOCH_BYTES) return null
+function readEpochs(bytes: Uint8Array, begin: number): { readonly epochs: Epochs; readonly end: number } | null {
+  if (begin + 4 > bytes.length) return null
+  const end = begin + 4 + readU32(bytes, begin) * EPOCH_BYTES
+  if (end > bytes.length) return null
   const epochs: Epochs = []
-  for (let at = begin + 4; at < bytes.length; at += EPOCH_BYTES)
-    epochs.push({ epoch: readU32(bytes, at), startOffset: readI64(bytes, at + 4) })
-  return epochs
+  for (let at = begin + 4; at < end; at += EPOCH_BYTES) epochs.push({ epoch: readU32(bytes, at), startOffset: readI64(bytes, at + 4) })
+  return { epochs, end }
 }
 
 function epochsBefore(logStartOffset: number, recoveryPoint: number): Epochs {

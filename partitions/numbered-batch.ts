@@ -12,7 +12,7 @@ export function numberedBatch(bytes: Uint8Array, at: number, baseOffset: number)
     producerId: batch.producerId(bytes, at),
     producerEpoch: batch.producerEpoch(bytes, at),
     baseSequence,
-    lastSequence: lastSequenceOf(baseSequence, batch.recordCount(bytes, at)),
+    lastSequence: lastSequenceOf(baseSequence, batch.lastOffsetDelta(bytes, at) + 1),
     baseOffset,
   }
 }

@@ -14,6 +14,7 @@ import {
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
   unlinkSync,
@@ -24,8 +25,10 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type {
   AppendEffect,
+  CompactEffect,
   ReadEffect,
   RemoveEffect,
+  RenameEffect,
   ReplaceEffect,
   RewriteEffect,
   StorageEffect,
@@ -34,6 +37,8 @@ import type {
 } from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
 import type { StorageError } from '../protocol/messages/storage.ts'
+import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
+import type { JobPool } from './jobs.ts'
 import { OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
@@ -56,19 +61,22 @@ export class FileStorage implements Storage {
   /** Syncs asked for in this cycle, by path. */
   #wanted: Map<string, WantedSync> = new Map()
   #pendingSyncs = 0
+  #pendingJobs = 0
+  readonly #jobs: JobPool
   /** How long the last sync took; high until one was seen. */
   #syncMillis = Infinity
   /** Paths of files that were made and not synced since. */
   readonly #fresh: Set<string> = new Set()
   #closed = false
 
-  /** The node's own directory; it is made when the first file is. */
-  constructor(directory: string) {
+  /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
+  constructor(directory: string, jobs: JobPool) {
     this.#directory = directory
+    this.#jobs = jobs
   }
 
   get pendingSyncs(): number {
-    return this.#pendingSyncs
+    return this.#pendingSyncs + this.#pendingJobs
   }
 
   perform(effect: StorageEffect, answer: Answer): void {
@@ -87,6 +95,10 @@ export class FileStorage implements Storage {
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#replace(effect)) })
       case 'remove':
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#remove(effect)) })
+      case 'rename':
+        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#rename(effect)) })
+      case 'compact':
+        return this.#compact(effect, answer)
       case 'list':
         return this.#list(effect.log, effect.token, answer)
       case 'listLogs':
@@ -213,7 +225,8 @@ export class FileStorage implements Storage {
     const directory = `${this.#directory}/${log}`
     if (files === null) {
       this.#files.close(directory)
-      rmSync(directory, { recursive: true, force: true })
+      // A cleaning may be writing there.
+      rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 1 })
       return syncDirectory(this.#directory)
     }
     for (const file of files) {
@@ -221,6 +234,23 @@ export class FileStorage implements Storage {
       unlinkIfThere(`${directory}/${file}`)
     }
     syncDirectory(directory)
+  }
+
+  #rename({ log, renames }: RenameEffect): void {
+    const directory = `${this.#directory}/${log}`
+    for (const { from, to } of renames) renameSync(`${directory}/${from}`, `${directory}/${to}`)
+    syncDirectory(directory)
+  }
+
+  /** On a thread of the pool: nothing waits for it here. */
+  #compact({ log, order, token }: CompactEffect, answer: Answer): void {
+    const finish = (outcome: CleaningOutcome): void => {
+      this.#pendingJobs--
+      const { ok } = outcome
+      answer({ kind: 'compacted', token, cleaned: ok ? outcome.cleaned : null, error: ok ? null : outcome.error })
+    }
+    this.#pendingJobs++
+    this.#jobs.run('compact', { directory: `${this.#directory}/${log}`, order }).then(finish, () => finish({ ok: false, error: 'io' }))
   }
 
   #list(log: string, token: number, answer: Answer): void {

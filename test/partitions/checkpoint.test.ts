@@ -33,6 +33,11 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc.record({
   segments: fc.array(segment, { maxLength: 8 }),
   producers: fc.uniqueArray(fc.tuple(offset, producer), { maxLength: 5, selector: ([id]) => id }).map((entries) => new Map(entries)),
   epochs: fc.array(fc.record({ epoch: sequence, startOffset: offset }), { maxLength: 5 }),
+  cleaning: fc.record({
+    cleanedOffset: offset,
+    generation: sequence,
+    segments: fc.array(fc.record({ baseOffset: offset, generation: sequence }), { maxLength: 5 }),
+  }),
 })
 
 const sample: Checkpoint = {
@@ -43,20 +48,22 @@ const sample: Checkpoint = {
   segments: [{ baseOffset: 5, sizeBytes: 1000, maxTimestamp: -1 }],
   producers: new Map([[7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }] }]]),
   epochs: [{ epoch: 4, startOffset: 5 }],
+  cleaning: { cleanedOffset: 5, generation: 2, segments: [{ baseOffset: 5, generation: 2 }] },
 }
 const bytes = encodeCheckpoint(sample)
 
 describe('the file', () => {
   test('has the layout of its header comment', () => {
     const words = Buffer.from(bytes).toString('hex').match(/.{8}/g)!
-    expect(words.slice(0, 3)).toEqual(['4f445243', '00020001', '00000070'])
+    expect(words.slice(0, 3)).toEqual(['4f445243', '00030001', '0000008c'])
     expect(words.slice(4)).toEqual([
       ...['00000000', '00000003', '00000000', '00000014', '00000000', '00000005'],
       ...['00000001', '00000000', '00000005', '000003e8', 'ffffffff', 'ffffffff'],
       ...['00000001', '00000000', '00000007', '00020001', '00000000', '00000009', '00000000', '0000000a'],
       ...['00000001', '00000004', '00000000', '00000005'],
+      ...['00000000', '00000005', '00000002', '00000001', '00000000', '00000005', '00000002'],
     ])
-    expect(bytes.length).toBe(0x70)
+    expect(bytes.length).toBe(0x8c)
   })
 
   test('gives back what was written', () => {

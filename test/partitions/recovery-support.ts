@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest'
 import { checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
 import { copyStates, rememberBatch } from '../../partitions/idempotence.ts'
 import type { ProducerStates } from '../../partitions/idempotence.ts'
 import { activeSegment, appendBatch, emptyLog, indexFileName, logFileName, mustRoll, roll } from '../../partitions/log.ts'
@@ -61,7 +62,16 @@ export function checkpoint(leader: Leader, clean = false): void {
   if (clean) writeIndex(directory, activeSegment(log))
   directory.set(
     checkpointFile(sequence),
-    encodeCheckpoint({ sequence, clean, recoveryPoint, logStartOffset, segments, producers: copyStates(leader.producers), epochs: [] }),
+    encodeCheckpoint({
+      sequence,
+      clean,
+      recoveryPoint,
+      logStartOffset,
+      segments,
+      producers: copyStates(leader.producers),
+      epochs: [],
+      cleaning: NOT_CLEANED,
+    }),
   )
 }
 
