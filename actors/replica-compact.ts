@@ -41,9 +41,18 @@ export function onCleaningTimer(state: ReplicaState, context: Context, outbox: O
   state.cleaning.isArmed = false
   armCleaning(state, outbox)
   if (!isOpen(state) || !isCompacted(state.config)) return
-  const isQuiet = state.pending.length === 0
-  if (isQuiet && isOverdue(activeSegment(state.log), state.config, context.now)) rollSegment(state, context.now, outbox)
+  if (state.pending.length === 0 && isOverdue(activeSegment(state.log), state.config, context.now)) rollQuiet(state, context, outbox)
   clean(state, context, outbox)
+}
+
+/** Everything is committed: the high watermark moves on with the end, so that the segment that is closed can be cleaned although nothing follows. */
+function rollQuiet(state: ReplicaState, { now }: Context, outbox: Outbox): void {
+  rollSegment(state, now, outbox)
+  const offset = state.log.logEndOffset
+  assert(state.highWatermark.offset === offset, 'C4 nothing is pending, so everything is below the high watermark')
+  state.highWatermark = { offset, segmentBaseOffset: offset, position: 0 }
+  state.writtenEnd = state.highWatermark
+  requestFlush(state, false, outbox)
 }
 
 /** Begins a cleaning if one is due. */
