@@ -187,15 +187,11 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
-      answerDeletions(state, outbox)
-      reportStart(state, context, outbox)
-      return openIfSettled(state, outbox)
+      return onCheckpointMoved(state, context, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
-      answerDeletions(state, outbox)
-      reportStart(state, context, outbox)
-      return openIfSettled(state, outbox)
+      return onCheckpointMoved(state, context, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointProved(state, continuation.flush, message, outbox)
@@ -233,6 +229,13 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     default:
       return unreachable(continuation)
   }
+}
+
+/** Where the log begins may outlast a power loss now, and what was recovered may be safe. */
+function onCheckpointMoved(state: ReplicaState, context: Context, outbox: Outbox): void {
+  answerDeletions(state, outbox)
+  reportStart(state, context, outbox)
+  openIfSettled(state, outbox)
 }
 
 /** More of the log is safe: whoever waits for that hears of it, and a follower asks for what comes next. */

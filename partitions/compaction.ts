@@ -7,7 +7,8 @@
  */
 import { assert } from '../protocol/assert.ts'
 import type { CleanedSegment, CleaningOrder } from '../protocol/cleaning.ts'
-import type { CleanupPolicy, TopicConfig } from '../protocol/topic-config.ts'
+import { isCompacted } from '../protocol/topic-config.ts'
+import type { TopicConfig } from '../protocol/topic-config.ts'
 import type { CleaningSummary } from './checkpoint-cleaning.ts'
 import type { ProducerStates } from './idempotence.ts'
 import { logFileName } from './log.ts'
@@ -44,11 +45,6 @@ const MAP_BYTES = 128 * 1024 * 1024
 /** A log that was never cleaned. */
 export function newCleaningState(): CleaningState {
   return { cleanedOffset: 0, generation: 0, isRunning: false, isStopped: false, isArmed: false }
-}
-
-/** Whether a topic keeps the newest record of each key. */
-export function isCompacted({ cleanupPolicy }: { readonly cleanupPolicy: CleanupPolicy }): boolean {
-  return cleanupPolicy !== 'delete'
 }
 
 /** The segments that a cleaning would take up now; none if nothing is due. */

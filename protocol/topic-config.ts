@@ -203,6 +203,11 @@ const settingOfKafkaName: ReadonlyMap<string, TopicSetting> = new Map(
   settingNames().map((setting) => [topicSettings[setting].kafkaName, setting]),
 )
 
+/** Whether a topic keeps the newest record of each key: then every record needs one. */
+export function isCompacted({ cleanupPolicy }: Pick<TopicConfig, 'cleanupPolicy'>): boolean {
+  return cleanupPolicy !== 'delete'
+}
+
 /** The setting that a name means, in camel case or in Kafka's dotted form; null for a name that means none. */
 export function topicSettingOf(name: string): TopicSetting | null {
   if (Object.hasOwn(topicSettings, name)) return name as TopicSetting

@@ -238,7 +238,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #nextRecord(): ConsumerRecord<K, V> | null {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const record = one.nextRecord(this.#keepsViews)
-      this.#consumption.askForMore(one)
+      this.#consumption.goOn(one, record === null)
       if (record === null) continue
       const decoded = this.#decode(one, record)
       this.#consumption.markDelivered(one)
@@ -250,7 +250,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #nextBatch(): ConsumerBatch<K, V> | null {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const next = one.nextBatch()
-      this.#consumption.askForMore(one)
+      this.#consumption.goOn(one, next === null)
       if (next === null) continue
       const from = one.position ?? 0
       one.position = next.view.lastOffset + 1

@@ -107,6 +107,12 @@ export class Consumption {
     for (const one of this.#delivered) one.processed = one.position ?? one.processed
   }
 
+  /** Something was taken of this partition, or what has arrived is used up: its end may lie behind the last record that the application was given. */
+  goOn(one: ConsumedPartition, isUsedUp: boolean): void {
+    if (isUsedUp && !this.#delivered.has(one)) one.processed = one.position ?? one.processed
+    this.#askForMore(one)
+  }
+
   /** Something of this partition goes to the application. */
   markDelivered(one: ConsumedPartition): void {
     this.#delivered.add(one)
@@ -146,7 +152,7 @@ export class Consumption {
   }
 
   /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
-  askForMore(one: ConsumedPartition): void {
+  #askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
     if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_MAX) return
     one.fetchEnd = -1
@@ -308,7 +314,7 @@ export class Consumption {
       return this.rouse()
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
-    this.askForMore(one)
+    this.#askForMore(one)
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {
