@@ -354,7 +354,7 @@ function armBrokers({ brokers, seat, config }: CoordinatorState, context: Contex
 }
 
 function createOffsetsTopic(state: CoordinatorState, context: Context, outbox: Outbox): void {
-  const configs = { flush: 'commit', retentionMillis: -1 }
+  const configs = { flush: 'commit', cleanupPolicy: 'compact' }
   const topics = [{ name: OFFSETS_TOPIC, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
   if (state.queue.some(({ from, request }) => from === null && request.kind === 'createTopics')) return
   enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: -1, topics, validateOnly: false } }, context, outbox)

@@ -9,6 +9,7 @@
 import { assert } from '../protocol/assert.ts'
 import type { Cleaned, CleanedSegment } from '../protocol/cleaning.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
+import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import { isCompacted } from '../protocol/topic-config.ts'
 import { cleaningOrder, dueSegments, hasInputs, isOverdue, replaceSegments } from '../partitions/compaction.ts'
 import { activeSegment, filesOfSegment, indexFileName, logFileName } from '../partitions/log.ts'
@@ -82,8 +83,24 @@ function isOpen({ phase, isDraining }: ReplicaState): boolean {
 
 // ── what came of it ──
 
+/** The disk has answered what a cleaning asked of it. */
+export function onCleaningAnswer(
+  state: ReplicaState,
+  step: Cleaning | Swap,
+  message: StorageAnswer,
+  context: Context,
+  outbox: Outbox,
+): void {
+  if (step.kind === 'cleaning') {
+    assert(message.kind === 'compacted', 'P14 a cleaning is answered by compacted')
+    return onCompacted(state, step, message, outbox)
+  }
+  assert(message.kind === 'storageDone', 'P5 a renaming is answered by storageDone')
+  onSwapped(state, step, message, context, outbox)
+}
+
 /** Segments were cleaned: their files get the names under which they count, if the log still has what they were made of. */
-export function onCompacted(state: ReplicaState, cleaning: Cleaning, message: MessageOf<'compacted'>, outbox: Outbox): void {
+function onCompacted(state: ReplicaState, cleaning: Cleaning, message: MessageOf<'compacted'>, outbox: Outbox): void {
   const { inputs, generation } = cleaning
   const { cleaned, error } = message
   if (cleaned === null) return onCleaningFailed(state, error, outbox)
@@ -112,7 +129,7 @@ export function discardCleaned(state: ReplicaState, { cleaned }: MessageOf<'comp
 }
 
 /** The new files have their names: the log is made of them from now on. */
-export function onSwapped(state: ReplicaState, swap: Swap, message: MessageOf<'storageDone'>, context: Context, outbox: Outbox): void {
+function onSwapped(state: ReplicaState, swap: Swap, message: MessageOf<'storageDone'>, context: Context, outbox: Outbox): void {
   const { inputs, generation, cleaned } = swap
   const { outputs } = cleaned
   if (message.error !== null || !outputs.every((one) => hasInputs(state.log, inputs, one))) return dropOutputs(state, swap, outbox)

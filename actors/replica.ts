@@ -32,7 +32,7 @@ import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStar
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
-import { armCleaning, discardCleaned, onCleaningTimer, onCompacted, onSwapped } from './replica-compact.ts'
+import { armCleaning, discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
 import { onIndexRead, onRebuildRead } from './replica-index.ts'
 import { onFetchRead, onFetchTimer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
@@ -209,11 +209,8 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     case 'ignore':
       return
     case 'cleaning':
-      assert(message.kind === 'compacted', 'P14 a cleaning is answered by compacted')
-      return onCompacted(state, continuation, message, outbox)
     case 'swap':
-      assert(message.kind === 'storageDone', 'P5 a renaming is answered by storageDone')
-      return onSwapped(state, continuation, message, context, outbox)
+      return onCleaningAnswer(state, continuation, message, context, outbox)
     case 'fetch':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onFetchRead(state, continuation, message, outbox)

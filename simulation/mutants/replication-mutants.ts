@@ -343,7 +343,9 @@ export const replicationMutants: readonly Mutant[] = [
     id: 'A33',
     title: 'a replica serves what it reads without a look at the CRC',
     why: 'bits that have flipped on the disk reach readers and followers',
-    edits: [{ file: 'actors/replica-damage.ts', text: 'if (!batch.checkBatch(records, end, sizeBytes).ok) break\n', replacement: '' }],
+    edits: [
+      { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
+    ],
     seed: 25,
     seedsToFind: 25,
   },

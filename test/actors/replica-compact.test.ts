@@ -1,6 +1,7 @@
 // How a replica compacts its log: when, what it asks of the disk, what a crash leaves at every step, and what happens to the log meanwhile.
 
 import { describe, expect, test } from 'vitest'
+import { emptyBatch } from '../../protocol/batch-rewrite.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
@@ -182,6 +183,76 @@ describe('a cleaning', () => {
   })
 })
 
+/** The broker says that node 1 leads; its answer to the follower's fetch. */
+function follow(partition: Partition, answer: Partial<MessageOf<'fetchResponse'>>): void {
+  const role = { ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [0, 1], isr: [1] }
+  drive(partition, partition.stage.deliver(role))
+  const { correlationId } = partition.stage.state.following!
+  const message: MessageOf<'fetchResponse'> = {
+    ...{ kind: 'fetchResponse', correlationId, errorCode: 0, errorMessage: null, highWatermark: 0, logStartOffset: 0 },
+    ...{ epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
+    ...answer,
+  }
+  drive(partition, partition.stage.deliver(message, { node: 1, actor: 'replica/t-0' }))
+}
+
+describe('files that a cleaning has left', () => {
+  test('half written are not taken for the log, although no checkpoint says what is', () => {
+    const partition = threeKeyedSegments()
+    partition.hold.add('compact')
+    fire(partition, 'cleaning')
+    const [effect] = partition.held
+    if (effect?.kind !== 'compact') throw new Error('nothing is cleaned')
+    const [input] = effect.order.inputs
+    partition.files.set(input!.outputFile, partition.files.get(input!.file)!.slice(0, 7100))
+    partition.files.delete('checkpoint-0')
+    partition.files.delete('checkpoint-1')
+    expect(readable(reopened(partition.files, compacted))).toEqual([0, 1, 2, 3, 4, 5])
+  })
+
+  test('whole are the log where no checkpoint says what is, whatever is there of what they were made of', () => {
+    const partition = threeKeyedSegments()
+    const before = new Map(partition.files)
+    fire(partition, 'cleaning')
+    for (const name of ['00000000000000000000.log', '00000000000000000002.log', 'checkpoint-0', 'checkpoint-1']) {
+      const files = new Map(partition.files)
+      files.delete('checkpoint-0')
+      files.delete('checkpoint-1')
+      if (name.endsWith('.log')) files.set(name, before.get(name)!)
+      const again = reopened(files, compacted)
+      expect(readable(again)).toEqual([2, 3, 4, 5])
+      expect(logs(again.files)).toEqual(['0.1.log', '4.log'])
+    }
+  })
+})
+
+describe('a follower', () => {
+  test('whose log ends inside of what its leader has made one empty batch of takes the rest of it', () => {
+    const partition = leading(compacted)
+    produce(partition, 1, 3, { keys: ['a', 'b', 'c'] })
+    const records = emptyBatch({ baseOffset: 1, lastOffset: 9, leaderEpoch: 0, maxTimestamp: 1000 })
+    follow(partition, { records, highWatermark: 10 })
+    expect(partition.stage.state.log.logEndOffset).toBe(10)
+    expect(reopened(partition.files, compacted).stage.state.log.logEndOffset).toBe(10)
+  })
+
+  test('that is told to cut inside of an empty batch cuts all of it', () => {
+    const partition = leading(compacted)
+    follow(partition, { records: emptyBatch({ baseOffset: 0, lastOffset: 9, leaderEpoch: 1, maxTimestamp: 1000 }) })
+    drive(partition, partition.stage.deliver({ ...ALONE, leader: 1, leaderEpoch: 2, partitionEpoch: 2, replicas: [0, 1], isr: [1] }))
+    follow(partition, { divergingEpoch: 1, divergingEndOffset: 5 })
+    expect(partition.stage.state.log.logEndOffset).toBe(0)
+  })
+
+  test('that begins anew is cleaned anew', () => {
+    const partition = threeKeyedSegments()
+    fire(partition, 'cleaning')
+    expect(partition.stage.state.cleaning.cleanedOffset).toBe(4)
+    follow(partition, { errorCode: codeOf('OFFSET_OUT_OF_RANGE'), logStartOffset: 20 })
+    expect(partition.stage.state.cleaning).toMatchObject({ cleanedOffset: 0, generation: 1 })
+  })
+})
+
 describe('while a cleaning runs', () => {
   function running(): Partition {
     const partition = threeKeyedSegments()
@@ -193,15 +264,8 @@ describe('while a cleaning runs', () => {
 
   test('a log that is cut keeps nothing of what it was', () => {
     const partition = running()
-    drive(partition, partition.stage.deliver({ ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [0, 1], isr: [1] }))
-    const { state } = partition.stage
-    const { correlationId } = state.following!
-    const answer: MessageOf<'fetchResponse'> = {
-      ...{ kind: 'fetchResponse', correlationId, errorCode: 0, errorMessage: null, highWatermark: 0, logStartOffset: 0 },
-      ...{ epochStartOffset: 0, divergingEpoch: 0, divergingEndOffset: 1, range: null, records: null },
-    }
-    drive(partition, partition.stage.deliver(answer, { node: 1, actor: 'replica/t-0' }))
-    expect(state.log.logEndOffset).toBe(1)
+    follow(partition, { divergingEpoch: 0, divergingEndOffset: 1 })
+    expect(partition.stage.state.log.logEndOffset).toBe(1)
     release(partition)
     expect(logs(partition.files)).toEqual(['0.log'])
     expect(reopened(partition.files, compacted).stage.state.log.logEndOffset).toBe(1)
