@@ -43,8 +43,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'const isOver = true',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'E4b',
@@ -107,8 +107,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'config.minCompactionLagMillis < 0 &&',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 48,
+    seedsToFind: 48,
   },
   {
     id: 'E27',
@@ -124,8 +124,8 @@ export const compactionMutants: readonly Mutant[] = [
       { file: 'partitions/compaction.ts', text: 'limit.unsynced.has(segment.baseOffset)', replacement: 'false' },
       { file: 'actors/replica-compact.ts', text: 'output.endOffset <= highWatermark.segmentBaseOffset', replacement: 'true' },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'E28',
@@ -138,8 +138,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'if (cursor.keyBegin >= 0 && !cursor.isTombstone) newest.put(',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A28',

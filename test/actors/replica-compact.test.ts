@@ -253,6 +253,34 @@ describe('a follower', () => {
   })
 })
 
+describe('a tombstone', () => {
+  /** A record and its tombstone in closed segments, perhaps with another replica, which is not in sync. */
+  function deleted(replicas: number[]): Partition {
+    const partition = leading({ ...compacted, deleteRetentionMillis: 0 })
+    drive(partition, partition.stage.deliver({ ...ALONE, partitionEpoch: 1, replicas, isr: [0] }))
+    put(partition, 1, 'a')
+    produce(partition, 2, 1, { keys: ['a'], areTombstones: true })
+    for (let id = 3; id < 7; id++) put(partition, id, 'b')
+    return partition
+  }
+
+  /** How many records there are of the key that was deleted, after two cleanings. */
+  function left(partition: Partition): number {
+    for (let id = 10; id < 14; id++) {
+      fire(partition, 'cleaning', 5000)
+      put(partition, id, 'b')
+      put(partition, id + 10, 'b')
+    }
+    const first = [...partition.files].filter(([name]) => name.endsWith('.log')).toSorted()[0]![1]
+    return walkBatches(first)
+      .flatMap(({ at }) => readRecords(first, at))
+      .filter(({ key }) => key?.[0] === 0x61).length
+  }
+
+  test('goes when its time is over', () => expect(left(deleted([0]))).toBe(0))
+  test('stays while a replica may not have it', () => expect(left(deleted([0, 1]))).toBe(1))
+})
+
 describe('while a cleaning runs', () => {
   function running(): Partition {
     const partition = threeKeyedSegments()
