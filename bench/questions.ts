@@ -4,6 +4,7 @@
 import type { Question } from './question.ts'
 import { catchUp } from './questions/catch-up.ts'
 import { clusterSize } from './questions/cluster-size.ts'
+import { compaction } from './questions/compaction.ts'
 import { consume } from './questions/consume.ts'
 import { failover } from './questions/failover.ts'
 import { groups } from './questions/groups.ts'
@@ -40,4 +41,5 @@ export const questions: readonly Question[] = [
   clusterSize,
   rebalance,
   groups,
+  compaction,
 ]

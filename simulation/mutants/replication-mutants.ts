@@ -127,8 +127,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "const isLoser = storage === 'unknown'",
       },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 330,
+    seedsToFind: 330,
   },
   {
     id: 'A14',
