@@ -74,15 +74,19 @@ export interface ReplaceEffect {
   readonly token: number
 }
 
-/** Removes files of a log directory, or the whole directory (files null). Answer: `storageDone`. */
+/**
+ * Removes files of a log directory, or the whole directory (files null). Answer: `storageDone`, when it is durable. `later`: nobody waits for that, so that it comes
+ * out of order; the names are free at once all the same.
+ */
 export interface RemoveEffect {
   readonly kind: 'remove'
   readonly log: string
   readonly files: readonly string[] | null
+  readonly later?: true
   readonly token: number
 }
 
-/** Gives files of a log directory other names, in this order; durable when it is answered. Answer: `storageDone`. */
+/** Gives files of a log directory other names, in this order, at once; durable when it is answered. Answer: `storageDone`, out of order. */
 export interface RenameEffect {
   readonly kind: 'rename'
   readonly log: string

@@ -188,7 +188,8 @@ function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: O
   const { flush, sequence, logStartOffset, removals: files } = write
   if (sequence === state.checkpointSequence) state.checkpointTrust = 'safe'
   state.durableStartOffset = Math.max(state.durableStartOffset, logStartOffset)
-  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+  const token = expectAnswer(state, { kind: 'ignore' })
+  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, later: true, token })
   endFlush(state, flush, outbox)
 }
 

@@ -98,9 +98,9 @@ function latest(all: readonly LogFile[]): LogFile[] {
   return all.filter(({ baseOffset }, i) => all[i + 1]?.baseOffset !== baseOffset)
 }
 
-/** Whether a file of that name is part of a log, or was meant to be. */
+/** Whether a file of that name is part of a log, was meant to be, or is being removed. */
 function isLogPart(name: string): boolean {
-  return /^\d{20}(?:\.\d+)?\.(?:log|index)$/.test(name) || UNFINISHED.test(name)
+  return /^\d{20}(?:\.\d+)?\.(?:log|index)(?:\.deleted)?$/.test(name) || UNFINISHED.test(name)
 }
 
 function generationOf(name: string): number {

@@ -17,6 +17,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  unlink,
   unlinkSync,
   writeFileSync,
   writeSync,
@@ -50,6 +51,9 @@ interface WantedSync {
 
 /** Syncs that are done in less time are done on this thread, if there is only one. */
 const INLINE_SYNC_MILLIS = 1
+
+/** What a file is called that is being removed; recovery removes what is left of them. */
+const DOOMED = '.deleted'
 
 /** Name of a directory that holds one log; other entries of the node directory are not ours to list. */
 const LOG_DIRECTORY = /^.+-\d+\.\d+$/
@@ -94,9 +98,10 @@ export class FileStorage implements Storage {
       case 'replace':
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#replace(effect)) })
       case 'remove':
+        if (effect.later === true && effect.files !== null) return this.#removeLater(effect, effect.files, answer)
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#remove(effect)) })
       case 'rename':
-        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#rename(effect)) })
+        return this.#rename(effect, answer)
       case 'compact':
         return this.#compact(effect, answer)
       case 'list':
@@ -236,10 +241,36 @@ export class FileStorage implements Storage {
     syncDirectory(directory)
   }
 
-  #rename({ log, renames }: RenameEffect): void {
+  #rename({ log, renames, token }: RenameEffect, answer: Answer): void {
     const directory = `${this.#directory}/${log}`
-    for (const { from, to } of renames) renameSync(`${directory}/${from}`, `${directory}/${to}`)
-    syncDirectory(directory)
+    const error = attempt(() => {
+      for (const { from, to } of renames) renameSync(`${directory}/${from}`, `${directory}/${to}`)
+    })
+    if (error !== null) return answer({ kind: 'storageDone', token, error })
+    this.#pendingJobs++
+    syncDirectoryLater(directory, (failure) => {
+      this.#pendingJobs--
+      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
+    })
+  }
+
+  /** Large files take the file system a while: they get names that mean nothing, and go on another thread. */
+  #removeLater({ log, token }: RemoveEffect, files: readonly string[], answer: Answer): void {
+    const directory = `${this.#directory}/${log}`
+    const doomed: string[] = []
+    const error = attempt(() => {
+      for (const file of files) {
+        const path = `${directory}/${file}`
+        this.#files.close(path)
+        if (renameIfThere(path, `${path}${DOOMED}`)) doomed.push(`${path}${DOOMED}`)
+      }
+    })
+    if (error !== null) return answer({ kind: 'storageDone', token, error })
+    this.#pendingJobs++
+    removeInTurn(directory, doomed, (failure) => {
+      this.#pendingJobs--
+      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
+    })
   }
 
   /** On a thread of the pool: nothing waits for it here. */
@@ -296,6 +327,26 @@ function namesIn(directory: string): string[] {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
   }
+}
+
+function renameIfThere(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** Off this thread, one after the other. The directory is synced before as well: what was renamed before must not come after what is removed now. */
+function removeInTurn(directory: string, paths: readonly string[], done: (failure: Error | null) => void): void {
+  const next = (index: number): void => {
+    const path = paths[index]
+    if (path === undefined) return syncDirectoryLater(directory, done)
+    unlink(path, (failure) => (failure === null || failure.code === 'ENOENT' ? next(index + 1) : done(failure)))
+  }
+  syncDirectoryLater(directory, (failure) => (failure === null ? next(0) : done(failure)))
 }
 
 function unlinkIfThere(path: string): void {
