@@ -17,6 +17,7 @@ import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import type { Context, Outbox } from './actor.ts'
+import { armCleaning } from './cleaning-timer.ts'
 import { onDamage } from './replica-damage.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
 import { evictIndexes } from './replica-index.ts'
@@ -24,19 +25,7 @@ import { evictIndexes } from './replica-index.ts'
 type Cleaning = Extract<Continuation, { kind: 'cleaning' }>
 type Swap = Extract<Continuation, { kind: 'swap' }>
 
-/** How often a log is looked at; Kafka's log.cleaner.backoff.ms is 15,000. */
-const CLEANING_CHECK_MILLIS = 5000
-
 // ── looking ──
-
-/** Looks soon, if the topic is compacted and there may be something to clean. */
-export function armCleaning(state: ReplicaState, outbox: Outbox): void {
-  const { cleaning, config, log } = state
-  const mayRoll = config.maxCompactionLagMillis < Number.MAX_SAFE_INTEGER
-  if (cleaning.isArmed || !isCompacted(config) || (log.segments.length < 2 && !mayRoll)) return
-  cleaning.isArmed = true
-  outbox.push({ kind: 'startTimer', timer: 'cleaning', afterMillis: CLEANING_CHECK_MILLIS })
-}
 
 /** Looks whether a cleaning is due. */
 export function onCleaningTimer(state: ReplicaState, context: Context, outbox: Outbox): void {

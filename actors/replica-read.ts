@@ -13,21 +13,18 @@ import * as batch from '../protocol/record-batch.ts'
 import { findOffsetByTimestamp, RecordBatchView } from '../protocol/record-batch-reader.ts'
 import { nameOfSegment, planRead, segmentOf } from '../partitions/log.ts'
 import type { LogPosition, ReadPlan, Segment } from '../partitions/log.ts'
-import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ParkedFetch, ReplicaState } from '../partitions/replica-state.ts'
 import { floorByTimestamp } from '../partitions/segment-index.ts'
 import type { Context, Outbox } from './actor.ts'
 import { onDamage, soundBatches } from './replica-damage.ts'
-import { waitForIndex } from './replica-index.ts'
+import { onIndexRead, onRebuildRead, readFor, SCAN_BYTES, waitForIndex } from './replica-index.ts'
+import type { IndexReading } from './replica-index.ts'
 
 type FetchReading = Extract<Continuation, { kind: 'fetch' }>
 type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
 
 /** Most bytes that one fetch is answered with, whatever it asks for (a first batch may be larger). */
 const FETCH_BYTES_MAX = 16 * 1024 * 1024
-
-/** One read while looking for a timestamp or rebuilding an index. */
-export const SCAN_BYTES: number = 1024 * 1024
 
 // ── fetch ──
 
@@ -52,7 +49,7 @@ export function beginOf({ log }: ReplicaState, { replicaId }: FetchRequest): num
 }
 
 /** Answers with what lies between the offset and the limit, perhaps nothing. */
-export function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, begin: LogPosition | null, outbox: Outbox): void {
+function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, begin: LogPosition | null, outbox: Outbox): void {
   const { fetchOffset } = request
   if (fetchOffset >= limitOf(state, request).offset) return replyFetch(state, from, request, null, null, null, outbox)
   if (fetchOffset < beginOf(state, request)) return replyFetch(state, from, request, 'OFFSET_OUT_OF_RANGE', null, null, outbox)
@@ -229,7 +226,7 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
 }
 
 /** Looks in the first segment after `after` that may have the timestamp: one from which young records were cut has it no longer. */
-export function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox, after = -1): void {
+function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox, after = -1): void {
   const segment = state.log.segments.find((one) => one.baseOffset > after && one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
   if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset)
     return replyOffset(state, from, request, null, -1, -1, outbox)
@@ -289,21 +286,16 @@ function replyOffset(
   })
 }
 
-/** Reads a piece of a segment. */
-export function readFor(
-  state: ReplicaState,
-  continuation: Extract<Continuation, { kind: 'fetch' | 'timestamp' | 'rebuild' }>,
-  segment: Segment,
-  sizeBytes: number,
-  outbox: Outbox,
-): void {
-  const token = expectAnswer(state, continuation)
-  outbox.push({
-    kind: 'read',
-    log: state.logName,
-    file: nameOfSegment(segment),
-    position: continuation.position,
-    sizeBytes,
-    token,
-  })
+// ── indexes of closed segments ──
+
+/** An index is being loaded: whoever waited for it is served when it is there. */
+export function onIndexAnswer(state: ReplicaState, reading: IndexReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const isLoaded = reading.kind === 'index' ? onIndexRead(state, reading, message, outbox) : onRebuildRead(state, reading, message, outbox)
+  if (!isLoaded) return
+  const ready = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset === reading.segmentBaseOffset)
+  state.indexWaiters = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset !== reading.segmentBaseOffset)
+  for (const { from, request } of ready) {
+    if (request.kind === 'fetch') serveFetch(state, from, request, null, outbox)
+    else lookUp(state, from, request, outbox)
+  }
 }

@@ -32,9 +32,9 @@ import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStar
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
 import { onAppended, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
-import { armCleaning, discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
-import { onIndexRead, onRebuildRead } from './replica-index.ts'
-import { onFetchRead, onFetchTimer, onListOffsets, onTimestampRead } from './replica-read.ts'
+import { armCleaning } from './cleaning-timer.ts'
+import { discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
+import { onFetchRead, onFetchTimer, onIndexAnswer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
 import { answerDeletions } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
@@ -218,11 +218,9 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onTimestampRead(state, continuation, message, outbox)
     case 'index':
-      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onIndexRead(state, continuation, message, outbox)
     case 'rebuild':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onRebuildRead(state, continuation, message, outbox)
+      return onIndexAnswer(state, continuation, message, outbox)
     default:
       return unreachable(continuation)
   }

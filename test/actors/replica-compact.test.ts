@@ -271,7 +271,8 @@ describe('a tombstone', () => {
       put(partition, id, 'b')
       put(partition, id + 10, 'b')
     }
-    const first = [...partition.files].filter(([name]) => name.endsWith('.log')).toSorted()[0]![1]
+    const [name = ''] = [...partition.files.keys()].filter((one) => one.endsWith('.log')).toSorted()
+    const first = partition.files.get(name)!
     return walkBatches(first)
       .flatMap(({ at }) => readRecords(first, at))
       .filter(({ key }) => key?.[0] === 0x61).length
