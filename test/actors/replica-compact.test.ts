@@ -9,6 +9,7 @@ import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { shapeOf } from '../partitions/support.ts'
 import { drive, fetch, fire, leading, partitionOn, produce, release, releaseOne, reopened, small, ALONE } from './replica-support.ts'
 import type { Operation, Partition } from './replica-support.ts'
+import { perform } from './disk.ts'
 import { lines, sentOne } from './stage.ts'
 
 const compacted = { ...small, cleanupPolicy: 'compact', minCleanableDirtyRatio: 0, deleteRetentionMillis: 60_000 } as const
@@ -293,9 +294,11 @@ describe('while a cleaning runs', () => {
 
   test('a log that is cut keeps nothing of what it was', () => {
     const partition = running()
+    // The files are written, but the replica has not heard of it yet.
+    const answer = perform(partition.disk, partition.held.splice(0)[0]!)
     follow(partition, { divergingEpoch: 0, divergingEndOffset: 1 })
     expect(partition.stage.state.log.logEndOffset).toBe(1)
-    release(partition)
+    drive(partition, partition.stage.deliver(answer, partition.stage.self))
     expect(logs(partition.files)).toEqual(['0.log'])
     expect(reopened(partition.files, compacted).stage.state.log.logEndOffset).toBe(1)
   })
