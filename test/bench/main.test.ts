@@ -30,6 +30,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   'cluster-size': ['idle-3', 'idle-100', 'messages-3', 'messages-100', 'memory-3', 'memory-100'],
   rebalance: ['rebalance', 'paused'],
   groups: ['rss', 'load'],
+  compaction: ['rate', 'serving-p99-ratio'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
