@@ -2,16 +2,17 @@
  * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
  * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
  */
-import { groupsActor, replicaActor } from '../protocol/address.ts'
+import { groupsActor, replicaActor, transactorActor } from '../protocol/address.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC, topicById } from '../coordinator/metadata.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
 import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
+import { keepTransactors } from './broker-transactors.ts'
 import { actor as groups } from './groups.ts'
 import type { GroupsConfig } from './groups-state.ts'
 import { actor as replica } from './replica.ts'
@@ -43,6 +44,7 @@ export function followImage(state: BrokerState, changed: ChangedTopics | null, o
       if (partition?.replicas.includes(state.self.node) === true) keepReplica(state, topic, index, config, outbox)
     }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
+    if (topic.name === TRANSACTIONS_TOPIC) keepTransactors(state, topic, outbox)
   }
   if (limitOf(state) > 0 || state.throttleLimit > 0) shareThrottle(state, outbox)
 }
@@ -191,12 +193,9 @@ export function extendLease(state: BrokerState, outbox: Outbox): void {
   const { heard, image, self } = state
   if (image.endOffset < heard.metadataOffset || heard.until <= state.leaseUntil) return
   state.leaseUntil = heard.until
-  for (const partition of state.groups.keys())
-    outbox.push({
-      kind: 'send',
-      to: { node: self.node, actor: groupsActor(partition) },
-      message: { kind: 'leaseExtended', until: heard.until },
-    })
+  const coordinators = [...[...state.groups.keys()].map(groupsActor), ...[...state.transactors.keys()].map(transactorActor)]
+  for (const actor of coordinators)
+    outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'leaseExtended', until: heard.until } })
 }
 
 /** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */

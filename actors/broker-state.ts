@@ -101,6 +101,8 @@ export interface BrokerState {
   leaseUntil: number
   /** By partition of `__consumer_offsets`: the leader epoch in which its groups are coordinated here. */
   readonly groups: Map<number, number>
+  /** By partition of `__transaction_state`: the leader epoch of the transactor here. */
+  readonly transactors: Map<number, number>
   readonly relayed: Map<number, Relayed>
   /** Nodes whose process is known to be dead: their clients have been told, too. */
   readonly deadNodes: Set<number>
@@ -138,6 +140,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     heard: { until: 0, metadataOffset: 0 },
     leaseUntil: 0,
     groups: new Map(),
+    transactors: new Map(),
     relayed: new Map(),
     deadNodes: new Set(),
     formerLeaders: new Map(),

@@ -15,7 +15,7 @@ import type { ConsumerState } from './consumer-state.ts'
 export function askForCoordinator(state: ConsumerState, context: Context, outbox: Outbox): void {
   const correlationId = beginRequest(state, context, outbox)
   const to = coordinatorOf(state.leaders.coordinators)
-  outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, group: state.config.group ?? '' } })
+  outbox.push({ kind: 'send', to, message: { kind: 'findCoordinator', correlationId, keyType: 'group', key: state.config.group ?? '' } })
 }
 
 /** Says that the consumer is a member, or wants to be one, and what it has. */

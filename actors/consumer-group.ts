@@ -27,7 +27,7 @@ export function subscribe(state: ConsumerState, { topics, topicPattern }: Messag
   state.membership.topicPattern = topicPattern
   if (!isSubscribed(state)) revokeAll(state, false, outbox)
   state.membership.dueAt = context.uptime
-  if (state.config.autoCommit) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
+  if (state.commitsItself) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
   groupWork(state, context, outbox)
 }
 
@@ -231,10 +231,10 @@ function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition
 
 /** Forgets partitions that are released and whose progress is committed; the next heartbeat confirms it. */
 export function finishRevocations(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config, commits } = state
+  const { membership, commits } = state
   const released = [...state.partitions.values()].filter((one) => one.phase === 'revoking' && one.released)
   if (released.length === 0) return
-  if (config.autoCommit && !membership.lost && commits.length === 0) {
+  if (state.commitsItself && !membership.lost && commits.length === 0) {
     const offsets = uncommitted(released)
     if (offsets.length > 0) return enqueueCommit(state, -1, offsets, context, outbox)
   }
@@ -373,7 +373,7 @@ function commitAutomatically(state: ConsumerState, context: Context, outbox: Out
 export function closeConsumer(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
   state.closing = correlationId
   state.autoCommitAt = Infinity
-  if (state.config.group !== null && state.config.autoCommit && !state.membership.lost) return enqueueLastCommit(state, context, outbox)
+  if (state.config.group !== null && state.commitsItself && !state.membership.lost) return enqueueLastCommit(state, context, outbox)
   groupWork(state, context, outbox)
 }
 

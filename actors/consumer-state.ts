@@ -2,7 +2,7 @@
  * What a consumer actor knows, as plain data: its partitions, its place in the group, and the commits on their way.
  */
 import type { Address } from '../protocol/address.ts'
-import type { FetchMode } from '../protocol/messages/fetch.ts'
+import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
 import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
 import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
@@ -32,6 +32,7 @@ export interface ConsumerConfig {
   readonly fetchMaxBytes: number
   readonly fetchMaxWaitMillis: number
   readonly fetchMode: FetchMode
+  readonly isolationLevel: IsolationLevel
   readonly requestTimeoutMillis: number
   readonly retryBackoffMillis: number
 }
@@ -123,6 +124,8 @@ export interface ConsumerState {
   readonly partitions: Map<string, ConsumedPartition>
   readonly membership: GroupMembership
   readonly commits: QueuedCommit[]
+  /** It commits what has been processed, from time to time and before partitions go. */
+  commitsItself: boolean
   autoCommitAt: number
   /** The client's, while closing; -1 before. */
   closing: number
@@ -158,6 +161,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       offsetsTimeoutAt: 0,
     },
     commits: [],
+    commitsItself: config.autoCommit,
     autoCommitAt: Infinity,
     closing: -1,
     nextCorrelationId: 1,

@@ -2,7 +2,7 @@
  * One consumer: finds where to begin, keeps one fetch per partition under way while its application wants more, and is a member of its
  * group (consumer-group.ts). Its client on the same host plays the application: it takes chunks, reports progress, releases.
  *
- * What it does not do: read files or decode records (the client does), transactions.
+ * What it does not do: read files, decode records, or leave out what is aborted (the client does).
  */
 import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
@@ -32,6 +32,7 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
+import { onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -71,6 +72,12 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return onPause(state, message, context, outbox)
       case 'commit':
         return enqueueCommit(state, message.correlationId, message.offsets, context, outbox)
+      case 'askMember':
+        return onAskMember(state, message, outbox)
+      case 'commitByHand':
+        return onCommitByHand(state)
+      case 'offsetsCommitted':
+        return onOffsetsCommitted(state, message)
       case 'released':
         for (const one of message.partitions) release(state, one.topic, one.partition)
         return finishRevocations(state, context, outbox)
@@ -212,7 +219,11 @@ function request(
   if (one.phase === 'locating') {
     one.lookupTopicId = topic.topicId
     const timestamp = config.autoOffsetReset === 'latest' ? LATEST_TIMESTAMP : EARLIEST_TIMESTAMP
-    return outbox.push({ kind: 'send', to, message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp } })
+    return outbox.push({
+      kind: 'send',
+      to,
+      message: { kind: 'listOffsets', correlationId, topicId: topic.topicId, timestamp, isolationLevel: config.isolationLevel },
+    })
   }
   one.topicId = topic.topicId
   outbox.push({
@@ -232,6 +243,7 @@ function request(
       maxBytes: config.fetchMaxBytes,
       maxWaitMillis: config.fetchMaxWaitMillis,
       mode: config.fetchMode,
+      isolationLevel: config.isolationLevel,
     },
   })
 }
@@ -293,12 +305,13 @@ function lookAgain(state: ConsumerState, one: ConsumedPartition, context: Contex
 
 function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, from: Address, outbox: Outbox): void {
   const { topic, partition, session, fetchOffset } = one
-  const { highWatermark, range, records } = response
+  const { highWatermark, abortedTransactions, range, records } = response
+  const { node } = from
   one.hungry = false
   outbox.push({
     kind: 'send',
     to: state.config.client,
-    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, node: from.node, range, records },
+    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, abortedTransactions, node, range, records },
   })
 }
 

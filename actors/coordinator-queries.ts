@@ -6,7 +6,7 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
-import { isLive, offsetsPartitionOf, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { coordinatorPartitionOf, isLive, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
 import type { MetadataImage, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { Outbox } from './actor.ts'
@@ -25,10 +25,15 @@ export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>,
   outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer } })
 }
 
-/** The node that leads the group's partition of `__consumer_offsets`. False: there is no such topic yet. */
+/** The topic that holds what coordinators of this kind know. */
+export function coordinatorTopicOf({ keyType }: Pick<MessageOf<'findCoordinator'>, 'keyType'>): string {
+  return keyType === 'group' ? OFFSETS_TOPIC : TRANSACTIONS_TOPIC
+}
+
+/** The node that leads the partition of the group, or of the transactional id. False: there is no such topic yet. */
 export function answerFindCoordinator(image: MetadataImage, request: MessageOf<'findCoordinator'>, to: Address, outbox: Outbox): boolean {
-  const topic = image.topics.get(OFFSETS_TOPIC)
-  const partition = topic === undefined ? -1 : offsetsPartitionOf(request.group, topic.partitions.length)
+  const topic = image.topics.get(coordinatorTopicOf(request))
+  const partition = topic === undefined ? -1 : coordinatorPartitionOf(request.key, topic.partitions.length)
   const node = topic?.partitions[partition]?.leader ?? -1
   const error: ErrorName | null = isLive(image, node) ? null : 'COORDINATOR_NOT_AVAILABLE'
   outbox.push({

@@ -11,7 +11,6 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { InitProducerIdRequest, VoterRequest } from '../protocol/messages/metadata.ts'
 import type { Verdict } from '../coordinator/administration.ts'
-import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import { malformedField } from '../coordinator/request-shapes.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
@@ -27,7 +26,7 @@ import {
   unfencedDead,
 } from './coordinator-brokers.ts'
 import type { BrokerSessions } from './coordinator-brokers.ts'
-import { answerFindCoordinator, answerMetadata } from './coordinator-queries.ts'
+import { answerFindCoordinator, answerMetadata, coordinatorTopicOf } from './coordinator-queries.ts'
 import { refusalOf } from './coordinator-refusal.ts'
 import {
   controllerOf,
@@ -54,7 +53,7 @@ export interface CoordinatorConfig extends QuorumSettings {
   readonly defaultReplicationFactor: number
   /** A node that is silent for so long is fenced. */
   readonly sessionTimeoutMillis: number
-  /** Partitions of `__consumer_offsets`; fixed when the topic is first needed. */
+  /** Partitions of `__consumer_offsets`, and of `__transaction_state`; fixed when the topic is first needed. */
   readonly offsetsPartitions: number
 }
 
@@ -175,7 +174,8 @@ function onRequest(state: CoordinatorState, message: ClientRequest, context: Con
     case 'metadata':
       return answerMetadata(state.seat, message, context.from, outbox)
     case 'findCoordinator':
-      if (!answerFindCoordinator(state.seat.image, message, context.from, outbox)) createOffsetsTopic(state, context, outbox)
+      if (!answerFindCoordinator(state.seat.image, message, context.from, outbox))
+        createCoordinatorTopic(state, coordinatorTopicOf(message), context, outbox)
       return
     case 'initProducerId':
       return onInitProducerId(state, message, context, outbox)
@@ -353,9 +353,9 @@ function armBrokers({ brokers, seat, config }: CoordinatorState, context: Contex
   outbox.push({ kind: 'startTimer', timer: BROKERS_TIMER, afterMillis: Math.min(endMillis, sessionTimeoutMillis / SESSION_LOOKS) })
 }
 
-function createOffsetsTopic(state: CoordinatorState, context: Context, outbox: Outbox): void {
+function createCoordinatorTopic(state: CoordinatorState, name: string, context: Context, outbox: Outbox): void {
   const configs = { flush: 'commit', cleanupPolicy: 'compact' }
-  const topics = [{ name: OFFSETS_TOPIC, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
-  if (state.queue.some(({ from, request }) => from === null && request.kind === 'createTopics')) return
+  const topics = [{ name, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
+  if (state.queue.some(({ request }) => request.kind === 'createTopics' && request.topics.some((one) => one.name === name))) return
   enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: -1, topics, validateOnly: false } }, context, outbox)
 }

@@ -49,7 +49,11 @@ export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest,
 }
 
 /** A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. */
-function refuseCommit(state: GroupsState, group: Group | undefined, request: OffsetCommitRequest): ErrorName | null {
+export function refuseCommit(
+  state: GroupsState,
+  group: Group | undefined,
+  request: Pick<OffsetCommitRequest, 'memberId' | 'memberEpoch' | 'offsets'>,
+): ErrorName | null {
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
   if (request.memberEpoch < 0) return group === undefined || group.membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
@@ -64,7 +68,7 @@ function refuseCommit(state: GroupsState, group: Group | undefined, request: Off
 /** While a write is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */
 export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
-  const isUnstable = group !== undefined && group.pendingCount > 0
+  const isUnstable = group !== undefined && (group.pendingCount > 0 || isOpen(group, request.partitions))
   const error: ErrorName | null = !isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : isUnstable ? 'UNSTABLE_OFFSET_COMMIT' : null
   const wanted = request.partitions === null ? [...(group?.offsets.keys() ?? [])].toSorted() : [...namesOf(request.partitions)]
   const found = error !== null ? [] : wanted.map((name) => group?.offsets.get(name))
@@ -79,6 +83,12 @@ export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, c
       offsets: found.flatMap((one) => (one === undefined ? [] : [withoutSince(one)])),
     },
   })
+}
+
+/** A transaction is open that will set the offset of one of these partitions, or (null) of any (KIP-447). */
+function isOpen({ unstable }: Group, partitions: OffsetFetchRequest['partitions']): boolean {
+  if (unstable.size === 0 || partitions === null) return unstable.size > 0
+  return [...namesOf(partitions)].some((name) => unstable.has(name))
 }
 
 function withoutSince({ topic, partition, offset, metadata, topicId }: KeptOffset): TopicOffset {
@@ -112,7 +122,7 @@ function refuseDeletion(state: GroupsState, group: Group | undefined): ErrorName
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (group === undefined) return 'GROUP_ID_NOT_FOUND'
   // What is on its way would come after the tombstones, or is one of them.
-  return group.pendingCount > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
+  return group.pendingCount > 0 || group.unstable.size > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
 }
 
 function deleteOffsets(
@@ -133,8 +143,8 @@ export function expireOffsets(state: GroupsState, context: Context, outbox: Outb
   const { offsetsRetentionMillis } = state.config
   if (offsetsRetentionMillis < 0 || !isActive(state)) return
   for (const group of state.groups.values()) {
-    const { membership, offsets, pendingCount, emptySince, id } = group
-    if (membership.members.size > 0 || pendingCount > 0 || offsets.size === 0) continue
+    const { membership, offsets, pendingCount, unstable, emptySince, id } = group
+    if (membership.members.size > 0 || pendingCount > 0 || unstable.size > 0 || offsets.size === 0) continue
     if (context.uptime - emptySince < offsetsRetentionMillis) continue
     const names = [...offsets.keys()]
     write(state, group, { group: id, from: null, correlationId: -1, commit: null, names }, tombstones(group, names), context, outbox)
@@ -160,7 +170,8 @@ export function dropOrphans(state: GroupsState, response: MessageOf<'metadataRes
 
 function namesOnTheWay(state: GroupsState, group: Group): Set<string> {
   const writes = [...state.pending.values()].filter((one) => one.group === group.id)
-  return new Set(writes.flatMap(({ commit }) => commit?.offsets.map((one) => topicPartitionName(one.topic, one.partition)) ?? []))
+  const names = writes.flatMap(({ commit }) => commit?.offsets.map((one) => topicPartitionName(one.topic, one.partition)) ?? [])
+  return new Set([...names, ...group.unstable.keys()])
 }
 
 function tombstones({ id }: Group, names: readonly string[]): StateRecord[] {
@@ -194,7 +205,7 @@ export function onWritten(state: GroupsState, response: MessageOf<'produceRespon
   state.pending.delete(response.correlationId)
   group.pendingCount--
   const { errorCode, errorMessage } = response
-  if (errorCode === NONE) take(state, group, pending, context)
+  if (errorCode === NONE) take(state, group, pending, response.baseOffset, context)
   dropIfGone(state, group)
   const { from, commit, correlationId } = pending
   if (from === null) return
@@ -202,8 +213,8 @@ export function onWritten(state: GroupsState, response: MessageOf<'produceRespon
   else answerCommit(commit, from, errorCode, errorMessage, outbox)
 }
 
-function take(state: GroupsState, group: Group, { commit, names }: PendingWrite, { uptime }: Context): void {
-  for (const one of commit?.offsets ?? []) keepOffset(group.offsets, one, state.nextCorrelationId, state.texts)
+function take(state: GroupsState, group: Group, { commit, names }: PendingWrite, baseOffset: number, { uptime }: Context): void {
+  commit?.offsets.forEach((one, i) => keepOffset(group.offsets, one, baseOffset + i, state.nextCorrelationId, state.texts))
   for (const name of names) group.offsets.delete(name)
   // Who commits from outside uses the group, too.
   if (commit !== null && group.membership.members.size === 0) group.emptySince = uptime

@@ -5,7 +5,8 @@
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
-import type { GroupStateName, OffsetCommitRequest } from '../protocol/messages/group.ts'
+import type { GroupStateName, OffsetCommitRequest, TopicOffset } from '../protocol/messages/group.ts'
+import type { TransactionalOffsetCommitRequest, TransactionMarked } from '../protocol/messages/transaction.ts'
 import type { KeptOffsets, SharedTexts } from '../coordinator/groups/kept-offsets.ts'
 import { emptyMembership, isStable } from '../coordinator/groups/membership.ts'
 import type { Membership } from '../coordinator/groups/membership.ts'
@@ -37,6 +38,8 @@ export interface Group {
   readonly offsets: KeptOffsets
   /** Writes that are on their way to the log. */
   pendingCount: number
+  /** By partition name: open transactions with an offset for it. */
+  readonly unstable: Map<string, number>
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
   /** Uptime since which nobody is in it, and nobody commits from outside. */
@@ -50,6 +53,27 @@ export interface PendingWrite {
   readonly correlationId: number
   readonly commit: OffsetCommitRequest | null
   readonly names: readonly string[]
+}
+
+/** Offsets of a group in a transaction that is open, and where their first record is in the log. */
+export interface TransactionalCommit {
+  readonly group: string
+  readonly offsets: readonly TopicOffset[]
+  readonly recordOffset: number
+}
+
+/** What a producer has written here in its open transaction. */
+export interface OpenTransaction {
+  readonly producerEpoch: number
+  /** Of its newest request: one that comes late is not written any more. */
+  lastCommitId: number
+  readonly commits: TransactionalCommit[]
+}
+
+/** Offsets of a transaction on their way to the log. */
+export interface PendingTransactionalWrite {
+  readonly from: Address
+  readonly request: TransactionalOffsetCommitRequest
 }
 
 /** What the coordinator of groups knows. */
@@ -70,6 +94,11 @@ export interface GroupsState {
   /** Groups begin with it: epochs of what was here before must not come again. */
   epochFloor: number
   readonly pending: Map<number, PendingWrite>
+  readonly pendingTransactional: Map<number, PendingTransactionalWrite>
+  /** By producer id. */
+  readonly transactions: Map<number, OpenTransaction>
+  /** Markers that were heard of while the log was being read. */
+  marks: TransactionMarked[]
   /** Partition counts of the topics that members subscribe to. */
   readonly topics: Map<string, number>
   /** All topics, as far as they were asked for: members with a pattern need them. */
@@ -98,6 +127,9 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     graceUntil: 0,
     epochFloor: 0,
     pending: new Map(),
+    pendingTransactional: new Map(),
+    transactions: new Map(),
+    marks: [],
     topics: new Map(),
     names: [],
     fullAskId: -1,
@@ -120,14 +152,15 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
   const membership = emptyMembership()
   membership.epoch = state.epochFloor
   membership.graceUntil = state.graceUntil
-  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, topics: new Map(), emptySince: uptime }
+  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, unstable: new Map(), topics: new Map(), emptySince: uptime }
   state.groups.set(id, group)
   return group
 }
 
 /** A group that has nothing any more is none. */
 export function dropIfGone(state: GroupsState, group: Group): void {
-  if (group.membership.members.size > 0 || group.offsets.size > 0 || group.pendingCount > 0) return
+  if (group.membership.members.size > 0 || group.offsets.size > 0) return
+  if (group.pendingCount > 0 || group.unstable.size > 0) return
   state.epochFloor = Math.max(state.epochFloor, group.membership.epoch)
   state.groups.delete(group.id)
 }

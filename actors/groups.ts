@@ -1,6 +1,6 @@
 /**
  * The coordinator of all groups whose offsets are in one partition of `__consumer_offsets`; it lives where that partition is led, for one reign. Members are in
- * groups-members.ts, offsets in groups-offsets.ts; here it begins, keeps time, and follows the metadata.
+ * groups-members.ts, offsets in groups-offsets.ts and groups-transactions.ts; here it begins, keeps time, and follows the metadata.
  *
  * It hands out partitions only as long as its node is heard by the coordinator of the cluster: whoever follows it waits longer than that.
  *
@@ -14,11 +14,20 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset } from '../coordinator/groups/kept-offsets.ts'
 import { decodeGroupCommit } from '../coordinator/groups/offset-record.ts'
 import type { GroupCommit } from '../coordinator/groups/offset-record.ts'
-import { loadRequest, takeLoaded } from '../coordinator/state-log.ts'
+import { loadRequest, takeLoadedBatches } from '../coordinator/state-log.ts'
+import type { LoadedBatch } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { avoidCoordinator, coordinatorOf, followController, learnCoordinators, nextCoordinator } from './coordinator-finder.ts'
 import { endSessions, onDescribeGroup, onHeartbeat, onListGroups, takeCounts, topicsOfMembers } from './groups-members.ts'
 import { dropOrphans, expireOffsets, onDeleteGroup, onOffsetCommit, onOffsetDelete, onOffsetFetch, onWritten } from './groups-offsets.ts'
+import {
+  decide,
+  noteTransactional,
+  onMarked,
+  onTransactionalOffsetCommit,
+  onTransactionalWritten,
+  takeMarks,
+} from './groups-transactions.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
 
@@ -62,7 +71,10 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
       case 'fetchResponse':
         return onLoaded(state, message, context, outbox)
       case 'produceResponse':
+        if (onTransactionalWritten(state, message, outbox)) return
         return onWritten(state, message, context, outbox)
+      case 'transactionMarked':
+        return onMarked(state, message, context)
       case 'metadataResponse':
         return onMetadata(state, message, context, outbox)
       default:
@@ -79,6 +91,8 @@ function onRequest(state: GroupsState, message: Message, context: Context, outbo
       return
     case 'offsetCommit':
       return onOffsetCommit(state, message, context, outbox)
+    case 'transactionalOffsetCommit':
+      return onTransactionalOffsetCommit(state, message, context, outbox)
     case 'offsetFetch':
       return onOffsetFetch(state, message, context, outbox)
     case 'describeGroup':
@@ -113,20 +127,32 @@ function load(state: GroupsState, outbox: Outbox): void {
 
 function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
   if (state.log.loaded) return
-  const records = takeLoaded(state.log, response)
-  if (records === null) return loadLater(state, outbox)
+  const batches = takeLoadedBatches(state.log, response)
+  if (batches === null) return loadLater(state, outbox)
   state.loadFailures = 0
-  for (const record of records) {
-    const commit = decodeGroupCommit(record.key, record.value)
-    if (commit !== null) takeRecord(state, commit, context.now - record.timestamp, context)
-  }
+  for (const one of batches) takeBatch(state, one, context)
   // Not before now nobody else is in charge.
   state.graceUntil = context.uptime + state.config.graceMillis
   for (const group of state.groups.values()) group.membership.graceUntil = state.graceUntil
+  if (state.log.loaded) takeMarks(state, context)
   load(state, outbox)
 }
 
-function takeRecord(state: GroupsState, commit: GroupCommit, ageMillis: number, { uptime }: Context): void {
+function takeBatch(
+  state: GroupsState,
+  { producerId, producerEpoch, isTransactional, marker, records }: LoadedBatch,
+  context: Context,
+): void {
+  if (marker !== null) return decide(state, producerId, marker === 'commit', context.uptime)
+  for (const { key, value, offset, timestamp } of records) {
+    const commit = decodeGroupCommit(key, value)
+    if (commit === null) continue
+    if (!isTransactional || commit.committed === null) takeRecord(state, commit, offset, context.now - timestamp, context)
+    else noteTransactional(state, producerId, producerEpoch, { group: commit.group, offsets: [commit.committed], recordOffset: offset })
+  }
+}
+
+function takeRecord(state: GroupsState, commit: GroupCommit, recordOffset: number, ageMillis: number, { uptime }: Context): void {
   const group = groupOf(state, commit.group, uptime)
   const keptMillis = Math.max(0, state.config.offsetsRetentionMillis - RETURN_MILLIS)
   if (commit.committed === null) {
@@ -135,7 +161,7 @@ function takeRecord(state: GroupsState, commit: GroupCommit, ageMillis: number, 
   }
   const since = uptime - Math.min(Math.max(0, ageMillis), keptMillis)
   group.emptySince = group.offsets.size === 0 ? since : Math.max(group.emptySince, since)
-  keepOffset(group.offsets, commit.committed, 0, state.texts)
+  keepOffset(group.offsets, commit.committed, recordOffset, 0, state.texts)
 }
 
 function loadLater(state: GroupsState, outbox: Outbox): void {

@@ -32,7 +32,7 @@ export function queueOf(state: ProducerState, topic: string, partition: number):
     goneUntil: 0,
     batches: [],
     submitted: 0,
-    producerEpoch: 0,
+    producerEpoch: state.transaction?.producerEpoch ?? 0,
     nextSequence: 0,
     inFlight: 0,
     retryAt: 0,
@@ -65,6 +65,7 @@ export function enqueue(state: ProducerState, queue: PartitionQueue, { token, re
 /** Gives a batch the next numbers of its partition. */
 export function number(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch): void {
   one.sequence = queue.nextSequence
+  if (!state.config.isIdempotent) return batch.stampProducer(one.records, 0, -1, -1, -1)
   queue.nextSequence = nextSequence(lastSequenceOf(one.sequence, one.count))
   batch.stampProducer(one.records, 0, state.producerId, queue.producerEpoch, one.sequence)
 }

@@ -5,6 +5,8 @@ import type { Address } from '../protocol/address.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LastLeader, LeaderCache } from './leader-cache.ts'
+import { newProducerTransaction } from './producer-transaction-state.ts'
+import type { ProducerTransaction } from './producer-transaction-state.ts'
 
 /** What a producer actor is started with. */
 export interface ProducerConfig {
@@ -16,6 +18,12 @@ export interface ProducerConfig {
   readonly requestTimeoutMillis: number
   readonly deliveryTimeoutMillis: number
   readonly retryBackoffMillis: number
+  /** Its batches are numbered, so that none is written twice. */
+  readonly isIdempotent: boolean
+  /** Names the producer across its lives; null: it has no transactions. */
+  readonly transactionalId: string | null
+  /** A transaction that is open for so long is aborted. */
+  readonly transactionTimeoutMillis: number
 }
 
 /** A batch on its way. */
@@ -60,8 +68,10 @@ export interface ProducerState {
   readonly self: Address
   readonly config: ProducerConfig
   producerId: number
-  /** Batches with acknowledgements are numbered, and need a producer id. */
+  /** Batches with acknowledgements are numbered, and need a producer id, unless it is not idempotent. */
   isNumbering: boolean
+  /** Null without a transactional id. */
+  readonly transaction: ProducerTransaction | null
   /** Time-out of the request for a producer id; -1 while there is none. */
   producerIdTimeoutAt: number
   readonly leaders: LeaderCache
@@ -79,7 +89,8 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     self,
     config,
     producerId: -1,
-    isNumbering: config.acks !== 'none',
+    isNumbering: config.isIdempotent && config.acks !== 'none',
+    transaction: config.transactionalId === null ? null : newProducerTransaction(config.transactionalId),
     producerIdTimeoutAt: -1,
     leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
     queues: new Map(),

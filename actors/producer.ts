@@ -6,15 +6,16 @@
  *
  * A leader that is silent is looked up again; where another one leads, it is sent everything that is in flight, in order, and drops what it has.
  * A refusal that leaves a gap in the numbers (or a broker that lost its memory) starts a new epoch for that partition (KIP-360).
- * What it does not do: batching and partitioning (the client does), transactions.
+ * Transactions are in producer-transaction.ts. What it does not do: batching and partitioning (the client does).
  */
 import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { Delivered, Submit } from '../protocol/messages/client.ts'
+import type { Submit } from '../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
+import type { TransactionOf } from '../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
@@ -44,14 +45,18 @@ import {
   takeBack,
   takeInFlight,
 } from './producer-queue.ts'
+import { deliver, DONE, failure, finish } from './producer-delivery.ts'
+import { failsTransaction, failTransaction, failureOf, transactionFor } from './producer-transaction.ts'
+import {
+  advanceTransactions,
+  isTransactionLost,
+  onTransactionAnswer,
+  onTransactionAsked,
+  onTransactorDown,
+} from './producer-transactions.ts'
+import type { TransactionAnswer } from './producer-transactions.ts'
 import { newProducerState } from './producer-state.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
-
-/** What became of a batch, as its client hears it. */
-type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'logAppendTime'>
-
-/** Sent, and nobody answers. */
-const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTime: -1 }
 
 /** A coordinator that does not give out a producer id in this time is not asked again. */
 const PRODUCER_ID_MILLIS_MAX = 1000
@@ -66,8 +71,7 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
   receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        if (state.isNumbering) requestProducerId(state, context, outbox)
-        return
+        return onStarted(state, context, outbox)
       case 'submit':
         return onSubmit(state, message, context, outbox)
       case 'produceResponse':
@@ -76,6 +80,7 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onUndeliverable(state, message.correlationId, context, outbox)
       case 'notController':
         followController(state.leaders.coordinators, context.from.node, message.controller)
+        isTransactionLost(state, message.correlationId, context)
         askCoordinatorAgain(state)
         // Whoever is named is asked soon; where nobody knows, it takes as long as an election.
         return message.controller >= 0 ? hurry(state, NAMED_MILLIS, outbox) : undefined
@@ -83,6 +88,16 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onMetadata(state, message, context, outbox)
       case 'initProducerIdResponse':
         return onProducerId(state, message, context, outbox)
+      case 'beginTransaction':
+      case 'sendOffsets':
+      case 'finishTransaction':
+        onTransactionAsked(state, message, context, outbox)
+        return keepTicking(state, outbox)
+      case 'findCoordinatorResponse':
+      case 'initTransactionsResponse':
+      case 'endTransactionResponse':
+      case 'offsetCommitResponse':
+        return onTransactionAnswered(state, message, context, outbox)
       case 'nodeDown':
         return onNodeDown(state, message.node, context, outbox)
       case 'timerFired':
@@ -93,12 +108,27 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
   },
 }
 
+function onStarted(state: ProducerState, context: Context, outbox: Outbox): void {
+  if (state.transaction !== null) {
+    advanceTransactions(state, context, outbox)
+    keepTicking(state, outbox)
+  } else if (state.isNumbering) requestProducerId(state, context, outbox)
+}
+
+function onTransactionAnswered(state: ProducerState, message: TransactionAnswer, context: Context, outbox: Outbox): void {
+  onTransactionAnswer(state, message, context, outbox)
+  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+  hurry(state, NAMED_MILLIS, outbox)
+}
+
 // ── out ──
 
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
   enqueue(state, queue, message, context)
-  if (!state.isNumbering && (message.acks ?? state.config.acks) !== 'none') {
+  const why = state.transaction === null ? null : failureOf(state.transaction)
+  if (why !== null) return failTransaction(state, why, outbox)
+  if (state.config.isIdempotent && !state.isNumbering && (message.acks ?? state.config.acks) !== 'none') {
     state.isNumbering = true
     requestProducerId(state, context, outbox)
   }
@@ -126,7 +156,9 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
 
 /** What waits for acknowledgements is numbered, and sent as far as the window allows. */
 function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
-  if (state.producerId < 0) return
+  const { transaction: tx } = state
+  const transaction = tx === null ? null : transactionFor(tx)
+  if ((state.config.isIdempotent && state.producerId < 0) || (tx !== null && transaction === null)) return
   const oldest = queue.batches[0]?.ordinal ?? 0
   for (const one of queue.batches) {
     // Not only the number in flight counts: the leader remembers so many batches, and the oldest may have to be sent again.
@@ -136,7 +168,7 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
     putInFlight(state, queue, one, context)
-    sendProduce(queue, topicId, one, outbox)
+    sendProduce(queue, topicId, one, transaction, outbox)
   }
 }
 
@@ -144,20 +176,20 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
 function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
   for (let one = queue.batches[0]; one?.acks === 'none'; one = queue.batches[0]) {
     batch.stampCrc(one.records, 0)
-    sendProduce(queue, topicId, one, outbox)
+    sendProduce(queue, topicId, one, null, outbox)
     finish(state, queue, one, DONE, outbox)
     doubtTopic(state.leaders, queue.topic)
   }
   askAboutLeaders(state, context, outbox)
 }
 
-function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch, outbox: Outbox): void {
+function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch, transaction: TransactionOf | null, outbox: Outbox): void {
   const { topic, partition, leader, leaderEpoch } = queue
-  const { correlationId, acks, records } = one
+  const { correlationId, acks, records, sentFirst: isFirst } = one
   outbox.push({
     kind: 'send',
     to: { node: leader, actor: replicaActor(topic, partition) },
-    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, records },
+    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records },
   })
 }
 
@@ -171,6 +203,10 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   if (response.errorCode === NONE || error.name === 'DUPLICATE_SEQUENCE_NUMBER') {
     queue.failures = 0
     finish(state, queue, one, { ...DONE, baseOffset: response.baseOffset, logAppendTime: response.logAppendTime }, outbox)
+  } else if (state.transaction !== null && failsTransaction(state, error.name)) {
+    const why = { errorCode: response.errorCode, errorMessage: response.errorMessage ?? error.message }
+    finish(state, queue, one, failure(why.errorCode, why.errorMessage), outbox)
+    failTransaction(state, why, outbox)
   } else if (error.name === 'OUT_OF_ORDER_SEQUENCE_NUMBER' || error.name === 'UNKNOWN_PRODUCER_ID') {
     if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
     else queue.retryAt = context.uptime + state.config.retryBackoffMillis
@@ -184,11 +220,10 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
 
 function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
   const sent = takeInFlight(state, correlationId)
-  if (sent === null) {
-    if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
-    return askCoordinatorAgain(state)
-  }
-  lookAgain(state, sent.queue, context, outbox)
+  if (sent !== null) return lookAgain(state, sent.queue, context, outbox)
+  if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)
+  if (isTransactionLost(state, correlationId, context)) return hurry(state, NAMED_MILLIS, outbox)
+  askCoordinatorAgain(state)
 }
 
 /** The leader refuses, or is not there: who leads is asked at once, and tried after a pause unless it is another one. */
@@ -209,27 +244,13 @@ function onNodeDown(state: ProducerState, node: number, context: Context, outbox
   avoidCoordinator(state.leaders.coordinators, node)
   askCoordinatorAgain(state)
   forgetLeader(state.leaders, node)
+  onTransactorDown(state, node)
   for (const queue of state.queues.values()) {
     if (queue.leader !== node) continue
     takeBack(state, queue)
     queue.goneUntil = context.uptime + SILENCE_MILLIS
     pump(state, queue, context, outbox)
   }
-}
-
-function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
-  if (one === queue.batches[0]) queue.batches.shift()
-  else queue.batches.splice(queue.batches.indexOf(one), 1)
-  deliver(state, one, outcome, outbox)
-}
-
-function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
-  if (one.isOrphan) return
-  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
-}
-
-function failure(errorCode: number, errorMessage: string | null): Outcome {
-  return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
 }
 
 function retryLater(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
@@ -246,12 +267,14 @@ function onUnknown(state: ProducerState, queue: PartitionQueue, topic: TopicMeta
 }
 
 function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: number, outbox: Outbox): void {
+  const errorMessage = `${topicPartitionName(queue.topic, queue.partition)} does not exist`
   for (const one of queue.batches.slice()) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(state, queue, one, failure(errorCode, `${topicPartitionName(queue.topic, queue.partition)} does not exist`), outbox)
+    finish(state, queue, one, failure(errorCode, errorMessage), outbox)
   }
   queue.failures = 0
-  startEpoch(state, queue)
+  if (state.transaction === null) startEpoch(state, queue)
+  else failTransaction(state, { errorCode, errorMessage }, outbox)
 }
 
 // ── metadata and producer id ──
@@ -308,8 +331,10 @@ function onTick(state: ProducerState, context: Context, outbox: Outbox): void {
   state.ticking = false
   state.isHurrying = false
   const { uptime } = context
-  if (state.isNumbering && state.producerId < 0 && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
-  let outstanding = state.producerId < 0 && state.isNumbering
+  let outstanding = advanceTransactions(state, context, outbox)
+  const isAsking = state.transaction === null && state.isNumbering && state.producerId < 0
+  if (isAsking && uptime >= state.producerIdTimeoutAt) requestProducerId(state, context, outbox)
+  outstanding ||= isAsking
   for (const queue of state.queues.values()) {
     if (queue.batches.length === 0) continue
     expire(state, queue, context, outbox)
@@ -341,6 +366,11 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
 function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
   const error: ErrorName = 'REQUEST_TIMED_OUT'
   const outcome = failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`)
+  if (state.transaction !== null) {
+    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
+    finish(state, queue, one, outcome, outbox)
+    return failTransaction(state, outcome, outbox)
+  }
   if (one.sequence < 0) return finish(state, queue, one, outcome, outbox)
   deliver(state, one, outcome, outbox)
   // The memory is the client's again.

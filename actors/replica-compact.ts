@@ -16,6 +16,7 @@ import { activeSegment, filesOfSegment, indexFileName, logFileName } from '../pa
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
+import { lastStablePosition } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { onDamage } from './replica-damage.ts'
@@ -50,11 +51,12 @@ function rollQuiet(state: ReplicaState, { now }: Context, outbox: Outbox): void 
 function clean(state: ReplicaState, context: Context, outbox: Outbox): void {
   const { cleaning, log, config, role, producers } = state
   if (cleaning.isRunning || cleaning.isStopped) return
-  const { offset, segmentBaseOffset } = state.highWatermark
+  const { offset, segmentBaseOffset } = lastStablePosition(state.transactions, state.highWatermark, log.logStartOffset)
   const inputs = dueSegments(log, config, cleaning, { offset, segmentBaseOffset, unsynced: unsynced(state) }, context.now)
   if (inputs.length === 0) return
   const isSeenByAll = role.replicas.length > 0 && role.isr.length === role.replicas.length
-  const order = cleaningOrder(log, inputs, config, cleaning, producers, { now: context.now, isSeenByAll })
+  const { aborted } = state.transactions
+  const order = cleaningOrder(log, inputs, config, cleaning, { producers, aborted, now: context.now, isSeenByAll })
   cleaning.isRunning = true
   cleaning.generation++
   const token = expectAnswer(state, { kind: 'cleaning', inputs, generation: cleaning.generation })

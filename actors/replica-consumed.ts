@@ -36,7 +36,7 @@ export function onConsumedTimer(state: ReplicaState, outbox: Outbox): void {
     outbox.push({
       kind: 'send',
       to: { node: state.self.node, actor: BROKER_ACTOR },
-      message: { kind: 'findCoordinator', correlationId, group },
+      message: { kind: 'findCoordinator', correlationId, keyType: 'group', key: group },
     })
   }
 }

@@ -11,7 +11,8 @@ import { noteFetch } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { progress } from './replica-progress.ts'
-import { beginOf, replyFetch, serveOrPark } from './replica-read.ts'
+import { beginOf, replyFetch } from './replica-read-answers.ts'
+import { serveOrPark } from './replica-read.ts'
 import { proposeIsr } from './replica-role.ts'
 
 /** Serves a fetch at once, parks it, or refuses it. */
@@ -78,6 +79,8 @@ function replyDiverging(
       errorCode: NONE,
       errorMessage: null,
       highWatermark: state.highWatermark.offset,
+      lastStableOffset: state.highWatermark.offset,
+      abortedTransactions: [],
       logStartOffset: state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? -1,
       divergingEpoch: end.epoch,

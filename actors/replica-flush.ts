@@ -16,6 +16,7 @@ import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
+import { copyTransactions } from '../partitions/transactions.ts'
 import type { Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
@@ -70,6 +71,7 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.flush = {
     target: state.highWatermark.offset,
     producers: copyStates(state.producers),
+    transactions: copyTransactions(state.transactions),
     clean,
     segmentBaseOffsets: bases,
     waiting: bases.length,
@@ -138,6 +140,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     logStartOffset: log.logStartOffset,
     segments: log.segments.map(({ baseOffset, sizeBytes, maxTimestamp }) => ({ baseOffset, sizeBytes, maxTimestamp })),
     producers: flush.producers,
+    transactions: flush.transactions,
     epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
     cleaning: cleaningSummary(log, state.cleaning),
   })

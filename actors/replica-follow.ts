@@ -77,6 +77,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
       maxWaitMillis: FETCH_WAIT_MILLIS,
       mode: 'bytes',
+      isolationLevel: 'read_uncommitted',
     },
   })
   wakeAfter(FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS, outbox)
@@ -186,7 +187,7 @@ function enter(state: ReplicaState, records: Uint8Array, at: number, sizeBytes: 
   const extent = { count: batch.lastOffsetDelta(records, at) + 1, sizeBytes, maxTimestamp: batch.maxTimestamp(records, at) }
   const { baseOffset, segment, position } = appendBatch(state.log, state.config, extent, now)
   noteEpoch(state.epochs, batch.leaderEpoch(records, at), baseOffset)
-  const numbered = batch.producerId(records, at) >= 0 ? numberedBatch(records, at, baseOffset) : null
+  const numbered = numberedBatch(records, at, baseOffset)
   if (numbered !== null) rememberBatch(state.appended, numbered)
   state.dirty.add(segment.baseOffset)
   const entry: PendingAppend = {

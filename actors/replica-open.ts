@@ -103,7 +103,7 @@ function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Out
 
 /** What lies above the recovery point may be committed or not: with one replica it is; otherwise the leader knows. */
 function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox): void {
-  const { log, epochs, producers, tail, recoveryPoint } = recovered
+  const { log, epochs, producers, transactions, tail, recoveryPoint } = recovered
   const active = activeSegment(log)
   const [first] = tail
   state.recovery = null
@@ -111,6 +111,7 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.epochs = epochs
   state.producers = producers
   state.appended = copyStates(producers)
+  state.transactions = transactions
   for (const { numbered } of tail) if (numbered !== null) rememberBatch(state.appended, numbered)
   state.pending = tail.map((one) => ({ ...one, logAppendTime: -1, waiters: [], written: true, synced: false }))
   state.checkpointSequence = recovered.checkpointSequence

@@ -2,24 +2,25 @@
  * How a replica takes batches: checks, numbers, appends, and acknowledges in offset order what is as durable as the topic promises.
  */
 import type { Address } from '../protocol/address.ts'
-import { codeOf } from '../protocol/errors.ts'
+import { errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { RecordCursor } from '../protocol/record-cursor.ts'
 import { isCompacted } from '../protocol/topic-config.ts'
-import { noteEpoch } from '../partitions/epochs.ts'
-import { checkSequence, rememberBatch } from '../partitions/idempotence.ts'
+import { checkSequence } from '../partitions/idempotence.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
-import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
-import { expectAnswer } from '../partitions/replica-state.ts'
-import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
+import type { ParkedBatch, PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
+import { checkTransaction } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
-import { onDiskFailed, requestSync, rollSegment } from './replica-flush.ts'
-import { answer } from './replica-waiters.ts'
+import { appendRecords } from './replica-append.ts'
+import { onDiskFailed, requestSync } from './replica-flush.ts'
+import { abortHanging } from './replica-markers.ts'
 import { progress } from './replica-progress.ts'
+import { isWaited, parkBatch, refuseParkedBatches, takeParked } from './replica-transactions.ts'
+import { answer, refuseProduce } from './replica-waiters.ts'
 
 /** A batch that somebody waits for; `waiters` null: it is below the high watermark. */
 interface Awaited {
@@ -29,71 +30,62 @@ interface Awaited {
   readonly waiters: Waiter[] | null
 }
 
-/** Appends a batch and answers when it is acknowledged; or refuses it at once. */
+/** Appends a batch and answers when it is acknowledged; or has it wait for its transactor; or refuses it at once. */
 export function onProduce(state: ReplicaState, request: ProduceRequest, context: Context, outbox: Outbox): void {
-  const { records } = request
-  const refusal = refusalOf(state, request)
-  if (refusal !== null) return refuse(request, context.from, refusal, reasonOf(state, request, refusal), outbox)
-  const stamped = state.config.messageTimestampType === 'LogAppendTime'
-  if (stamped) batch.stampLogAppendTime(records, 0, context.now)
-  const numbered = batch.producerId(records, 0) >= 0 ? numberedBatch(records, 0, state.log.logEndOffset) : null
-  if (numbered !== null && !admit(state, numbered, request, context.from, outbox)) return progress(state, context, outbox)
-  if (mustRoll(state.log, state.config, records.length, context.now)) rollSegment(state, context.now, outbox)
-  append(state, request, context, numbered, stamped ? context.now : -1, outbox)
+  judge(state, { request, from: context.from }, false, context, outbox)
 }
 
-/** Checks the producer's numbers; answers and returns false where the batch must not be appended. */
-function admit(state: ReplicaState, numbered: NumberedBatch, request: ProduceRequest, from: Address, outbox: Outbox): boolean {
-  const check = checkSequence(state.appended, numbered)
-  if (check.verdict === 'append') return true
-  if (check.verdict === 'refuse') {
-    refuse(request, from, check.error, null, outbox)
-    return false
-  }
-  const pending = state.pending.find((entry) => entry.baseOffset === check.baseOffset)
-  const endOffset = check.baseOffset + batch.lastOffsetDelta(request.records, 0) + 1
-  wait(state, request, from, pending ?? { baseOffset: check.baseOffset, endOffset, logAppendTime: -1, waiters: null }, outbox)
-  return false
-}
-
-function append(
+/** The transactor has answered: those that waited are judged again, or refused. */
+export function onPartitionAdded(
   state: ReplicaState,
-  request: ProduceRequest,
+  response: MessageOf<'addPartitionToTransactionResponse'>,
   context: Context,
-  numbered: NumberedBatch | null,
-  logAppendTime: number,
   outbox: Outbox,
 ): void {
+  const batches = takeParked(state, response.correlationId)
+  if (response.errorCode !== NONE) return refuseParkedBatches(batches, errorOf(response.errorCode).name, response.errorMessage, outbox)
+  for (const one of batches) judge(state, one, true, context, outbox)
+}
+
+/** `isAdded`: the transactor has said just now that it knows of this partition. */
+function judge(state: ReplicaState, one: ParkedBatch, isAdded: boolean, context: Context, outbox: Outbox): void {
+  const { request, from } = one
   const { records } = request
-  const extent = { count: batch.lastOffsetDelta(records, 0) + 1, sizeBytes: records.length, maxTimestamp: batch.maxTimestamp(records, 0) }
-  const { baseOffset, segment, position } = appendBatch(state.log, state.config, extent, context.now)
-  batch.stampBaseOffset(records, 0, baseOffset)
-  batch.stampLeaderEpoch(records, 0, state.role.leaderEpoch)
-  const entry: PendingAppend = {
-    baseOffset,
-    endOffset: state.log.logEndOffset,
-    segmentBaseOffset: segment.baseOffset,
-    endPosition: position + records.length,
-    logAppendTime,
-    numbered,
-    waiters: [],
-    written: false,
-    synced: false,
+  const refusal = refusalOf(state, request)
+  if (refusal !== null) return refuseProduce(request, from, refusal, reasonOf(state, request, refusal), outbox)
+  const numbered = numberedBatch(records, 0, state.log.logEndOffset)
+  if (numbered !== null && !admit(state, numbered, one, isAdded, context, outbox)) return progress(state, context, outbox)
+  if (numbered !== null && numbered.isTransactional) abortHanging(state, numbered, context, outbox)
+  // A marker may have taken the offset that the batch would have had.
+  const isMoved = numbered !== null && numbered.baseOffset !== state.log.logEndOffset
+  const placed = isMoved ? { ...numbered, baseOffset: state.log.logEndOffset } : numbered
+  wait(state, request, from, appendRecords(state, records, placed, context, outbox), outbox)
+}
+
+/** Checks the producer's numbers and its transaction; answers or parks, and returns false, where the batch must not be appended now. */
+function admit(
+  state: ReplicaState,
+  numbered: NumberedBatch,
+  one: ParkedBatch,
+  isAdded: boolean,
+  context: Context,
+  outbox: Outbox,
+): boolean {
+  const { request, from } = one
+  // Its numbers follow those of batches that are not in the log yet.
+  const isBehind = !isAdded && numbered.isTransactional && isWaited(state, numbered)
+  const check = isBehind ? ({ verdict: 'append' } as const) : checkSequence(state.appended, numbered, one.request.isFirst)
+  if (check.verdict === 'duplicate') {
+    const pending = state.pending.find((entry) => entry.baseOffset === check.baseOffset)
+    const endOffset = check.baseOffset + batch.lastOffsetDelta(request.records, 0) + 1
+    wait(state, request, from, pending ?? { baseOffset: check.baseOffset, endOffset, logAppendTime: -1, waiters: null }, outbox)
+    return false
   }
-  noteEpoch(state.epochs, state.role.leaderEpoch, baseOffset)
-  if (numbered !== null) rememberBatch(state.appended, numbered)
-  state.pending.push(entry)
-  wait(state, request, context.from, entry, outbox)
-  state.dirty.add(segment.baseOffset)
-  const token = expectAnswer(state, { kind: 'append', entries: [entry] })
-  outbox.push({
-    kind: 'append',
-    log: state.logName,
-    file: logFileName(segment.baseOffset, segment.generation),
-    position,
-    bytes: records,
-    token,
-  })
+  const transaction = check.verdict === 'refuse' ? check.error : isBehind ? 'ask' : checkTransaction(state.appended, numbered)
+  if (transaction === 'append' || (transaction === 'ask' && isAdded)) return true
+  if (transaction === 'ask') parkBatch(state, numbered, one, context, outbox)
+  else refuseProduce(request, from, transaction, null, outbox)
+  return false
 }
 
 function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | null {
@@ -106,6 +98,9 @@ function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | nu
   const check = batch.checkBatch(records, 0, records.length)
   if (!check.ok || check.sizeBytes !== records.length) return 'CORRUPT_MESSAGE'
   if (records.length > state.config.maxMessageBytes) return 'MESSAGE_TOO_LARGE'
+  // Markers are the leader's to write.
+  if (batch.isControl(records, 0)) return 'INVALID_RECORD'
+  if (batch.isTransactional(records, 0) && (request.transaction === null || batch.producerId(records, 0) < 0)) return 'INVALID_TXN_STATE'
   if (isCompacted(state.config) && !hasKeys(records)) return 'INVALID_RECORD'
   return refuseAcks(state, request)
 }
@@ -130,7 +125,7 @@ function refuseAcks({ role }: ReplicaState, { acks }: ProduceRequest): ErrorName
 function wait(state: ReplicaState, request: ProduceRequest, from: Address, entry: Awaited, outbox: Outbox): void {
   const { acks, correlationId } = request
   if (acks === 'none') return
-  const waiter = { from, correlationId, acks }
+  const waiter = { asked: 'produce', from, correlationId, acks } as const
   const { baseOffset, endOffset, logAppendTime, waiters } = entry
   if (typeof acks === 'number') state.countedWaiters.push({ waiter, baseOffset, endOffset, logAppendTime })
   else if (waiters === null) answer(state, waiter, entry, outbox)
@@ -146,23 +141,6 @@ function reasonOf(state: ReplicaState, { acks }: ProduceRequest, refusal: ErrorN
   if (refusal === 'INVALID_RECORD') return `${state.topic} is compacted: every record needs a key`
   if (refusal === 'MESSAGE_TOO_LARGE') return `the batch is larger than the topic's maxMessageBytes (${state.config.maxMessageBytes})`
   return null
-}
-
-function refuse(request: ProduceRequest, from: Address, error: ErrorName, reason: string | null, outbox: Outbox): void {
-  if (request.acks === 'none') return
-  outbox.push({
-    kind: 'send',
-    to: from,
-    message: {
-      kind: 'produceResponse',
-      correlationId: request.correlationId,
-      errorCode: codeOf(error),
-      errorMessage: reason,
-      baseOffset: -1,
-      logAppendTime: -1,
-      logStartOffset: -1,
-    },
-  })
 }
 
 /** Batches are in the page cache, or the disk has failed. */

@@ -3,11 +3,12 @@
  * promise is kept, readers are woken. Called after every event that may have moved one of the ends.
  */
 import { assert } from '../protocol/assert.ts'
-import { rememberBatch } from '../partitions/idempotence.ts'
 import { copiesOf, highWatermarkOf } from '../partitions/replication.ts'
 import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
+import { noteCommitted } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
 import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
+import { announceMarker } from './replica-markers.ts'
 import { wakeParked } from './replica-read.ts'
 import { answerDeletions, answer } from './replica-waiters.ts'
 
@@ -33,11 +34,14 @@ export function raiseHighWatermark(state: ReplicaState, offset: number, outbox: 
     assert(entry.baseOffset === state.highWatermark.offset, 'P7 the high watermark moves in offset order, without gaps')
     assert(entry.endOffset <= state.durableEndOffset, 'P12 nothing is exposed that is not durable here')
     state.pending.shift()
-    if (entry.numbered !== null) rememberBatch(state.producers, entry.numbered)
-    const begin = entry.segmentBaseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : 0
+    const { segmentBaseOffset, numbered } = entry
+    const begin = segmentBaseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : 0
+    if (numbered !== null)
+      noteCommitted(state.producers, state.transactions, numbered, { offset: entry.baseOffset, segmentBaseOffset, position: begin })
     state.bytesSinceFlush += entry.endPosition - begin
     state.highWatermark = { offset: entry.endOffset, segmentBaseOffset: entry.segmentBaseOffset, position: entry.endPosition }
     for (const waiter of entry.waiters) answer(state, waiter, entry, outbox)
+    if (numbered !== null && numbered.marker !== null) announceMarker(state, numbered, numbered.marker, outbox)
   }
   assert(state.highWatermark.offset <= state.log.logEndOffset, 'P8 the high watermark never passes the log end')
 }

@@ -1,13 +1,11 @@
 /**
- * How a leader serves readers: fetches below the high watermark (followers: below the end of what is written), parked while there is nothing new;
+ * How a leader serves readers: fetches below what they may see (replica-read-answers.ts), parked while there is nothing new;
  * offsets by timestamp; and the indexes of closed segments, loaded when somebody reads there and rebuilt from the segment if the index file is not sound.
  */
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, NONE } from '../protocol/errors.ts'
-import type { ErrorName } from '../protocol/errors.ts'
 import { CONSUMER_REPLICA, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
-import type { FetchRequest, FileRange, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
+import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { findOffsetByTimestamp, RecordBatchView } from '../protocol/record-batch-reader.ts'
@@ -19,6 +17,7 @@ import type { Context, Outbox } from './actor.ts'
 import { onDamage, soundBatches } from './replica-damage.ts'
 import { onIndexRead, onRebuildRead, readFor, SCAN_BYTES, waitForIndex } from './replica-index.ts'
 import type { IndexReading } from './replica-index.ts'
+import { beginOf, limitOf, replyFetch, replyOffset } from './replica-read-answers.ts'
 
 type FetchReading = Extract<Continuation, { kind: 'fetch' }>
 type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
@@ -36,16 +35,6 @@ export function serveOrPark(state: ReplicaState, request: FetchRequest, context:
   const deadline = context.uptime + request.maxWaitMillis
   state.parked.push({ from: context.from, request, deadline, position: request.fetchOffset === limit.offset ? limit : null })
   if (deadline < state.parkedTimerAt) armFetchTimer(state, deadline, context, outbox)
-}
-
-/** The end of what this reader may see. */
-function limitOf(state: ReplicaState, { replicaId }: FetchRequest): LogPosition {
-  return replicaId === CONSUMER_REPLICA ? state.highWatermark : state.writtenEnd
-}
-
-/** Where what this reader may see begins: followers copy whole batches, and of a segment whose first records are deleted all of them. */
-export function beginOf({ log }: ReplicaState, { replicaId }: FetchRequest): number {
-  return replicaId === CONSUMER_REPLICA ? log.logStartOffset : (log.segments[0]?.baseOffset ?? log.logStartOffset)
 }
 
 /** Answers with what lies between the offset and the limit, perhaps nothing. */
@@ -170,44 +159,6 @@ function armFetchTimer(state: ReplicaState, deadline: number, context: Context, 
   outbox.push({ kind: 'startTimer', timer: 'fetch', afterMillis: Math.max(0, deadline - context.uptime) })
 }
 
-/** Answers a fetch. */
-export function replyFetch(
-  state: ReplicaState,
-  to: Address,
-  request: FetchRequest,
-  error: ErrorName | null,
-  range: FileRange | null,
-  records: Uint8Array | null,
-  outbox: Outbox,
-): void {
-  outbox.push({
-    kind: 'send',
-    to,
-    message: {
-      kind: 'fetchResponse',
-      correlationId: request.correlationId,
-      errorCode: error === null ? NONE : codeOf(error),
-      errorMessage: error === null ? null : readProblem(state, error, request.fetchOffset),
-      highWatermark: state.highWatermark.offset,
-      logStartOffset: error === 'OFFSET_OUT_OF_RANGE' ? beginOf(state, request) : state.log.logStartOffset,
-      epochStartOffset: state.replication?.epochStartOffset ?? state.log.logEndOffset,
-      divergingEpoch: -1,
-      divergingEndOffset: -1,
-      range,
-      records,
-    },
-  })
-}
-
-function readProblem(state: ReplicaState, error: ErrorName, offset: number): string | null {
-  const name = `${state.topic}-${state.partition}`
-  if (error === 'OFFSET_OUT_OF_RANGE')
-    return `${name} has offsets ${state.log.logStartOffset} to ${state.log.logEndOffset - 1}, not ${offset}`
-  if (error === 'CORRUPT_MESSAGE') return `the batch at offset ${offset} of ${name} is damaged`
-  if (error === 'KAFKA_STORAGE_ERROR') return `${name} cannot be read: ${state.failure ?? 'the disk failed'}`
-  return null
-}
-
 // ── offsets by time ──
 
 /** Answers with an end of the log, or looks a timestamp up. */
@@ -220,7 +171,7 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
   // A new leader's high watermark may be behind what readers have seen: it waits until it has caught up (KIP-207).
   if (request.timestamp !== EARLIEST_TIMESTAMP && state.highWatermark.offset < (state.replication?.epochStartOffset ?? 0))
     return replyOffset(state, from, request, 'OFFSET_NOT_AVAILABLE', -1, -1, outbox)
-  if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, state.highWatermark.offset, -1, outbox)
+  if (request.timestamp === LATEST_TIMESTAMP) return replyOffset(state, from, request, null, limitOf(state, request).offset, -1, outbox)
   if (request.timestamp === EARLIEST_TIMESTAMP) return replyOffset(state, from, request, null, state.log.logStartOffset, -1, outbox)
   lookUp(state, from, request, outbox)
 }
@@ -228,11 +179,11 @@ export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, 
 /** Looks in the first segment after `after` that may have the timestamp: one from which young records were cut has it no longer. */
 function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest, outbox: Outbox, after = -1): void {
   const segment = state.log.segments.find((one) => one.baseOffset > after && one.sizeBytes > 0 && one.maxTimestamp >= request.timestamp)
-  if (segment === undefined || segment.baseOffset > state.highWatermark.segmentBaseOffset)
-    return replyOffset(state, from, request, null, -1, -1, outbox)
+  const limit = limitOf(state, request)
+  if (segment === undefined || segment.baseOffset > limit.segmentBaseOffset) return replyOffset(state, from, request, null, -1, -1, outbox)
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
   const { position } = floorByTimestamp(segment.index, request.timestamp, segment.baseOffset)
-  const endPosition = segment.baseOffset === state.highWatermark.segmentBaseOffset ? state.highWatermark.position : segment.sizeBytes
+  const endPosition = segment.baseOffset === limit.segmentBaseOffset ? limit.position : segment.sizeBytes
   const { baseOffset: segmentBaseOffset, generation } = segment
   readTimestamps(state, { kind: 'timestamp', from, request, segmentBaseOffset, generation, position, endPosition }, SCAN_BYTES, outbox)
 }
@@ -261,29 +212,6 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
   const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
   if (at === 0 && wanted <= records.length) return replyOffset(state, from, request, 'CORRUPT_MESSAGE', -1, -1, outbox)
   readTimestamps(state, { ...reading, position: reading.position + at }, Math.max(SCAN_BYTES, wanted), outbox)
-}
-
-function replyOffset(
-  state: ReplicaState,
-  to: Address,
-  request: ListOffsetsRequest,
-  error: ErrorName | null,
-  offset: number,
-  timestamp: number,
-  outbox: Outbox,
-): void {
-  outbox.push({
-    kind: 'send',
-    to,
-    message: {
-      kind: 'listOffsetsResponse',
-      correlationId: request.correlationId,
-      errorCode: error === null ? NONE : codeOf(error),
-      errorMessage: error === null ? null : readProblem(state, error, offset),
-      offset,
-      timestamp,
-    },
-  })
 }
 
 // ── indexes of closed segments ──

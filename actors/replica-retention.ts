@@ -11,6 +11,7 @@ import { trimEpochs } from '../partitions/epochs.ts'
 import { activeSegment, filesOfSegment } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
+import { pruneAborted } from '../partitions/transactions.ts'
 import { dropSegments, expiredSegments, isTooOld, segmentsBelow } from '../partitions/retention.ts'
 import type { Context, Outbox } from './actor.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
@@ -75,6 +76,7 @@ export function raiseLogStart(state: ReplicaState, startOffset: number, context:
   if (startOffset > log.logStartOffset) {
     assert(startOffset <= highWatermark.offset, 'P13 the log begins at or below the high watermark')
     log.logStartOffset = startOffset
+    pruneAborted(state.transactions, startOffset)
     if (startOffset === log.logEndOffset && activeSegment(log).sizeBytes > 0) rollSegment(state, context.now, outbox)
     drop(state, segmentsBelow(log, startOffset), outbox)
   } else if (startOffset > state.durableStartOffset && state.flush === null) requestFlush(state, false, outbox)
@@ -89,6 +91,7 @@ function drop(state: ReplicaState, dropped: readonly Segment[], outbox: Outbox):
   const firstBase = state.log.segments[0]?.baseOffset ?? 0
   // What is deleted in the midst of a segment is still compared with what followers have.
   trimEpochs(state.epochs, firstBase)
+  pruneAborted(state.transactions, state.log.logStartOffset)
   for (const segment of dropped) state.dirty.delete(segment.baseOffset)
   state.loadedIndexes = state.loadedIndexes.filter((base) => base >= firstBase)
   state.removals.push(...dropped.flatMap(filesOfSegment))

@@ -5,6 +5,7 @@
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
+import type { Acks } from '../protocol/messages/produce.ts'
 import { maximalIsr, startOf } from '../partitions/replication.ts'
 import type { ReplicaState, Waiter } from '../partitions/replica-state.ts'
 import type { Outbox } from './actor.ts'
@@ -17,6 +18,14 @@ export function refuseWaiters(state: ReplicaState, error: ErrorName, outbox: Out
   }
   for (const { waiter } of state.countedWaiters) refuseWaiter(waiter, error, outbox)
   state.countedWaiters = []
+  refuseParkedProduces(state, outbox)
+}
+
+/** What waits for its transactor is not in the log: whoever leads next is asked. */
+export function refuseParkedProduces(state: ReplicaState, outbox: Outbox): void {
+  for (const { batches } of state.parkedBatches)
+    for (const { from, request } of batches) refuseProduce(request, from, 'NOT_LEADER_OR_FOLLOWER', null, outbox)
+  state.parkedBatches = []
 }
 
 /** Who waits for a quorum that is not there any more is told so; the batch is in the log, and a retry finds it (KAFKA: NOT_ENOUGH_REPLICAS_AFTER_APPEND). */
@@ -36,6 +45,7 @@ export function answer(
   { baseOffset, logAppendTime }: { readonly baseOffset: number; readonly logAppendTime: number },
   outbox: Outbox,
 ): void {
+  if (waiter.asked === 'marker') return replyMarker(waiter.from, waiter.correlationId, null, outbox)
   outbox.push({
     kind: 'send',
     to: waiter.from,
@@ -51,20 +61,39 @@ export function answer(
   })
 }
 
-function refuseWaiter(waiter: Waiter, error: ErrorName, outbox: Outbox): void {
+/** A batch is not appended, or not as safe as was asked; with acks none nobody wants to know. */
+export function refuseProduce(
+  { correlationId, acks }: { readonly correlationId: number; readonly acks: Acks },
+  to: Address,
+  error: ErrorName,
+  reason: string | null,
+  outbox: Outbox,
+): void {
+  if (acks === 'none') return
   outbox.push({
     kind: 'send',
-    to: waiter.from,
+    to,
     message: {
       kind: 'produceResponse',
-      correlationId: waiter.correlationId,
+      correlationId,
       errorCode: codeOf(error),
-      errorMessage: null,
+      errorMessage: reason,
       baseOffset: -1,
       logAppendTime: -1,
       logStartOffset: -1,
     },
   })
+}
+
+/** Answers who has sent a marker. */
+export function replyMarker(to: Address, correlationId: number, error: ErrorName | null, outbox: Outbox): void {
+  const errorCode = error === null ? NONE : codeOf(error)
+  outbox.push({ kind: 'send', to, message: { kind: 'writeTransactionMarkerResponse', correlationId, errorCode } })
+}
+
+function refuseWaiter(waiter: Waiter, error: ErrorName, outbox: Outbox): void {
+  if (waiter.asked === 'marker') replyMarker(waiter.from, waiter.correlationId, error, outbox)
+  else refuseProduce(waiter, waiter.from, error, null, outbox)
 }
 
 // ── deletions ──

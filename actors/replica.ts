@@ -1,12 +1,10 @@
 /**
  * One partition replica: it leads (takes batches, gives them offsets, acknowledges them, serves readers below the high watermark) or follows another node's.
  * The rules are in partitions/; this file says which message leads to which rule. Opening is in replica-open.ts, roles and the ISR in replica-role.ts,
- * producing in replica-produce.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
+ * producing in replica-produce.ts, transactions in replica-transactions.ts and replica-markers.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
  * in replica-retention.ts and replica-consumed.ts; syncing, checkpoints and rolling back in replica-flush.ts.
  *
  * Compaction is in replica-compact.ts.
- *
- * What it does not do: transactions.
  */
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
@@ -30,13 +28,15 @@ import { armConsumed, onConsumed, onConsumedTimer, onCoordinatorFound } from './
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
-import { onAppended, onProduce } from './replica-produce.ts'
+import { onWriteMarker } from './replica-markers.ts'
+import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
 import { onFetchRead, onFetchTimer, onIndexAnswer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
-import { answerDeletions } from './replica-waiters.ts'
+import { onAskUndeliverable, onTransactionTimer } from './replica-transactions.ts'
+import { answerDeletions, refuseParkedProduces } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { armFlush, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, resignOrRebuild, takeRole } from './replica-role.ts'
 
@@ -56,7 +56,12 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onFetch(state, message, context, outbox)
       case 'fetchResponse':
         return onFollowed(state, message, context, outbox)
+      case 'writeTransactionMarker':
+        return onWriteMarker(state, message, context, outbox)
+      case 'addPartitionToTransactionResponse':
+        return onPartitionAdded(state, message, context, outbox)
       case 'undeliverable':
+        onAskUndeliverable(state, message.correlationId, outbox)
         return onFollowUndeliverable(state, message.correlationId, outbox)
       case 'alterPartitionResponse':
         return onProposalAnswer(state, message)
@@ -118,6 +123,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onFetchTimer(state, context, outbox)
     case 'follow':
       return onFollowTimer(state, context, outbox)
+    case 'transactions':
+      return onTransactionTimer(state, context, outbox)
     case 'resign':
       return void resignOrRebuild(state, outbox)
     case 'isr':
@@ -143,6 +150,7 @@ function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
   const isOver = state.isDraining && state.drainWaiter === null
   state.isDraining = true
   state.drainWaiter = context.from
+  refuseParkedProduces(state, outbox)
   if (isOver) return finishDrain(state, outbox)
   drainIfIdle(state, outbox)
 }

@@ -84,6 +84,8 @@ export class LargeCluster {
         topicId: this.#topic?.topicId ?? -1,
         leaderEpoch,
         acks: 'quorum',
+        transaction: null,
+        isFirst: false,
         records: records.slice(),
       }
       this.#client.after((index * 1_000_000) / partitions.length, () => this.#client.send(this.#self, to, message))

@@ -3,7 +3,8 @@
  * nothing of their own, so that they measure the engine.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Admin, Cluster, Consumer, Producer, ProducerRecord, TopicDescription } from '../edge/client/api.ts'
+import type { Admin, TopicDescription } from '../edge/client/admin-api.ts'
+import type { Cluster, Consumer, Producer, ProducerRecord } from '../edge/client/api.ts'
 import type { TopicPartition } from '../protocol/ids.ts'
 
 /** The size of a value in all questions, unless they say otherwise. */

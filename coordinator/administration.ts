@@ -13,7 +13,7 @@ import type {
 import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
 import { areTopicsAlike, checkTopicName } from '../protocol/topic-name.ts'
 import { electorateOf } from './brokers.ts'
-import { isLive, METADATA_TOPIC, OFFSETS_TOPIC } from './metadata.ts'
+import { isCoordinatorTopic, isLive, METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
@@ -66,7 +66,7 @@ export function ruleDeleteTopics(image: MetadataImage, request: DeleteTopicsRequ
   const verdicts = [...new Set(request.topics)].map((name) => {
     const topic = image.topics.get(name)
     if (topic === undefined) return refuse(name, 'UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
-    if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_TOPIC_EXCEPTION', `${name} is internal and cannot be deleted`)
+    if (isCoordinatorTopic(name)) return refuse(name, 'INVALID_TOPIC_EXCEPTION', `${name} is internal and cannot be deleted`)
     records.push({ type: 'topicDeleted', topicId: topic.topicId })
     return accept(name, topic.topicId)
   })
@@ -89,7 +89,7 @@ export function ruleCreatePartitions(image: MetadataImage, request: CreatePartit
         `${name} has ${present} partitions; the new count must be ${present + 1} to ${PARTITIONS_PER_TOPIC_MAX}, not ${count}`,
       )
     }
-    if (name === OFFSETS_TOPIC) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: groups are hashed to them`)
+    if (isCoordinatorTopic(name)) return refuse(name, 'INVALID_PARTITIONS', `${name} keeps its partitions: coordinators are hashed to them`)
     const replicationFactor = replicationFactorOf(topic)
     if (image.brokers.size < replicationFactor) {
       const reason = `${name} has ${replicationFactor} replicas of each partition, but there are ${image.brokers.size} nodes`
@@ -182,7 +182,9 @@ function refuseNewTopic(
   const existing = image.topics.get(name)
   if (existing !== undefined)
     return { name, topicId: existing.topicId, error: 'TOPIC_ALREADY_EXISTS', reason: `the topic ${name} exists already` }
-  const other = [...names, OFFSETS_TOPIC, METADATA_TOPIC, ...image.topics.keys()].find((one) => one !== name && areTopicsAlike(one, name))
+  const other = [...names, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, METADATA_TOPIC, ...image.topics.keys()].find(
+    (one) => one !== name && areTopicsAlike(one, name),
+  )
   if (other !== undefined)
     return refuse(name, 'INVALID_TOPIC_EXCEPTION', `${name} is too like ${other}: in the names of metrics '.' and '_' are the same`)
   if (!Number.isInteger(count) || count < 1 || count > PARTITIONS_PER_TOPIC_MAX) {

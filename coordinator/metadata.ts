@@ -16,6 +16,14 @@ export const METADATA_TOPIC = '__cluster_metadata'
 /** The topic that holds committed offsets. */
 export const OFFSETS_TOPIC = '__consumer_offsets'
 
+/** The topic that holds what transactors know. */
+export const TRANSACTIONS_TOPIC = '__transaction_state'
+
+/** Whether a topic belongs to coordinators: somebody's place in it follows from a hash, and what is in it is nobody else's. */
+export function isCoordinatorTopic(name: string): boolean {
+  return name === OFFSETS_TOPIC || name === TRANSACTIONS_TOPIC
+}
+
 /**
  * What a node has of what it had when it was active last: everything; perhaps not what was never synced (the system was started anew); or it
  * cannot say (an empty directory, an old copy).
@@ -89,7 +97,7 @@ export interface BrokerImage {
 
 /** All metadata at one point of the metadata log. */
 export interface MetadataImage {
-  /** The node whose partitions it is about (`__consumer_offsets` it knows whole); null: it is about all of them. */
+  /** The node whose partitions it is about (those of coordinators' topics it knows all); null: it is about all of them. */
   readonly node: number | null
   readonly topics: Map<string, TopicImage>
   readonly names: Map<number, string>
@@ -242,10 +250,10 @@ export function decodeMetadataRecord(bytes: Uint8Array): MetadataRecord {
   return JSON.parse(new TextDecoder().decode(bytes)) as MetadataRecord
 }
 
-/** Kafka's choice of the partition that holds a group: Java's String.hashCode, made positive, modulo the partitions. */
-export function offsetsPartitionOf(group: string, partitionCount: number): number {
+/** Kafka's choice of the partition that holds a group, or a transactional id: Java's String.hashCode, made positive, modulo the partitions. */
+export function coordinatorPartitionOf(key: string, partitionCount: number): number {
   let hash = 0
-  for (let i = 0; i < group.length; i++) hash = (Math.imul(hash, 31) + group.charCodeAt(i)) | 0
+  for (let i = 0; i < key.length; i++) hash = (Math.imul(hash, 31) + key.charCodeAt(i)) | 0
   return (hash & 0x7fffffff) % partitionCount
 }
 
@@ -276,7 +284,7 @@ function partitionsOf(
 }
 
 function asSeen({ node }: MetadataImage, topic: string, partition: PartitionImage): PartitionImage {
-  return node === null || topic === OFFSETS_TOPIC || partition.replicas.includes(node) ? partition : ELSEWHERE
+  return node === null || isCoordinatorTopic(topic) || partition.replicas.includes(node) ? partition : ELSEWHERE
 }
 
 /** A partition with one replica, whose node has not registered yet. */

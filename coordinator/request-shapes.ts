@@ -32,6 +32,7 @@ const isNumber: Check = (value) => typeof value === 'number'
 const isBoolean: Check = (value) => typeof value === 'boolean'
 const isWhole: Check = (value) => Number.isSafeInteger(value)
 const isIndex: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const isKeyType: Check = (value) => value === 'group' || value === 'transaction'
 const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const SHAPES: Readonly<Record<RequestKind, Shape>> = {
@@ -55,7 +56,7 @@ const SHAPES: Readonly<Record<RequestKind, Shape>> = {
     isr: orNull(listOf(of({ node: isIndex, brokerEpoch: isWhole }))),
   },
   metadata: { topics: orNull(listOf(isText)) },
-  findCoordinator: { group: isText },
+  findCoordinator: { keyType: isKeyType, key: isText },
   createTopics: {
     topics: listOf(of({ name: isText, numPartitions: isNumber, replicationFactor: isNumber, configs: isObject })),
     validateOnly: isBoolean,

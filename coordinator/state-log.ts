@@ -10,7 +10,10 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
-import { lastOffset, walkBatches } from '../protocol/record-batch.ts'
+import * as batch from '../protocol/record-batch.ts'
+import { walkBatches } from '../protocol/record-batch.ts'
+import type { TransactionOf } from '../protocol/messages/transaction.ts'
+import { decodeMarker } from '../protocol/control-record.ts'
 import { readRecords } from '../protocol/record-batch-reader.ts'
 import type { LogRecord } from '../protocol/record-batch.ts'
 
@@ -28,6 +31,13 @@ export interface StateLog {
 export interface StateRecord {
   readonly key: Uint8Array | null
   readonly value: Uint8Array | null
+}
+
+/** In whose transaction something is written. */
+export interface TransactionalWriter {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly transaction: TransactionOf
 }
 
 /** One answer while loading. */
@@ -64,31 +74,78 @@ export function loadRequest(log: StateLog, correlationId: number): FetchRequest 
     maxBytes: LOAD_BYTES,
     maxWaitMillis: LOAD_WAIT_MILLIS,
     mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
   }
 }
 
-/** The records of an answer; null if the partition cannot be read yet. Sets `loaded` when everything that was there at the beginning of this reign is read. */
-export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>): LogRecord[] | null {
+/** A batch while loading. */
+export interface LoadedBatch {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly isTransactional: boolean
+  /** What a control batch says of the transaction of its producer; null for all others. */
+  readonly marker: 'commit' | 'abort' | null
+  /** None of a control batch. */
+  readonly records: readonly LogRecord[]
+}
+
+/** The batches of an answer; null if the partition cannot be read yet. Sets `loaded` when everything that was there at the beginning of this reign is read. */
+export function takeLoadedBatches(log: StateLog, response: MessageOf<'fetchResponse'>): LoadedBatch[] | null {
   if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) {
     log.nextOffset = response.logStartOffset
     return []
   }
   if (response.errorCode !== NONE) return null
-  const records: LogRecord[] = []
   const bytes = response.records ?? new Uint8Array(0)
+  const batches: LoadedBatch[] = []
   for (const { at } of walkBatches(bytes)) {
-    for (const record of readRecords(bytes, at)) if (record.offset >= log.nextOffset) records.push(record)
-    // Compaction may have left a batch without its last records, or without any.
-    log.nextOffset = Math.max(log.nextOffset, lastOffset(bytes, at) + 1)
+    if (batch.lastOffset(bytes, at) < log.nextOffset) continue
+    batches.push(loadedBatch(bytes, at, log.nextOffset))
+    log.nextOffset = batch.lastOffset(bytes, at) + 1
   }
   log.loaded = log.nextOffset >= Math.max(response.highWatermark, response.epochStartOffset)
-  return records
+  return batches
 }
 
-/** A request that appends the records as one batch. */
-export function appendRequest(log: StateLog, correlationId: number, records: readonly StateRecord[], now: number): ProduceRequest {
+/** As `takeLoadedBatches`, for a log without transactions: the records alone. */
+export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>): LogRecord[] | null {
+  return takeLoadedBatches(log, response)?.flatMap(({ records }) => records) ?? null
+}
+
+function loadedBatch(bytes: Uint8Array, at: number, fromOffset: number): LoadedBatch {
+  const isControl = batch.isControl(bytes, at)
+  const records = [...readRecords(bytes, at)].filter(({ offset }) => offset >= fromOffset)
+  const [first] = records
+  const marker = isControl && first !== undefined ? decodeMarker(first.key, first.value) : null
+  return {
+    producerId: batch.producerId(bytes, at),
+    producerEpoch: batch.producerEpoch(bytes, at),
+    isTransactional: batch.isTransactional(bytes, at),
+    marker: marker === null ? null : marker.committed ? 'commit' : 'abort',
+    records: isControl ? [] : records,
+  }
+}
+
+/** A request that appends the records as one batch; in the transaction of somebody else, if it is his. */
+export function appendRequest(
+  log: StateLog,
+  correlationId: number,
+  records: readonly StateRecord[],
+  now: number,
+  writer: TransactionalWriter | null = null,
+): ProduceRequest {
   const builder = new RecordBatchBuilder(BATCH_BYTES_MAX)
   for (const { key, value } of records) builder.append(now, key, value, undefined)
-  const bytes = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 })
-  return { kind: 'produce', correlationId, topicId: log.topicId, leaderEpoch: log.leaderEpoch, acks: 'quorum', records: bytes.slice() }
+  const { producerId, producerEpoch, transaction } = writer ?? { producerId: -1, producerEpoch: -1, transaction: null }
+  const bytes = builder.finish({ producerId, producerEpoch, baseSequence: -1, transactional: transaction !== null })
+  return {
+    kind: 'produce',
+    correlationId,
+    topicId: log.topicId,
+    leaderEpoch: log.leaderEpoch,
+    acks: 'quorum',
+    transaction,
+    isFirst: false,
+    records: bytes.slice(),
+  }
 }

@@ -9,6 +9,7 @@
  *   segments: count u32 x { base offset i64, size u32, largest timestamp i64 }
  *   producers: count u32 x { id i64, epoch u16, batches u16 x { base sequence u32, last sequence u32, base offset i64 } }
  *   leader epochs: count u32 x { epoch u32, start offset i64 }     since version 2; before, all batches were written in epoch 0
+ *   transactions: see checkpoint-transactions.ts                   since version 3; before, there were none
  *   cleaning (checkpoint-cleaning.ts)                              since version 3; before, nothing was compacted
  * At first the CRC was of what follows it only. Such a file is read, but nothing vouches for its clean bit: it counts as unclean.
  */
@@ -16,8 +17,11 @@ import { readI64, readU32, writeI16, writeI32, writeI64 } from '../protocol/byte
 import { crc32cOf, crc32cUpdate } from '../protocol/crc32c.ts'
 import { cleaningBytes, NOT_CLEANED, readCleaning, writeCleaning } from './checkpoint-cleaning.ts'
 import type { CleaningSummary } from './checkpoint-cleaning.ts'
+import { readTransactions, transactionsSizeBytes, writeTransactions } from './checkpoint-transactions.ts'
 import type { Epochs } from './epochs.ts'
 import type { ProducerEntry, ProducerStates } from './idempotence.ts'
+import { noTransactions } from './transactions.ts'
+import type { Transactions } from './transactions.ts'
 
 /** A segment as the checkpoint remembers it. */
 export interface SegmentSummary {
@@ -41,6 +45,8 @@ export interface Checkpoint {
   /** Below the recovery point: which leader wrote which offsets. */
   readonly epochs: Epochs
   readonly cleaning: CleaningSummary
+  /** As of the recovery point. */
+  readonly transactions: Transactions
 }
 
 /** A checkpoint, or why there is none: the bytes are torn, or written by a newer version. */
@@ -74,7 +80,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   writeI64(bytes, HEADER_BYTES + 16, checkpoint.logStartOffset)
   const at = writeSegments(bytes, HEADER_BYTES + 24, checkpoint.segments)
   const epochsEnd = writeEpochs(bytes, writeProducers(bytes, at, checkpoint.producers), checkpoint.epochs)
-  writeCleaning(bytes, epochsEnd, checkpoint.cleaning)
+  const transactionsEnd = writeTransactions(bytes, epochsEnd, checkpoint.producers, checkpoint.transactions)
+  writeCleaning(bytes, transactionsEnd, checkpoint.cleaning)
   writeI32(bytes, CRC_AT, crcOf(bytes))
   return bytes
 }
@@ -95,10 +102,15 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
   const recoveryPoint = readI64(bytes, HEADER_BYTES + 8)
   const logStartOffset = readI64(bytes, HEADER_BYTES + 16)
   const version = versionAndClean >>> 16
-  const before = { epochs: epochsBefore(logStartOffset, recoveryPoint), end: producers.end }
-  const epochs = version === 1 && producers.end === bytes.length ? before : readEpochs(bytes, producers.end)
+  const isFirstVersion = version === 1 && producers.end === bytes.length
+  const epochs = isFirstVersion
+    ? { epochs: epochsBefore(logStartOffset, recoveryPoint), end: producers.end }
+    : readEpochs(bytes, producers.end)
   if (epochs === null) return 'unsound'
-  const cleaning = version >= 3 ? readCleaning(bytes, epochs.end) : epochs.end === bytes.length ? NOT_CLEANED : null
+  const { transactions, end = -1 } =
+    (version < 3 ? { transactions: noTransactions(), end: epochs.end } : readTransactions(bytes, epochs.end, producers.producers)) ?? {}
+  if (transactions === undefined) return 'unsound'
+  const cleaning = version >= 3 ? readCleaning(bytes, end) : end === bytes.length ? NOT_CLEANED : null
   if (cleaning === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
@@ -109,6 +121,7 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
     producers: producers.producers,
     epochs: epochs.epochs,
     cleaning,
+    transactions,
   }
 }
 
@@ -129,7 +142,8 @@ function crcOf(bytes: Uint8Array): number {
 function sizeOf(checkpoint: Checkpoint): number {
   let sizeBytes = HEADER_BYTES + 24 + 4 + checkpoint.segments.length * SEGMENT_BYTES + 4
   for (const entry of checkpoint.producers.values()) sizeBytes += PRODUCER_BYTES + entry.batches.length * BATCH_BYTES
-  return sizeBytes + 4 + checkpoint.epochs.length * EPOCH_BYTES + cleaningBytes(checkpoint.cleaning)
+  sizeBytes += 4 + checkpoint.epochs.length * EPOCH_BYTES + cleaningBytes(checkpoint.cleaning)
+  return sizeBytes + transactionsSizeBytes(checkpoint.producers, checkpoint.transactions)
 }
 
 function writeSegments(bytes: Uint8Array, begin: number, segments: readonly SegmentSummary[]): number {
@@ -176,7 +190,7 @@ function readProducers(bytes: Uint8Array, begin: number): { readonly producers: 
   for (let left = readU32(bytes, begin); left > 0; left--) {
     if (at + PRODUCER_BYTES > bytes.length) return null
     const epochAndCount = readU32(bytes, at + 8)
-    const entry: ProducerEntry = { producerEpoch: epochAndCount >>> 16, batches: [] }
+    const entry: ProducerEntry = { producerEpoch: epochAndCount >>> 16, batches: [], firstOffset: -1, coordinatorEpoch: -1 }
     const producerId = readI64(bytes, at)
     at += PRODUCER_BYTES
     if (at + (epochAndCount & 0xffff) * BATCH_BYTES > bytes.length) return null

@@ -7,6 +7,7 @@
  */
 import { assert } from '../protocol/assert.ts'
 import type { CleanedSegment, CleaningOrder } from '../protocol/cleaning.ts'
+import type { AbortedTransaction } from '../protocol/messages/fetch.ts'
 import { isCompacted } from '../protocol/topic-config.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import type { CleaningSummary } from './checkpoint-cleaning.ts'
@@ -33,10 +34,20 @@ export interface CleaningState {
 export interface CleaningLimit {
   /** Nothing at or above it is decided. */
   readonly offset: number
-  /** The segment in which the high watermark stands: it, and what follows it, may be cut. */
+  /** The segment in which that stands: it, and what follows it, may be cut. */
   readonly segmentBaseOffset: number
   /** Segments that may have to be synced yet. */
   readonly unsynced: ReadonlySet<number>
+}
+
+/** What else a cleaning must know, as of the high watermark. */
+export interface CleaningKnowledge {
+  readonly producers: ProducerStates
+  readonly aborted: readonly AbortedTransaction[]
+  /** Wall clock. */
+  readonly now: number
+  /** Every replica has what lies below the high watermark. */
+  readonly isSeenByAll: boolean
 }
 
 /** About how much memory the keys of one cleaning may take; Kafka's log.cleaner.dedupe.buffer.size is 128 MiB. */
@@ -71,16 +82,15 @@ export function isOverdue({ createdAt, sizeBytes }: Segment, { maxCompactionLagM
 }
 
 /**
- * What the cleaner is to do with these segments. `isSeenByAll`: every replica has what lies below the high watermark. Otherwise no tombstone goes: a replica that
- * has the value, and comes back when the tombstone is gone, would bring the value back.
+ * What the cleaner is to do with these segments. No tombstone goes that a replica may not have: one that has the value, and comes back when the tombstone is
+ * gone, would bring the value back.
  */
 export function cleaningOrder(
   log: Log,
   segments: readonly Segment[],
   config: TopicConfig,
   cleaning: CleaningState,
-  producers: ProducerStates,
-  { now, isSeenByAll }: { readonly now: number; readonly isSeenByAll: boolean },
+  { producers, aborted, now, isSeenByAll }: CleaningKnowledge,
 ): CleaningOrder {
   const first = segments[0]
   assert(first !== undefined, 'C1 a cleaning has something to clean')
@@ -101,7 +111,7 @@ export function cleaningOrder(
     deletesUpTo: isSeenByAll ? now : -1,
     deleteRetentionMillis: config.deleteRetentionMillis,
     keptBatches: numberedBatches(producers, endOf(log, segments.length - 1)),
-    aborted: [],
+    aborted,
   }
 }
 

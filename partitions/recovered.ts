@@ -2,6 +2,7 @@
 import type { Epochs } from './epochs.ts'
 import type { NumberedBatch, ProducerStates } from './idempotence.ts'
 import type { Log } from './log.ts'
+import type { Transactions } from './transactions.ts'
 
 /** A batch that may be committed or not. */
 export interface RecoveredBatch {
@@ -21,6 +22,8 @@ export interface Recovered {
   readonly epochs: Epochs
   /** As of the recovery point. */
   readonly producers: ProducerStates
+  /** As of the recovery point. */
+  readonly transactions: Transactions
   /** Everything below is known to be synced, and committed. */
   readonly recoveryPoint: number
   /** The batches above the recovery point, in order. */

@@ -26,6 +26,7 @@ import { chooseFiles, findSummary, isReplaced, strayFiles } from './log-files.ts
 import type { LogFile } from './log-files.ts'
 import { decodeIndex } from './segment-index.ts'
 import { hasSoundBatch } from './torn-tail.ts'
+import { noTransactions } from './transactions.ts'
 
 /** Where recovery stands. Plain data. */
 export interface Recovery {
@@ -305,7 +306,7 @@ function noteTail(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: n
     segmentBaseOffset: segment.baseOffset,
     position: segment.sizeBytes,
     endPosition: segment.sizeBytes + batch.batchSizeBytes(bytes, at),
-    numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,
+    numbered: numberedBatch(bytes, at, baseOffset),
   })
   return true
 }
@@ -360,6 +361,7 @@ function finish(recovery: Recovery): RecoveryDemand {
       log,
       epochs: recovery.epochs,
       producers: recovery.producers,
+      transactions: checkpoint?.transactions ?? noTransactions(),
       recoveryPoint,
       tail: recovery.tail,
       checkpointSequence: checkpoint?.sequence ?? 0,

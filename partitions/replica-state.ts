@@ -13,7 +13,7 @@
 import type { Address } from '../protocol/address.ts'
 import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
 import type { LeaderAndIsr } from '../protocol/messages/broker.ts'
-import type { Acks } from '../protocol/messages/produce.ts'
+import type { Acks, ProduceRequest } from '../protocol/messages/produce.ts'
 import type { Cleaned } from '../protocol/cleaning.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import { newCleaningState } from './compaction.ts'
@@ -27,6 +27,8 @@ import { beginRecovery } from './recovery.ts'
 import type { Recovery } from './recovery.ts'
 import type { Replication } from './replication.ts'
 import type { SegmentIndex } from './segment-index.ts'
+import { noTransactions } from './transactions.ts'
+import type { Transactions } from './transactions.ts'
 
 /** What a replica is started with. */
 export interface ReplicaConfig {
@@ -43,6 +45,7 @@ export type ReplicaPhase = 'recovering' | 'settling' | 'idle' | 'leading' | 'rol
 
 /** Who waits for an append, and under which correlation id. */
 export interface Waiter {
+  readonly asked: 'produce' | 'marker'
   readonly from: Address
   readonly correlationId: number
   readonly acks: Acks
@@ -61,6 +64,22 @@ export interface DeletionWaiter {
   readonly from: Address
   readonly correlationId: number
   readonly startOffset: number
+}
+
+/** A transactional batch that waits for the transactor to know of this partition; its bytes are its own. */
+export interface ParkedBatch {
+  readonly from: Address
+  readonly request: ProduceRequest
+}
+
+/** Batches of one producer and epoch, in order, and what the transactor has been asked for them. */
+export interface ParkedBatches {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly correlationId: number
+  /** Uptime when the answer is given up. */
+  readonly deadline: number
+  readonly batches: ParkedBatch[]
 }
 
 /** What a replica is told of its partition; `leader` -1 until then. */
@@ -106,6 +125,7 @@ export interface ParkedFetch {
 export interface Flush {
   readonly target: number
   readonly producers: ProducerStates
+  readonly transactions: Transactions
   readonly clean: boolean
   /** The segments that it syncs. */
   readonly segmentBaseOffsets: readonly number[]
@@ -198,6 +218,10 @@ export interface ReplicaState {
   producers: ProducerStates
   /** As of the log end: with the batches that are pending. */
   appended: ProducerStates
+  /** As of the high watermark. */
+  transactions: Transactions
+  /** Transactional batches that are not appended yet, while it leads. */
+  parkedBatches: ParkedBatches[]
   /** All batches between high watermark and log end, in order. */
   pending: PendingAppend[]
   /** Producers that wait for a number of logs to have a batch. */
@@ -300,6 +324,8 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     epochs: [],
     producers: new Map(),
     appended: new Map(),
+    transactions: noTransactions(),
+    parkedBatches: [],
     pending: [],
     countedWaiters: [],
     highWatermark: LOG_BEGIN,

@@ -27,3 +27,8 @@ export function replicaActor(topic: string, partition: number): string {
 export function groupsActor(partition: number): string {
   return `groups/${partition}`
 }
+
+/** The actor that keeps the transactions of one partition of `__transaction_state`. */
+export function transactorActor(partition: number): string {
+  return `transactor/${partition}`
+}

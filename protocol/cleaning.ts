@@ -3,12 +3,7 @@
  * It does not decide when and what to clean (partitions/compaction.ts), nor how a file is cleaned (log-cleaner.ts).
  */
 
-/** A transaction that was aborted: its records are nobody's any more. Both offsets are of records, the last one included. */
-export interface AbortedTransaction {
-  readonly producerId: number
-  readonly firstOffset: number
-  readonly lastOffset: number
-}
+import type { AbortedTransaction } from './messages/fetch.ts'
 
 /** A segment that is to be cleaned. */
 export interface CleaningInput {

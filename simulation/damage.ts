@@ -98,11 +98,13 @@ export class Damage {
     return (this.#cluster.latestImage()?.endOffset ?? -1) >= this.#cluster.truth.metadataOffset
   }
 
-  /** A bit flips only where others cannot lose what they have. */
+  /** A bit flips only where others cannot lose what they have, and are not about to be taken away by a reassignment. */
   #mayRot(node: number, log: string): boolean {
     const found = this.#partitionOf(log)
     if (found === null || !this.#isInformed()) return false
     const { topic, index } = found
+    const { adding, removing } = topic.partitions[index]!
+    if (adding.length > 0 || removing.length > 0) return false
     return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#hasOthers(node, topic, index)
   }
 

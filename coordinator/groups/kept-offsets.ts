@@ -10,6 +10,8 @@ import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
 export interface KeptOffset extends TopicOffset {
   /** Metadata that was asked for by an earlier request (correlation id) may not know its topic yet. */
   readonly sinceId: number
+  /** Where its record is in the log: of two, the later one counts (KAFKA-14505). */
+  readonly recordOffset: number
 }
 
 /** What is looked at of the answer. */
@@ -24,12 +26,14 @@ const TEXTS_MAX = 100_000
 /** By partition name. */
 export type KeptOffsets = Map<string, KeptOffset>
 
-/** Keeps a commit that is in the log; it replaces the one before it. */
-export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, sinceId: number, texts: SharedTexts): void {
+/** Keeps a commit that is in the log at `recordOffset`; it replaces the one before it there, but none behind it. */
+export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, recordOffset: number, sinceId: number, texts: SharedTexts): void {
   const { partition, offset, metadata, topicId } = committed
   const topic = shared(texts, committed.topic)
+  const name = shared(texts, topicPartitionName(topic, partition))
+  if ((offsets.get(name)?.recordOffset ?? -1) > recordOffset) return
   // One object, and not two: there are many of them.
-  offsets.set(shared(texts, topicPartitionName(topic, partition)), { topic, partition, offset, metadata, topicId, sinceId })
+  offsets.set(name, { topic, partition, offset, metadata, topicId, sinceId, recordOffset })
 }
 
 /** The names of the partitions whose offsets are orphans, as an answer to a metadata request shows. */

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import type { Cluster, ClusterDescription } from '../client/api.ts'
+import type { ClusterDescription } from '../client/admin-api.ts'
+import type { Cluster } from '../client/api.ts'
 import { table, write, writeJson } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'

@@ -2,10 +2,12 @@
  * `odradek consume`: prints records, up to the end that the topic had when it began, or for ever with --follow. With a group it commits what it
  * has printed; without one it leaves no trace.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, TopicDescription } from '../client/api.ts'
+import type { TopicDescription } from '../client/admin-api.ts'
+import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord } from '../client/api.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { InputError } from './failure.ts'
 import { write } from './output.ts'
@@ -35,6 +37,7 @@ interface ConsumeOptions {
   readonly partition?: readonly number[]
   readonly follow?: boolean
   readonly max?: number
+  readonly isolationLevel: IsolationLevel
 }
 
 /** The command. */
@@ -47,6 +50,11 @@ export function consumeCommand(): Command {
     .option('-p, --partition <number>', 'only this partition; may be repeated', parseWholes)
     .option('-F, --follow', 'wait for new records until Ctrl-C')
     .option('-n, --max <count>', 'end after so many records', parseCount)
+    .addOption(
+      new Option('--isolation-level <level>', 'read_committed leaves out what is aborted or not committed yet')
+        .choices(['read_uncommitted', 'read_committed'])
+        .default('read_uncommitted'),
+    )
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ConsumeOptions, command: Command) => {
       checkOptions(options)
@@ -64,7 +72,8 @@ function checkOptions({ group, from, partition }: ConsumeOptions): void {
 
 async function consume(session: Session, topic: string, options: ConsumeOptions): Promise<void> {
   const { cluster } = session
-  const ends = await cluster.admin.listOffsets(topic, 'latest')
+  const { isolationLevel } = options
+  const ends = await cluster.admin.listOffsets(topic, 'latest', { isolationLevel })
   const consumer = cluster.consumer(consumerOptions(topic, options))
   if (options.group === undefined) await assignAll(cluster, consumer, topic, options)
   try {
@@ -74,15 +83,20 @@ async function consume(session: Session, topic: string, options: ConsumeOptions)
   }
 }
 
-function consumerOptions(topic: string, { group, from }: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
-  if (group === undefined) return {}
-  return { group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
+function consumerOptions(topic: string, { group, from, isolationLevel }: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
+  if (group === undefined) return { isolationLevel }
+  return { isolationLevel, group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
 }
 
-async function assignAll(cluster: Cluster, consumer: Consumer, topic: string, { from, partition }: ConsumeOptions): Promise<void> {
+async function assignAll(
+  cluster: Cluster,
+  consumer: Consumer,
+  topic: string,
+  { from, partition, isolationLevel }: ConsumeOptions,
+): Promise<void> {
   const { partitions } = await cluster.admin.describeTopic(topic)
   const chosen = partition ?? partitions.map((description) => description.partition)
-  const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' })
+  const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' }, isolationLevel)
   checkRange(topic, partitions, chosen, starts)
   consumer.assign(chosen.map((number) => ({ topic, partition: number })))
   for (const number of chosen) {
@@ -110,11 +124,16 @@ function checkRange(
 }
 
 /** A partition without a record of that age begins at its end. */
-async function startOffsets(cluster: Cluster, topic: string, from: StartPosition): Promise<Map<number, number>> {
-  if (from.kind === 'earliest' || from.kind === 'latest') return cluster.admin.listOffsets(topic, from.kind)
-  const ends = await cluster.admin.listOffsets(topic, 'latest')
+async function startOffsets(
+  { admin }: Cluster,
+  topic: string,
+  from: StartPosition,
+  isolationLevel: IsolationLevel,
+): Promise<Map<number, number>> {
+  if (from.kind === 'earliest' || from.kind === 'latest') return admin.listOffsets(topic, from.kind, { isolationLevel })
+  const ends = await admin.listOffsets(topic, 'latest', { isolationLevel })
   if (from.kind === 'offset') return new Map([...ends.keys()].map((partition) => [partition, from.offset]))
-  return new Map([...ends, ...(await cluster.admin.listOffsets(topic, from.timestamp))])
+  return new Map([...ends, ...(await admin.listOffsets(topic, from.timestamp, { isolationLevel }))])
 }
 
 async function printAll(

@@ -19,6 +19,7 @@ const ADVICE: Readonly<Partial<Record<ErrorName, string>>> = {
   MESSAGE_TOO_LARGE: 'Send smaller records, or allow larger ones: odradek topics alter NAME --config maxMessageBytes=BYTES.',
   OFFSET_OUT_OF_RANGE: 'See which offsets there are: odradek topics describe NAME. Or begin with --from earliest.',
   GROUP_ID_NOT_FOUND: 'See which groups there are: odradek groups list.',
+  TRANSACTIONAL_ID_NOT_FOUND: 'See which there are: odradek transactions list.',
   NON_EMPTY_GROUP: 'Stop the members of the group first: odradek groups describe GROUP.',
   DIRECTORY_LOCKED: 'End the other process first, or name another directory with --directory.',
   UNSUPPORTED_FORMAT_VERSION: 'Update odradek: npm install odradek@latest.',

@@ -10,6 +10,7 @@ import { produceCommand } from './produce.ts'
 import { benchCommand, simulateCommand } from './program-of.ts'
 import { withGlobals } from './session.ts'
 import { topicsCommand } from './topics.ts'
+import { transactionsCommand } from './transactions.ts'
 import { version } from './version.ts'
 import { votersCommand } from './voters.ts'
 
@@ -37,6 +38,7 @@ export function buildProgram(): Command {
   program.addCommand(produceCommand())
   program.addCommand(consumeCommand())
   program.addCommand(groupsCommand())
+  program.addCommand(transactionsCommand())
   program.addCommand(clusterCommand())
   program.addCommand(nodesCommand())
   program.addCommand(votersCommand())

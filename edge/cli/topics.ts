@@ -3,7 +3,7 @@
  */
 import { Command } from 'commander'
 import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
-import type { CreateTopicOptions, TopicDescription } from '../client/api.ts'
+import type { CreateTopicOptions, TopicDescription } from '../client/admin-api.ts'
 import { InputError } from './failure.ts'
 import { table, write, writeJson } from './output.ts'
 import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'

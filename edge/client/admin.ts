@@ -6,27 +6,23 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type {
-  Admin,
-  ClusterDescription,
-  CreateTopicOptions,
-  OffsetToCommit,
-  Reassignment,
-  RecordsToDelete,
-  TopicDescription,
-  Waiting,
-} from './api.ts'
+import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
+import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
+import type { ListOffsetsOptions } from './offset-lookup.ts'
 import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+import { listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
   partitions: { kind: 'any' },
@@ -36,6 +32,10 @@ const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>>
 }
 
 const LIST_TOPICS_RULES: Readonly<Record<'internal', OptionRule>> = { internal: { kind: 'boolean', default: false } }
+
+const LIST_OFFSETS_RULES: Readonly<Record<keyof ListOffsetsOptions, OptionRule>> = {
+  isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
+}
 
 /** The `admin` of a cluster. */
 export class AdminClient implements Admin {
@@ -106,10 +106,15 @@ export class AdminClient implements Admin {
     await this.#change({ kind: 'incrementalAlterConfigs', topic: name, configs: plainConfig(config) })
   }
 
-  async listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>> {
+  async listOffsets(
+    name: string,
+    timestamp: number | 'earliest' | 'latest',
+    options: ListOffsetsOptions = {},
+  ): Promise<Map<number, number>> {
     checkName(name)
+    checkOptions('listOffsets', options, LIST_OFFSETS_RULES)
     const wanted = timestampToList(timestamp)
-    return this.#offsetsOf(await this.#requests.topic(name), wanted)
+    return this.#offsetsOf(await this.#requests.topic(name), wanted, options.isolationLevel)
   }
 
   async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>> {
@@ -189,6 +194,10 @@ export class AdminClient implements Admin {
     return this.#groupAdmin.deleteGroupOffsets(group, partitions)
   }
 
+  listTransactions(): Promise<TransactionDescription[]> {
+    return listTransactions(this.#requests)
+  }
+
   /**
    * Sends a change of one topic. `done` is the error that says that it is as it should be: no failure if that is tolerated, or if an attempt
    * got no answer, for then that attempt may have done it.
@@ -201,11 +210,15 @@ export class AdminClient implements Admin {
     throwIfError(errorCode, errorMessage)
   }
 
-  async #offsetsOf(topic: TopicMetadata, timestamp: number): Promise<Map<number, number>> {
+  async #offsetsOf(
+    topic: TopicMetadata,
+    timestamp: number,
+    isolationLevel: IsolationLevel = 'read_uncommitted',
+  ): Promise<Map<number, number>> {
     const { topicId } = topic
     const responses = await Promise.all(
       topic.partitions.map(({ partition }) =>
-        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp }, 'listOffsetsResponse'),
+        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp, isolationLevel }, 'listOffsetsResponse'),
       ),
     )
     const offsets = new Map<number, number>()

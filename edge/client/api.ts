@@ -3,12 +3,13 @@
  * Options carry Kafka's names in camel case with their unit; defaults are the safe ones.
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
-import type { AssignorName, CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { AssignorName, CommittedOffset } from '../../protocol/messages/group.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
-import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import type { GroupDescription } from './group-description.ts'
+import type { ProcessHandler, ProcessOptions } from './process-api.ts'
+import type { Admin } from './admin-api.ts'
 import type { PartitionListener } from './releases.ts'
 import type { Serde } from './serdes.ts'
 
@@ -91,139 +92,6 @@ export interface Waiting {
   readonly signal?: AbortSignal
 }
 
-/** A topic as it is now. `endOffset` is one past the last record that can be read. */
-export interface TopicDescription {
-  readonly name: string
-  readonly topicId: number
-  readonly config: TopicConfig
-  readonly partitions: readonly {
-    readonly partition: number
-    readonly leader: number
-    readonly leaderEpoch: number
-    /** Nodes that have it, the preferred leader first. */
-    readonly replicas: readonly number[]
-    /** Those in sync: they have everything that readers may see. */
-    readonly isr: readonly number[]
-    /** Those that may lead although they left the ISR (KIP-966). */
-    readonly elr: readonly number[]
-    /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
-    readonly adding: readonly number[]
-    readonly removing: readonly number[]
-    readonly beginOffset: number
-    readonly endOffset: number
-  }[]
-}
-
-/** The cluster as it is now. */
-export interface ClusterDescription {
-  /** The node whose coordinator is active. */
-  readonly controller: number
-  /** The nodes that vote in the metadata quorum. */
-  readonly voters: readonly number[]
-  readonly nodes: readonly {
-    readonly node: number
-    /** Grows each time the node starts. */
-    readonly brokerEpoch: number
-    readonly rack: string | null
-    /** It is dead, silent, not ready, or stopping: it leads nothing. */
-    readonly fenced: boolean
-    readonly isVoter: boolean
-    readonly leaders: number
-    readonly replicas: number
-  }[]
-  /** Partitions with fewer replicas in sync than they have. */
-  readonly underReplicatedPartitions: number
-  /** Partitions with fewer replicas in sync than `minInsyncReplicas`: the quorum acknowledges nothing there. */
-  readonly underMinIsrPartitions: number
-  /** Partitions without a leader. */
-  readonly offlinePartitions: number
-}
-
-/** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */
-export interface Reassignment extends TopicPartition {
-  readonly replicas: readonly number[]
-  readonly adding: readonly number[]
-  readonly removing: readonly number[]
-}
-
-/** Everything of a partition below `beforeOffset` is to be deleted; -1: everything that is committed. */
-export interface RecordsToDelete extends TopicPartition {
-  readonly beforeOffset: number
-}
-
-/** How a topic is made. */
-export interface CreateTopicOptions {
-  readonly partitions?: number
-  /** Nodes that have each partition. Default 3, or as many as there are. */
-  readonly replicationFactor?: number
-  readonly config?: Readonly<Record<string, unknown>>
-  readonly ifNotExists?: boolean
-}
-
-/** Administration of topics and groups. */
-export interface Admin {
-  /** Default: one partition, on up to three nodes. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
-  createTopic(name: string, options?: CreateTopicOptions): Promise<void>
-  deleteTopic(name: string): Promise<void>
-  /** Names of all topics, sorted; internal ones only on request. */
-  listTopics(options?: { readonly internal?: boolean }): Promise<string[]>
-  describeTopic(name: string): Promise<TopicDescription>
-  createPartitions(name: string, count: number): Promise<void>
-  /** Changes only the named settings; null returns one to its default. */
-  alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
-  /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
-  listOffsets(name: string, timestamp: number | 'earliest' | 'latest'): Promise<Map<number, number>>
-  /**
-   * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
-   * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
-   */
-  deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>>
-  describeCluster(): Promise<ClusterDescription>
-  /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
-  reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
-  /** What `reassign`, `rebalance` and `drainNode` are still moving. */
-  listReassignments(): Promise<Reassignment[]>
-  /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
-  rebalance(options?: Waiting): Promise<void>
-  /**
-   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. INVALID_REPLICATION_FACTOR if a partition
-   * has as many replicas as there are nodes.
-   */
-  drainNode(node: number, options?: Waiting): Promise<void>
-  /**
-   * Changes `reassignmentBytesPerSecond` of all nodes while the cluster is open, also for moves under way; 0 is no limit. It is kept in the metadata, and
-   * counts more than the option, until null returns to that.
-   */
-  throttleReassignments(bytesPerSecond: number | null): Promise<void>
-  /**
-   * Stops a node for good (Kafka's unregisterBroker): its id is not used again, and its directory may go. INVALID_REQUEST while it has replicas
-   * (`drainNode`) or votes (`removeVoter`).
-   */
-  removeNode(node: number): Promise<void>
-  /** Has a node vote in the metadata quorum (KIP-853): DUPLICATE_VOTER if it does, REASSIGNMENT_IN_PROGRESS while another change is under way. */
-  addVoter(node: number): Promise<void>
-  /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
-  removeVoter(node: number): Promise<void>
-  /** Groups with members or committed offsets, by id: 'empty' without members, 'reconciling' while partitions change hands, else 'stable'. */
-  listGroups(): Promise<GroupListing[]>
-  /** GROUP_ID_NOT_FOUND for one that has neither members nor committed offsets. */
-  describeGroup(group: string): Promise<GroupDescription>
-  /** Sets committed offsets of a group without members. */
-  alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
-  /**
-   * Has a group without members begin elsewhere in all partitions of a topic: at the first record, at the end, or at the first record that is at
-   * least that young (milliseconds since 1970; the end where there is none). Answers what is committed now. NON_EMPTY_GROUP while somebody is in it.
-   */
-  resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]>
-  /** Forgets a group and its committed offsets. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
-  deleteGroup(group: string): Promise<void>
-  /**
-   * Forgets committed offsets of a group; what is not committed is passed over. GROUP_SUBSCRIBED_TO_TOPIC, and none are forgotten, while members want one of
-   * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
-   */
-  deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
-}
-
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
 export type Partitioner<K, V> = (record: ProducerRecord<K, V>, partitionCount: number) => number | undefined
 
@@ -248,6 +116,15 @@ export interface ProducerOptions<K, V> {
   readonly deliveryTimeoutMillis?: number
   readonly requestTimeoutMillis?: number
   readonly partitioner?: Partitioner<K, V>
+  /** A batch that is sent again is not written again (KIP-98). Default true. */
+  readonly enableIdempotence?: boolean
+  /**
+   * Names the producer across its lives: it sends in transactions only (`transaction`). A second one of that name fences the first, whose open transaction is
+   * aborted: PRODUCER_FENCED.
+   */
+  readonly transactionalId?: string
+  /** A transaction that is open for so long is aborted; its commit fails with INVALID_TXN_STATE. Default 60,000. 1 … 900,000. */
+  readonly transactionTimeoutMillis?: number
 }
 
 /** A record to produce. */
@@ -287,7 +164,31 @@ export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposabl
   drained(): Promise<void>
   /** Sends all open batches and waits for their outcome; throws the first failure since the last flush. */
   flush(): Promise<void>
+  /**
+   * Does some work in a transaction: commits when it is done, aborts when it throws. Readers of what is committed (`isolationLevel: 'read_committed'`) see all of its
+   * records, or none. Needs `transactionalId`; throws PRODUCER_FENCED when another producer has taken that over.
+   */
+  transaction<T>(work: (transaction: Transaction<K, V>) => T | Promise<T>): Promise<T>
+  /** The same by hand. One transaction at a time: INVALID_TXN_STATE while one is open. */
+  beginTransaction(): Promise<Transaction<K, V>>
   close(): Promise<void>
+}
+
+/** An open transaction; over when it is committed or aborted. Disposing it aborts it, unless it is over. */
+export interface Transaction<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
+  /** As the producer's own. A record that fails, whether somebody awaits it or not, leaves nothing but to abort. */
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  write(record: ProducerRecord<K, V>): boolean
+  drained(): Promise<void>
+  /**
+   * Commits offsets of the consumer's group with the transaction (KIP-447): everything delivered so far, a batch, or the given offsets. Fails, and with it the
+   * transaction, when the group has given the partitions to somebody else.
+   */
+  sendOffsets(consumer: Consumer<unknown, unknown>, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void>
+  /** Resolves when it is decided for good. Throws what went wrong in it; then it can only be aborted. */
+  commit(): Promise<void>
+  abort(): Promise<void>
 }
 
 /** How a consumer is made; every option has a default. */
@@ -310,6 +211,8 @@ export interface ConsumerOptions<K, V> {
   readonly assignor?: AssignorName
   /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
+  /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */
+  readonly isolationLevel?: IsolationLevel
   /** Commit what has been processed every `autoCommitIntervalMillis` and at the end. Default true with a group. */
   readonly autoCommit?: boolean
   readonly autoCommitIntervalMillis?: number
@@ -390,5 +293,10 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
+  /**
+   * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was
+   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again.
+   */
+  process<OK = Uint8Array, OV = Uint8Array>(handler: ProcessHandler<K, V, OK, OV>, options?: ProcessOptions<K, V, OK, OV>): Promise<void>
   close(): Promise<void>
 }

@@ -20,17 +20,8 @@ import { Supervisor } from '../../runtime/supervisor.ts'
 import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
-import type {
-  Admin,
-  Cluster,
-  ClusterEvent,
-  ClusterListener,
-  ClusterOptions,
-  Consumer,
-  ConsumerOptions,
-  Producer,
-  ProducerOptions,
-} from './api.ts'
+import type { Admin } from './admin-api.ts'
+import type { Cluster, ClusterEvent, ClusterListener, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
 import { checkListener } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'

@@ -9,6 +9,7 @@ import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
+import { AbortedBatches } from './aborted-batches.ts'
 import type { Chunk } from './chunk-reader.ts'
 
 /** A batch that is being delivered, in the chunk that it came with. */
@@ -34,6 +35,8 @@ export class ConsumedPartition {
   /** What can be read next without asking; where it is. */
   rest: FileRange | null = null
   restNode = 0
+  /** What is left out of its chunks. */
+  readonly aborted: AbortedBatches = new AbortedBatches()
   /** It cannot go on until the application seeks: said at every question for more. */
   error: KafkaError | null = null
   /** Chunks used up so far: partitions take turns by chunk. */
@@ -75,12 +78,13 @@ export class ConsumedPartition {
     this.#chunks.length = 0
     this.fetchEnd = -1
     this.rest = null
+    this.aborted.clear()
     this.error = null
     this.#batchIndex = 0
     this.#records = null
   }
 
-  /** The next whole batch that holds something at or after the position; null when the chunks are used up. */
+  /** The next whole batch that holds something at or after the position; null when the chunks are used up. Moves the position over what nobody is given: markers, and what is aborted. */
   nextBatch(): DeliveredBatch | null {
     // Records of a batch that is not used up are part of the next batch: it begins at the position.
     if (this.#records !== null) this.stepBack()
@@ -96,8 +100,9 @@ export class ConsumedPartition {
       // It was decoded, and is used up.
       if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0)) continue
       const next = { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
-      if (!header.isControl(chunk.bytes, found.at) && next.view.count > 0) return next
+      if (!header.isControl(chunk.bytes, found.at) && !this.aborted.has(chunk.bytes, found.at) && next.view.count > 0) return next
       this.#checkSkipped(next.view)
+      this.position = next.view.lastOffset + 1
     }
     return null
   }

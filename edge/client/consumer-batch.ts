@@ -11,7 +11,7 @@ import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
 /** A record with its key and value deserialised. Throws SERIALIZATION_FAILED. */
-export function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
+function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
   return {
     topic: one.topic,
     partition: one.partition,
@@ -20,6 +20,22 @@ export function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: S
     key: record.key === null ? null : key.deserialize(record.key),
     value: record.value === null ? null : value.deserialize(record.value),
     headers: record.headers,
+  }
+}
+
+/** A record that goes to the application. A value that cannot be read is met again, until the application seeks behind it. */
+export function decodeRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
+  try {
+    return toRecord(one, record, key, value)
+  } catch (error) {
+    one.position = record.offset
+    one.stepBack()
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new KafkaError(
+      'SERIALIZATION_FAILED',
+      `the record at offset ${record.offset} of ${one.name} cannot be read: ${reason}; seek behind it to go on`,
+      { cause: error },
+    )
   }
 }
 

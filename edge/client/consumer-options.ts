@@ -19,6 +19,7 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   topics: { kind: 'object' },
   assignor: { kind: 'choice', values: ['uniform', 'range', 'round-robin'], default: 'uniform' },
   autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest', 'none'], default: 'earliest' },
+  isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
   autoCommit: { kind: 'boolean', default: true },
   autoCommitIntervalMillis: { kind: 'integer', min: 1, max: MILLIS_MAX, default: 1000 },
   sessionTimeoutMillis: { kind: 'integer', min: 100, max: 1_800_000, default: 45_000 },
@@ -77,6 +78,7 @@ export function consumerConfig<K, V>(
     fetchMaxBytes: number('fetchMaxBytes'),
     fetchMaxWaitMillis: number('fetchMaxWaitMillis'),
     fetchMode,
+    isolationLevel: options.isolationLevel ?? 'read_uncommitted',
     requestTimeoutMillis: REQUEST_TIMEOUT_MILLIS,
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
   }

@@ -7,9 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { LogRecord } from '../../protocol/record-batch.ts'
+import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
 import {
   checkGroup,
@@ -23,23 +21,24 @@ import {
 } from './arguments.ts'
 import type { Subscription } from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import type { ConsumedPartition } from './consumed-partition.ts'
-import { ClientBatch, keepsViews, toRecord } from './consumer-batch.ts'
+import { ClientBatch, decodeRecord, keepsViews } from './consumer-batch.ts'
+import { CommitRequests, fetchCommitted } from './commit-requests.ts'
+import type { MemberOffsets } from './commit-requests.ts'
 import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
+import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { callListener } from './releases.ts'
-import { throwIfError } from './requests.ts'
+import { ProcessSlot } from './process.ts'
+import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
 /** How long `poll` waits by default. */
 const POLL_MILLIS = 1000
-
-type CommitWaiter = (error: KafkaError | null) => void
 
 /** The consumer behind the public interface. */
 export class ConsumerClient<K, V> implements Consumer<K, V> {
@@ -50,8 +49,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   readonly #keepsViews: boolean
   readonly #maxPollRecords: number
   readonly #consumption: Consumption
-  readonly #commits: Map<number, CommitWaiter> = new Map()
-  #nextCorrelationId = 1
+  readonly #requests: CommitRequests
   readonly #watch: PollWatch
   #mode: 'assigned' | 'subscribed' | null = null
   #wanted: Subscription = { topics: [], topicPattern: null }
@@ -59,6 +57,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #isOverdue = false
   /** It is being closed, and its listener may still commit. */
   #isLeaving = false
+  readonly #processSlot: ProcessSlot = new ProcessSlot()
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
   #closed = false
@@ -78,11 +77,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       actorUrl: consumerActor,
       config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range'),
       onAssigned: options.onAssigned,
-      onRevoked: options.onRevoked,
-      onLost: options.onLost,
-      onCommitResult: (correlationId, error) => this.#endCommit(correlationId, error),
+      onRevoked: this.#processSlot.revoked(options.onRevoked),
+      onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
+      onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
+      onMember: (message) => this.#requests.onMember(message),
       onClosed: () => this.#onClosed?.(),
     })
+    this.#requests = new CommitRequests(() => this.#consumption.link)
     const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
@@ -154,7 +155,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     }
     checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
-    await Promise.all(partitions.map(async (partition) => this.seek(partition, await this.#offsetAt(partition, timestamp))))
+    const { isolationLevel } = this.#options
+    const { requests } = this.#engine
+    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetAt(requests, one, timestamp, isolationLevel))))
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -238,9 +241,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #nextRecord(): ConsumerRecord<K, V> | null {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const record = one.nextRecord(this.#keepsViews)
-      this.#consumption.goOn(one, record === null)
-      if (record === null) continue
-      const decoded = this.#decode(one, record)
+      this.#consumption.askForMore(one)
+      if (record === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
+      const decoded = decodeRecord(one, record, this.#key, this.#value)
       this.#consumption.markDelivered(one)
       return decoded
     }
@@ -250,8 +256,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #nextBatch(): ConsumerBatch<K, V> | null {
     for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
       const next = one.nextBatch()
-      this.#consumption.goOn(one, next === null)
-      if (next === null) continue
+      this.#consumption.askForMore(one)
+      if (next === null) {
+        this.#consumption.settleSkipped(one)
+        continue
+      }
       const from = one.position ?? 0
       one.position = next.view.lastOffset + 1
       this.#consumption.markDelivered(one)
@@ -260,39 +269,38 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     return null
   }
 
-  /** A value that cannot be read is met again, until the application seeks behind it. */
-  #decode(one: ConsumedPartition, record: LogRecord): ConsumerRecord<K, V> {
-    try {
-      return toRecord(one, record, this.#key, this.#value)
-    } catch (error) {
-      one.position = record.offset
-      one.stepBack()
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new KafkaError(
-        'SERIALIZATION_FAILED',
-        `the record at offset ${record.offset} of ${one.name} cannot be read: ${reason}; seek behind it to go on`,
-        { cause: error },
-      )
-    }
-  }
-
   // ── commits ──
 
   async commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void> {
+    this.#group('commit')
+    await this.#requests.commit(this.#offsetsOf(what))
+  }
+
+  /** What a transaction is to commit of this consumer, and who it is in its group. */
+  async memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets> {
+    const group = this.#group('sendOffsets')
+    return this.#requests.member(group, this.#offsetsOf(what))
+  }
+
+  /** A transaction has committed them. */
+  markCommitted(offsets: readonly TopicOffset[]): void {
+    if (!this.#closed) this.#consumption.link.send({ kind: 'offsetsCommitted', offsets })
+  }
+
+  #group(method: string): string {
     if (!this.#isLeaving) this.#assertOpen()
-    if (this.#options.group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'commit needs the option group')
+    const { group } = this.#options
+    if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', `${method} needs a consumer with the option group`)
+    if (!this.#isOverdue) return group
+    throw new KafkaError('UNKNOWN_MEMBER_ID', 'this consumer did not ask for records for maxPollIntervalMillis and has left its group')
+  }
+
+  /** Who commits now says that what was delivered last is processed, too. */
+  #offsetsOf(what: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[] | undefined): CommittedOffset[] | null {
     const offsets = offsetsToCommit(what)
-    if (this.#isOverdue)
-      throw new KafkaError('UNKNOWN_MEMBER_ID', 'this consumer did not ask for records for maxPollIntervalMillis and has left its group')
-    // Who commits now says that what was delivered last is processed, too.
     if (offsets === null) this.#consumption.settle()
     this.#consumption.report()
-    const correlationId = this.#nextCorrelationId++
-    const error = await new Promise<KafkaError | null>((resolve) => {
-      this.#commits.set(correlationId, resolve)
-      this.#consumption.link.send({ kind: 'commit', correlationId, offsets })
-    })
-    if (error !== null) throw error
+    return offsets
   }
 
   async committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]> {
@@ -300,20 +308,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const { group } = this.#options
     if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'committed needs the option group')
     if (partitions !== undefined) checkTopicPartitions('committed', partitions)
-    const wanted = partitions?.map(({ topic, partition }) => ({ topic, partitions: [partition] })) ?? null
-    const { errorCode, offsets } = await this.#engine.requests.askGroup(
-      group,
-      { kind: 'offsetFetch', partitions: wanted },
-      'offsetFetchResponse',
-    )
-    throwIfError(errorCode, null)
-    return offsets.map(({ topic, partition, offset, metadata }) => ({ topic, partition, offset, metadata }))
+    return fetchCommitted(this.#engine.requests, group, partitions ?? null)
   }
 
-  #endCommit(correlationId: number, error: KafkaError | null): void {
-    const waiter = this.#commits.get(correlationId)
-    this.#commits.delete(correlationId)
-    waiter?.(error)
+  async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
+    const group = this.#group('process')
+    this.#consumption.link.send({ kind: 'commitByHand' })
+    await this.#processSlot.run(this.#engine, this, group, handler, options)
   }
 
   // ── end ──
@@ -330,12 +331,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#consumption.report()
     await new Promise<void>((resolve) => {
       this.#onClosed = resolve
-      this.#consumption.link.send({ kind: 'closeConsumer', correlationId: this.#nextCorrelationId++ })
+      this.#requests.sendClose()
     })
     this.#closed = true
     this.#consumption.link.close()
     this.#engine.clients.delete(this)
-    for (const correlationId of this.#commits.keys()) this.#endCommit(correlationId, closedError('consumer'))
+    this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
   }
 
@@ -364,19 +365,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     for (const one of known) one.paused = paused
     this.#consumption.link.send({ kind: 'pause', partitions: known.map(({ topic, partition }) => ({ topic, partition })), paused })
     if (!paused) this.#consumption.rouse()
-  }
-
-  /** The first offset at least that young, or the end of the partition. */
-  async #offsetAt({ topic, partition }: TopicPartition, timestamp: number): Promise<number> {
-    const { requests } = this.#engine
-    const metadata = await requests.topic(topic)
-    const to = requests.leaderOf(metadata, partition)
-    for (const wanted of [timestamp, LATEST_TIMESTAMP]) {
-      const found = await requests.ask(to, { kind: 'listOffsets', topicId: metadata.topicId, timestamp: wanted }, 'listOffsetsResponse')
-      throwIfError(found.errorCode, found.errorMessage)
-      if (found.offset >= 0) return found.offset
-    }
-    return 0
   }
 
   #choose(mode: 'assigned' | 'subscribed'): void {

@@ -21,6 +21,7 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
+  readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
 }
 
@@ -107,15 +108,14 @@ export class Consumption {
     for (const one of this.#delivered) one.processed = one.position ?? one.processed
   }
 
-  /** Something was taken of this partition, or what has arrived is used up: its end may lie behind the last record that the application was given. */
-  goOn(one: ConsumedPartition, isUsedUp: boolean): void {
-    if (isUsedUp && !this.#delivered.has(one)) one.processed = one.position ?? one.processed
-    this.#askForMore(one)
-  }
-
   /** Something of this partition goes to the application. */
   markDelivered(one: ConsumedPartition): void {
     this.#delivered.add(one)
+  }
+
+  /** What was passed over, and is for nobody, is processed, unless the application still has what was before it. */
+  settleSkipped(one: ConsumedPartition): void {
+    if (!this.#delivered.has(one)) one.processed = one.position ?? one.processed
   }
 
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
@@ -152,7 +152,7 @@ export class Consumption {
   }
 
   /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
-  #askForMore(one: ConsumedPartition): void {
+  askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
     if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_MAX) return
     one.fetchEnd = -1
@@ -247,6 +247,8 @@ export class Consumption {
         return this.#onRevoking(message)
       case 'commitResult':
         return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
+      case 'memberAnswer':
+        return this.#listeners.onMember(message)
       case 'consumerFailed':
         return this.#onFailed(message)
       case 'consumerClosed':
@@ -282,11 +284,12 @@ export class Consumption {
     if (one !== undefined && session > one.session) this.moveTo(one, position, session)
   }
 
-  #onChunk({ topic, partition, session, fetchOffset, node, range, records }: MessageOf<'chunk'>): void {
+  #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || one.session !== session || one.revoking) return
     const chunk =
       range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records, fetchOffset) : null
+    one.aborted.add(abortedTransactions)
     const had = one.chunkCount
     this.#take(one, chunk, node, fetchOffset)
     if (had === 0 && one.chunkCount > 0) this.#turns.push(one)
@@ -314,7 +317,7 @@ export class Consumption {
       return this.rouse()
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
-    this.#askForMore(one)
+    this.askForMore(one)
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {

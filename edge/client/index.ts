@@ -6,10 +6,9 @@ export { bytes, json, msgpack, string } from './serdes.ts'
 export type { Serde } from './serdes.ts'
 export { KafkaError } from '../../protocol/errors.ts'
 export type { ErrorName } from '../../protocol/errors.ts'
+export type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
 export type {
-  Admin,
   Cluster,
-  ClusterDescription,
   ClusterEvent,
   ClusterEventDetails,
   ClusterListener,
@@ -18,23 +17,23 @@ export type {
   ConsumerBatch,
   ConsumerOptions,
   ConsumerRecord,
-  CreateTopicOptions,
   OffsetToCommit,
   Partitioner,
   Producer,
   ProducerOptions,
   ProducerRecord,
-  Reassignment,
   RecordMetadata,
-  RecordsToDelete,
   SendOptions,
-  TopicDescription,
   Waiting,
 } from './api.ts'
 export type { GroupDescription, GroupLag } from './group-description.ts'
+export type { Guarantee, Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
+export type { ListOffsetsOptions } from './offset-lookup.ts'
 export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
+export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
+export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'

@@ -2,6 +2,7 @@
  * The options of a producer: what each allows, and the actor's configuration that follows from them.
  */
 import type { ProducerConfig } from '../../actors/producer-state.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { ProducerOptions, SendOptions } from './api.ts'
 import { checkOptions, integerOption } from './options.ts'
@@ -22,11 +23,17 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
   deliveryTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 120_000 },
   requestTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 30_000 },
   partitioner: { kind: 'function' },
+  enableIdempotence: { kind: 'boolean', default: true },
+  transactionalId: { kind: 'string' },
+  transactionTimeoutMillis: { kind: 'integer', min: 1, max: 900_000, default: 60_000 },
 }
 
 const SEND_RULES: Readonly<Record<keyof SendOptions, OptionRule>> = { acks: { kind: 'acks', default: ACKS_DEFAULT } }
 
 const RETRY_BACKOFF_MILLIS = 20
+
+/** As long as the transactor takes. */
+const TRANSACTIONAL_ID_LENGTH_MAX = 1024
 
 /** What one call of `send` or `write` asks for. Throws INVALID_OPTION. */
 export function acksOf(options: SendOptions, otherwise: Acks): Acks {
@@ -34,10 +41,28 @@ export function acksOf(options: SendOptions, otherwise: Acks): Acks {
   return options.acks ?? otherwise
 }
 
+/** Throws INVALID_OPTION for a promise that a transaction cannot do with. */
+function checkTransactional<K, V>({ transactionalId, acks, enableIdempotence }: ProducerOptions<K, V>): void {
+  if (transactionalId === undefined) return
+  const reason =
+    transactionalId.length === 0 || transactionalId.length > TRANSACTIONAL_ID_LENGTH_MAX
+      ? `transactionalId must have 1 to ${TRANSACTIONAL_ID_LENGTH_MAX} characters`
+      : acks !== undefined && acks !== 'quorum'
+        ? "transactionalId needs acks 'quorum'"
+        : enableIdempotence === false
+          ? 'transactionalId needs enableIdempotence'
+          : null
+  if (reason !== null) throw new KafkaError('INVALID_OPTION', `producer option ${reason}`)
+}
+
 /** The actor's configuration, but for what its link knows. */
 export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
+  checkTransactional(options)
   return {
     acks: options.acks ?? ACKS_DEFAULT,
+    isIdempotent: options.enableIdempotence ?? true,
+    transactionalId: options.transactionalId ?? null,
+    transactionTimeoutMillis: integerOption(options.transactionTimeoutMillis, PRODUCER_RULES.transactionTimeoutMillis),
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
     requestTimeoutMillis: integerOption(options.requestTimeoutMillis, PRODUCER_RULES.requestTimeoutMillis),
     deliveryTimeoutMillis: integerOption(options.deliveryTimeoutMillis, PRODUCER_RULES.deliveryTimeoutMillis),

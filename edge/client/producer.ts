@@ -11,7 +11,7 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
-import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions } from './api.ts'
+import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions, Transaction } from './api.ts'
 import { checkProduceName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
 import { ActorLink, closedError } from './engine.ts'
@@ -24,20 +24,14 @@ import { checkOptions, integerOption } from './options.ts'
 import { ACKS_DEFAULT, acksOf, PRODUCER_RULES, producerConfig } from './producer-options.ts'
 import { chosenPartition, encodeRecord, keepRecord, recordBytes } from './record-encoding.ts'
 import type { EncodedRecord } from './record-encoding.ts'
+import { RecordBacklog } from './record-backlog.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
-
-/** Records that may wait in the backlog; one more fails with BUFFER_EXHAUSTED. */
-const BACKLOG_MAX = 1_000_000
+import { Transactions } from './transactions.ts'
+import type { TransactionOwner } from './transactions.ts'
 
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
 const IN_FLIGHT_BATCHES_MAX = 5
-
-interface BacklogEntry<K, V> {
-  readonly encoded: EncodedRecord<K, V>
-  readonly waiter: RecordWaiter | null
-  readonly acks: Acks
-}
 
 /** The producer behind the public interface. */
 export class ProducerClient<K, V> implements Producer<K, V> {
@@ -53,11 +47,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #open: Set<OpenBatch> = new Set()
   readonly #submitted: Map<number, OpenBatch> = new Map()
   readonly #spare: OpenBatch[] = []
-  #backlog: BacklogEntry<K, V>[] = []
-  /** While it is worked off: what has been taken. */
-  #backlogBegin = 0
-  #workingOff = false
-  #asking = false
+  readonly #backlog: RecordBacklog<K, V>
+  /** Null without a transactional id. */
+  readonly #transactions: Transactions<K, V> | null
   #nextToken = 1
   #bufferedBytes = 0
   readonly #bufferMemoryBytes: number
@@ -82,6 +74,16 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options), (message) =>
       this.#onMessage(message),
     )
+    this.#backlog = new RecordBacklog({
+      topicNamed: (name) => this.#topics.get(name),
+      describe: (name) => engine.requests.topic(name),
+      learn: (name, metadata) => this.#topics.set(name, newKnownTopic(metadata, this.#batchSizeBytes)),
+      hasSpace: () => this.#bufferedBytes < this.#bufferMemoryBytes * 2,
+      append: (topic, { encoded, waiter, acks }) => this.#append(topic, encoded, waiter, acks),
+      fail: (error) => (this.#failure ??= error),
+      worked: () => this.#tellWaiters(),
+    })
+    this.#transactions = options.transactionalId === undefined ? null : this.#newTransactions()
     engine.clients.add(this)
   }
 
@@ -93,11 +95,17 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[],
     options?: SendOptions,
   ): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
+    if (this.#transactions !== null) return Promise.reject<never>(outsideError('send'))
     if (!Array.isArray(input)) return this.#sendOne(input as ProducerRecord<K, V>, options)
     return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record, options)))
   }
 
   write(record: ProducerRecord<K, V>, options?: SendOptions): boolean {
+    if (this.#transactions !== null) throw outsideError('write')
+    return this.#writeOne(record, options)
+  }
+
+  #writeOne(record: ProducerRecord<K, V>, options: SendOptions | undefined): boolean {
     this.#accept(record, null, options)
     return this.#bufferedBytes < this.#bufferMemoryBytes && this.#backlog.length === 0
   }
@@ -116,6 +124,39 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (failure !== null) throw failure
   }
 
+  // ── transactions ──
+
+  async beginTransaction(): Promise<Transaction<K, V>> {
+    return this.#transactional('beginTransaction').begin()
+  }
+
+  async transaction<T>(work: (transaction: Transaction<K, V>) => T | Promise<T>): Promise<T> {
+    return this.#transactional('transaction').run(work)
+  }
+
+  #transactional(method: string): Transactions<K, V> {
+    if (this.#closing !== null) throw closedError('producer')
+    if (this.#transactions !== null) return this.#transactions
+    throw new KafkaError('INVALID_TXN_STATE', `${method} needs a producer with the option transactionalId`)
+  }
+
+  #newTransactions(): Transactions<K, V> {
+    const owner: TransactionOwner<K, V> = {
+      send: (record) => this.#sendOne(record, undefined),
+      write: (record) => this.#writeOne(record, undefined),
+      drained: () => this.drained(),
+      flush: () => this.flush(),
+      giveUp: (error) => {
+        this.#backlog.failAll(error)
+        this.#sealAll()
+        this.#failure = null
+      },
+    }
+    return new Transactions(owner, () => this.#link)
+  }
+
+  // ── end ──
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -123,9 +164,11 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   async #close(): Promise<void> {
     try {
+      await this.#transactions?.close()
       await this.flush()
     } finally {
       this.#link.close()
+      this.#transactions?.giveUp(closedError('producer'))
       this.#engine.clients.delete(this)
     }
   }
@@ -157,12 +200,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
         return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter, acks)
       }
     }
-    if (this.#backlog.length >= BACKLOG_MAX) {
-      throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
-    }
+    this.#backlog.checkRoom()
     checkProduceName(record.topic)
     this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter, acks })
-    this.#askForTopic(record.topic)
   }
 
   #topicNamed(record: ProducerRecord<K, V>): KnownTopic | undefined {
@@ -260,6 +300,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
       producerId: -1,
       producerEpoch: -1,
       baseSequence: -1,
+      transactional: this.#transactions !== null,
       sealed: false,
     })
     const token = this.#nextToken++
@@ -277,6 +318,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #onMessage(message: Message): void {
     if (message.kind === 'delivered') this.#onDelivered(message)
+    else if (message.kind === 'transactionResult') this.#transactions?.onResult(message)
   }
 
   #onDelivered({ token, errorCode, errorMessage, baseOffset, logAppendTime }: MessageOf<'delivered'>): void {
@@ -302,7 +344,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#bufferedBytes -= batch.sizeBytes
     batch.reset()
     this.#spare.push(batch)
-    if (this.#backlog.length > 0) this.#workOff()
+    if (this.#backlog.length > 0) this.#backlog.workOff()
     this.#tellWaiters()
   }
 
@@ -327,66 +369,12 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   // ── topics and the backlog ──
 
-  #askForTopic(name: string): void {
-    if (this.#asking || this.#topics.has(name)) return
-    this.#asking = true
-    this.#engine.requests.topic(name).then(
-      (metadata) => {
-        this.#topics.set(name, newKnownTopic(metadata, this.#batchSizeBytes))
-        this.#asking = false
-        this.#workOff()
-      },
-      (error: unknown) => {
-        this.#asking = false
-        this.#failTopic(name, error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error }))
-      },
-    )
-  }
-
   /** Learns of partitions that were added. What cannot be learned now is learned later, or shown by a refusal. */
   #refresh(topic: KnownTopic): void {
     this.#engine.requests.topic(topic.metadata.topic).then(
       (metadata) => growTopic(topic, metadata),
       () => undefined,
     )
-  }
-
-  #failTopic(name: string, error: KafkaError): void {
-    const failed = this.#backlog.filter(({ encoded }) => encoded.record.topic === name)
-    this.#backlog = this.#backlog.filter(({ encoded }) => encoded.record.topic !== name)
-    for (const { waiter } of failed) {
-      if (waiter === null) this.#failure ??= error
-      else waiter.reject(error)
-    }
-    this.#workOff()
-  }
-
-  /** Takes records out of the backlog, in order, as far as there is room and their topics are known. */
-  #workOff(): void {
-    if (this.#workingOff) return
-    this.#workingOff = true
-    for (let next = this.#backlog[this.#backlogBegin]; next !== undefined; next = this.#backlog[this.#backlogBegin]) {
-      const name = next.encoded.record.topic
-      const topic = this.#topics.get(name)
-      if (topic === undefined) this.#askForTopic(name)
-      if (topic === undefined || this.#bufferedBytes >= this.#bufferMemoryBytes * 2) break
-      this.#backlogBegin++
-      this.#appendOrFail(topic, next)
-    }
-    this.#backlog.splice(0, this.#backlogBegin)
-    this.#backlogBegin = 0
-    this.#workingOff = false
-    this.#tellWaiters()
-  }
-
-  #appendOrFail(topic: KnownTopic, { encoded, waiter, acks }: BacklogEntry<K, V>): void {
-    try {
-      this.#append(topic, encoded, waiter, acks)
-    } catch (error) {
-      const problem = error instanceof KafkaError ? error : new KafkaError('SERIALIZATION_FAILED', String(error), { cause: error })
-      if (waiter === null) this.#failure ??= problem
-      else waiter.reject(problem)
-    }
   }
 
   /** The topic has changed or gone: the next record asks again. */
@@ -397,4 +385,11 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#lastName = ''
     this.#lastTopic = undefined
   }
+}
+
+function outsideError(method: 'send' | 'write'): KafkaError {
+  return new KafkaError(
+    'INVALID_TXN_STATE',
+    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(…)`,
+  )
 }

@@ -81,14 +81,20 @@ export class Requests {
     return this.#repeat(attempt, asked, kind)
   }
 
-  /** The answer of a partition's leader, whoever that is by then. `topic` is what is known of it. Throws like `ask`. */
-  askLeader<Kind extends Response['kind']>(topic: TopicMetadata, partition: number, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
+  /** The answer of a partition's leader, or of another actor that lives there, whoever leads by then. `topic` is what is known of it. Throws like `ask`. */
+  askLeader<Kind extends Response['kind']>(
+    topic: TopicMetadata,
+    partition: number,
+    asked: Asked,
+    kind: Kind,
+    actor: string = replicaActor(topic.topic, partition),
+  ): Promise<MessageOf<Kind>> {
     let known = topic
     let isFirst = true
     const attempt = async (): Promise<Response | null> => {
       if (!isFirst) known = await this.topic(topic.topic)
       isFirst = false
-      return this.#attempt(this.leaderOf(known, partition), asked)
+      return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked)
     }
     return this.#repeat(attempt, asked, kind)
   }
@@ -135,7 +141,10 @@ export class Requests {
    */
   askGroup<Kind extends Response['kind']>(group: string, asked: GroupAsked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
-      const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', group }, 'findCoordinatorResponse')
+      const { node, partition } = await this.askCoordinator(
+        { kind: 'findCoordinator', keyType: 'group', key: group },
+        'findCoordinatorResponse',
+      )
       const response = await this.#attempt({ node, actor: groupsActor(partition) }, { ...asked, group })
       if (response === null) onLost?.()
       return response

@@ -3,8 +3,8 @@
  * so the client's side of this conversation never crosses a thread.
  */
 import type { TopicPartition } from '../ids.ts'
-import type { CommittedOffset } from './group.ts'
-import type { FileRange } from './fetch.ts'
+import type { CommittedOffset, GroupMember, TopicOffset } from './group.ts'
+import type { AbortedTransaction, FileRange } from './fetch.ts'
 import type { Acks } from './produce.ts'
 import type { TopicPattern } from '../topic-pattern.ts'
 
@@ -27,6 +27,64 @@ export interface Delivered {
   readonly errorMessage: string | null
   readonly baseOffset: number
   readonly logAppendTime: number
+}
+
+/** Begins a transaction; answered when the transactional id belongs to this producer, and the transaction before is over. */
+export interface BeginTransaction {
+  readonly kind: 'beginTransaction'
+  readonly correlationId: number
+}
+
+/** Makes offsets of a group part of the open transaction. `member`: who has read what they say; null: nobody of the group, which must be empty. */
+export interface SendOffsets {
+  readonly kind: 'sendOffsets'
+  readonly correlationId: number
+  readonly group: string
+  readonly member: GroupMember | null
+  readonly offsets: readonly TopicOffset[]
+}
+
+/** Commits the open transaction, when all its batches are delivered; or aborts it, and drops those that are not. */
+export interface FinishTransaction {
+  readonly kind: 'finishTransaction'
+  readonly correlationId: number
+  readonly committed: boolean
+}
+
+/** The outcome of a request about a transaction. */
+export interface TransactionResult {
+  readonly kind: 'transactionResult'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+}
+
+/** Asks who the consumer is in its group, and which offsets it would commit: those given, or (null) what has been processed and nobody has committed. */
+export interface AskMember {
+  readonly kind: 'askMember'
+  readonly correlationId: number
+  readonly offsets: readonly CommittedOffset[] | null
+}
+
+/** `member` is null for a consumer that is none. */
+export interface MemberAnswer {
+  readonly kind: 'memberAnswer'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
+  readonly member: GroupMember | null
+  readonly offsets: readonly TopicOffset[]
+}
+
+/** Nothing is committed any more but what the client commits. */
+export interface CommitByHand {
+  readonly kind: 'commitByHand'
+}
+
+/** A transaction has committed these offsets: they need not be committed again. */
+export interface OffsetsCommitted {
+  readonly kind: 'offsetsCommitted'
+  readonly offsets: readonly TopicOffset[]
 }
 
 /** Consumes as a member of the group of the actor's configuration. Replaces the former subscription; nothing: lets go of all partitions and leaves. */
@@ -122,6 +180,8 @@ export interface Chunk {
   readonly session: number
   readonly fetchOffset: number
   readonly highWatermark: number
+  /** Whose batches among these are left out; empty for who reads uncommitted. */
+  readonly abortedTransactions: readonly AbortedTransaction[]
   /** Whose directory the range is in. */
   readonly node: number
   readonly range: FileRange | null

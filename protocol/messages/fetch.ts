@@ -5,6 +5,19 @@
 /** How a fetch wants its answer: batches as bytes, or a piece of a file that the reader reads itself. */
 export type FetchMode = 'bytes' | 'range'
 
+/**
+ * What readers see of transactions (KIP-98): everything below the high watermark; or what is committed, below the last stable offset, where the first transaction
+ * begins that is still open.
+ */
+export type IsolationLevel = 'read_uncommitted' | 'read_committed'
+
+/** Batches of an aborted transaction: those of this producer from `firstOffset` up to its marker at `lastOffset`. */
+export interface AbortedTransaction {
+  readonly producerId: number
+  readonly firstOffset: number
+  readonly lastOffset: number
+}
+
 /** No replica: an ordinary consumer. */
 export const CONSUMER_REPLICA = -1
 
@@ -30,6 +43,8 @@ export interface FetchRequest {
   readonly maxBytes: number
   readonly maxWaitMillis: number
   readonly mode: FetchMode
+  /** Followers read uncommitted. */
+  readonly isolationLevel: IsolationLevel
 }
 
 /** A piece of a segment file below the high watermark; starts at a batch, may end inside one. */
@@ -49,6 +64,10 @@ export interface FetchResponse {
   readonly errorCode: number
   readonly errorMessage: string | null
   readonly highWatermark: number
+  /** Where the first transaction begins that is open, at most the high watermark. */
+  readonly lastStableOffset: number
+  /** Those among the records, or in the range, that a reader of committed records leaves out; empty for others. */
+  readonly abortedTransactions: readonly AbortedTransaction[]
   /** Where the leader's log begins. A follower that is refused hears where the first batch begins that is still there. */
   readonly logStartOffset: number
   /** Where the log ended when this leader began: below it, what is above the high watermark is not decided yet. */
@@ -60,7 +79,7 @@ export interface FetchResponse {
   readonly records: Uint8Array | null
 }
 
-/** The timestamp of a ListOffsets that asks for the high watermark. */
+/** The timestamp of a ListOffsets that asks for the high watermark, or the last stable offset for readers of what is committed. */
 export const LATEST_TIMESTAMP = -1
 /** The timestamp of a ListOffsets that asks for the log start offset. */
 export const EARLIEST_TIMESTAMP = -2
@@ -71,6 +90,7 @@ export interface ListOffsetsRequest {
   readonly correlationId: number
   readonly topicId: number
   readonly timestamp: number
+  readonly isolationLevel: IsolationLevel
 }
 
 /** `offset` and `timestamp` are -1 if no record is that young. */

@@ -70,6 +70,12 @@ export interface TopicOffset extends CommittedOffset {
   readonly topicId: number
 }
 
+/** A member as it speaks for itself. */
+export interface GroupMember {
+  readonly memberId: string
+  readonly memberEpoch: number
+}
+
 /** Commits offsets. `memberEpoch` -1 with an empty member id commits from outside, allowed while the group is empty. */
 export interface OffsetCommitRequest {
   readonly kind: 'offsetCommit'

@@ -2,24 +2,32 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
+  AskMember,
   Assign,
   Assigned,
+  BeginTransaction,
   Chunk,
   CloseConsumer,
   Commit,
+  CommitByHand,
   CommitResult,
   ConsumerClosed,
   ConsumerFailed,
   Delivered,
   FetchMore,
+  FinishTransaction,
+  MemberAnswer,
+  OffsetsCommitted,
   Pause,
   PositionReset,
   Progress,
   Released,
   Revoking,
   Seek,
+  SendOffsets,
   Submit,
   Subscribe,
+  TransactionResult,
 } from './client.ts'
 import type {
   AlterPartitionRequest,
@@ -95,11 +103,33 @@ import type {
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
 import type { QuorumMessage } from './quorum.ts'
 import type { StorageAnswer } from './storage.ts'
+import type {
+  AddPartitionToTransactionRequest,
+  AddPartitionToTransactionResponse,
+  EndTransactionRequest,
+  EndTransactionResponse,
+  InitTransactionsRequest,
+  InitTransactionsResponse,
+  ListTransactionsRequest,
+  ListTransactionsResponse,
+  TransactionalOffsetCommitRequest,
+  TransactionMarked,
+  WriteTransactionMarkerRequest,
+  WriteTransactionMarkerResponse,
+} from './transaction.ts'
 
 /** What the public client says to the actors of its host, and hears from them. */
 export type ClientMessage =
   | Submit
   | Delivered
+  | BeginTransaction
+  | SendOffsets
+  | FinishTransaction
+  | TransactionResult
+  | AskMember
+  | MemberAnswer
+  | OffsetsCommitted
+  | CommitByHand
   | Subscribe
   | Assign
   | Progress
@@ -148,6 +178,12 @@ export type Request =
   | ListGroupsRequest
   | DeleteGroupRequest
   | OffsetDeleteRequest
+  | InitTransactionsRequest
+  | AddPartitionToTransactionRequest
+  | EndTransactionRequest
+  | WriteTransactionMarkerRequest
+  | TransactionalOffsetCommitRequest
+  | ListTransactionsRequest
 
 /** What answers a request: same correlation id. */
 export type Response =
@@ -170,6 +206,11 @@ export type Response =
   | DescribeGroupResponse
   | ListGroupsResponse
   | GroupDeletionResponse
+  | InitTransactionsResponse
+  | AddPartitionToTransactionResponse
+  | EndTransactionResponse
+  | WriteTransactionMarkerResponse
+  | ListTransactionsResponse
   | Undeliverable
   | NotController
 
@@ -187,6 +228,7 @@ export type LifecycleMessage =
   | StopNode
   | NodeDown
   | GroupChanged
+  | TransactionMarked
   | LeaseExtended
 
 /** Everything that one actor may say to another. */
@@ -226,6 +268,12 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   describeGroup: true,
   deleteGroup: true,
   offsetDelete: true,
+  initTransactions: true,
+  addPartitionToTransaction: true,
+  endTransaction: true,
+  writeTransactionMarker: true,
+  transactionalOffsetCommit: true,
+  listTransactions: true,
 }
 
 /** Whether somebody waits for an answer to the message. */

@@ -165,11 +165,16 @@ export interface InitProducerIdResponse {
   readonly producerEpoch: number
 }
 
-/** Asks which node coordinates a group. */
+/** Whose coordinator is asked for: that of a group, or that of a transactional id. */
+export type CoordinatorKeyType = 'group' | 'transaction'
+
+/** Asks which node coordinates a group, or the transactions of a producer. */
 export interface FindCoordinatorRequest {
   readonly kind: 'findCoordinator'
   readonly correlationId: number
-  readonly group: string
+  readonly keyType: CoordinatorKeyType
+  /** The group, or the transactional id. */
+  readonly key: string
 }
 
 /** `node` is -1 with an error. */
@@ -178,7 +183,7 @@ export interface FindCoordinatorResponse {
   readonly correlationId: number
   readonly errorCode: number
   readonly node: number
-  /** The partition of `__consumer_offsets` that holds the group's commits. */
+  /** The partition of `__consumer_offsets`, or of `__transaction_state`, that holds what the coordinator knows. */
   readonly partition: number
   readonly topicId: number
 }

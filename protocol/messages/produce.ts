@@ -2,6 +2,8 @@
  * Produce: one record batch for one partition (Kafka API key 0, one partition at a time).
  */
 
+import type { TransactionOf } from './transaction.ts'
+
 /**
  * What a producer is promised before it is answered: nothing; the leader's log; the log of everyone in sync, of whom there are `minInsyncReplicas`
  * (quorum); or the logs of the leader and n - 1 others. Each log under the topic's flush policy.
@@ -15,6 +17,10 @@ export interface ProduceRequest {
   readonly topicId: number
   readonly leaderEpoch: number
   readonly acks: Acks
+  /** Of a transactional batch; null for all others. */
+  readonly transaction: TransactionOf | null
+  /** No batch before it is outstanding: a leader that knows nothing of its producer (all that it wrote there is deleted) takes its sequence as it is. */
+  readonly isFirst: boolean
   readonly records: Uint8Array
 }
 

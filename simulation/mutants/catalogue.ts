@@ -61,7 +61,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/recovery.ts',
-        text: 'numbered: batch.producerId(bytes, at) >= 0 ? numberedBatch(bytes, at, baseOffset) : null,',
+        text: 'numbered: numberedBatch(bytes, at, baseOffset),',
         replacement: 'numbered: null,',
       },
     ],

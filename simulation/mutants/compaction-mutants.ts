@@ -185,8 +185,8 @@ export const compactionMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/state-log.ts',
-        text: 'log.nextOffset = Math.max(log.nextOffset, lastOffset(bytes, at) + 1)',
-        replacement: 'log.nextOffset = Math.max(log.nextOffset, lastOffset(bytes, at), (records.at(-1)?.offset ?? -1) + 1)',
+        text: 'log.nextOffset = batch.lastOffset(bytes, at) + 1',
+        replacement: 'log.nextOffset = (batches.at(-1)?.records.at(-1)?.offset ?? log.nextOffset - 1) + 1',
       },
     ],
     seed: 0,

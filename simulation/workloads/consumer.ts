@@ -144,6 +144,7 @@ export class ConsumerWorkload {
       fetchMaxBytes: 8192,
       fetchMaxWaitMillis: 1000,
       fetchMode: 'bytes',
+      isolationLevel: 'read_uncommitted',
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
     }

@@ -108,7 +108,7 @@ export class CustodianWorkload {
   }
 
   #find(host: Host): void {
-    const message = { kind: 'findCoordinator', correlationId: ++this.#correlationId, group: this.#group.name } as const
+    const message = { kind: 'findCoordinator', correlationId: ++this.#correlationId, keyType: 'group', key: this.#group.name } as const
     host.send({ node: host.node, actor: 'custodian' }, coordinatorOf(this.#coordinators), message)
     nextCoordinator(this.#coordinators)
   }

@@ -73,6 +73,9 @@ export class ProducerWorkload {
       requestTimeoutMillis: 300,
       deliveryTimeoutMillis: plan.deliveryTimeoutMillis,
       retryBackoffMillis: 50,
+      isIdempotent: true,
+      transactionalId: null,
+      transactionTimeoutMillis: 60_000,
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('producer', actor.url, config)

@@ -290,9 +290,12 @@ describe('groups', () => {
   })
 
   test('are found by who asks on this node', () => {
-    const found = sentOne(tell(joined([offsets]), { kind: 'findCoordinator', correlationId: 4, group: 'g' }), 'findCoordinatorResponse')
+    const found = sentOne(
+      tell(joined([offsets]), { kind: 'findCoordinator', correlationId: 4, keyType: 'group', key: 'g' }),
+      'findCoordinatorResponse',
+    )
     expect(found).toMatchObject({ errorCode: NONE, node: 1, partition: 0, topicId: 1 })
-    const unknown = tell(joined([]), { kind: 'findCoordinator', correlationId: 4, group: 'g' })
+    const unknown = tell(joined([]), { kind: 'findCoordinator', correlationId: 4, keyType: 'group', key: 'g' })
     expect(lines(unknown)).toEqual(['to client: findCoordinatorResponse #4 COORDINATOR_NOT_AVAILABLE'])
   })
 

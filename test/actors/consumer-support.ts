@@ -29,6 +29,7 @@ const config: ConsumerConfig = {
   fetchMaxBytes: 1000,
   fetchMaxWaitMillis: 500,
   fetchMode: 'bytes',
+  isolationLevel: 'read_uncommitted',
   requestTimeoutMillis: 2000,
   retryBackoffMillis: 50,
 }

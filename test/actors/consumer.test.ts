@@ -143,6 +143,8 @@ describe('fetching', () => {
       errorCode: NONE,
       errorMessage: null,
       highWatermark: 10,
+      lastStableOffset: 10,
+      abortedTransactions: [],
       logStartOffset: 0,
       epochStartOffset: 0,
       divergingEpoch: -1,

@@ -22,7 +22,14 @@ function refusal(correlationId: number, controller: number): Message {
 }
 
 test('a producer follows the hint of a coordinator that does not lead, and leaves one that is silent or dead', () => {
-  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 5000, retryBackoffMillis: 50 }
+  const times = {
+    requestTimeoutMillis: 1000,
+    deliveryTimeoutMillis: 5000,
+    retryBackoffMillis: 50,
+    isIdempotent: true,
+    transactionalId: null,
+    transactionTimeoutMillis: 60_000,
+  }
   const stage = stageOf(producer, { node: -1, actor: 'producer' }, { client: CLIENT, coordinatorNodes: NODES, acks: 'leader', ...times })
   const tick = (millis: number): number[] => {
     stage.uptime += millis

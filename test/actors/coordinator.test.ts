@@ -78,7 +78,7 @@ describe('starting', () => {
     expect(sentOne(create(one, 1, 'a'), 'notController')).toEqual({ ...refusal, correlationId: 1 })
     for (const message of [
       { kind: 'metadata', correlationId: 2, topics: null },
-      { kind: 'findCoordinator', correlationId: 3, group: 'g' },
+      { kind: 'findCoordinator', correlationId: 3, keyType: 'group', key: 'g' },
       { kind: 'initProducerId', correlationId: 4 },
     ] as const)
       expect(sentOne(tell(one, message), 'notController')).toEqual({ ...refusal, correlationId: message.correlationId })
@@ -281,12 +281,32 @@ describe('metadata', () => {
 describe('the coordinator of a group', () => {
   test('is found by the hash of its name, once the offsets topic is there', () => {
     const stage = active()
-    const find = (correlationId: number): Effect[] => tell(stage, { kind: 'findCoordinator', correlationId, group: 'orders' })
+    const find = (correlationId: number): Effect[] =>
+      tell(stage, { kind: 'findCoordinator', correlationId, keyType: 'group', key: 'orders' })
     expect(lines(find(1))).toEqual(['to client: findCoordinatorResponse #1 COORDINATOR_NOT_AVAILABLE'])
     expect(types(stage)).toEqual(['topicCreated'])
     expect(lines(find(2))).toEqual(['to client: findCoordinatorResponse #2 COORDINATOR_NOT_AVAILABLE'])
     work(stage)
     // hashCode('orders') = -1008770331; without its sign bit, modulo 4: partition 1, on node 1 of two.
     expect(sentOne(find(3), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, node: 1, topicId: 1 })
+  })
+
+  test('is not that of a transactional id of the same name, which has a topic of its own', () => {
+    const stage = active()
+    const find = (keyType: 'group' | 'transaction'): Effect[] =>
+      tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType, key: 'orders' })
+    find('transaction')
+    find('group')
+    find('group')
+    expect(types(stage)).toEqual(['topicCreated'])
+    work(stage)
+    expect(sentOne(find('transaction'), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, topicId: 1 })
+    expect(sentOne(find('group'), 'findCoordinatorResponse')).toMatchObject({ errorCode: 0, partition: 1, topicId: 2 })
+    const { topics } = stage.stage.state.seat.image
+    expect([...topics.keys()]).toEqual(['__transaction_state', '__consumer_offsets'])
+    expect(topics.get('__transaction_state')?.configs).toEqual(topics.get('__consumer_offsets')?.configs)
+    expect(lines(tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType: 'share' as 'group', key: 'orders' }))).toEqual([
+      'to client: findCoordinatorResponse #1 INVALID_REQUEST',
+    ])
   })
 })

@@ -186,7 +186,7 @@ function groupDetail(message: Message): string | null {
     case 'metadata':
       return ` of ${message.topics?.join(' ') ?? 'all'}`
     case 'findCoordinator':
-      return ` of ${message.group}`
+      return ` of ${message.key}`
     case 'findCoordinatorResponse':
       return ` node ${message.node}`
     default:

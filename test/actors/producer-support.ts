@@ -19,6 +19,9 @@ export const config: ProducerConfig = {
   requestTimeoutMillis: 1000,
   deliveryTimeoutMillis: 5000,
   retryBackoffMillis: 50,
+  isIdempotent: true,
+  transactionalId: null,
+  transactionTimeoutMillis: 60_000,
 }
 
 /** A producer with an id that knows the topic `t`. */

@@ -192,6 +192,7 @@ function follow(partition: Partition, answer: Partial<MessageOf<'fetchResponse'>
   const message: MessageOf<'fetchResponse'> = {
     ...{ kind: 'fetchResponse', correlationId, errorCode: 0, errorMessage: null, highWatermark: 0, logStartOffset: 0 },
     ...{ epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
+    ...{ lastStableOffset: 0, abortedTransactions: [] },
     ...answer,
   }
   drive(partition, partition.stage.deliver(message, { node: 1, actor: 'replica/t-0' }))

@@ -19,7 +19,7 @@ function deliver(partition: Partition, message: Message): string[] {
 
 /** A round in which each group answers its committed offset, null for none, or an error; where the log begins then. */
 function round(partition: Partition, answers: Readonly<Record<string, number | null | ErrorName>>, topicId = 5): number {
-  for (const { group, correlationId } of sent(fire(partition, 'consumed', 2000), 'findCoordinator')) {
+  for (const { key: group, correlationId } of sent(fire(partition, 'consumed', 2000), 'findCoordinator')) {
     const found = { kind: 'findCoordinatorResponse', correlationId, errorCode: 0, node: 2, partition: 3, topicId: 9 } as const
     const [asked] = sent(drive(partition, partition.stage.deliver(found)), 'offsetFetch')
     const answer = answers[group]

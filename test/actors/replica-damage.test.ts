@@ -92,7 +92,7 @@ test('a time is not looked up in what is damaged', () => {
   const partition = leading()
   produce(partition, 1, 1, { timestamp: 1000 })
   partition.files.get('00000000000000000000.log')![64]! ^= 64
-  const request = { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp: 1000 } as const
+  const request = { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp: 1000, isolationLevel: 'read_uncommitted' } as const
   const effects = drive(partition, partition.stage.deliver(request))
   expect(sentOne(effects, 'listOffsetsResponse')).toMatchObject({ errorCode: codeOf('CORRUPT_MESSAGE'), offset: -1 })
 })

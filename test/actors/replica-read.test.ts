@@ -159,7 +159,10 @@ describe('a fetch that waits', () => {
 
 describe('offsets', () => {
   function offsetAt(partition: Partition, timestamp: number): string {
-    const effects = drive(partition, partition.stage.deliver({ kind: 'listOffsets', correlationId: 1, topicId: 5, timestamp }))
+    const effects = drive(
+      partition,
+      partition.stage.deliver({ kind: 'listOffsets', correlationId: 1, topicId: 5, timestamp, isolationLevel: 'read_uncommitted' }),
+    )
     const { offset, timestamp: found } = sentOne(effects, 'listOffsetsResponse')
     return `${offset} @${found}`
   }
@@ -192,7 +195,7 @@ describe('offsets', () => {
   })
 
   test('of another topic, or before the log is open, are refused', () => {
-    const request = { kind: 'listOffsets', correlationId: 1, topicId: 6, timestamp: -1 } as const
+    const request = { kind: 'listOffsets', correlationId: 1, topicId: 6, timestamp: -1, isolationLevel: 'read_uncommitted' } as const
     expect(lines(leading().stage.deliver(request))).toEqual(['to client: listOffsetsResponse #1 UNKNOWN_TOPIC_ID'])
     expect(lines(partitionOn().stage.deliver({ ...request, topicId: 5 }))).toEqual([
       'to client: listOffsetsResponse #1 NOT_LEADER_OR_FOLLOWER',

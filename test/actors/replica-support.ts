@@ -95,7 +95,16 @@ export function produce(
   options: BatchOptions & { readonly from?: Address } = {},
 ): Effect[] {
   const records = batchAt(0, count, options)
-  const request = { kind: 'produce', correlationId, topicId: 5, leaderEpoch: 0, acks: 'leader', records } as const
+  const request = {
+    kind: 'produce',
+    correlationId,
+    topicId: 5,
+    leaderEpoch: 0,
+    acks: 'leader',
+    transaction: null,
+    isFirst: false,
+    records,
+  } as const
   return drive(partition, partition.stage.deliver(request, options.from ?? CLIENT))
 }
 
@@ -120,6 +129,7 @@ export function fetchRequest(correlationId: number, fetchOffset: number, changes
     maxBytes: 1_000_000,
     maxWaitMillis: 0,
     mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
     ...changes,
   }
 }

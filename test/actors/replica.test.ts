@@ -78,7 +78,16 @@ describe('a produce', () => {
 
   test('that nobody waits for is not answered', () => {
     const partition = leading()
-    const request = { kind: 'produce', correlationId: 1, topicId: 5, leaderEpoch: 0, acks: 'none', records: batchAt(0, 1) } as const
+    const request = {
+      kind: 'produce',
+      correlationId: 1,
+      topicId: 5,
+      leaderEpoch: 0,
+      acks: 'none',
+      transaction: null,
+      isFirst: false,
+      records: batchAt(0, 1),
+    } as const
     expect(drive(partition, partition.stage.deliver(request))).toEqual([])
     expect(partition.stage.state.highWatermark.offset).toBe(1)
     expect(partition.stage.deliver({ ...request, topicId: 6 })).toEqual([])
@@ -106,6 +115,8 @@ describe('a produce', () => {
       topicId: 5,
       leaderEpoch: 0,
       acks: 'leader',
+      transaction: null,
+      isFirst: false,
       records: batchAt(0, 1),
       ...changes,
     } as const

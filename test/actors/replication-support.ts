@@ -137,7 +137,11 @@ export class ReplicatedPartition {
     const correlationId = ++this.#correlationId
     const records = batchAt(0, count, value === undefined ? {} : { timestamp: value })
     const { leaderEpoch } = this.state(leader).role
-    this.#queue.push({ to: leader, from: CLIENT, message: { kind: 'produce', correlationId, topicId: 5, leaderEpoch, acks, records } })
+    this.#queue.push({
+      to: leader,
+      from: CLIENT,
+      message: { kind: 'produce', correlationId, topicId: 5, leaderEpoch, acks, transaction: null, isFirst: false, records },
+    })
     this.settle()
     return correlationId
   }

@@ -149,7 +149,13 @@ describe('when the leader changes', () => {
     expect(partition.state(1).replication?.epochStartOffset).toBe(1)
     expect(partition.state(1).highWatermark.offset).toBe(0)
     const whereItEnds = (): unknown => {
-      partition.deliver(1, { kind: 'listOffsets', correlationId: 1, topicId: 5, timestamp: LATEST_TIMESTAMP })
+      partition.deliver(1, {
+        kind: 'listOffsets',
+        correlationId: 1,
+        topicId: 5,
+        timestamp: LATEST_TIMESTAMP,
+        isolationLevel: 'read_uncommitted',
+      })
       return partition.answers.at(-1)
     }
     expect(whereItEnds()).toMatchObject({ errorCode: codeOf('OFFSET_NOT_AVAILABLE') })
@@ -249,7 +255,15 @@ describe('a follower', () => {
     partition.isolate(1)
     partition.start(1, 12_345)
     for (let correlationId = 1; correlationId < 100; correlationId++) {
-      const ends = { highWatermark: 1, logStartOffset: 0, epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: 0 }
+      const ends = {
+        highWatermark: 1,
+        logStartOffset: 0,
+        epochStartOffset: 0,
+        divergingEpoch: -1,
+        divergingEndOffset: 0,
+        lastStableOffset: 0,
+        abortedTransactions: [],
+      }
       const late = {
         kind: 'fetchResponse',
         correlationId,

@@ -11,7 +11,7 @@ import {
   ruleReassign,
 } from '../../coordinator/administration.ts'
 import type { Ruling } from '../../coordinator/administration.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
 import type { MetadataImage } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import type { NewTopic } from '../../protocol/messages/metadata.ts'
@@ -184,6 +184,14 @@ describe('a deletion', () => {
     const ruling = remove('none', OFFSETS_TOPIC, METADATA_TOPIC)
     expect(errors(ruling)).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'INVALID_TOPIC_EXCEPTION', 'UNKNOWN_TOPIC_OR_PARTITION'])
     expect(ruling.records).toEqual([])
+  })
+
+  test('and more partitions are refused where transactional ids are hashed to them', () => {
+    const own = imageOf(...nodes([0, 1, 2]), created(TRANSACTIONS_TOPIC, 1))
+    const deletion = ruleDeleteTopics(own, { kind: 'deleteTopics', correlationId: 1, topics: [TRANSACTIONS_TOPIC] })
+    expect(errors(deletion)).toEqual(['INVALID_TOPIC_EXCEPTION'])
+    const growth = { kind: 'createPartitions', correlationId: 1, topics: [{ name: TRANSACTIONS_TOPIC, count: 50 }] } as const
+    expect(errors(ruleCreatePartitions(own, growth))).toEqual(['INVALID_PARTITIONS'])
   })
 
   test('that is asked for twice is done once', () => {

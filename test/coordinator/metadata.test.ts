@@ -11,7 +11,7 @@ import {
   imageRecords,
   isLive,
   OFFSETS_TOPIC,
-  offsetsPartitionOf,
+  coordinatorPartitionOf,
   topicById,
 } from '../../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
@@ -283,6 +283,6 @@ test.each([
   ['日本', 835_047],
   ['🚀', 1_773_027],
 ])('the group %j has the hash %d, and its partition', (group, hash) => {
-  expect(offsetsPartitionOf(group, 2 ** 31)).toBe(hash & 0x7fffffff)
-  expect(offsetsPartitionOf(group, 50)).toBe((hash & 0x7fffffff) % 50)
+  expect(coordinatorPartitionOf(group, 2 ** 31)).toBe(hash & 0x7fffffff)
+  expect(coordinatorPartitionOf(group, 50)).toBe((hash & 0x7fffffff) % 50)
 })

@@ -7,7 +7,7 @@ import { emptyBatch } from '../../protocol/batch-rewrite.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { checkBatch, producerId, recordCount } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
-import { batchAt, concat } from '../partitions/support.ts'
+import { batchAt, concat, markerAt } from '../partitions/support.ts'
 import { utf8 } from '../protocol/record-batch-support.ts'
 import { fetched } from './support.ts'
 
@@ -50,6 +50,13 @@ describe('loading', () => {
     const rest = emptyBatch({ baseOffset: 6, lastOffset: 6, leaderEpoch: 0, maxTimestamp: 0 })
     expect(takeLoaded(log, fetched(concat(batchAt(5, 1), rest), 7))).toHaveLength(1)
     expect(log).toMatchObject({ nextOffset: 7, loaded: true })
+  })
+
+  test('passes over the markers of transactions', () => {
+    const log = openLog()
+    const bytes = concat(batchAt(0, 2), markerAt(2, true, { producerId: 7, producerEpoch: 1 }))
+    expect(takeLoaded(log, fetched(bytes, 3))?.map(({ offset }) => offset)).toEqual([0, 1])
+    expect(log).toMatchObject({ nextOffset: 3, loaded: true })
   })
 
   test('of an empty partition is over at once', () => {

@@ -72,6 +72,8 @@ export function fetched(records: Uint8Array | null, highWatermark: number, chang
     errorCode: NONE,
     errorMessage: null,
     highWatermark,
+    lastStableOffset: highWatermark,
+    abortedTransactions: [],
     logStartOffset: 0,
     epochStartOffset: 0,
     divergingEpoch: -1,

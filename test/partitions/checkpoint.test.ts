@@ -24,8 +24,11 @@ const segment = fc.record({
 const producer = fc.record({
   producerEpoch: fc.nat({ max: 65_535 }),
   batches: fc.array(fc.record({ baseSequence: sequence, lastSequence: sequence, baseOffset: offset }), { maxLength: 5 }),
+  firstOffset: fc.oneof(fc.constant(-1), offset),
+  coordinatorEpoch: fc.oneof(fc.constant(-1), sequence),
 })
-const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc.record({
+const aborted = fc.record({ producerId: offset, firstOffset: offset, lastOffset: offset })
+const anyBefore3 = fc.record({
   sequence: offset,
   clean: fc.boolean(),
   recoveryPoint: offset,
@@ -39,6 +42,13 @@ const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc.record({
     segments: fc.array(fc.record({ baseOffset: offset, generation: sequence }), { maxLength: 5 }),
   }),
 })
+const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
+  .tuple(anyBefore3, fc.array(aborted, { maxLength: 5 }), offset, sequence)
+  .map(([before, abortedTransactions, segmentBaseOffset, position]) => {
+    const open = [...before.producers].filter(([, { firstOffset }]) => firstOffset >= 0)
+    const places = open.map(([id, { firstOffset }]) => [id, { offset: firstOffset, segmentBaseOffset, position }] as const)
+    return { ...before, transactions: { open: new Map(places), aborted: abortedTransactions } }
+  })
 
 const sample: Checkpoint = {
   sequence: 3,
@@ -46,24 +56,33 @@ const sample: Checkpoint = {
   recoveryPoint: 20,
   logStartOffset: 5,
   segments: [{ baseOffset: 5, sizeBytes: 1000, maxTimestamp: -1 }],
-  producers: new Map([[7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }] }]]),
+  producers: new Map([
+    [7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }], firstOffset: 10, coordinatorEpoch: 6 }],
+  ]),
   epochs: [{ epoch: 4, startOffset: 5 }],
   cleaning: { cleanedOffset: 5, generation: 2, segments: [{ baseOffset: 5, generation: 2 }] },
+  transactions: {
+    open: new Map([[7, { offset: 10, segmentBaseOffset: 5, position: 300 }]]),
+    aborted: [{ producerId: 7, firstOffset: 8, lastOffset: 9 }],
+  },
 }
 const bytes = encodeCheckpoint(sample)
 
 describe('the file', () => {
   test('has the layout of its header comment', () => {
     const words = Buffer.from(bytes).toString('hex').match(/.{8}/g)!
-    expect(words.slice(0, 3)).toEqual(['4f445243', '00030001', '0000008c'])
+    expect(words.slice(0, 3)).toEqual(['4f445243', '00030001', '000000d8'])
     expect(words.slice(4)).toEqual([
       ...['00000000', '00000003', '00000000', '00000014', '00000000', '00000005'],
       ...['00000001', '00000000', '00000005', '000003e8', 'ffffffff', 'ffffffff'],
       ...['00000001', '00000000', '00000007', '00020001', '00000000', '00000009', '00000000', '0000000a'],
       ...['00000001', '00000004', '00000000', '00000005'],
+      ...['00000001', '00000000', '00000007', '00000006'],
+      ...['00000001', '00000000', '00000007', '00000000', '0000000a', '00000000', '00000005', '0000012c'],
+      ...['00000001', '00000000', '00000007', '00000000', '00000008', '00000000', '00000009'],
       ...['00000000', '00000005', '00000002', '00000001', '00000000', '00000005', '00000002'],
     ])
-    expect(bytes.length).toBe(0x8c)
+    expect(bytes.length).toBe(0xd8)
   })
 
   test('gives back what was written', () => {

@@ -18,7 +18,8 @@ import { batchAt } from './support.ts'
 const SEQUENCE_MAX = 2 ** 31 - 1
 
 function numbered(baseSequence: number, count: number, baseOffset = 0, producerEpoch = 0, producerId = 7): NumberedBatch {
-  return { producerId, producerEpoch, baseSequence, lastSequence: lastSequenceOf(baseSequence, count), baseOffset }
+  const lastSequence = lastSequenceOf(baseSequence, count)
+  return { producerId, producerEpoch, baseSequence, lastSequence, baseOffset, isTransactional: false, marker: null }
 }
 
 /** A partition that has taken these batches. */
@@ -55,6 +56,13 @@ describe('a batch', () => {
     expect(verdict(checkSequence(states, batch))).toBe(expected)
   })
 
+  test('that is the first outstanding one goes on with its number where nothing is known of its producer, and nowhere else', () => {
+    expect(verdict(checkSequence(new Map(), numbered(70, 1)))).toBe('UNKNOWN_PRODUCER_ID')
+    expect(verdict(checkSequence(new Map(), numbered(70, 1), true))).toBe('append')
+    expect(verdict(checkSequence(after(...seven), numbered(80, 1), true))).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER')
+    expect(verdict(checkSequence(after(...seven), numbered(60, 10), true))).toBe('duplicate @160')
+  })
+
   test('of a new epoch makes the numbers of the old one mean nothing', () => {
     const states = after(...seven, numbered(0, 10, 170, 1))
     expect(verdict(checkSequence(states, numbered(60, 10, 0, 1)))).toBe('OUT_OF_ORDER_SEQUENCE_NUMBER')
@@ -82,6 +90,8 @@ describe('a batch', () => {
       baseSequence: SEQUENCE_MAX,
       lastSequence: 1,
       baseOffset: 55,
+      isTransactional: false,
+      marker: null,
     })
   })
 })

@@ -8,6 +8,7 @@ import type { ProducerStates } from '../../partitions/idempotence.ts'
 import { activeSegment, appendBatch, emptyLog, indexFileName, logFileName, mustRoll, roll } from '../../partitions/log.ts'
 import type { Log } from '../../partitions/log.ts'
 import { numberedBatch } from '../../partitions/numbered-batch.ts'
+import { noTransactions } from '../../partitions/transactions.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import type { Recovered } from '../../partitions/recovered.ts'
 import type { RecoveryAnswer, RecoveryDemand } from '../../partitions/recovery-demand.ts'
@@ -50,7 +51,8 @@ export function append(leader: Leader, count: number, options: BatchOptions = {}
   const { segment, baseOffset } = appendBatch(log, smallSegments, extent, 0)
   const file = logFileName(segment.baseOffset)
   directory.set(file, concat(directory.get(file) ?? new Uint8Array(0), bytes))
-  if (options.producerId !== undefined) rememberBatch(leader.producers, numberedBatch(bytes, 0, baseOffset))
+  const numbered = numberedBatch(bytes, 0, baseOffset)
+  if (numbered !== null) rememberBatch(leader.producers, numbered)
   leader.ends.push(log.logEndOffset)
 }
 
@@ -71,6 +73,7 @@ export function checkpoint(leader: Leader, clean = false): void {
       producers: copyStates(leader.producers),
       epochs: [],
       cleaning: NOT_CLEANED,
+      transactions: noTransactions(),
     }),
   )
 }

@@ -6,6 +6,7 @@ import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
 import { emptyLog, indexFileName, logFileName } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-index.ts'
+import { noTransactions } from '../../partitions/transactions.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { writeI16 } from '../../protocol/bytes.ts'
 import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run, producersOf } from './recovery-support.ts'
@@ -29,6 +30,7 @@ describe('a directory', () => {
     expect(recovered).toEqual({
       log: emptyLog(0),
       epochs: [],
+      transactions: noTransactions(),
       producers: new Map(),
       recoveryPoint: 0,
       tail: [],
@@ -347,6 +349,7 @@ describe('files that are not segments', () => {
           producers: new Map(),
           epochs: [],
           cleaning: NOT_CLEANED,
+          transactions: noTransactions(),
         }),
       ],
     ])

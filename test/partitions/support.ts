@@ -1,6 +1,7 @@
 // What the tests of one partition share: settings, batches as a leader would have stamped them, and logs in one line.
 
 import { batchOf, input } from '../protocol/record-batch-support.ts'
+import { encodeMarker } from '../../protocol/control-record.ts'
 import { stampBaseOffset, stampLeaderEpoch } from '../../protocol/record-batch.ts'
 import { defaultTopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
@@ -13,6 +14,7 @@ export interface BatchOptions {
   readonly producerId?: number
   readonly producerEpoch?: number
   readonly baseSequence?: number
+  readonly transactional?: boolean
   /** Bytes of each value. */
   readonly valueBytes?: number
   /** By record; none: no record has one. */
@@ -28,10 +30,22 @@ export function configOf(changes: Partial<TopicConfig> = {}): TopicConfig {
 
 /** A batch of `count` records that begins at `baseOffset`. */
 export function batchAt(baseOffset: number, count: number, options: BatchOptions = {}): Uint8Array {
-  const { timestamp = 1000, producerId = -1, producerEpoch = -1, baseSequence = -1, valueBytes = 4 } = options
+  const { timestamp = 1000, producerId = -1, producerEpoch = -1, baseSequence = -1, transactional = false, valueBytes = 4 } = options
   const valueOf = (i: number): string | null => (options.areTombstones === true ? null : String(baseOffset + i).padEnd(valueBytes, '.'))
   const inputs = Array.from({ length: count }, (_, i) => input(timestamp, options.keys?.[i] ?? null, valueOf(i)))
-  const bytes = batchOf(inputs, { producerId, producerEpoch, baseSequence })
+  const bytes = batchOf(inputs, { producerId, producerEpoch, baseSequence, transactional })
+  stampBaseOffset(bytes, 0, baseOffset)
+  stampLeaderEpoch(bytes, 0, 0)
+  return bytes
+}
+
+/** The marker of a transaction of the epoch before, at `baseOffset`. */
+export function markerAt(
+  baseOffset: number,
+  committed: boolean,
+  producer: { readonly producerId: number; readonly producerEpoch: number },
+): Uint8Array {
+  const bytes = encodeMarker({ committed, coordinatorEpoch: 0 }, producer, 1000)
   stampBaseOffset(bytes, 0, baseOffset)
   stampLeaderEpoch(bytes, 0, 0)
   return bytes

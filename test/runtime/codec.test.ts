@@ -14,6 +14,8 @@ const fetchResponse: Message = {
   errorCode: 0,
   errorMessage: null,
   highWatermark: 12_345_678_901,
+  lastStableOffset: 12_345_678_901,
+  abortedTransactions: [],
   logStartOffset: 0,
   epochStartOffset: 0,
   divergingEpoch: -1,

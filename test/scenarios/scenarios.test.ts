@@ -50,7 +50,7 @@ function clusterWith(partitions: number): World {
 }
 
 function addProducer(world: World): void {
-  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, retryBackoffMillis: 100 }
+  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, isIdempotent: true, transactionalId: null, transactionTimeoutMillis: 60_000, retryBackoffMillis: 100 }
   world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNodes: [NODE], acks: 'leader', ...times })
   world.advance(10)
 }
@@ -73,6 +73,7 @@ function addConsumer(world: World, name: string, group: string | null): void {
     fetchMaxBytes: 1_000_000,
     fetchMaxWaitMillis: 5000,
     fetchMode: 'range',
+    isolationLevel: 'read_uncommitted',
     requestTimeoutMillis: 2000,
     retryBackoffMillis: 100,
   }

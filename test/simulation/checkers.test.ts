@@ -209,7 +209,16 @@ function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1
     memberEpoch: 1,
     offsets: [{ topic: 'orders', partition: 0, offset, metadata: '', topicId }],
   }
-  const produce: Message = { kind: 'produce', correlationId: 1, topicId: 1, leaderEpoch: -1, acks: 'leader', records: new Uint8Array(0) }
+  const produce: Message = {
+    kind: 'produce',
+    correlationId: 1,
+    topicId: 1,
+    leaderEpoch: -1,
+    acks: 'leader',
+    transaction: null,
+    isFirst: false,
+    records: new Uint8Array(0),
+  }
   checkGroup(group, STATE, message, CLIENT, [send(produce)])
 }
 

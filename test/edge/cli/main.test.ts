@@ -142,6 +142,13 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('a\nb\nc\n')
   })
 
+  test('in transactions: without any, there is nothing to list or describe', () => {
+    expect(ok('transactions', 'list')).toBe('')
+    expect(json('transactions', 'list')).toEqual([])
+    const stderr = expect.stringContaining('TRANSACTIONAL_ID_NOT_FOUND') as string
+    expect(run(['transactions', 'describe', 'none'])).toMatchObject({ status: 1, stderr })
+  })
+
   test('are read again by a group that was deleted', () => {
     run(['produce', 'orders'], 'a\n')
     ok('consume', 'orders', '--group', 'billing')

@@ -33,9 +33,9 @@ function offsets(one: ConsumedPartition): number[] {
 }
 
 test('records are handed out across gaps, and the position ends behind what is empty', () => {
-  const one = begun(1, empty(0, 3), sparse(4, [0, 1, 0]), batchAt(7, 2), empty(9, 14))
-  expect(offsets(one)).toEqual([5, 7, 8])
-  expect(one.position).toBe(15)
+  const one = begun(1, empty(0, 3), sparse(4, [0, 1, 0]), batchAt(7, 2), empty(9, 14), sparse(15, [1, 0]))
+  expect(offsets(one)).toEqual([5, 7, 8, 15])
+  expect(one.position).toBe(17)
 })
 
 test('batches without records are not handed out', () => {

@@ -1,0 +1,48 @@
+/**
+ * Who a consumer is in its group, for a transaction that commits its offsets (KIP-447).
+ */
+import { codeOf, NONE } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import type { TopicOffset } from '../protocol/messages/group.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { Outbox } from './actor.ts'
+import { uncommitted } from './consumer-commits.ts'
+import { isMember } from './consumer-state.ts'
+import type { ConsumerState } from './consumer-state.ts'
+
+/** Answers with the member's id and epoch, and the offsets; refuses for one that the group has given up. */
+export function onAskMember(state: ConsumerState, { correlationId, offsets }: MessageOf<'askMember'>, outbox: Outbox): void {
+  const { membership, config, partitions, leaders } = state
+  const isIn = isMember(state)
+  const isLost = isIn && (membership.lost || membership.memberEpoch <= 0)
+  const topicIdOf = ({ topic, partition }: Pick<TopicOffset, 'topic' | 'partition'>): number =>
+    partitions.get(topicPartitionName(topic, partition))?.topicId ?? leaders.topics.get(topic)?.topicId ?? -1
+  const given = offsets?.map((one) => ({ ...one, topicId: topicIdOf(one) })) ?? uncommitted(partitions.values())
+  const { client, memberId } = config
+  outbox.push({
+    kind: 'send',
+    to: client,
+    message: {
+      kind: 'memberAnswer',
+      correlationId,
+      errorCode: isLost ? codeOf('UNKNOWN_MEMBER_ID') : NONE,
+      errorMessage: isLost ? 'the group has given the partitions of this consumer away' : null,
+      member: isIn && !isLost ? { memberId, memberEpoch: membership.memberEpoch } : null,
+      offsets: isLost ? [] : given,
+    },
+  })
+}
+
+/** The application commits by itself from now on, whatever the consumer was made with. */
+export function onCommitByHand(state: ConsumerState): void {
+  state.commitsItself = false
+  state.autoCommitAt = Infinity
+}
+
+/** A transaction has committed these. */
+export function onOffsetsCommitted({ partitions }: ConsumerState, { offsets }: MessageOf<'offsetsCommitted'>): void {
+  for (const { topic, partition, offset } of offsets) {
+    const one = partitions.get(topicPartitionName(topic, partition))
+    if (one !== undefined) one.committed = offset
+  }
+}

@@ -1,0 +1,31 @@
+/**
+ * How a producer says what became of a batch, once per batch.
+ */
+import { NONE } from '../protocol/errors.ts'
+import type { Delivered } from '../protocol/messages/client.ts'
+import type { Outbox } from './actor.ts'
+import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
+
+/** What became of a batch, as its client hears it. */
+export type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'logAppendTime'>
+
+/** Sent, and nobody answers. */
+export const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTime: -1 }
+
+/** An outcome that is none. */
+export function failure(errorCode: number, errorMessage: string | null): Outcome {
+  return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
+}
+
+/** The batch leaves its queue, and its client hears why. */
+export function finish(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
+  if (one === queue.batches[0]) queue.batches.shift()
+  else queue.batches.splice(queue.batches.indexOf(one), 1)
+  deliver(state, one, outcome, outbox)
+}
+
+/** Its client hears what became of the batch, unless it has heard that before. */
+export function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
+  if (one.isOrphan) return
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
+}

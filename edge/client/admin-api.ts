@@ -1,0 +1,145 @@
+/**
+ * The public face of administration: topics, nodes and groups as operators see them, as types.
+ */
+import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
+import type { TopicConfig } from '../../protocol/topic-config.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { OffsetToCommit, Waiting } from './api.ts'
+import type { ListOffsetsOptions } from './offset-lookup.ts'
+import type { GroupDescription } from './group-description.ts'
+
+/** A topic as it is now. `endOffset` is one past the last record that can be read. */
+export interface TopicDescription {
+  readonly name: string
+  readonly topicId: number
+  readonly config: TopicConfig
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly leader: number
+    readonly leaderEpoch: number
+    /** Nodes that have it, the preferred leader first. */
+    readonly replicas: readonly number[]
+    /** Those in sync: they have everything that readers may see. */
+    readonly isr: readonly number[]
+    /** Those that may lead although they left the ISR (KIP-966). */
+    readonly elr: readonly number[]
+    /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
+    readonly adding: readonly number[]
+    readonly removing: readonly number[]
+    readonly beginOffset: number
+    readonly endOffset: number
+  }[]
+}
+
+/** The cluster as it is now. */
+export interface ClusterDescription {
+  /** The node whose coordinator is active. */
+  readonly controller: number
+  /** The nodes that vote in the metadata quorum. */
+  readonly voters: readonly number[]
+  readonly nodes: readonly {
+    readonly node: number
+    /** Grows each time the node starts. */
+    readonly brokerEpoch: number
+    readonly rack: string | null
+    /** It is dead, silent, not ready, or stopping: it leads nothing. */
+    readonly fenced: boolean
+    readonly isVoter: boolean
+    readonly leaders: number
+    readonly replicas: number
+  }[]
+  /** Partitions with fewer replicas in sync than they have. */
+  readonly underReplicatedPartitions: number
+  /** Partitions with fewer replicas in sync than `minInsyncReplicas`: the quorum acknowledges nothing there. */
+  readonly underMinIsrPartitions: number
+  /** Partitions without a leader. */
+  readonly offlinePartitions: number
+}
+
+/** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */
+export interface Reassignment extends TopicPartition {
+  readonly replicas: readonly number[]
+  readonly adding: readonly number[]
+  readonly removing: readonly number[]
+}
+
+/** Everything of a partition below `beforeOffset` is to be deleted; -1: everything that is committed. */
+export interface RecordsToDelete extends TopicPartition {
+  readonly beforeOffset: number
+}
+
+/** How a topic is made. */
+export interface CreateTopicOptions {
+  readonly partitions?: number
+  /** Nodes that have each partition. Default 3, or as many as there are. */
+  readonly replicationFactor?: number
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly ifNotExists?: boolean
+}
+
+/** Administration of topics and groups. */
+export interface Admin {
+  /** Default: one partition, on up to three nodes. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
+  createTopic(name: string, options?: CreateTopicOptions): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  /** Names of all topics, sorted; internal ones only on request. */
+  listTopics(options?: { readonly internal?: boolean }): Promise<string[]>
+  describeTopic(name: string): Promise<TopicDescription>
+  createPartitions(name: string, count: number): Promise<void>
+  /** Changes only the named settings; null returns one to its default. */
+  alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
+  /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
+  listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
+  /**
+   * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
+   * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
+   */
+  deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>>
+  describeCluster(): Promise<ClusterDescription>
+  /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
+  reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
+  /** What `reassign`, `rebalance` and `drainNode` are still moving. */
+  listReassignments(): Promise<Reassignment[]>
+  /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
+  rebalance(options?: Waiting): Promise<void>
+  /**
+   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. INVALID_REPLICATION_FACTOR if a partition
+   * has as many replicas as there are nodes.
+   */
+  drainNode(node: number, options?: Waiting): Promise<void>
+  /**
+   * Changes `reassignmentBytesPerSecond` of all nodes while the cluster is open, also for moves under way; 0 is no limit. It is kept in the metadata, and
+   * counts more than the option, until null returns to that.
+   */
+  throttleReassignments(bytesPerSecond: number | null): Promise<void>
+  /**
+   * Stops a node for good (Kafka's unregisterBroker): its id is not used again, and its directory may go. INVALID_REQUEST while it has replicas
+   * (`drainNode`) or votes (`removeVoter`).
+   */
+  removeNode(node: number): Promise<void>
+  /** Has a node vote in the metadata quorum (KIP-853): DUPLICATE_VOTER if it does, REASSIGNMENT_IN_PROGRESS while another change is under way. */
+  addVoter(node: number): Promise<void>
+  /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
+  removeVoter(node: number): Promise<void>
+  /** Groups with members or committed offsets, by id: 'empty' without members, 'reconciling' while partitions change hands, else 'stable'. */
+  listGroups(): Promise<GroupListing[]>
+  /** GROUP_ID_NOT_FOUND for one that has neither members nor committed offsets. */
+  describeGroup(group: string): Promise<GroupDescription>
+  /** Sets committed offsets of a group without members. */
+  alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
+  /**
+   * Has a group without members begin elsewhere in all partitions of a topic: at the first record, at the end, or at the first record that is at
+   * least that young (milliseconds since 1970; the end where there is none). Answers what is committed now. NON_EMPTY_GROUP while somebody is in it.
+   */
+  resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]>
+  /** Forgets a group and its committed offsets. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
+  deleteGroup(group: string): Promise<void>
+  /**
+   * Forgets committed offsets of a group; what is not committed is passed over. GROUP_SUBSCRIBED_TO_TOPIC, and none are forgotten, while members want one of
+   * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
+   */
+  deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
+  /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
+  listTransactions(): Promise<TransactionDescription[]>
+}

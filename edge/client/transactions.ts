@@ -1,0 +1,233 @@
+/**
+ * The transactions of a public producer: one at a time, each an object that is over when it is committed or aborted. What its records and offsets go through is
+ * decided in actors/producer-transaction.ts.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { MessageOf } from '../../protocol/messages/message.ts'
+import type { TopicOffset } from '../../protocol/messages/group.ts'
+import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
+import type { MemberOffsets } from './commit-requests.ts'
+import type { ActorLink } from './engine.ts'
+
+/** A member whose epoch has just changed is asked again so often, after this pause. */
+const STALE_RETRIES_MAX = 100
+const STALE_MILLIS = 10
+
+/** How a transaction reaches its producer. */
+export interface TransactionOwner<K, V> {
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
+  write(record: ProducerRecord<K, V>): boolean
+  drained(): Promise<void>
+  /** Throws the first failure of a record for which nobody waits. */
+  flush(): Promise<void>
+  /** Hands everything that it has to its actor, or fails it: it is not to be sent any more. */
+  giveUp(error: KafkaError): void
+}
+
+/** A consumer that can say what it would commit. */
+interface OffsetsSource {
+  memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets>
+  markCommitted(offsets: readonly TopicOffset[]): void
+}
+
+/** The conversation with the producer's actor, and the transaction that is open. */
+export class Transactions<K, V> {
+  readonly #owner: TransactionOwner<K, V>
+  readonly #link: () => ActorLink
+  readonly #waiting: Map<number, (error: KafkaError | null) => void> = new Map()
+  #nextCorrelationId = 1
+  #open: ClientTransaction<K, V> | null = null
+  #isBusy = false
+
+  constructor(owner: TransactionOwner<K, V>, link: () => ActorLink) {
+    this.#owner = owner
+    this.#link = link
+  }
+
+  /** Throws INVALID_TXN_STATE while one is open. */
+  async begin(): Promise<ClientTransaction<K, V>> {
+    if (this.#isBusy) throw new KafkaError('INVALID_TXN_STATE', 'a transaction of this producer is open; one producer has one at a time')
+    this.#isBusy = true
+    try {
+      await this.ask((correlationId) => ({ kind: 'beginTransaction', correlationId }))
+    } catch (error) {
+      this.#isBusy = false
+      throw error
+    }
+    this.#open = new ClientTransaction(this, this.#owner)
+    return this.#open
+  }
+
+  /** One transaction around some work: committed when it is done, aborted when it throws. */
+  async run<T>(work: (transaction: Transaction<K, V>) => T | Promise<T>): Promise<T> {
+    const transaction = await this.begin()
+    try {
+      const result = await work(transaction)
+      await transaction.commit()
+      return result
+    } catch (error) {
+      // What went wrong first is what the caller must hear.
+      await transaction.abort().catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** The producer is being closed. */
+  async close(): Promise<void> {
+    await this.#open?.abort().catch(() => undefined)
+  }
+
+  /** Nobody answers any more. */
+  giveUp(error: KafkaError): void {
+    for (const answer of this.#waiting.values()) answer(error)
+  }
+
+  /** The transaction is over. */
+  end(): void {
+    this.#open = null
+    this.#isBusy = false
+  }
+
+  /** Asks the actor; throws what it answers. */
+  async ask(request: (correlationId: number) => MessageOf<'beginTransaction' | 'sendOffsets' | 'finishTransaction'>): Promise<void> {
+    const correlationId = this.#nextCorrelationId++
+    const error = await new Promise<KafkaError | null>((resolve) => {
+      this.#waiting.set(correlationId, resolve)
+      this.#link().send(request(correlationId))
+    })
+    this.#waiting.delete(correlationId)
+    if (error !== null) throw error
+  }
+
+  onResult({ correlationId, errorCode, errorMessage }: MessageOf<'transactionResult'>): void {
+    const { name, message } = errorOf(errorCode)
+    this.#waiting.get(correlationId)?.(errorCode === NONE ? null : new KafkaError(name, errorMessage ?? message))
+  }
+}
+
+/** One transaction. */
+export class ClientTransaction<K, V> implements Transaction<K, V> {
+  readonly #transactions: Transactions<K, V>
+  readonly #owner: TransactionOwner<K, V>
+  #state: 'open' | 'ending' | 'over' = 'open'
+  #failure: KafkaError | null = null
+  readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
+  readonly #offsetsUnderWay: Set<Promise<void>> = new Set()
+
+  constructor(transactions: Transactions<K, V>, owner: TransactionOwner<K, V>) {
+    this.#transactions = transactions
+    this.#owner = owner
+  }
+
+  send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
+  send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
+  send(input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[]): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
+    if (Array.isArray(input)) return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record)))
+    return this.#sendOne(input as ProducerRecord<K, V>)
+  }
+
+  #sendOne(record: ProducerRecord<K, V>): Promise<RecordMetadata> {
+    const sent = this.#refuse() ?? this.#owner.send(record)
+    // Whether somebody looks at it or not: a transaction without one of its records must not be committed.
+    sent.catch((error: unknown) => this.#fail(error))
+    return sent
+  }
+
+  #refuse(): Promise<never> | null {
+    return this.#state === 'open' ? null : Promise.reject(overError())
+  }
+
+  write(record: ProducerRecord<K, V>): boolean {
+    this.#assertOpen()
+    try {
+      return this.#owner.write(record)
+    } catch (error) {
+      this.#fail(error)
+      throw error
+    }
+  }
+
+  drained(): Promise<void> {
+    return this.#refuse() ?? this.#owner.drained()
+  }
+
+  sendOffsets(consumer: Consumer<unknown, unknown>, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void> {
+    const sent = this.#refuse() ?? this.#sendOffsets(consumer, what)
+    this.#offsetsUnderWay.add(sent)
+    sent.catch((error: unknown) => this.#fail(error)).finally(() => this.#offsetsUnderWay.delete(sent))
+    return sent
+  }
+
+  async #sendOffsets(consumer: unknown, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void> {
+    if (!isSource(consumer)) throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster')
+    for (let retries = 0; ; retries++) {
+      const { group, member, offsets } = await consumer.memberOffsets(what)
+      try {
+        await this.#transactions.ask((correlationId) => ({ kind: 'sendOffsets', correlationId, group, member, offsets }))
+        this.#committed.push({ source: consumer, offsets })
+        return
+      } catch (error) {
+        // The group has given its member another epoch meanwhile, and perhaps the same partitions.
+        if (!(error instanceof KafkaError) || error.name !== 'STALE_MEMBER_EPOCH' || retries >= STALE_RETRIES_MAX) throw error
+        await sleep(STALE_MILLIS)
+      }
+    }
+  }
+
+  async commit(): Promise<void> {
+    this.#assertOpen()
+    this.#state = 'ending'
+    try {
+      await Promise.allSettled(this.#offsetsUnderWay)
+      await this.#owner.flush()
+      if (this.#failure !== null) throw this.#failure
+      await this.#finish(true)
+      for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
+    } catch (error) {
+      // It may still be aborted; nothing else can be done with it.
+      if (this.#state === 'ending') this.#state = 'open'
+      this.#fail(error)
+      throw error
+    }
+  }
+
+  async abort(): Promise<void> {
+    if (this.#state === 'over') return
+    this.#state = 'ending'
+    this.#owner.giveUp(new KafkaError('TRANSACTION_ABORTABLE', 'the transaction was aborted before the record was acknowledged'))
+    try {
+      await this.#finish(false)
+    } finally {
+      this.#state = 'over'
+      this.#transactions.end()
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.abort()
+  }
+
+  async #finish(committed: boolean): Promise<void> {
+    await this.#transactions.ask((correlationId) => ({ kind: 'finishTransaction', correlationId, committed }))
+    if (!committed) return
+    this.#state = 'over'
+    this.#transactions.end()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
+  }
+
+  #assertOpen(): void {
+    if (this.#state !== 'open') throw overError()
+  }
+}
+
+function overError(): KafkaError {
+  return new KafkaError('INVALID_TXN_STATE', 'this transaction is over, or about to end: begin another one')
+}
+
+function isSource(consumer: unknown): consumer is OffsetsSource {
+  return typeof consumer === 'object' && consumer !== null && 'memberOffsets' in consumer
+}

@@ -1,0 +1,185 @@
+// consumer.process with each guarantee: what becomes of records when a handler fails, a consumer goes without a word, and partitions change hands.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { open, string } from '../../../edge/client/index.ts'
+import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, Guarantee, Outlet, ProcessOptions } from '../../../edge/client/index.ts'
+
+type Options = ProcessOptions<string, string, string, string>
+
+let cluster: Cluster
+
+beforeEach(async () => {
+  cluster = await open(':memory:')
+  await cluster.admin.createTopic('in', { partitions: 4 })
+  await cluster.admin.createTopic('out', { partitions: 2 })
+})
+
+afterEach(() => cluster.close())
+
+function consumer(options: ConsumerOptions<string, string> = {}): Consumer<string, string> {
+  return cluster.consumer({ group: 'g', topics: ['in'], key: string, value: string, heartbeatIntervalMillis: 20, ...options })
+}
+
+async function fill(count: number, keyOf: (n: number) => string = String): Promise<void> {
+  await using producer = cluster.producer({ key: string, value: string })
+  await producer.send(Array.from({ length: count }, (_, n) => ({ topic: 'in', key: keyOf(n), value: `${n}` })))
+}
+
+/** Passes each record on. */
+function pass(record: ConsumerRecord<string, string>, outlet: Outlet<string, string>): void {
+  outlet.write({ topic: 'out', key: record.key, value: record.value })
+}
+
+const OUTPUT = { output: { key: string, value: string } } as const
+
+async function results(): Promise<number[]> {
+  await using reader = cluster.consumer({ value: string, isolationLevel: 'read_committed' })
+  reader.assign([0, 1].map((partition) => ({ topic: 'out', partition })))
+  const values: number[] = []
+  for (let records = await reader.poll(); records.length > 0; records = await reader.poll({ timeoutMillis: 100 }))
+    values.push(...records.map(({ value }) => Number(value)))
+  return values.toSorted((a, b) => a - b)
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, n) => n)
+}
+
+/** Processes until the handler has seen so many records. */
+async function processed(
+  one: Consumer<string, string>,
+  count: number,
+  options: Options,
+  handler: (record: ConsumerRecord<string, string>, outlet: Outlet<string, string>) => void | Promise<void> = pass,
+): Promise<void> {
+  const controller = new AbortController()
+  let seen = 0
+  await one.process<string, string>(
+    async (record, outlet) => {
+      await handler(record, outlet)
+      if (++seen === count) controller.abort()
+    },
+    { ...OUTPUT, ...options, signal: controller.signal },
+  )
+}
+
+const all: [Guarantee, Options][] = [
+  ['at-most-once', {}],
+  ['at-least-once', {}],
+  ['effectively-once', { deduplicateBy: ({ key }) => key ?? '' }],
+  ['exactly-once', {}],
+]
+
+describe('processing', () => {
+  test.each(all)('%s hands each record over once when nothing fails, and commits what was handled', async (guarantee, options) => {
+    await fill(500)
+    {
+      await using one = consumer()
+      await processed(one, 500, { ...options, guarantee })
+    }
+    expect(await results()).toEqual(upTo(500))
+    const committed = await cluster.admin.describeGroup('g')
+    expect(committed.lags.map(({ lag }) => lag)).toEqual([0, 0, 0, 0])
+  })
+
+  test.each([
+    ['at-most-once', 9],
+    ['at-least-once', 10],
+    ['exactly-once', 10],
+  ] as const)('%s: a handler that throws is heard of, and %i of 10 records come through in the end', async (guarantee, count) => {
+    await fill(10, () => 'k')
+    await using one = consumer({ maxPollRecords: 1 })
+    let isBroken = true
+    const failing = processed(one, 10, { guarantee, commitIntervalMillis: 60_000 }, (record, outlet) => {
+      if (record.value === '4' && isBroken) throw new Error('broken')
+      pass(record, outlet)
+    })
+    await expect(failing).rejects.toThrow('broken')
+    isBroken = false
+    await processed(one, guarantee === 'at-most-once' ? 5 : 10, { guarantee })
+    const seen = await results()
+    expect(new Set(seen).size).toBe(count)
+    // What was sent before the failure was sent, unless it belonged to a transaction.
+    expect(seen.length).toBe(guarantee === 'at-least-once' ? 14 : count)
+  })
+
+  test('effectively once leaves out a key that was handled before, by another consumer, too', async () => {
+    const options: Options = { guarantee: 'effectively-once', deduplicateBy: ({ key }) => key ?? '' }
+    await fill(20, (n) => `${n % 10}`)
+    {
+      await using one = consumer()
+      await processed(one, 10, options)
+    }
+    await fill(12, (n) => `${n}`)
+    {
+      await using two = consumer()
+      await processed(two, 2, options)
+    }
+    expect(await results()).toEqual(upTo(12))
+  })
+
+  test('exactly once: what a consumer had handled that went without a word is handled again, and seen once', async () => {
+    await fill(200)
+    const lost = consumer({ sessionTimeoutMillis: 200 })
+    let handled = 0
+    const never = new Promise<void>(() => undefined)
+    void lost
+      .process<string, string>(
+        async (record, outlet) => {
+          pass(record, outlet)
+          if (++handled === 50) await never
+        },
+        { ...OUTPUT, guarantee: 'exactly-once', output: { ...OUTPUT.output, transactionalId: 'worker' }, commitIntervalMillis: 60_000 },
+      )
+      .catch(() => undefined)
+    await expect.poll(() => handled).toBe(50)
+    expect(await results()).toEqual([])
+    await using other = consumer()
+    const options: Options = { guarantee: 'exactly-once', output: { ...OUTPUT.output, transactionalId: 'worker' } }
+    // The first hangs, and has its partitions taken away after its rebalance time-out; until then the other has half of them.
+    void lost.close()
+    await processed(other, 200, options)
+    expect(await results()).toEqual(upTo(200))
+  })
+
+  test('exactly once: members come and go, and each result is there once', async () => {
+    await fill(1000)
+    const controller = new AbortController()
+    const members = [0, 1, 2].map(() => consumer({ maxPollRecords: 7 }))
+    const options = { ...OUTPUT, guarantee: 'exactly-once', commitIntervalMillis: 20, signal: controller.signal } as const
+    const runs = members.map(async (one, i) => {
+      await sleep(i * 60)
+      const end = one.process<string, string>(async (record, outlet) => {
+        pass(record, outlet)
+        await sleep(record.offset % 10 === 0 ? 1 : 0)
+      }, options)
+      if (i === 1) {
+        await sleep(150)
+        await one.close()
+        await end.catch(() => undefined)
+      } else await end
+    })
+    await expect
+      .poll(async () => (await cluster.admin.describeGroup('g').catch(() => null))?.lags.every(({ lag }) => lag === 0), {
+        timeout: 20_000,
+        interval: 100,
+      })
+      .toBe(true)
+    controller.abort()
+    await Promise.all(runs)
+    expect(await results()).toEqual(upTo(1000))
+    for (const one of members) await one.close()
+  })
+
+  test('refuses what makes no sense', async () => {
+    await using one = consumer()
+    const refused = async (options: object): Promise<unknown> => one.process(() => undefined, options).catch((error: Error) => error.name)
+    expect(await refused({ guarantee: 'sometimes' })).toBe('INVALID_OPTION')
+    expect(await refused({ guarantee: 'effectively-once' })).toBe('INVALID_OPTION')
+    expect(await refused({ deduplicateBy: () => '' })).toBe('INVALID_OPTION')
+    expect(await refused({ output: { transactionalId: 'x' } })).toBe('INVALID_OPTION')
+    await using alone = cluster.consumer()
+    expect(await alone.process(() => undefined).catch((error: Error) => error.name)).toBe('INVALID_GROUP_ID')
+  })
+})

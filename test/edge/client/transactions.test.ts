@@ -1,0 +1,191 @@
+// Transactions through the public producer: all or nothing, one at a time, fenced, timed out, with offsets.
+
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { open, string } from '../../../edge/client/index.ts'
+import type { Cluster, Consumer, Producer, ProducerOptions } from '../../../edge/client/index.ts'
+
+let cluster: Cluster
+
+beforeEach(async () => {
+  cluster = await open(':memory:')
+  await cluster.admin.createTopic('t', { partitions: 2 })
+  await cluster.admin.createTopic('u', { partitions: 1 })
+})
+
+afterEach(() => cluster.close())
+
+function producer(options: ProducerOptions<string, string> = {}): Producer<string, string> {
+  return cluster.producer({ transactionalId: 'x', key: string, value: string, ...options })
+}
+
+async function read(topic: string, isolationLevel: 'read_committed' | 'read_uncommitted' = 'read_committed'): Promise<string[]> {
+  await using consumer = cluster.consumer({ value: string, isolationLevel })
+  const { partitions } = await cluster.admin.describeTopic(topic)
+  consumer.assign(partitions.map(({ partition }) => ({ topic, partition })))
+  const values: string[] = []
+  for (let records = await consumer.poll(); records.length > 0; records = await consumer.poll({ timeoutMillis: 200 }))
+    values.push(...records.map(({ value }) => value ?? ''))
+  return values.toSorted()
+}
+
+describe('a transaction', () => {
+  test('is seen as a whole when it is committed, and by nobody who reads what is committed before', async () => {
+    await using p = producer()
+    const transaction = await p.beginTransaction()
+    await transaction.send({ topic: 't', partition: 0, value: 'a' })
+    await transaction.send([
+      { topic: 't', partition: 1, value: 'b' },
+      { topic: 'u', value: 'c' },
+    ])
+    expect(await read('t')).toEqual([])
+    expect(await read('t', 'read_uncommitted')).toEqual(['a', 'b'])
+    await transaction.commit()
+    expect(await read('t')).toEqual(['a', 'b'])
+    expect(await read('u')).toEqual(['c'])
+  })
+
+  test('leaves nothing when its work throws', async () => {
+    await using p = producer()
+    const broken = p.transaction(async (transaction) => {
+      await transaction.send({ topic: 't', value: 'a' })
+      transaction.write({ topic: 't', value: 'b' })
+      throw new Error('no')
+    })
+    await expect(broken).rejects.toThrow('no')
+    await expect(p.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'c' }))).resolves.toMatchObject({
+      partition: 0,
+    })
+    expect(await read('t')).toEqual(['c'])
+  })
+
+  test('is committed with what nobody awaits, and not without it', async () => {
+    await using p = producer()
+    await p.transaction((transaction) => {
+      void transaction.send({ topic: 't', value: 'a' })
+      transaction.write({ topic: 't', value: 'b' })
+    })
+    expect(await read('t')).toEqual(['a', 'b'])
+    const failing = p.transaction((transaction) => {
+      transaction.write({ topic: 't', value: 'c' })
+      transaction.send({ topic: 'nowhere', value: 'd' }).catch(() => undefined)
+    })
+    await expect(failing).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    expect(await read('t')).toEqual(['a', 'b'])
+  })
+
+  test('follows one after the other, many times', async () => {
+    await using p = producer()
+    for (let i = 0; i < 50; i++)
+      await p
+        .transaction(async (transaction) => {
+          await transaction.send({ topic: 't', value: String(i).padStart(2, '0') })
+          if (i % 5 === 0) throw new Error('no')
+        })
+        .catch(() => undefined)
+    const expected = Array.from({ length: 50 }, (_, i) => i).filter((i) => i % 5 !== 0)
+    expect(await read('t')).toEqual(expected.map((i) => String(i).padStart(2, '0')))
+  })
+
+  test('is over when it is committed or aborted', async () => {
+    await using p = producer()
+    const transaction = await p.beginTransaction()
+    await expect(p.beginTransaction()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    await transaction.abort()
+    await transaction.abort()
+    await expect(transaction.send({ topic: 't', value: 'a' })).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    expect(() => transaction.write({ topic: 't', value: 'a' })).toThrow('over')
+    await expect(transaction.commit()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    await (await p.beginTransaction()).commit()
+  })
+
+  test('is aborted by the transactor when it takes too long, and the producer goes on', async () => {
+    await using p = producer({ transactionTimeoutMillis: 50 })
+    const transaction = await p.beginTransaction()
+    await transaction.send({ topic: 't', value: 'a' })
+    await expect.poll(async () => (await cluster.admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
+    await expect(transaction.commit()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    await transaction.abort()
+    await p.transaction((next) => next.send({ topic: 't', value: 'b' }))
+    expect(await read('t')).toEqual(['b'])
+  })
+})
+
+describe('a producer with a transactional id', () => {
+  test('sends in transactions only', async () => {
+    await using p = producer()
+    await expect(p.send({ topic: 't', value: 'a' })).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    expect(() => p.write({ topic: 't', value: 'a' })).toThrow('outside of a transaction')
+    await using plain = cluster.producer()
+    await expect(plain.beginTransaction()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+  })
+
+  test('is fenced by its successor, which aborts what it left open', async () => {
+    await using first = producer()
+    const open1 = await first.beginTransaction()
+    await open1.send({ topic: 't', value: 'a' })
+    await using second = producer()
+    await second.transaction((transaction) => transaction.send({ topic: 't', value: 'b' }))
+    await expect(open1.commit()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await expect(first.beginTransaction()).rejects.toMatchObject({ name: expect.stringMatching(/PRODUCER_FENCED|INVALID_TXN_STATE/) })
+    expect(await read('t')).toEqual(['b'])
+  })
+
+  test.each([
+    [{ transactionalId: '' }],
+    [{ acks: 'leader' as const }],
+    [{ enableIdempotence: false }],
+    [{ transactionTimeoutMillis: 900_001 }],
+  ])('refuses %o', (options) => {
+    expect(() => producer(options)).toThrow(expect.objectContaining({ name: 'INVALID_OPTION' }))
+  })
+
+  test('leaves an open transaction to nobody when it is closed', async () => {
+    const p = producer()
+    await (await p.beginTransaction()).send({ topic: 't', value: 'a' })
+    await p.close()
+    expect((await cluster.admin.listTransactions()).map(({ state }) => state)).toEqual(['completeAbort'])
+    expect(await read('t')).toEqual([])
+  })
+})
+
+describe('offsets in a transaction', () => {
+  async function polled(consumer: Consumer<unknown, string>, count: number): Promise<string[]> {
+    const values: string[] = []
+    while (values.length < count) values.push(...(await consumer.poll()).map(({ value }) => value ?? ''))
+    return values
+  }
+
+  test('count when it is committed, and not when it is aborted', async () => {
+    await using plain = cluster.producer({ value: string })
+    await plain.send(['1', '2', '3'].map((value) => ({ topic: 'u', value })))
+    await using p = producer()
+    await using consumer = cluster.consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
+    expect(await polled(consumer, 3)).toEqual(['1', '2', '3'])
+    const aborted = await p.beginTransaction()
+    await aborted.sendOffsets(consumer)
+    await aborted.abort()
+    expect(await consumer.committed()).toEqual([])
+    await p.transaction(async (transaction) => {
+      await transaction.send({ topic: 't', value: 'x' })
+      await transaction.sendOffsets(consumer)
+    })
+    expect(await consumer.committed()).toEqual([{ topic: 'u', partition: 0, offset: 3, metadata: '' }])
+  })
+
+  test('of somebody who is no member while the group has members are refused, and with them the transaction', async () => {
+    await using consumer = cluster.consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
+    await using outsider = cluster.consumer({ group: 'g', value: string })
+    await using plain = cluster.producer({ value: string })
+    await plain.send({ topic: 'u', value: '1' })
+    await polled(consumer, 1)
+    await using p = producer()
+    const transaction = await p.beginTransaction()
+    await transaction.send({ topic: 't', value: 'a' })
+    await expect(transaction.sendOffsets(outsider, [{ topic: 'u', partition: 0, offset: 1 }])).rejects.toMatchObject({
+      name: 'NON_EMPTY_GROUP',
+    })
+    await expect(transaction.commit()).rejects.toMatchObject({ name: 'NON_EMPTY_GROUP' })
+    await transaction.abort()
+    expect(await read('t')).toEqual([])
+  })
+})
