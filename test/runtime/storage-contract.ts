@@ -38,6 +38,7 @@ export function describeStorage(newStorage: () => Storage): void {
   describe('a file', () => testFile(newStorage))
   describe('the content of a file', () => testContent(newStorage))
   describe('a directory', () => testDirectory(newStorage))
+  describe('a log', () => testNames(newStorage))
   describe('answers', () => testAnswers(newStorage))
 }
 
@@ -144,7 +145,19 @@ function testDirectory(newStorage: () => Storage): void {
     expect(await read(storage, 'a')).toEqual(counting(2, 5))
   })
 
-  test('loses files that are removed later: their names are free at once', async () => {
+  test('is listed among the others until it is removed', async () => {
+    const storage = newStorage()
+    for (const log of ['b-0.2', 'a-10.1', 'a-9.1'])
+      await ask(storage, { kind: 'append', file: 'f', position: 0, bytes: counting(1) }, 'appended', log)
+    expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-10.1', 'a-9.1', 'b-0.2'])
+    expect(await ask(storage, { kind: 'remove', files: null }, 'storageDone', 'a-9.1')).toMatchObject({ error: null })
+    expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-10.1', 'b-0.2'])
+    expect((await ask(storage, { kind: 'list' }, 'listed', 'a-9.1')).files).toEqual([])
+  })
+}
+
+function testNames(newStorage: () => Storage): void {
+  test('loses files later, but their names are free at once', async () => {
     const storage = newStorage()
     for (const file of ['a', 'b']) await ask(storage, { kind: 'append', file, position: 0, bytes: counting(10) }, 'appended')
     const removed = ask(storage, { kind: 'remove', files: ['a', 'x'], later: true }, 'storageDone')
@@ -179,16 +192,6 @@ function testDirectory(newStorage: () => Storage): void {
     const damaged = orderOf(log, { inputs: orderOf(log).inputs.map((input) => ({ ...input, endOffset: 99, outputFile: 'other' })) })
     expect(await ask(storage, { kind: 'compact', order: damaged }, 'compacted')).toMatchObject({ cleaned: null, error: 'damaged' })
     expect((await ask(storage, { kind: 'list' }, 'listed')).files).toHaveLength(3)
-  })
-
-  test('is listed among the others until it is removed', async () => {
-    const storage = newStorage()
-    for (const log of ['b-0.2', 'a-10.1', 'a-9.1'])
-      await ask(storage, { kind: 'append', file: 'f', position: 0, bytes: counting(1) }, 'appended', log)
-    expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-10.1', 'a-9.1', 'b-0.2'])
-    expect(await ask(storage, { kind: 'remove', files: null }, 'storageDone', 'a-9.1')).toMatchObject({ error: null })
-    expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-10.1', 'b-0.2'])
-    expect((await ask(storage, { kind: 'list' }, 'listed', 'a-9.1')).files).toEqual([])
   })
 }
 
