@@ -142,6 +142,20 @@ export const compactionMutants: readonly Mutant[] = [
     seedsToFind: 7,
   },
   {
+    id: 'E29',
+    title: 'what is not decided is cleaned',
+    why: 'a record of an open transaction takes the place of the one that counts when it is aborted',
+    edits: [
+      {
+        file: 'actors/replica-compact.ts',
+        text: 'lastStablePosition(state.transactions, state.highWatermark, log.logStartOffset)',
+        replacement: 'state.highWatermark',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A28',
     title: 'what was cleaned counts whatever has become of the log (Redpanda #7155)',
     why: 'a log that was cut meanwhile has again what its leader does not have',

@@ -127,6 +127,28 @@ describe('a cleaning', () => {
     ])
   })
 
+  test('takes nothing of a transaction that is open, nor what comes after it', () => {
+    const partition = leading(compacted)
+    for (let id = 0; id < 6; id++) put(partition, id, 'a')
+    partition.stage.state.transactions.open.set(9, { offset: 3, segmentBaseOffset: 2, position: 100 })
+    fire(partition, 'cleaning')
+    expect(partition.stage.state.log.segments.map(({ baseOffset, generation }) => [baseOffset, generation])).toEqual([
+      [0, 1],
+      [2, 0],
+      [4, 0],
+    ])
+  })
+
+  test('knows what was aborted', () => {
+    const partition = leading(compacted)
+    partition.stage.state.transactions.aborted.push({ producerId: 9, firstOffset: 1, lastOffset: 3 })
+    partition.hold.add('compact')
+    for (let id = 0; id < 6; id++) put(partition, id, 'a')
+    fire(partition, 'cleaning')
+    const [effect] = partition.held
+    expect(effect?.kind === 'compact' ? effect.order.aborted : []).toEqual([{ producerId: 9, firstOffset: 1, lastOffset: 3 }])
+  })
+
   test('leaves young records alone, and waits until enough is dirty', () => {
     const young = threeKeyedSegments({ ...compacted, minCompactionLagMillis: 60_000 })
     fire(young, 'cleaning', 1000)

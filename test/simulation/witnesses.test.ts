@@ -38,6 +38,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   E25: ['actors/replica-compact', 'keeps what producers are compared with'],
+  E29: ['actors/replica-compact', 'takes nothing of a transaction that is open'],
   R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
 }
 
