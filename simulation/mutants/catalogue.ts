@@ -89,8 +89,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!entry.written) continue',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'E10',

@@ -138,8 +138,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'if (cursor.keyBegin >= 0 && !cursor.isTombstone) newest.put(',
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 56,
+    seedsToFind: 56,
   },
   {
     id: 'E29',
