@@ -7,7 +7,8 @@
  *   effectively once   the same, with the keys that were seen in the commit   repeats only what no commit knows of
  *   exactly once       begin ─► handle ─► send offsets ─► commit              a crash takes results and offsets back
  *
- * Before partitions go to somebody else, the round ends; if they are gone already, it has failed.
+ * Before partitions go to somebody else, the round ends; if they are gone already, it has failed. What was polled of a partition before it went, or before the
+ * consumer went back in it, is not handled any more: it will come again, here or elsewhere.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -66,6 +67,12 @@ export class Processing<K, V, OK, OV> {
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #isLost = false
+  /** Counts the times that partitions went, or the consumer went back. */
+  #upheavals = 0
+  /** By partition: the last of them that was about it. */
+  readonly #upheavalOf: Map<string, number> = new Map()
+  /** Before the records that were polled last. */
+  #upheavalsAtPoll = 0
 
   constructor(consumer: Consumer<K, V>, producer: Producer<OK, OV>, handler: ProcessHandler<K, V, OK, OV>, plan: ProcessPlan<K, V>) {
     this.#consumer = consumer
@@ -75,27 +82,54 @@ export class Processing<K, V, OK, OV> {
     this.#rounds = plan.guarantee === 'exactly-once' ? this.#transactions() : this.#commits()
   }
 
+  get #isAtMostOnce(): boolean {
+    return this.#plan.guarantee === 'at-most-once'
+  }
+
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
     try {
       while (signal?.aborted !== true) await this.#step(signal)
       await this.#end()
     } catch (error) {
-      await this.#takeBack().catch(() => undefined)
+      await this.#inTurn(() => this.#takeBack()).catch(() => undefined)
       throw error
     }
   }
 
+  /** Records are given out, now. */
+  polled(): void {
+    this.#upheavalsAtPoll = this.#upheavals
+  }
+
   /** Partitions are about to go: what was handled of them is committed first. */
-  async revoking(): Promise<void> {
+  async revoking(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#end().catch(() => undefined)
-    this.#recent = new Map()
+    this.#forget(partitions)
   }
 
   /** Partitions are gone: nothing of this round may count. */
-  lost(): void {
+  lost(partitions: readonly TopicPartition[]): void {
     this.#isLost = this.#starts.size > 0
+    this.#forget(partitions)
+  }
+
+  /** Whoever has them next begins where the group says, this consumer, too. */
+  #forget(partitions: readonly TopicPartition[]): void {
+    this.#upset(partitions)
+    for (const { topic, partition } of partitions) {
+      const name = topicPartitionName(topic, partition)
+      this.#starts.delete(name)
+      this.#handled.delete(name)
+    }
+    this.#last = null
     this.#recent = new Map()
+  }
+
+  /** What was polled of them until now is not to be handled. */
+  #upset(partitions: readonly TopicPartition[]): void {
+    this.#upheavals++
+    for (const { topic, partition } of partitions) this.#upheavalOf.set(topicPartitionName(topic, partition), this.#upheavals)
   }
 
   // ── one step ──
@@ -103,9 +137,9 @@ export class Processing<K, V, OK, OV> {
   async #step(signal: AbortSignal | undefined): Promise<void> {
     const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#endsAt - performance.now()))
     const records = await this.#poll(signal, timeoutMillis)
-    if (records.length > 0) await this.#inTurn(() => this.#handle(records))
-    const isAtMostOnce = this.#plan.guarantee === 'at-most-once'
-    if (isAtMostOnce || performance.now() >= this.#endsAt) await this.#end()
+    const since = this.#upheavalsAtPoll
+    if (records.length > 0) await this.#inTurn(() => this.#handle(records, since))
+    if (this.#isAtMostOnce || this.#isLost || performance.now() >= this.#endsAt) await this.#end()
   }
 
   async #poll(signal: AbortSignal | undefined, timeoutMillis: number): Promise<ConsumerRecord<K, V>[]> {
@@ -117,7 +151,11 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  async #handle(records: readonly ConsumerRecord<K, V>[]): Promise<void> {
+  async #handle(polled: readonly ConsumerRecord<K, V>[], since: number): Promise<void> {
+    const isCurrent = ({ topic, partition }: TopicPartition): boolean =>
+      (this.#upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= since
+    const records = this.#upheavals === since ? polled : polled.filter(isCurrent)
+    if (records.length === 0) return
     if (this.#starts.size === 0) this.#endsAt = performance.now() + this.#plan.commitIntervalMillis
     for (const { topic, partition, offset } of firstsOf(records)) {
       const name = topicPartitionName(topic, partition)
@@ -125,6 +163,7 @@ export class Processing<K, V, OK, OV> {
     }
     const outlet = await this.#rounds.begin(records)
     for (const record of records) {
+      if (this.#upheavals !== since && !isCurrent(record)) continue
       if (this.#isKnown(record)) {
         this.#note(record)
         continue
@@ -170,7 +209,7 @@ export class Processing<K, V, OK, OV> {
 
   async #endRound(): Promise<void> {
     this.#endsAt = Infinity
-    if (this.#starts.size === 0) return
+    if (this.#starts.size === 0 && !this.#isLost) return
     try {
       if (!this.#isLost) {
         await this.#rounds.commit([...this.#handled.values()])
@@ -187,19 +226,23 @@ export class Processing<K, V, OK, OV> {
     this.#starts.clear()
     this.#handled.clear()
     this.#last = null
+    this.#isLost = false
   }
 
   /** Nothing of the round counts: the consumer goes back to where it began, in what it still has. */
   async #takeBack(): Promise<void> {
-    const starts = [...this.#starts.values()]
-    this.#forgetRound()
-    this.#isLost = false
     this.#endsAt = Infinity
-    this.#recent = new Map()
-    await this.#rounds.abort()
-    const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
-    for (const { topic, partition, offset } of starts)
-      if (held.has(topicPartitionName(topic, partition))) this.#consumer.seek({ topic, partition }, offset)
+    try {
+      await this.#rounds.abort()
+    } finally {
+      const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
+      const isToGoBack = ([name]: [string, TopicPartition]): boolean => !this.#isAtMostOnce && held.has(name)
+      const starts = [...this.#starts].filter(isToGoBack).map(([, start]) => start)
+      for (const { topic, partition, offset } of starts) this.#consumer.seek({ topic, partition }, offset)
+      this.#upset(starts)
+      this.#forgetRound()
+      this.#recent = new Map()
+    }
   }
 
   // ── the guarantees ──
@@ -281,7 +324,7 @@ function endsOf(records: readonly (TopicPartition & { readonly offset: number })
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: { revoking(): Promise<void>; lost(): void } | null = null
+  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost'> | null = null
 
   /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
   async run<K, V, OK, OV>(
@@ -303,17 +346,22 @@ export class ProcessSlot {
     }
   }
 
+  /** Records are given out, now. */
+  polled(): void {
+    this.#processing?.polled()
+  }
+
   /** What is being processed ends before the partitions go; then the application hears of it. */
   revoked(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      const done = this.#processing?.revoking()
+      const done = this.#processing?.revoking(partitions)
       return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
     }
   }
 
   lost(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      this.#processing?.lost()
+      this.#processing?.lost(partitions)
       return listener?.(partitions)
     }
   }

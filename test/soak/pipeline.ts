@@ -81,7 +81,7 @@ export async function untilDone({ admin }: Cluster): Promise<void> {
 export async function verifyOutput(cluster: Cluster, recordCount: number, report: Report): Promise<void> {
   await using consumer = cluster.consumer({ isolationLevel: 'read_committed', maxPollRecords: 10_000 })
   consumer.assign(Array.from({ length: PARTITIONS }, (_, partition) => ({ topic: OUTPUT, partition })))
-  const next = new Array<number>(PARTITIONS).fill(0)
+  const next = Array.from({ length: PARTITIONS }, () => 0)
   const found = { acknowledged: 0, lost: 0, duplicated: 0, reordered: 0 }
   for (
     let records = await consumer.poll({ timeoutMillis: 20_000 });
