@@ -1,5 +1,6 @@
 /**
- * The records that simulated producers write: the first eight bytes of a value say which record it is, so that each can be recognised wherever it turns up.
+ * The records that simulated producers write: the first eight bytes of a value say which record it is, so that each can be recognised wherever it turns up; a
+ * tombstone, which has no value, says so in a header.
  */
 import { readU32, writeI32 } from '../protocol/bytes.ts'
 import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
@@ -10,6 +11,14 @@ import { baseOffset, checkBatch, lastOffset, walkBatches } from '../protocol/rec
 export interface SeenRecord {
   readonly offset: number
   readonly value: number
+}
+
+/** A record of a compacted topic. */
+export interface KeyedRecord {
+  readonly value: number
+  /** One byte. */
+  readonly key: number
+  readonly isTombstone: boolean
 }
 
 /** The largest value, padding included. */
@@ -30,14 +39,38 @@ export function buildBatch(values: readonly number[], sizeBytes: number, timesta
   return batch
 }
 
+/** One batch of records with keys; tombstones have no value. */
+export function buildKeyedBatch(records: readonly KeyedRecord[], sizeBytes: number, timestamp: number): Uint8Array {
+  const padding = Math.min(VALUE_BYTES_MAX, Math.max(8, sizeBytes))
+  for (const { value, key, isTombstone } of records) {
+    writeI32(scratch, 0, Math.floor(value / 0x1_0000_0000))
+    writeI32(scratch, 4, value % 0x1_0000_0000)
+    const keyBytes = Uint8Array.of(0x6b, key)
+    if (isTombstone) builder.append(timestamp, keyBytes, null, [{ key: 'record', value: scratch.slice(0, 8) }])
+    else builder.append(timestamp, keyBytes, scratch.subarray(0, padding), undefined)
+  }
+  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 }).slice()
+  builder.reset()
+  return batch
+}
+
 /** All records of some whole batches, in order; null if a batch is not sound. */
 export function readBatches(bytes: Uint8Array): SeenRecord[] | null {
   const seen: SeenRecord[] = []
   for (const { at, sizeBytes } of walkBatches(bytes)) {
-    if (!checkBatch(bytes, at, sizeBytes).ok) return null
-    for (const { offset, value } of readRecords(bytes, at)) seen.push({ offset, value: value === null ? -1 : valueOf(value) })
+    if (!checkBatch(bytes, at, sizeBytes, 'sparse').ok) return null
+    for (const { offset, value, headers } of readRecords(bytes, at)) {
+      const mark = value ?? headers[0]?.value ?? null
+      seen.push({ offset, value: mark === null ? -1 : valueOf(mark) })
+    }
   }
   return seen
+}
+
+/** One past the last offset of some whole batches; -1 if there are none. */
+export function endOfBatches(bytes: Uint8Array): number {
+  const last = walkBatches(bytes).at(-1)
+  return last === undefined ? -1 : lastOffset(bytes, last.at) + 1
 }
 
 /** The first offset and one past the last of the batch at `at`. */
