@@ -47,6 +47,7 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
+  ['quota', '%'],
   ['transaction', 'µs'],
 ]
 
