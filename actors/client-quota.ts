@@ -25,13 +25,15 @@ export interface ClientQuotaState {
   answered: number
   mutedUntil: number
   burstBytes: number
+  /** Of a consumer: it has just asked for something, and does not ask for more before that is answered, or this uptime. */
+  askedUntil: number
 }
 
 /** Null where nobody counts. */
 export function newClientQuota(identity: QuotaIdentity | undefined): ClientQuotaState | null {
   if (identity === undefined) return null
   const { keeper } = identity
-  return { keeper, isKnown: false, isLimited: false, charges: 0, answered: 0, mutedUntil: 0, burstBytes: 0 }
+  return { keeper, isKnown: false, isLimited: false, charges: 0, answered: 0, mutedUntil: 0, burstBytes: 0, askedUntil: 0 }
 }
 
 /** Says who it is. */

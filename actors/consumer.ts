@@ -12,8 +12,8 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { isMuted, joinQuota } from './client-quota.ts'
-import { deliver, fetchOf, onQuota } from './consumer-fetch.ts'
+import { joinQuota } from './client-quota.ts'
+import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
   checkSession,
@@ -187,7 +187,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
   if (one.phase === 'locating' && state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
   if (one.phase === 'fetching' && (!one.hungry || one.paused)) return
-  if (one.phase === 'fetching' && isMuted(state.quota, context.uptime)) return wakeAt(state, quotaDue(state, context), context, outbox)
+  if (one.phase === 'fetching' && mayNotFetch(state, context.uptime)) return wakeAt(state, quotaDue(state, context), context, outbox)
   const topic = topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
@@ -231,7 +231,7 @@ function request(
     })
   }
   one.topicId = topic.topicId
-  outbox.push({ kind: 'send', to, message: fetchOf(state, one) })
+  outbox.push({ kind: 'send', to, message: fetchOf(state, one, context) })
 }
 
 function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsResponse'>, context: Context, outbox: Outbox): void {
@@ -263,6 +263,7 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
 
 function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
   const one = takeRequest(state, response.correlationId)
+  if (state.quota !== null) state.quota.askedUntil = 0
   if (one === null || one.phase !== 'fetching') return
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
@@ -366,9 +367,4 @@ function nextDue(state: ConsumerState, context: Context): number {
   }
   if (state.leaders.wanted.size > 0 && state.leaders.timeoutAt >= 0) due = Math.min(due, state.leaders.timeoutAt)
   return due
-}
-
-/** When its quota lets it read on, unless the keeper is still to say so. */
-function quotaDue({ quota }: ConsumerState, { uptime }: Context): number {
-  return quota !== null && quota.mutedUntil > uptime ? quota.mutedUntil : Infinity
 }

@@ -12,8 +12,8 @@ export const quotaMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer.ts',
-        text: "if (one.phase === 'fetching' && isMuted(state.quota, context.uptime)) return",
-        replacement: "if (one.phase === 'locating' && isMuted(state.quota, context.uptime)) return",
+        text: "if (one.phase === 'fetching' && mayNotFetch(state, context.uptime)) return",
+        replacement: "if (one.phase === 'locating' && mayNotFetch(state, context.uptime)) return",
       },
     ],
     seed: 4,
@@ -58,7 +58,7 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'return quota.isKnown &&',
       },
     ],
-    seed: 37,
-    seedsToFind: 37,
+    seed: 32,
+    seedsToFind: 32,
   },
 ]

@@ -124,7 +124,7 @@ export function limited(cluster: Cluster, host: Host, key: ClientQuotaKey): { re
     name: `${key} on ${host.node}`,
     bytesPerSecondMax: plan.quota[key],
     beganMicros: world.nowMicros,
-    // A producer sends one batch at a time; of a consumer every partition may be asked for at once, and more of them may come.
+    // A producer sends one batch at a time; of a consumer every partition may have been asked for, and wait for records; and more of them may come.
     underWayBytes: key === 'producerByteRate' ? 0 : (partitions + 2) * BATCH_BYTES_MAX,
     usedBytes: 0,
     isOver: !cluster.faults.active,

@@ -100,24 +100,29 @@ describe('a consumer', () => {
     expect(sent(answerFetch(stage, fetches[0]?.correlationId ?? 0), 'chargeQuota')).toEqual([])
   })
 
-  test('that is limited fetches bytes, and of each partition a share of what its quota lets through at once', () => {
-    const { effects } = limitedConsumer()
-    expect(sent(effects, 'fetch').map(({ mode, maxBytes }) => [mode, maxBytes])).toEqual([
-      ['bytes', 250],
-      ['bytes', 250],
-    ])
+  test('that is limited fetches bytes, as many as its quota lets through at once, and one partition after the other', () => {
+    const { stage, effects } = limitedConsumer()
+    expect(sentOne(effects, 'fetch')).toMatchObject({ mode: 'bytes', maxBytes: 500 })
+    expect(sent(consumerTick(stage, 4), 'fetch')).toEqual([])
+    // The first one has nothing, or it would have said so.
+    const second = consumerTick(stage, 1)
+    expect(lines(second)).toContainEqual(expect.stringMatching(/^to replica\/t-1: fetch/))
+    expect(sent(second, 'fetch')).toHaveLength(1)
+    expect(sent(consumerTick(stage, 5), 'fetch')).toEqual([])
   })
 
-  test('that is limited says what it was given, and waits until that is paid for', () => {
+  test('that is limited says what it was given, waits until that is paid for, and goes on with the next partition', () => {
     const { stage, effects } = limitedConsumer()
-    const [zero] = sent(effects, 'fetch')
-    const answered = answerFetch(stage, zero?.correlationId ?? 0)
+    const answered = answerFetch(stage, sentOne(effects, 'fetch').correlationId)
     expect(sentOne(answered, 'chargeQuota').sizeBytes).toBe(72)
     const more = { kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 13 } as const
     expect(said(stage.deliver(more))).toEqual([])
     expect(sent(told(stage, 1, 40), 'fetch')).toEqual([])
     expect(sent(consumerTick(stage, 39), 'fetch')).toEqual([])
-    expect(sentOne(consumerTick(stage, 1), 'fetch').fetchOffset).toBe(13)
+    const next = consumerTick(stage, 1)
+    expect(sent(next, 'fetch').map(({ fetchOffset }) => fetchOffset)).toEqual([10])
+    answerFetch(stage, sentOne(next, 'fetch').correlationId)
+    expect(sent(told(stage, 2, 0), 'fetch').map(({ fetchOffset }) => fetchOffset)).toEqual([13])
   })
 
   test('that becomes limited asks again for what its application would read by itself', () => {
