@@ -7,6 +7,8 @@
  */
 import type { FlushPolicy, TopicConfig } from '../protocol/topic-config.ts'
 import type { Plan } from './plan.ts'
+import { newTransactionsTruth } from './transactions-truth.ts'
+import type { TransactionsTruth } from './transactions-truth.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
@@ -64,6 +66,7 @@ export interface Truth {
   readonly committedEnds: Map<string, (partition: PartitionTruth) => number>
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
+  readonly transactions: TransactionsTruth
 }
 
 /** A writer is the index of its producer times this, and the number of its life. */
@@ -75,7 +78,17 @@ const LOSS_GRACE_MICROS = 30_000_000
 /** Nothing has happened yet. */
 export function newTruth(world: World, acks: Plan['acks']): Truth {
   const anomalies = { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
-  return { world, acks, partitions: new Map(), anomalies, acknowledgedCount: 0, metadataOffset: 0, committedEnds: new Map(), onLoss: [] }
+  return {
+    world,
+    acks,
+    partitions: new Map(),
+    anomalies,
+    acknowledgedCount: 0,
+    metadataOffset: 0,
+    committedEnds: new Map(),
+    onLoss: [],
+    transactions: newTransactionsTruth(),
+  }
 }
 
 /** The truth about a partition, begun when it is first heard of. */
@@ -188,6 +201,7 @@ export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: n
 
 /** A value as people read it: writer and counter. */
 export function nameOf(value: number): string {
+  if (value < -1) return value % 2 === 0 ? 'the marker of an abort' : 'the marker of a commit'
   return `w${Math.floor(value / 0x1_0000_0000)}#${value % 0x1_0000_0000}`
 }
 

@@ -7,8 +7,8 @@ import { checkBatch } from '../../protocol/record-batch.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
-import { readBatches } from '../records.ts'
-import type { SeenRecord } from '../records.ts'
+import { readWhole } from '../records.ts'
+import type { SeenBatch, SeenRecord } from '../records.ts'
 import { mayRepeat, nameOf, place } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -35,7 +35,12 @@ export function checkHistory(truth: Truth, partition: PartitionTruth, records: r
 }
 
 function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
-  const records: SeenRecord[] = []
+  return readLogBatches(cluster, disk, log).flatMap(({ records }) => records)
+}
+
+/** All batches of a partition's files on one disk, in order; REC if one of them is not sound. */
+export function readLogBatches(cluster: Cluster, disk: Disk, log: string): SeenBatch[] {
+  const batches: SeenBatch[] = []
   const files = [...disk.files(log)].filter(([name]) => baseOffsetOfFile(name) !== null).toSorted(([a], [b]) => (a < b ? -1 : 1))
   for (const [name, file] of files) {
     // A bit that has flipped where nobody has read is not found yet.
@@ -44,13 +49,13 @@ function readLog(cluster: Cluster, disk: Disk, log: string): SeenRecord[] {
       const check = checkBatch(bytes, at, bytes.length - at)
       if (!check.ok) {
         cluster.world.fail('REC', `${log}/${name} is not sound at ${at}: ${check.reason}`)
-        return records
+        return batches
       }
-      records.push(...(readBatches(bytes.subarray(at, at + check.sizeBytes)) ?? []))
+      batches.push(...(readWhole(bytes.subarray(at, at + check.sizeBytes)) ?? []))
       at += check.sizeBytes
     }
   }
-  return records
+  return batches
 }
 
 function checkOrder(truth: Truth, partition: PartitionTruth, records: readonly SeenRecord[]): void {
@@ -59,6 +64,8 @@ function checkOrder(truth: Truth, partition: PartitionTruth, records: readonly S
   for (const { offset, value } of records) {
     if (offset !== expected) truth.world.fail('REC', `${partition.name} has offset ${offset} where ${expected} is due`)
     expected = offset + 1
+    // Markers are nobody's records.
+    if (value < -1) continue
     const writer = Math.floor(value / 0x1_0000_0000)
     const before = last.get(writer) ?? -1
     if (value <= before && !mayRepeat(truth, partition, value))
