@@ -85,9 +85,10 @@ export class Processing<K, V, OK, OV> {
     this.#recent = new Map()
   }
 
-  /** Partitions are gone: nothing of this round may count. */
-  lost(): void {
-    this.#isLost = this.#starts.size > 0
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count, and in them there is no way back to where it began. */
+  lost(partitions: readonly TopicPartition[]): void {
+    this.#isLost ||= this.#starts.size > 0
+    for (const { topic, partition } of partitions) this.#starts.delete(topicPartitionName(topic, partition))
     this.#recent = new Map()
   }
 
@@ -158,7 +159,7 @@ export class Processing<K, V, OK, OV> {
 
   async #endRound(): Promise<void> {
     this.#endsAt = Infinity
-    if (this.#starts.size === 0) return
+    if (this.#starts.size === 0 && !this.#isLost) return
     try {
       if (!this.#isLost) {
         await this.#rounds.commit([...this.#handled.values()])
@@ -194,6 +195,8 @@ export class Processing<K, V, OK, OV> {
       begin: async () => (transaction ??= await this.#producer.beginTransaction()),
       commit: async (handled) => {
         await transaction?.sendOffsets(this.#consumer, handled)
+        // Offsets of a topic that is gone may have been sent for the one that has its name now.
+        if (this.#isLost) throw new KafkaError('UNKNOWN_MEMBER_ID', 'partitions were lost while their offsets were committed')
         await transaction?.commit()
         transaction = null
       },
@@ -255,7 +258,7 @@ function endsOf(records: readonly (TopicPartition & { readonly offset: number })
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: { revoking(): Promise<void>; lost(): void } | null = null
+  #processing: { revoking(): Promise<void>; lost(partitions: readonly TopicPartition[]): void } | null = null
 
   /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
   async run<K, V, OK, OV>(
@@ -285,9 +288,14 @@ export class ProcessSlot {
     }
   }
 
+  /** A partition goes on elsewhere. */
+  reset(partition: TopicPartition): void {
+    this.#processing?.lost([partition])
+  }
+
   lost(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      this.#processing?.lost()
+      this.#processing?.lost(partitions)
       return listener?.(partitions)
     }
   }

@@ -30,6 +30,12 @@ export class Round {
     this.#ends.set(name, { topic, partition, offset: offset + 1, metadata: '' })
   }
 
+  /** A partition is gone, or begins anew elsewhere: nothing of the round may count, and there is no way back in it. */
+  lose(name: string): void {
+    this.isLost = true
+    this.#starts.delete(name)
+  }
+
   /** Where it began. */
   starts(): (TopicPartition & { readonly offset: number })[] {
     return [...this.#starts.values()]

@@ -213,16 +213,19 @@ export class PipelineMember {
   }
 
   #onPositionReset(message: PositionReset): void {
-    const held = this.#held.get(topicPartitionName(message.topic, message.partition))
-    held?.reset(message, this.#cluster.clientWatcher.topicIdOf(message))
+    const name = topicPartitionName(message.topic, message.partition)
+    this.#held.get(name)?.reset(message, this.#cluster.clientWatcher.topicIdOf(message))
+    this.#round?.lose(name)
   }
 
   /** The round ends before partitions go; what is lost is gone already. */
   #onRevoking({ partitions, lost }: Revoking): void {
     const names = partitions.map(({ topic, partition }) => topicPartitionName(topic, partition))
     if (lost) {
-      for (const name of names) this.#letGo(name)
-      if (this.#round !== null) this.#round.isLost = true
+      for (const name of names) {
+        this.#letGo(name)
+        this.#round?.lose(name)
+      }
       return this.#tell({ kind: 'released', partitions })
     }
     for (const name of names) this.#retire(name)
@@ -319,7 +322,7 @@ export class PipelineMember {
       producer.sendOffsets(this.#group.name, member, offsets, (error) => {
         if (error === 'STALE_MEMBER_EPOCH' && retries < STALE_RETRIES_MAX)
           return this.#host?.after(STALE_MICROS, () => this.#commit(round, retries + 1))
-        if (error !== null) return this.#takeBack(round, error)
+        if (error !== null || round.isLost) return this.#takeBack(round, error ?? 'UNKNOWN_MEMBER_ID')
         round.noteAsked(this.#group, offsets)
         producer.finish(true, (refusal) => {
           if (refusal !== null) return this.#takeBack(round, refusal)
