@@ -114,6 +114,15 @@ describe('a transactional id', () => {
     })
   })
 
+  test('shares its producer id with nobody, although the answer comes twice', () => {
+    const stage = active()
+    const { correlationId } = sentOne(init(stage, 11), 'initProducerId')
+    const answer = { kind: 'initProducerIdResponse', correlationId, errorCode: 0, producerId: 40, producerEpoch: 0 } as const
+    stage.deliver(answer, COORDINATOR)
+    stage.deliver(answer, COORDINATOR)
+    expect(lines(init(stage, 12, 'another'))).toEqual([expect.stringMatching('initProducerId')])
+  })
+
   test('asks another coordinator for it where one is not there, is silent, or does not lead', () => {
     const stage = active()
     const { correlationId } = sentOne(init(stage), 'initProducerId')
