@@ -7,6 +7,7 @@ import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { transactionMutants } from './transaction-mutants.ts'
 import { trustMutants } from './trust-mutants.ts'
 
 /** All mutants. */
@@ -243,5 +244,6 @@ export const mutants: readonly Mutant[] = [
   ...trustMutants,
   ...clientMutants,
   ...groupMutants,
+  ...transactionMutants,
   ...quorumMutants,
 ]
