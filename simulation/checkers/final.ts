@@ -75,7 +75,8 @@ function checkOrder(truth: Truth, partition: PartitionTruth, records: readonly S
 }
 
 function checkPresence(truth: Truth, partition: PartitionTruth, records: readonly SeenRecord[]): void {
-  for (const { offset, value } of records) place(truth, partition, offset, value, Infinity, 'the file')
+  // What is below the start of the log nobody reads, and a replica that has fallen behind may have something else there.
+  for (const { offset, value } of records) if (offset >= partition.startOffset) place(truth, partition, offset, value, Infinity, 'the file')
   for (const value of partition.unplaced) {
     if (partition.offsets.has(value) || partition.startOffset > 0 || partition.lossEnd > 0 || partition.isUnclean) continue
     truth.world.fail('LOST', `${nameOf(value)} was acknowledged without an offset, and is nowhere in ${partition.name}`)
