@@ -7,7 +7,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { coordinatorOf, nextCoordinator } from './coordinator-finder.ts'
 import type { ProducerState } from './producer-state.ts'
-import { answer, failTransaction, failureOf, transactionFor, transactionOf } from './producer-transaction.ts'
+import { answer, failsTransaction, failTransaction, failureOf, transactionFor, transactionOf } from './producer-transaction.ts'
 import type { OffsetsOnTheWay } from './producer-transaction-state.ts'
 
 /** Who is silent for so long is asked again. */
@@ -114,6 +114,8 @@ export function onOffsetsAnswer(
   const why = { errorCode, errorMessage: errorMessage ?? error.message }
   if (error.name === 'STALE_MEMBER_EPOCH') return end(state, one, why, outbox)
   if (error.retriable) {
+    // Where the group is coordinated, or where the transactions are kept: the answer does not say which has moved.
+    failsTransaction(state, error.name)
     retryOffsets(one, context)
     return void advanceOffsets(state, context, outbox)
   }

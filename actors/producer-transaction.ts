@@ -38,7 +38,7 @@ export function onBeginTransaction(
   outbox: Outbox,
 ): void {
   const tx = transactionOf(state)
-  assert(tx.phase !== 'open' && tx.phase !== 'ending' && tx.beginner === null, 'T1 one transaction at a time')
+  assert(tx.phase !== 'open' && tx.phase !== 'ending' && tx.beginner === null, 'Y1 one transaction at a time')
   tx.beginner = { correlationId, deadline: context.uptime + state.config.deliveryTimeoutMillis }
   advanceTransaction(state, context, outbox)
 }
@@ -48,7 +48,7 @@ export function onFinishTransaction(state: ProducerState, asked: MessageOf<'fini
   const tx = transactionOf(state)
   const { correlationId, committed } = asked
   if (tx.fatal !== null) return answer(state, correlationId, tx.fatal, outbox)
-  assert(tx.phase === 'open', 'T2 only an open transaction ends')
+  assert(tx.phase === 'open', 'Y2 only an open transaction ends')
   if (committed && tx.failure !== null) return answer(state, correlationId, tx.failure, outbox)
   if (committed && isBusy(state)) {
     const errorMessage = 'the transaction has records that are not acknowledged yet'
@@ -89,7 +89,7 @@ export function transactionFor(tx: ProducerTransaction): TransactionOf | null {
   return { transactionalId, transactorNode: transactor.node, transactorPartition: transactor.partition }
 }
 
-/** The leader does not take the batch, and it would not help to ask again: the transaction has failed. Otherwise says so. */
+/** Whether an error fails the transaction, for it would not help to ask again. One that says that the transactor may be elsewhere has it looked for. */
 export function failsTransaction(state: ProducerState, error: ErrorName): boolean {
   const tx = transactionOf(state)
   if (ELSEWHERE.has(error)) tx.transactor = null
@@ -222,7 +222,7 @@ function onEpoch(
   tx.producerEpoch = producerEpoch
   tx.failures = 0
   for (const queue of state.queues.values()) {
-    assert(queue.batches.length === 0, 'T3 no batch outlives its transaction')
+    assert(queue.batches.length === 0, 'Y3 no batch outlives its transaction')
     queue.producerEpoch = producerEpoch
     queue.nextSequence = 0
   }
@@ -286,6 +286,6 @@ export function answer(state: ProducerState, correlationId: number, why: Transac
 
 /** The producer has a transactional id. */
 export function transactionOf({ transaction }: ProducerState): ProducerTransaction {
-  assert(transaction !== null, 'T4 only a producer with a transactional id has transactions')
+  assert(transaction !== null, 'Y4 only a producer with a transactional id has transactions')
   return transaction
 }

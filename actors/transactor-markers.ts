@@ -28,6 +28,7 @@ export function beginMarkers(
 ): void {
   for (const one of transaction.partitions)
     entry.markers.set(markerName(one), { ...one, correlationId: -1, timeoutAt: -1, retryAt: 0, failures: 0 })
+  state.markerCount += entry.markers.size
   if (entry.markers.size > 0) state.ending.add(entry.id)
   pumpMarkers(state, entry, context, outbox)
 }
@@ -41,8 +42,8 @@ export function pumpMarkers(state: TransactorState, entry: TransactionalId, cont
 }
 
 /** Whether a marker waits to be sent: for who leads, or for a pause to be over. */
-export function areMarkersUnsent({ ids, ending }: TransactorState): boolean {
-  return [...ending].some((id) => [...(ids.get(id)?.markers.values() ?? [])].some(({ correlationId }) => correlationId < 0))
+export function areMarkersUnsent({ markerCount, markersSent }: TransactorState): boolean {
+  return markerCount > markersSent.size
 }
 
 /** Asks who leads topics where a marker came to nothing; last, for what is known of them will do for other partitions. */
@@ -151,7 +152,7 @@ function takeSent(state: TransactorState, correlationId: number): { readonly ent
 /** The id, if that was its last. */
 function endMarker(state: TransactorState, entry: TransactionalId, task: MarkerTask): TransactionalId | null {
   state.markersSent.delete(task.correlationId)
-  entry.markers.delete(markerName(task))
+  if (entry.markers.delete(markerName(task))) state.markerCount--
   if (entry.markers.size > 0) return null
   state.ending.delete(entry.id)
   return entry

@@ -91,7 +91,9 @@ export interface TransactorState {
   readonly ids: Map<string, TransactionalId>
   /** By correlation id of the write: whose. */
   readonly pending: Map<number, string>
-  /** By correlation id of the request: which marker. */
+  /** Markers that are not known to be written, of all ids; */
+  markerCount: number
+  /** and those of them that are on their way, by correlation id of the request. */
   readonly markersSent: Map<number, { readonly id: string; readonly name: string }>
   /** Those that have markers to write. */
   readonly ending: Set<string>
@@ -124,6 +126,7 @@ export function newTransactorState(self: Address, config: TransactorConfig): Tra
     leaseUntil: config.leaseUntil,
     ids: new Map(),
     pending: new Map(),
+    markerCount: 0,
     markersSent: new Map(),
     ending: new Set(),
     leaders: newLeaderCache(config.coordinatorNodes, REQUEST_TIMEOUT_MILLIS),
@@ -195,6 +198,7 @@ export function forgetAll(state: TransactorState, error: ErrorName, outbox: Outb
   state.ids.clear()
   state.pending.clear()
   state.markersSent.clear()
+  state.markerCount = 0
   state.ending.clear()
   state.wanting.clear()
 }

@@ -18,6 +18,8 @@ export interface ProduceParameters {
   readonly partitions: number
   readonly flush: 'os' | 'commit'
   readonly lane: ProduceLane
+  /** Default true. */
+  readonly enableIdempotence?: boolean
   readonly warmUpCount: number
   readonly recordCount: number
 }
@@ -29,10 +31,10 @@ export const PROMISES_IN_FLIGHT = 10_000
 export const produceTask: Task<ProduceParameters, number> = { url: import.meta.url, name: 'produceTask', run: produce }
 
 async function produce(parameters: ProduceParameters): Promise<number> {
-  const { directory, nodes = 1, partitions, flush, lane, warmUpCount, recordCount } = parameters
+  const { directory, nodes = 1, partitions, flush, lane, warmUpCount, recordCount, enableIdempotence = true } = parameters
   await using cluster = await open(directory, { nodes })
   await cluster.admin.createTopic(TOPIC, { partitions, config: { flush } })
-  await using producer = cluster.producer()
+  await using producer = cluster.producer({ enableIdempotence })
   await lanes[lane](producer, warmUpCount)
   const startedAt = performance.now()
   await lanes[lane](producer, recordCount)

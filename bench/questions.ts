@@ -5,8 +5,10 @@ import type { Question } from './question.ts'
 import { catchUp } from './questions/catch-up.ts'
 import { clusterSize } from './questions/cluster-size.ts'
 import { consume } from './questions/consume.ts'
+import { exactlyOnce } from './questions/exactly-once.ts'
 import { failover } from './questions/failover.ts'
 import { groups } from './questions/groups.ts'
+import { idempotence } from './questions/idempotence.ts'
 import { latency } from './questions/latency.ts'
 import { memory, replicatedMemory } from './questions/memory.ts'
 import { partitions } from './questions/partitions.ts'
@@ -19,6 +21,7 @@ import { replicatedProduce } from './questions/replicated-produce.ts'
 import { ring } from './questions/ring.ts'
 import { simulator } from './questions/simulator.ts'
 import { start } from './questions/start.ts'
+import { transaction } from './questions/transaction.ts'
 
 /** Every question that `npm run bench` can answer. */
 export const questions: readonly Question[] = [
@@ -40,4 +43,7 @@ export const questions: readonly Question[] = [
   clusterSize,
   rebalance,
   groups,
+  idempotence,
+  transaction,
+  exactlyOnce,
 ]

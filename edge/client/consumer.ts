@@ -180,6 +180,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#consumption.throwFailure()
     for (;;) {
       const records = this.#takeRecords()
+      if (records.length > 0) this.#processSlot.polled()
       if (records.length > 0 || performance.now() >= deadline) return records
       await this.#consumption.wait(signal, deadline)
       this.#assertOpen()

@@ -7,7 +7,8 @@
  *   effectively once   the same, with the keys that were seen in the commit   repeats only what no commit knows of
  *   exactly once       begin ─► handle ─► send offsets ─► commit              a crash takes results and offsets back
  *
- * Before partitions go to somebody else, the round ends; if they are gone already, it has failed.
+ * Before partitions go to somebody else, the round ends; if they are gone already, it has failed. What was polled of a partition before it went, or before the
+ * consumer went back in it, is not handled any more: it will come again, here or elsewhere.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -43,6 +44,11 @@ interface Rounds<OK, OV> {
   abort(): Promise<void>
 }
 
+/** How far a partition is handled: `offset` is that of the next record. */
+interface Handled extends TopicPartition {
+  offset: number
+}
+
 /** The work of one call. */
 export class Processing<K, V, OK, OV> {
   readonly #consumer: Consumer<K, V>
@@ -53,12 +59,20 @@ export class Processing<K, V, OK, OV> {
   /** Where the round began, by partition; empty between two rounds. */
   readonly #starts: Map<string, TopicPartition & { readonly offset: number }> = new Map()
   #recent: Map<string, RecentKeys> = new Map()
-  /** What was handled in the round, by partition: the next record to handle. */
-  readonly #handled: Map<string, OffsetToCommit> = new Map()
+  /** What was handled in the round, by partition. */
+  readonly #handled: Map<string, Handled> = new Map()
+  /** That of the record before: most come from the same partition. */
+  #last: Handled | null = null
   #endsAt = Infinity
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   #isLost = false
+  /** Counts the times that partitions went, or the consumer went back. */
+  #upheavals = 0
+  /** By partition: the last of them that was about it. */
+  readonly #upheavalOf: Map<string, number> = new Map()
+  /** Before the records that were polled last. */
+  #upheavalsAtPoll = 0
 
   constructor(consumer: Consumer<K, V>, producer: Producer<OK, OV>, handler: ProcessHandler<K, V, OK, OV>, plan: ProcessPlan<K, V>) {
     this.#consumer = consumer
@@ -68,28 +82,54 @@ export class Processing<K, V, OK, OV> {
     this.#rounds = plan.guarantee === 'exactly-once' ? this.#transactions() : this.#commits()
   }
 
+  get #isAtMostOnce(): boolean {
+    return this.#plan.guarantee === 'at-most-once'
+  }
+
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
     try {
       while (signal?.aborted !== true) await this.#step(signal)
       await this.#end()
     } catch (error) {
-      await this.#takeBack().catch(() => undefined)
+      await this.#inTurn(() => this.#takeBack()).catch(() => undefined)
       throw error
     }
   }
 
+  /** Records are given out, now. */
+  polled(): void {
+    this.#upheavalsAtPoll = this.#upheavals
+  }
+
   /** Partitions are about to go: what was handled of them is committed first. */
-  async revoking(): Promise<void> {
+  async revoking(partitions: readonly TopicPartition[]): Promise<void> {
     await this.#end().catch(() => undefined)
+    this.#forget(partitions)
+  }
+
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
+  lost(partitions: readonly TopicPartition[]): void {
+    this.#isLost ||= this.#starts.size > 0
+    this.#forget(partitions)
+  }
+
+  /** Whoever has them next begins where the group says, this consumer, too. */
+  #forget(partitions: readonly TopicPartition[]): void {
+    this.#upset(partitions)
+    for (const { topic, partition } of partitions) {
+      const name = topicPartitionName(topic, partition)
+      this.#starts.delete(name)
+      this.#handled.delete(name)
+    }
+    this.#last = null
     this.#recent = new Map()
   }
 
-  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count, and in them there is no way back to where it began. */
-  lost(partitions: readonly TopicPartition[]): void {
-    this.#isLost ||= this.#starts.size > 0
-    for (const { topic, partition } of partitions) this.#starts.delete(topicPartitionName(topic, partition))
-    this.#recent = new Map()
+  /** What was polled of them until now is not to be handled. */
+  #upset(partitions: readonly TopicPartition[]): void {
+    this.#upheavals++
+    for (const { topic, partition } of partitions) this.#upheavalOf.set(topicPartitionName(topic, partition), this.#upheavals)
   }
 
   // ── one step ──
@@ -97,9 +137,9 @@ export class Processing<K, V, OK, OV> {
   async #step(signal: AbortSignal | undefined): Promise<void> {
     const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#endsAt - performance.now()))
     const records = await this.#poll(signal, timeoutMillis)
-    if (records.length > 0) await this.#inTurn(() => this.#handle(records))
-    const isAtMostOnce = this.#plan.guarantee === 'at-most-once'
-    if (isAtMostOnce || performance.now() >= this.#endsAt) await this.#end()
+    const since = this.#upheavalsAtPoll
+    if (records.length > 0) await this.#inTurn(() => this.#handle(records, since))
+    if (this.#isAtMostOnce || this.#isLost || performance.now() >= this.#endsAt) await this.#end()
   }
 
   async #poll(signal: AbortSignal | undefined, timeoutMillis: number): Promise<ConsumerRecord<K, V>[]> {
@@ -111,14 +151,19 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  async #handle(records: readonly ConsumerRecord<K, V>[]): Promise<void> {
+  async #handle(polled: readonly ConsumerRecord<K, V>[], since: number): Promise<void> {
+    const isCurrent = ({ topic, partition }: TopicPartition): boolean =>
+      (this.#upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= since
+    const records = this.#upheavals === since ? polled : polled.filter(isCurrent)
+    if (records.length === 0) return
     if (this.#starts.size === 0) this.#endsAt = performance.now() + this.#plan.commitIntervalMillis
-    for (const { topic, partition, offset } of records) {
+    for (const { topic, partition, offset } of firstsOf(records)) {
       const name = topicPartitionName(topic, partition)
       if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
     }
     const outlet = await this.#rounds.begin(records)
     for (const record of records) {
+      if (this.#upheavals !== since && !isCurrent(record)) continue
       if (this.#isKnown(record)) {
         this.#note(record)
         continue
@@ -131,7 +176,12 @@ export class Processing<K, V, OK, OV> {
   }
 
   #note({ topic, partition, offset }: ConsumerRecord<K, V>): void {
-    this.#handled.set(topicPartitionName(topic, partition), { topic, partition, offset: offset + 1 })
+    if (this.#last?.topic !== topic || this.#last.partition !== partition) {
+      const name = topicPartitionName(topic, partition)
+      this.#last = this.#handled.get(name) ?? { topic, partition, offset: 0 }
+      this.#handled.set(name, this.#last)
+    }
+    this.#last.offset = offset + 1
   }
 
   /** Its key was seen before; or it is seen now. */
@@ -163,8 +213,7 @@ export class Processing<K, V, OK, OV> {
     try {
       if (!this.#isLost) {
         await this.#rounds.commit([...this.#handled.values()])
-        this.#starts.clear()
-        this.#handled.clear()
+        this.#forgetRound()
         return
       }
     } catch (error) {
@@ -173,18 +222,27 @@ export class Processing<K, V, OK, OV> {
     await this.#takeBack()
   }
 
-  /** Nothing of the round counts: the consumer goes back to where it began, in what it still has. */
-  async #takeBack(): Promise<void> {
-    const starts = [...this.#starts.values()]
+  #forgetRound(): void {
     this.#starts.clear()
     this.#handled.clear()
+    this.#last = null
     this.#isLost = false
+  }
+
+  /** Nothing of the round counts: the consumer goes back to where it began, in what it still has. */
+  async #takeBack(): Promise<void> {
     this.#endsAt = Infinity
-    this.#recent = new Map()
-    await this.#rounds.abort()
-    const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
-    for (const { topic, partition, offset } of starts)
-      if (held.has(topicPartitionName(topic, partition))) this.#consumer.seek({ topic, partition }, offset)
+    try {
+      await this.#rounds.abort()
+    } finally {
+      const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
+      const isToGoBack = ([name]: [string, TopicPartition]): boolean => !this.#isAtMostOnce && held.has(name)
+      const starts = [...this.#starts].filter(isToGoBack).map(([, start]) => start)
+      for (const { topic, partition, offset } of starts) this.#consumer.seek({ topic, partition }, offset)
+      this.#upset(starts)
+      this.#forgetRound()
+      this.#recent = new Map()
+    }
   }
 
   // ── the guarantees ──
@@ -248,6 +306,16 @@ export class Processing<K, V, OK, OV> {
   }
 }
 
+/** The first record of each run of records of one partition. */
+function* firstsOf<R extends TopicPartition>(records: readonly R[]): Generator<R> {
+  let last: R | null = null
+  for (const record of records) {
+    if (record.partition === last?.partition && record.topic === last.topic) continue
+    last = record
+    yield record
+  }
+}
+
 /** Behind the last record of each partition. */
 function endsOf(records: readonly (TopicPartition & { readonly offset: number })[]): OffsetToCommit[] {
   const ends = new Map<string, OffsetToCommit>()
@@ -258,7 +326,7 @@ function endsOf(records: readonly (TopicPartition & { readonly offset: number })
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: { revoking(): Promise<void>; lost(partitions: readonly TopicPartition[]): void } | null = null
+  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost'> | null = null
 
   /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
   async run<K, V, OK, OV>(
@@ -280,10 +348,15 @@ export class ProcessSlot {
     }
   }
 
+  /** Records are given out, now. */
+  polled(): void {
+    this.#processing?.polled()
+  }
+
   /** What is being processed ends before the partitions go; then the application hears of it. */
   revoked(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      const done = this.#processing?.revoking()
+      const done = this.#processing?.revoking(partitions)
       return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
     }
   }

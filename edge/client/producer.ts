@@ -149,8 +149,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
       giveUp: (error) => {
         this.#backlog.failAll(error)
         this.#sealAll()
-        this.#failure = null
       },
+      forgetFailure: () => (this.#failure = null),
     }
     return new Transactions(owner, () => this.#link)
   }

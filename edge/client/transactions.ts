@@ -23,6 +23,8 @@ export interface TransactionOwner<K, V> {
   flush(): Promise<void>
   /** Hands everything that it has to its actor, or fails it: it is not to be sent any more. */
   giveUp(error: KafkaError): void
+  /** What has failed so far was given up. */
+  forgetFailure(): void
 }
 
 /** A consumer that can say what it would commit. */
@@ -199,6 +201,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     try {
       await this.#finish(false)
     } finally {
+      this.#owner.forgetFailure()
       this.#state = 'over'
       this.#transactions.end()
     }

@@ -30,6 +30,9 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   'cluster-size': ['idle-3', 'idle-100', 'messages-3', 'messages-100', 'memory-3', 'memory-100'],
   rebalance: ['rebalance', 'paused'],
   groups: ['rss', 'load'],
+  idempotence: ['ratio', 'idempotent', 'plain'],
+  transaction: ['p50', 'p99'],
+  'exactly-once': ['ratio', 'rate', 'at-least-once'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */
@@ -42,6 +45,7 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
+  ['transaction', 'µs'],
 ]
 
 const main = fileURLToPath(new URL('../../bench/main.ts', import.meta.url))

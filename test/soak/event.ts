@@ -40,6 +40,14 @@ export type SoakEvent =
   | ({ readonly kind: 'delivered'; readonly offset: number; readonly count: number } & At)
   /** The group was told that this offset is committed. */
   | ({ readonly kind: 'committed'; readonly offset: number } & At)
+  /** What has become of a pipeline's records: right, missing, there twice, or something else. */
+  | {
+      readonly kind: 'output'
+      readonly acknowledged: number
+      readonly lost: number
+      readonly duplicated: number
+      readonly reordered: number
+    }
   /** The group asked, and this offset is committed (0 for none). */
   | ({ readonly kind: 'found'; readonly offset: number } & At)
 

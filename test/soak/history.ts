@@ -34,22 +34,24 @@ export interface History {
   reordered: number
   reused: number
   diverged: number
+  /** What a pipeline has written more than once. */
+  duplicated: number
   /** Sentences about the first violations. */
   readonly complaints: string[]
 }
 
-type Violation = 'lost' | 'reordered' | 'reused' | 'diverged'
+type Violation = 'lost' | 'reordered' | 'reused' | 'diverged' | 'duplicated'
 
 const COMPLAINTS_MAX = 20
 
 /** A history in which nothing has happened. */
 export function emptyHistory(): History {
-  return { partitions: new Map(), acknowledged: 0, lost: 0, reordered: 0, reused: 0, diverged: 0, complaints: [] }
+  return { partitions: new Map(), acknowledged: 0, lost: 0, reordered: 0, reused: 0, diverged: 0, duplicated: 0, complaints: [] }
 }
 
 /** Whether no promise is broken so far. */
-export function isSound({ lost, reordered, reused, diverged }: History): boolean {
-  return lost + reordered + reused + diverged === 0
+export function isSound({ lost, reordered, reused, diverged, duplicated }: History): boolean {
+  return lost + reordered + reused + diverged + duplicated === 0
 }
 
 /** Where the next reading can go on, by partition: what is below has been read and was right. */
@@ -75,12 +77,20 @@ export function takeEvent(history: History, event: SoakEvent): void {
       return onReadEnd(history, event)
     case 'diverged':
       return complain(history, 'diverged', event.count, `${event.where}: ${event.count} replicas do not hold what the first one holds`)
+    case 'output':
+      return onOutput(history, event)
     case 'delivered':
       return onDelivered(history, event)
     case 'committed':
     case 'found':
       return onCommitted(history, event)
   }
+}
+
+function onOutput(history: History, event: Extract<SoakEvent, { kind: 'output' }>): void {
+  history.acknowledged += event.acknowledged
+  for (const what of ['lost', 'duplicated', 'reordered'] as const)
+    if (event[what] > 0) complain(history, what, event[what], `${event[what]} records of the output are ${what}`)
 }
 
 function onAcknowledged(history: History, event: Extract<SoakEvent, { kind: 'acknowledged' }>): void {

@@ -1,7 +1,7 @@
 /**
- * `npm run soak -- kill | terminate | nodes | process`: hurts a real process (or the thread of a node inside it) under load at random moments, again and
- * again, and checks that everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused, diverged }`: a committed
- * offset that goes back, and records that the group was never given, count as lost; `diverged` are replicas whose bytes differ once all are in sync.
+ * `npm run soak -- kill | terminate | nodes | process | pipeline`: hurts a real process (or the thread of a node inside it) under load at random moments, again and
+ * again, and checks that everything it had confirmed is true afterwards. Prints `{ rounds, acknowledged, lost, reordered, reused, diverged, duplicated }`: a committed
+ * offset that goes back, and records that the group was never given, count as lost; `diverged` are replicas whose bytes differ once all are in sync; of a pipeline, records of its output are counted.
  * Exit code 0 only if nothing is wrong; otherwise the directory is kept.
  */
 import { spawn } from 'node:child_process'
@@ -24,6 +24,7 @@ import type { SoakTask } from './process.ts'
 interface Flags {
   readonly json?: true
   readonly rounds?: number
+  readonly records?: number
 }
 
 /** What is done to the process, and how often unless somebody says otherwise. */
@@ -39,6 +40,8 @@ interface Progress {
   readonly nodes: number
   readonly roundsWanted: number
   readonly history: History
+  /** Of a pipeline. */
+  readonly recordCount: number
   /** Rounds that were gone through. */
   rounds: number
 }
@@ -67,10 +70,18 @@ const EARLY_MILLIS_MAX = 500
 const START_MILLIS_MAX = 60_000
 
 const SPACE_BYTES = 2 ** 32
+
+/** What a pipeline reads while it is hurt, and how long a round of it takes, about. */
+const PIPELINE_RECORDS = 10_000_000
+const PIPELINE_ROUND_SECONDS = 1.5
+
+/** Threads that end before the process does. */
+const PIPELINE_TERMINATIONS_MAX = 2
+const LOOK_MILLIS = 20
 const ERASE_LINE = '\r\x1b[2K'
 
 const WHAT =
-  'kill: SIGKILL to a process with one node; terminate: end the thread of its node; nodes: end the thread of one of three; process: SIGKILL to all three at once'
+  'kill: SIGKILL to a process with one node; terminate: end the thread of its node; nodes: end the thread of one of three; process: SIGKILL to all three at once; pipeline: threads ended and processes killed while records are processed exactly once'
 
 /** What can be done to the process. */
 const MODES: Readonly<Record<string, Mode>> = {
@@ -78,6 +89,7 @@ const MODES: Readonly<Record<string, Mode>> = {
   terminate: { nodes: 1, rounds: 200, run: terminateRounds },
   nodes: { nodes: NODES, rounds: 500, run: terminateRounds },
   process: { nodes: NODES, rounds: 200, run: killRounds },
+  pipeline: { nodes: NODES, rounds: 100, run: pipelineRounds },
 }
 
 /** Where nobody looks at a terminal, progress is a line now and then. */
@@ -94,6 +106,7 @@ await new Command('soak')
       .join(', ')})`,
     parseCount,
   )
+  .option('--records <count>', `of a pipeline (${PIPELINE_RECORDS})`, parseCount)
   .option('--json', 'print one JSON object')
   .action(run)
   .parseAsync()
@@ -104,15 +117,22 @@ async function run(what: string, flags: Flags): Promise<void> {
   using workspace = makeWorkspace(SPACE_BYTES)
   const directory = join(workspace.directory, 'data')
   const roundsWanted = flags.rounds ?? mode.rounds
-  const progress: Progress = { directory, nodes: mode.nodes, roundsWanted, history: emptyHistory(), rounds: 0 }
+  const progress: Progress = {
+    directory,
+    nodes: mode.nodes,
+    roundsWanted,
+    history: emptyHistory(),
+    rounds: 0,
+    recordCount: flags.records ?? PIPELINE_RECORDS,
+  }
   const { history } = progress
   const failure = await mode.run(progress).then(
     () => null,
     (error: unknown) => (error instanceof Error ? error.message : String(error)),
   )
   if (process.stderr.isTTY) process.stderr.write(ERASE_LINE)
-  const { acknowledged, lost, reordered, reused, diverged, complaints } = history
-  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused, diverged }
+  const { acknowledged, lost, reordered, reused, diverged, duplicated, complaints } = history
+  const result = { rounds: progress.rounds, acknowledged, lost, reordered, reused, diverged, duplicated }
   console.log(
     flags.json === true
       ? JSON.stringify(result)
@@ -157,16 +177,39 @@ async function terminateRounds(progress: Progress): Promise<void> {
   await verify(progress, 'after a clean close')
 }
 
-async function verify(progress: Progress, when: string): Promise<void> {
-  showProgress(`reading everything ${when}`)
-  const subject = start({ kind: 'verify', loadNumber: 0, rounds: 0, readFrom: {} }, progress)
-  const { code, signal } = await subject.gone
-  if (code !== 0) throw new Error(`reading everything ${when} ended with ${signal ?? code}`)
+/** Some rounds end a thread of the process, some the process itself; the work is spread over all of them. */
+async function pipelineRounds(progress: Progress): Promise<void> {
+  const { roundsWanted, recordCount } = progress
+  const perSecond = recordCount / (roundsWanted * PIPELINE_ROUND_SECONDS)
+  const task = { loadNumber: 0, readFrom: {}, recordCount, perSecond }
+  await ended(start({ ...task, kind: 'writeInput', rounds: 0 }, progress), 'writing the input')
+  while (progress.rounds < roundsWanted) {
+    const rounds = Math.min(Math.floor(Math.random() * (PIPELINE_TERMINATIONS_MAX + 1)), roundsWanted - progress.rounds - 1)
+    const wanted = progress.rounds + rounds
+    const subject = start({ ...task, kind: 'pipeline', rounds }, progress)
+    await within(subject.loading, START_MILLIS_MAX)
+    while (progress.rounds < wanted)
+      await Promise.race([sleep(LOOK_MILLIS), subject.gone.then(() => Promise.reject(new Error('the process ended')))])
+    await killAfter(subject, randomBetween(LOAD_MILLIS_MIN, 2 * LOAD_MILLIS_MAX), progress)
+  }
+  showProgress('processing the rest')
+  await ended(start({ ...task, kind: 'finishPipeline', rounds: 0 }, progress), 'processing the rest')
+  await ended(start({ ...task, kind: 'verifyOutput', rounds: 0 }, progress), 'reading the output')
 }
 
-function start(task: Omit<SoakTask, 'directory' | 'nodes'>, progress: Progress): Subject {
+async function ended(subject: Subject, what: string): Promise<void> {
+  const { code, signal } = await subject.gone
+  if (code !== 0) throw new Error(`${what} ended with ${signal ?? code}`)
+}
+
+async function verify(progress: Progress, when: string): Promise<void> {
+  showProgress(`reading everything ${when}`)
+  await ended(start({ kind: 'verify', loadNumber: 0, rounds: 0, readFrom: {} }, progress), `reading everything ${when}`)
+}
+
+function start(task: Omit<SoakTask, 'directory' | 'nodes' | 'recordCount' | 'perSecond'>, progress: Progress): Subject {
   const { history, directory, nodes } = progress
-  const parameter = JSON.stringify({ ...task, directory, nodes } satisfies SoakTask)
+  const parameter = JSON.stringify({ recordCount: 0, perSecond: 0, ...task, directory, nodes } satisfies SoakTask)
   const child = spawn(process.execPath, [fileURLToPath(processUrl), parameter], { stdio: ['ignore', 2, 2, 'pipe'] })
   const forget = atEnd(() => child.kill('SIGKILL'))
   const { promise: loading, resolve, reject } = Promise.withResolvers<void>()

@@ -11,15 +11,17 @@ import { terminateNode } from '../../edge/client/testing.ts'
 import { lineOf } from './event.ts'
 import type { SoakEvent } from './event.ts'
 import { createTopics, reportCommitted, startLoad } from './load.ts'
+import { runPipeline, untilDone, verifyOutput, writeInput } from './pipeline.ts'
 import { readBack } from './read-back.ts'
 import { compareReplicas } from './replica-files.ts'
 
 /** What the process is to do; passed as JSON in its first argument. */
 export interface SoakTask {
   /**
-   * `load`: until killed; `terminate`: `rounds` times end a node's thread; `verify`: read, close and end.
+   * `load`: until killed; `terminate`: `rounds` times end a node's thread; `verify`: read, close and end. A pipeline first has its input written, then runs until
+   * killed, ending a node's thread `rounds` times, then runs until it has read everything, and is verified.
    */
-  readonly kind: 'load' | 'terminate' | 'verify'
+  readonly kind: 'load' | 'terminate' | 'verify' | 'writeInput' | 'pipeline' | 'finishPipeline' | 'verifyOutput'
   readonly directory: string
   /** With more than one, replicas are compared after each round. */
   readonly nodes: number
@@ -28,6 +30,10 @@ export interface SoakTask {
   readonly rounds: number
   /** Where to read from, by partition; absent partitions from the beginning. */
   readonly readFrom: Readonly<Record<string, number>>
+  /** Of a pipeline: how many records its input has. */
+  readonly recordCount: number
+  /** Of a pipeline: how many it processes per second. */
+  readonly perSecond: number
 }
 
 /** Every so many rounds everything is read again, not only what is new. */
@@ -57,6 +63,7 @@ export function isFullReading(round: number): boolean {
 async function work(task: SoakTask): Promise<void> {
   const { kind, directory, nodes, loadNumber, readFrom } = task
   await using cluster = await open(directory, { nodes })
+  if (kind !== 'load' && kind !== 'terminate' && kind !== 'verify') return await workOnPipeline(cluster, task)
   await createTopics(cluster)
   await reportCommitted(cluster, report)
   const ends = await readBack(cluster, readFrom, report)
@@ -68,6 +75,30 @@ async function work(task: SoakTask): Promise<void> {
     await sleep(2 ** 30)
     await load.stop()
   }
+}
+
+async function workOnPipeline(cluster: Cluster, { kind, nodes, rounds, recordCount, perSecond }: SoakTask): Promise<void> {
+  if (kind === 'writeInput') return await writeInput(cluster, recordCount)
+  if (kind === 'verifyOutput') return await verifyOutput(cluster, recordCount, report)
+  const stopping = new AbortController()
+  const running = runPipeline(cluster, kind === 'pipeline' ? perSecond : Infinity, stopping.signal)
+  // A failure must be heard at once.
+  running.catch((error: unknown) => {
+    throw error
+  })
+  report({ kind: 'loading' })
+  for (let round = 0; round < rounds; round++) {
+    await sleep(Math.random() * 2 * DELAY_MILLIS_MAX)
+    const victim = Math.floor(Math.random() * nodes)
+    const up = untilUp(cluster, victim)
+    await terminateNode(cluster, victim)
+    await up
+    report({ kind: 'round' })
+  }
+  if (kind === 'pipeline') await sleep(2 ** 30)
+  await untilDone(cluster)
+  stopping.abort()
+  await running
 }
 
 async function terminateAgainAndAgain(cluster: Cluster, task: SoakTask, begins: Readonly<Record<string, number>>): Promise<void> {

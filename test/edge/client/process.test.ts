@@ -99,7 +99,7 @@ describe('processing', () => {
     isBroken = false
     await processed(one, guarantee === 'at-most-once' ? 5 : 10, { guarantee })
     const seen = await results()
-    expect(new Set(seen).size).toBe(count)
+    expect([...new Set(seen)]).toEqual(count === 10 ? upTo(10) : upTo(10).filter((n) => n !== 4))
     // What was sent before the failure was sent, unless it belonged to a transaction.
     expect(seen.length).toBe(guarantee === 'at-least-once' ? 14 : count)
   })

@@ -86,6 +86,16 @@ describe('a transaction', () => {
     expect(await read('t')).toEqual(expected.map((i) => String(i).padStart(2, '0')))
   })
 
+  test('that is aborted with records on their way leaves no failure to the next one', async () => {
+    await using p = producer()
+    await p.transaction((transaction) => void transaction.write({ topic: 't', value: 'a' }))
+    const aborted = await p.beginTransaction()
+    for (let i = 0; i < 20; i++) aborted.write({ topic: 't', partition: i % 2, value: 'b' })
+    await aborted.abort()
+    await p.transaction((transaction) => void transaction.write({ topic: 't', value: 'c' }))
+    expect(await read('t')).toEqual(['a', 'c'])
+  })
+
   test('is over when it is committed or aborted', async () => {
     await using p = producer()
     const transaction = await p.beginTransaction()
