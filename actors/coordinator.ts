@@ -354,7 +354,7 @@ function armBrokers({ brokers, seat, config }: CoordinatorState, context: Contex
 }
 
 function createCoordinatorTopic(state: CoordinatorState, name: string, context: Context, outbox: Outbox): void {
-  const configs = { flush: 'commit', retentionMillis: -1 }
+  const configs = { flush: 'commit', cleanupPolicy: 'compact' }
   const topics = [{ name, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
   if (state.queue.some(({ request }) => request.kind === 'createTopics' && request.topics.some((one) => one.name === name))) return
   enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: -1, topics, validateOnly: false } }, context, outbox)

@@ -3,6 +3,7 @@
  * There are no closures in effects; an answer comes back as a message that carries the effect's token.
  */
 import type { Address } from '../protocol/address.ts'
+import type { CleaningOrder } from '../protocol/cleaning.ts'
 import type { Message } from '../protocol/messages/message.ts'
 
 /** Sends a message. Delivery to another node is at most once; on the same host it is in order and certain while the addressee lives. */
@@ -73,11 +74,34 @@ export interface ReplaceEffect {
   readonly token: number
 }
 
-/** Removes files of a log directory, or the whole directory (files null). Answer: `storageDone`. */
+/**
+ * Removes files of a log directory, or the whole directory (files null). Answer: `storageDone`, when it is durable. `later`: nobody waits for that, so that it comes
+ * out of order; the names are free at once all the same.
+ */
 export interface RemoveEffect {
   readonly kind: 'remove'
   readonly log: string
   readonly files: readonly string[] | null
+  readonly later?: true
+  readonly token: number
+}
+
+/** Gives files of a log directory other names, in this order, at once; durable when it is answered. Answer: `storageDone`, out of order. */
+export interface RenameEffect {
+  readonly kind: 'rename'
+  readonly log: string
+  readonly renames: readonly { readonly from: string; readonly to: string }[]
+  readonly token: number
+}
+
+/**
+ * Cleans closed segments into new files, which are durable when it is answered; the inputs stay. It takes as long as it takes, off the serving threads, and keeps
+ * nothing else of the log waiting. Answer: `compacted`, out of order.
+ */
+export interface CompactEffect {
+  readonly kind: 'compact'
+  readonly log: string
+  readonly order: CleaningOrder
   readonly token: number
 }
 
@@ -136,6 +160,8 @@ export type StorageEffect =
   | TruncateEffect
   | ReplaceEffect
   | RemoveEffect
+  | RenameEffect
+  | CompactEffect
   | ListEffect
   | ListLogsEffect
 

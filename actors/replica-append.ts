@@ -6,7 +6,7 @@ import * as batch from '../protocol/record-batch.ts'
 import { noteEpoch } from '../partitions/epochs.ts'
 import { rememberBatch } from '../partitions/idempotence.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
-import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
+import { appendBatch, mustRoll, nameOfSegment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -44,6 +44,6 @@ export function appendRecords(
   state.pending.push(entry)
   state.dirty.add(segment.baseOffset)
   const token = expectAnswer(state, { kind: 'append', entries: [entry] })
-  outbox.push({ kind: 'append', log: state.logName, file: logFileName(segment.baseOffset), position, bytes: records, token })
+  outbox.push({ kind: 'append', log: state.logName, file: nameOfSegment(segment), position, bytes: records, token })
   return entry
 }

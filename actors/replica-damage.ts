@@ -22,7 +22,7 @@ export function soundBatches(records: Uint8Array, begin: number, offset: number)
   let expected = batch.baseOffset(records, begin)
   if (expected > offset) return records.subarray(begin, end)
   for (let sizeBytes = batch.wholeBatchSize(records, end); sizeBytes > 0; sizeBytes = batch.wholeBatchSize(records, end)) {
-    if (!batch.checkBatch(records, end, sizeBytes).ok) break
+    if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break
     if (batch.baseOffset(records, end) !== expected) break
     expected = batch.lastOffset(records, end) + 1
     if (expected <= offset) break

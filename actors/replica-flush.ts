@@ -8,14 +8,17 @@ import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { checkpointFile, encodeCheckpoint } from '../partitions/checkpoint.ts'
+import { cleaningSummary, isCleaned } from '../partitions/compaction.ts'
 import { truncateEpochs } from '../partitions/epochs.ts'
 import { copyStates } from '../partitions/idempotence.ts'
-import { activeSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
+import { activeSegment, fileOfSegment, filesOfSegment, indexFileName, logFileName, roll, truncateLog } from '../partitions/log.ts'
+import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import { copyTransactions } from '../partitions/transactions.ts'
 import type { Outbox } from './actor.ts'
+import { armCleaning } from './cleaning-timer.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
 import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
@@ -33,7 +36,7 @@ export function requestSync(state: ReplicaState, segmentBaseOffset: number, outb
   if (state.syncing.has(segmentBaseOffset)) return
   state.syncing.add(segmentBaseOffset)
   const token = expectAnswer(state, { kind: 'sync', segmentBaseOffset })
-  outbox.push({ kind: 'sync', log: state.logName, file: logFileName(segmentBaseOffset), token })
+  outbox.push({ kind: 'sync', log: state.logName, file: fileOfSegment(state.log, segmentBaseOffset), token })
 }
 
 /** Marks what the sync has covered. */
@@ -77,7 +80,7 @@ export function requestFlush(state: ReplicaState, clean: boolean, outbox: Outbox
   state.bytesSinceFlush = 0
   for (const base of bases) {
     const token = expectAnswer(state, { kind: 'flush', flush: state.flush, segmentBaseOffset: base })
-    outbox.push({ kind: 'sync', log: state.logName, file: logFileName(base), token })
+    outbox.push({ kind: 'sync', log: state.logName, file: fileOfSegment(state.log, base), token })
   }
   if (bases.length === 0) writeCheckpoint(state, outbox)
 }
@@ -112,7 +115,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')
   // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
-  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && log.logStartOffset > 0) {
+  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && (log.logStartOffset > 0 || isCleaned(log))) {
     const token = expectAnswer(state, { kind: 'checkpointProof', flush })
     return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
   }
@@ -124,7 +127,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     outbox.push({
       kind: 'replace',
       log: state.logName,
-      file: indexFileName(active.baseOffset),
+      file: indexFileName(active.baseOffset, active.generation),
       bytes,
       token: expectAnswer(state, { kind: 'ignore' }),
     })
@@ -139,6 +142,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
     producers: flush.producers,
     transactions: flush.transactions,
     epochs: state.epochs.filter(({ startOffset }) => startOffset < flush.target),
+    cleaning: cleaningSummary(log, state.cleaning),
   })
   const { checkpointSequence: sequence, removals } = state
   const write = { flush, sequence, logStartOffset: log.logStartOffset, mustSync: needsCheckpoint(state), removals }
@@ -147,9 +151,12 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   state.removals = []
 }
 
-/** Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. */
+/**
+ * Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. And one that was compacted
+ * is made of other files than the checkpoint before says.
+ */
 function needsCheckpoint({ log, removals }: ReplicaState): boolean {
-  return removals.length > 0 || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
+  return removals.length > 0 || isCleaned(log) || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
 }
 
 /** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
@@ -184,7 +191,8 @@ function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: O
   const { flush, sequence, logStartOffset, removals: files } = write
   if (sequence === state.checkpointSequence) state.checkpointTrust = 'safe'
   state.durableStartOffset = Math.max(state.durableStartOffset, logStartOffset)
-  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'ignore' }) })
+  const token = expectAnswer(state, { kind: 'ignore' })
+  if (files.length > 0) outbox.push({ kind: 'remove', log: state.logName, files, later: true, token })
   endFlush(state, flush, outbox)
 }
 
@@ -220,12 +228,13 @@ export function finishDrain(state: ReplicaState, outbox: Outbox): void {
 export function rollSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   closeSegment(state, now, outbox)
   state.bytesSinceFlush = FLUSH_INTERVAL_BYTES
+  armCleaning(state, outbox)
 }
 
 function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
   const closed = roll(state.log, now)
   assert(closed.index !== null, 'P2 a segment rolls with its index in memory')
-  const file = indexFileName(closed.baseOffset)
+  const file = indexFileName(closed.baseOffset, closed.generation)
   const token = expectAnswer(state, { kind: 'ignore' })
   outbox.push({ kind: 'replace', log: state.logName, file, bytes: encodeIndex(closed.index, closed.baseOffset), token })
   if (!state.loadedIndexes.includes(closed.baseOffset)) state.loadedIndexes.push(closed.baseOffset)
@@ -258,17 +267,17 @@ function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   truncateEpochs(state.epochs, to.offset)
   state.writtenEnd = to
   state.durableEndOffset = to.offset
-  for (const base of removed) state.dirty.delete(base)
+  for (const { baseOffset } of removed) state.dirty.delete(baseOffset)
   leaveOutOfFlush(state, removed, outbox)
   state.phase = 'rollingBack'
   state.rollBackWaiting = 1
   if (removed.length > 0) {
-    const files = removed.flatMap((base) => [logFileName(base), indexFileName(base)])
+    const files = removed.flatMap(filesOfSegment)
     state.rollBackWaiting++
     outbox.push({ kind: 'remove', log: state.logName, files, token: expectAnswer(state, { kind: 'rollBack' }) })
   }
   const token = expectAnswer(state, { kind: 'rollBack' })
-  outbox.push({ kind: 'truncate', log: state.logName, file: logFileName(to.segmentBaseOffset), sizeBytes: to.position, token })
+  outbox.push({ kind: 'truncate', log: state.logName, file: fileOfSegment(state.log, to.segmentBaseOffset), sizeBytes: to.position, token })
 }
 
 /** Whether these syncs succeed nobody will hear. */
@@ -279,12 +288,13 @@ function distrustSyncing(state: ReplicaState): void {
 }
 
 /** A flush goes on without segments that are no more: it vouches for nothing in them. */
-function leaveOutOfFlush(state: ReplicaState, removed: readonly number[], outbox: Outbox): void {
+function leaveOutOfFlush(state: ReplicaState, removed: readonly Segment[], outbox: Outbox): void {
   const { flush } = state
   if (flush === null) return
   const waitingBefore = flush.waiting
   state.continuations.forEach((continuation, token) => {
-    if (continuation.kind !== 'flush' || continuation.flush !== flush || !removed.includes(continuation.segmentBaseOffset)) return
+    if (continuation.kind !== 'flush' || continuation.flush !== flush) return
+    if (!removed.some(({ baseOffset }) => baseOffset === continuation.segmentBaseOffset)) return
     state.continuations.delete(token)
     flush.waiting--
   })

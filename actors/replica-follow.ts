@@ -4,10 +4,11 @@
  */
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { FetchResponse } from '../protocol/messages/fetch.ts'
+import { beginEmptyAt } from '../protocol/batch-rewrite.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { divergingEnd, lastEpoch, noteEpoch } from '../partitions/epochs.ts'
 import { rememberBatch } from '../partitions/idempotence.ts'
-import { appendBatch, logFileName, mustRoll } from '../partitions/log.ts'
+import { appendBatch, fileOfSegment, mustRoll } from '../partitions/log.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Following, PendingAppend, ReplicaState, Role } from '../partitions/replica-state.ts'
@@ -163,7 +164,10 @@ function take(state: ReplicaState, records: Uint8Array, context: Context, outbox
   }
   let end = 0
   for (const { at, sizeBytes } of batch.walkBatches(records)) {
-    if (batch.baseOffset(records, at) !== state.log.logEndOffset || !batch.checkBatch(records, at, sizeBytes).ok) {
+    const isSound = batch.checkBatch(records, at, sizeBytes, 'sparse').ok
+    // The leader may have compacted what comes next and what is here into one empty batch: the rest of it is taken.
+    if (isSound && at === 0) beginEmptyAt(records, at, state.log.logEndOffset)
+    if (!isSound || batch.baseOffset(records, at) !== state.log.logEndOffset) {
       writeRun(at)
       return false
     }
@@ -204,7 +208,7 @@ function enter(state: ReplicaState, records: Uint8Array, at: number, sizeBytes: 
 function write(state: ReplicaState, entries: readonly PendingAppend[], bytes: Uint8Array, outbox: Outbox): void {
   const last = entries[entries.length - 1]
   if (last === undefined) return
-  const file = logFileName(last.segmentBaseOffset)
+  const file = fileOfSegment(state.log, last.segmentBaseOffset)
   const token = expectAnswer(state, { kind: 'append', entries })
   outbox.push({ kind: 'append', log: state.logName, file, position: last.endPosition - bytes.length, bytes, token })
 }

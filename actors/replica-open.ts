@@ -73,6 +73,9 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
+  // No name of a file is used twice: a cleaning may still be writing.
+  fresh.cleaning.generation = state.cleaning.generation
+  fresh.cleaning.isArmed = state.cleaning.isArmed
   Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset })
 }
 
@@ -114,6 +117,8 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.checkpointSequence = recovered.checkpointSequence
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
+  state.cleaning.cleanedOffset = recovered.cleanedOffset
+  state.cleaning.generation = Math.max(state.cleaning.generation, recovered.generation)
   // The log never begins above the high watermark, and that is never inside of a batch.
   for (const { baseOffset, endOffset } of tail)
     if (baseOffset < log.logStartOffset) state.committedOffset = Math.max(state.committedOffset, endOffset)

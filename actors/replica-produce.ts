@@ -7,6 +7,8 @@ import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ProduceRequest } from '../protocol/messages/produce.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { RecordCursor } from '../protocol/record-cursor.ts'
+import { isCompacted } from '../protocol/topic-config.ts'
 import { checkSequence } from '../partitions/idempotence.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
@@ -99,7 +101,16 @@ function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | nu
   // Markers are the leader's to write.
   if (batch.isControl(records, 0)) return 'INVALID_RECORD'
   if (batch.isTransactional(records, 0) && (request.transaction === null || batch.producerId(records, 0) < 0)) return 'INVALID_TXN_STATE'
+  if (isCompacted(state.config) && !hasKeys(records)) return 'INVALID_RECORD'
   return refuseAcks(state, request)
+}
+
+/** Whether every record of a batch has a key; a compressed one is not looked into: whoever sends it has to look (edge/client). */
+function hasKeys(records: Uint8Array): boolean {
+  if (batch.isControl(records, 0) || batch.compression(records, 0) !== 'none') return true
+  const cursor = new RecordCursor(records, batch.BATCH_HEADER_BYTES, records.length, batch.recordCount(records, 0))
+  while (cursor.next()) if (cursor.keyBegin < 0) return false
+  return !cursor.failed
 }
 
 /** A promise that cannot be kept now, or never, is not made. */
@@ -127,6 +138,7 @@ function reasonOf(state: ReplicaState, { acks }: ProduceRequest, refusal: ErrorN
     return `${isr.length} of ${replicas.length} replicas are in sync, ${acks === 'quorum' ? minInsync : acks} must be`
   if (refusal === 'INVALID_REQUIRED_ACKS') return `acks ${acks} is more than the ${replicas.length} replicas`
   if (refusal === 'KAFKA_STORAGE_ERROR') return `${state.topic}-${state.partition} is offline: ${state.failure ?? 'the disk failed'}`
+  if (refusal === 'INVALID_RECORD') return `${state.topic} is compacted: every record needs a key`
   if (refusal === 'MESSAGE_TOO_LARGE') return `the batch is larger than the topic's maxMessageBytes (${state.config.maxMessageBytes})`
   return null
 }

@@ -9,27 +9,21 @@ import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetc
 import type { MessageOf } from '../protocol/messages/message.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { findOffsetByTimestamp, RecordBatchView } from '../protocol/record-batch-reader.ts'
-import { indexFileName, logFileName, planRead, segmentOf } from '../partitions/log.ts'
+import { nameOfSegment, planRead, segmentOf } from '../partitions/log.ts'
 import type { LogPosition, ReadPlan, Segment } from '../partitions/log.ts'
-import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ParkedFetch, ReplicaState } from '../partitions/replica-state.ts'
-import { addEntry, decodeIndex, emptyIndex, floorByTimestamp } from '../partitions/segment-index.ts'
+import { floorByTimestamp } from '../partitions/segment-index.ts'
 import type { Context, Outbox } from './actor.ts'
 import { onDamage, soundBatches } from './replica-damage.ts'
+import { onIndexRead, onRebuildRead, readFor, SCAN_BYTES, waitForIndex } from './replica-index.ts'
+import type { IndexReading } from './replica-index.ts'
 import { beginOf, limitOf, replyFetch, replyOffset } from './replica-read-answers.ts'
 
 type FetchReading = Extract<Continuation, { kind: 'fetch' }>
 type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
-type Rebuilding = Extract<Continuation, { kind: 'rebuild' }>
-
-/** Indexes of closed segments kept in memory per replica. */
-const LOADED_INDEXES_MAX = 32
 
 /** Most bytes that one fetch is answered with, whatever it asks for (a first batch may be larger). */
 const FETCH_BYTES_MAX = 16 * 1024 * 1024
-
-/** One read while looking for a timestamp or rebuilding an index. */
-const SCAN_BYTES = 1024 * 1024
 
 // ── fetch ──
 
@@ -54,11 +48,18 @@ function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, b
   const plan = planFrom(state, request, segment, begin)
   const sizeBytes = Math.min(Math.max(request.maxBytes, 1), FETCH_BYTES_MAX, plan.endPosition - plan.position)
   if (request.mode === 'range') {
-    const path = `${state.logName}/${logFileName(segment.baseOffset)}`
+    const path = `${state.logName}/${nameOfSegment(segment)}`
     const range = { path, position: plan.position, sizeBytes, availableBytes: plan.endPosition - plan.position }
     return replyFetch(state, from, request, null, range, null, outbox)
   }
-  readFor(state, { kind: 'fetch', from, request, position: plan.position, endPosition: plan.endPosition }, segment, sizeBytes, outbox)
+  const { generation } = segment
+  readFor(
+    state,
+    { kind: 'fetch', from, request, generation, position: plan.position, endPosition: plan.endPosition },
+    segment,
+    sizeBytes,
+    outbox,
+  )
 }
 
 /** A reader that waited at the limit need not be looked up in the index: its position was noted. */
@@ -82,6 +83,8 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
     begin += sizeBytes
     sizeBytes = batch.wholeBatchSize(records, begin)
   }
+  // Compaction has replaced the file: what was read of it is right, but where it goes on is somewhere else.
+  if (sizeBytes === 0 && segment.generation !== reading.generation) return serveFetch(state, from, request, null, outbox)
   if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
   assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')
   const sound = soundBatches(records, begin, request.fetchOffset)
@@ -181,17 +184,14 @@ function lookUp(state: ReplicaState, from: Address, request: ListOffsetsRequest,
   if (segment.index === null) return waitForIndex(state, segment, from, request, outbox)
   const { position } = floorByTimestamp(segment.index, request.timestamp, segment.baseOffset)
   const endPosition = segment.baseOffset === limit.segmentBaseOffset ? limit.position : segment.sizeBytes
-  readTimestamps(
-    state,
-    { kind: 'timestamp', from, request, segmentBaseOffset: segment.baseOffset, position, endPosition },
-    SCAN_BYTES,
-    outbox,
-  )
+  const { baseOffset: segmentBaseOffset, generation } = segment
+  readTimestamps(state, { kind: 'timestamp', from, request, segmentBaseOffset, generation, position, endPosition }, SCAN_BYTES, outbox)
 }
 
 function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeBytes: number, outbox: Outbox): void {
   const segment = segmentOf(state.log, reading.segmentBaseOffset)
   const left = reading.endPosition - reading.position
+  if (left > 0 && segment?.generation !== reading.generation) return lookUp(state, reading.from, reading.request, outbox)
   if (segment === null || left <= 0) return lookUp(state, reading.from, reading.request, outbox, reading.segmentBaseOffset)
   readFor(state, reading, segment, Math.min(sizeBytes, left), outbox)
 }
@@ -216,101 +216,14 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
 
 // ── indexes of closed segments ──
 
-function waitForIndex(
-  state: ReplicaState,
-  segment: Segment,
-  from: Address,
-  request: FetchRequest | ListOffsetsRequest,
-  outbox: Outbox,
-): void {
-  const loading = state.indexWaiters.some((waiter) => waiter.segmentBaseOffset === segment.baseOffset)
-  state.indexWaiters.push({ segmentBaseOffset: segment.baseOffset, from, request })
-  if (loading) return
-  const token = expectAnswer(state, { kind: 'index', segmentBaseOffset: segment.baseOffset })
-  outbox.push({
-    kind: 'read',
-    log: state.logName,
-    file: indexFileName(segment.baseOffset),
-    position: 0,
-    sizeBytes: segment.sizeBytes,
-    token,
-  })
-}
-
-/** An index file was read: takes it, or rebuilds the index if it is not sound. */
-export function onIndexRead(state: ReplicaState, segmentBaseOffset: number, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
-  const index = message.records === null ? null : decodeIndex(message.records, segmentBaseOffset)
-  if (index !== null) return onIndexLoaded(state, segmentBaseOffset, index, outbox)
-  rebuild(state, { kind: 'rebuild', segmentBaseOffset, index: emptyIndex(), position: 0, sizeBytes: SCAN_BYTES, maxTimestamp: -1 }, outbox)
-}
-
-function rebuild(state: ReplicaState, rebuilding: Rebuilding, outbox: Outbox): void {
-  const segment = state.log.segments.find((one) => one.baseOffset === rebuilding.segmentBaseOffset)
-  if (segment === undefined || rebuilding.position >= segment.sizeBytes)
-    return onIndexLoaded(state, rebuilding.segmentBaseOffset, rebuilding.index, outbox)
-  readFor(state, rebuilding, segment, Math.min(rebuilding.sizeBytes, segment.sizeBytes - rebuilding.position), outbox)
-}
-
-/** Takes the batches read into the index that is being rebuilt. */
-export function onRebuildRead(state: ReplicaState, rebuilding: Rebuilding, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
-  const { index, segmentBaseOffset, position } = rebuilding
-  const records = message.records ?? new Uint8Array(0)
-  let { maxTimestamp } = rebuilding
-  let at = 0
-  for (const found of batch.walkBatches(records)) {
-    maxTimestamp = Math.max(maxTimestamp, batch.maxTimestamp(records, found.at))
-    const last = index.positions[index.positions.length - 1]
-    if (last === undefined || position + found.at - last >= state.config.indexIntervalBytes) {
-      addEntry(index, batch.baseOffset(records, found.at), position + found.at, maxTimestamp)
-    }
-    at = found.at + found.sizeBytes
-  }
-  const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
-  // A damaged batch ends the index early: readers behind it start from its last entry and find the damage themselves.
-  if (at === 0 && wanted <= records.length) return onIndexLoaded(state, segmentBaseOffset, index, outbox)
-  rebuild(state, { ...rebuilding, position: position + at, maxTimestamp, sizeBytes: Math.max(SCAN_BYTES, wanted) }, outbox)
-}
-
-function onIndexLoaded(state: ReplicaState, segmentBaseOffset: number, index: ReturnType<typeof emptyIndex>, outbox: Outbox): void {
-  const segment = state.log.segments.find((one) => one.baseOffset === segmentBaseOffset)
-  if (segment !== undefined && segment.index === null) {
-    segment.index = index
-    state.loadedIndexes.push(segmentBaseOffset)
-    evictIndexes(state)
-  }
-  const ready = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset === segmentBaseOffset)
-  state.indexWaiters = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset !== segmentBaseOffset)
+/** An index is being loaded: whoever waited for it is served when it is there. */
+export function onIndexAnswer(state: ReplicaState, reading: IndexReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  const isLoaded = reading.kind === 'index' ? onIndexRead(state, reading, message, outbox) : onRebuildRead(state, reading, message, outbox)
+  if (!isLoaded) return
+  const ready = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset === reading.segmentBaseOffset)
+  state.indexWaiters = state.indexWaiters.filter((waiter) => waiter.segmentBaseOffset !== reading.segmentBaseOffset)
   for (const { from, request } of ready) {
     if (request.kind === 'fetch') serveFetch(state, from, request, null, outbox)
     else lookUp(state, from, request, outbox)
   }
-}
-
-/** Keeps the number of loaded indexes bounded, the oldest loading goes first. From the high watermark on they stay: the log may be cut there. */
-function evictIndexes(state: ReplicaState): void {
-  while (state.loadedIndexes.length > LOADED_INDEXES_MAX) {
-    const at = state.loadedIndexes.findIndex((base) => base < state.highWatermark.segmentBaseOffset)
-    if (at < 0) return
-    const [base] = state.loadedIndexes.splice(at, 1)
-    const segment = state.log.segments.find((one) => one.baseOffset === base)
-    if (segment !== undefined) segment.index = null
-  }
-}
-
-function readFor(
-  state: ReplicaState,
-  continuation: FetchReading | TimestampReading | Rebuilding,
-  segment: Segment,
-  sizeBytes: number,
-  outbox: Outbox,
-): void {
-  const token = expectAnswer(state, continuation)
-  outbox.push({
-    kind: 'read',
-    log: state.logName,
-    file: logFileName(segment.baseOffset),
-    position: continuation.position,
-    sizeBytes,
-    token,
-  })
 }

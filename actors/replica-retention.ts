@@ -8,7 +8,7 @@ import type { ErrorName } from '../protocol/errors.ts'
 import { DELETE_TO_HIGH_WATERMARK } from '../protocol/messages/fetch.ts'
 import type { DeleteRecordsRequest } from '../protocol/messages/fetch.ts'
 import { trimEpochs } from '../partitions/epochs.ts'
-import { activeSegment, indexFileName, logFileName } from '../partitions/log.ts'
+import { activeSegment, filesOfSegment } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { pruneAborted } from '../partitions/transactions.ts'
@@ -63,6 +63,7 @@ function refusalOf(state: ReplicaState, request: DeleteRecordsRequest, startOffs
   if (phase !== 'leading' || replication === null || state.isDraining) return 'NOT_LEADER_OR_FOLLOWER'
   if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
   if (topic.startsWith('__')) return 'INVALID_TOPIC_EXCEPTION'
+  if (state.config.cleanupPolicy === 'compact') return 'POLICY_VIOLATION'
   // A new leader's high watermark may be behind what readers have seen.
   if (highWatermark.offset < Math.max(startOffset, replication.epochStartOffset))
     return highWatermark.offset < replication.epochStartOffset ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'
@@ -93,7 +94,7 @@ function drop(state: ReplicaState, dropped: readonly Segment[], outbox: Outbox):
   pruneAborted(state.transactions, state.log.logStartOffset)
   for (const segment of dropped) state.dirty.delete(segment.baseOffset)
   state.loadedIndexes = state.loadedIndexes.filter((base) => base >= firstBase)
-  state.removals.push(...dropped.flatMap(({ baseOffset }) => [logFileName(baseOffset), indexFileName(baseOffset)]))
+  state.removals.push(...dropped.flatMap(filesOfSegment))
   requestFlush(state, false, outbox)
 }
 

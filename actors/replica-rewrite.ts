@@ -5,7 +5,7 @@
  *
  * What it does not do: know of syncs that failed in another life of the process.
  */
-import { logFileName, segmentOf } from '../partitions/log.ts'
+import { fileOfSegment, logFileName, segmentOf } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
@@ -40,7 +40,7 @@ export function onRewriteRead(state: ReplicaState, reading: Reading, message: Me
   const { records } = message
   if (records === null || records.length === 0) return failReplica(state, problemWith(segmentBaseOffset), 'passing', outbox)
   const token = expectAnswer(state, { kind: 'rewritten', segmentBaseOffset, endPosition: position + records.length })
-  outbox.push({ kind: 'rewrite', log: state.logName, file: logFileName(segmentBaseOffset), position, bytes: records, token })
+  outbox.push({ kind: 'rewrite', log: state.logName, file: fileOfSegment(state.log, segmentBaseOffset), position, bytes: records, token })
 }
 
 /** Some bytes are written again: goes on with the next; true if there are no more. */
@@ -63,10 +63,10 @@ export function onRewritten(state: ReplicaState, rewriting: Rewriting, message: 
 }
 
 function readForRewrite(state: ReplicaState, segment: Segment, position: number, outbox: Outbox): void {
-  const { baseOffset, sizeBytes } = segment
+  const { baseOffset, generation, sizeBytes } = segment
   const token = expectAnswer(state, { kind: 'rewriteRead', segmentBaseOffset: baseOffset, position })
   const wanted = Math.min(REWRITE_BYTES, sizeBytes - position)
-  outbox.push({ kind: 'read', log: state.logName, file: logFileName(baseOffset), position, sizeBytes: wanted, token })
+  outbox.push({ kind: 'read', log: state.logName, file: logFileName(baseOffset, generation), position, sizeBytes: wanted, token })
 }
 
 /** Where in a segment begins what no checkpoint vouches for, or a little before. */

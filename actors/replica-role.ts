@@ -8,6 +8,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { confirmIsr, newReplication, wantedIsr } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
+import { armCleaning } from './cleaning-timer.ts'
 import { armConsumed } from './replica-consumed.ts'
 import { mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
 import { drainIfIdle } from './replica-flush.ts'
@@ -95,6 +96,7 @@ export function armTimers(state: ReplicaState, outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'retention', afterMillis: RETENTION_FIRST_MILLIS })
   armFlush(state, outbox)
   armConsumed(state, outbox)
+  armCleaning(state, outbox)
 }
 
 /** Syncs between commits, where the topic asks for them. */

@@ -4,7 +4,7 @@
  * producing in replica-produce.ts, transactions in replica-transactions.ts and replica-markers.ts, following in replica-follow.ts, what moves the ends in replica-progress.ts, reading in replica-read.ts; what is deleted
  * in replica-retention.ts and replica-consumed.ts; syncing, checkpoints and rolling back in replica-flush.ts.
  *
- * What it does not do: compaction.
+ * Compaction is in replica-compact.ts.
  */
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
@@ -31,7 +31,9 @@ import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from 
 import { onWriteMarker } from './replica-markers.ts'
 import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
-import { onFetchRead, onFetchTimer, onIndexRead, onListOffsets, onRebuildRead, onTimestampRead } from './replica-read.ts'
+import { armCleaning } from './cleaning-timer.ts'
+import { discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
+import { onFetchRead, onFetchTimer, onIndexAnswer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
 import { onAskUndeliverable, onTransactionTimer } from './replica-transactions.ts'
 import { answerDeletions, refuseParkedProduces } from './replica-waiters.ts'
@@ -83,6 +85,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'storageDone':
       case 'listed':
       case 'logsListed':
+      case 'compacted':
         return onStorageAnswer(state, message, context, outbox)
       default:
         assert(false, `a replica does not understand ${message.kind}`)
@@ -110,6 +113,7 @@ function onConfigure(state: ReplicaState, message: MessageOf<'configureReplica'>
   state.config = message.config
   armFlush(state, outbox)
   armConsumed(state, outbox)
+  armCleaning(state, outbox)
   onRetentionTimer(state, context, outbox)
 }
 
@@ -127,6 +131,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onIsrTimer(state, context, outbox)
     case 'consumed':
       return onConsumedTimer(state, outbox)
+    case 'cleaning':
+      return onCleaningTimer(state, context, outbox)
     case 'retention':
       return onRetentionTimer(state, context, outbox)
     case 'flush':
@@ -158,7 +164,10 @@ function isOpen({ phase }: ReplicaState): boolean {
 
 function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const continuation = state.continuations.get(message.token)
-  if (continuation === undefined) return
+  if (continuation === undefined) {
+    if (message.kind === 'compacted') discardCleaned(state, message, outbox)
+    return
+  }
   const { phase } = state
   state.continuations.delete(message.token)
   continueWith(state, continuation, message, context, outbox)
@@ -186,15 +195,11 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
     case 'checkpoint':
       assert(message.kind === 'storageDone', 'P5 a small file is replaced by storageDone')
       onCheckpointWritten(state, continuation.write, message, outbox)
-      answerDeletions(state, outbox)
-      reportStart(state, context, outbox)
-      return openIfSettled(state, outbox)
+      return onCheckpointMoved(state, context, outbox)
     case 'checkpointSync':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointSynced(state, continuation.write, message, outbox)
-      answerDeletions(state, outbox)
-      reportStart(state, context, outbox)
-      return openIfSettled(state, outbox)
+      return onCheckpointMoved(state, context, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
       onCheckpointProved(state, continuation.flush, message, outbox)
@@ -211,6 +216,9 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       return
     case 'ignore':
       return
+    case 'cleaning':
+    case 'swap':
+      return onCleaningAnswer(state, continuation, message, context, outbox)
     case 'fetch':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onFetchRead(state, continuation, message, outbox)
@@ -218,14 +226,19 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
       return onTimestampRead(state, continuation, message, outbox)
     case 'index':
-      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onIndexRead(state, continuation.segmentBaseOffset, message, outbox)
     case 'rebuild':
       assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onRebuildRead(state, continuation, message, outbox)
+      return onIndexAnswer(state, continuation, message, outbox)
     default:
       return unreachable(continuation)
   }
+}
+
+/** Where the log begins may outlast a power loss now, and what was recovered may be safe. */
+function onCheckpointMoved(state: ReplicaState, context: Context, outbox: Outbox): void {
+  answerDeletions(state, outbox)
+  reportStart(state, context, outbox)
+  openIfSettled(state, outbox)
 }
 
 /** More of the log is safe: whoever waits for that hears of it, and a follower asks for what comes next. */

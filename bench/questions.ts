@@ -4,6 +4,7 @@
 import type { Question } from './question.ts'
 import { catchUp } from './questions/catch-up.ts'
 import { clusterSize } from './questions/cluster-size.ts'
+import { compaction } from './questions/compaction.ts'
 import { consume } from './questions/consume.ts'
 import { exactlyOnce } from './questions/exactly-once.ts'
 import { failover } from './questions/failover.ts'
@@ -46,4 +47,5 @@ export const questions: readonly Question[] = [
   idempotence,
   transaction,
   exactlyOnce,
+  compaction,
 ]

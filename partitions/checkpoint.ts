@@ -10,10 +10,13 @@
  *   producers: count u32 x { id i64, epoch u16, batches u16 x { base sequence u32, last sequence u32, base offset i64 } }
  *   leader epochs: count u32 x { epoch u32, start offset i64 }     since version 2; before, all batches were written in epoch 0
  *   transactions: see checkpoint-transactions.ts                   since version 3; before, there were none
+ *   cleaning (checkpoint-cleaning.ts)                              since version 3; before, nothing was compacted
  * At first the CRC was of what follows it only. Such a file is read, but nothing vouches for its clean bit: it counts as unclean.
  */
 import { readI64, readU32, writeI16, writeI32, writeI64 } from '../protocol/bytes.ts'
 import { crc32cOf, crc32cUpdate } from '../protocol/crc32c.ts'
+import { cleaningBytes, NOT_CLEANED, readCleaning, writeCleaning } from './checkpoint-cleaning.ts'
+import type { CleaningSummary } from './checkpoint-cleaning.ts'
 import { readTransactions, transactionsSizeBytes, writeTransactions } from './checkpoint-transactions.ts'
 import type { Epochs } from './epochs.ts'
 import type { ProducerEntry, ProducerStates } from './idempotence.ts'
@@ -41,6 +44,7 @@ export interface Checkpoint {
   readonly producers: ProducerStates
   /** Below the recovery point: which leader wrote which offsets. */
   readonly epochs: Epochs
+  readonly cleaning: CleaningSummary
   /** As of the recovery point. */
   readonly transactions: Transactions
 }
@@ -76,7 +80,8 @@ export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
   writeI64(bytes, HEADER_BYTES + 16, checkpoint.logStartOffset)
   const at = writeSegments(bytes, HEADER_BYTES + 24, checkpoint.segments)
   const epochsEnd = writeEpochs(bytes, writeProducers(bytes, at, checkpoint.producers), checkpoint.epochs)
-  writeTransactions(bytes, epochsEnd, checkpoint.producers, checkpoint.transactions)
+  const transactionsEnd = writeTransactions(bytes, epochsEnd, checkpoint.producers, checkpoint.transactions)
+  writeCleaning(bytes, transactionsEnd, checkpoint.cleaning)
   writeI32(bytes, CRC_AT, crcOf(bytes))
   return bytes
 }
@@ -102,9 +107,11 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
     ? { epochs: epochsBefore(logStartOffset, recoveryPoint), end: producers.end }
     : readEpochs(bytes, producers.end)
   if (epochs === null) return 'unsound'
-  const { transactions, end } =
+  const { transactions, end = -1 } =
     (version < 3 ? { transactions: noTransactions(), end: epochs.end } : readTransactions(bytes, epochs.end, producers.producers)) ?? {}
-  if (transactions === undefined || end !== bytes.length) return 'unsound'
+  if (transactions === undefined) return 'unsound'
+  const cleaning = version >= 3 ? readCleaning(bytes, end) : end === bytes.length ? NOT_CLEANED : null
+  if (cleaning === null) return 'unsound'
   return {
     sequence: readI64(bytes, HEADER_BYTES),
     clean: isWhole && (versionAndClean & 1) === 1,
@@ -113,6 +120,7 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointDecoded {
     segments: readSegments(bytes, HEADER_BYTES + 28, segmentCount),
     producers: producers.producers,
     epochs: epochs.epochs,
+    cleaning,
     transactions,
   }
 }
@@ -134,7 +142,7 @@ function crcOf(bytes: Uint8Array): number {
 function sizeOf(checkpoint: Checkpoint): number {
   let sizeBytes = HEADER_BYTES + 24 + 4 + checkpoint.segments.length * SEGMENT_BYTES + 4
   for (const entry of checkpoint.producers.values()) sizeBytes += PRODUCER_BYTES + entry.batches.length * BATCH_BYTES
-  sizeBytes += 4 + checkpoint.epochs.length * EPOCH_BYTES
+  sizeBytes += 4 + checkpoint.epochs.length * EPOCH_BYTES + cleaningBytes(checkpoint.cleaning)
   return sizeBytes + transactionsSizeBytes(checkpoint.producers, checkpoint.transactions)
 }
 

@@ -13,6 +13,8 @@ import type { SegmentIndex } from './segment-index.ts'
 /** A file of consecutive batches. */
 export interface Segment {
   readonly baseOffset: number
+  /** 0 as it was appended; compaction writes files of later generations, each of which is another file. */
+  readonly generation: number
   sizeBytes: number
   /** Largest timestamp of its records; -1 while it is empty. */
   maxTimestamp: number
@@ -71,22 +73,42 @@ export function emptyLog(startOffset: number): Log {
 
 /** An empty segment. `createdAt` -1: set by its first append. */
 export function newSegment(baseOffset: number, createdAt: number): Segment {
-  return { baseOffset, sizeBytes: 0, maxTimestamp: -1, createdAt, index: emptyIndex(), indexedPosition: 0 }
+  return { baseOffset, generation: 0, sizeBytes: 0, maxTimestamp: -1, createdAt, index: emptyIndex(), indexedPosition: 0 }
 }
 
-/** The name of a segment's log file: Kafka's, 20 digits. */
-export function logFileName(baseOffset: number): string {
-  return `${String(baseOffset).padStart(20, '0')}.log`
+/** The name of a segment's log file: Kafka's, 20 digits, and the generation if compaction has written it. */
+export function logFileName(baseOffset: number, generation: number = 0): string {
+  return `${stemOf(baseOffset, generation)}.log`
 }
 
 /** The name of a segment's index file. */
-export function indexFileName(baseOffset: number): string {
-  return `${String(baseOffset).padStart(20, '0')}.index`
+export function indexFileName(baseOffset: number, generation: number = 0): string {
+  return `${stemOf(baseOffset, generation)}.index`
 }
 
 /** The base offset that a log file's name says, or null if it is not one. */
 export function baseOffsetOfFile(name: string): number | null {
-  return /^\d{20}\.log$/.test(name) ? Number(name.slice(0, 20)) : null
+  return /^\d{20}(?:\.\d+)?\.log$/.test(name) ? Number(name.slice(0, 20)) : null
+}
+
+/** The name of the log file of a segment. */
+export function nameOfSegment({ baseOffset, generation }: Pick<Segment, 'baseOffset' | 'generation'>): string {
+  return logFileName(baseOffset, generation)
+}
+
+/** Both files of a segment. */
+export function filesOfSegment({ baseOffset, generation }: Pick<Segment, 'baseOffset' | 'generation'>): string[] {
+  return [logFileName(baseOffset, generation), indexFileName(baseOffset, generation)]
+}
+
+/** The name of the log file of a segment that the log has. */
+export function fileOfSegment(log: Log, baseOffset: number): string {
+  return logFileName(baseOffset, log.segments.find((one) => one.baseOffset === baseOffset)?.generation)
+}
+
+function stemOf(baseOffset: number, generation: number): string {
+  const base = String(baseOffset).padStart(20, '0')
+  return generation === 0 ? base : `${base}.${generation}`
 }
 
 /** The segment that takes appends: the last one. */
@@ -163,11 +185,11 @@ export function planRead(log: Log, offset: number, limit: LogPosition): ReadPlan
   return { segment, position, endPosition }
 }
 
-/** Cuts the log back to a point between two batches; returns the base offsets of the segments that fell away. */
-export function truncateLog(log: Log, to: LogPosition): number[] {
-  const removed: number[] = []
+/** Cuts the log back to a point between two batches; returns the segments that fell away. */
+export function truncateLog(log: Log, to: LogPosition): Segment[] {
+  const removed: Segment[] = []
   while (activeSegment(log).baseOffset > to.segmentBaseOffset) {
-    removed.push(activeSegment(log).baseOffset)
+    removed.push(activeSegment(log))
     log.segments.pop()
   }
   const active = activeSegment(log)

@@ -17,7 +17,7 @@ export function numberedBatch(bytes: Uint8Array, at: number, baseOffset: number)
     producerId,
     producerEpoch: batch.producerEpoch(bytes, at),
     baseSequence,
-    lastSequence: baseSequence < 0 ? baseSequence : lastSequenceOf(baseSequence, batch.recordCount(bytes, at)),
+    lastSequence: baseSequence < 0 ? baseSequence : lastSequenceOf(baseSequence, batch.lastOffsetDelta(bytes, at) + 1),
     baseOffset,
     isTransactional: batch.isTransactional(bytes, at),
     marker,

@@ -33,4 +33,8 @@ export interface Recovered {
   readonly cutBytes: number
   /** Files that the log does without, once a checkpoint that says so is durable. */
   readonly stale: readonly string[]
+  /** Everything below was compacted. */
+  readonly cleanedOffset: number
+  /** The latest generation that compaction has given a file. */
+  readonly generation: number
 }

@@ -17,11 +17,13 @@ import type { Checkpoint, CheckpointDecoded } from './checkpoint.ts'
 import { lastEpoch, noteEpoch } from './epochs.ts'
 import type { Epochs } from './epochs.ts'
 import type { ProducerStates } from './idempotence.ts'
-import { baseOffsetOfFile, emptyLog, extendSegment, indexFileName, logFileName, newSegment } from './log.ts'
+import { emptyLog, extendSegment, filesOfSegment, indexFileName, logFileName, nameOfSegment, newSegment } from './log.ts'
 import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
 import type { RecoveredBatch } from './recovered.ts'
 import type { RecoveryAnswer, RecoveryDemand } from './recovery-demand.ts'
+import { chooseFiles, findSummary, isReplaced, strayFiles } from './log-files.ts'
+import type { LogFile } from './log-files.ts'
 import { decodeIndex } from './segment-index.ts'
 import { hasSoundBatch } from './torn-tail.ts'
 import { noTransactions } from './transactions.ts'
@@ -39,11 +41,13 @@ export interface Recovery {
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
-  /** Base offsets of the log files on disk, ascending. */
-  bases: number[]
-  /** Base offsets of files that the checkpoint does without. */
-  stale: number[]
-  /** Which of `bases` is being opened. */
+  /** The log files on disk, by offset. */
+  found: readonly LogFile[]
+  /** Files that the checkpoint does without. */
+  stale: string[]
+  /** The latest generation that compaction has given a file. */
+  generation: number
+  /** Which of `found` is being opened. */
   current: number
   readonly segments: Segment[]
   epochs: Epochs
@@ -72,8 +76,9 @@ export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number =
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
-    bases: [],
+    found: [],
     stale: [],
+    generation: 0,
     current: 0,
     segments: [],
     epochs: [],
@@ -113,10 +118,6 @@ export function advanceRecovery(recovery: Recovery, answer: RecoveryAnswer | nul
 function onListed(recovery: Recovery, answer: RecoveryAnswer): RecoveryDemand {
   assert(answer.kind === 'listed', 'R1 a listing answers the first demand')
   for (const file of answer.files) recovery.files.set(file.name, file.sizeBytes)
-  recovery.bases = answer.files
-    .map((file) => baseOffsetOfFile(file.name))
-    .filter((base) => base !== null)
-    .toSorted((a, b) => a - b)
   recovery.step = 'checkpoints'
   return readCheckpoint(recovery)
 }
@@ -140,17 +141,21 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
   const checkpoint = newestCheckpoint(recovery.checkpoints)
   if (checkpoint === 'newer') return { kind: 'failed', reason: 'the checkpoint was written by a newer version of this software' }
   recovery.checkpoint = checkpoint
+  const { chosen: found, superseded, generation } = chooseFiles(recovery.files.keys(), checkpoint)
+  recovery.found = found
+  recovery.generation = generation
   if (checkpoint !== null) {
     recovery.producers = checkpoint.producers
     recovery.epochs = [...checkpoint.epochs]
     // Segments below the log start were dropped by retention; a crash came before their files were removed. The checkpoint may only be in the page cache:
     // they go when one is proven.
-    recovery.stale = recovery.bases.filter((_, i) => (recovery.bases[i + 1] ?? Infinity) <= checkpoint.logStartOffset)
-    recovery.bases = recovery.bases.slice(recovery.stale.length)
+    const dropped = found.filter((_, i) => (found[i + 1]?.baseOffset ?? Infinity) <= checkpoint.logStartOffset)
+    recovery.stale = [...dropped.flatMap(filesOfSegment), ...superseded].filter((name) => recovery.files.has(name))
+    recovery.found = found.slice(dropped.length)
   }
   // Retention removes files when a synced checkpoint does without them: a log that begins above is one whose first file is gone.
   const start = checkpoint?.logStartOffset ?? 0
-  const first = recovery.bases[0] ?? start
+  const first = recovery.found[0]?.baseOffset ?? start
   if (first > start && checkpoint === null && [0, 1].some((sequence) => recovery.files.has(checkpointFile(sequence))))
     return fail(recovery, `the log begins at ${first}, and the checkpoint that would say why is damaged`)
   recovery.expectedOffset = Math.min(first, start)
@@ -158,28 +163,33 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
 }
 
 function openSegment(recovery: Recovery): RecoveryDemand {
-  const { checkpoint, bases } = recovery
+  const { checkpoint, found } = recovery
   for (;;) {
-    const base = bases[recovery.current]
-    if (base === undefined) return cutLast(recovery)
+    const file = found[recovery.current]
+    if (file === undefined) return cutLast(recovery)
+    const { baseOffset: base, generation } = file
+    if (isReplaced(recovery.segments, recovery.expectedOffset, base)) {
+      recovery.current++
+      continue
+    }
     if (base !== recovery.expectedOffset) return onGap(recovery, base)
-    const sizeBytes = recovery.files.get(logFileName(base)) ?? 0
-    const known = checkpoint?.segments.findIndex((one) => one.baseOffset === base && one.sizeBytes === sizeBytes) ?? -1
+    const sizeBytes = recovery.files.get(logFileName(base, generation)) ?? 0
+    const known = findSummary(checkpoint, file, sizeBytes)
     const summary = checkpoint?.segments[known]
     // Where it ends says the checkpoint, not the next file: that one may be missing.
     const next = checkpoint?.segments[known + 1]?.baseOffset
     const vouched = summary !== undefined && checkpoint !== null
     if (vouched && next !== undefined && next <= checkpoint.recoveryPoint) {
       const segment = newSegment(base, summary.maxTimestamp)
-      recovery.segments.push({ ...segment, sizeBytes, maxTimestamp: summary.maxTimestamp, index: null })
+      recovery.segments.push({ ...segment, generation, sizeBytes, maxTimestamp: summary.maxTimestamp, index: null })
       recovery.expectedOffset = next
       recovery.current++
       continue
     }
-    recovery.segments.push(newSegment(base, -1))
+    recovery.segments.push({ ...newSegment(base, -1), generation })
     recovery.scannedBytes = 0
-    const isLast = recovery.current === bases.length - 1
-    if (vouched && isLast && checkpoint.clean && recovery.files.has(indexFileName(base))) return readActiveIndex(recovery, base)
+    const isLast = recovery.current === found.length - 1
+    if (vouched && isLast && checkpoint.clean && recovery.files.has(indexFileName(base, generation))) return readActiveIndex(recovery)
     recovery.step = 'scanning'
     return readChunk(recovery)
   }
@@ -190,7 +200,7 @@ function cutLast(recovery: Recovery): RecoveryDemand {
   const last = recovery.segments[recovery.segments.length - 1]
   if (!recovery.mustCut || last === undefined) return removeRest(recovery)
   recovery.step = 'cutting'
-  return { kind: 'truncate', file: logFileName(last.baseOffset), sizeBytes: last.sizeBytes }
+  return { kind: 'truncate', file: nameOfSegment(last), sizeBytes: last.sizeBytes }
 }
 
 /** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
@@ -201,8 +211,9 @@ function onGap(recovery: Recovery, base: number): RecoveryDemand {
   return doubtOf(recovery, true) ?? removeRest(recovery)
 }
 
-function readActiveIndex(recovery: Recovery, base: number): RecoveryDemand {
-  const file = indexFileName(base)
+function readActiveIndex(recovery: Recovery): RecoveryDemand {
+  const { baseOffset, generation } = currentSegment(recovery)
+  const file = indexFileName(baseOffset, generation)
   recovery.step = 'index'
   return { kind: 'read', file, position: 0, sizeBytes: recovery.files.get(file) ?? 0 }
 }
@@ -231,14 +242,14 @@ function onIndexRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
 
 function readChunk(recovery: Recovery): RecoveryDemand {
   const segment = currentSegment(recovery)
-  const sizeBytes = recovery.files.get(logFileName(segment.baseOffset)) ?? 0
+  const sizeBytes = recovery.files.get(nameOfSegment(segment)) ?? 0
   if (recovery.scannedBytes >= sizeBytes) {
     recovery.current++
     return openSegment(recovery)
   }
   return {
     kind: 'read',
-    file: logFileName(segment.baseOffset),
+    file: nameOfSegment(segment),
     position: recovery.scannedBytes,
     sizeBytes: Math.min(recovery.chunkBytes, sizeBytes - recovery.scannedBytes),
   }
@@ -246,7 +257,7 @@ function readChunk(recovery: Recovery): RecoveryDemand {
 
 function onChunkRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
   const segment = currentSegment(recovery)
-  const fileBytes = recovery.files.get(logFileName(segment.baseOffset)) ?? 0
+  const fileBytes = recovery.files.get(nameOfSegment(segment)) ?? 0
   let at = 0
   while (at < bytes.length) {
     const verdict = scanBatch(recovery, segment, bytes, at)
@@ -272,8 +283,10 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (sizeBytes < batch.BATCH_HEADER_BYTES || baseOffset !== recovery.expectedOffset || baseOffset >= recovery.endOffsetMax)
     return 'unsound'
   if (available < sizeBytes) return 'partial'
+  // An empty batch may cover the place where the log is to be cut: then all of it goes.
+  if (batch.lastOffset(bytes, at) >= recovery.endOffsetMax) return 'unsound'
   const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
-  if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'
+  if (!trusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
   if (!trusted && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
@@ -303,15 +316,15 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Ui
   if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
     return fail(
       recovery,
-      `the batch at offset ${recovery.expectedOffset} is damaged (${logFileName(segment.baseOffset)}, position ${segment.sizeBytes})`,
+      `the batch at offset ${recovery.expectedOffset} is damaged (${nameOfSegment(segment)}, position ${segment.sizeBytes})`,
     )
   }
-  const doubt = doubtOf(recovery, recovery.current < recovery.bases.length - 1 || hasSoundBatch(rest, recovery.expectedOffset))
+  const doubt = doubtOf(recovery, recovery.current < recovery.found.length - 1 || hasSoundBatch(rest, recovery.expectedOffset))
   if (doubt !== null) return doubt
   recovery.cutBytes += fileBytes - segment.sizeBytes
   recovery.current++
   recovery.step = 'cutting'
-  return { kind: 'truncate', file: logFileName(segment.baseOffset), sizeBytes: segment.sizeBytes }
+  return { kind: 'truncate', file: nameOfSegment(segment), sizeBytes: segment.sizeBytes }
 }
 
 /** Whether what is about to be cut may have been acknowledged: more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
@@ -327,24 +340,11 @@ function doubtOf(recovery: Recovery, isFollowed: boolean): RecoveryDemand | null
   }
 }
 
-/**
- * Removes every segment file that is not part of the recovered log, and every index file that may speak of another life of its segment:
- * an index is not synced, so a power loss can bring back an older one, sound but wrong.
- */
+/** Removes what is not part of the recovered log. */
 function removeRest(recovery: Recovery): RecoveryDemand {
-  const kept = new Set<string>()
-  for (const { baseOffset, index } of recovery.segments) {
-    kept.add(logFileName(baseOffset))
-    if (index === null || recovery.indexLoaded) kept.add(indexFileName(baseOffset))
-  }
-  for (const file of staleFiles(recovery)) kept.add(file)
-  const stray = [...recovery.files.keys()].filter((name) => /^\d{20}\.(?:log|index)$/.test(name) && !kept.has(name))
+  const stray = strayFiles(recovery.files.keys(), recovery.segments, recovery.stale, recovery.indexLoaded)
   recovery.step = 'removing'
-  return stray.length === 0 ? finish(recovery) : { kind: 'remove', files: stray.toSorted() }
-}
-
-function staleFiles({ stale, files }: Recovery): string[] {
-  return stale.flatMap((base) => [logFileName(base), indexFileName(base)]).filter((name) => files.has(name))
+  return stray.length === 0 ? finish(recovery) : { kind: 'remove', files: stray }
 }
 
 function finish(recovery: Recovery): RecoveryDemand {
@@ -366,7 +366,9 @@ function finish(recovery: Recovery): RecoveryDemand {
       tail: recovery.tail,
       checkpointSequence: checkpoint?.sequence ?? 0,
       cutBytes: recovery.cutBytes,
-      stale: staleFiles(recovery),
+      stale: recovery.stale,
+      cleanedOffset: Math.min(checkpoint?.cleaning.cleanedOffset ?? 0, expectedOffset),
+      generation: recovery.generation,
     },
   }
 }
@@ -375,8 +377,9 @@ function recoveredLog(recovery: Recovery): Log {
   const { checkpoint, expectedOffset, segments } = recovery
   const active = segments[segments.length - 1]
   assert(active !== undefined, 'R2 a recovered log has a segment')
-  // A trusted last segment whose index was not loaded cannot take appends: the log goes on in a new one.
-  if (active.index === null) segments.push(newSegment(expectedOffset, -1))
+  // A trusted last segment whose index was not loaded cannot take appends: the log goes on in a new one. Nor does one that compaction has written: an older
+  // checkpoint, to which a power loss may lead back, does without it.
+  if (active.index === null || (active.generation > 0 && active.sizeBytes > 0)) segments.push(newSegment(expectedOffset, -1))
   return { segments, logStartOffset: Math.max(checkpoint?.logStartOffset ?? 0, segments[0]?.baseOffset ?? 0), logEndOffset: expectedOffset }
 }
 

@@ -14,12 +14,15 @@ import type { Address } from '../protocol/address.ts'
 import type { FetchRequest, ListOffsetsRequest } from '../protocol/messages/fetch.ts'
 import type { LeaderAndIsr } from '../protocol/messages/broker.ts'
 import type { Acks, ProduceRequest } from '../protocol/messages/produce.ts'
+import type { Cleaned } from '../protocol/cleaning.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
+import { newCleaningState } from './compaction.ts'
+import type { CleaningState } from './compaction.ts'
 import type { NumberedBatch, ProducerStates } from './idempotence.ts'
 import type { ConsumptionRound } from './consumption.ts'
 import type { Epochs } from './epochs.ts'
 import { emptyLog } from './log.ts'
-import type { Log, LogPosition } from './log.ts'
+import type { Log, LogPosition, Segment } from './log.ts'
 import { beginRecovery } from './recovery.ts'
 import type { Recovery } from './recovery.ts'
 import type { Replication } from './replication.ts'
@@ -154,10 +157,13 @@ export type Continuation =
   | { readonly kind: 'rewriteRead'; readonly segmentBaseOffset: number; readonly position: number }
   | { readonly kind: 'rewritten'; readonly segmentBaseOffset: number; readonly endPosition: number }
   | { readonly kind: 'ignore' }
+  | { readonly kind: 'cleaning'; readonly inputs: readonly Segment[]; readonly generation: number }
+  | { readonly kind: 'swap'; readonly inputs: readonly Segment[]; readonly generation: number; readonly cleaned: Cleaned }
   | {
       readonly kind: 'fetch'
       readonly from: Address
       readonly request: FetchRequest
+      readonly generation: number
       readonly position: number
       readonly endPosition: number
     }
@@ -166,13 +172,15 @@ export type Continuation =
       readonly from: Address
       readonly request: ListOffsetsRequest
       readonly segmentBaseOffset: number
+      readonly generation: number
       readonly position: number
       readonly endPosition: number
     }
-  | { readonly kind: 'index'; readonly segmentBaseOffset: number }
+  | { readonly kind: 'index'; readonly segmentBaseOffset: number; readonly generation: number }
   | {
       readonly kind: 'rebuild'
       readonly segmentBaseOffset: number
+      readonly generation: number
       readonly index: SegmentIndex
       readonly position: number
       readonly sizeBytes: number
@@ -257,9 +265,10 @@ export interface ReplicaState {
   /** A flush was asked for while one was under way; true asks for a clean one. */
   flushAgain: 'no' | 'plain' | 'clean'
   bytesSinceFlush: number
-  /** Files of segments that retention dropped, to be removed when a checkpoint says so. */
+  /** Files of segments that retention dropped, or compaction replaced, to be removed when a checkpoint says so. */
   removals: string[]
   checkpointSequence: number
+  readonly cleaning: CleaningState
   /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
   checkpointTrust: 'unknown' | 'safe' | 'torn'
   /** Who waits for the drain. */
@@ -344,6 +353,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     bytesSinceFlush: 0,
     removals: [],
     checkpointSequence: 0,
+    cleaning: newCleaningState(),
     checkpointTrust: 'unknown',
     drainWaiter: null,
     isDraining: false,

@@ -9,6 +9,7 @@ import type { Log, Segment } from './log.ts'
 /** The oldest segments that have outlived the topic's settings, oldest first. The active one is never among them. */
 export function expiredSegments(log: Log, config: TopicConfig, highWatermark: number, now: number): Segment[] {
   const expired: Segment[] = []
+  if (config.cleanupPolicy === 'compact') return expired
   let excessBytes = config.retentionBytes < 0 ? -1 : logSizeBytes(log) - config.retentionBytes
   for (let i = 0; i + 1 < log.segments.length; i++) {
     const segment = log.segments[i]
@@ -23,7 +24,12 @@ export function expiredSegments(log: Log, config: TopicConfig, highWatermark: nu
 
 /** Whether every record of the segment is older than the topic keeps records; then even the active one is rolled so that it can go. */
 export function isTooOld(segment: Segment, config: TopicConfig, now: number): boolean {
-  return config.retentionMillis >= 0 && segment.sizeBytes > 0 && now - segment.maxTimestamp > config.retentionMillis
+  return (
+    config.cleanupPolicy !== 'compact' &&
+    config.retentionMillis >= 0 &&
+    segment.sizeBytes > 0 &&
+    now - segment.maxTimestamp > config.retentionMillis
+  )
 }
 
 /** The oldest segments that have nothing at or above an offset. The active one is never among them. */

@@ -47,7 +47,7 @@ export function readRecords(bytes: Uint8Array, at: number, compressor?: Compress
  * too early by less than a batch, never too late. Never throws.
  */
 export function findOffsetByTimestamp(batch: RecordBatchView, timestamp: Timestamp): OffsetAtTimestamp | null {
-  if (batch.maxTimestamp < timestamp) return null
+  if (batch.maxTimestamp < timestamp || batch.count === 0) return null
   if (batch.timestampType === 'LogAppendTime') return { offset: batch.baseOffset, timestamp: batch.maxTimestamp }
   const decoded = decodeRecords(batch.bytes, batch.at, batch.compressor)
   if (!decoded.ok) return { offset: batch.baseOffset, timestamp: batch.baseTimestamp }

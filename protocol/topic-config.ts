@@ -5,8 +5,8 @@
 import type { Compression } from './compression.ts'
 import { checkGroupId } from './topic-name.ts'
 
-/** What happens to old records. `'compact'` is known from Kafka, but not offered yet. */
-export type CleanupPolicy = 'delete'
+/** What happens to old records: they go after a while, or when their key has a newer one, or both. */
+export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
 
 /** When an append counts as written: synced before it is acknowledged, synced every now and then, or left to the operating system. */
 export type FlushPolicy = 'commit' | 'interval' | 'os'
@@ -23,6 +23,14 @@ export type TopicConfig = {
   readonly retentionBytes: number
   /** Records go as soon as all these groups have committed offsets behind them; none: consuming a record does not delete it. */
   readonly deleteOnceConsumedBy: readonly string[]
+  /** The share of a partition's cleanable bytes that was never compacted from which on it is. */
+  readonly minCleanableDirtyRatio: number
+  /** Records younger than that are not compacted. */
+  readonly minCompactionLagMillis: number
+  /** Records are compacted at the latest when they are so old, however little of the partition is dirty. */
+  readonly maxCompactionLagMillis: number
+  /** How long tombstones stay once they have been compacted, so that readers who lag see them. */
+  readonly deleteRetentionMillis: number
   /** The size at which a segment file is closed and the next begun. */
   readonly segmentBytes: number
   /** The age at which a segment is closed even if it is not full. */
@@ -52,7 +60,9 @@ type Range = {
   readonly max: number
   /** What -1 means, if it is allowed. */ readonly minusOne?: string
 }
-type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly refused?: readonly string[] }
+/** Values may have other names, too. */
+type Choice = { readonly kind: 'choice'; readonly values: readonly string[]; readonly aliases?: Readonly<Record<string, string>> }
+type Ratio = { readonly kind: 'ratio' }
 type Switch = { readonly kind: 'boolean' }
 type Groups = { readonly kind: 'groups'; readonly countMax: number }
 
@@ -60,7 +70,7 @@ type Groups = { readonly kind: 'groups'; readonly countMax: number }
 export type TopicSettingRule = {
   /** Kafka's dotted name; settings of our own have one in Kafka's style. */
   readonly kafkaName: string
-  readonly allowed: Range | Choice | Switch | Groups
+  readonly allowed: Range | Choice | Ratio | Switch | Groups
   readonly doc: string
 }
 
@@ -79,6 +89,10 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
   retentionMillis: 7 * DAY_MILLIS,
   retentionBytes: -1,
   deleteOnceConsumedBy: Object.freeze([]),
+  minCleanableDirtyRatio: 0.5,
+  minCompactionLagMillis: 0,
+  maxCompactionLagMillis: Number.MAX_SAFE_INTEGER,
+  deleteRetentionMillis: DAY_MILLIS,
   segmentBytes: 64 * MIB,
   segmentMillis: 7 * DAY_MILLIS,
   indexIntervalBytes: 4096,
@@ -95,8 +109,8 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
 export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
   cleanupPolicy: {
     kafkaName: 'cleanup.policy',
-    allowed: { kind: 'choice', values: ['delete'], refused: ['compact', 'compact,delete', 'delete,compact'] },
-    doc: 'What happens to old records: delete removes whole segments.',
+    allowed: { kind: 'choice', values: ['delete', 'compact', 'compact,delete'], aliases: { 'delete,compact': 'compact,delete' } },
+    doc: 'What happens to old records: delete removes whole segments, compact keeps the newest record of each key.',
   },
   retentionMillis: {
     kafkaName: 'retention.ms',
@@ -112,6 +126,26 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
     kafkaName: 'delete.once.consumed.by',
     allowed: { kind: 'groups', countMax: GROUPS_MAX },
     doc: 'Groups: what all of them have committed past is deleted, and, unless retentionMillis is set, nothing else because of its age.',
+  },
+  minCleanableDirtyRatio: {
+    kafkaName: 'min.cleanable.dirty.ratio',
+    allowed: { kind: 'ratio' },
+    doc: 'The share of a partition that was written since its last compaction from which on it is compacted again.',
+  },
+  minCompactionLagMillis: {
+    kafkaName: 'min.compaction.lag.ms',
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },
+    doc: 'Records younger than that are not compacted.',
+  },
+  maxCompactionLagMillis: {
+    kafkaName: 'max.compaction.lag.ms',
+    allowed: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER },
+    doc: 'Records are compacted at the latest when they are so old, however little of the partition is new.',
+  },
+  deleteRetentionMillis: {
+    kafkaName: 'delete.retention.ms',
+    allowed: { kind: 'integer', min: 0, max: Number.MAX_SAFE_INTEGER },
+    doc: 'How long a record without a value, which deletes its key, can still be read once it has been compacted.',
   },
   segmentBytes: {
     kafkaName: 'segment.bytes',
@@ -169,6 +203,11 @@ const settingOfKafkaName: ReadonlyMap<string, TopicSetting> = new Map(
   settingNames().map((setting) => [topicSettings[setting].kafkaName, setting]),
 )
 
+/** Whether a topic keeps the newest record of each key: then every record needs one. */
+export function isCompacted({ cleanupPolicy }: Pick<TopicConfig, 'cleanupPolicy'>): boolean {
+  return cleanupPolicy !== 'delete'
+}
+
 /** The setting that a name means, in camel case or in Kafka's dotted form; null for a name that means none. */
 export function topicSettingOf(name: string): TopicSetting | null {
   if (Object.hasOwn(topicSettings, name)) return name as TopicSetting
@@ -209,12 +248,20 @@ export function parseTopicConfig(input: Readonly<Record<string, unknown>>): Topi
   const given = values as Partial<TopicConfig>
   // Who says which groups must have a record does not expect that it goes before, unless he says so.
   const retentionMillis = given.deleteOnceConsumedBy === undefined || given.deleteOnceConsumedBy.length === 0 ? {} : { retentionMillis: -1 }
-  return { ok: true, config: { ...defaultTopicConfig, ...retentionMillis, ...given } }
+  const config = { ...defaultTopicConfig, ...retentionMillis, ...given }
+  const { minCompactionLagMillis: min, maxCompactionLagMillis: max } = config
+  if (min > max)
+    return {
+      ok: false,
+      reason: `the topic setting 'minCompactionLagMillis' cannot be ${min}: it is at most 'maxCompactionLagMillis' (${max})`,
+    }
+  return { ok: true, config }
 }
 
 /** The allowed values of a setting in words, for example `a whole number from 1 to 2147483647`. */
 export function describeAllowed(allowed: TopicSettingRule['allowed']): string {
   if (allowed.kind === 'boolean') return 'true or false'
+  if (allowed.kind === 'ratio') return 'a number from 0 to 1'
   if (allowed.kind === 'groups') return `a list of up to ${allowed.countMax} group ids, or a text with commas between them`
   if (allowed.kind === 'choice') return `one of ${allowed.values.map((value) => `'${value}'`).join(', ')}`
   const range = `a whole number from ${allowed.min} to ${allowed.max}`
@@ -228,7 +275,8 @@ function settingNames(): TopicSetting[] {
 function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): number | string | boolean | readonly string[] | null {
   if (allowed.kind === 'boolean') return parseBoolean(value)
   if (allowed.kind === 'groups') return parseGroups(allowed, value)
-  if (allowed.kind === 'choice') return allowed.values.find((choice) => choice === value) ?? null
+  if (allowed.kind === 'ratio') return parseRatio(value)
+  if (allowed.kind === 'choice') return parseChoice(allowed, value)
   const number = parseInteger(value)
   if (number === null) return null
   if (number === -1 && allowed.minusOne !== undefined) return number
@@ -238,6 +286,19 @@ function parseValue(allowed: TopicSettingRule['allowed'], value: unknown): numbe
 function parseBoolean(value: unknown): boolean | null {
   if (value === true || value === 'true') return true
   return value === false || value === 'false' ? false : null
+}
+
+/** Blanks behind commas are Kafka's own way to write a list. */
+function parseChoice({ values, aliases = {} }: Choice, value: unknown): string | null {
+  if (typeof value !== 'string') return null
+  const name = value.replaceAll(', ', ',')
+  const known = Object.hasOwn(aliases, name) ? aliases[name] : name
+  return values.find((choice) => choice === known) ?? null
+}
+
+function parseRatio(value: unknown): number | null {
+  const number = typeof value === 'string' && /^\d*\.?\d+$/.test(value) ? Number(value) : value
+  return typeof number === 'number' && number >= 0 && number <= 1 ? number : null
 }
 
 /** The groups, each once, in their order; an empty text is an empty list. */
@@ -257,8 +318,6 @@ function parseInteger(value: unknown): number | null {
 }
 
 function complaint(name: string, allowed: TopicSettingRule['allowed'], value: unknown): string {
-  const known = allowed.kind === 'choice' && allowed.refused?.some((choice) => choice === value) === true
   const given = typeof value === 'object' && value !== null ? 'an object' : `'${String(value)}'`
-  const verdict = known ? `does not support ${given} yet` : `cannot be ${given}`
-  return `the topic setting '${name}' ${verdict}: it is ${describeAllowed(allowed)}`
+  return `the topic setting '${name}' cannot be ${given}: it is ${describeAllowed(allowed)}`
 }

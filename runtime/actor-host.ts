@@ -212,6 +212,8 @@ export class ActorHost {
       case 'truncate':
       case 'replace':
       case 'remove':
+      case 'rename':
+      case 'compact':
       case 'list':
       case 'listLogs':
         return this.#options.storage.perform(effect, (answer) => this.#onStorageAnswer(actor, answer))

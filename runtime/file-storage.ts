@@ -14,8 +14,10 @@ import {
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
+  unlink,
   unlinkSync,
   writeFileSync,
   writeSync,
@@ -24,8 +26,10 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type {
   AppendEffect,
+  CompactEffect,
   ReadEffect,
   RemoveEffect,
+  RenameEffect,
   ReplaceEffect,
   RewriteEffect,
   StorageEffect,
@@ -34,6 +38,8 @@ import type {
 } from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
 import type { StorageError } from '../protocol/messages/storage.ts'
+import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
+import type { JobPool } from './jobs.ts'
 import { OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
@@ -46,6 +52,9 @@ interface WantedSync {
 /** Syncs that are done in less time are done on this thread, if there is only one. */
 const INLINE_SYNC_MILLIS = 1
 
+/** What a file is called that is being removed; recovery removes what is left of them. */
+const DOOMED = '.deleted'
+
 /** Name of a directory that holds one log; other entries of the node directory are not ours to list. */
 const LOG_DIRECTORY = /^.+-\d+\.\d+$/
 
@@ -56,19 +65,22 @@ export class FileStorage implements Storage {
   /** Syncs asked for in this cycle, by path. */
   #wanted: Map<string, WantedSync> = new Map()
   #pendingSyncs = 0
+  #pendingJobs = 0
+  readonly #jobs: JobPool
   /** How long the last sync took; high until one was seen. */
   #syncMillis = Infinity
   /** Paths of files that were made and not synced since. */
   readonly #fresh: Set<string> = new Set()
   #closed = false
 
-  /** The node's own directory; it is made when the first file is. */
-  constructor(directory: string) {
+  /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
+  constructor(directory: string, jobs: JobPool) {
     this.#directory = directory
+    this.#jobs = jobs
   }
 
   get pendingSyncs(): number {
-    return this.#pendingSyncs
+    return this.#pendingSyncs + this.#pendingJobs
   }
 
   perform(effect: StorageEffect, answer: Answer): void {
@@ -86,7 +98,12 @@ export class FileStorage implements Storage {
       case 'replace':
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#replace(effect)) })
       case 'remove':
+        if (effect.later === true && effect.files !== null) return this.#removeLater(effect, effect.files, answer)
         return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#remove(effect)) })
+      case 'rename':
+        return this.#rename(effect, answer)
+      case 'compact':
+        return this.#compact(effect, answer)
       case 'list':
         return this.#list(effect.log, effect.token, answer)
       case 'listLogs':
@@ -213,7 +230,8 @@ export class FileStorage implements Storage {
     const directory = `${this.#directory}/${log}`
     if (files === null) {
       this.#files.close(directory)
-      rmSync(directory, { recursive: true, force: true })
+      // A cleaning may be writing there.
+      rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 1 })
       return syncDirectory(this.#directory)
     }
     for (const file of files) {
@@ -221,6 +239,49 @@ export class FileStorage implements Storage {
       unlinkIfThere(`${directory}/${file}`)
     }
     syncDirectory(directory)
+  }
+
+  #rename({ log, renames, token }: RenameEffect, answer: Answer): void {
+    const directory = `${this.#directory}/${log}`
+    const error = attempt(() => {
+      for (const { from, to } of renames) renameSync(`${directory}/${from}`, `${directory}/${to}`)
+    })
+    if (error !== null) return answer({ kind: 'storageDone', token, error })
+    this.#pendingJobs++
+    syncDirectoryLater(directory, (failure) => {
+      this.#pendingJobs--
+      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
+    })
+  }
+
+  /** Large files take the file system a while: they get names that mean nothing, and go on another thread. */
+  #removeLater({ log, token }: RemoveEffect, files: readonly string[], answer: Answer): void {
+    const directory = `${this.#directory}/${log}`
+    const doomed: string[] = []
+    const error = attempt(() => {
+      for (const file of files) {
+        const path = `${directory}/${file}`
+        this.#files.close(path)
+        if (renameIfThere(path, `${path}${DOOMED}`)) doomed.push(`${path}${DOOMED}`)
+      }
+    })
+    if (error !== null) return answer({ kind: 'storageDone', token, error })
+    this.#pendingJobs++
+    removeInTurn(directory, doomed, (failure) => {
+      this.#pendingJobs--
+      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
+    })
+  }
+
+  /** On a thread of the pool: nothing waits for it here. */
+  #compact({ log, order, token }: CompactEffect, answer: Answer): void {
+    const finish = (outcome: CleaningOutcome): void => {
+      this.#pendingJobs--
+      const { ok } = outcome
+      answer({ kind: 'compacted', token, cleaned: ok ? outcome.cleaned : null, error: ok ? null : outcome.error })
+    }
+    this.#pendingJobs++
+    this.#jobs.run('compact', { directory: `${this.#directory}/${log}`, order }).then(finish, () => finish({ ok: false, error: 'io' }))
   }
 
   #list(log: string, token: number, answer: Answer): void {
@@ -266,6 +327,26 @@ function namesIn(directory: string): string[] {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
     throw error
   }
+}
+
+function renameIfThere(from: string, to: string): boolean {
+  try {
+    renameSync(from, to)
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    throw error
+  }
+}
+
+/** Off this thread, one after the other. The directory is synced before as well: what was renamed before must not come after what is removed now. */
+function removeInTurn(directory: string, paths: readonly string[], done: (failure: Error | null) => void): void {
+  const next = (index: number): void => {
+    const path = paths[index]
+    if (path === undefined) return syncDirectoryLater(directory, done)
+    unlink(path, (failure) => (failure === null || failure.code === 'ENOENT' ? next(index + 1) : done(failure)))
+  }
+  syncDirectoryLater(directory, (failure) => (failure === null ? next(0) : done(failure)))
 }
 
 function unlinkIfThere(path: string): void {

@@ -5,6 +5,9 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { batchSizeBytes, checkBatch, recordCount } from '../protocol/record-batch.ts'
 import type { BatchDefect } from '../protocol/record-batch.ts'
+import type { CleaningOrder } from '../protocol/cleaning.ts'
+import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
+import { cleanFiles } from './cleaning-files.ts'
 
 /** What `scrub` is told. */
 export interface ScrubPayload {
@@ -19,8 +22,16 @@ export interface ScrubResult {
   readonly firstDamage: { readonly position: number; readonly reason: BatchDefect } | null
 }
 
+/** What `compact` is told. */
+export interface CompactPayload {
+  /** The directory of the log. */
+  readonly directory: string
+  readonly order: CleaningOrder
+}
+
 /** All jobs. */
 interface Jobs {
+  readonly compact: (payload: CompactPayload) => Promise<CleaningOutcome>
   readonly scrub: (payload: ScrubPayload) => Promise<ScrubResult>
 }
 
@@ -41,14 +52,24 @@ const CHUNK_BYTES = 2 ** 20
 
 /** Checks every batch of a segment file, CRC included. Rejects when the file cannot be read. */
 export async function scrub({ path }: ScrubPayload): Promise<ScrubResult> {
-  // The native checksum is loaded in the background; without waiting, the whole file would be checked by the slow one.
-  await import('@node-rs/crc32').catch(() => undefined)
+  await loadChecksum()
   const descriptor = openSync(path, 'r')
   try {
     return scrubFile(descriptor, fstatSync(descriptor).size)
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Compacts closed segments of a log into new files. Ended at any moment it leaves unfinished files, which nobody takes for the log. */
+export async function compact({ directory, order }: CompactPayload): Promise<CleaningOutcome> {
+  await loadChecksum()
+  return cleanFiles(directory, order)
+}
+
+/** The native checksum is loaded in the background; without waiting, a whole file would be checked by the slow one. */
+async function loadChecksum(): Promise<void> {
+  await import('@node-rs/crc32').catch(() => undefined)
 }
 
 function scrubFile(descriptor: number, fileBytes: number): ScrubResult {

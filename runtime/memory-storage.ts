@@ -2,8 +2,11 @@
  * Storage for `:memory:`: the same contract, nothing outlives the process. Files are lists of blocks, so that appending never
  * copies what is there.
  */
-import type { AppendEffect, ReadEffect, StorageEffect } from '../actors/effect.ts'
+import type { AppendEffect, CompactEffect, ReadEffect, StorageEffect } from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
+import { cleanLog } from '../protocol/log-cleaner.ts'
+import type { Compacted } from '../protocol/messages/storage.ts'
+import { nodeCompressor } from './compressor.ts'
 import type { Answer, Storage } from './storage.ts'
 
 interface MemoryFile {
@@ -47,6 +50,11 @@ export class MemoryStorage implements Storage {
         if (effect.files === null) this.#logs.delete(effect.log)
         else for (const file of effect.files) files?.delete(file)
         break
+      case 'rename':
+        for (const { from, to } of effect.renames) renameFile(files, from, to)
+        break
+      case 'compact':
+        return answer({ kind: 'compacted', token: effect.token, ...this.#compact(effect) })
       case 'list': {
         const stats = [...(files ?? [])].map(([name, { sizeBytes }]) => ({ name, sizeBytes }))
         return answer({ kind: 'listed', token: effect.token, files: stats.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error: null })
@@ -67,6 +75,23 @@ export class MemoryStorage implements Storage {
     this.#logs.clear()
   }
 
+  /** On this thread: memory cannot be handed to another one without a copy of all of it. */
+  #compact({ log, order }: CompactEffect): Pick<Compacted, 'cleaned' | 'error'> {
+    const files = this.#files(log)
+    const outcome = cleanLog(
+      order,
+      {
+        read: (file, position, sizeBytes) => readFile(files.get(file), { position, sizeBytes }),
+        write: (file, bytes) => this.#append({ log, file, bytes }),
+        drop: (file) => files.delete(file),
+      },
+      nodeCompressor,
+    )
+    if (outcome.ok) return { cleaned: outcome.cleaned, error: null }
+    for (const { outputFile } of order.inputs) files.delete(outputFile)
+    return { cleaned: null, error: outcome.error }
+  }
+
   #files(log: string): Map<string, MemoryFile> {
     const known = this.#logs.get(log)
     if (known !== undefined) return known
@@ -75,7 +100,7 @@ export class MemoryStorage implements Storage {
     return files
   }
 
-  #append({ log, file, bytes }: AppendEffect): void {
+  #append({ log, file, bytes }: Pick<AppendEffect, 'log' | 'file' | 'bytes'>): void {
     const files = this.#files(log)
     let open = files.get(file)
     if (open === undefined) files.set(file, (open = { blocks: [], sizeBytes: 0 }))
@@ -90,13 +115,20 @@ export class MemoryStorage implements Storage {
   }
 }
 
+function renameFile(files: Map<string, MemoryFile> | undefined, from: string, to: string): void {
+  const file = files?.get(from)
+  if (file === undefined) return
+  files?.delete(from)
+  files?.set(to, file)
+}
+
 function truncateFile(file: MemoryFile | undefined, sizeBytes: number): void {
   if (file === undefined) return
   file.sizeBytes = sizeBytes
   file.blocks.length = Math.ceil(sizeBytes / BLOCK_BYTES)
 }
 
-function readFile(file: MemoryFile | undefined, { position, sizeBytes }: ReadEffect): Uint8Array {
+function readFile(file: MemoryFile | undefined, { position, sizeBytes }: Pick<ReadEffect, 'position' | 'sizeBytes'>): Uint8Array {
   if (file === undefined) return new Uint8Array(0)
   const bytes = new Uint8Array(Math.max(0, Math.min(sizeBytes, file.sizeBytes - position)))
   const blockBytes = file.blocks[0]?.length ?? BLOCK_BYTES

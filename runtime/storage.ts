@@ -10,11 +10,11 @@ export type Answer = (answer: StorageAnswer) => void
 
 /** A disk, or what stands for one. */
 export interface Storage {
-  /** Performs an effect, now or (a sync) soon. Answers come in the order of the effects per log. */
+  /** Performs an effect, now or (a sync) soon. Answers come in the order of the effects per log; that of a cleaning when it is done. */
   perform(effect: StorageEffect, answer: Answer): void
   /** Starts the syncs that were asked for since the last call, one per file. Hosts call it once per cycle. */
   startSyncs(): void
-  /** Syncs under way: their answers need the event loop. */
+  /** Syncs and cleanings under way: their answers need the event loop. */
   readonly pendingSyncs: number
   /** Closes every file. */
   close(): void

@@ -13,6 +13,7 @@ import { ActorHost } from './actor-host.ts'
 import type { Envelope } from './codec.ts'
 import { Doorbell } from './doorbell.ts'
 import { FileStorage } from './file-storage.ts'
+import { JobPool } from './jobs.ts'
 import { Links } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import { MemoryStorage } from './memory-storage.ts'
@@ -63,6 +64,7 @@ export class ThreadRuntime {
   readonly #onFailure: (node: number, actor: string | null, error: Error) => void
   readonly #onEnvelope: (envelope: Envelope) => void
   readonly #setup: ThreadSetup
+  readonly #jobs: JobPool = new JobPool()
   #cycles = 0
   #cycling = false
   #wake: () => void = () => undefined
@@ -74,7 +76,7 @@ export class ThreadRuntime {
     this.links = new Links(setup.doorbells, setup.links)
     this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
     for (const { node, directory } of setup.nodes)
-      this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory))
+      this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory, this.#jobs))
   }
 
   /** Loads behaviours and starts the first actors. */
@@ -164,6 +166,7 @@ export class ThreadRuntime {
   /** Closes all files. */
   close(): void {
     for (const storage of this.#storages.values()) storage.close()
+    void this.#jobs.close()
   }
 
   inspect(): Record<string, unknown> {

@@ -3,8 +3,9 @@
  * effects. An operation takes effect when its time has come, and is answered then. A kill keeps what took effect and perhaps some of the
  * queue; a power loss keeps what is durable and, of the rest, what chance leaves.
  */
-import type { StorageEffect } from '../actors/effect.ts'
-import type { StorageAnswer, StorageError } from '../protocol/messages/storage.ts'
+import type { CompactEffect, StorageEffect } from '../actors/effect.ts'
+import type { Compacted, StorageAnswer, StorageError } from '../protocol/messages/storage.ts'
+import { cleanSimulated, leaveUnfinished } from './disk-cleaning.ts'
 import {
   afterPowerLoss,
   appendBytes,
@@ -48,6 +49,9 @@ const QUICK_MICROS = 30
 /** A sync, least and most. */
 const SYNC_MICROS = [150, 1200] as const
 
+/** A cleaning, least and most: long enough for the log to change meanwhile. */
+const CLEANING_MICROS = [500, 400_000] as const
+
 /** What a slow operation takes at most. */
 const SLOW_MICROS = 2_000_000
 
@@ -60,6 +64,9 @@ export class Disk {
   readonly #owner: DiskOwner
   readonly #faults: Faults
   readonly #random: Random
+  /** Of cleanings, which are done beside everything else. */
+  readonly #cleaningRandom: Random
+  readonly #cleanings: Set<CompactEffect> = new Set()
   readonly #logs: Map<string, LogDirectory> = new Map()
   /** Counts crashes: completions of a former life do nothing. */
   #life = 0
@@ -73,10 +80,12 @@ export class Disk {
     this.#owner = owner
     this.#faults = faults
     this.#random = new Random(world.seed, `disk/${owner.node}`)
+    this.#cleaningRandom = new Random(world.seed, `cleaning/${owner.node}`)
   }
 
   /** Takes an operation; borrowed bytes are copied. */
   submit(effect: StorageEffect, answer: (message: StorageAnswer) => void): void {
+    if (effect.kind === 'compact') return this.#compact(effect, answer)
     const name = effect.kind === 'listLogs' ? NODE_QUEUE : effect.log
     const log = this.#log(name)
     const owned =
@@ -89,6 +98,24 @@ export class Disk {
     this.#world.at(log.busyUntil, () => {
       if (life === this.#life) this.#complete(log)
     })
+  }
+
+  /** Nothing of its log waits for a cleaning. It reads what is there when it is done: inputs do not change, but may be gone. */
+  #compact(effect: CompactEffect, answer: (message: Compacted) => void): void {
+    const life = this.#life
+    this.#cleanings.add(effect)
+    this.#world.after(this.#cleaningRandom.between(...CLEANING_MICROS), () => {
+      if (life !== this.#life || this.#owner.crashesAt('before', true)) return
+      this.#cleanings.delete(effect)
+      const message = this.#cleaned(effect)
+      if (!this.#owner.crashesAt('between', true)) answer(message)
+    })
+  }
+
+  #cleaned({ log, order, token }: CompactEffect): Compacted {
+    if (this.#world.nowMicros < this.fullUntil) return { kind: 'compacted', token, cleaned: null, error: 'full' }
+    const outcome = cleanSimulated(this.#log(log).files, order)
+    return { kind: 'compacted', token, cleaned: outcome.ok ? outcome.cleaned : null, error: outcome.ok ? null : outcome.error }
   }
 
   /** The files of a log directory; what a checker looks at. */
@@ -115,6 +142,8 @@ export class Disk {
   crash(isPowerLoss: boolean): void {
     this.#life++
     this.failsToSync = false
+    for (const { log, order } of this.#cleanings) leaveUnfinished(this.#log(log).files, order, this.#cleaningRandom)
+    this.#cleanings.clear()
     const isTearing = this.#faults.options.tornWrite > 0 && this.#faults.draws('tornWrite').perMillion(this.#faults.options.tornWrite)
     for (const [name, log] of this.#logs) {
       this.#finishSome(log, isTearing)
@@ -143,6 +172,8 @@ export class Disk {
       if (effect.kind !== 'sync') this.#perform(log, effect)
     }
     const torn = queue[finished]?.effect
+    if (torn?.kind === 'rename')
+      this.#perform(log, { ...torn, renames: torn.renames.slice(0, this.#cleaningRandom.below(torn.renames.length + 1)) })
     if (isTearing && torn?.kind === 'append' && torn.bytes.length > 1) {
       this.#faults.counts.tornWrite++
       this.#perform(log, { ...torn, bytes: torn.bytes.slice(0, 1 + this.#random.below(torn.bytes.length - 1)) })
@@ -220,6 +251,9 @@ export class Disk {
       case 'remove':
         for (const file of effect.files ?? [...log.files.keys()]) log.files.delete(file)
         return { kind: 'storageDone', token, error: null }
+      case 'rename':
+        for (const { from, to } of effect.renames) renameFile(log.files, from, to)
+        return { kind: 'storageDone', token, error: null }
       case 'list': {
         const files = [...log.files].map(([name, { sizeBytes }]) => ({ name, sizeBytes })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
         return { kind: 'listed', token, files, error: null }
@@ -264,6 +298,13 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
   const file = newFile()
   log.files.set(name, file)
   return file
+}
+
+function renameFile(files: Map<string, SimulatedFile>, from: string, to: string): void {
+  const file = files.get(from)
+  if (file === undefined) return
+  files.delete(from)
+  files.set(to, file)
 }
 
 function readFile(

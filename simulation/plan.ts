@@ -64,6 +64,9 @@ export const OUTSIDE_GROUP = 'audit'
 /** The group that the members of a run are in. */
 export const INSIDE_GROUP = 'billing'
 
+/** The topic that keeps the newest record of each key. */
+export const TABLE = 'table'
+
 /** In half of the runs offsets of groups expire that nobody has used for so long. */
 const OFFSETS_RETENTION_MILLIS = 20_000
 
@@ -81,6 +84,24 @@ function drawResults(seed: number, nodeCount: number, transactions: TransactionP
   if (transactions === null || transactions.pipeline === null) return []
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', retentionMillis: -1 }
   return [{ name: PIPELINE_OUTPUT, ...drawOutput(seed, nodeCount), configs }]
+}
+
+/** In a third of the runs, a topic that keeps the newest record of each key. */
+function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
+  const random = new Random(seed, 'table')
+  if (random.below(3) > 0) return []
+  const configs = {
+    segmentBytes: SEGMENT_BYTES,
+    indexIntervalBytes: 512,
+    flush: random.pick(['commit', 'commit', 'os']),
+    cleanupPolicy: random.pick(['compact', 'compact', 'compact,delete']),
+    retentionMillis: 40_000,
+    minCleanableDirtyRatio: random.pick([0, 0.3]),
+    minCompactionLagMillis: random.pick([0, 0, 4000]),
+    maxCompactionLagMillis: random.pick([10_000, 30_000, Number.MAX_SAFE_INTEGER]),
+    deleteRetentionMillis: random.pick([0, 3000, 12_000]),
+  }
+  return [{ name: TABLE, partitions: 1, replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
 }
 
 /** In half of the runs members are static; in some of those two have the same instance id, so that one of them must wait. */
@@ -136,7 +157,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const faults = options.quiet === true ? noFaults() : drawFaults(seed)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
   const transactions = drawTransactions(seed)
-  topics.push(...drawQueue(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
+  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)

@@ -74,7 +74,7 @@ class Run {
     const world = new World(seed)
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
-    const truth = newTruth(world, plan.acks)
+    const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0)
     const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
     this.#world = world
     this.#cluster = cluster

@@ -21,6 +21,8 @@ export interface PartitionTruth {
   /** The topic is deleted. */
   isOver: boolean
   readonly flush: FlushPolicy
+  /** Set if of each key only the newest record is sure to stay; how long tombstones do, and how long nothing is compacted, in milliseconds. */
+  readonly compaction: { readonly deleteRetentionMillis: number; readonly minLagMillis: number } | null
   /** Somebody who has fallen behind may lead it: then records are gone, and others take their offsets. */
   isUnclean: boolean
   /** By offset; holes are unknown. */
@@ -51,6 +53,13 @@ export interface PartitionTruth {
   lossAtMicros: number
 }
 
+/** A record of a compacted topic, as it was submitted. */
+export interface KeyedTruth {
+  readonly key: number
+  readonly isTombstone: boolean
+  readonly atMicros: number
+}
+
 /** The truth about a run. */
 export interface Truth {
   readonly world: World
@@ -58,6 +67,10 @@ export interface Truth {
   readonly acks: Plan['acks']
   /** By name of the log directory: partition and topic id. */
   readonly partitions: Map<string, PartitionTruth>
+  /** Wall clocks are set now and then. */
+  readonly hasClockSteps: boolean
+  /** By value: the key that it was submitted for, and when. */
+  readonly keyed: Map<number, KeyedTruth>
   readonly anomalies: Record<Anomaly, number>
   acknowledgedCount: number
   /** How much of the committed metadata has been looked at. */
@@ -75,13 +88,21 @@ export const PRODUCER_LIVES_MAX = 10_000
 /** Messages from before a power loss are no evidence for so long. */
 const LOSS_GRACE_MICROS = 30_000_000
 
+/** What is promised of a topic. */
+type TruthConfig = Pick<
+  TopicConfig,
+  'flush' | 'uncleanLeaderElection' | 'cleanupPolicy' | 'deleteRetentionMillis' | 'minCompactionLagMillis'
+>
+
 /** Nothing has happened yet. */
-export function newTruth(world: World, acks: Plan['acks']): Truth {
+export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolean = false): Truth {
   const anomalies = { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
   return {
     world,
     acks,
     partitions: new Map(),
+    hasClockSteps,
+    keyed: new Map(),
     anomalies,
     acknowledgedCount: 0,
     metadataOffset: 0,
@@ -92,20 +113,16 @@ export function newTruth(world: World, acks: Plan['acks']): Truth {
 }
 
 /** The truth about a partition, begun when it is first heard of. */
-export function partitionTruth(
-  truth: Truth,
-  name: string,
-  topicId: number,
-  { flush, uncleanLeaderElection }: Pick<TopicConfig, 'flush' | 'uncleanLeaderElection'>,
-): PartitionTruth {
+export function partitionTruth(truth: Truth, name: string, topicId: number, config: TruthConfig): PartitionTruth {
   const known = lifeOf(truth, name, topicId)
   if (known !== undefined) return known
   const partition: PartitionTruth = {
     name,
     topicId,
     isOver: false,
-    flush,
-    isUnclean: uncleanLeaderElection,
+    flush: config.flush,
+    compaction: compactionOf(config),
+    isUnclean: config.uncleanLeaderElection,
     values: [],
     offsets: new Map(),
     acknowledgedEnd: 0,
@@ -123,6 +140,10 @@ export function partitionTruth(
   }
   truth.partitions.set(`${name}.${topicId}`, partition)
   return partition
+}
+
+function compactionOf({ cleanupPolicy, deleteRetentionMillis, minCompactionLagMillis }: TruthConfig): PartitionTruth['compaction'] {
+  return cleanupPolicy === 'delete' ? null : { deleteRetentionMillis, minLagMillis: minCompactionLagMillis }
 }
 
 /** What is known of a partition of the topic with that id; undefined if nothing is. */

@@ -1,9 +1,9 @@
 /**
  * Which batches of a chunk can be believed to be where they belong. The base offset is outside the CRC, and the CRC is checked when a batch is decoded, yet the
- * reader skips and goes on by offsets before that. So they are compared with each other: in a log without compaction each batch begins where the one
- * before it ended, and has as many records as offsets.
+ * reader skips and goes on by offsets before that. So they are compared with each other: each batch begins where the one before it ended, and has as many records
+ * as offsets, unless compaction has taken some: then the CRC must say that it is right.
  *
- * What it does not do: check the CRC (consumed-partition.ts).
+ * What it does not do: check the CRC of any other batch (consumed-partition.ts).
  */
 import * as batch from '../../protocol/record-batch.ts'
 
@@ -37,7 +37,7 @@ export function walkFrom(bytes: Uint8Array, offset: number): Walk {
     }
     if (place === 'unsound') defect = 'count'
     const begin = place === 'wrong' ? expected : batch.baseOffset(bytes, at)
-    expected = place === 'unsound' ? -1 : begin + batch.recordCount(bytes, at)
+    expected = place === 'unsound' ? -1 : begin + batch.lastOffsetDelta(bytes, at) + 1
     if (first >= 0 || place === 'wrong' || place === 'unsound') continue
     if (begin > offset) break
     if (expected > offset) first = index
@@ -50,8 +50,9 @@ type Place = 'right' | 'resumed' | 'wrong' | 'unsound'
 
 function placeOf(bytes: Uint8Array, all: readonly batch.BatchPosition[], index: number, expected: number): Place {
   const at = all[index]?.at ?? 0
-  const count = batch.recordCount(bytes, at)
-  if (count <= 0 || count !== batch.lastOffsetDelta(bytes, at) + 1) return 'unsound'
+  const count = batch.lastOffsetDelta(bytes, at) + 1
+  const isDense = count > 0 && count === batch.recordCount(bytes, at)
+  if (!isDense && !batch.checkBatch(bytes, at, bytes.length - at, 'sparse').ok) return 'unsound'
   const begin = batch.baseOffset(bytes, at)
   if (expected < 0 || begin === expected) return 'right'
   const next = all[index + 1]

@@ -91,6 +91,7 @@ export class ConsumedPartition {
     for (let chunk = this.#chunks[0]; chunk !== undefined; chunk = this.#chunks[0]) {
       const found = chunk.positions[this.#batchIndex++]
       if (found === undefined) {
+        this.#skipEnd(chunk)
         this.#chunks.shift()?.release()
         this.#batchIndex = 0
         this.finishedChunks++
@@ -99,11 +100,17 @@ export class ConsumedPartition {
       // It was decoded, and is used up.
       if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0)) continue
       const next = { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
-      if (!header.isControl(chunk.bytes, found.at) && !this.aborted.has(chunk.bytes, found.at)) return next
+      if (!header.isControl(chunk.bytes, found.at) && !this.aborted.has(chunk.bytes, found.at) && next.view.count > 0) return next
       this.#checkSkipped(next.view)
       this.position = next.view.lastOffset + 1
     }
     return null
+  }
+
+  /** What compaction has left empty at the end of a chunk is done with. */
+  #skipEnd({ bytes, positions }: Chunk): void {
+    const last = positions.at(-1)
+    if (last !== undefined && this.position !== undefined) this.position = Math.max(this.position, header.lastOffset(bytes, last.at) + 1)
   }
 
   /** The next record; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes. Throws CORRUPT_MESSAGE, again and again. */

@@ -72,7 +72,11 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   }
 
   get count(): number {
-    return this.#from > this.#view.baseOffset ? this.endOffset - this.#from : this.#view.count
+    const { baseOffset, count } = this.#view
+    if (this.#from <= baseOffset) return count
+    if (count === this.endOffset - baseOffset) return this.endOffset - this.#from
+    // Compaction has taken some: only a look says whether before or behind where it begins.
+    return [...this.#one.check(this.#view)].filter(({ offset }) => offset >= this.#from).length
   }
 
   get sizeBytes(): number {

@@ -2,6 +2,7 @@
  * A topic as a producer uses it: its partitions, the open batch of each, and which partition a record goes to.
  */
 import { KafkaError } from '../../protocol/errors.ts'
+import { isCompacted } from '../../protocol/topic-config.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { partitionForKey } from '../../protocol/murmur2.ts'
 import type { OpenBatch } from './open-batch.ts'
@@ -52,8 +53,14 @@ export function growTopic(topic: KnownTopic, metadata: TopicMetadata): void {
   }
 }
 
-/** Where a record goes: as it was chosen, by its key as Kafka's Java client does, or where its predecessor went. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+/**
+ * Where a record goes: as it was chosen, by its key as Kafka's Java client does, or where its predecessor went. Throws UNKNOWN_TOPIC_OR_PARTITION, and
+ * INVALID_RECORD where the topic needs a key.
+ */
 export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: Uint8Array | null): number {
+  const { config, topic: name } = topic.metadata
+  if (key === null && config !== null && isCompacted(config))
+    throw new KafkaError('INVALID_RECORD', `the topic '${name}' is compacted: every record needs a key`)
   const count = topic.metadata.partitions.length
   if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
   if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen

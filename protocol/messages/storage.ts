@@ -1,6 +1,9 @@
 /**
- * The disk answers. Every storage effect names a token; its answer brings the token back, in the order of the effects per file.
+ * The disk answers. Every storage effect names a token; its answer brings the token back, in the order of the effects per file
+ * (but for `compacted`).
  */
+
+import type { Cleaned, CleaningFailure } from '../cleaning.ts'
 
 /** What went wrong on the disk: no space left, or any other I/O error. */
 export type StorageError = 'full' | 'io'
@@ -35,7 +38,7 @@ export interface ReadCompleted {
   readonly error: StorageError | null
 }
 
-/** The file was cut or written again, the files were removed, or the small file was replaced. */
+/** The file was cut or written again, the files were removed or renamed, or the small file was replaced. */
 export interface StorageDone {
   readonly kind: 'storageDone'
   readonly token: number
@@ -57,5 +60,13 @@ export interface LogsListed {
   readonly logs: readonly string[]
 }
 
+/** Segments were cleaned into new files, or why not: then no new file is left. */
+export interface Compacted {
+  readonly kind: 'compacted'
+  readonly token: number
+  readonly cleaned: Cleaned | null
+  readonly error: CleaningFailure | null
+}
+
 /** Everything that the disk may answer. */
-export type StorageAnswer = Appended | Synced | ReadCompleted | StorageDone | Listed | LogsListed
+export type StorageAnswer = Compacted | Appended | Synced | ReadCompleted | StorageDone | Listed | LogsListed

@@ -2,7 +2,8 @@
  * How much of a log must be there after a power loss: the offset at the end of the batches that lie whole in the synced part of its files.
  */
 import { checkBatch } from '../../protocol/record-batch.ts'
-import { baseOffsetOfFile } from '../../partitions/log.ts'
+import { logFileName } from '../../partitions/log.ts'
+import { chooseFiles } from '../../partitions/log-files.ts'
 import { writtenBytes } from '../disk-file.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { extentOf } from '../records.ts'
@@ -31,14 +32,16 @@ function soundEnd(
   bytesOf: (file: SimulatedFile) => number,
 ): number {
   let end = deletedOffset
-  const names = [...files.keys()].filter((name) => baseOffsetOfFile(name) !== null).toSorted()
-  names.forEach((name, i) => {
-    const base = baseOffsetOfFile(name) ?? 0
-    const file = files.get(name)
+  chooseFiles(files.keys(), null).chosen.forEach(({ baseOffset: base, generation }, i) => {
+    const file = files.get(logFileName(base, generation))
     if (file === undefined || bytesOf(file) === 0 || (i === 0 ? base > startOffset : base !== end)) return
     end = base
     const bytes = writtenBytes(file).subarray(0, bytesOf(file))
-    for (let check = checkBatch(bytes, 0, bytes.length), at = 0; check.ok; check = checkBatch(bytes, at, bytes.length - at)) {
+    for (
+      let check = checkBatch(bytes, 0, bytes.length, 'sparse'), at = 0;
+      check.ok;
+      check = checkBatch(bytes, at, bytes.length - at, 'sparse')
+    ) {
       // The CRC does not cover the offset: a sector that is lost may end just there.
       if (extentOf(bytes, at).begin !== end) break
       end = extentOf(bytes, at).end

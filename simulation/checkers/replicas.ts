@@ -4,14 +4,17 @@
  * the topic promises, and no leader's high watermark goes back. RET: the log begins at or below the high watermark, nobody reads below its beginning, and
  * what was deleted does not come back.
  */
+import { checkCompacted } from './compaction.ts'
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import { logFileName } from '../../partitions/log.ts'
+import { fileOfSegment, nameOfSegment } from '../../partitions/log.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messages/fetch.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
+import { writtenBytes } from '../disk-file.ts'
+import { readBatches } from '../records.ts'
 import { forgetFrom, partitionTruth } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -22,6 +25,8 @@ export interface WatchedReplica {
   leaderEpoch: number
   highWatermark: number
   startOffset: number
+  /** Of the files that compaction has written last. */
+  generation: number
 }
 
 /** A replica begins a life. */
@@ -33,6 +38,7 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
     leaderEpoch: -1,
     highWatermark: -1,
     startOffset: -1,
+    generation: 0,
   }
 }
 
@@ -51,6 +57,7 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   if (phase !== 'recovering') checkStart(truth, watched, state, step)
   // Every replica drops its own segments: what is left of them all is what begins last.
   if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
+  if (watched.truth.compaction !== null && phase !== 'recovering') checkCleaned(truth, watched, state, disk)
   if (phase !== 'leading' && phase !== 'rollingBack') return
   if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
@@ -87,6 +94,20 @@ function checkConsumed({ world, committedEnds }: Truth, partition: PartitionTrut
 function isRetention({ config }: ReplicaState, message: Message): boolean {
   const isTime = message.kind === 'configureReplica' || (message.kind === 'timerFired' && message.timer === 'retention')
   return isTime && (config.retentionMillis >= 0 || config.retentionBytes >= 0)
+}
+
+/** Compaction has replaced segments: what is left is what must be. */
+function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
+  const { log, highWatermark } = state
+  const generation = log.segments.reduce((latest, segment) => Math.max(latest, segment.generation), 0)
+  if (generation === watched.generation) return
+  watched.generation = generation
+  const files = disk.files(state.logName)
+  const records = log.segments.flatMap((segment) => {
+    const file = files.get(nameOfSegment(segment))
+    return file === undefined ? [] : (readBatches(writtenBytes(file)) ?? [])
+  })
+  checkCompacted(truth, watched.truth, records, highWatermark.offset, `node ${state.self.node}`)
 }
 
 function checkRead(
@@ -163,7 +184,7 @@ function checkDurable(
   sizeBytes: number,
 ): void {
   if (sizeBytes === 0) return
-  const file = disk.files(state.logName).get(logFileName(segmentBaseOffset))
+  const file = disk.files(state.logName).get(fileOfSegment(state.log, segmentBaseOffset))
   if (file !== undefined && file.isEntryDurable && file.durableBytes >= sizeBytes) return
   const durable = file === undefined || !file.isEntryDurable ? 0 : file.durableBytes
   truth.world.fail('HW', `${watched.truth.name} exposes ${sizeBytes} bytes of segment ${segmentBaseOffset}, but only ${durable} are synced`)

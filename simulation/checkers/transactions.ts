@@ -10,7 +10,7 @@ import { decisionKey, mayBeVisible } from '../transactions-truth.ts'
 import type { PlacedRecord, TransactionTruth } from '../transactions-truth.ts'
 import { nameOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
-import { readLogBatches } from './final.ts'
+import { readLog } from './final.ts'
 
 /** A partition's records that readers of committed ones are given, by offset. */
 type Visible = Map<PartitionTruth, Map<number, number>>
@@ -83,13 +83,13 @@ function show(visible: Map<number, number>, { records }: SeenBatch): void {
   for (const { offset, value } of records) visible.set(offset, value)
 }
 
-function logOf(cluster: Cluster, { name, topicId }: PartitionTruth): SeenBatch[] | null {
+function logOf(cluster: Cluster, { name, topicId }: PartitionTruth): readonly SeenBatch[] | null {
   if (name.startsWith('__')) return null
   const dash = name.lastIndexOf('-')
   const topic = cluster.latestImage()?.topics.get(name.slice(0, dash))
   const leader = topic?.topicId === topicId ? (topic.partitions[Number(name.slice(dash + 1))]?.leader ?? -1) : -1
   const node = cluster.nodes[leader]
-  return node === undefined ? null : readLogBatches(cluster, node.disk, `${name}.${topicId}`)
+  return node === undefined ? null : readLog(cluster, node.disk, `${name}.${topicId}`).batches
 }
 
 /** Whether a record must be there, if it was ever committed: nothing has been allowed to take it. */

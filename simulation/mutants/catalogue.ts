@@ -3,6 +3,7 @@
  * took to find each is written beside it.
  */
 import { clientMutants } from './client-mutants.ts'
+import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { replicationMutants } from './replication-mutants.ts'
@@ -89,8 +90,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!entry.written) continue',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'E10',
@@ -99,7 +100,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/recovery.ts',
-        text: "if (!trusted && !batch.checkBatch(bytes, at, available).ok) return 'unsound'",
+        text: "if (!trusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'",
         replacement: '',
       },
     ],
@@ -126,9 +127,9 @@ export const mutants: readonly Mutant[] = [
     why: 'an index of another life of the segment sends readers into the middle of a batch',
     edits: [
       {
-        file: 'partitions/recovery.ts',
-        text: 'if (index === null || recovery.indexLoaded) kept.add(indexFileName(baseOffset))',
-        replacement: 'kept.add(indexFileName(baseOffset))',
+        file: 'partitions/log-files.ts',
+        text: 'if (index === null || indexLoaded) kept.add(indexFileName(baseOffset, generation))',
+        replacement: 'kept.add(indexFileName(baseOffset, generation))',
       },
     ],
     seed: 448,
@@ -173,15 +174,21 @@ export const mutants: readonly Mutant[] = [
     id: 'E18',
     title: 'recovery needs an index file that a power loss has taken',
     why: 'the partition never opens again',
-    edits: [{ file: 'partitions/recovery.ts', text: ' && recovery.files.has(indexFileName(base))', replacement: '' }],
-    seed: 1,
-    seedsToFind: 1,
+    edits: [{ file: 'partitions/recovery.ts', text: ' && recovery.files.has(indexFileName(base, generation))', replacement: '' }],
+    seed: 79,
+    seedsToFind: 79,
   },
   {
     id: 'E24',
     title: 'recovery removes what a checkpoint does without that is only in the page cache',
     why: 'a power loss brings the checkpoint before back, and what that one speaks of is gone',
-    edits: [{ file: 'partitions/recovery.ts', text: '  for (const file of staleFiles(recovery)) kept.add(file)\n', replacement: '' }],
+    edits: [
+      {
+        file: 'partitions/recovery.ts',
+        text: 'recovery.segments, recovery.stale, recovery.indexLoaded',
+        replacement: 'recovery.segments, [], recovery.indexLoaded',
+      },
+    ],
     seed: 0,
     seedsToFind: 0,
   },
@@ -242,6 +249,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...replicationMutants,
   ...trustMutants,
+  ...compactionMutants,
   ...clientMutants,
   ...groupMutants,
   ...transactionMutants,

@@ -27,8 +27,8 @@ export const groupMutants: readonly Mutant[] = [
     title: 'the offsets of a group expire although members are there (KIP-211)',
     why: 'a group that has had nothing to do for a while begins anew',
     edits: [{ file: OFFSETS, text: 'if (membership.members.size > 0 || pendingCount > 0', replacement: 'if (pendingCount > 0' }],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'D3',
@@ -98,8 +98,8 @@ export const groupMutants: readonly Mutant[] = [
           '  write(state, group, { group: group.id, from: null, correlationId, commit: null, names }, tombstones(group, names), context, outbox)\n  answerDeletion({ correlationId }, from, NONE, null, outbox)\n}\n\n/** Forgets the offsets',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'D25',

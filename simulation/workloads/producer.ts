@@ -12,7 +12,8 @@ import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
-import { buildBatch } from '../records.ts'
+import { TABLE } from '../plan.ts'
+import { buildBatch, buildKeyedBatch } from '../records.ts'
 import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
 import { configOf } from './topics.ts'
 
@@ -26,10 +27,15 @@ interface Submitted {
 /** Batches that may wait for their outcome. */
 const OUTSTANDING_MAX = 40
 
+/** Keys of the compacted topic. */
+const KEYS = 12
+
 /** One producing client, through all its lives. */
 export class ProducerWorkload {
   readonly #cluster: Cluster
   readonly #random: Random
+  /** Of keys, and what is a tombstone. */
+  readonly #keys: Random
   readonly #index: number
   readonly #acks: Acks
   #host: Host | null = null
@@ -45,6 +51,7 @@ export class ProducerWorkload {
     this.#cluster = cluster
     this.#index = index
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
+    this.#keys = new Random(cluster.world.seed, `keys/${index}`)
     this.#acks = cluster.plan.acks[index] ?? 'quorum'
   }
 
@@ -122,7 +129,8 @@ export class ProducerWorkload {
     if (host === null) return
     const count = this.#random.between(1, 4)
     const values = Array.from({ length: count }, () => this.#writer() * 0x1_0000_0000 + ++this.#counter)
-    const records = buildBatch(values, this.#random.between(8, 500), host.clock.now())
+    const sizeBytes = this.#random.between(8, 500)
+    const records = topic === TABLE ? this.#keyed(values, sizeBytes, host) : buildBatch(values, sizeBytes, host.clock.now())
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: this.#cluster.world.nowMicros })
     host.send(
@@ -130,6 +138,14 @@ export class ProducerWorkload {
       { node: host.node, actor: 'producer' },
       { kind: 'submit', token, topic, partition, records },
     )
+  }
+
+  /** Larger values than elsewhere, so that segments are full soon; one in five is a tombstone. */
+  #keyed(values: readonly number[], sizeBytes: number, host: Host): Uint8Array {
+    const { truth, world } = this.#cluster
+    const records = values.map((value) => ({ value, key: this.#keys.below(KEYS), isTombstone: this.#keys.below(5) === 0 }))
+    for (const { value, key, isTombstone } of records) truth.keyed.set(value, { key, isTombstone, atMicros: world.nowMicros })
+    return buildKeyedBatch(records, 400 + sizeBytes, host.clock.now())
   }
 
   #receive(message: Message): void {

@@ -5,6 +5,8 @@
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { Cluster } from '../cluster.ts'
 import type { PlannedTransactionalProducer, TransactionPlan } from '../transaction-plan.ts'
+import { TABLE } from '../plan.ts'
+import type { PlannedTopic } from '../plan.ts'
 import { Random } from '../random.ts'
 import { PRODUCER_LIVES_MAX } from '../truth.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
@@ -49,6 +51,8 @@ export class TransactionWorkload {
   readonly #plan: TransactionPlan
   readonly #planned: PlannedTransactionalProducer
   readonly #random: Random
+  /** Where it writes: its records have no keys. */
+  readonly #topics: readonly PlannedTopic[]
   readonly #zombies: Set<Life> = new Set()
   #life: Life | null = null
   #lives = 0
@@ -60,6 +64,7 @@ export class TransactionWorkload {
     this.#plan = plan
     this.#planned = planned
     this.#random = new Random(cluster.world.seed, `transactions/${index}`)
+    this.#topics = cluster.plan.topics.filter(({ name }) => name !== TABLE)
   }
 
   /** Begins a life, and dies from time to time. */
@@ -156,14 +161,15 @@ export class TransactionWorkload {
   #write(life: Life, left: number): void {
     const { producer } = life
     if (left === 0) return this.#end(life)
-    const { name: topic, partitions } = this.#random.pick(this.#cluster.plan.topics)
+    const { name: topic, partitions } = this.#random.pick(this.#topics)
     const partition = this.#random.below(this.#cluster.topics.get(topic) ?? partitions)
     producer.submit({ topic, partition, count: this.#random.between(1, 3), sizeBytes: this.#random.between(8, 300), input: null })
     producer.host.after(this.#random.exponential(GAP_MICROS), () => this.#write(life, left - 1))
   }
 
   #writeEverywhere(life: Life): void {
-    for (const [topic, partitions] of this.#cluster.topics) {
+    for (const { name: topic } of this.#topics) {
+      const partitions = this.#cluster.topics.get(topic) ?? 0
       for (let partition = 0; partition < partitions; partition++)
         life.producer.submit({ topic, partition, count: 1, sizeBytes: 8, input: null })
     }

@@ -26,6 +26,10 @@ export function describeEffect(effect: Effect): string {
       return `replace ${shortName(effect.file)}`
     case 'remove':
       return effect.files === null ? `remove all of ${effect.log}` : `remove ${effect.files.map(shortName).join(' ')}`
+    case 'rename':
+      return `rename ${effect.renames.map(({ from, to }) => `${shortName(from)} to ${shortName(to)}`).join(' ')}`
+    case 'compact':
+      return `compact ${effect.order.inputs.map(({ file }) => shortName(file)).join(' ')}`
     case 'list':
     case 'listLogs':
       return effect.kind

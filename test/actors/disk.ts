@@ -1,6 +1,7 @@
 // A disk in memory that does at once what it is asked for, or fails as the test says.
 
 import type { StorageEffect } from '../../actors/effect.ts'
+import { cleanLog } from '../../protocol/log-cleaner.ts'
 import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
 
 /** Files by name. */
@@ -47,6 +48,20 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
     case 'remove':
       if (error === null) for (const file of effect.files ?? [...files.keys()]) files.delete(file)
       return { kind: 'storageDone', token, error }
+    case 'rename':
+      for (const { from, to } of error === null ? effect.renames : []) {
+        files.set(to, files.get(from) ?? new Uint8Array(0))
+        files.delete(from)
+      }
+      return { kind: 'storageDone', token, error }
+    case 'compact': {
+      const outcome = cleanLog(effect.order, {
+        read: (file, position, sizeBytes) => (files.get(file) ?? new Uint8Array(0)).slice(position, position + sizeBytes),
+        write: (file, bytes) => files.set(file, Uint8Array.from([...(files.get(file) ?? []), ...bytes])),
+        drop: (file) => files.delete(file),
+      })
+      return { kind: 'compacted', token, cleaned: outcome.ok ? outcome.cleaned : null, error: outcome.ok ? null : outcome.error }
+    }
     case 'list': {
       const stats = [...files].map(([name, { length }]) => ({ name, sizeBytes: length }))
       return { kind: 'listed', token, files: stats.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error }

@@ -33,6 +33,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   idempotence: ['ratio', 'idempotent', 'plain'],
   transaction: ['p50', 'p99'],
   'exactly-once': ['ratio', 'rate', 'at-least-once'],
+  compaction: ['rate', 'serving-p99-ratio'],
 }
 
 /** Those that are really run here; the others take too many processes for a test. */

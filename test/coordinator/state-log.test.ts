@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { appendRequest, loadRequest, openStateLog, takeLoaded } from '../../coordinator/state-log.ts'
 import type { StateLog } from '../../coordinator/state-log.ts'
+import { emptyBatch } from '../../protocol/batch-rewrite.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { checkBatch, producerId, recordCount } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
@@ -39,6 +40,16 @@ describe('loading', () => {
     log.nextOffset = 4
     expect(takeLoaded(log, fetched(concat(second, third), 6))?.map(({ offset }) => offset)).toEqual([4, 5])
     expect(log).toMatchObject({ nextOffset: 6, loaded: true })
+  })
+
+  test('goes on behind what compaction has left without records', () => {
+    const log = openLog()
+    const empty = emptyBatch({ baseOffset: 0, lastOffset: 4, leaderEpoch: 0, maxTimestamp: 0 })
+    expect(takeLoaded(log, fetched(empty, 7))).toEqual([])
+    expect(log).toMatchObject({ nextOffset: 5, loaded: false })
+    const rest = emptyBatch({ baseOffset: 6, lastOffset: 6, leaderEpoch: 0, maxTimestamp: 0 })
+    expect(takeLoaded(log, fetched(concat(batchAt(5, 1), rest), 7))).toHaveLength(1)
+    expect(log).toMatchObject({ nextOffset: 7, loaded: true })
   })
 
   test('passes over the markers of transactions', () => {

@@ -36,6 +36,11 @@ const anyBefore3 = fc.record({
   segments: fc.array(segment, { maxLength: 8 }),
   producers: fc.uniqueArray(fc.tuple(offset, producer), { maxLength: 5, selector: ([id]) => id }).map((entries) => new Map(entries)),
   epochs: fc.array(fc.record({ epoch: sequence, startOffset: offset }), { maxLength: 5 }),
+  cleaning: fc.record({
+    cleanedOffset: offset,
+    generation: sequence,
+    segments: fc.array(fc.record({ baseOffset: offset, generation: sequence }), { maxLength: 5 }),
+  }),
 })
 const anyCheckpoint: fc.Arbitrary<Checkpoint> = fc
   .tuple(anyBefore3, fc.array(aborted, { maxLength: 5 }), offset, sequence)
@@ -55,6 +60,7 @@ const sample: Checkpoint = {
     [7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }], firstOffset: 10, coordinatorEpoch: 6 }],
   ]),
   epochs: [{ epoch: 4, startOffset: 5 }],
+  cleaning: { cleanedOffset: 5, generation: 2, segments: [{ baseOffset: 5, generation: 2 }] },
   transactions: {
     open: new Map([[7, { offset: 10, segmentBaseOffset: 5, position: 300 }]]),
     aborted: [{ producerId: 7, firstOffset: 8, lastOffset: 9 }],
@@ -65,7 +71,7 @@ const bytes = encodeCheckpoint(sample)
 describe('the file', () => {
   test('has the layout of its header comment', () => {
     const words = Buffer.from(bytes).toString('hex').match(/.{8}/g)!
-    expect(words.slice(0, 3)).toEqual(['4f445243', '00030001', '000000bc'])
+    expect(words.slice(0, 3)).toEqual(['4f445243', '00030001', '000000d8'])
     expect(words.slice(4)).toEqual([
       ...['00000000', '00000003', '00000000', '00000014', '00000000', '00000005'],
       ...['00000001', '00000000', '00000005', '000003e8', 'ffffffff', 'ffffffff'],
@@ -74,8 +80,9 @@ describe('the file', () => {
       ...['00000001', '00000000', '00000007', '00000006'],
       ...['00000001', '00000000', '00000007', '00000000', '0000000a', '00000000', '00000005', '0000012c'],
       ...['00000001', '00000000', '00000007', '00000000', '00000008', '00000000', '00000009'],
+      ...['00000000', '00000005', '00000002', '00000001', '00000000', '00000005', '00000002'],
     ])
-    expect(bytes.length).toBe(0xbc)
+    expect(bytes.length).toBe(0xd8)
   })
 
   test('gives back what was written', () => {

@@ -159,7 +159,7 @@ describe('a cut', () => {
     roll(log, 0)
     append(log, 5, 50)
     roll(log, 0)
-    expect(truncateLog(log, kept)).toEqual([12, 7])
+    expect(truncateLog(log, kept).map(({ baseOffset }) => baseOffset)).toEqual([12, 7])
     expect(shapeOf(log)).toBe('0:50')
     expect(append(log, 1, 10)).toEqual({ offset: 4, segmentBaseOffset: 0, position: 60 })
   })
@@ -226,7 +226,7 @@ describe('whatever is appended, rolled and cut', () => {
         const model = emptyLog(0)
         for (const { count, sizeBytes } of batches.slice(0, keptCount)) appendRolling(model, count, sizeBytes)
         expect(bare(log)).toEqual(bare(model))
-        expect(removed.every((base) => base > kept.segmentBaseOffset)).toBe(true)
+        expect(removed.every(({ baseOffset }) => baseOffset > kept.segmentBaseOffset)).toBe(true)
       }),
       { numRuns: 100 },
     )

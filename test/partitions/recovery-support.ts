@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest'
 import { checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
 import { copyStates, rememberBatch } from '../../partitions/idempotence.ts'
 import type { ProducerStates } from '../../partitions/idempotence.ts'
 import { activeSegment, appendBatch, emptyLog, indexFileName, logFileName, mustRoll, roll } from '../../partitions/log.ts'
@@ -71,6 +72,7 @@ export function checkpoint(leader: Leader, clean = false): void {
       segments,
       producers: copyStates(leader.producers),
       epochs: [],
+      cleaning: NOT_CLEANED,
       transactions: noTransactions(),
     }),
   )

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { CHECKPOINT_FORMAT_VERSION, checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
 import { emptyLog, indexFileName, logFileName } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-index.ts'
@@ -36,6 +37,8 @@ describe('a directory', () => {
       checkpointSequence: 0,
       cutBytes: 0,
       stale: [],
+      cleanedOffset: 0,
+      generation: 0,
     })
   })
 
@@ -345,6 +348,7 @@ describe('files that are not segments', () => {
           segments: [],
           producers: new Map(),
           epochs: [],
+          cleaning: NOT_CLEANED,
           transactions: noTransactions(),
         }),
       ],

@@ -17,6 +17,10 @@ export interface BatchOptions {
   readonly transactional?: boolean
   /** Bytes of each value. */
   readonly valueBytes?: number
+  /** By record; none: no record has one. */
+  readonly keys?: readonly string[]
+  /** No record has a value. */
+  readonly areTombstones?: boolean
 }
 
 /** The defaults with some settings changed. */
@@ -27,7 +31,8 @@ export function configOf(changes: Partial<TopicConfig> = {}): TopicConfig {
 /** A batch of `count` records that begins at `baseOffset`. */
 export function batchAt(baseOffset: number, count: number, options: BatchOptions = {}): Uint8Array {
   const { timestamp = 1000, producerId = -1, producerEpoch = -1, baseSequence = -1, transactional = false, valueBytes = 4 } = options
-  const inputs = Array.from({ length: count }, (_, i) => input(timestamp, null, String(baseOffset + i).padEnd(valueBytes, '.')))
+  const valueOf = (i: number): string | null => (options.areTombstones === true ? null : String(baseOffset + i).padEnd(valueBytes, '.'))
+  const inputs = Array.from({ length: count }, (_, i) => input(timestamp, options.keys?.[i] ?? null, valueOf(i)))
   const bytes = batchOf(inputs, { producerId, producerEpoch, baseSequence, transactional })
   stampBaseOffset(bytes, 0, baseOffset)
   stampLeaderEpoch(bytes, 0, 0)

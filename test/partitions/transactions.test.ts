@@ -2,6 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
 import { decodeCheckpoint, encodeCheckpoint } from '../../partitions/checkpoint.ts'
 import type { Checkpoint } from '../../partitions/checkpoint.ts'
 import { checkSequence, PRODUCERS_MAX, rememberBatch } from '../../partitions/idempotence.ts'
@@ -217,6 +218,7 @@ test('a checkpoint taken anywhere, and the batches above it, give back the same 
         ...{ sequence: 1, clean: false, recoveryPoint: Math.min(cut, log.length), logStartOffset: 0, segments: [], epochs: [] },
         producers,
         transactions: copyTransactions(transactions),
+        cleaning: NOT_CLEANED,
       }
       const decoded = decodeCheckpoint(encodeCheckpoint(checkpoint))
       if (typeof decoded === 'string') throw new Error(decoded)

@@ -45,6 +45,12 @@ describe('accepted', () => {
     })
   })
 
+  test('both policies at once are one value, in whatever order they are written', () => {
+    for (const text of ['compact,delete', 'delete,compact', 'delete, compact'])
+      expect(parsed({ 'cleanup.policy': text }).cleanupPolicy).toBe('compact,delete')
+    expect(parsed({ 'min.cleanable.dirty.ratio': '0.25' }).minCleanableDirtyRatio).toBe(0.25)
+  })
+
   test('a setting is found under both of its names', () => {
     expect(topicSettingOf('segment.bytes')).toBe('segmentBytes')
     expect(topicSettingOf('segmentBytes')).toBe('segmentBytes')
@@ -61,7 +67,8 @@ describe('refused', () => {
     [{ segmentMillis: '1e3' }, "cannot be '1e3'"],
     [{ minInsyncReplicas: 0 }, 'a whole number from 1'],
     [{ flush: 'never' }, "one of 'commit', 'interval', 'os'"],
-    [{ 'cleanup.policy': 'compact' }, "'cleanup.policy' does not support 'compact' yet"],
+    [{ minCleanableDirtyRatio: 1.5 }, "'minCleanableDirtyRatio' cannot be '1.5': it is a number from 0 to 1"],
+    [{ minCompactionLagMillis: 10, 'max.compaction.lag.ms': 9 }, "'minCompactionLagMillis' cannot be 10: it is at most"],
     [{ cleanupPolicy: 'shred' }, "cannot be 'shred': it is one of 'delete'"],
     [{ uncleanLeaderElection: 1 }, "cannot be '1': it is true or false"],
     [{ segmentBytes: null }, "cannot be 'null'"],
@@ -85,7 +92,7 @@ describe('refused', () => {
 
 test('every rule can be put into words', () => {
   for (const { allowed, doc } of Object.values(topicSettings)) {
-    expect(describeAllowed(allowed)).toMatch(/^(one of|a whole number|true or false|a list of up to)/)
+    expect(describeAllowed(allowed)).toMatch(/^(one of|a whole number|a number from 0 to 1|true or false|a list of up to)/)
     expect(doc).toMatch(/\.$/)
   }
 })

@@ -2,8 +2,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FileStorage } from '../../runtime/file-storage.ts'
+import { JobPool } from '../../runtime/jobs.ts'
 import { ask, counting, describeStorage, read } from './storage-contract.ts'
 import type { Wish } from './storage-contract.ts'
 
@@ -21,9 +22,13 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
+const jobs = new JobPool()
+
+afterAll(() => jobs.close())
+
 /** A storage in a node directory; a new one unless it is named. */
 function newStorage(node = `node-${count++}`): FileStorage {
-  const storage = new FileStorage(join(directory, node))
+  const storage = new FileStorage(join(directory, node), jobs)
   storages.push(storage)
   return storage
 }

@@ -7,6 +7,7 @@ import type { StorageEffect } from '../../actors/effect.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { StorageAnswer } from '../../protocol/messages/storage.ts'
 import type { Storage } from '../../runtime/storage.ts'
+import { logOf, orderOf, written } from '../protocol/cleaning-support.ts'
 
 /** An effect without its token and log. */
 export type Wish = StorageEffect extends infer Effect ? (Effect extends StorageEffect ? Omit<Effect, 'token' | 'log'> : never) : never
@@ -37,6 +38,7 @@ export function describeStorage(newStorage: () => Storage): void {
   describe('a file', () => testFile(newStorage))
   describe('the content of a file', () => testContent(newStorage))
   describe('a directory', () => testDirectory(newStorage))
+  describe('a log', () => testNames(newStorage))
   describe('answers', () => testAnswers(newStorage))
 }
 
@@ -151,6 +153,45 @@ function testDirectory(newStorage: () => Storage): void {
     expect(await ask(storage, { kind: 'remove', files: null }, 'storageDone', 'a-9.1')).toMatchObject({ error: null })
     expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual(['a-10.1', 'b-0.2'])
     expect((await ask(storage, { kind: 'list' }, 'listed', 'a-9.1')).files).toEqual([])
+  })
+}
+
+function testNames(newStorage: () => Storage): void {
+  test('loses files later, but their names are free at once', async () => {
+    const storage = newStorage()
+    for (const file of ['a', 'b']) await ask(storage, { kind: 'append', file, position: 0, bytes: counting(10) }, 'appended')
+    const removed = ask(storage, { kind: 'remove', files: ['a', 'x'], later: true }, 'storageDone')
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(2, 5) }, 'appended')
+    expect(await removed).toMatchObject({ error: null })
+    expect((await ask(storage, { kind: 'list' }, 'listed')).files.map(({ name }) => name)).toEqual(['a', 'b'])
+    expect(await read(storage, 'a')).toEqual(counting(2, 5))
+  })
+
+  test('has files under other names when they are renamed', async () => {
+    const storage = newStorage()
+    for (const file of ['a', 'b']) await ask(storage, { kind: 'append', file, position: 0, bytes: counting(10) }, 'appended')
+    const renames = [
+      { from: 'a', to: 'c' },
+      { from: 'b', to: 'a' },
+    ]
+    expect(await ask(storage, { kind: 'rename', renames }, 'storageDone')).toMatchObject({ error: null })
+    expect((await ask(storage, { kind: 'list' }, 'listed')).files.map(({ name }) => name)).toEqual(['a', 'c'])
+    await ask(storage, { kind: 'append', file: 'c', position: 10, bytes: counting(5, 70) }, 'appended')
+    expect(await read(storage, 'c')).toEqual(counting(15))
+  })
+
+  test('has segments cleaned into new files; the old ones stay', async () => {
+    const storage = newStorage()
+    const log = logOf([written(['a=1', 'b=1'])], [written(['a=2'])])
+    for (const [file, bytes] of log.files) await ask(storage, { kind: 'append', file, position: 0, bytes }, 'appended')
+    const { cleaned, error } = await ask(storage, { kind: 'compact', order: orderOf(log) }, 'compacted')
+    expect(error).toBeNull()
+    expect(cleaned).toMatchObject({ cleanedOffset: 3, outputs: [{ file: '0.cleaned', baseOffset: 0, endOffset: 3 }] })
+    expect((await read(storage, '0.cleaned')).length).toBe(cleaned?.outputs[0]?.sizeBytes)
+    expect((await ask(storage, { kind: 'list' }, 'listed')).files.map(({ name }) => name)).toEqual(['0.cleaned', '0.log', '2.log'])
+    const damaged = orderOf(log, { inputs: orderOf(log).inputs.map((input) => ({ ...input, endOffset: 99, outputFile: 'other' })) })
+    expect(await ask(storage, { kind: 'compact', order: damaged }, 'compacted')).toMatchObject({ cleaned: null, error: 'damaged' })
+    expect((await ask(storage, { kind: 'list' }, 'listed')).files).toHaveLength(3)
   })
 }
 

@@ -3,6 +3,7 @@ import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkHistory } from '../../simulation/checkers/final.ts'
+import type { LogContent } from '../../simulation/checkers/final.ts'
 import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
@@ -50,7 +51,7 @@ describe('what is seen of an offset', () => {
       acknowledge(truth, partition, 0, [1, 2, 3], 0)
       place(truth, partition, 1, 4, 0, 'a reader')
       place(truth, partition, 4, 3, 0, 'a reader')
-      checkHistory(truth, partition, [{ offset: 0, value: 1 }])
+      checkHistory(truth, partition, contentOf([{ offset: 0, value: 1 }]))
       expect(truth.world.violation === null).toBe(uncleanLeaderElection)
     }
   })
@@ -159,6 +160,11 @@ describe('a group', () => {
   })
 })
 
+/** Batches of one record each. */
+function contentOf(records: readonly SeenRecord[]): LogContent {
+  return { records, begin: records[0]?.offset ?? -1, end: (records.at(-1)?.offset ?? -2) + 1 }
+}
+
 function verdict(records: readonly SeenRecord[]): string | null {
   const { truth, partition } = newHistory()
   acknowledge(
@@ -168,7 +174,7 @@ function verdict(records: readonly SeenRecord[]): string | null {
     SOUND.map(({ value }) => value),
     0,
   )
-  checkHistory(truth, partition, records)
+  checkHistory(truth, partition, contentOf(records))
   return truth.world.violation?.code ?? null
 }
 

@@ -150,11 +150,13 @@ function decide(truth: Truth, producerId: number, producerEpoch: number, committ
 
 function data(producerId: number, offsets: readonly number[]): SeenBatch {
   const records = offsets.map((offset) => ({ offset, value: offset }))
-  return { producerId, producerEpoch: 0, isTransactional: producerId >= 0, marker: null, records }
+  const extent = { begin: offsets[0] ?? 0, end: (offsets.at(-1) ?? 0) + 1 }
+  return { producerId, producerEpoch: 0, isTransactional: producerId >= 0, marker: null, records, ...extent }
 }
 
 function marker(producerId: number, offset: number, kind: 'commit' | 'abort'): SeenBatch {
-  return { producerId, producerEpoch: 1, isTransactional: true, marker: kind, records: [{ offset, value: -2 }] }
+  const extent = { begin: offset, end: offset + 1 }
+  return { producerId, producerEpoch: 1, isTransactional: true, marker: kind, records: [{ offset, value: -2 }], ...extent }
 }
 
 /** Two records of producer 1 in epoch 3, and the marker behind them. */
