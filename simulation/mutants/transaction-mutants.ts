@@ -295,8 +295,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (transaction === null || entry.isUnreadable || isPrepared(transaction)) return',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C38',
