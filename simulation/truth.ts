@@ -7,6 +7,8 @@
  */
 import type { FlushPolicy, TopicConfig } from '../protocol/topic-config.ts'
 import type { Plan } from './plan.ts'
+import { newTransactionsTruth } from './transactions-truth.ts'
+import type { TransactionsTruth } from './transactions-truth.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
@@ -77,6 +79,7 @@ export interface Truth {
   readonly committedEnds: Map<string, (partition: PartitionTruth) => number>
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
+  readonly transactions: TransactionsTruth
 }
 
 /** A writer is the index of its producer times this, and the number of its life. */
@@ -105,6 +108,7 @@ export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolea
     metadataOffset: 0,
     committedEnds: new Map(),
     onLoss: [],
+    transactions: newTransactionsTruth(),
   }
 }
 
@@ -218,6 +222,7 @@ export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: n
 
 /** A value as people read it: writer and counter. */
 export function nameOf(value: number): string {
+  if (value < -1) return value % 2 === 0 ? 'the marker of an abort' : 'the marker of a commit'
   return `w${Math.floor(value / 0x1_0000_0000)}#${value % 0x1_0000_0000}`
 }
 

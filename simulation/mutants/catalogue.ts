@@ -8,6 +8,7 @@ import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { transactionMutants } from './transaction-mutants.ts'
 import { trustMutants } from './trust-mutants.ts'
 
 /** All mutants. */
@@ -251,5 +252,6 @@ export const mutants: readonly Mutant[] = [
   ...compactionMutants,
   ...clientMutants,
   ...groupMutants,
+  ...transactionMutants,
   ...quorumMutants,
 ]
