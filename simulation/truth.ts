@@ -46,8 +46,8 @@ export interface PartitionTruth {
   readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
-  /** By node: where the synced part of its log ended when it lost power, which was the last that befell it. */
-  readonly keptEnds: Map<number, number>
+  /** By node that lost power last, and has been counted on ever since: where the synced part of its log ended then, in which partition epoch. */
+  readonly keptEnds: Map<number, { readonly end: number; readonly partitionEpoch: number }>
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
   lossEnd: number
   lossAtMicros: number
