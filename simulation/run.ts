@@ -131,6 +131,8 @@ class Run {
     this.#admin.rescue()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
+    // The next transaction would end what hangs there.
+    if (!this.#settle(() => this.#openTransaction() === null, `transactions are open${this.#openTransaction() ?? ''}`, 'LSO')) return
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()
@@ -152,11 +154,11 @@ class Run {
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
-  #settle(isSettled: () => boolean, what: string): boolean {
+  #settle(isSettled: () => boolean, what: string, code = 'LIVE'): boolean {
     const world = this.#world
     const deadline = world.nowMicros + SETTLE_MICROS
     while (world.violation === null && !isSettled()) {
-      if (world.nowMicros >= deadline) world.fail('LIVE', `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
+      if (world.nowMicros >= deadline) world.fail(code, `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
       else world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
     }
     return world.violation === null
@@ -183,6 +185,18 @@ class Run {
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`
         if (committedOf(this.#group, name) < end) return `: committed is ${committedOf(this.#group, name)} of ${end} in ${name}`
+      }
+    }
+    return null
+  }
+
+  /** Where a transaction is open; null if none is. */
+  #openTransaction(): string | null {
+    if (this.#cluster.plan.transactions === null) return null
+    for (const { name, partitions } of this.#cluster.latestImage()?.topics.values() ?? []) {
+      for (let partition = 0; partition < partitions.length; partition++) {
+        const leader = this.#replicasOf(name, partition).find(({ phase }) => phase === 'leading')
+        if (leader === undefined || leader.transactions.open.size > 0) return ` in ${topicPartitionName(name, partition)}`
       }
     }
     return null

@@ -31,6 +31,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   C25: ['actors/groups-transactions', 'holds the partitions under its present epoch'],
   C26: ['actors/groups-transactions', 'gives way to one whose record is later'],
   C27: ['actors/groups-transactions', 'leaves no group behind when it is aborted, or refused by the log'],
+  C34: ['actors/transactor', 'shares its producer id with nobody'],
   C36: ['actors/transactor', 'begins behind all that may be on its way to the log'],
   D15: ['edge/client/consumed-partition', 'the position ends behind what is empty'],
   D16: ['coordinator/state-log', 'goes on behind what compaction has left without records'],
