@@ -375,7 +375,8 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
   if (expired.length === 0) return
-  for (const one of expired) giveUp(state, queue, one, outbox)
+  // In a transaction the first takes the others with it.
+  for (const one of expired) if (queue.batches.includes(one)) giveUp(state, queue, one, outbox)
 }
 
 /**

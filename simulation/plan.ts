@@ -6,6 +6,8 @@ import type { FaultOptions } from './faults.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
+import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
+import type { TransactionPlan } from './transaction-plan.ts'
 
 /** A topic of the run. */
 export interface PlannedTopic {
@@ -46,6 +48,7 @@ export interface Plan {
   readonly deliveryTimeoutMillis: number
   /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
   readonly quota: PlannedQuota | null
+  readonly transactions: TransactionPlan | null
   readonly faults: FaultOptions
 }
 
@@ -84,6 +87,13 @@ function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', deleteOnceConsumedBy }
   return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
+}
+
+/** The topic of the results, if there is a pipeline. */
+function drawResults(seed: number, nodeCount: number, transactions: TransactionPlan | null): PlannedTopic[] {
+  if (transactions === null || transactions.pipeline === null) return []
+  const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', retentionMillis: -1 }
+  return [{ name: PIPELINE_OUTPUT, ...drawOutput(seed, nodeCount), configs }]
 }
 
 /** In a third of the runs, a topic that keeps the newest record of each key. */
@@ -164,7 +174,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   }
   const faults = options.quiet === true ? noFaults() : drawFaults(seed)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
-  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount))
+  const transactions = drawTransactions(seed)
+  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)
@@ -182,6 +193,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed),
+    transactions,
     faults,
   }
 }

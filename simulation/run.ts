@@ -7,6 +7,7 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { unleash } from './chaos.ts'
 import { checkFiles } from './checkers/final.ts'
+import { checkTransactions } from './checkers/transactions.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { Cluster, SESSION_MILLIS } from './cluster.ts'
@@ -15,6 +16,8 @@ import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
+import { TransactionClients } from './transaction-clients.ts'
+import type { TransactionEvent } from './transactions-truth.ts'
 import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
@@ -38,6 +41,7 @@ export interface RunResult {
   readonly acknowledged: number
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly anomalies: Readonly<Record<Anomaly, number>>
+  readonly transactions: Readonly<Record<TransactionEvent, number>>
 }
 
 /** Everything must have settled so long after healing. */
@@ -65,6 +69,7 @@ class Run {
   readonly #members: ConsumerWorkload[]
   /** Where records go once they are consumed. */
   readonly #custodian: CustodianWorkload | null
+  readonly #transactions: TransactionClients
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
@@ -85,6 +90,7 @@ class Run {
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
+    this.#transactions = new TransactionClients(cluster)
   }
 
   /** Runs to the end. */
@@ -93,16 +99,21 @@ class Run {
     const world = this.#world
     const clients = [...this.#producers, this.#reader, ...this.#members]
     this.#cluster.start()
-    this.#admin.onChange = () => this.#reader.assign()
+    this.#admin.onChange = () => {
+      this.#reader.assign()
+      this.#transactions.onChange()
+    }
     const begin = (): void => {
       for (const client of clients) client.start()
       this.#custodian?.start()
-      unleash(this.#cluster, clients, this.#admin, new DeleterWorkload(this.#cluster))
+      this.#transactions.start()
+      unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
     }
     this.#admin.start(() => this.#quotas.start(begin))
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
+    this.#transactions.stop()
     if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {
       seed: plan.seed,
@@ -113,6 +124,7 @@ class Run {
       acknowledged: truth.acknowledgedCount,
       faults: faults.counts,
       anomalies: truth.anomalies,
+      transactions: truth.transactions.counts,
     }
   }
 
@@ -125,27 +137,34 @@ class Run {
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
+    // The next transaction would end what hangs there.
+    if (!this.#settle(() => this.#openTransaction() === null, `transactions are open${this.#openTransaction() ?? ''}`, 'LSO')) return
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()
     }
     if (!this.#settle(() => this.#isAnswered(), 'the last batches were not answered')) return
+    this.#transactions.lastRound()
+    if (!this.#settle(() => this.#transactions.isDone, 'the last transactions were not committed')) return
     const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
     if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
     this.#reader.restart()
+    this.#transactions.restart()
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
-    if (this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) checkFiles(this.#cluster)
+    if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
+    checkFiles(this.#cluster)
+    if (this.#world.violation === null) checkTransactions(this.#cluster)
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
-  #settle(isSettled: () => boolean, what: string): boolean {
+  #settle(isSettled: () => boolean, what: string, code = 'LIVE'): boolean {
     const world = this.#world
     const deadline = world.nowMicros + SETTLE_MICROS
     while (world.violation === null && !isSettled()) {
-      if (world.nowMicros >= deadline) world.fail('LIVE', `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
+      if (world.nowMicros >= deadline) world.fail(code, `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
       else world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
     }
     return world.violation === null
@@ -154,7 +173,8 @@ class Run {
   #isAnswered(): boolean {
     return (
       this.#cluster.nodes.every(({ host }) => host.isUp) &&
-      this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+      this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0) &&
+      this.#transactions.isIdle
     )
   }
 
@@ -165,10 +185,24 @@ class Run {
         const name = topicPartitionName(topic, partition)
         const end = this.#endOf(topic, partition)
         if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
+        const behind = this.#transactions.laggard(name, end) ?? this.#transactions.pipelineLaggard(topic, partition, end)
+        if (behind !== null) return behind
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`
         if (committedOf(this.#group, name) < end) return `: committed is ${committedOf(this.#group, name)} of ${end} in ${name}`
+      }
+    }
+    return null
+  }
+
+  /** Where a transaction is open; null if none is. */
+  #openTransaction(): string | null {
+    if (this.#cluster.plan.transactions === null) return null
+    for (const { name, partitions } of this.#cluster.latestImage()?.topics.values() ?? []) {
+      for (let partition = 0; partition < partitions.length; partition++) {
+        const leader = this.#replicasOf(name, partition).find(({ phase }) => phase === 'leading')
+        if (leader === undefined || leader.transactions.open.size > 0) return ` in ${topicPartitionName(name, partition)}`
       }
     }
     return null

@@ -77,6 +77,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       actorUrl: consumerActor,
       config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range', engine.quotas),
       onAssigned: options.onAssigned,
+      onReset: (partition) => this.#processSlot.reset(partition),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
       onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),

@@ -20,6 +20,8 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
+  /** What the partition had where the application was is gone: it goes on elsewhere. */
+  readonly onReset: (partition: TopicPartition) => void
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
   readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
@@ -283,7 +285,9 @@ export class Consumption {
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
-    if (one !== undefined && session > one.session) this.moveTo(one, position, session)
+    if (one === undefined || session <= one.session) return
+    this.moveTo(one, position, session)
+    this.#listeners.onReset({ topic, partition })
   }
 
   #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {

@@ -13,8 +13,8 @@ import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
 export class ClientWatcher implements Watcher {
-  /** By client, then by correlation id. */
-  readonly #requests: Map<Host, Map<number, number>> = new Map()
+  /** By client, then by actor and correlation id. */
+  readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
   /** Of clients that are limited. */
@@ -22,16 +22,17 @@ export class ClientWatcher implements Watcher {
 
   spawned(): void {}
 
-  received(host: Host, _name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
+  received(host: Host, name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
-    const topicId = isAnswer ? requests.get(message.correlationId) : undefined
+    const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
       const told = effect.message
       const account = this.#accounts.get(host)
       if (account !== undefined) noteQuotaUse(account, told)
-      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets') requests.set(told.correlationId, told.topicId)
+      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
+        requests.set(`${name}/${told.correlationId}`, told.topicId)
       else if (topicId !== undefined) this.#answers.set(told, topicId)
       else if (told.kind === 'assigned' && message.kind === 'offsetFetchResponse')
         this.#answers.set(told, topicIdAmong(message.offsets, told))
@@ -52,10 +53,10 @@ export class ClientWatcher implements Watcher {
     return this.#answers.get(message) ?? -1
   }
 
-  #requestsOf(host: Host): Map<number, number> {
+  #requestsOf(host: Host): Map<string, number> {
     const known = this.#requests.get(host)
     if (known !== undefined) return known
-    const requests = new Map<number, number>()
+    const requests = new Map<string, number>()
     this.#requests.set(host, requests)
     return requests
   }

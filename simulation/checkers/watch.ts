@@ -19,6 +19,7 @@ import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
+import { checkTransactor } from './transactions.ts'
 import type { WatchedReplica } from './replicas.ts'
 
 /** Groups with members, and groups that nobody is in. */
@@ -55,6 +56,7 @@ export class NodeWatcher implements Watcher {
     }
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+    if (name.startsWith('transactor/')) return checkTransactor(this.#truth, effects)
     if (!name.startsWith('groups/')) return
     for (const group of this.#groups.inside) checkGroup(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)

@@ -156,8 +156,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (one.topicId < -1) {',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 12,
+    seedsToFind: 12,
   },
   {
     id: 'M9',

@@ -126,6 +126,7 @@ const CATALOGUE = [
   'client-mutants.ts',
   'group-mutants.ts',
   'quota-mutants.ts',
+  'transaction-mutants.ts',
   'quorum.ts',
 ].map((file) => inRoot(`simulation/mutants/${file}`))
 const TABLE = inRoot('docs/simulation.md')

@@ -125,6 +125,15 @@ describe('a transactional id', () => {
     })
   })
 
+  test('shares its producer id with nobody, although the answer comes twice', () => {
+    const stage = active()
+    const { correlationId } = sentOne(init(stage, 11), 'initProducerId')
+    const answer = { kind: 'initProducerIdResponse', correlationId, errorCode: 0, producerId: 40, producerEpoch: 0 } as const
+    stage.deliver(answer, COORDINATOR)
+    stage.deliver(answer, COORDINATOR)
+    expect(lines(init(stage, 12, 'another'))).toEqual([expect.stringMatching('initProducerId')])
+  })
+
   test('asks another coordinator for it where one is not there, is silent, or does not lead', () => {
     const stage = active()
     const { correlationId } = sentOne(init(stage), 'initProducerId')
@@ -212,9 +221,9 @@ describe('an end', () => {
     expect(recordOf(deciding)).toMatchObject({ state: 'prepareCommit', producerEpoch: 4 })
     expect([end(stage, 2, 3, false), end(stage, 3, 3)].flat()).toEqual([])
     expect(lines(commit(stage, deciding)).filter((line) => line.includes('client'))).toEqual([
-      'to client: endTransactionResponse #1',
+      'to client: endTransactionResponse #1: go on as producer 7, epoch 4',
       'to client: endTransactionResponse #2 INVALID_TXN_STATE',
-      'to client: endTransactionResponse #3',
+      'to client: endTransactionResponse #3: go on as producer 7, epoch 4',
     ])
   })
 
@@ -262,7 +271,7 @@ describe('a write that fails', () => {
       // It was in the log: nobody may decide otherwise.
       load(stage, tick(stage, 5, 'load'), transactionIn('ongoing'), transactionIn('prepareCommit', 'producer', 4))
       expect(lines(end(stage, 4, 3, false))).toEqual(['to client: endTransactionResponse #4 INVALID_TXN_STATE'])
-      expect(lines(end(stage, 5, 3))).toEqual(['to client: endTransactionResponse #5'])
+      expect(lines(end(stage, 5, 3))).toEqual(['to client: endTransactionResponse #5: go on as producer 7, epoch 4'])
     }
   })
 
