@@ -17,6 +17,14 @@ export interface PlannedTopic {
   readonly configs: Readonly<Record<string, unknown>>
 }
 
+/** The highest rates of a run, in bytes per second; low enough that the clients would like more. */
+export interface PlannedQuota {
+  readonly producerByteRate: number
+  readonly consumerByteRate: number
+  /** It is that of any client id without one of its own. */
+  readonly isDefault: boolean
+}
+
 /** One run, before it begins. */
 export interface Plan {
   readonly seed: number
@@ -38,6 +46,8 @@ export interface Plan {
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
   readonly deliveryTimeoutMillis: number
+  /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
+  readonly quota: PlannedQuota | null
   readonly transactions: TransactionPlan | null
   readonly faults: FaultOptions
 }
@@ -120,6 +130,14 @@ function drawWishes(seed: number, groupSize: number): Pick<Plan, 'hasPattern' | 
   return { hasPattern, assignor: random.pick<AssignorName | null>(['uniform', 'uniform', 'uniform', 'range', 'round-robin', null]) }
 }
 
+/** Draws by itself, so that runs without quotas are what they were before there were any. */
+function drawQuota(seed: number): PlannedQuota | null {
+  const random = new Random(seed, 'quota')
+  if (random.below(4) > 0) return null
+  const producerByteRate = random.pick([400, 800, 1600])
+  return { producerByteRate, consumerByteRate: producerByteRate * random.pick([1, 2, 4]), isDefault: random.below(2) === 0 }
+}
+
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */
 export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
@@ -174,6 +192,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
+    quota: drawQuota(seed),
     transactions,
     faults,
   }

@@ -26,6 +26,7 @@ import { ConsumerWorkload } from './workloads/consumer.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
+import { QuotaWorkload } from './workloads/quotas.ts'
 import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
 import type { Violation } from './world.ts'
@@ -62,6 +63,7 @@ class Run {
   readonly #cluster: Cluster
   readonly #group: GroupTruth
   readonly #admin: AdminWorkload
+  readonly #quotas: QuotaWorkload
   readonly #producers: ProducerWorkload[]
   readonly #reader: ConsumerWorkload
   readonly #members: ConsumerWorkload[]
@@ -84,6 +86,7 @@ class Run {
     cluster.groups.outside.push(audit)
     this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
     this.#admin = new AdminWorkload(cluster)
+    this.#quotas = new QuotaWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
@@ -100,12 +103,13 @@ class Run {
       this.#reader.assign()
       this.#transactions.onChange()
     }
-    this.#admin.start(() => {
+    const begin = (): void => {
       for (const client of clients) client.start()
       this.#custodian?.start()
       this.#transactions.start()
       unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
-    })
+    }
+    this.#admin.start(() => this.#quotas.start(begin))
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
@@ -129,7 +133,9 @@ class Run {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     this.#admin.settle()
     this.#admin.rescue()
+    this.#quotas.remove()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
+    if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
     // The next transaction would end what hangs there.
     if (!this.#settle(() => this.#openTransaction() === null, `transactions are open${this.#openTransaction() ?? ''}`, 'LSO')) return

@@ -8,9 +8,18 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
+import type {
+  Admin,
+  ClientQuotaChange,
+  ClusterDescription,
+  CreateTopicOptions,
+  Reassignment,
+  RecordsToDelete,
+  TopicDescription,
+} from './admin-api.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
@@ -22,6 +31,7 @@ import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+import { alterClientQuotas, describeClientQuotas } from './quota-admin.ts'
 import { listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
@@ -196,6 +206,14 @@ export class AdminClient implements Admin {
 
   listTransactions(): Promise<TransactionDescription[]> {
     return listTransactions(this.#requests)
+  }
+
+  alterClientQuotas(entity: ClientQuotaEntity, quotas: ClientQuotaChange): Promise<void> {
+    return alterClientQuotas(this.#requests, entity, quotas)
+  }
+
+  describeClientQuotas(filter: ClientQuotaEntity = {}): Promise<ClientQuota[]> {
+    return describeClientQuotas(this.#requests, filter)
   }
 
   /**

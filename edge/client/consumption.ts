@@ -255,6 +255,8 @@ export class Consumption {
         return this.#onFailed(message)
       case 'consumerClosed':
         return this.#listeners.onClosed()
+      case 'dropRanges':
+        return this.#dropRanges()
       default:
         return
     }
@@ -322,6 +324,16 @@ export class Consumption {
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
     this.askForMore(one)
+  }
+
+  /** What could be read without asking is asked for. */
+  #dropRanges(): void {
+    for (const one of this.#partitions.values()) {
+      if (one.rest === null) continue
+      one.rest = null
+      this.askForMore(one)
+    }
+    this.#turns = this.#turns.filter((one) => one.chunkCount > 0)
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {

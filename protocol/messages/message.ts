@@ -101,6 +101,16 @@ import type {
   WatchMetadata,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
+import type {
+  AlterClientQuotasRequest,
+  ChargeQuota,
+  ClientQuotasDescribed,
+  DescribeClientQuotasRequest,
+  DropRanges,
+  JoinQuota,
+  LeaveQuota,
+  Throttled,
+} from './quota.ts'
 import type { QuorumMessage } from './quorum.ts'
 import type { StorageAnswer } from './storage.ts'
 import type {
@@ -147,6 +157,11 @@ export type ClientMessage =
   | ConsumerFailed
   | ConsumerClosed
   | ClusterEvents
+  | JoinQuota
+  | LeaveQuota
+  | ChargeQuota
+  | Throttled
+  | DropRanges
 
 /** What is asked across nodes and carries a correlation id. */
 export type Request =
@@ -163,6 +178,8 @@ export type Request =
   | RebalanceRequest
   | ThrottleRequest
   | UnregisterBrokerRequest
+  | AlterClientQuotasRequest
+  | DescribeClientQuotasRequest
   | VoterRequest
   | WatchMetadata
   | InitProducerIdRequest
@@ -194,6 +211,7 @@ export type Response =
   | MetadataResponse
   | MetadataWatched
   | AdminResponse
+  | ClientQuotasDescribed
   | InitProducerIdResponse
   | BrokerRegistered
   | BrokerHeartbeatResponse
@@ -252,6 +270,8 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   rebalance: true,
   throttleReassignments: true,
   unregisterBroker: true,
+  alterClientQuotas: true,
+  describeClientQuotas: true,
   addRaftVoter: true,
   removeRaftVoter: true,
   watchMetadata: true,

@@ -8,6 +8,8 @@ import type { Assigned } from '../../protocol/messages/client.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
+import { noteQuotaUse } from './quotas.ts'
+import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
 export class ClientWatcher implements Watcher {
@@ -15,6 +17,8 @@ export class ClientWatcher implements Watcher {
   readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
+  /** Of clients that are limited. */
+  readonly #accounts: Map<Host, QuotaAccount> = new Map()
 
   spawned(): void {}
 
@@ -25,12 +29,23 @@ export class ClientWatcher implements Watcher {
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
       const told = effect.message
+      const account = this.#accounts.get(host)
+      if (account !== undefined) noteQuotaUse(account, told)
       if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
         requests.set(`${name}/${told.correlationId}`, told.topicId)
       else if (topicId !== undefined) this.#answers.set(told, topicId)
       else if (told.kind === 'assigned' && message.kind === 'offsetFetchResponse')
         this.#answers.set(told, topicIdAmong(message.offsets, told))
     }
+  }
+
+  /** What this client gets is counted. */
+  watchQuota(host: Host, account: QuotaAccount): void {
+    this.#accounts.set(host, account)
+  }
+
+  accounts(): Iterable<QuotaAccount> {
+    return this.#accounts.values()
   }
 
   /** The topic id that a message to an application is about; -1 if its actor did not know. */

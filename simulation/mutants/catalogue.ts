@@ -6,6 +6,7 @@ import { clientMutants } from './client-mutants.ts'
 import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { quotaMutants } from './quota-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
 import { transactionMutants } from './transaction-mutants.ts'
@@ -252,6 +253,7 @@ export const mutants: readonly Mutant[] = [
   ...compactionMutants,
   ...clientMutants,
   ...groupMutants,
+  ...quotaMutants,
   ...transactionMutants,
   ...quorumMutants,
 ]

@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []`,
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'D19',

@@ -125,6 +125,7 @@ const CATALOGUE = [
   'trust-mutants.ts',
   'client-mutants.ts',
   'group-mutants.ts',
+  'quota-mutants.ts',
   'transaction-mutants.ts',
   'quorum.ts',
 ].map((file) => inRoot(`simulation/mutants/${file}`))

@@ -76,8 +76,8 @@ export const transactionMutants: readonly Mutant[] = [
           "  if (whose === 'fenced' && request.producerEpoch !== transaction.producerEpoch - 1) return answer('PRODUCER_FENCED')\n  const { committed } = request",
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 31,
+    seedsToFind: 31,
   },
   {
     id: 'C15',

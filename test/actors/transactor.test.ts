@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { TRANSACTIONAL_ID_EXPIRATION_MILLIS } from '../../coordinator/transactions/transaction-rules.ts'
+import { TRANSACTIONAL_IDS_MAX } from '../../actors/transactor-requests.ts'
+import { idOf } from '../../actors/transactor-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { fetched } from '../coordinator/support.ts'
 import { transactionIn } from '../coordinator/transactions/support.ts'
@@ -98,6 +100,15 @@ describe('loading', () => {
 })
 
 describe('a transactional id', () => {
+  test('is refused when there are too many, but for those that are known', () => {
+    const stage = active(transactionIn('empty'))
+    const { ids } = stage.state
+    for (let i = 1; i < TRANSACTIONAL_IDS_MAX; i++) ids.set(`id-${i}`, { ...idOf(stage.state, 't', 0), id: `id-${i}` })
+    expect(sentOne(init(stage, 11, 'new'), 'initTransactionsResponse')).toMatchObject({ errorCode: codeOf('POLICY_VIOLATION') })
+    expect(recordOf(init(stage, 12))).toMatchObject({ transactionalId: 't' })
+    expect(ids.size).toBe(TRANSACTIONAL_IDS_MAX)
+  })
+
   test('gets a producer id that nobody has had, and is answered when that is in the log', () => {
     const stage = active()
     const asked = init(stage, 11)
