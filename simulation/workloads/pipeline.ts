@@ -96,6 +96,8 @@ export class PipelineMember {
     if (this.#random.below(3) > 0) return this.#end()
     for (const name of [...this.#held.keys()]) this.#retire(name)
     this.#endRound(() => {
+      // The group may have given it others meanwhile.
+      for (const name of [...this.#held.keys()]) this.#retire(name)
       for (const name of [...this.#releasing]) this.#letGo(name)
       this.#tell({ kind: 'closeConsumer', correlationId: 1 })
     })
