@@ -285,9 +285,12 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (available < sizeBytes) return 'partial'
   // An empty batch may cover the place where the log is to be cut: then all of it goes.
   if (batch.lastOffset(bytes, at) >= recovery.endOffsetMax) return 'unsound'
-  const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
-  if (!trusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
-  if (!trusted && !noteTail(recovery, segment, bytes, at)) return 'unsound'
+  const recoveryPoint = recovery.checkpoint?.recoveryPoint ?? 0
+  const isBelow = baseOffset < recoveryPoint
+  // One that goes on beyond the recovery point is not as it was when the checkpoint vouched for it; it may have been compacted since, or damaged.
+  const isTrusted = isBelow && batch.lastOffset(bytes, at) < recoveryPoint
+  if (!isTrusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
+  if (!isBelow && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
   recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
