@@ -13,6 +13,7 @@
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import { RecentKeys } from '../../protocol/recent-keys.ts'
 import type { Consumer, ConsumerRecord, OffsetToCommit, Producer } from './api.ts'
 import type { Engine } from './engine.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
@@ -20,7 +21,6 @@ import { outputOptions, processPlan } from './process-options.ts'
 import type { ProcessPlan } from './process-options.ts'
 import { ProducerClient } from './producer.ts'
 import type { PartitionListener } from './releases.ts'
-import { RecentKeys } from './recent-keys.ts'
 
 /** How long a round without records waits for some. */
 const POLL_MILLIS = 1000
