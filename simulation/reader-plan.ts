@@ -45,7 +45,7 @@ const SHARE = 4
 
 /** The readers of a seed; null: it has none. */
 export function drawReaders(seed: number, nodeCount: number): ReaderPlan | null {
-  const random = new Random(seed, 'readers')
+  const random = new Random(seed, 'processing')
   if (random.below(SHARE) > 0) return null
   return {
     mode: random.pick<ReadMode>(['at-most-once', 'at-least-once', 'effectively-once']),
