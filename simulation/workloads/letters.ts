@@ -21,8 +21,8 @@ const WRITER = 30 * PRODUCER_LIVES_MAX
 /** Keys are one byte, and come back when all were there. */
 const KEYS = 250
 
-/** Some keys are sent again, of the newest so many. */
-const NEWEST_KEYS = 12
+/** Some keys are sent again, soon or later: of the newest so many. */
+const NEWEST_KEYS = [12, 80] as const
 
 /** Batches that may wait for their outcome. */
 const OUTSTANDING_MAX = 20
@@ -123,8 +123,9 @@ export class LetterWriter {
 
   /** A new one, or one of the newest. */
   #nextKey(): number {
-    const isNew = this.#random.below(3) > 0 || this.#keys < NEWEST_KEYS
-    return (isNew ? this.#keys++ : this.#keys - this.#random.between(1, NEWEST_KEYS)) % KEYS
+    const among = Math.min(this.#keys, this.#random.pick(NEWEST_KEYS))
+    const isNew = this.#random.below(3) > 0 || among === 0
+    return (isNew ? this.#keys++ : this.#keys - this.#random.between(1, among)) % KEYS
   }
 
   #receive(message: Message): void {

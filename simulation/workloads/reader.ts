@@ -1,6 +1,6 @@
 /**
  * A member of a group that processes records as `consumer.process` does without transactions (edge/client/process.ts), in one of three modes. Each record is handled at a moment that
- * is noted (checkers/readers.ts), and takes a while, in which the process may die, be paused, or lose the partition.
+ * is noted (checkers/readers.ts), and takes a while, in which the process may die, be paused, or lose the partition; a handler may throw.
  *
  *   at most once       take ─► commit ─► handle
  *   at least once      take ─► handle ─► commit, after a while
@@ -25,6 +25,9 @@ import type { CommittedPartition } from './committed-partition.ts'
 import { GroupMember, REBALANCED } from './group-member.ts'
 import { OffsetLookup } from './offset-lookup.ts'
 import { Round } from './round.ts'
+
+/** So many times in a million the handler throws. */
+const HANDLER_FAILS = 3000
 
 /** A record that was taken, and whose partition it was. */
 interface Taken {
@@ -186,8 +189,11 @@ export class ReaderMember {
       this.#note(round, one)
       return next()
     }
-    noteHandled(this.#readers, record, tenure)
+    const fails = this.#cluster.faults.active && this.#member.random.perMillion(HANDLER_FAILS)
+    // What has failed is not handled, unless it must never be tried again.
+    if (!fails || this.#plan.mode === 'at-most-once') noteHandled(this.#readers, record, tenure)
     this.#member.host?.after(this.#member.workMicros(), () => {
+      if (fails) return this.#fail(round, 'UNKNOWN_SERVER_ERROR')
       if (round.isLost) return this.#taken(round)
       this.#handled.push(record)
       this.#note(round, one)

@@ -122,7 +122,11 @@ describe('processing', () => {
   test('effectively once remembers the keys of what it keeps when partitions go to another member', async () => {
     const counts = new Map<string, number>()
     const controller = new AbortController()
-    const options = { guarantee: 'effectively-once', deduplicateBy: ({ key }) => key ?? '', commitIntervalMillis: 20 } as const satisfies Options
+    const options = {
+      guarantee: 'effectively-once',
+      deduplicateBy: ({ key }) => key ?? '',
+      commitIntervalMillis: 20,
+    } as const satisfies Options
     const count = ({ key }: ConsumerRecord<string, string>): void => void counts.set(key ?? '', (counts.get(key ?? '') ?? 0) + 1)
     const members: Consumer<string, string>[] = []
     const runs: Promise<void>[] = []
