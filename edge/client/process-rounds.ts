@@ -53,12 +53,12 @@ export function committedRounds<OK, OV>(
   { guarantee, rememberedKeys }: Pick<ProcessPlan<unknown, unknown>, 'guarantee' | 'rememberedKeys'>,
   recent: Map<string, RecentKeys>,
 ): Rounds<OK, OV> {
-  let failure: unknown = null
+  let failure: Error | null = null
   const outlet: Outlet<OK, OV> = {
     send: (record) => {
       const sent = producer.send(record)
       // Whether somebody awaits it or not: a record whose result is missing is not committed.
-      sent.catch((error: unknown) => (failure ??= error))
+      sent.catch((error: unknown) => (failure ??= error instanceof Error ? error : new Error(String(error))))
       return sent
     },
     write: (record) => producer.write(record),

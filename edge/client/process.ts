@@ -348,12 +348,22 @@ export class ProcessSlot {
     engine.clients.delete(producer)
     const processing = new Processing(consumer, hooks, producer, handler, plan)
     this.#processing = processing
-    const ended = processing.run(options.signal).finally(async () => {
-      this.#processing = null
-      await producer.close()
-    })
+    const ended = this.#runToEnd(processing, producer, options.signal)
     this.#ended = ended.catch(() => undefined)
     return ended
+  }
+
+  async #runToEnd<K, V, OK, OV>(
+    processing: Processing<K, V, OK, OV>,
+    producer: Producer<OK, OV>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    try {
+      await processing.run(signal)
+    } finally {
+      this.#processing = null
+      await producer.close()
+    }
   }
 
   /** The consumer is being closed: resolves when the record in work is handled, and committed; or after a while, if that hangs. */

@@ -271,10 +271,10 @@ describe('processing', () => {
   test('exactly once: a handler may take longer for what is polled at once than a transaction may take', async () => {
     await fill(40, () => 'k')
     await using one = consumer()
-    const output = { ...OUTPUT.output, transactionTimeoutMillis: 300 }
+    const output = { ...OUTPUT.output, transactionTimeoutMillis: 1500 }
     await processed(one, 40, { guarantee: 'exactly-once', output, commitIntervalMillis: 50 }, async (record, outlet) => {
       pass(record, outlet)
-      await sleep(15)
+      await sleep(60)
     })
     expect(await results()).toEqual(upTo(40))
   })
