@@ -5,13 +5,14 @@
 import { groupsActor, replicaActor, transactorActor } from '../protocol/address.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
 import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
+import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
 import { actor as groups } from './groups.ts'
 import type { GroupsConfig } from './groups-state.ts'
@@ -45,6 +46,7 @@ export function followImage(state: BrokerState, changed: ChangedTopics | null, o
     }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
     if (topic.name === TRANSACTIONS_TOPIC) keepTransactors(state, topic, outbox)
+    if (topic.name === SHARE_TOPIC) keepShares(state, topic, outbox)
   }
   if (limitOf(state) > 0 || state.throttleLimit > 0) shareThrottle(state, outbox)
 }

@@ -8,6 +8,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
@@ -22,6 +23,8 @@ import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+import type { ShareGroupDescription } from './share-api.ts'
+import { ShareGroupAdmin } from './share-group-admin.ts'
 import { listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
@@ -42,11 +45,13 @@ export class AdminClient implements Admin {
   readonly #requests: Requests
   readonly #nodeAdmin: NodeAdmin
   readonly #groupAdmin: GroupAdmin
+  readonly #shareGroupAdmin: ShareGroupAdmin
 
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
     this.#nodeAdmin = new NodeAdmin(requests, actions)
     this.#groupAdmin = new GroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
+    this.#shareGroupAdmin = new ShareGroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -192,6 +197,18 @@ export class AdminClient implements Admin {
 
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void> {
     return this.#groupAdmin.deleteGroupOffsets(group, partitions)
+  }
+
+  listShareGroups(): Promise<ShareGroupListing[]> {
+    return this.#shareGroupAdmin.list()
+  }
+
+  describeShareGroup(group: string): Promise<ShareGroupDescription> {
+    return this.#shareGroupAdmin.describe(group)
+  }
+
+  deleteShareGroup(group: string): Promise<void> {
+    return this.#shareGroupAdmin.delete(group)
   }
 
   listTransactions(): Promise<TransactionDescription[]> {

@@ -34,6 +34,16 @@ export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
 export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
+export type {
+  Acknowledgement,
+  RefusedAcknowledgement,
+  ShareConsumer,
+  ShareConsumerOptions,
+  ShareGroupDescription,
+  SharePartitionLag,
+  ShareRecord,
+} from './share-api.ts'
+export type { ShareGroupListing, ShareGroupStateName, ShareMemberDescription } from '../../protocol/messages/share.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'
