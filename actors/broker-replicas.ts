@@ -2,7 +2,7 @@
  * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
  * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
  */
-import { groupsActor, replicaActor, transactorActor } from '../protocol/address.ts'
+import { groupsActor, replicaActor, sharesActor, transactorActor } from '../protocol/address.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
@@ -195,7 +195,11 @@ export function extendLease(state: BrokerState, outbox: Outbox): void {
   const { heard, image, self } = state
   if (image.endOffset < heard.metadataOffset || heard.until <= state.leaseUntil) return
   state.leaseUntil = heard.until
-  const coordinators = [...[...state.groups.keys()].map(groupsActor), ...[...state.transactors.keys()].map(transactorActor)]
+  const coordinators = [
+    ...[...state.groups.keys()].map(groupsActor),
+    ...[...state.transactors.keys()].map(transactorActor),
+    ...[...state.shares.keys()].map(sharesActor),
+  ]
   for (const actor of coordinators)
     outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'leaseExtended', until: heard.until } })
 }

@@ -1,6 +1,6 @@
 /**
- * Share groups are coordinated where their partition of `__share_group_state` is led, and only in that leader epoch. No lease is needed: nothing is given out, or
- * taken as done with, before it is written in that epoch.
+ * Share groups are coordinated where their partition of `__share_group_state` is led, and only in that leader epoch: where it is led again, they begin anew from the
+ * log.
  */
 import { sharesActor } from '../protocol/address.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
@@ -20,7 +20,8 @@ export function keepShares(state: BrokerState, { topicId, partitions }: TopicIma
     }
     if (!leads || state.shares.has(partition)) return
     state.shares.set(partition, leaderEpoch)
-    const config: SharesConfig = { partition, topicId, leaderEpoch, coordinatorNodes: state.voters }
+    const { voters: coordinatorNodes, leaseUntil } = state
+    const config: SharesConfig = { partition, topicId, leaderEpoch, coordinatorNodes, leaseUntil }
     outbox.push({ kind: 'spawn', actor: sharesActor(partition), url: shares.url, config })
   })
 }

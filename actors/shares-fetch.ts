@@ -70,10 +70,11 @@ export function serveWaiting(state: SharesState, context: Context, outbox: Outbo
   for (const one of state.waiting) if (one.acquired === null) serve(state, one, context, outbox)
 }
 
-/** Answers what is written. */
-export function answerWritten(state: SharesState, outbox: Outbox): void {
+/** Answers what is written; whoever is told so when another may be in charge hears nothing but that. */
+export function answerWritten(state: SharesState, { uptime }: Context, outbox: Outbox): void {
+  const error = uptime < state.leaseUntil ? null : 'NOT_COORDINATOR'
   const isReady = (one: MemberRequest): boolean => one.acquired !== null && one.change <= state.writtenCount
-  for (const one of state.waiting) if (isReady(one)) answerMember(one, null, outbox)
+  for (const one of state.waiting) if (isReady(one)) answerMember(one, error, outbox)
   state.waiting = state.waiting.filter((one) => !one.isAnswered)
 }
 

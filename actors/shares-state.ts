@@ -24,6 +24,8 @@ export interface SharesConfig {
   /** The reign of this node in which it lives; a later one begins it anew. */
   readonly leaderEpoch: number
   readonly coordinatorNodes: readonly number[]
+  /** Until this uptime nobody else can be in charge; it is extended again and again. */
+  readonly leaseUntil: number
 }
 
 /** A request of a member, from when it comes until it is answered, and after that as long as it may be repeated. */
@@ -97,6 +99,8 @@ export interface SharesState {
   /** Of the barrier or the read that is under way. */
   loadId: number
   loadFailures: number
+  /** Nobody is told anything after this uptime: who is in charge then may have given it to somebody else. */
+  leaseUntil: number
   readonly groups: Map<string, ShareGroup>
   /** Requests that wait for records, or for the write of what they say. */
   waiting: MemberRequest[]
@@ -129,6 +133,7 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     phase: 'barrier',
     loadId: -1,
     loadFailures: 0,
+    leaseUntil: config.leaseUntil,
     groups: new Map(),
     waiting: [],
     dirty: new Map(),

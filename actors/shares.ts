@@ -6,8 +6,8 @@
  *      ▲                                                                                            │
  *      └──────────────────────── a write failed, and may be in the log all the same ────────────────┘
  *
- * Nothing is given out, and nothing counts as done with, before it is written. That is why two coordinators at once do no harm, and why an attempt
- * counts even if it ends with the process.
+ * Nothing is given out, and nothing counts as done with, before it is written. That is why two coordinators at once cannot both do so, and why an attempt counts even
+ * if it ends with the process.
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
@@ -54,7 +54,7 @@ export const actor: Actor<SharesState, SharesConfig> = {
     if (state.hasNews || message.kind === 'shareFetch') serveWaiting(state, context, outbox)
     state.hasNews = false
     writeChanges(state, context, outbox)
-    answerWritten(state, outbox)
+    answerWritten(state, context, outbox)
     keepTicking(state, outbox)
   },
 }
@@ -67,6 +67,9 @@ function handle(state: SharesState, message: Message, context: Context, outbox: 
       return load(state, context, outbox)
     case 'timerFired':
       return message.timer === 'load' ? load(state, context, outbox) : onTick(state, context, outbox)
+    case 'leaseExtended':
+      state.leaseUntil = message.until
+      return
     case 'produceResponse':
       return onWritten(state, message, context, outbox)
     case 'fetchResponse':
@@ -84,7 +87,7 @@ function handle(state: SharesState, message: Message, context: Context, outbox: 
 }
 
 function onRequest(state: SharesState, message: Message, context: Context, outbox: Outbox): void {
-  const isReady = state.phase === 'active'
+  const isReady = state.phase === 'active' && context.uptime < state.leaseUntil
   const { from: to } = context
   switch (message.kind) {
     case 'shareFetch':

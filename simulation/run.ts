@@ -2,27 +2,31 @@
  * One run from one seed: builds the cluster, lets clients work and faults strike, heals, waits until everything has settled, and looks at what is
  * left. Same seed and options, same result, to the bit.
  */
-import { replicaActor } from '../protocol/address.ts'
+import { replicaActor, sharesActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
+import type { Share, SharesState } from '../actors/shares-state.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { unleash } from './chaos.ts'
 import { checkFiles } from './checkers/final.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
-import { Cluster, SESSION_MILLIS } from './cluster.ts'
+import { Cluster, COORDINATOR_PARTITIONS, SESSION_MILLIS } from './cluster.ts'
 import { Faults } from './faults.ts'
 import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
-import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
+import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP, SHARE_GROUP, SHARED_TOPIC } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
 import { writeTranscript } from './transcript.ts'
-import { newTruth } from './truth.ts'
+import { lifeOf, newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { newOutsideGroup } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
+import { neverGiven, newShareTruth } from './checkers/share.ts'
+import type { ShareTruth } from './checkers/share.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
+import { SharerWorkload } from './workloads/sharer.ts'
 import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
 import type { Violation } from './world.ts'
@@ -63,6 +67,8 @@ class Run {
   readonly #members: ConsumerWorkload[]
   /** Where records go once they are consumed. */
   readonly #custodian: CustodianWorkload | null
+  readonly #shared: ShareTruth
+  readonly #sharers: SharerWorkload[]
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
@@ -78,6 +84,10 @@ class Run {
     const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
     cluster.groups.outside.push(audit)
     this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
+    const shared = newShareTruth(truth, SHARE_GROUP)
+    this.#shared = shared
+    cluster.groups.shared.push(shared)
+    this.#sharers = Array.from({ length: plan.sharerCount }, (_, index) => new SharerWorkload(cluster, index, shared))
     this.#admin = new AdminWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
@@ -94,6 +104,7 @@ class Run {
     this.#admin.start(() => {
       for (const client of clients) client.start()
       this.#custodian?.start()
+      for (const sharer of this.#sharers) sharer.start()
       unleash(this.#cluster, clients, this.#admin, new DeleterWorkload(this.#cluster))
     })
     world.runUntil(plan.seconds * 1_000_000)
@@ -130,6 +141,7 @@ class Run {
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
+    if (!this.#settle(() => this.#isShared(), 'the share group is not at the end')) return
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
     if (this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) checkFiles(this.#cluster)
   }
@@ -166,6 +178,27 @@ class Run {
       }
     }
     return null
+  }
+
+  /** The share group is done with everything; SHARE: it has passed what nobody was ever given. */
+  #isShared(): boolean {
+    if (this.#sharers.length === 0) return true
+    for (let partition = 0; partition < (this.#cluster.topics.get(SHARED_TOPIC) ?? 0); partition++) {
+      const share = this.#shareOf(partition)
+      if (share === undefined || share.startOffset !== this.#endOf(SHARED_TOPIC, partition)) return false
+      const life = lifeOf(this.#shared.truth, topicPartitionName(SHARED_TOPIC, partition), share.topicId)
+      const lost = life === undefined || life.isUnclean || life.lossEnd > 0 ? null : neverGiven(this.#shared, life, share.startOffset)
+      if (lost !== null) this.#world.fail('SHARE', `${SHARED_TOPIC}-${partition}: nobody was ever given ${lost}`)
+    }
+    return true
+  }
+
+  /** As whoever is in charge has it. */
+  #shareOf(partition: number): Share | undefined {
+    const names = Array.from({ length: COORDINATOR_PARTITIONS }, (_, index) => sharesActor(index))
+    const states = this.#cluster.nodes.flatMap(({ host }) => names.map((name) => host.stateOf(name) as SharesState | undefined))
+    const shares = states.flatMap((state) => [...(state?.groups.get(SHARE_GROUP)?.partitions.values() ?? [])])
+    return shares.filter((one) => one.partition === partition).toSorted((a, b) => b.topicId - a.topicId)[0]
   }
 
   /** Where records go once they are consumed, none is left. */
