@@ -113,7 +113,8 @@ export function takeCommitAnswer(
   const commit = state.commits[0]
   if (commit === undefined || commit.correlationId !== message.correlationId) return 'stale'
   const error = errorOf(message.errorCode)
-  if (message.errorCode !== NONE && (error.retriable || error.name === 'STALE_MEMBER_EPOCH')) {
+  const isPassing = error.retriable && error.name !== 'UNKNOWN_TOPIC_ID'
+  if (message.errorCode !== NONE && (isPassing || error.name === 'STALE_MEMBER_EPOCH')) {
     retryCommit(state, commit, context, outbox)
     return 'again'
   }

@@ -7,6 +7,8 @@ import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
 import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Context, Outbox } from './actor.ts'
+import { newClientQuota } from './client-quota.ts'
+import type { ClientQuotaState, QuotaIdentity } from './client-quota.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LastLeader, LeaderCache } from './leader-cache.ts'
 
@@ -34,6 +36,8 @@ export interface ConsumerConfig {
   readonly fetchMode: FetchMode
   readonly isolationLevel: IsolationLevel
   readonly requestTimeoutMillis: number
+  /** Whose quota it keeps to; without it nobody counts. */
+  readonly quota?: QuotaIdentity
   readonly retryBackoffMillis: number
 }
 
@@ -121,6 +125,7 @@ export interface ConsumerState {
   readonly self: Address
   readonly config: ConsumerConfig
   readonly leaders: LeaderCache
+  readonly quota: ClientQuotaState | null
   readonly partitions: Map<string, ConsumedPartition>
   readonly membership: GroupMembership
   readonly commits: QueuedCommit[]
@@ -140,6 +145,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
     self,
     config,
     leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
+    quota: newClientQuota(config.quota),
     partitions: new Map(),
     membership: {
       step: 'finding',

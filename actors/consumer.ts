@@ -5,14 +5,15 @@
  * What it does not do: read files, decode records, or leave out what is aborted (the client does).
  */
 import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
-import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { CONSUMER_REPLICA, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { joinQuota } from './client-quota.ts'
+import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
   checkSession,
@@ -57,7 +58,10 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
   receive(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
     switch (message.kind) {
       case 'started':
-        return
+        return joinQuota(state.config.quota, 'consumerByteRate', state.config.group, outbox)
+      case 'throttled':
+        onQuota(state, message, context, outbox)
+        return work(state, context, outbox)
       case 'subscribe':
         return subscribe(state, message, context, outbox)
       case 'assign':
@@ -183,6 +187,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
   if (one.phase === 'locating' && state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
   if (one.phase === 'fetching' && (!one.hungry || one.paused)) return
+  if (one.phase === 'fetching' && mayNotFetch(state, context.uptime)) return wakeAt(state, quotaDue(state, context), context, outbox)
   const topic = topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
@@ -226,26 +231,7 @@ function request(
     })
   }
   one.topicId = topic.topicId
-  outbox.push({
-    kind: 'send',
-    to,
-    message: {
-      kind: 'fetch',
-      correlationId,
-      topicId: topic.topicId,
-      leaderEpoch: leader.leaderEpoch,
-      replicaId: CONSUMER_REPLICA,
-      brokerEpoch: -1,
-      lastFetchedEpoch: -1,
-      fetchOffset: one.fetchOffset,
-      logStartOffset: -1,
-      minBytes: config.fetchMinBytes,
-      maxBytes: config.fetchMaxBytes,
-      maxWaitMillis: config.fetchMaxWaitMillis,
-      mode: config.fetchMode,
-      isolationLevel: config.isolationLevel,
-    },
-  })
+  outbox.push({ kind: 'send', to, message: fetchOf(state, one, context) })
 }
 
 function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsResponse'>, context: Context, outbox: Outbox): void {
@@ -277,12 +263,13 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
 
 function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
   const one = takeRequest(state, response.correlationId)
+  if (state.quota !== null) state.quota.askedUntil = 0
   if (one === null || one.phase !== 'fetching') return
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
     one.failures = 0
     one.refusedEpoch = -1
-    if (response.range !== null || response.records !== null) deliver(state, one, response, context.from, outbox)
+    deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }
   if (error.name === 'OFFSET_OUT_OF_RANGE') {
@@ -301,18 +288,6 @@ function lookAgain(state: ConsumerState, one: ConsumedPartition, context: Contex
   backOff(state, one, context, outbox)
   forgetTopic(state.leaders, one.topic)
   topicOrAsk(state.leaders, one.topic, state.nextCorrelationId++, context.uptime, outbox)
-}
-
-function deliver(state: ConsumerState, one: ConsumedPartition, response: MessageOf<'fetchResponse'>, from: Address, outbox: Outbox): void {
-  const { topic, partition, session, fetchOffset } = one
-  const { highWatermark, abortedTransactions, range, records } = response
-  const { node } = from
-  one.hungry = false
-  outbox.push({
-    kind: 'send',
-    to: state.config.client,
-    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, abortedTransactions, node, range, records },
-  })
 }
 
 /** The partition whose request is answered; null if the answer is stale. */
@@ -384,7 +359,7 @@ function work(state: ConsumerState, context: Context, outbox: Outbox): void {
 }
 
 function nextDue(state: ConsumerState, context: Context): number {
-  let due = groupDue(state)
+  let due = Math.min(groupDue(state), quotaDue(state, context))
   for (const one of state.partitions.values()) {
     if (one.phase === 'revoking') continue
     if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt, Math.max(one.doubtAt, state.leaders.doubtAt))

@@ -23,6 +23,7 @@ export function refusalOf({ kind, correlationId }: MessageOf<RequestKind>, field
       return { kind: 'initProducerIdResponse', correlationId, errorCode: INVALID, producerId: -1, producerEpoch: -1 }
     case 'metadata':
     case 'watchMetadata':
+    case 'describeClientQuotas':
       return null
     case 'addRaftVoter':
     case 'removeRaftVoter':
@@ -33,7 +34,8 @@ export function refusalOf({ kind, correlationId }: MessageOf<RequestKind>, field
     case 'alterPartitionReassignments':
     case 'rebalance':
     case 'throttleReassignments':
-    case 'unregisterBroker': {
+    case 'unregisterBroker':
+    case 'alterClientQuotas': {
       const errorMessage = `the request ${kind} has no such ${field}`
       return { kind: 'adminResponse', correlationId, results: [{ name: '', topicId: -1, errorCode: INVALID, errorMessage }] }
     }

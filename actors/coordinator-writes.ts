@@ -16,10 +16,12 @@ import type {
   ThrottleRequest,
   UnregisterBrokerRequest,
 } from '../protocol/messages/metadata.ts'
+import type { AlterClientQuotasRequest } from '../protocol/messages/quota.ts'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleCreateTopics, ruleDeleteTopics, ruleReassign } from '../coordinator/administration.ts'
 import type { Ruling, Verdict } from '../coordinator/administration.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
 import { ruleRebalance, ruleThrottle, ruleUnregisterBroker } from '../coordinator/node-changes.ts'
+import { ruleAlterClientQuotas } from '../coordinator/quotas.ts'
 import { ruleBrokerWrite } from './coordinator-brokers.ts'
 import type { BrokerWrite } from './coordinator-brokers.ts'
 import { seatVoters } from './coordinator-quorum.ts'
@@ -35,6 +37,7 @@ export type WriteRequest =
   | RebalanceRequest
   | ThrottleRequest
   | UnregisterBrokerRequest
+  | AlterClientQuotasRequest
   | InitProducerIdRequest
   | BrokerWrite
 
@@ -91,6 +94,8 @@ export function ruleWrite(seat: QuorumSeat, request: WriteRequest, defaultReplic
       return ruleThrottle(image, request)
     case 'unregisterBroker':
       return ruleUnregisterBroker(image, request, seatVoters(seat))
+    case 'alterClientQuotas':
+      return ruleAlterClientQuotas(image, request)
     case 'initProducerId':
       return { records: [{ type: 'producerIdsReserved', nextProducerId: image.nextProducerId + PRODUCER_ID_BLOCK }], verdicts: [] }
     default:

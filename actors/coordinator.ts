@@ -40,6 +40,8 @@ import {
   takeSeat,
 } from './coordinator-quorum.ts'
 import type { QuorumSeat, QuorumSettings } from './coordinator-quorum.ts'
+import { addQuotaWatcher, answerQuotas, newQuotaWatch } from './coordinator-quotas.ts'
+import type { QuotaWatch } from './coordinator-quotas.ts'
 import { followVoterChange, onVoterRequest } from './coordinator-voters.ts'
 import type { VoterChange } from './coordinator-voters.ts'
 import { addWatcher, answerWatchers } from './coordinator-watchers.ts'
@@ -61,7 +63,7 @@ export interface CoordinatorConfig extends QuorumSettings {
 type ClientRequest =
   | Extract<WriteRequest, Message>
   | VoterRequest
-  | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat' | 'watchMetadata'>
+  | MessageOf<'metadata' | 'findCoordinator' | 'brokerHeartbeat' | 'watchMetadata' | 'describeClientQuotas'>
 
 /** What the coordinator knows. */
 export interface CoordinatorState {
@@ -81,6 +83,8 @@ export interface CoordinatorState {
   isLeaving: boolean
   /** Who waits for the metadata to change. */
   readonly watchers: MetadataWatcher[]
+  /** Who waits for quotas of clients to change. */
+  readonly quotaWatch: QuotaWatch
   /** The nodes of the cluster, as this coordinator hears them while it is active. */
   readonly brokers: BrokerSessions
 }
@@ -108,6 +112,7 @@ export const actor: Actor<CoordinatorState, CoordinatorConfig> = {
     voterChange: null,
     isLeaving: false,
     watchers: [],
+    quotaWatch: newQuotaWatch(),
     brokers: newBrokerSessions(),
   }),
   receive(state: CoordinatorState, message: Message, context: Context, outbox: Outbox): void {
@@ -154,6 +159,8 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
     case 'rebalance':
     case 'throttleReassignments':
     case 'unregisterBroker':
+    case 'alterClientQuotas':
+    case 'describeClientQuotas':
     case 'addRaftVoter':
     case 'removeRaftVoter':
     case 'watchMetadata':
@@ -181,6 +188,8 @@ function onRequest(state: CoordinatorState, message: ClientRequest, context: Con
       return onInitProducerId(state, message, context, outbox)
     case 'watchMetadata':
       return addWatcher(state.watchers, message, context)
+    case 'describeClientQuotas':
+      return addQuotaWatcher(state.quotaWatch, message, context)
     case 'addRaftVoter':
     case 'removeRaftVoter':
       state.voterChange = onVoterRequest(state.voterChange, state.seat, message, context, outbox)
@@ -210,6 +219,7 @@ function refuse(state: CoordinatorState, to: Address, correlationId: number, isU
 function followUp(state: CoordinatorState, context: Context, outbox: Outbox): void {
   const { seat } = state
   if (state.watchers.length > 0) answerWatchers(state.watchers, seat, context, outbox)
+  answerQuotas(state.quotaWatch, seat, context, outbox)
   if (state.voterChange !== null) state.voterChange = followVoterChange(state.voterChange, seat, context, outbox)
   if (state.wasActive && !seat.isActive) resign(state, outbox)
   if (!state.wasActive && seat.isActive) activate(state, context, outbox)
@@ -298,7 +308,8 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     case 'alterPartitionReassignments':
     case 'rebalance':
     case 'throttleReassignments':
-    case 'unregisterBroker': {
+    case 'unregisterBroker':
+    case 'alterClientQuotas': {
       const message = adminResponse(request.correlationId, verdicts)
       return to === null ? undefined : outbox.push({ kind: 'send', to, message })
     }

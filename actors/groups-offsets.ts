@@ -56,6 +56,9 @@ export function refuseCommit(
 ): ErrorName | null {
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
+  // Topic ids count up: it comes late, and would replace what is committed for the topic that has the name now.
+  if (group !== undefined && request.offsets.some((one) => one.topicId >= 0 && one.topicId < topicIdOf(state, group, one)))
+    return 'UNKNOWN_TOPIC_ID'
   if (request.memberEpoch < 0) return group === undefined || group.membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
   const member = group?.membership.members.get(request.memberId)
   if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'
@@ -63,6 +66,17 @@ export function refuseCommit(
   const { holders } = group.membership
   const holdsAll = request.offsets.every((one) => holders.get(topicPartitionName(one.topic, one.partition)) === request.memberId)
   return holdsAll ? null : 'FENCED_MEMBER_EPOCH'
+}
+
+/** The topic of which something is committed under that name, or about to be; -1 if there is none. */
+function topicIdOf(state: GroupsState, group: Group, { topic, partition }: TopicOffset): number {
+  const kept = group.offsets.get(topicPartitionName(topic, partition))?.topicId ?? -1
+  if (group.pendingCount === 0) return kept
+  const pending = [...state.pending.values()].filter((one) => one.group === group.id).flatMap(({ commit }) => commit?.offsets ?? [])
+  return pending.reduce(
+    (latest, one) => (one.topic === topic && one.partition === partition ? Math.max(latest, one.topicId) : latest),
+    kept,
+  )
 }
 
 /** While a write is on its way to the log, nobody is told an offset that it would take back: the reader asks again. */

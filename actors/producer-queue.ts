@@ -6,7 +6,8 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { Submit } from '../protocol/messages/client.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
-import type { Context } from './actor.ts'
+import type { Context, Outbox } from './actor.ts'
+import { chargeQuota } from './client-quota.ts'
 import { hasMoved, SILENCE_MILLIS } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
@@ -77,6 +78,15 @@ export function putInFlight(state: ProducerState, queue: PartitionQueue, one: Ou
   one.sentAt = context.uptime
   state.inFlight.set(one.correlationId, { queue, batch: one })
   queue.inFlight++
+}
+
+/** The batch goes out, and is counted where quotas are. True if nothing more may go before that: then the other partitions come first. */
+export function isCharged(state: ProducerState, queue: PartitionQueue, { records }: OutgoingBatch, outbox: Outbox): boolean {
+  if (!chargeQuota(state.quota, records.length, outbox)) return false
+  const name = topicPartitionName(queue.topic, queue.partition)
+  state.queues.delete(name)
+  state.queues.set(name, queue)
+  return true
 }
 
 /** The batch whose request is over; null if nobody waits for it any more. */

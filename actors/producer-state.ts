@@ -3,6 +3,8 @@
  */
 import type { Address } from '../protocol/address.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
+import { newClientQuota } from './client-quota.ts'
+import type { ClientQuotaState, QuotaIdentity } from './client-quota.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LastLeader, LeaderCache } from './leader-cache.ts'
 import { newProducerTransaction } from './producer-transaction-state.ts'
@@ -24,6 +26,8 @@ export interface ProducerConfig {
   readonly transactionalId: string | null
   /** A transaction that is open for so long is aborted. */
   readonly transactionTimeoutMillis: number
+  /** Whose quota it keeps to; without it nobody counts. */
+  readonly quota?: QuotaIdentity
 }
 
 /** A batch on its way. */
@@ -75,6 +79,7 @@ export interface ProducerState {
   /** Time-out of the request for a producer id; -1 while there is none. */
   producerIdTimeoutAt: number
   readonly leaders: LeaderCache
+  readonly quota: ClientQuotaState | null
   readonly queues: Map<string, PartitionQueue>
   readonly inFlight: Map<number, { readonly queue: PartitionQueue; readonly batch: OutgoingBatch }>
   nextCorrelationId: number
@@ -93,6 +98,7 @@ export function newProducerState(self: Address, config: ProducerConfig): Produce
     transaction: config.transactionalId === null ? null : newProducerTransaction(config.transactionalId),
     producerIdTimeoutAt: -1,
     leaders: newLeaderCache(config.coordinatorNodes, config.requestTimeoutMillis),
+    quota: newClientQuota(config.quota),
     queues: new Map(),
     inFlight: new Map(),
     nextCorrelationId: 1,

@@ -20,6 +20,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { isMuted, joinQuota, onThrottled } from './client-quota.ts'
 import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
 import {
   askForDoubted,
@@ -37,6 +38,7 @@ import {
   backOff,
   enqueue,
   followLeader,
+  isCharged,
   isLeaderSilent,
   number,
   putInFlight,
@@ -63,6 +65,9 @@ const PRODUCER_ID_MILLIS_MAX = 1000
 
 /** Pause before a coordinator is asked that another one has named: two that name each other must not be asked without end. */
 const NAMED_MILLIS = 2
+
+/** Its quota lets it go on. */
+const QUOTA_TIMER = 'quota'
 
 /** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
@@ -100,7 +105,12 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onTransactionAnswered(state, message, context, outbox)
       case 'nodeDown':
         return onNodeDown(state, message.node, context, outbox)
+      case 'throttled':
+        onThrottled(state.quota, message, context.uptime)
+        if (message.millis > 0) return outbox.push({ kind: 'startTimer', timer: QUOTA_TIMER, afterMillis: message.millis })
+        return pumpAll(state, context, outbox)
       case 'timerFired':
+        if (message.timer === QUOTA_TIMER) return pumpAll(state, context, outbox)
         return onTick(state, context, outbox)
       default:
         assert(false, `a producer does not understand ${message.kind}`)
@@ -109,6 +119,7 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
 }
 
 function onStarted(state: ProducerState, context: Context, outbox: Outbox): void {
+  joinQuota(state.config.quota, 'producerByteRate', null, outbox)
   if (state.transaction !== null) {
     advanceTransactions(state, context, outbox)
     keepTicking(state, outbox)
@@ -117,7 +128,7 @@ function onStarted(state: ProducerState, context: Context, outbox: Outbox): void
 
 function onTransactionAnswered(state: ProducerState, message: TransactionAnswer, context: Context, outbox: Outbox): void {
   onTransactionAnswer(state, message, context, outbox)
-  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+  pumpAll(state, context, outbox)
   hurry(state, NAMED_MILLIS, outbox)
 }
 
@@ -136,6 +147,10 @@ function onSubmit(state: ProducerState, message: Submit, context: Context, outbo
   keepTicking(state, outbox)
 }
 
+function pumpAll(state: ProducerState, context: Context, outbox: Outbox): void {
+  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+}
+
 /** Sends what may be sent now, in order. */
 function pump(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
   if (queue.batches.length === queue.inFlight || context.uptime < queue.retryAt) return
@@ -150,8 +165,9 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   }
   queue.leader = leader.leader
   queue.leaderEpoch = leader.leaderEpoch
+  if (isMuted(state.quota, context.uptime)) return
   sendUnanswered(state, queue, topic.topicId, context, outbox)
-  sendAnswered(state, queue, topic.topicId, context, outbox)
+  if (!isMuted(state.quota, context.uptime)) sendAnswered(state, queue, topic.topicId, context, outbox)
 }
 
 /** What waits for acknowledgements is numbered, and sent as far as the window allows. */
@@ -169,6 +185,7 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
     if (one.sequence < 0) number(state, queue, one)
     putInFlight(state, queue, one, context)
     sendProduce(queue, topicId, one, transaction, outbox)
+    if (isCharged(state, queue, one, outbox)) return
   }
 }
 
@@ -177,8 +194,10 @@ function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: nu
   for (let one = queue.batches[0]; one?.acks === 'none'; one = queue.batches[0]) {
     batch.stampCrc(one.records, 0)
     sendProduce(queue, topicId, one, null, outbox)
+    const mustWait = isCharged(state, queue, one, outbox)
     finish(state, queue, one, DONE, outbox)
     doubtTopic(state.leaders, queue.topic)
+    if (mustWait) break
   }
   askAboutLeaders(state, context, outbox)
 }
@@ -307,7 +326,7 @@ function onProducerId(state: ProducerState, response: MessageOf<'initProducerIdR
     return
   }
   state.producerId = response.producerId
-  for (const queue of state.queues.values()) pump(state, queue, context, outbox)
+  pumpAll(state, context, outbox)
 }
 
 // ── time ──
@@ -356,7 +375,8 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
   if (expired.length === 0) return
-  for (const one of expired) giveUp(state, queue, one, outbox)
+  // In a transaction the first takes the others with it.
+  for (const one of expired) if (queue.batches.includes(one)) giveUp(state, queue, one, outbox)
 }
 
 /**

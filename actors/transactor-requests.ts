@@ -25,6 +25,9 @@ const WAIT_MILLIS = 500
 /** Requests about one id that may wait; as many as one transaction may have partitions, whose leaders all ask at the same time. */
 const QUEUE_MAX = PARTITIONS_PER_TRANSACTION_MAX
 
+/** Transactional ids of one transactor, each with one open transaction at most: about a kilobyte each. Those that nobody uses go after a week. */
+export const TRANSACTIONAL_IDS_MAX = 100_000
+
 /** What the next write will hold. */
 interface Draft {
   next: Transaction | null
@@ -38,6 +41,8 @@ export function onTransactionRequest(state: TransactorState, request: Transactio
   const { from, uptime } = context
   const refusal = refusalOf(state, uptime)
   if (refusal !== null) return respond({ request, from, error: refusal }, null, outbox)
+  if (state.ids.size >= TRANSACTIONAL_IDS_MAX && !state.ids.has(request.transactionalId))
+    return respond({ request, from, error: 'POLICY_VIOLATION' }, null, outbox)
   const entry = idOf(state, request.transactionalId, uptime)
   const error: ErrorName | null = entry.isUnreadable
     ? 'UNSUPPORTED_VERSION'

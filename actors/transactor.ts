@@ -232,8 +232,8 @@ function askForProducerIds(state: TransactorState, { uptime }: Context, outbox: 
 
 function onProducerId(state: TransactorState, response: MessageOf<'initProducerIdResponse'>, context: Context, outbox: Outbox): void {
   if (response.errorCode !== NONE) return giveUpAsking(state, response.correlationId, outbox)
-  // One that was given up came after all.
-  state.producerIdAsks.delete(response.correlationId)
+  // An answer may come twice: nobody else may have the id.
+  if (!state.producerIdAsks.delete(response.correlationId)) return
   state.producerIds.push(response.producerId)
   for (const id of [...state.wanting]) {
     const entry = state.ids.get(id)

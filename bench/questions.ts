@@ -14,6 +14,7 @@ import { latency } from './questions/latency.ts'
 import { memory, replicatedMemory } from './questions/memory.ts'
 import { partitions } from './questions/partitions.ts'
 import { produce } from './questions/produce.ts'
+import { quota } from './questions/quota.ts'
 import { rebalance } from './questions/rebalance.ts'
 import { records } from './questions/records.ts'
 import { recovery } from './questions/recovery.ts'
@@ -48,4 +49,5 @@ export const questions: readonly Question[] = [
   transaction,
   exactlyOnce,
   compaction,
+  quota,
 ]

@@ -5,10 +5,13 @@
  * elsewhere: otherwise a hundred nodes would remember each partition a hundred times.
  */
 import { assert, unreachable } from '../protocol/assert.ts'
+import type { ClientQuotaEntity, ClientQuotaKey } from '../protocol/messages/quota.ts'
 import { parseTopicConfig } from '../protocol/topic-config.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import { NO_LEADER } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
+import { quotaRecords, withQuota } from './quotas.ts'
+import type { ClientQuotas } from './quotas.ts'
 
 /** The metadata log's topic. */
 export const METADATA_TOPIC = '__cluster_metadata'
@@ -68,6 +71,13 @@ export type MetadataRecord =
   | { readonly type: 'brokerRemoved'; readonly node: number }
   | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
   | { readonly type: 'reassignmentsThrottled'; readonly bytesPerSecond: number | null }
+  | {
+      readonly type: 'clientQuota'
+      readonly entity: ClientQuotaEntity
+      readonly key: ClientQuotaKey
+      /** Null: it has none any more. */
+      readonly value: number | null
+    }
 
 /** A topic in the image. */
 export interface TopicImage {
@@ -109,6 +119,8 @@ export interface MetadataImage {
   nextProducerId: number
   /** What a node copies at most for reassignments; 0: no limit; null: what it was started with. */
   reassignmentBytesPerSecond: number | null
+  /** Another map after each change. */
+  quotas: ClientQuotas
   /** One past the last record applied. */
   endOffset: number
 }
@@ -128,7 +140,8 @@ const ELSEWHERE: PartitionImage = {
 /** The image before the first record: of everything, or of what a node has to know. */
 export function emptyImage(node: number | null = null): MetadataImage {
   const [topics, names, brokers] = [new Map(), new Map(), new Map()]
-  return { node, topics, names, brokers, nextTopicId: 1, nextProducerId: 1, reassignmentBytesPerSecond: null, endOffset: 0 }
+  const none = { nextTopicId: 1, nextProducerId: 1, reassignmentBytesPerSecond: null, quotas: new Map(), endOffset: 0 }
+  return { node, topics, names, brokers, ...none }
 }
 
 /** Applies one record of the log. */
@@ -183,6 +196,9 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
     case 'reassignmentsThrottled':
       image.reassignmentBytesPerSecond = record.bytesPerSecond
       return
+    case 'clientQuota':
+      image.quotas = withQuota(image.quotas, record.entity, record.key, record.value)
+      return
     default:
       return unreachable(record)
   }
@@ -225,6 +241,7 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const { nextTopicId, nextProducerId, reassignmentBytesPerSecond: bytesPerSecond } = image
   records.push({ type: 'topicIdsUsed', nextTopicId }, { type: 'producerIdsReserved', nextProducerId })
   if (bytesPerSecond !== null) records.push({ type: 'reassignmentsThrottled', bytesPerSecond })
+  records.push(...quotaRecords(image.quotas))
   return records
 }
 

@@ -21,6 +21,8 @@ export type RequestKind =
   | 'rebalance'
   | 'throttleReassignments'
   | 'unregisterBroker'
+  | 'alterClientQuotas'
+  | 'describeClientQuotas'
   | 'watchMetadata'
   | 'initProducerId'
 
@@ -68,6 +70,11 @@ const SHAPES: Readonly<Record<RequestKind, Shape>> = {
   rebalance: { drain: orNull(isIndex) },
   throttleReassignments: { bytesPerSecond: orNull(isNumber) },
   unregisterBroker: { node: isIndex, validateOnly: isBoolean },
+  alterClientQuotas: {
+    entries: listOf(of({ entity: isObject, ops: listOf(of({ key: isText, value: orNull(isNumber) })) })),
+    validateOnly: isBoolean,
+  },
+  describeClientQuotas: { version: isWhole },
   watchMetadata: { metadataOffset: isWhole },
   initProducerId: {},
 }

@@ -254,7 +254,7 @@ export class Cluster {
     for (const { name, topicId, flush, exposedEnd } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
-      const known = topic?.partitions[Number(name.slice(name.lastIndexOf('-') + 1))]
+      const known = topic?.partitions[partitionOf(name)]
       if (partition === undefined || flush === 'commit' || known === undefined) continue
       const holders = [...known.isr, ...known.elr]
       if (!holders.includes(node) || !holders.some(isPowerless)) continue
@@ -271,9 +271,12 @@ export class Cluster {
 
   /** What power losses leave of logs that are not synced: whoever has lost it may yet be taken for the one that has all. */
   #noteKept(node: number, isPowerLoss: boolean): void {
+    const image = this.latestImage()
     for (const partition of this.truth.partitions.values()) {
       const files = this.nodes[node]!.disk.files(`${partition.name}.${partition.topicId}`)
-      if (isPowerLoss && partition.flush !== 'commit') partition.keptEnds.set(node, durableEnd(files, partition))
+      const topic = image === null ? undefined : topicById(image, partition.topicId)
+      const partitionEpoch = topic?.partitions[partitionOf(partition.name)]?.partitionEpoch ?? -1
+      if (isPowerLoss && partition.flush !== 'commit') partition.keptEnds.set(node, { end: durableEnd(files, partition), partitionEpoch })
       else partition.keptEnds.delete(node)
     }
   }
@@ -315,4 +318,9 @@ export class Cluster {
 
 function activeEpochOf(image: MetadataImage | null, node: number): number {
   return image?.brokers.get(node)?.activeEpoch ?? -1
+}
+
+/** The number of a partition, by its name. */
+function partitionOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf('-') + 1))
 }

@@ -6,6 +6,8 @@ import type { FaultOptions } from './faults.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
+import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
+import type { TransactionPlan } from './transaction-plan.ts'
 
 /** A topic of the run. */
 export interface PlannedTopic {
@@ -13,6 +15,14 @@ export interface PlannedTopic {
   readonly partitions: number
   readonly replicationFactor: number
   readonly configs: Readonly<Record<string, unknown>>
+}
+
+/** The highest rates of a run, in bytes per second; low enough that the clients would like more. */
+export interface PlannedQuota {
+  readonly producerByteRate: number
+  readonly consumerByteRate: number
+  /** It is that of any client id without one of its own. */
+  readonly isDefault: boolean
 }
 
 /** One run, before it begins. */
@@ -38,6 +48,9 @@ export interface Plan {
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
   readonly deliveryTimeoutMillis: number
+  /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
+  readonly quota: PlannedQuota | null
+  readonly transactions: TransactionPlan | null
   readonly faults: FaultOptions
 }
 
@@ -82,6 +95,13 @@ function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
   return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
 }
 
+/** The topic of the results, if there is a pipeline. */
+function drawResults(seed: number, nodeCount: number, transactions: TransactionPlan | null): PlannedTopic[] {
+  if (transactions === null || transactions.pipeline === null) return []
+  const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', retentionMillis: -1 }
+  return [{ name: PIPELINE_OUTPUT, ...drawOutput(seed, nodeCount), configs }]
+}
+
 /** In a third of the runs, a topic that keeps the newest record of each key. */
 function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
   const random = new Random(seed, 'table')
@@ -122,6 +142,14 @@ function drawSharers(seed: number): number {
   return random.below(4) === 0 ? random.between(1, 3) : 0
 }
 
+/** Draws by itself, so that runs without quotas are what they were before there were any. */
+function drawQuota(seed: number): PlannedQuota | null {
+  const random = new Random(seed, 'quota')
+  if (random.below(4) > 0) return null
+  const producerByteRate = random.pick([400, 800, 1600])
+  return { producerByteRate, consumerByteRate: producerByteRate * random.pick([1, 2, 4]), isDefault: random.below(2) === 0 }
+}
+
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */
 export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
@@ -158,7 +186,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   }
   const faults = options.quiet === true ? noFaults() : drawFaults(seed)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
-  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount))
+  const transactions = drawTransactions(seed)
+  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)
@@ -176,6 +205,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     sharerCount: drawSharers(seed),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
+    quota: drawQuota(seed),
+    transactions,
     faults,
   }
 }

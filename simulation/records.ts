@@ -4,13 +4,29 @@
  */
 import { readU32, writeI32 } from '../protocol/bytes.ts'
 import { RecordBatchBuilder } from '../protocol/record-batch-builder.ts'
+import { markerOf } from '../protocol/control-record.ts'
 import { readRecords } from '../protocol/record-batch-reader.ts'
+import * as header from '../protocol/record-batch.ts'
 import { baseOffset, checkBatch, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 
-/** A record that was read. */
+/** A record that was read. A marker has a value below 0, which says how it ends its transaction, and is like no other one's. */
 export interface SeenRecord {
   readonly offset: number
   readonly value: number
+}
+
+/** A batch that was read. */
+export interface SeenBatch {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly isTransactional: boolean
+  /** How a transaction ends here; null: it holds data. */
+  readonly marker: 'commit' | 'abort' | null
+  /** Compaction may have left some of them, or none. */
+  readonly records: readonly SeenRecord[]
+  /** The offsets that it covers; the end is exclusive. */
+  readonly begin: number
+  readonly end: number
 }
 
 /** A record of a compacted topic. */
@@ -28,13 +44,13 @@ const builder = new RecordBatchBuilder(1024 * 1024)
 const scratch = new Uint8Array(VALUE_BYTES_MAX)
 
 /** One batch of records with these values, each padded to a size. */
-export function buildBatch(values: readonly number[], sizeBytes: number, timestamp: number): Uint8Array {
+export function buildBatch(values: readonly number[], sizeBytes: number, timestamp: number, transactional = false): Uint8Array {
   for (const value of values) {
     writeI32(scratch, 0, Math.floor(value / 0x1_0000_0000))
     writeI32(scratch, 4, value % 0x1_0000_0000)
     builder.append(timestamp, null, scratch.subarray(0, Math.min(VALUE_BYTES_MAX, Math.max(8, sizeBytes))), undefined)
   }
-  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 }).slice()
+  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional }).slice()
   builder.reset()
   return batch
 }
@@ -54,17 +70,28 @@ export function buildKeyedBatch(records: readonly KeyedRecord[], sizeBytes: numb
   return batch
 }
 
-/** All records of some whole batches, in order; null if a batch is not sound. */
+/** All records of some whole batches, markers included, in order; null if a batch is not sound. */
 export function readBatches(bytes: Uint8Array): SeenRecord[] | null {
-  const seen: SeenRecord[] = []
+  return readWhole(bytes)?.flatMap(({ records }) => records) ?? null
+}
+
+/** Some whole batches, in order; null if one is not sound. */
+export function readWhole(bytes: Uint8Array): SeenBatch[] | null {
+  const batches: SeenBatch[] = []
   for (const { at, sizeBytes } of walkBatches(bytes)) {
     if (!checkBatch(bytes, at, sizeBytes, 'sparse').ok) return null
-    for (const { offset, value, headers } of readRecords(bytes, at)) {
+    const found = header.isControl(bytes, at) ? markerOf(bytes, at) : null
+    const marker = found === null ? null : found.committed ? 'commit' : 'abort'
+    const records = [...readRecords(bytes, at)].map(({ offset, value, headers }) => {
       const mark = value ?? headers[0]?.value ?? null
-      seen.push({ offset, value: mark === null ? -1 : valueOf(mark) })
-    }
+      return { offset, value: marker !== null ? markerValue(offset, marker) : mark === null ? -1 : valueOf(mark) }
+    })
+    const producerId = header.producerId(bytes, at)
+    const producerEpoch = header.producerEpoch(bytes, at)
+    const isTransactional = header.isTransactional(bytes, at)
+    batches.push({ producerId, producerEpoch, isTransactional, marker, records, ...extentOf(bytes, at) })
   }
-  return seen
+  return batches
 }
 
 /** One past the last offset of some whole batches; -1 if there are none. */
@@ -76,6 +103,10 @@ export function endOfBatches(bytes: Uint8Array): number {
 /** The first offset and one past the last of the batch at `at`. */
 export function extentOf(bytes: Uint8Array, at: number): { readonly begin: number; readonly end: number } {
   return { begin: baseOffset(bytes, at), end: lastOffset(bytes, at) + 1 }
+}
+
+function markerValue(offset: number, marker: 'commit' | 'abort'): number {
+  return -2 - 2 * offset - (marker === 'commit' ? 1 : 0)
 }
 
 function valueOf(bytes: Uint8Array): number {

@@ -6,6 +6,8 @@ import { FAULT_KINDS, mapKinds } from './faults.ts'
 import type { FaultKind } from './faults.ts'
 import type { RunResult } from './run.ts'
 import { combineHashes } from './trace-hash.ts'
+import { noTransactionEvents, TRANSACTION_EVENTS } from './transactions-truth.ts'
+import type { TransactionEvent } from './transactions-truth.ts'
 import type { Anomaly } from './truth.ts'
 
 /** A violation, with the seed that replays it. */
@@ -27,6 +29,7 @@ export interface Report {
   readonly acknowledged: number
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly anomalies: Readonly<Record<Anomaly, number>>
+  readonly transactions: Readonly<Record<TransactionEvent, number>>
   /** Kinds of faults and anomalies that never happened, if there were enough runs for each to happen. */
   readonly unseen: readonly string[]
   readonly hash: string
@@ -53,7 +56,13 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     positionReset: sum(sorted, (result) => result.anomalies.positionReset),
     leaderOnlyLost: sum(sorted, (result) => result.anomalies.leaderOnlyLost),
   }
-  const unseen = [...FAULT_KINDS.filter((kind) => faults[kind] === 0), ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0)]
+  const transactions = noTransactionEvents()
+  for (const kind of TRANSACTION_EVENTS) transactions[kind] = sum(sorted, (result) => result.transactions[kind])
+  const unseen = [
+    ...FAULT_KINDS.filter((kind) => faults[kind] === 0),
+    ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0),
+    ...TRANSACTION_EVENTS.filter((kind) => transactions[kind] === 0),
+  ]
   return {
     commit,
     seeds: sorted.length,
@@ -66,6 +75,7 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     acknowledged: sum(sorted, (result) => result.acknowledged),
     faults,
     anomalies,
+    transactions,
     unseen: isQuorum || sorted.length < RUNS_TO_SEE_ALL ? [] : unseen,
     hash: combineHashes(sorted.map(({ hash }) => hash)),
   }
@@ -83,6 +93,7 @@ export function describeReport(report: Report): string {
     `${seeds} seeds · ${virtualSeconds} virtual seconds in ${realSeconds} s (${speed}x) · ${events} events · ${report.acknowledged} records acknowledged`,
     `faults     ${counts(faults)}`,
     `allowed    ${counts(anomalies)}`,
+    `transacted ${counts(report.transactions)}`,
     `hash       ${report.hash}`,
   ]
   if (unseen.length > 0) lines.push(`never seen ${unseen.join(', ')}: these runs prove too little`)

@@ -2,31 +2,32 @@
  * One run from one seed: builds the cluster, lets clients work and faults strike, heals, waits until everything has settled, and looks at what is
  * left. Same seed and options, same result, to the bit.
  */
-import { replicaActor, sharesActor } from '../protocol/address.ts'
+import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import type { Share, SharesState } from '../actors/shares-state.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { unleash } from './chaos.ts'
 import { checkFiles } from './checkers/final.ts'
+import { checkTransactions } from './checkers/transactions.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
-import { Cluster, COORDINATOR_PARTITIONS, SESSION_MILLIS } from './cluster.ts'
+import { Cluster, SESSION_MILLIS } from './cluster.ts'
 import { Faults } from './faults.ts'
 import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
-import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP, SHARE_GROUP, SHARED_TOPIC } from './plan.ts'
+import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
+import { ShareClients } from './share-clients.ts'
+import { TransactionClients } from './transaction-clients.ts'
+import type { TransactionEvent } from './transactions-truth.ts'
 import { writeTranscript } from './transcript.ts'
-import { lifeOf, newTruth } from './truth.ts'
+import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { newOutsideGroup } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
-import { neverGiven, newShareTruth } from './checkers/share.ts'
-import type { ShareTruth } from './checkers/share.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
-import { SharerWorkload } from './workloads/sharer.ts'
+import { QuotaWorkload } from './workloads/quotas.ts'
 import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
 import type { Violation } from './world.ts'
@@ -41,6 +42,7 @@ export interface RunResult {
   readonly acknowledged: number
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly anomalies: Readonly<Record<Anomaly, number>>
+  readonly transactions: Readonly<Record<TransactionEvent, number>>
 }
 
 /** Everything must have settled so long after healing. */
@@ -62,13 +64,14 @@ class Run {
   readonly #cluster: Cluster
   readonly #group: GroupTruth
   readonly #admin: AdminWorkload
+  readonly #quotas: QuotaWorkload
   readonly #producers: ProducerWorkload[]
   readonly #reader: ConsumerWorkload
   readonly #members: ConsumerWorkload[]
   /** Where records go once they are consumed. */
   readonly #custodian: CustodianWorkload | null
-  readonly #shared: ShareTruth
-  readonly #sharers: SharerWorkload[]
+  readonly #transactions: TransactionClients
+  readonly #sharing: ShareClients
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
@@ -84,14 +87,13 @@ class Run {
     const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
     cluster.groups.outside.push(audit)
     this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
-    const shared = newShareTruth(truth, SHARE_GROUP)
-    this.#shared = shared
-    cluster.groups.shared.push(shared)
-    this.#sharers = Array.from({ length: plan.sharerCount }, (_, index) => new SharerWorkload(cluster, index, shared))
+    this.#sharing = new ShareClients(cluster)
     this.#admin = new AdminWorkload(cluster)
+    this.#quotas = new QuotaWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
+    this.#transactions = new TransactionClients(cluster)
   }
 
   /** Runs to the end. */
@@ -100,16 +102,22 @@ class Run {
     const world = this.#world
     const clients = [...this.#producers, this.#reader, ...this.#members]
     this.#cluster.start()
-    this.#admin.onChange = () => this.#reader.assign()
-    this.#admin.start(() => {
+    this.#admin.onChange = () => {
+      this.#reader.assign()
+      this.#transactions.onChange()
+    }
+    const begin = (): void => {
       for (const client of clients) client.start()
       this.#custodian?.start()
-      for (const sharer of this.#sharers) sharer.start()
-      unleash(this.#cluster, clients, this.#admin, new DeleterWorkload(this.#cluster))
-    })
+      this.#transactions.start()
+      this.#sharing.start()
+      unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
+    }
+    this.#admin.start(() => this.#quotas.start(begin))
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
+    this.#transactions.stop()
     if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {
       seed: plan.seed,
@@ -120,6 +128,7 @@ class Run {
       acknowledged: truth.acknowledgedCount,
       faults: faults.counts,
       anomalies: truth.anomalies,
+      transactions: truth.transactions.counts,
     }
   }
 
@@ -128,30 +137,42 @@ class Run {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     this.#admin.settle()
     this.#admin.rescue()
+    this.#quotas.remove()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
+    if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
+    // The next transaction would end what hangs there.
+    if (!this.#settle(() => this.#openTransaction() === null, `transactions are open${this.#openTransaction() ?? ''}`, 'LSO')) return
     for (const producer of this.#producers) {
       producer.failedLately = 0
       producer.lastRound()
     }
     if (!this.#settle(() => this.#isAnswered(), 'the last batches were not answered')) return
+    this.#transactions.lastRound()
+    if (!this.#settle(() => this.#transactions.isDone, 'the last transactions were not committed')) return
     const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
     if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
     this.#reader.restart()
+    this.#transactions.restart()
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
-    if (!this.#settle(() => this.#isShared(), 'the share group is not at the end')) return
+    if (
+      !this.#settle(() => this.#sharing.isAtEnd((topic, partition) => this.#endOf(topic, partition)), 'the share group is not at the end')
+    )
+      return
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
-    if (this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) checkFiles(this.#cluster)
+    if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
+    checkFiles(this.#cluster)
+    if (this.#world.violation === null) checkTransactions(this.#cluster)
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
-  #settle(isSettled: () => boolean, what: string): boolean {
+  #settle(isSettled: () => boolean, what: string, code = 'LIVE'): boolean {
     const world = this.#world
     const deadline = world.nowMicros + SETTLE_MICROS
     while (world.violation === null && !isSettled()) {
-      if (world.nowMicros >= deadline) world.fail('LIVE', `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
+      if (world.nowMicros >= deadline) world.fail(code, `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
       else world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
     }
     return world.violation === null
@@ -160,7 +181,8 @@ class Run {
   #isAnswered(): boolean {
     return (
       this.#cluster.nodes.every(({ host }) => host.isUp) &&
-      this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+      this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0) &&
+      this.#transactions.isIdle
     )
   }
 
@@ -171,6 +193,8 @@ class Run {
         const name = topicPartitionName(topic, partition)
         const end = this.#endOf(topic, partition)
         if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
+        const behind = this.#transactions.laggard(name, end) ?? this.#transactions.pipelineLaggard(topic, partition, end)
+        if (behind !== null) return behind
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`
@@ -180,25 +204,18 @@ class Run {
     return null
   }
 
-  /** The share group is done with everything; SHARE: it has passed what nobody was ever given. */
-  #isShared(): boolean {
-    if (this.#sharers.length === 0) return true
-    for (let partition = 0; partition < (this.#cluster.topics.get(SHARED_TOPIC) ?? 0); partition++) {
-      const share = this.#shareOf(partition)
-      if (share === undefined || share.startOffset !== this.#endOf(SHARED_TOPIC, partition)) return false
-      const life = lifeOf(this.#shared.truth, topicPartitionName(SHARED_TOPIC, partition), share.topicId)
-      const lost = life === undefined || life.isUnclean || life.lossEnd > 0 ? null : neverGiven(this.#shared, life, share.startOffset)
-      if (lost !== null) this.#world.fail('SHARE', `${SHARED_TOPIC}-${partition}: nobody was ever given ${lost}`)
+  /** Where a transaction is open; null if none is. */
+  #openTransaction(): string | null {
+    if (this.#cluster.plan.transactions === null) return null
+    for (const { name, partitions, config } of this.#cluster.latestImage()?.topics.values() ?? []) {
+      // What may lose acknowledged records may lose a marker: the next transaction of that producer makes up for it.
+      if (config.flush !== 'commit' || config.uncleanLeaderElection) continue
+      for (let partition = 0; partition < partitions.length; partition++) {
+        const leader = this.#replicasOf(name, partition).find(({ phase }) => phase === 'leading')
+        if (leader === undefined || leader.transactions.open.size > 0) return ` in ${topicPartitionName(name, partition)}`
+      }
     }
-    return true
-  }
-
-  /** As whoever is in charge has it. */
-  #shareOf(partition: number): Share | undefined {
-    const names = Array.from({ length: COORDINATOR_PARTITIONS }, (_, index) => sharesActor(index))
-    const states = this.#cluster.nodes.flatMap(({ host }) => names.map((name) => host.stateOf(name) as SharesState | undefined))
-    const shares = states.flatMap((state) => [...(state?.groups.get(SHARE_GROUP)?.partitions.values() ?? [])])
-    return shares.filter((one) => one.partition === partition).toSorted((a, b) => b.topicId - a.topicId)[0]
+    return null
   }
 
   /** Where records go once they are consumed, none is left. */

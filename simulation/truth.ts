@@ -7,6 +7,8 @@
  */
 import type { FlushPolicy, TopicConfig } from '../protocol/topic-config.ts'
 import type { Plan } from './plan.ts'
+import { newTransactionsTruth } from './transactions-truth.ts'
+import type { TransactionsTruth } from './transactions-truth.ts'
 import type { World } from './world.ts'
 
 /** Things that a weaker mode is allowed to do, and must be seen doing. */
@@ -44,8 +46,8 @@ export interface PartitionTruth {
   readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
   lossFloor: number
-  /** By node: where the synced part of its log ended when it lost power, which was the last that befell it. */
-  readonly keptEnds: Map<number, number>
+  /** By node that lost power last, and has been counted on ever since: where the synced part of its log ended then, in which partition epoch. */
+  readonly keptEnds: Map<number, { readonly end: number; readonly partitionEpoch: number }>
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
   lossEnd: number
   lossAtMicros: number
@@ -77,6 +79,7 @@ export interface Truth {
   readonly committedEnds: Map<string, (partition: PartitionTruth) => number>
   /** Is told when a partition may have lost its end. */
   readonly onLoss: ((partition: PartitionTruth) => void)[]
+  readonly transactions: TransactionsTruth
 }
 
 /** A writer is the index of its producer times this, and the number of its life. */
@@ -105,6 +108,7 @@ export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolea
     metadataOffset: 0,
     committedEnds: new Map(),
     onLoss: [],
+    transactions: newTransactionsTruth(),
   }
 }
 
@@ -218,6 +222,7 @@ export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: n
 
 /** A value as people read it: writer and counter. */
 export function nameOf(value: number): string {
+  if (value < -1) return value % 2 === 0 ? 'the marker of an abort' : 'the marker of a commit'
   return `w${Math.floor(value / 0x1_0000_0000)}#${value % 0x1_0000_0000}`
 }
 

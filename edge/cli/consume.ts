@@ -38,6 +38,7 @@ interface ConsumeOptions {
   readonly follow?: boolean
   readonly max?: number
   readonly isolationLevel: IsolationLevel
+  readonly clientId?: string
 }
 
 /** The command. */
@@ -55,6 +56,7 @@ export function consumeCommand(): Command {
         .choices(['read_uncommitted', 'read_committed'])
         .default('read_uncommitted'),
     )
+    .option('--client-id <name>', 'whose quota it keeps to: odradek quotas')
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ConsumeOptions, command: Command) => {
       checkOptions(options)
@@ -83,9 +85,11 @@ async function consume(session: Session, topic: string, options: ConsumeOptions)
   }
 }
 
-function consumerOptions(topic: string, { group, from, isolationLevel }: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
-  if (group === undefined) return { isolationLevel }
-  return { isolationLevel, group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
+function consumerOptions(topic: string, options: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
+  const { group, from, isolationLevel, clientId } = options
+  const common = { isolationLevel, ...(clientId === undefined ? {} : { clientId }) }
+  if (group === undefined) return common
+  return { ...common, group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
 }
 
 async function assignAll(

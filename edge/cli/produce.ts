@@ -29,6 +29,7 @@ const LINGER_MILLIS = 5
 interface ProduceOptions {
   readonly acks: Acks
   readonly compression: Compression
+  readonly clientId?: string
 }
 
 /** The command. */
@@ -38,17 +39,18 @@ export function produceCommand(): Command {
     .argument('<topic>')
     .option('--acks <acks>', 'what to wait for: quorum, leader, none, or how many replicas', parseAcks, 'quorum')
     .addOption(new Option('--compression <codec>', 'how batches are compressed').choices(COMPRESSIONS).default('none'))
+    .option('--client-id <name>', 'whose quota it keeps to: odradek quotas')
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ProduceOptions, command: Command) =>
       withCluster(command, 'read', (session) => produce(session, topic, options)),
     )
 }
 
-async function produce(session: Session, topic: string, { acks, compression }: ProduceOptions): Promise<void> {
+async function produce(session: Session, topic: string, { acks, compression, clientId }: ProduceOptions): Promise<void> {
   const { cluster, interrupted, asJson } = session
   await cluster.admin.describeTopic(topic)
   if (process.stdin.isTTY) say('One record per line; Ctrl-D ends.')
-  const producer = cluster.producer({ acks, compression, lingerMillis: LINGER_MILLIS })
+  const producer = cluster.producer({ acks, compression, lingerMillis: LINGER_MILLIS, ...(clientId === undefined ? {} : { clientId }) })
   const count = await writeAll(producer, recordsOf(topic, asJson, interrupted))
   await producer.close()
   if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED

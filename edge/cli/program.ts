@@ -8,6 +8,7 @@ import { groupsCommand } from './groups.ts'
 import { nodesCommand } from './nodes.ts'
 import { produceCommand } from './produce.ts'
 import { benchCommand, simulateCommand } from './program-of.ts'
+import { quotasCommand } from './quotas.ts'
 import { withGlobals } from './session.ts'
 import { topicsCommand } from './topics.ts'
 import { transactionsCommand } from './transactions.ts'
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
   program.addCommand(consumeCommand())
   program.addCommand(groupsCommand())
   program.addCommand(transactionsCommand())
+  program.addCommand(quotasCommand())
   program.addCommand(clusterCommand())
   program.addCommand(nodesCommand())
   program.addCommand(votersCommand())

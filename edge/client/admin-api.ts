@@ -3,6 +3,7 @@
  */
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
+import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -80,6 +81,12 @@ export interface CreateTopicOptions {
   readonly ifNotExists?: boolean
 }
 
+/** New quotas in bytes per second; null removes one, and what is not named stays. */
+export interface ClientQuotaChange {
+  readonly producerByteRate?: number | null
+  readonly consumerByteRate?: number | null
+}
+
 /** Administration of topics and groups. */
 export interface Admin {
   /** Default: one partition, on up to three nodes. Fails with TOPIC_ALREADY_EXISTS unless `ifNotExists`. */
@@ -150,4 +157,12 @@ export interface Admin {
   deleteShareGroup(group: string): Promise<void>
   /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
   listTransactions(): Promise<TransactionDescription[]>
+  /**
+   * Limits what clients send and read per second, all together who share the entity, over the whole cluster, from now on: `{ clientId }`, `{ user }`, both, or
+   * `{ group }`; null as a name is the default for all that have no quota of their own. A quota of null is removed. INVALID_REQUEST, and nothing is changed, for
+   * what is no entity or no quota.
+   */
+  alterClientQuotas(entity: ClientQuotaEntity, quotas: ClientQuotaChange): Promise<void>
+  /** Quotas, sorted; of those entities only that have all parts of the filter. */
+  describeClientQuotas(filter?: ClientQuotaEntity): Promise<ClientQuota[]>
 }

@@ -9,9 +9,18 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fe
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
+import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
+import type {
+  Admin,
+  ClientQuotaChange,
+  ClusterDescription,
+  CreateTopicOptions,
+  Reassignment,
+  RecordsToDelete,
+  TopicDescription,
+} from './admin-api.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
@@ -25,6 +34,7 @@ import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
 import type { ShareGroupDescription } from './share-api.ts'
 import { ShareGroupAdmin } from './share-group-admin.ts'
+import { alterClientQuotas, describeClientQuotas } from './quota-admin.ts'
 import { listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
@@ -213,6 +223,14 @@ export class AdminClient implements Admin {
 
   listTransactions(): Promise<TransactionDescription[]> {
     return listTransactions(this.#requests)
+  }
+
+  alterClientQuotas(entity: ClientQuotaEntity, quotas: ClientQuotaChange): Promise<void> {
+    return alterClientQuotas(this.#requests, entity, quotas)
+  }
+
+  describeClientQuotas(filter: ClientQuotaEntity = {}): Promise<ClientQuota[]> {
+    return describeClientQuotas(this.#requests, filter)
   }
 
   /**

@@ -42,6 +42,8 @@ export interface ClusterOptions {
    * Slower than what is written to them, and they never come into sync. Default: no limit.
    */
   readonly reassignmentBytesPerSecond?: number
+  /** Who all clients of this cluster object are, where quotas are for users (`admin.alterClientQuotas`). Default: 'ANONYMOUS', as in Kafka. */
+  readonly user?: string
 }
 
 /** A cluster in this process. Closing syncs, writes checkpoints and leaves no handle open. */
@@ -128,6 +130,8 @@ export interface ProducerOptions<K, V> {
   readonly transactionalId?: string
   /** A transaction that is open for so long is aborted; its commit fails with INVALID_TXN_STATE. Default 60,000. 1 … 900,000. */
   readonly transactionTimeoutMillis?: number
+  /** Whose quota it keeps to (`admin.alterClientQuotas`); all clients of that name share it. Default: none, so that only default quotas bind it. */
+  readonly clientId?: string
 }
 
 /** A record to produce. */
@@ -202,6 +206,8 @@ export interface ConsumerOptions<K, V> {
   readonly group?: string
   /** Names, or a pattern that names match, as for `subscribe`. */
   readonly topics?: readonly string[] | RegExp
+  /** Whose quota it keeps to, as a producer's; a consumer of a group keeps to that of its group, too. */
+  readonly clientId?: string
   /**
    * A name that the member keeps across its lives (KIP-345): one that closes and comes back under it within `sessionTimeoutMillis` has its partitions again, and
    * nobody else notices. A second one while the first lives is refused: UNRELEASED_INSTANCE_ID. Default: each life is another member.

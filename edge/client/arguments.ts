@@ -9,6 +9,7 @@ import { DELETE_TO_HIGH_WATERMARK, EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '
 import type { Subscribe } from '../../protocol/messages/client.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
+import { ENTITY_NAME_LENGTH_MAX } from '../../protocol/messages/quota.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
 import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
 import type { RecordsToDelete } from './admin-api.ts'
@@ -90,6 +91,12 @@ export function checkOffset(offset: unknown): void {
 /** Throws INVALID_REQUEST for what cannot be a node. */
 export function checkNode(node: unknown): void {
   if (!isCount(node)) throw new KafkaError('INVALID_REQUEST', `a node is a whole number from 0 on, not ${describe(node)}`)
+}
+
+/** Throws INVALID_OPTION for a name that no quota could be for. */
+export function checkQuotaName(what: string, option: string, name: string | undefined): void {
+  if (name === undefined || (name.length > 0 && name.length <= ENTITY_NAME_LENGTH_MAX)) return
+  throw new KafkaError('INVALID_OPTION', `${what} option ${option} must have 1 to ${ENTITY_NAME_LENGTH_MAX} characters`)
 }
 
 /** Throws INVALID_REQUEST for what cannot be a limit of bytes per second. */

@@ -9,6 +9,8 @@ import { actor as groups } from '../../actors/groups.ts'
 import { actor as watcher } from '../../actors/metadata-watcher.ts'
 import type { WatcherConfig } from '../../actors/metadata-watcher.ts'
 import { actor as producer } from '../../actors/producer.ts'
+import { actor as quotas } from '../../actors/quotas.ts'
+import type { QuotasConfig } from '../../actors/quotas.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import { actor as shares } from '../../actors/shares.ts'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
@@ -23,7 +25,7 @@ import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin } from './admin-api.ts'
 import type { Cluster, ClusterEvent, ClusterListener, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
-import { checkListener } from './arguments.ts'
+import { checkListener, checkQuotaName } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -51,12 +53,16 @@ const RULES = {
   offsetsRetentionMillis: { kind: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER, default: 604_800_000 },
   replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
   reassignmentBytesPerSecond: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, default: 0 },
+  user: { kind: 'string' },
 } as const satisfies Record<string, OptionRule>
 
 /** `open` waits so long for nodes that do not come; the others are enough to go on with. */
 const NODES_MILLIS_MAX = 10_000
 
 const MEMORY = ':memory:'
+
+/** The actor on the caller's thread that keeps the quotas of its clients. */
+const QUOTAS = 'quotas'
 
 /** The actor on the caller's thread that hears of these events. */
 const WATCHER = 'watcher'
@@ -68,10 +74,11 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
   checkOptions('open', options, RULES)
   checkRacks(options.racks)
+  checkQuotaName('open', 'user', options.user)
   const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
-  const cluster = new LocalCluster(held, threads > 0, nodeOptions(options))
+  const cluster = new LocalCluster(held, threads > 0, nodeOptions(options), options.user ?? null)
   try {
     await cluster.start()
   } catch (error) {
@@ -95,14 +102,14 @@ class LocalCluster implements Cluster {
   #counter = 0
   #closing: Promise<void> | null = null
 
-  constructor(held: DataDirectory | null, threaded: boolean, options: NodeOptions) {
+  constructor(held: DataDirectory | null, threaded: boolean, options: NodeOptions, user: string | null) {
     this.#held = held
     const nodes = new NodeSet(held, options)
     this.#nodes = nodes
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
-    const preload = [broker, consumer, coordinator, groups, producer, replica, shares, watcher].map((actor) => actor.url)
+    const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) =>
       this.#onFailure(node, actor, error),
@@ -127,6 +134,7 @@ class LocalCluster implements Cluster {
       loop: this.#loop,
       requests,
       coordinatorNodes: () => nodes.voters,
+      quotas: { keeper: { node: CALLER_NODE, actor: QUOTAS }, user },
       directory: this.directory,
       clients: new Set(),
       nextName: (kind) => `${kind}-${++this.#counter}`,
@@ -140,6 +148,8 @@ class LocalCluster implements Cluster {
     await Promise.all([this.#runtime.start(), this.#supervisor?.start()])
     this.#loop.kick()
     await this.#nodesJoin()
+    const config: QuotasConfig = { coordinatorNodes: this.#coordinatorsToAsk() }
+    this.#engine.host.spawn(QUOTAS, quotas.url, config)
     const { voters } = await this.admin.describeCluster()
     // What a crash has kept from being written down.
     this.#nodes.setVoters(voters)
@@ -207,16 +217,21 @@ class LocalCluster implements Cluster {
 
   /** From now on somebody wants to hear what the metadata says. */
   #watch(): void {
-    const { host, loop, requests } = this.#engine
+    const { host, loop } = this.#engine
     if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
     const client = host.openPort(`${WATCHER}/client`, (message) => {
       if (message.kind === 'clusterEvents') for (const one of message.events) this.#tell(one)
     })
     // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
-    const first = requests.coordinatorNode
-    const config: WatcherConfig = { client, coordinatorNodes: [first, ...this.#nodes.voters.filter((node) => node !== first)] }
+    const config: WatcherConfig = { client, coordinatorNodes: this.#coordinatorsToAsk() }
     host.spawn(WATCHER, watcher.url, config)
     loop.kick()
+  }
+
+  /** The one that answered last comes first. */
+  #coordinatorsToAsk(): number[] {
+    const first = this.#engine.requests.coordinatorNode
+    return [first, ...this.#nodes.voters.filter((node) => node !== first)]
   }
 
   /** For tests: ends a node's thread without warning. */

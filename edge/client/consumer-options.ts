@@ -1,10 +1,12 @@
 /**
  * The options of a consumer: what each allows, its default, and the actor's configuration that follows from them.
  */
+import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { FetchMode } from '../../protocol/messages/fetch.ts'
 import type { ConsumerOptions } from './api.ts'
+import { checkQuotaName } from './arguments.ts'
 import { checkOptions, describe, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 
@@ -17,6 +19,7 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   group: { kind: 'string' },
   groupInstanceId: { kind: 'string' },
   topics: { kind: 'object' },
+  clientId: { kind: 'string' },
   assignor: { kind: 'choice', values: ['uniform', 'range', 'round-robin'], default: 'uniform' },
   autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest', 'none'], default: 'earliest' },
   isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
@@ -53,7 +56,9 @@ export function consumerConfig<K, V>(
   options: ConsumerOptions<K, V>,
   memberId: string,
   fetchMode: FetchMode,
+  quotas: Omit<QuotaIdentity, 'clientId'>,
 ): Omit<ConsumerConfig, 'client' | 'coordinatorNodes'> {
+  checkQuotaName('consumer', 'clientId', options.clientId)
   const number = (name: keyof ConsumerOptions<K, V>): number => integerOption(options[name] as number | undefined, CONSUMER_RULES[name])
   const sessionTimeoutMillis = number('sessionTimeoutMillis')
   const heartbeatIntervalMillis = Math.min(number('heartbeatIntervalMillis'), Math.floor(sessionTimeoutMillis / 3))
@@ -64,6 +69,7 @@ export function consumerConfig<K, V>(
     )
   }
   return {
+    quota: { ...quotas, clientId: options.clientId ?? null },
     group: options.group ?? null,
     memberId,
     instanceId: options.groupInstanceId ?? null,

@@ -75,8 +75,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const name = engine.nextName('consumer')
     this.#consumption = new Consumption(engine, name, reader, {
       actorUrl: consumerActor,
-      config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range'),
+      config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range', engine.quotas),
       onAssigned: options.onAssigned,
+      onReset: (partition) => this.#processSlot.reset(partition),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
       onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),

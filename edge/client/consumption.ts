@@ -20,6 +20,8 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
+  /** What the partition had where the application was is gone: it goes on elsewhere. */
+  readonly onReset: (partition: TopicPartition) => void
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
   readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
@@ -253,6 +255,8 @@ export class Consumption {
         return this.#onFailed(message)
       case 'consumerClosed':
         return this.#listeners.onClosed()
+      case 'dropRanges':
+        return this.#dropRanges()
       default:
         return
     }
@@ -281,7 +285,9 @@ export class Consumption {
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
-    if (one !== undefined && session > one.session) this.moveTo(one, position, session)
+    if (one === undefined || session <= one.session) return
+    this.moveTo(one, position, session)
+    this.#listeners.onReset({ topic, partition })
   }
 
   #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {
@@ -318,6 +324,16 @@ export class Consumption {
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
     this.askForMore(one)
+  }
+
+  /** What could be read without asking is asked for. */
+  #dropRanges(): void {
+    for (const one of this.#partitions.values()) {
+      if (one.rest === null) continue
+      one.rest = null
+      this.askForMore(one)
+    }
+    this.#turns = this.#turns.filter((one) => one.chunkCount > 0)
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {

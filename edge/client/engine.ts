@@ -1,6 +1,7 @@
 /**
  * What producers and consumers need of their cluster: the host of their actors on the caller's thread, and a way to run it.
  */
+import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { Address } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -15,6 +16,8 @@ export interface Engine {
   readonly requests: Requests
   /** The nodes that have a coordinator by now. */
   coordinatorNodes(): readonly number[]
+  /** The actor that keeps the quotas of clients, and who all clients of this cluster object are to it. */
+  readonly quotas: Omit<QuotaIdentity, 'clientId'>
   /** Where node directories are; null in memory. */
   readonly directory: string | null
   /** Unique within this cluster object. */
@@ -49,6 +52,7 @@ export class ActorLink {
 
   /** The actor is stopped already, or stops now. */
   close(): void {
+    this.#engine.host.post(this.#engine.quotas.keeper, this.#actor, { kind: 'leaveQuota' })
     this.#engine.host.stop(this.#actor.actor)
     this.#engine.host.closePort(this.#port.actor)
   }

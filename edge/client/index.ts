@@ -6,7 +6,15 @@ export { bytes, json, msgpack, string } from './serdes.ts'
 export type { Serde } from './serdes.ts'
 export { KafkaError } from '../../protocol/errors.ts'
 export type { ErrorName } from '../../protocol/errors.ts'
-export type { Admin, ClusterDescription, CreateTopicOptions, Reassignment, RecordsToDelete, TopicDescription } from './admin-api.ts'
+export type {
+  Admin,
+  ClientQuotaChange,
+  ClusterDescription,
+  CreateTopicOptions,
+  Reassignment,
+  RecordsToDelete,
+  TopicDescription,
+} from './admin-api.ts'
 export type {
   Cluster,
   ClusterEvent,
@@ -33,6 +41,7 @@ export type { PartitionListener } from './releases.ts'
 export type { Acks } from '../../protocol/messages/produce.ts'
 export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from '../../protocol/messages/group.ts'
 export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
+export type { ClientQuota, ClientQuotaEntity, ClientQuotaKey, ClientQuotaValues } from '../../protocol/messages/quota.ts'
 export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
 export type {
   Acknowledgement,

@@ -108,9 +108,9 @@ export class Processing<K, V, OK, OV> {
     this.#forget(partitions)
   }
 
-  /** Partitions are gone: nothing of this round may count. */
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
   lost(partitions: readonly TopicPartition[]): void {
-    this.#isLost = this.#starts.size > 0
+    this.#isLost ||= this.#starts.size > 0
     this.#forget(partitions)
   }
 
@@ -253,6 +253,8 @@ export class Processing<K, V, OK, OV> {
       begin: async () => (transaction ??= await this.#producer.beginTransaction()),
       commit: async (handled) => {
         await transaction?.sendOffsets(this.#consumer, handled)
+        // Offsets of a topic that is gone may have been sent for the one that has its name now.
+        if (this.#isLost) throw new KafkaError('UNKNOWN_MEMBER_ID', 'partitions were lost while their offsets were committed')
         await transaction?.commit()
         transaction = null
       },
@@ -357,6 +359,11 @@ export class ProcessSlot {
       const done = this.#processing?.revoking(partitions)
       return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
     }
+  }
+
+  /** A partition goes on elsewhere. */
+  reset(partition: TopicPartition): void {
+    this.#processing?.lost([partition])
   }
 
   lost(listener: PartitionListener | undefined): PartitionListener {

@@ -1,10 +1,12 @@
 /**
  * The options of a producer: what each allows, and the actor's configuration that follows from them.
  */
+import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ProducerConfig } from '../../actors/producer-state.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { ProducerOptions, SendOptions } from './api.ts'
+import { checkQuotaName } from './arguments.ts'
 import { checkOptions, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 
@@ -26,6 +28,7 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
   enableIdempotence: { kind: 'boolean', default: true },
   transactionalId: { kind: 'string' },
   transactionTimeoutMillis: { kind: 'integer', min: 1, max: 900_000, default: 60_000 },
+  clientId: { kind: 'string' },
 }
 
 const SEND_RULES: Readonly<Record<keyof SendOptions, OptionRule>> = { acks: { kind: 'acks', default: ACKS_DEFAULT } }
@@ -56,9 +59,14 @@ function checkTransactional<K, V>({ transactionalId, acks, enableIdempotence }: 
 }
 
 /** The actor's configuration, but for what its link knows. */
-export function producerConfig<K, V>(options: ProducerOptions<K, V>): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
+export function producerConfig<K, V>(
+  options: ProducerOptions<K, V>,
+  quotas: Omit<QuotaIdentity, 'clientId'>,
+): Omit<ProducerConfig, 'client' | 'coordinatorNodes'> {
   checkTransactional(options)
+  checkQuotaName('producer', 'clientId', options.clientId)
   return {
+    quota: { ...quotas, clientId: options.clientId ?? null },
     acks: options.acks ?? ACKS_DEFAULT,
     isIdempotent: options.enableIdempotence ?? true,
     transactionalId: options.transactionalId ?? null,

@@ -71,7 +71,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#batchSizeBytes = integerOption(options.batchSizeBytes, PRODUCER_RULES.batchSizeBytes)
     this.#lingerMillis = integerOption(options.lingerMillis, PRODUCER_RULES.lingerMillis)
     this.#acks = options.acks ?? ACKS_DEFAULT
-    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options), (message) =>
+    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options, engine.quotas), (message) =>
       this.#onMessage(message),
     )
     this.#backlog = new RecordBacklog({

@@ -101,6 +101,16 @@ import type {
   WatchMetadata,
 } from './metadata.ts'
 import type { ProduceRequest, ProduceResponse } from './produce.ts'
+import type {
+  AlterClientQuotasRequest,
+  ChargeQuota,
+  ClientQuotasDescribed,
+  DescribeClientQuotasRequest,
+  DropRanges,
+  JoinQuota,
+  LeaveQuota,
+  Throttled,
+} from './quota.ts'
 import type { QuorumMessage } from './quorum.ts'
 import type {
   DeleteShareGroupRequest,
@@ -157,6 +167,11 @@ export type ClientMessage =
   | ConsumerFailed
   | ConsumerClosed
   | ClusterEvents
+  | JoinQuota
+  | LeaveQuota
+  | ChargeQuota
+  | Throttled
+  | DropRanges
 
 /** What is asked across nodes and carries a correlation id. */
 export type Request =
@@ -173,6 +188,8 @@ export type Request =
   | RebalanceRequest
   | ThrottleRequest
   | UnregisterBrokerRequest
+  | AlterClientQuotasRequest
+  | DescribeClientQuotasRequest
   | VoterRequest
   | WatchMetadata
   | InitProducerIdRequest
@@ -208,6 +225,7 @@ export type Response =
   | MetadataResponse
   | MetadataWatched
   | AdminResponse
+  | ClientQuotasDescribed
   | InitProducerIdResponse
   | BrokerRegistered
   | BrokerHeartbeatResponse
@@ -270,6 +288,8 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   rebalance: true,
   throttleReassignments: true,
   unregisterBroker: true,
+  alterClientQuotas: true,
+  describeClientQuotas: true,
   addRaftVoter: true,
   removeRaftVoter: true,
   watchMetadata: true,

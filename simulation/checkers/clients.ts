@@ -8,28 +8,44 @@ import type { Assigned } from '../../protocol/messages/client.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
+import { noteQuotaUse } from './quotas.ts'
+import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
 export class ClientWatcher implements Watcher {
-  /** By client, then by correlation id. */
-  readonly #requests: Map<Host, Map<number, number>> = new Map()
+  /** By client, then by actor and correlation id. */
+  readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
+  /** Of clients that are limited. */
+  readonly #accounts: Map<Host, QuotaAccount> = new Map()
 
   spawned(): void {}
 
-  received(host: Host, _name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
+  received(host: Host, name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
-    const topicId = isAnswer ? requests.get(message.correlationId) : undefined
+    const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
       const told = effect.message
-      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets') requests.set(told.correlationId, told.topicId)
+      const account = this.#accounts.get(host)
+      if (account !== undefined) noteQuotaUse(account, told)
+      if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
+        requests.set(`${name}/${told.correlationId}`, told.topicId)
       else if (topicId !== undefined) this.#answers.set(told, topicId)
       else if (told.kind === 'assigned' && message.kind === 'offsetFetchResponse')
         this.#answers.set(told, topicIdAmong(message.offsets, told))
     }
+  }
+
+  /** What this client gets is counted. */
+  watchQuota(host: Host, account: QuotaAccount): void {
+    this.#accounts.set(host, account)
+  }
+
+  accounts(): Iterable<QuotaAccount> {
+    return this.#accounts.values()
   }
 
   /** The topic id that a message to an application is about; -1 if its actor did not know. */
@@ -37,10 +53,10 @@ export class ClientWatcher implements Watcher {
     return this.#answers.get(message) ?? -1
   }
 
-  #requestsOf(host: Host): Map<number, number> {
+  #requestsOf(host: Host): Map<string, number> {
     const known = this.#requests.get(host)
     if (known !== undefined) return known
-    const requests = new Map<number, number>()
+    const requests = new Map<string, number>()
     this.#requests.set(host, requests)
     return requests
   }

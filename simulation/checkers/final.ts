@@ -9,8 +9,8 @@ import type { Cluster } from '../cluster.ts'
 import { checkCompacted } from './compaction.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
-import { extentOf, readBatches } from '../records.ts'
-import type { SeenRecord } from '../records.ts'
+import { readWhole } from '../records.ts'
+import type { SeenBatch, SeenRecord } from '../records.ts'
 import { mayRepeat, nameOf, place } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -44,8 +44,14 @@ export function checkHistory(truth: Truth, partition: PartitionTruth, content: L
   if (partition.compaction !== null) checkCompacted(truth, partition, content.records, content.end, 'the file')
 }
 
-function readLog(cluster: Cluster, disk: Disk, log: string): LogContent {
-  const content: { records: SeenRecord[]; begin: number; end: number } = { records: [], begin: -1, end: -1 }
+/** What a log on one disk holds; REC if some of it is not sound. */
+export function readLog(cluster: Cluster, disk: Disk, log: string): LogContent & { readonly batches: readonly SeenBatch[] } {
+  const content: { records: SeenRecord[]; batches: SeenBatch[]; begin: number; end: number } = {
+    records: [],
+    batches: [],
+    begin: -1,
+    end: -1,
+  }
   const files = disk.files(log)
   for (const { baseOffset, generation } of chooseFiles(files.keys(), null).chosen) {
     const name = logFileName(baseOffset, generation)
@@ -60,11 +66,14 @@ function readLog(cluster: Cluster, disk: Disk, log: string): LogContent {
         cluster.world.fail('REC', `${log}/${name} is not sound at ${at}: ${check.reason}`)
         return content
       }
-      const { begin, end } = extentOf(bytes, at)
-      if (content.end >= 0 && begin !== content.end) cluster.world.fail('REC', `${log} has offset ${begin} where ${content.end} is due`)
-      if (content.begin < 0) content.begin = begin
-      content.end = end
-      content.records.push(...(readBatches(bytes.subarray(at, at + check.sizeBytes)) ?? []))
+      for (const batch of readWhole(bytes.subarray(at, at + check.sizeBytes)) ?? []) {
+        const { begin, end } = batch
+        if (content.end >= 0 && begin !== content.end) cluster.world.fail('REC', `${log} has offset ${begin} where ${content.end} is due`)
+        if (content.begin < 0) content.begin = begin
+        content.end = end
+        content.batches.push(batch)
+        content.records.push(...batch.records)
+      }
       at += check.sizeBytes
     }
   }
@@ -78,6 +87,8 @@ function checkOrder(truth: Truth, partition: PartitionTruth, records: readonly S
     if (offset !== expected && partition.compaction === null)
       truth.world.fail('REC', `${partition.name} has offset ${offset} where ${expected} is due`)
     expected = offset + 1
+    // Markers are nobody's records.
+    if (value < -1) continue
     const writer = Math.floor(value / 0x1_0000_0000)
     const before = last.get(writer) ?? -1
     if (value <= before && !mayRepeat(truth, partition, value))
@@ -87,8 +98,9 @@ function checkOrder(truth: Truth, partition: PartitionTruth, records: readonly S
 }
 
 function checkPresence(truth: Truth, partition: PartitionTruth, content: LogContent): void {
-  const { records } = content
-  for (const { offset, value } of records) place(truth, partition, offset, value, Infinity, 'the file')
+  // What is below the start of the log nobody reads, and a replica that has fallen behind may have something else there.
+  for (const { offset, value } of content.records)
+    if (offset >= partition.startOffset) place(truth, partition, offset, value, Infinity, 'the file')
   for (const value of partition.unplaced) {
     if (
       partition.offsets.has(value) ||

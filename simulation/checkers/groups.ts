@@ -82,6 +82,22 @@ export function markProcessed(group: GroupTruth, partition: PartitionTruth, offs
   known.processed[offset] = true
 }
 
+/** A member commits what it has made of a range of records in a transaction: that it did, or was about to do, is all that is known. */
+export function markHandled(group: GroupTruth, partition: PartitionTruth, begin: number, end: number): void {
+  const { processed } = progressOf(group, partition)
+  for (let offset = begin; offset < end; offset++) processed[offset] = true
+}
+
+/** A member is told that a transaction has committed an offset: from now on it must not be forgotten. */
+export function noteCommitted(group: GroupTruth, { topic, partition, offset, topicId }: TopicOffset): void {
+  const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
+  if (life === undefined) return
+  const known = progressOf(group, life)
+  if (offset < known.committed && known.committed > life.lossEnd && !life.isOver && !life.isUnclean)
+    group.truth.world.fail('BACK', `${group.name}: a transaction commits ${offset} for ${life.name}, which was at ${known.committed}`)
+  known.committed = Math.max(known.committed, offset)
+}
+
 /** A member's application begins with the first record that it is given: nobody may have to process those before it. */
 export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: number, member: string): void {
   const known = progressOf(group, partition)

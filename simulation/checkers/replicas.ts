@@ -58,10 +58,17 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   // Every replica drops its own segments: what is left of them all is what begins last.
   if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
   if (watched.truth.compaction !== null && phase !== 'recovering') checkCleaned(truth, watched, state, disk)
+  noteLeft(watched.truth, state)
   if (phase !== 'leading' && phase !== 'rollingBack') return
   if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
   if (step.message.kind === 'fetch') checkRead(truth, state, step.message, step.effects)
+}
+
+/** Who has left the ISR since it lost power must have everything again before it is counted on. */
+function noteLeft({ keptEnds }: PartitionTruth, { role }: ReplicaState): void {
+  for (const [node, { partitionEpoch }] of keptEnds)
+    if (role.partitionEpoch > partitionEpoch && !role.isr.includes(node) && !role.elr.includes(node)) keptEnds.delete(node)
 }
 
 /** The log begins later than before: somebody has asked for that, or the settings have, or the leader's does. */
@@ -144,10 +151,10 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
       'RET',
       `${partition.name}: node ${node} leads from ${state.log.logStartOffset} on, but everything below ${partition.deletedOffset} was deleted`,
     )
-  // It was the one to which the partition was being moved, and died before anybody noticed: the others have let go of theirs.
+  // It died before anybody noticed that it had lost something, and the others have let go of the partition, or were fenced, before it could say so.
   const kept = partition.keptEnds.get(node)
-  if (kept !== undefined && state.role.replicas.length === 1)
-    partition.lossFloor = partition.lossFloor < 0 ? kept : Math.min(partition.lossFloor, kept)
+  if (kept !== undefined && state.role.isr.length === 1)
+    partition.lossFloor = partition.lossFloor < 0 ? kept.end : Math.min(partition.lossFloor, kept.end)
   const mayLose = partition.isUnclean || (partition.flush !== 'commit' && partition.lossFloor >= 0)
   const lossFloor = partition.isUnclean ? 0 : partition.lossFloor
   const floor = mayLose ? Math.min(lossFloor, partition.exposedEnd) : partition.exposedEnd

@@ -20,9 +20,10 @@ import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
-import type { WatchedReplica } from './replicas.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
+import { checkTransactor } from './transactions.ts'
+import type { WatchedReplica } from './replicas.ts'
 
 /** Groups with members, groups that nobody is in, and share groups. */
 export interface WatchedGroups {
@@ -59,6 +60,7 @@ export class NodeWatcher implements Watcher {
     }
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+    if (name.startsWith('transactor/')) return checkTransactor(this.#truth, effects)
     if (name.startsWith('shares/'))
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     if (!name.startsWith('groups/')) return

@@ -6,8 +6,10 @@ import { clientMutants } from './client-mutants.ts'
 import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { quotaMutants } from './quota-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { transactionMutants } from './transaction-mutants.ts'
 import { trustMutants } from './trust-mutants.ts'
 
 /** All mutants. */
@@ -251,5 +253,7 @@ export const mutants: readonly Mutant[] = [
   ...compactionMutants,
   ...clientMutants,
   ...groupMutants,
+  ...quotaMutants,
+  ...transactionMutants,
   ...quorumMutants,
 ]

@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []`,
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'D19',
@@ -156,8 +156,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (one.topicId < -1) {',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 12,
+    seedsToFind: 12,
   },
   {
     id: 'M9',

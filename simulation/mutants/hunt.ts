@@ -119,9 +119,16 @@ function describe({ mutant, found, seconds }: Hunted): string {
 }
 
 /** Where mutants are, and where they are described; from the root of the repository. */
-const CATALOGUE = ['catalogue.ts', 'replication-mutants.ts', 'trust-mutants.ts', 'client-mutants.ts', 'group-mutants.ts', 'quorum.ts'].map(
-  (file) => inRoot(`simulation/mutants/${file}`),
-)
+const CATALOGUE = [
+  'catalogue.ts',
+  'replication-mutants.ts',
+  'trust-mutants.ts',
+  'client-mutants.ts',
+  'group-mutants.ts',
+  'quota-mutants.ts',
+  'transaction-mutants.ts',
+  'quorum.ts',
+].map((file) => inRoot(`simulation/mutants/${file}`))
 const TABLE = inRoot('docs/simulation.md')
 
 function inRoot(path: string): URL {

@@ -10,6 +10,7 @@ import { hashText } from '../trace-hash.ts'
 import { World } from '../world.ts'
 import { mapKinds } from '../faults.ts'
 import type { RunResult } from '../run.ts'
+import { noTransactionEvents } from '../transactions-truth.ts'
 import { Member } from './member.ts'
 import { newQuorumTruth } from './truth.ts'
 
@@ -90,6 +91,7 @@ class QuorumRun {
       acknowledged: this.#truth.committedEnd,
       faults: mapKinds(() => 0),
       anomalies: { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
+      transactions: noTransactionEvents(),
     }
   }
 

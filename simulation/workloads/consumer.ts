@@ -18,6 +18,7 @@ import { Random } from '../random.ts'
 import { endOfBatches, readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
 import { lifeOf, livesOf, place } from '../truth.ts'
+import { limited } from './quotas.ts'
 import type { PartitionTruth } from '../truth.ts'
 
 /** What the application knows of a partition that it has. */
@@ -147,6 +148,7 @@ export class ConsumerWorkload {
       isolationLevel: 'read_uncommitted',
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
+      ...(this.#group === null ? limited(this.#cluster, host, 'consumerByteRate') : {}),
     }
   }
 

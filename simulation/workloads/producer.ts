@@ -15,6 +15,7 @@ import { Random } from '../random.ts'
 import { TABLE } from '../plan.ts'
 import { buildBatch, buildKeyedBatch } from '../records.ts'
 import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
+import { limited } from './quotas.ts'
 import { configOf } from './topics.ts'
 
 interface Submitted {
@@ -76,6 +77,7 @@ export class ProducerWorkload {
       isIdempotent: true,
       transactionalId: null,
       transactionTimeoutMillis: 60_000,
+      ...(this.#index === 0 ? limited(this.#cluster, host, 'producerByteRate') : {}),
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('producer', actor.url, config)

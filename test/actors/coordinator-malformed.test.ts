@@ -47,6 +47,14 @@ const requests = fc.oneof(
   requestOf('rebalance', { drain: fc.option(node) }),
   requestOf('throttleReassignments', { bytesPerSecond: fc.option(small) }),
   requestOf('unregisterBroker', { node, validateOnly: flag }),
+  requestOf('alterClientQuotas', {
+    entries: listOf({
+      entity: fc.dictionary(fc.constantFrom('clientId', 'user', 'group', 'ip'), mostly(fc.option(name)), { maxKeys: 2 }),
+      ops: listOf({ key: fc.constantFrom('producerByteRate', 'consumerByteRate', 'requestPercentage'), value: fc.option(small) }),
+    }),
+    validateOnly: flag,
+  }),
+  requestOf('describeClientQuotas', { version: small }),
   requestOf('addRaftVoter', { node }),
   requestOf('removeRaftVoter', { node }),
   requestOf('metadata', { topics: fc.option(fc.array(name, { maxLength: 3 })) }),

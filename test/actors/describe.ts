@@ -63,7 +63,25 @@ export function describeMessage(message: Message): string {
 }
 
 function detail(message: Message): string {
-  return clientDetail(message) ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? brokerDetail(message) ?? ''
+  const ofClients = clientDetail(message) ?? transactionDetail(message)
+  return ofClients ?? logDetail(message) ?? groupDetail(message) ?? quorumDetail(message) ?? brokerDetail(message) ?? ''
+}
+
+function transactionDetail(message: Message): string | null {
+  switch (message.kind) {
+    case 'finishTransaction':
+      return `: ${message.committed ? 'commit' : 'abort'}`
+    case 'endTransaction':
+    case 'writeTransactionMarker':
+      return `: ${message.committed ? 'commit' : 'abort'} for producer ${message.producerId}, epoch ${message.producerEpoch}`
+    case 'addPartitionToTransaction':
+      return `: ${nameOf(message)} for producer ${message.producerId}, epoch ${message.producerEpoch}`
+    case 'initTransactionsResponse':
+    case 'endTransactionResponse':
+      return `: go on as producer ${message.producerId}, epoch ${message.producerEpoch}`
+    default:
+      return null
+  }
 }
 
 function quorumDetail(message: Message): string | null {

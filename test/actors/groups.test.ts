@@ -61,6 +61,16 @@ describe('a commit', () => {
     expect(written(stage, correlationId)).toEqual([])
   })
 
+  test('for a former topic of that name comes late, and replaces nothing, whether that is in the log or on its way', () => {
+    const stage = loaded()
+    const { correlationId } = sentOne(commit(stage, 1, [commitOf(0, 5, 7)]), 'produce')
+    const refused = ['to client: offsetCommitResponse #2 UNKNOWN_TOPIC_ID']
+    expect(lines(commit(stage, 2, [commitOf(0, 9, 6)]))).toEqual(refused)
+    written(stage, correlationId)
+    expect(lines(commit(stage, 2, [commitOf(0, 9, 6)]))).toEqual(refused)
+    expect(sentOne(commit(stage, 3, [commitOf(0, 1, 8), commitOf(1, 1, 6)]), 'produce')).toBeDefined()
+  })
+
   test('of nothing is answered at once', () => {
     expect(lines(commit(loaded(), 1, []))).toEqual(['to client: offsetCommitResponse #1'])
   })

@@ -145,6 +145,13 @@ describe('a batch', () => {
     expect(outcomes(tick(stage, 5000))).toEqual(['1: REQUEST_TIMED_OUT'])
     expect(results(end(stage, 2, true))).toEqual(['2: REQUEST_TIMED_OUT'])
   })
+
+  test('is said to have failed once, where several are not acknowledged in time', () => {
+    const stage = opened()
+    for (const token of [1, 2, 3, 4, 5, 6, 7]) submit(stage, token)
+    const failed = outcomes(tick(stage, 5000))
+    expect(failed.toSorted()).toEqual([1, 2, 3, 4, 5, 6, 7].map((token) => `${token}: REQUEST_TIMED_OUT`))
+  })
 })
 
 describe('ending', () => {

@@ -2,6 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import { TRANSACTIONAL_ID_EXPIRATION_MILLIS } from '../../coordinator/transactions/transaction-rules.ts'
+import { TRANSACTIONAL_IDS_MAX } from '../../actors/transactor-requests.ts'
+import { idOf } from '../../actors/transactor-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { fetched } from '../coordinator/support.ts'
 import { transactionIn } from '../coordinator/transactions/support.ts'
@@ -98,6 +100,15 @@ describe('loading', () => {
 })
 
 describe('a transactional id', () => {
+  test('is refused when there are too many, but for those that are known', () => {
+    const stage = active(transactionIn('empty'))
+    const { ids } = stage.state
+    for (let i = 1; i < TRANSACTIONAL_IDS_MAX; i++) ids.set(`id-${i}`, { ...idOf(stage.state, 't', 0), id: `id-${i}` })
+    expect(sentOne(init(stage, 11, 'new'), 'initTransactionsResponse')).toMatchObject({ errorCode: codeOf('POLICY_VIOLATION') })
+    expect(recordOf(init(stage, 12))).toMatchObject({ transactionalId: 't' })
+    expect(ids.size).toBe(TRANSACTIONAL_IDS_MAX)
+  })
+
   test('gets a producer id that nobody has had, and is answered when that is in the log', () => {
     const stage = active()
     const asked = init(stage, 11)
@@ -112,6 +123,15 @@ describe('a transactional id', () => {
       producerId: 40,
       producerEpoch: 0,
     })
+  })
+
+  test('shares its producer id with nobody, although the answer comes twice', () => {
+    const stage = active()
+    const { correlationId } = sentOne(init(stage, 11), 'initProducerId')
+    const answer = { kind: 'initProducerIdResponse', correlationId, errorCode: 0, producerId: 40, producerEpoch: 0 } as const
+    stage.deliver(answer, COORDINATOR)
+    stage.deliver(answer, COORDINATOR)
+    expect(lines(init(stage, 12, 'another'))).toEqual([expect.stringMatching('initProducerId')])
   })
 
   test('asks another coordinator for it where one is not there, is silent, or does not lead', () => {
@@ -201,9 +221,9 @@ describe('an end', () => {
     expect(recordOf(deciding)).toMatchObject({ state: 'prepareCommit', producerEpoch: 4 })
     expect([end(stage, 2, 3, false), end(stage, 3, 3)].flat()).toEqual([])
     expect(lines(commit(stage, deciding)).filter((line) => line.includes('client'))).toEqual([
-      'to client: endTransactionResponse #1',
+      'to client: endTransactionResponse #1: go on as producer 7, epoch 4',
       'to client: endTransactionResponse #2 INVALID_TXN_STATE',
-      'to client: endTransactionResponse #3',
+      'to client: endTransactionResponse #3: go on as producer 7, epoch 4',
     ])
   })
 
@@ -251,7 +271,7 @@ describe('a write that fails', () => {
       // It was in the log: nobody may decide otherwise.
       load(stage, tick(stage, 5, 'load'), transactionIn('ongoing'), transactionIn('prepareCommit', 'producer', 4))
       expect(lines(end(stage, 4, 3, false))).toEqual(['to client: endTransactionResponse #4 INVALID_TXN_STATE'])
-      expect(lines(end(stage, 5, 3))).toEqual(['to client: endTransactionResponse #5'])
+      expect(lines(end(stage, 5, 3))).toEqual(['to client: endTransactionResponse #5: go on as producer 7, epoch 4'])
     }
   })
 

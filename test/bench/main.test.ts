@@ -30,6 +30,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   'cluster-size': ['idle-3', 'idle-100', 'messages-3', 'messages-100', 'memory-3', 'memory-100'],
   rebalance: ['rebalance', 'paused'],
   groups: ['rss', 'load'],
+  quota: ['error'],
   idempotence: ['ratio', 'idempotent', 'plain'],
   transaction: ['p50', 'p99'],
   'exactly-once': ['ratio', 'rate', 'at-least-once'],
@@ -46,6 +47,7 @@ const RUN: readonly (readonly [name: string, unit: string])[] = [
   ['replicated-latency', 'µs'],
   ['failover', 'ms'],
   ['catch-up', 'MB/s'],
+  ['quota', '%'],
   ['transaction', 'µs'],
 ]
 

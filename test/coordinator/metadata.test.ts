@@ -34,6 +34,10 @@ const history: readonly MetadataRecord[] = [
   },
   { type: 'brokerFenced', node: 0, fenced: true },
   { type: 'reassignmentsThrottled', bytesPerSecond: 5000 },
+  { type: 'clientQuota', entity: { clientId: 'a' }, key: 'consumerByteRate', value: 7 },
+  { type: 'clientQuota', entity: { clientId: null, user: 'u' }, key: 'producerByteRate', value: 8 },
+  { type: 'clientQuota', entity: { user: 'u', clientId: null }, key: 'consumerByteRate', value: 9 },
+  { type: 'clientQuota', entity: { clientId: 'a' }, key: 'consumerByteRate', value: null },
 ]
 
 describe('the image', () => {
@@ -71,6 +75,7 @@ describe('the image', () => {
       nextTopicId: 3,
       reassignmentBytesPerSecond: 5000,
       nextProducerId: 1001,
+      quotas: new Map([['["u",null,0]', { entity: { user: 'u', clientId: null }, quotas: { producerByteRate: 8, consumerByteRate: 9 } }]]),
       endOffset: history.length,
     })
   })

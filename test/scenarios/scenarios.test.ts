@@ -10,6 +10,7 @@ import { actor as coordinator } from '../../actors/coordinator.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import type { ReplicaConfig } from '../../partitions/replica-state.ts'
+import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { batchAt, concat, configOf } from '../partitions/support.ts'
 import { CLIENTS, NODE, World } from './world.ts'
@@ -49,13 +50,13 @@ function clusterWith(partitions: number): World {
   return world
 }
 
-function addProducer(world: World): void {
-  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, isIdempotent: true, transactionalId: null, transactionTimeoutMillis: 60_000, retryBackoffMillis: 100 }
+function addProducer(world: World, transactionalId: string | null = null): void {
+  const times = { requestTimeoutMillis: 1000, deliveryTimeoutMillis: 60_000, isIdempotent: true, transactionalId, transactionTimeoutMillis: 60_000, retryBackoffMillis: 100 }
   world.spawn(CLIENTS, 'producer', producer.url, { client, coordinatorNodes: [NODE], acks: 'leader', ...times })
   world.advance(10)
 }
 
-function addConsumer(world: World, name: string, group: string | null): void {
+function addConsumer(world: World, name: string, group: string | null, isolationLevel: IsolationLevel = 'read_uncommitted'): void {
   const config: ConsumerConfig = {
     client,
     coordinatorNodes: [NODE],
@@ -73,7 +74,7 @@ function addConsumer(world: World, name: string, group: string | null): void {
     fetchMaxBytes: 1_000_000,
     fetchMaxWaitMillis: 5000,
     fetchMode: 'range',
-    isolationLevel: 'read_uncommitted',
+    isolationLevel,
     requestTimeoutMillis: 2000,
     retryBackoffMillis: 100,
   }
@@ -148,4 +149,27 @@ test('a torn tail is cut when the log is opened', () => {
   world.stop('replica/t-0')
   startLoneReplica(world)
   expectGolden('torn-tail', world)
+})
+
+test('a transaction over two partitions, from its begin to the reader of what is committed', () => {
+  const world = clusterWith(2)
+  addProducer(world, 'x')
+  world.advance(1000)
+  addConsumer(world, 'consumer', null, 'read_committed')
+  world.send('consumer', { kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
+  world.advance(100)
+  world.listen(/^(producer|consumer|replica\/t-[01]|transactor\/0)$/, /^(metadata|progress|leaseExtended|sync|read)/)
+  world.say('x has a producer id, and the transaction before is over: the next one begins at once')
+  world.send('producer', { kind: 'beginTransaction', correlationId: 1 })
+  world.say('the first batch waits at the leader until the transactor knows of the partition, and has that in its log')
+  world.send('producer', { kind: 'submit', token: 1, topic: 't', partition: 0, records: batchAt(0, 2, { transactional: true }) })
+  world.advance(5)
+  world.say('another one there needs no such question; one elsewhere does')
+  world.send('producer', { kind: 'submit', token: 2, topic: 't', partition: 0, records: batchAt(0, 1, { transactional: true }) })
+  world.send('producer', { kind: 'submit', token: 3, topic: 't', partition: 1, records: batchAt(0, 1, { transactional: true }) })
+  world.advance(5)
+  world.say('the end is decided when it is in the log of the transactor; the producer hears of it, and has its next epoch; markers follow')
+  world.send('producer', { kind: 'finishTransaction', correlationId: 2, committed: true })
+  world.advance(5)
+  expectGolden('transaction', world)
 })

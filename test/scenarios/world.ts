@@ -11,6 +11,8 @@ import { actor as groups } from '../../actors/groups.ts'
 import type { Group, GroupsState } from '../../actors/groups-state.ts'
 import { actor as producer } from '../../actors/producer.ts'
 import { actor as replica } from '../../actors/replica.ts'
+import { actor as transactor } from '../../actors/transactor.ts'
+import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -31,7 +33,8 @@ interface Timer {
   readonly at: number
 }
 
-const behaviours = new Map([broker, consumer, coordinator, groups, producer, replica].map((one) => [one.url, one as Actor<unknown, unknown>]))
+const actors = [broker, consumer, coordinator, groups, producer, replica, transactor]
+const behaviours = new Map(actors.map((one) => [one.url, one as Actor<unknown, unknown>]))
 
 /** Wall clock minus uptime. */
 const EPOCH_MILLIS = 1_700_000_000_000
@@ -163,14 +166,27 @@ function describeAnswer(message: Message): string {
 function summaryOf({ behaviour, state }: Cell): string {
   if (behaviour.url === replica.url) return replicaSummary(state as ReplicaState)
   if (behaviour.url === consumer.url) return consumerSummary(state as ConsumerState)
+  if (behaviour.url === transactor.url) return transactorSummary(state as TransactorState)
   return behaviour.url === groups.url ? [...(state as GroupsState).groups.values()].map(groupSummary).join('; ') : ''
 }
 
-function replicaSummary({ phase, log, highWatermark, pending, parked }: ReplicaState): string {
+function replicaSummary({ phase, log, highWatermark, pending, parked, parkedBatches, transactions }: ReplicaState): string {
   const segments = log.segments.map(({ baseOffset, sizeBytes }) => `${baseOffset}.log ${sizeBytes} bytes`).join(', ')
   const waiting = parked.length === 0 ? '' : `, readers waiting: ${parked.length}`
   const open = pending.length === 0 ? '' : `, not acknowledged: ${pending.length}`
-  return `${phase}, [${segments}], log end ${log.logEndOffset}, high watermark ${highWatermark.offset}${open}${waiting}`
+  const stable = [...transactions.open.values()][0]?.offset
+  const end = stable === undefined ? '' : `, last stable offset ${stable}`
+  const asking = parkedBatches.length === 0 ? '' : `, batches that wait for the transactor: ${parkedBatches.length}`
+  return `${phase}, [${segments}], log end ${log.logEndOffset}, high watermark ${highWatermark.offset}${end}${open}${asking}${waiting}`
+}
+
+function transactorSummary({ phase, ids }: TransactorState): string {
+  const known = [...ids.values()].map(({ id, transaction, markers }) => {
+    const where = transaction?.partitions.map(({ topic, partition }) => `${topic}-${partition}`) ?? []
+    const missing = markers.size === 0 ? '' : `, markers missing: ${markers.size}`
+    return `${id} ${transaction?.state ?? 'unknown'}${where.length === 0 ? '' : ` in ${where.join(' ')}`}${missing}`
+  })
+  return `${phase}, ${known.join('; ') || 'no ids'}`
 }
 
 function consumerSummary({ partitions, membership }: ConsumerState): string {

@@ -6,6 +6,7 @@ import { checkHistory } from '../../simulation/checkers/final.ts'
 import type { LogContent } from '../../simulation/checkers/final.ts'
 import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
+import { noteQuotaUse } from '../../simulation/checkers/quotas.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
 import type { PartitionTruth, Truth } from '../../simulation/truth.ts'
@@ -250,3 +251,27 @@ function tell(group: GroupTruth, offset: number, topicId: number): void {
 function send(message: Message): Effect {
   return { kind: 'send', to: CLIENT, message }
 }
+
+describe('what a client with a quota gets', () => {
+  const CHUNK = { kind: 'chunk', topic: 't', partition: 0, session: 1, fetchOffset: 0, highWatermark: 9 } as const
+
+  function used(...pieces: readonly (readonly [atMillis: number, sizeBytes: number])[]): string | null {
+    const world = new World(1)
+    const common = { name: 'a reader', bytesPerSecondMax: 1000, beganMicros: 0, underWayBytes: 50, usedBytes: 0, isOver: false }
+    const account = { world, ...common }
+    for (const [atMillis, sizeBytes] of pieces) {
+      world.runUntil(atMillis * 1000)
+      noteQuotaUse(account, { ...CHUNK, abortedTransactions: [], node: 0, range: null, records: new Uint8Array(sizeBytes) })
+    }
+    return world.violation?.code ?? null
+  }
+
+  test('may be the burst, the rate, and what was under way, and one piece more', () => {
+    expect(used([0, 151], [0, 5000], [5100, 1])).toBeNull()
+  })
+
+  test('is not more', () => {
+    expect(used([0, 152], [0, 1])).toBe('QUOTA')
+    expect(used([0, 5000], [4800, 1])).toBe('QUOTA')
+  })
+})

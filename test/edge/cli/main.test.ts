@@ -40,6 +40,25 @@ test('records of a partition are deleted up to an offset, or to the end', () => 
   expect(ok('consume', 'orders', '--from', 'earliest')).toBe('')
 })
 
+test('quotas are set, listed and removed, and clients keep to them', () => {
+  ok('topics', 'create', 'orders')
+  expect(ok('quotas', 'list')).toBe('')
+  ok('quotas', 'set', '--client-id', 'slow', '--producer-byte-rate', '200000', '--consumer-byte-rate', '400000')
+  ok('quotas', 'set', '--default', 'group', '--consumer-byte-rate', '3000')
+  expect(ok('quotas', 'list')).toBe(
+    'entity           producer bytes/s  consumer bytes/s\nclient-id slow             200000            400000\ngroup (default)  -                             3000\n',
+  )
+  const begin = performance.now()
+  expect(run(['produce', 'orders', '--client-id', 'slow'], `${'x'.repeat(899)}\n`.repeat(300)).status).toBe(0)
+  expect(performance.now() - begin).toBeGreaterThan(900)
+  expect(ok('consume', 'orders', '--client-id', 'slow')).toHaveLength(270_000)
+  expect(json('quotas', 'remove', '--client-id', 'slow')).toEqual([{ entity: { group: null }, quotas: { consumerByteRate: 3000 } }])
+  expect(json('quotas', 'remove', '--default', 'group')).toEqual([])
+  expect(run(['quotas', 'set', '--group', 'g', '--producer-byte-rate', '1']).stderr).toContain('INVALID_REQUEST: a group consumes')
+  expect(run(['quotas', 'set', '--consumer-byte-rate', '1']).stderr).toContain('INVALID_REQUEST: an entity has')
+  expect(run(['quotas', 'set', '--default', 'ip', '--consumer-byte-rate', '1']).stderr).toContain('--default takes client-id, user, group')
+})
+
 describe('a cluster of three nodes', () => {
   beforeEach(() => void ok('topics', 'create', 'orders', '--nodes', '3', '--partitions', '2', '--replication-factor', '2'))
 

@@ -143,6 +143,28 @@ describe('processing', () => {
     expect(await results()).toEqual(upTo(200))
   })
 
+  test('exactly once: a round that fails does not lead back to an offset of a topic that was deleted meanwhile', async () => {
+    await using one = consumer()
+    await fill(40)
+    await processed(one, 40, { guarantee: 'exactly-once' })
+    await fill(40)
+    let handled = 0
+    let isBroken = true
+    const options = { ...OUTPUT, guarantee: 'exactly-once', commitIntervalMillis: 60_000 } as const
+    const failing = one.process<string, string>((record, outlet) => {
+      if (++handled > 40 && isBroken) throw new Error('broken')
+      pass(record, outlet)
+    }, options)
+    await expect.poll(() => handled).toBe(40)
+    await cluster.admin.deleteTopic('in')
+    await cluster.admin.createTopic('in', { partitions: 4 })
+    await fill(80, (n) => `${n % 40}`)
+    await expect(failing).rejects.toThrow('broken')
+    isBroken = false
+    await processed(one, 80, { guarantee: 'exactly-once' })
+    expect(await results()).toEqual([...upTo(40), ...upTo(80)].toSorted((a, b) => a - b))
+  })
+
   test('exactly once: members come and go, and each result is there once', async () => {
     await fill(1000)
     const controller = new AbortController()

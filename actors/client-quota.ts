@@ -1,0 +1,70 @@
+/**
+ * How a producer or a consumer keeps to its quotas: it says who it is when it starts, and hears from the keeper (quotas.ts) whether it is limited. Who is not does nothing
+ * more. Who is says after each piece how large it was, and sends or reads nothing before it is answered, and for as long as the answer says.
+ */
+import type { Address } from '../protocol/address.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { ClientQuotaKey } from '../protocol/messages/quota.ts'
+import type { Outbox } from './actor.ts'
+
+/** Who a client is, and who keeps its quotas. */
+export interface QuotaIdentity {
+  readonly keeper: Address
+  readonly user: string | null
+  readonly clientId: string | null
+}
+
+/** How a client stands with its quotas. */
+export interface ClientQuotaState {
+  readonly keeper: Address
+  /** It has heard from the keeper: until then it may be limited. */
+  isKnown: boolean
+  isLimited: boolean
+  /** Pieces that it has said, and those that are counted in. */
+  charges: number
+  answered: number
+  mutedUntil: number
+  burstBytes: number
+  /** Of a consumer: it has just asked for something, and does not ask for more before that is answered, or this uptime. */
+  askedUntil: number
+}
+
+/** Null where nobody counts. */
+export function newClientQuota(identity: QuotaIdentity | undefined): ClientQuotaState | null {
+  if (identity === undefined) return null
+  const { keeper } = identity
+  return { keeper, isKnown: false, isLimited: false, charges: 0, answered: 0, mutedUntil: 0, burstBytes: 0, askedUntil: 0 }
+}
+
+/** Says who it is. */
+export function joinQuota(identity: QuotaIdentity | undefined, key: ClientQuotaKey, group: string | null, outbox: Outbox): void {
+  if (identity === undefined) return
+  const { keeper, user, clientId } = identity
+  outbox.push({ kind: 'send', to: keeper, message: { kind: 'joinQuota', key, user, clientId, group } })
+}
+
+/** Whether nothing may be sent, or read, now. */
+export function isMuted(quota: ClientQuotaState | null, uptime: number): boolean {
+  if (quota === null || (quota.isKnown && !quota.isLimited)) return false
+  return !quota.isKnown || quota.answered < quota.charges || uptime < quota.mutedUntil
+}
+
+/** Says what was sent, or read; true if that has to be counted before there is more. */
+export function chargeQuota(quota: ClientQuotaState | null, sizeBytes: number, outbox: Outbox): boolean {
+  if (quota === null || !quota.isLimited) return false
+  quota.charges++
+  outbox.push({ kind: 'send', to: quota.keeper, message: { kind: 'chargeQuota', sizeBytes } })
+  return true
+}
+
+/** The keeper says how it stands; true if it was not limited before, and is now. */
+export function onThrottled(quota: ClientQuotaState | null, message: MessageOf<'throttled'>, uptime: number): boolean {
+  if (quota === null) return false
+  const wasLimited = quota.isLimited
+  quota.isKnown = true
+  quota.isLimited = message.isLimited
+  quota.answered = message.charges
+  quota.mutedUntil = uptime + message.millis
+  quota.burstBytes = message.burstBytes
+  return quota.isLimited && !wasLimited
+}

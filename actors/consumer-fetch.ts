@@ -1,0 +1,79 @@
+/**
+ * What a consumer asks a leader for, and what becomes of an answer with records. A consumer that is limited asks one partition after the other, for as much as its quota lets
+ * through at once, and for bytes: of a range nobody knows how much of it is read.
+ */
+import type { Address } from '../protocol/address.ts'
+import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
+import type { FetchRequest } from '../protocol/messages/fetch.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { Context, Outbox } from './actor.ts'
+import { chargeQuota, isMuted, onThrottled } from './client-quota.ts'
+import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
+
+/** A leader that has something answers sooner; one that has nothing yet does not keep a limited consumer from asking the next. */
+const ANSWER_MILLIS = 5
+
+/** Whether its quota keeps the consumer from asking for records now. */
+export function mayNotFetch({ quota }: ConsumerState, uptime: number): boolean {
+  return isMuted(quota, uptime) || (quota !== null && quota.isLimited && uptime < quota.askedUntil)
+}
+
+/** When its quota lets it ask again, unless the keeper is still to say so. */
+export function quotaDue({ quota }: ConsumerState, { uptime }: Context): number {
+  const until = quota === null || !quota.isLimited ? 0 : Math.max(quota.mutedUntil, quota.askedUntil)
+  return until > uptime ? until : Infinity
+}
+
+/** The fetch that a partition needs next; of a limited consumer the other partitions come first then. */
+export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }: Context): FetchRequest {
+  const { config, quota, partitions } = state
+  const { correlationId, leaderEpoch, topicId, fetchOffset } = one
+  const limited = quota?.isLimited === true ? quota : null
+  if (limited !== null) {
+    limited.askedUntil = uptime + ANSWER_MILLIS
+    partitions.delete(one.name)
+    partitions.set(one.name, one)
+  }
+  return {
+    kind: 'fetch',
+    correlationId,
+    topicId,
+    leaderEpoch,
+    replicaId: CONSUMER_REPLICA,
+    brokerEpoch: -1,
+    lastFetchedEpoch: -1,
+    fetchOffset,
+    logStartOffset: -1,
+    minBytes: config.fetchMinBytes,
+    maxBytes: Math.min(config.fetchMaxBytes, limited?.burstBytes ?? Infinity),
+    maxWaitMillis: config.fetchMaxWaitMillis,
+    mode: limited === null ? config.fetchMode : 'bytes',
+    isolationLevel: config.isolationLevel,
+  }
+}
+
+/** Gives the application what was fetched, if it was something; a range that was asked for before the consumer was limited is asked for again, as bytes. */
+export function deliver(
+  state: ConsumerState,
+  one: ConsumedPartition,
+  response: MessageOf<'fetchResponse'>,
+  { node }: Address,
+  outbox: Outbox,
+): void {
+  const { topic, partition, session, fetchOffset } = one
+  const { highWatermark, abortedTransactions, records } = response
+  const range = state.quota?.isLimited === true ? null : response.range
+  if (range === null && records === null) return
+  one.hungry = false
+  outbox.push({
+    kind: 'send',
+    to: state.config.client,
+    message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, abortedTransactions, node, range, records },
+  })
+  chargeQuota(state.quota, records?.length ?? 0, outbox)
+}
+
+/** The keeper of quotas says how the consumer stands: from now on it counts what its application would read by itself. */
+export function onQuota(state: ConsumerState, message: MessageOf<'throttled'>, { uptime }: Context, outbox: Outbox): void {
+  if (onThrottled(state.quota, message, uptime)) outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'dropRanges' } })
+}

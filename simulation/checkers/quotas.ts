@@ -1,0 +1,34 @@
+/**
+ * QUOTA: a client that is limited never gets more than flows in at the highest rate that it ever had, the burst, and what was under way when it was stopped. What it got is
+ * seen where it cannot lie: the batches that its producer sends, the chunks that its consumer hands on.
+ */
+import type { Message } from '../../protocol/messages/message.ts'
+import { BURST_MILLIS } from '../../coordinator/quota-bucket.ts'
+import type { World } from '../world.ts'
+
+/** What one life of a client has got. */
+export interface QuotaAccount {
+  readonly world: World
+  readonly name: string
+  readonly bytesPerSecondMax: number
+  readonly beganMicros: number
+  /** Answers that may be under way when the client is stopped. */
+  readonly underWayBytes: number
+  usedBytes: number
+  /** Its quota may be gone. */
+  isOver: boolean
+}
+
+/** The uptime that quotas go by is in whole milliseconds. */
+const CLOCK_MILLIS = 1
+
+/** A message leaves the client's actor; `bytes` beyond what was due is a violation. */
+export function noteQuotaUse(account: QuotaAccount, message: Message): void {
+  const sizeBytes = message.kind === 'produce' ? message.records.length : message.kind === 'chunk' ? (message.records?.length ?? 0) : 0
+  const { world, name, bytesPerSecondMax, beganMicros, underWayBytes, usedBytes, isOver } = account
+  const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
+  const dueBytes = (bytesPerSecondMax * millis) / 1000 + underWayBytes
+  if (sizeBytes > 0 && usedBytes > dueBytes && !isOver)
+    world.fail('QUOTA', `${name} had ${usedBytes} bytes and goes on; ${Math.floor(dueBytes)} were due at ${bytesPerSecondMax} bytes/s`)
+  account.usedBytes += sizeBytes
+}

@@ -1,0 +1,64 @@
+/**
+ * Known ways to get quotas wrong, as data: the part of the catalogue about those.
+ */
+import type { Mutant } from './mutant.ts'
+
+/** Mutants of quotas. */
+export const quotaMutants: readonly Mutant[] = [
+  {
+    id: 'U1',
+    title: 'a consumer that is limited reads on',
+    why: 'its quota is known and counted, and changes nothing',
+    edits: [
+      {
+        file: 'actors/consumer.ts',
+        text: "if (one.phase === 'fetching' && mayNotFetch(state, context.uptime)) return",
+        replacement: "if (one.phase === 'locating' && mayNotFetch(state, context.uptime)) return",
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U2',
+    title: 'what flows into a bucket is counted twice',
+    why: 'a client gets twice its rate',
+    edits: [
+      {
+        file: 'coordinator/quota-bucket.ts',
+        text: 'bucket.tokens + gained)',
+        replacement: 'bucket.tokens + 2 * gained)',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U3',
+    title: 'the default quota is for clients without a name only',
+    why: 'whoever has a name, and no quota of its own, is not limited',
+    edits: [
+      {
+        file: 'coordinator/quotas.ts',
+        text: '    [{ clientId: null }, byClient],\n',
+        replacement: "    [{ clientId: clientId === null ? null : '' }, byClient],\n",
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U4',
+    title: 'a producer that knows nothing yet of its quota takes it for none',
+    why: 'all that it sends until the keeper has answered is free',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: 'return !quota.isKnown ||',
+        replacement: 'return quota.isKnown &&',
+      },
+    ],
+    seed: 32,
+    seedsToFind: 32,
+  },
+]

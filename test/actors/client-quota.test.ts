@@ -1,0 +1,146 @@
+// Producers and consumers that keep to a quota: nothing before it is known, one piece at a time, all partitions in turn, and nothing more for who has none.
+
+import { describe, expect, test } from 'vitest'
+import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
+import type { Effect } from '../../actors/effect.ts'
+import type { ProducerState } from '../../actors/producer-state.ts'
+import { fetched } from '../coordinator/support.ts'
+import { answerFetch, consuming, said, tick as consumerTick } from './consumer-support.ts'
+import { answer, ids, ready, submit, submitWith, tick } from './producer-support.ts'
+import { lines, sent, sentOne } from './stage.ts'
+import type { Stage } from './stage.ts'
+
+const KEEPER = { node: -1, actor: 'quotas' }
+const quota = { keeper: KEEPER, user: null, clientId: 'c' }
+
+function told(stage: Stage<ProducerState> | Stage<ConsumerState>, charges: number, millis: number, isLimited = true): Effect[] {
+  return stage.deliver({ kind: 'throttled', isLimited, charges, millis, burstBytes: isLimited ? 500 : 0 }, KEEPER)
+}
+
+/** The partitions of the batches that were sent. */
+function partitions(effects: readonly Effect[]): string[] {
+  return lines(effects).flatMap((line) => /to replica\/(t-\d): produce/.exec(line)?.[1] ?? [])
+}
+
+describe('a producer', () => {
+  test('sends nothing before it knows whether it is limited, and goes on as ever if it is not', () => {
+    const stage = ready({ quota })
+    expect(ids([...submit(stage, 1), ...submit(stage, 2)])).toEqual([])
+    const effects = told(stage, 0, 0, false)
+    expect(ids(effects)).toHaveLength(2)
+    expect(sent([...effects, ...submit(stage, 3)], 'chargeQuota')).toEqual([])
+  })
+
+  test('that is limited sends one batch, and the next when that is counted and paid for', () => {
+    const stage = ready({ quota })
+    told(stage, 0, 0)
+    const first = submit(stage, 1)
+    const [{ records } = { records: new Uint8Array() }] = sent(first, 'produce')
+    expect(sentOne(first, 'chargeQuota').sizeBytes).toBe(records.length)
+    expect(ids(submit(stage, 2))).toEqual([])
+    expect(lines(told(stage, 1, 30))).toEqual(['timer quota in 30 ms'])
+    expect(ids(answer(stage, ids(first)[0] ?? 0, 10))).toEqual([])
+    stage.uptime += 29
+    expect(ids(stage.deliver({ kind: 'timerFired', timer: 'tick' }))).toEqual([])
+    stage.uptime += 1
+    expect(ids(stage.deliver({ kind: 'timerFired', timer: 'quota' }))).toHaveLength(1)
+  })
+
+  test('that is limited serves its partitions in turn', () => {
+    const stage = ready({ quota }, 3)
+    told(stage, 0, 0)
+    const order = [0, 0, 0, 1, 1, 2].map((partition, token) => submit(stage, token, partition)).flatMap(partitions)
+    for (let charges = 1; charges < 6; charges++) order.push(...partitions(told(stage, charges, 0)))
+    expect(order).toEqual(['t-0', 't-0', 't-1', 't-2', 't-0', 't-1'])
+  })
+
+  test('is limited without acknowledgements, too', () => {
+    const stage = ready({ quota })
+    told(stage, 0, 0)
+    expect([submitWith(stage, 1, 'none'), submitWith(stage, 2, 'none')].map((effects) => ids(effects).length)).toEqual([1, 0])
+    expect(ids(told(stage, 1, 0))).toHaveLength(1)
+  })
+
+  test('gives up what it may not send in time', () => {
+    const stage = ready({ quota })
+    told(stage, 0, 0)
+    submit(stage, 1)
+    submit(stage, 2)
+    told(stage, 1, 10_000)
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #2 REQUEST_TIMED_OUT')
+  })
+
+  test('goes on at once when its quota is taken away', () => {
+    const stage = ready({ quota })
+    told(stage, 0, 0)
+    submit(stage, 1)
+    submit(stage, 2)
+    told(stage, 1, 10_000)
+    expect(ids(told(stage, 1, 0, false))).toHaveLength(1)
+  })
+})
+
+describe('a consumer', () => {
+  const RANGE = { path: 'p', position: 0, sizeBytes: 100, availableBytes: 9000 }
+
+  /** One that fetches ranges, and is told how it stands when it has asked for its partitions. */
+  function limitedConsumer(changes: Partial<ConsumerConfig> = {}): { stage: Stage<ConsumerState>; effects: Effect[] } {
+    const { stage } = consuming({ quota, fetchMode: 'range', ...changes })
+    return { stage, effects: told(stage, 0, 0) }
+  }
+
+  test('fetches nothing before it knows whether it is limited, and goes on as ever if it is not', () => {
+    const { stage, effects } = consuming({ quota, fetchMode: 'range' })
+    expect(sent(effects, 'fetch')).toEqual([])
+    const fetches = sent(told(stage, 0, 0, false), 'fetch')
+    expect(fetches.map(({ mode, maxBytes }) => [mode, maxBytes])).toEqual([
+      ['range', 1000],
+      ['range', 1000],
+    ])
+    expect(sent(answerFetch(stage, fetches[0]?.correlationId ?? 0), 'chargeQuota')).toEqual([])
+  })
+
+  test('that is limited fetches bytes, as many as its quota lets through at once, and one partition after the other', () => {
+    const { stage, effects } = limitedConsumer()
+    expect(sentOne(effects, 'fetch')).toMatchObject({ mode: 'bytes', maxBytes: 500 })
+    expect(sent(consumerTick(stage, 4), 'fetch')).toEqual([])
+    // The first one has nothing, or it would have said so.
+    const second = consumerTick(stage, 1)
+    expect(lines(second)).toContainEqual(expect.stringMatching(/^to replica\/t-1: fetch/))
+    expect(sent(second, 'fetch')).toHaveLength(1)
+    expect(sent(consumerTick(stage, 5), 'fetch')).toEqual([])
+  })
+
+  test('that is limited says what it was given, waits until that is paid for, and goes on with the next partition', () => {
+    const { stage, effects } = limitedConsumer()
+    const answered = answerFetch(stage, sentOne(effects, 'fetch').correlationId)
+    expect(sentOne(answered, 'chargeQuota').sizeBytes).toBe(72)
+    const more = { kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 13 } as const
+    expect(said(stage.deliver(more))).toEqual([])
+    expect(sent(told(stage, 1, 40), 'fetch')).toEqual([])
+    expect(sent(consumerTick(stage, 39), 'fetch')).toEqual([])
+    const next = consumerTick(stage, 1)
+    expect(sent(next, 'fetch').map(({ fetchOffset }) => fetchOffset)).toEqual([10])
+    answerFetch(stage, sentOne(next, 'fetch').correlationId)
+    expect(sent(told(stage, 2, 0), 'fetch').map(({ fetchOffset }) => fetchOffset)).toEqual([13])
+  })
+
+  test('that becomes limited asks again for what its application would read by itself', () => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    const [zero] = sent(told(stage, 0, 0, false), 'fetch')
+    expect(sent(told(stage, 0, 0), 'dropRanges')).toHaveLength(1)
+    expect(sent(told(stage, 0, 0), 'dropRanges')).toEqual([])
+    const effects = stage.deliver(fetched(null, 20, { correlationId: zero?.correlationId ?? 0, range: RANGE }))
+    expect(sent(effects, 'chunk')).toEqual([])
+    expect(sentOne(effects, 'fetch')).toMatchObject({ mode: 'bytes', fetchOffset: 10 })
+  })
+
+  test('keeps its group and its commits going while it waits', () => {
+    const { stage, effects } = limitedConsumer()
+    answerFetch(stage, sent(effects, 'fetch')[0]?.correlationId ?? 0)
+    told(stage, 1, 60_000)
+    expect(sent(consumerTick(stage, 1000), 'consumerGroupHeartbeat')).toHaveLength(1)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    expect(sent(stage.deliver({ kind: 'commit', correlationId: 9, offsets: null }), 'offsetCommit')).toHaveLength(1)
+  })
+})
