@@ -4,13 +4,13 @@
 import type { Share, SharesState } from '../actors/shares-state.ts'
 import { sharesActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { neverGiven, newShareTruth } from './checkers/share.ts'
+import { newShareTruth, passedOver } from './checkers/share.ts'
 import type { ShareTruth } from './checkers/share.ts'
 import { COORDINATOR_PARTITIONS } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
 import { SHARE_GROUP, SHARED_TOPIC } from './plan.ts'
 import { lifeOf } from './truth.ts'
-import { SharerWorkload } from './workloads/sharer.ts'
+import { DELIVERY_COUNT_LIMIT, SharerWorkload } from './workloads/sharer.ts'
 
 /** See the header. */
 export class ShareClients {
@@ -29,7 +29,7 @@ export class ShareClients {
     for (const sharer of this.#sharers) sharer.start()
   }
 
-  /** The group is done with everything; SHARE: it has passed what nobody was ever given. */
+  /** The group is done with everything; SHARE: it has passed a record over. */
   isAtEnd(endOf: (topic: string, partition: number) => number): boolean {
     if (this.#sharers.length === 0) return true
     for (let partition = 0; partition < (this.#cluster.topics.get(SHARED_TOPIC) ?? 0); partition++) {
@@ -37,8 +37,11 @@ export class ShareClients {
       if (share === undefined || share.startOffset !== endOf(SHARED_TOPIC, partition)) return false
       const name = topicPartitionName(SHARED_TOPIC, partition)
       const life = lifeOf(this.#cluster.truth, name, share.topicId)
-      const lost = life === undefined || life.isUnclean || life.lossEnd > 0 ? null : neverGiven(this.#group, life, share.startOffset)
-      if (lost !== null) this.#cluster.world.fail('SHARE', `${name}: nobody was ever given ${lost}`)
+      const lost =
+        life === undefined || life.isUnclean || life.lossEnd > 0
+          ? null
+          : passedOver(this.#group, life, share.startOffset, DELIVERY_COUNT_LIMIT)
+      if (lost !== null) this.#cluster.world.fail('SHARE', `${name}: ${lost} is passed over`)
     }
     return true
   }

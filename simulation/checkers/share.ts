@@ -1,7 +1,7 @@
 /**
  * What holds for a share group, seen from outside its coordinators (SHARE): a record is held by one member at a time while its lock is valid; one that was accepted, and
  * somebody was told so, is not given out again, whoever is in charge; each time it is given out its delivery count is higher, and never above the limit.
- * What was never given out, and is done with all the same, is lost.
+ * What the group passes was accepted, rejected, or given out as often as may be.
  */
 import type { Effect } from '../../actors/effect.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
@@ -23,7 +23,10 @@ interface Holder {
 /** What is known of a record. */
 interface SharedRecord {
   deliveryCount: number
+  /** Somebody was told that it is done with; */
   isDone: boolean
+  /** or has at least said so. */
+  mayBeDone: boolean
   holder: Holder | null
 }
 
@@ -50,6 +53,9 @@ export interface ShareTruth {
   readonly reigns: WeakMap<SharesState, object>
 }
 
+/** Attempts at one record that nobody hears of, at most. */
+const UNTOLD_COUNT_MAX = 2
+
 /** Nothing is known yet. */
 export function newShareTruth(truth: Truth, name: string): ShareTruth {
   return { truth, name, records: new Map(), taken: new Map(), told: new Set(), askedAt: new Map(), left: new Set(), reigns: new WeakMap() }
@@ -67,11 +73,17 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
   }
 }
 
-/** Records of a partition that nobody was ever given, of those that a group has passed; null if there are none. */
-export function neverGiven(group: ShareTruth, partition: PartitionTruth, startOffset: number): number | null {
+/**
+ * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
+ * none. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so.
+ */
+export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
   const records = group.records.get(partition)
-  for (let offset = partition.startOffset; offset < startOffset; offset++)
-    if (partition.values[offset] !== undefined && records?.has(offset) !== true) return offset
+  for (let offset = partition.startOffset; offset < startOffset; offset++) {
+    const record = records?.get(offset)
+    const isExplained = record !== undefined && (record.mayBeDone || record.deliveryCount >= deliveryCountLimit - UNTOLD_COUNT_MAX)
+    if (partition.values[offset] !== undefined && !isExplained) return offset
+  }
   return null
 }
 
@@ -81,7 +93,12 @@ function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, r
   const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
   group.askedAt.set(name, atMicros)
   group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros })
-  for (const one of request.acknowledgements) for (const record of recordsOf(group, one)) letGo(record, request.memberId, reign)
+  for (const one of request.acknowledgements) {
+    for (const record of recordsOf(group, one)) {
+      letGo(record, request.memberId, reign)
+      if (one.type === 'accept' || one.type === 'reject') record.mayBeDone = true
+    }
+  }
   if (!request.leaves) return
   group.left.add(request.memberId)
   for (const records of group.records.values()) for (const record of records.values()) letGo(record, request.memberId, reign)
@@ -104,9 +121,21 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
   for (const one of request.acknowledgements) {
     if (isRefused(one) || one.type === 'release' || one.type === 'return') continue
-    for (const record of recordsOf(group, one)) record.isDone = true
+    for (const record of recordsOf(group, one)) {
+      record.isDone = true
+      if (isHeld(group, record, request.memberId, reign))
+        group.truth.world.fail(
+          'SHARE',
+          `${request.memberId} is done with ${one.first} to ${one.last}, but ${record.holder?.memberId} has some`,
+        )
+    }
   }
   for (const one of response.acquired) onGiven(group, one, one.deliveryCount, taken, reign)
+}
+
+/** Whether somebody else has it for certain. */
+function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: object): boolean {
+  return holder !== null && holder.reign === reign && holder.memberId !== memberId && truth.world.nowMicros < holder.untilMicros
 }
 
 function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number, { request, atMicros }: Taken, reign: object): void {
@@ -118,9 +147,8 @@ function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number
     if (record.isDone) world.fail('SHARE', `${name} is done with, and given to ${memberId}`)
     if (deliveryCount <= record.deliveryCount)
       world.fail('SHARE', `${name} is given to ${memberId} as attempt ${deliveryCount} after ${record.deliveryCount}`)
-    const { holder } = record
-    if (holder !== null && holder.reign === reign && holder.memberId !== memberId && world.nowMicros < holder.untilMicros)
-      world.fail('SHARE', `${name} is given to ${memberId}, but ${holder.memberId} has it`)
+    if (isHeld(group, record, memberId, reign))
+      world.fail('SHARE', `${name} is given to ${memberId}, but ${record.holder?.memberId} has it`)
     record.deliveryCount = deliveryCount
     record.holder = group.left.has(memberId) ? null : { memberId, reign, untilMicros: atMicros + lockMillis * 1000 }
   }
@@ -134,7 +162,7 @@ function recordsOf(group: ShareTruth, { topic, topicId, partition, first, last }
   group.records.set(life, known)
   const records: SharedRecord[] = []
   for (let offset = first; offset <= last; offset++) {
-    const record = known.get(offset) ?? { deliveryCount: 0, isDone: false, holder: null }
+    const record = known.get(offset) ?? { deliveryCount: 0, isDone: false, mayBeDone: false, holder: null }
     known.set(offset, record)
     records.push(record)
   }

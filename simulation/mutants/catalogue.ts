@@ -9,6 +9,7 @@ import type { Mutant } from './mutant.ts'
 import { quotaMutants } from './quota-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { shareMutants } from './share-mutants.ts'
 import { transactionMutants } from './transaction-mutants.ts'
 import { trustMutants } from './trust-mutants.ts'
 
@@ -254,6 +255,7 @@ export const mutants: readonly Mutant[] = [
   ...clientMutants,
   ...groupMutants,
   ...quotaMutants,
+  ...shareMutants,
   ...transactionMutants,
   ...quorumMutants,
 ]

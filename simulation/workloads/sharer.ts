@@ -19,7 +19,7 @@ import { Random } from '../random.ts'
 const LOCK_MILLIS = 1500
 
 /** After so many attempts a record is archived. */
-const DELIVERY_COUNT_LIMIT = 5
+export const DELIVERY_COUNT_LIMIT = 5
 
 /** How long the coordinator keeps a question that finds nothing. */
 const WAIT_MILLIS = 300
