@@ -76,8 +76,9 @@ export const OUTSIDE_GROUP = 'audit'
 /** The group that the members of a run are in. */
 export const INSIDE_GROUP = 'billing'
 
-/** The share group of a run, and what it reads. */
+/** The share group of a run. */
 export const SHARE_GROUP = 'workers'
+/** The topic that it reads. */
 export const SHARED_TOPIC = 'orders'
 
 /** The topic that keeps the newest record of each key. */

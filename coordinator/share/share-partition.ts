@@ -163,11 +163,11 @@ export function countOf({ ranges }: SharePartition, states: readonly ShareRecord
 export function checkSharePartition({ startOffset, nextOffset, ranges }: SharePartition): void {
   let expected = startOffset
   for (const { first, last } of ranges) {
-    assert(first === expected && last >= first, 'H1 the ranges of a share partition have no gaps')
+    assert(first === expected && last >= first, 'K1 the ranges of a share partition have no gaps')
     expected = last + 1
   }
-  assert(expected === nextOffset, 'H2 the ranges of a share partition end at its next offset')
-  assert(ranges[0] === undefined || !isDone(ranges[0]), 'H3 the first record of a share partition is not done with')
+  assert(expected === nextOffset, 'K2 the ranges of a share partition end at its next offset')
+  assert(ranges[0] === undefined || !isDone(ranges[0]), 'K3 the first record of a share partition is not done with')
 }
 
 function settleAll(partition: SharePartition, isMeant: (range: ShareRange) => boolean, type: AcknowledgeType): boolean {
