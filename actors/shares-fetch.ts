@@ -21,7 +21,7 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
   const known = member?.current
   if (member !== undefined && known !== undefined && request.sessionEpoch <= known.request.sessionEpoch) {
     member.heardAt = context.uptime
-    return repeat(known, request, context, outbox)
+    return repeat(state, known, request, context, outbox)
   }
   // A newer request ends the wait of the one before.
   if (known?.acquired === null) known.acquired = []
@@ -37,7 +37,7 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
 }
 
 /** Whoever asks again wants the same answer. */
-function repeat(known: MemberRequest, request: ShareFetchRequest, { from }: Context, outbox: Outbox): void {
+function repeat(state: SharesState, known: MemberRequest, request: ShareFetchRequest, { from, uptime }: Context, outbox: Outbox): void {
   const { correlationId, sessionEpoch } = request
   if (sessionEpoch < known.request.sessionEpoch) {
     const errorCode = codeOf('INVALID_SHARE_SESSION_EPOCH')
@@ -49,7 +49,7 @@ function repeat(known: MemberRequest, request: ShareFetchRequest, { from }: Cont
   }
   known.from = from
   known.correlationId = correlationId
-  if (known.isAnswered) answerMember(known, null, outbox)
+  if (known.isAnswered) answerMember(state, known, null, uptime, outbox)
 }
 
 function judge(state: SharesState, group: ShareGroup, request: ShareFetchRequest, { from, uptime }: Context): MemberRequest {
@@ -74,7 +74,7 @@ export function serveWaiting(state: SharesState, context: Context, outbox: Outbo
 export function answerWritten(state: SharesState, { uptime }: Context, outbox: Outbox): void {
   const error = uptime < state.leaseUntil ? null : 'NOT_COORDINATOR'
   const isReady = (one: MemberRequest): boolean => one.acquired !== null && one.change <= state.writtenCount
-  for (const one of state.waiting) if (isReady(one)) answerMember(one, error, outbox)
+  for (const one of state.waiting) if (isReady(one)) answerMember(state, one, error, uptime, outbox)
   state.waiting = state.waiting.filter((one) => !one.isAnswered)
 }
 

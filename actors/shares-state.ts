@@ -3,6 +3,7 @@
  * logs end that they read, and what is on its way to the log.
  */
 import { SHARE_TOPIC } from '../coordinator/metadata.ts'
+import { holds } from '../coordinator/share/share-partition.ts'
 import { encodeShareKey } from '../coordinator/share/share-record.ts'
 import type { KeptShare, ShareKey } from '../coordinator/share/share-record.ts'
 import { openStateLog } from '../coordinator/state-log.ts'
@@ -188,12 +189,17 @@ export function noteChange(state: SharesState, { group, topicId, partition }: Sh
   return change
 }
 
-/** Answers a member with what was found out, or with an error. */
-export function answerMember(one: MemberRequest, error: ErrorName | null, outbox: Outbox): void {
-  const { from, correlationId } = one
+/** Answers a member with what was found out, or with an error. What it was given and has lost since, while it was written or nobody heard, it does not hear of. */
+export function answerMember(state: SharesState, one: MemberRequest, error: ErrorName | null, uptime: number, outbox: Outbox): void {
+  const { from, correlationId, request } = one
   one.isAnswered = true
   const errorCode = error === null ? NONE : codeOf(error)
-  const acquired = error === null ? (one.acquired ?? []) : []
+  const shares = state.groups.get(request.group)?.partitions
+  const isHeld = (range: AcquiredRange): boolean => {
+    const share = shares?.get(shareName(range))
+    return share !== undefined && holds(share, range, request.memberId, uptime)
+  }
+  const acquired = error === null ? (one.acquired ?? []).filter(isHeld) : []
   const refused = error === null ? one.refused : []
   outbox.push({ kind: 'send', to: from, message: { kind: 'shareFetchResponse', correlationId, errorCode, acquired, refused } })
 }

@@ -182,16 +182,16 @@ function onWritten(state: SharesState, response: MessageOf<'produceResponse'>, c
     return load(state, context, outbox)
   }
   if (correlationId !== state.writing?.correlationId) return
-  if (error !== null) return beginAnew(state, outbox)
+  if (error !== null) return beginAnew(state, context, outbox)
   state.writtenCount = state.writing.change
   state.writing = null
   answerDeletions(state, outbox)
 }
 
 /** A write may be in the log although it was refused, or lost: only the log can say what counts. */
-function beginAnew(state: SharesState, outbox: Outbox): void {
+function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   const error: ErrorName = 'COORDINATOR_LOAD_IN_PROGRESS'
-  for (const one of state.waiting) answerMember(one, error, outbox)
+  for (const one of state.waiting) answerMember(state, one, error, context.uptime, outbox)
   state.waiting = []
   state.writtenCount = state.changeCount
   answerDeletions(state, outbox, error)
@@ -210,7 +210,7 @@ function onUndeliverable(state: SharesState, correlationId: number, context: Con
   }
   if (onEndUndeliverable(state, correlationId, context)) return
   if (correlationId === state.loadId) return loadLater(state, outbox)
-  if (correlationId === state.writing?.correlationId) beginAnew(state, outbox)
+  if (correlationId === state.writing?.correlationId) beginAnew(state, context, outbox)
 }
 
 // ── topics ──

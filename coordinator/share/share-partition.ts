@@ -103,6 +103,17 @@ export function goesAlone({ deliveryCount }: Pick<ShareRange, 'deliveryCount'>, 
   return isSuspect({ deliveryCount: deliveryCount - 1 }, deliveryCountLimit)
 }
 
+/** Whether a member has all of a range that it was given, still. */
+export function holds(
+  partition: SharePartition,
+  { first, last, deliveryCount }: Pick<ShareRange, 'first' | 'last' | 'deliveryCount'>,
+  memberId: string,
+  uptime: number,
+): boolean {
+  const isIts = (one: ShareRange): boolean => isHeldBy(one, memberId, uptime) && one.deliveryCount === deliveryCount
+  return first >= partition.startOffset && last < partition.nextOffset && overlapping(partition, first, last).every(isIts)
+}
+
 /** What a member says of records; false, and nothing changes, unless it has all of them. */
 export function acknowledge(
   partition: SharePartition,
@@ -111,9 +122,8 @@ export function acknowledge(
   uptime: number,
 ): boolean {
   if (!(first <= last) || first < partition.startOffset || last >= partition.nextOffset) return false
-  const held = partition.ranges.filter((range) => range.last >= first && range.first <= last)
-  const isHeld = (one: ShareRange): boolean => one.state === 'acquired' && one.memberId === memberId && one.lockUntil > uptime
-  if (!held.every(isHeld)) return false
+  const held = overlapping(partition, first, last)
+  if (!held.every((one) => isHeldBy(one, memberId, uptime))) return false
   for (const range of held) {
     const begin = Math.max(first, range.first)
     replace(partition, { ...settled(range, type), first: begin, last: Math.min(last, range.last) })
@@ -168,6 +178,14 @@ export function checkSharePartition({ startOffset, nextOffset, ranges }: SharePa
   }
   assert(expected === nextOffset, 'K2 the ranges of a share partition end at its next offset')
   assert(ranges[0] === undefined || !isDone(ranges[0]), 'K3 the first record of a share partition is not done with')
+}
+
+function overlapping({ ranges }: SharePartition, first: number, last: number): ShareRange[] {
+  return ranges.filter((range) => range.last >= first && range.first <= last)
+}
+
+function isHeldBy(one: ShareRange, memberId: string, uptime: number): boolean {
+  return one.state === 'acquired' && one.memberId === memberId && one.lockUntil > uptime
 }
 
 function settleAll(partition: SharePartition, isMeant: (range: ShareRange) => boolean, type: AcknowledgeType): boolean {

@@ -60,8 +60,22 @@ export const shareMutants: readonly Mutant[] = [
     id: 'S6',
     title: 'whoever has lost a lock may acknowledge all the same',
     why: 'somebody else has the record, and it is done with under his hands',
-    edits: [{ file: PARTITION, text: 'one.memberId === memberId && one.lockUntil > uptime', replacement: 'one.lockUntil > uptime' }],
+    edits: [
+      {
+        file: PARTITION,
+        text: 'held.every((one) => isHeldBy(one, memberId, uptime))',
+        replacement: "held.every((one) => one.state === 'acquired')",
+      },
+    ],
     seed: 15,
     seedsToFind: 15,
+  },
+  {
+    id: 'S7',
+    title: 'whoever asks again is told what it was given, although it has lost that meanwhile',
+    why: 'it works on what somebody else has, or has accepted',
+    edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).filter(isHeld)', replacement: '(one.acquired ?? [])' }],
+    seed: 307,
+    seedsToFind: 307,
   },
 ]

@@ -50,6 +50,19 @@ describe('records', () => {
     expect(sentOne(ask(stage, 'a', 0), 'shareFetchResponse').errorCode).toBe(codeOf('INVALID_SHARE_SESSION_EPOCH'))
   })
 
+  test('are not told of to a member that asks again, and has lost them meanwhile', () => {
+    const stage = active()
+    const effects = given(stage, 3)
+    ask(stage, 'b', 1, { maxWaitMillis: 5000 })
+    stage.uptime = 1000
+    stage.deliver({ kind: 'timerFired', timer: 'tick' })
+    const late = written(stage, effects)
+    expect(sentOne(late, 'shareFetchResponse')).toMatchObject({ correlationId: 1, errorCode: 0, acquired: [] })
+    const [answer] = sent(written(stage, late), 'shareFetchResponse')
+    expect(answer?.acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
+    expect(sentOne(ask(stage, 'a', 1), 'shareFetchResponse').acquired).toEqual([])
+  })
+
   test('are waited for where the log ends, and until the time is over', () => {
     const stage = active()
     const effects = written(stage, given(stage, 0))
