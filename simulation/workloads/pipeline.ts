@@ -195,7 +195,7 @@ export class PipelineMember {
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
-      beginBelief(this.#group, name, this.#memberId())
+      beginBelief(this.#group, name, this.#memberId(), this.#host)
       this.#held.set(name, new CommittedPartition(this.#cluster, this.#memberId(), { topic, partition }, { session, topicId, position }))
       const life = lifeOf(this.#cluster.truth, name, topicId)
       if (life !== undefined) beginAt(this.#group, life, position, this.#memberId())
