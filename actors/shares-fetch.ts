@@ -1,7 +1,7 @@
 /**
  * What members of share groups ask: they acknowledge what they hold, and want more. Whoever finds nothing waits, until something ends, is released or times out.
  */
-import { acknowledge, acquire, goesAlone, newSharePartition, releaseMember } from '../coordinator/share/share-partition.ts'
+import { acknowledge, acquire, goesAlone, LOCK_PENDING, newSharePartition, releaseMember } from '../coordinator/share/share-partition.ts'
 import type { Acquisition } from '../coordinator/share/share-partition.ts'
 import { codeOf } from '../protocol/errors.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
@@ -102,7 +102,7 @@ function acquireFor(state: SharesState, group: ShareGroup, member: ShareMember, 
     const end = ends[(i + member.turn) % ends.length]
     const share = end === undefined ? null : shareOf(state, group, end, topics, request)
     if (share === null || end === undefined) continue
-    const taken = acquireFrom(state, share, end, member, { countMax: left, hasOthers: found.length > 0 }, context)
+    const taken = acquireFrom(state, share, end, member, { countMax: left, hasOthers: found.length > 0 })
     const isAlone = taken.some((one) => goesAlone(one, request.deliveryCountLimit))
     left = isAlone ? 0 : left - taken.reduce((sum, { first, last }) => sum + last - first + 1, 0)
     found.push(...taken)
@@ -118,12 +118,11 @@ function acquireFrom(
   { endOffset }: PartitionEnd,
   member: ShareMember,
   room: Pick<Acquisition, 'countMax' | 'hasOthers'>,
-  { uptime }: Context,
 ): AcquiredRange[] {
   const { current: one, memberId } = member
-  const { lockMillis, deliveryCountLimit } = one.request
+  const { deliveryCountLimit } = one.request
   const { startOffset } = share
-  const wanted = { memberId, lockUntil: uptime + lockMillis, deliveryCountLimit, ...room, endOffset, windowMax: RECORD_LOCKS_MAX }
+  const wanted = { memberId, lockUntil: LOCK_PENDING, deliveryCountLimit, ...room, endOffset, windowMax: RECORD_LOCKS_MAX }
   const ranges = acquire(share, wanted)
   if (ranges.length > 0 || share.startOffset !== startOffset) one.change = noteChange(state, share)
   const { topic, topicId, partition } = share

@@ -3,7 +3,7 @@
  * logs end that they read, and what is on its way to the log.
  */
 import { SHARE_TOPIC } from '../coordinator/metadata.ts'
-import { holds } from '../coordinator/share/share-partition.ts'
+import { beginLocks, holds } from '../coordinator/share/share-partition.ts'
 import { encodeShareKey } from '../coordinator/share/share-record.ts'
 import type { KeptShare, ShareKey } from '../coordinator/share/share-record.ts'
 import { openStateLog } from '../coordinator/state-log.ts'
@@ -189,12 +189,19 @@ export function noteChange(state: SharesState, { group, topicId, partition }: Sh
   return change
 }
 
-/** Answers a member with what was found out, or with an error. What it was given and has lost since, while it was written or nobody heard, it does not hear of. */
+/**
+ * Answers a member with what was found out, or with an error. Its locks begin with the first answer, however long it took to write them down; what it has lost when it
+ * asks again, it does not hear of.
+ */
 export function answerMember(state: SharesState, one: MemberRequest, error: ErrorName | null, uptime: number, outbox: Outbox): void {
   const { from, correlationId, request } = one
-  one.isAnswered = true
   const errorCode = error === null ? NONE : codeOf(error)
   const shares = state.groups.get(request.group)?.partitions
+  for (const range of one.isAnswered ? [] : (one.acquired ?? [])) {
+    const share = shares?.get(shareName(range))
+    if (share !== undefined) beginLocks(share, range, request.memberId, uptime + request.lockMillis)
+  }
+  one.isAnswered = true
   const isHeld = (range: AcquiredRange): boolean => {
     const share = shares?.get(shareName(range))
     return share !== undefined && holds(share, range, request.memberId, uptime)

@@ -114,6 +114,22 @@ export function holds(
   return first >= partition.startOffset && last < partition.nextOffset && overlapping(partition, first, last).every(isIts)
 }
 
+/** A lock that has not begun: its member has not been told yet. */
+export const LOCK_PENDING: number = Number.MAX_SAFE_INTEGER
+
+/** The member is told of a range: its locks begin. */
+export function beginLocks(
+  partition: SharePartition,
+  { first, last }: Pick<ShareRange, 'first' | 'last'>,
+  memberId: string,
+  lockUntil: number,
+): void {
+  for (const range of overlapping(partition, first, last)) {
+    if (range.memberId !== memberId || range.lockUntil !== LOCK_PENDING) continue
+    replace(partition, { ...range, first: Math.max(first, range.first), last: Math.min(last, range.last), lockUntil })
+  }
+}
+
 /** What a member says of records; false, and nothing changes, unless it has all of them. */
 export function acknowledge(
   partition: SharePartition,

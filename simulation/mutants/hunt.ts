@@ -126,6 +126,7 @@ const CATALOGUE = [
   'client-mutants.ts',
   'group-mutants.ts',
   'quota-mutants.ts',
+  'share-mutants.ts',
   'transaction-mutants.ts',
   'quorum.ts',
 ].map((file) => inRoot(`simulation/mutants/${file}`))

@@ -53,14 +53,17 @@ describe('records', () => {
   test('are not told of to a member that asks again, and has lost them meanwhile', () => {
     const stage = active()
     const effects = given(stage, 3)
-    ask(stage, 'b', 1, { maxWaitMillis: 5000 })
-    stage.uptime = 1000
+    // The lock begins with the answer, not with the write.
+    stage.uptime = 2000
     stage.deliver({ kind: 'timerFired', timer: 'tick' })
-    const late = written(stage, effects)
-    expect(sentOne(late, 'shareFetchResponse')).toMatchObject({ correlationId: 1, errorCode: 0, acquired: [] })
-    const [answer] = sent(written(stage, late), 'shareFetchResponse')
-    expect(answer?.acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
+    expect(sentOne(written(stage, effects), 'shareFetchResponse').acquired).toMatchObject([range(0, 2)])
+    ask(stage, 'b', 1, { maxWaitMillis: 5000 })
+    stage.uptime = 2999
+    expect(sent(stage.deliver({ kind: 'timerFired', timer: 'tick' }), 'produce')).toEqual([])
+    stage.uptime = 3000
+    const due = stage.deliver({ kind: 'timerFired', timer: 'tick' })
     expect(sentOne(ask(stage, 'a', 1), 'shareFetchResponse').acquired).toEqual([])
+    expect(sentOne(written(stage, due), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
   })
 
   test('are waited for where the log ends, and until the time is over', () => {

@@ -5,10 +5,13 @@ import { describe, expect, test } from 'vitest'
 import {
   acknowledge,
   acquire,
+  beginLocks,
   checkSharePartition,
   countOf,
   cutEnd,
   expireLocks,
+  holds,
+  LOCK_PENDING,
   newSharePartition,
   raiseStart,
   releaseMember,
@@ -96,6 +99,20 @@ describe('a share partition', () => {
     expect(acquire(partition, wanted)).toMatchObject([{ first: 1, last: 1, deliveryCount: 3 }])
     expect(acquire(partition, wanted)).toMatchObject([{ first: 2, last: 2, deliveryCount: 3 }])
     expect(acquire(partition, wanted)).toMatchObject([{ first: 3, last: 12, deliveryCount: 1 }])
+  })
+
+  test('begins a lock when its member is told', () => {
+    const partition = newSharePartition(0)
+    acquire(partition, { ...wanted, lockUntil: LOCK_PENDING })
+    acquire(partition, { ...wanted, lockUntil: LOCK_PENDING })
+    beginLocks(partition, { first: 4, last: 9 }, 'a', 100)
+    beginLocks(partition, { first: 6, last: 9 }, 'a', 200)
+    beginLocks(partition, { first: 12, last: 14 }, 'b', 100)
+    expect(expireLocks(partition, 100)).toBe(true)
+    expect(texts(partition)).toEqual(['0-3 acquired 1 a', '4-9 available 1', '10-19 acquired 1 a'])
+    expect(holds(partition, { first: 10, last: 19, deliveryCount: 1 }, 'a', 100)).toBe(true)
+    expect(holds(partition, { first: 10, last: 19, deliveryCount: 2 }, 'a', 100)).toBe(false)
+    expect(holds(partition, { first: 9, last: 19, deliveryCount: 1 }, 'a', 100)).toBe(false)
   })
 
   test('takes back locks that are over', () => {
