@@ -6,6 +6,8 @@ import type { FaultOptions } from './faults.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
+import { drawReaders } from './reader-plan.ts'
+import type { ReaderPlan } from './reader-plan.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 
@@ -51,6 +53,8 @@ export interface Plan {
   /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
   readonly quota: PlannedQuota | null
   readonly transactions: TransactionPlan | null
+  /** Their topic is not among the others. */
+  readonly readers: ReaderPlan | null
   readonly faults: FaultOptions
 }
 
@@ -208,6 +212,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed),
     transactions,
+    readers: drawReaders(seed, nodeCount),
     faults,
   }
 }

@@ -3,6 +3,8 @@
  * never struck, or an allowed anomaly that was never seen, means that the others prove nothing.
  */
 import { FAULT_KINDS, mapKinds } from './faults.ts'
+import { noReaderEvents, READER_EVENTS } from './checkers/readers.ts'
+import type { ReaderEvent } from './checkers/readers.ts'
 import type { FaultKind } from './faults.ts'
 import type { RunResult } from './run.ts'
 import { combineHashes } from './trace-hash.ts'
@@ -30,6 +32,7 @@ export interface Report {
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly anomalies: Readonly<Record<Anomaly, number>>
   readonly transactions: Readonly<Record<TransactionEvent, number>>
+  readonly readers: Readonly<Record<ReaderEvent, number>>
   /** Kinds of faults and anomalies that never happened, if there were enough runs for each to happen. */
   readonly unseen: readonly string[]
   readonly hash: string
@@ -58,10 +61,13 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
   }
   const transactions = noTransactionEvents()
   for (const kind of TRANSACTION_EVENTS) transactions[kind] = sum(sorted, (result) => result.transactions[kind])
+  const readers = noReaderEvents()
+  for (const kind of READER_EVENTS) readers[kind] = sum(sorted, (result) => result.readers[kind])
   const unseen = [
     ...FAULT_KINDS.filter((kind) => faults[kind] === 0),
     ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0),
     ...TRANSACTION_EVENTS.filter((kind) => transactions[kind] === 0),
+    ...READER_EVENTS.filter((kind) => readers[kind] === 0),
   ]
   return {
     commit,
@@ -76,6 +82,7 @@ export function summarise(results: readonly RunResult[], commit: string, realSec
     faults,
     anomalies,
     transactions,
+    readers,
     unseen: isQuorum || sorted.length < RUNS_TO_SEE_ALL ? [] : unseen,
     hash: combineHashes(sorted.map(({ hash }) => hash)),
   }
@@ -94,6 +101,7 @@ export function describeReport(report: Report): string {
     `faults     ${counts(faults)}`,
     `allowed    ${counts(anomalies)}`,
     `transacted ${counts(report.transactions)}`,
+    `read       ${counts(report.readers)}`,
     `hash       ${report.hash}`,
   ]
   if (unseen.length > 0) lines.push(`never seen ${unseen.join(', ')}: these runs prove too little`)

@@ -17,6 +17,8 @@ import { withoutAmbientTime } from './guard.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
 import { ShareClients } from './share-clients.ts'
+import type { ReaderEvent } from './checkers/readers.ts'
+import { ReaderClients } from './reader-clients.ts'
 import { TransactionClients } from './transaction-clients.ts'
 import type { TransactionEvent } from './transactions-truth.ts'
 import { writeTranscript } from './transcript.ts'
@@ -43,6 +45,7 @@ export interface RunResult {
   readonly faults: Readonly<Record<FaultKind, number>>
   readonly anomalies: Readonly<Record<Anomaly, number>>
   readonly transactions: Readonly<Record<TransactionEvent, number>>
+  readonly readers: Readonly<Record<ReaderEvent, number>>
 }
 
 /** Everything must have settled so long after healing. */
@@ -72,6 +75,7 @@ class Run {
   readonly #custodian: CustodianWorkload | null
   readonly #transactions: TransactionClients
   readonly #sharing: ShareClients
+  readonly #modes: ReaderClients
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
     const plan = drawPlan(seed, options)
@@ -94,6 +98,7 @@ class Run {
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
     this.#transactions = new TransactionClients(cluster)
+    this.#modes = new ReaderClients(cluster)
   }
 
   /** Runs to the end. */
@@ -111,6 +116,7 @@ class Run {
       this.#custodian?.start()
       this.#transactions.start()
       this.#sharing.start()
+      this.#modes.start()
       unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
     }
     this.#admin.start(() => this.#quotas.start(begin))
@@ -118,6 +124,7 @@ class Run {
     this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
     this.#transactions.stop()
+    this.#modes.stop()
     if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {
       seed: plan.seed,
@@ -129,6 +136,7 @@ class Run {
       faults: faults.counts,
       anomalies: truth.anomalies,
       transactions: truth.transactions.counts,
+      readers: this.#modes.counts,
     }
   }
 
@@ -147,10 +155,11 @@ class Run {
       producer.failedLately = 0
       producer.lastRound()
     }
+    this.#modes.lastRound()
     if (!this.#settle(() => this.#isAnswered(), 'the last batches were not answered')) return
     this.#transactions.lastRound()
     if (!this.#settle(() => this.#transactions.isDone, 'the last transactions were not committed')) return
-    const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, 0)
+    const failed = this.#producers.reduce((sum, producer) => sum + producer.failedLately, this.#modes.failedLately)
     if (failed > 0) return this.#world.fail('LIVE', `${failed} batches failed although nothing was wrong any more`)
     this.#reader.restart()
     this.#transactions.restart()
@@ -165,6 +174,7 @@ class Run {
     if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
     checkFiles(this.#cluster)
     if (this.#world.violation === null) checkTransactions(this.#cluster)
+    if (this.#world.violation === null) this.#modes.check()
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
@@ -182,7 +192,8 @@ class Run {
     return (
       this.#cluster.nodes.every(({ host }) => host.isUp) &&
       this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0) &&
-      this.#transactions.isIdle
+      this.#transactions.isIdle &&
+      this.#modes.isIdle
     )
   }
 
@@ -201,7 +212,7 @@ class Run {
         if (committedOf(this.#group, name) < end) return `: committed is ${committedOf(this.#group, name)} of ${end} in ${name}`
       }
     }
-    return null
+    return this.#modes.laggard((topic, partition) => this.#endOf(topic, partition))
   }
 
   /** Where a transaction is open; null if none is. */
@@ -231,7 +242,7 @@ class Run {
   }
 
   #isInSync(): boolean {
-    for (const [topic, partitions] of this.#cluster.topics) {
+    for (const [topic, partitions] of [...this.#cluster.topics, ...this.#modes.topics]) {
       for (let partition = 0; partition < partitions; partition++) if (this.#endOf(topic, partition) < 0) return false
     }
     return true

@@ -3,11 +3,11 @@
  */
 import { randomUUID } from 'node:crypto'
 import { KafkaError } from '../../protocol/errors.ts'
+import { RECENT_KEYS_MAX } from '../../protocol/recent-keys.ts'
 import type { ConsumerRecord, ProducerOptions } from './api.ts'
 import { checkOptions, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 import type { Guarantee, ProcessOptions } from './process-api.ts'
-import { RECENT_KEYS_MAX } from './recent-keys.ts'
 
 /** What is to be done. */
 export interface ProcessPlan<K, V> {

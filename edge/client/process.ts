@@ -13,6 +13,7 @@
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import { RecentKeys } from '../../protocol/recent-keys.ts'
 import type { Consumer, ConsumerRecord, OffsetToCommit, Producer } from './api.ts'
 import type { Engine } from './engine.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
@@ -20,7 +21,6 @@ import { outputOptions, processPlan } from './process-options.ts'
 import type { ProcessPlan } from './process-options.ts'
 import { ProducerClient } from './producer.ts'
 import type { PartitionListener } from './releases.ts'
-import { RecentKeys } from './recent-keys.ts'
 
 /** How long a round without records waits for some. */
 const POLL_MILLIS = 1000
@@ -58,7 +58,7 @@ export class Processing<K, V, OK, OV> {
   readonly #rounds: Rounds<OK, OV>
   /** Where the round began, by partition; empty between two rounds. */
   readonly #starts: Map<string, TopicPartition & { readonly offset: number }> = new Map()
-  #recent: Map<string, RecentKeys> = new Map()
+  readonly #recent: Map<string, RecentKeys> = new Map()
   /** What was handled in the round, by partition. */
   readonly #handled: Map<string, Handled> = new Map()
   /** That of the record before: most come from the same partition. */
@@ -121,9 +121,10 @@ export class Processing<K, V, OK, OV> {
       const name = topicPartitionName(topic, partition)
       this.#starts.delete(name)
       this.#handled.delete(name)
+      // Not those of others: they may be under way already, and nobody would recall them.
+      this.#recent.delete(name)
     }
     this.#last = null
-    this.#recent = new Map()
   }
 
   /** What was polled of them until now is not to be handled. */
@@ -161,7 +162,8 @@ export class Processing<K, V, OK, OV> {
       const name = topicPartitionName(topic, partition)
       if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
     }
-    const outlet = await this.#rounds.begin(records)
+    const outlet = await this.#beginRound(records)
+    if (outlet === null) return
     for (const record of records) {
       if (this.#upheavals !== since && !isCurrent(record)) continue
       if (this.#isKnown(record)) {
@@ -172,6 +174,17 @@ export class Processing<K, V, OK, OV> {
       if (done instanceof Promise) await done
       if (this.#isLost) return
       this.#note(record)
+    }
+  }
+
+  /** Null: the group has moved on before the round could begin. */
+  async #beginRound(records: readonly ConsumerRecord<K, V>[]): Promise<Outlet<OK, OV> | null> {
+    try {
+      return await this.#rounds.begin(records)
+    } catch (error) {
+      if (!isRebalanced(error)) throw error
+      this.#isLost = true
+      return null
     }
   }
 
@@ -217,7 +230,7 @@ export class Processing<K, V, OK, OV> {
         return
       }
     } catch (error) {
-      if (!(error instanceof KafkaError) || !REBALANCED.has(error.name)) throw error
+      if (!isRebalanced(error)) throw error
     }
     await this.#takeBack()
   }
@@ -241,7 +254,7 @@ export class Processing<K, V, OK, OV> {
       for (const { topic, partition, offset } of starts) this.#consumer.seek({ topic, partition }, offset)
       this.#upset(starts)
       this.#forgetRound()
-      this.#recent = new Map()
+      this.#recent.clear()
     }
   }
 
@@ -304,6 +317,10 @@ export class Processing<K, V, OK, OV> {
   #withKeys(one: OffsetToCommit): OffsetToCommit {
     return { ...one, metadata: this.#recent.get(topicPartitionName(one.topic, one.partition))?.encode() ?? '' }
   }
+}
+
+function isRebalanced(error: unknown): boolean {
+  return error instanceof KafkaError && REBALANCED.has(error.name)
 }
 
 /** The first record of each run of records of one partition. */

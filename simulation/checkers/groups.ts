@@ -9,6 +9,7 @@ import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
 import { decodeGroupCommit } from '../../coordinator/groups/offset-record.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
@@ -61,6 +62,8 @@ export interface GroupTruth {
   readonly accepted: Map<string, AcceptedCommit>
   /** By member: when the group last took its heartbeat. */
   readonly heardAt: Map<string, number>
+  /** Is told when an offset expires. */
+  readonly onExpired: ((partition: TopicPartition) => void)[]
 }
 
 /** Nothing is known of the group yet; power losses will be heard of. */
@@ -74,6 +77,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     progress: new Map(),
     accepted: new Map(),
     heardAt: new Map(),
+    onExpired: [],
   }
   truth.committedEnds.set(name, (partition) => progressOf(group, partition).takenEnd)
   truth.onLoss.push((partition) => onLoss(group, partition))
@@ -173,6 +177,7 @@ function onExpiry(group: GroupTruth, records: Uint8Array): void {
       if (retentionMillis < 0 || silentMicros < retentionMillis * 1000)
         truth.world.fail('BACK', `offsets of ${name} expire ${silentMicros} us after a member was heard`)
       for (const life of livesOf(truth, topicPartitionName(expired.topic, expired.partition))) progressOf(group, life).committed = -1
+      for (const tell of group.onExpired) tell(expired)
     }
   }
 }

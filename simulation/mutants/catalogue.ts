@@ -7,6 +7,7 @@ import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
 import { quotaMutants } from './quota-mutants.ts'
+import { readerMutants } from './reader-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
 import { shareMutants } from './share-mutants.ts'
@@ -256,6 +257,7 @@ export const mutants: readonly Mutant[] = [
   ...groupMutants,
   ...quotaMutants,
   ...shareMutants,
+  ...readerMutants,
   ...transactionMutants,
   ...quorumMutants,
 ]

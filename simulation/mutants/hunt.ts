@@ -123,10 +123,12 @@ const CATALOGUE = [
   'catalogue.ts',
   'replication-mutants.ts',
   'trust-mutants.ts',
+  'compaction-mutants.ts',
   'client-mutants.ts',
   'group-mutants.ts',
   'quota-mutants.ts',
   'share-mutants.ts',
+  'reader-mutants.ts',
   'transaction-mutants.ts',
   'quorum.ts',
 ].map((file) => inRoot(`simulation/mutants/${file}`))

@@ -8,6 +8,7 @@ import { withoutAmbientTime } from '../guard.ts'
 import { Random } from '../random.ts'
 import { hashText } from '../trace-hash.ts'
 import { World } from '../world.ts'
+import { noReaderEvents } from '../checkers/readers.ts'
 import { mapKinds } from '../faults.ts'
 import type { RunResult } from '../run.ts'
 import { noTransactionEvents } from '../transactions-truth.ts'
@@ -92,6 +93,7 @@ class QuorumRun {
       faults: mapKinds(() => 0),
       anomalies: { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
       transactions: noTransactionEvents(),
+      readers: noReaderEvents(),
     }
   }
 

@@ -13,6 +13,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
 import type { Random } from '../random.ts'
+import { READER_CONFIGS, READER_TOPIC } from '../reader-plan.ts'
 
 /** Something to ask until it is answered. */
 interface Task {
@@ -221,13 +222,16 @@ export class AdminWorkload {
 
   #create(onDone: () => void): void {
     const { plan, topics } = this.#cluster
+    const { readers } = plan
     const wanted = (): NewTopic[] =>
-      plan.topics.map(({ name, partitions, replicationFactor, configs }) => ({
-        name,
-        numPartitions: topics.get(name) ?? partitions,
-        replicationFactor,
-        configs,
-      }))
+      [...plan.topics, ...(readers === null ? [] : [{ ...readers, name: READER_TOPIC, configs: READER_CONFIGS }])].map(
+        ({ name, partitions, replicationFactor, configs }) => ({
+          name,
+          numPartitions: topics.get(name) ?? partitions,
+          replicationFactor,
+          configs,
+        }),
+      )
     this.#do({
       request: (correlationId) => ({ kind: 'createTopics', correlationId, topics: wanted(), validateOnly: false }),
       isDone: (results) => allAre(results, 'TOPIC_ALREADY_EXISTS'),

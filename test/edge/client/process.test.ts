@@ -119,6 +119,35 @@ describe('processing', () => {
     expect(await results()).toEqual(upTo(12))
   })
 
+  test('effectively once remembers the keys of what it keeps when partitions go to another member', async () => {
+    const counts = new Map<string, number>()
+    const controller = new AbortController()
+    const options = {
+      guarantee: 'effectively-once',
+      deduplicateBy: ({ key }) => key ?? '',
+      commitIntervalMillis: 20,
+    } as const satisfies Options
+    const count = ({ key }: ConsumerRecord<string, string>): void => void counts.set(key ?? '', (counts.get(key ?? '') ?? 0) + 1)
+    const members: Consumer<string, string>[] = []
+    const runs: Promise<void>[] = []
+    for (let i = 0; i < 4; i++) {
+      members.push(consumer({ maxPollRecords: 3 }))
+      runs.push(members[i]!.process<string, string>(count, { ...OUTPUT, ...options, signal: controller.signal }))
+      for (let round = 0; round < 20; round++) {
+        await fill(40)
+        await sleep(5)
+      }
+    }
+    await expect
+      .poll(async () => (await cluster.admin.describeGroup('g')).lags.every(({ lag }) => lag === 0), { timeout: 20_000, interval: 50 })
+      .toBe(true)
+    controller.abort()
+    await Promise.all(runs)
+    expect([...counts].filter(([, times]) => times !== 1)).toEqual([])
+    expect(counts.size).toBe(40)
+    for (const one of members) await one.close()
+  })
+
   test('exactly once: what a consumer had handled that went without a word is handled again, and seen once', async () => {
     await fill(200)
     const lost = consumer({ sessionTimeoutMillis: 200 })

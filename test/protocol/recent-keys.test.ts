@@ -2,8 +2,8 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { RECENT_KEYS_MAX, RecentKeys } from '../../../edge/client/recent-keys.ts'
-import { OFFSET_METADATA_LENGTH_MAX } from '../../../protocol/messages/group.ts'
+import { RECENT_KEYS_MAX, RecentKeys } from '../../protocol/recent-keys.ts'
+import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 
 describe('recent keys', () => {
   test('are those that were added last, however they travelled', () => {

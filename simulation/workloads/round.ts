@@ -1,5 +1,5 @@
 /**
- * One round of the pipeline: where it began in each partition, and how far it has come.
+ * One round of an application that commits by hand (pipeline.ts, reader.ts): where it began in each partition, and how far it has come.
  */
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -13,7 +13,7 @@ export class Round {
   readonly #starts: Map<string, TopicPartition & { readonly offset: number }> = new Map()
   readonly #floors: Map<string, number> = new Map()
   readonly #ends: Map<string, CommittedOffset> = new Map()
-  /** Its transaction is open, and takes results. */
+  /** It takes records. */
   isOpen = false
   /** It is to end as soon as it can. */
   hasEnd = false
@@ -22,10 +22,16 @@ export class Round {
   /** What is done when it is over. */
   readonly onOver: (() => void)[] = []
 
+  /** A record is to be handled: a partition begins there, if it has not begun. */
+  begin({ topic, partition }: TopicPartition, offset: number): void {
+    const name = topicPartitionName(topic, partition)
+    if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
+  }
+
   /** A record was handled; `floor`: everything from there on was read. */
   note({ topic, partition, floor }: TopicPartition & { readonly floor: number }, offset: number): void {
     const name = topicPartitionName(topic, partition)
-    if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
+    this.begin({ topic, partition }, offset)
     this.#floors.set(name, floor)
     this.#ends.set(name, { topic, partition, offset: offset + 1, metadata: '' })
   }
@@ -34,6 +40,12 @@ export class Round {
   lose(name: string): void {
     this.isLost = true
     this.#starts.delete(name)
+    this.#ends.delete(name)
+  }
+
+  /** It has begun in that partition, and the partition is still there. */
+  has(name: string): boolean {
+    return this.#starts.has(name)
   }
 
   /** Where it began. */

@@ -1,0 +1,281 @@
+/**
+ * What all applications share that read one topic as members of a group and commit by hand: their lives, their partitions, and when they look for records. What they do with those,
+ * and how they commit, is the application's affair (pipeline.ts, reader.ts); both go through rounds as edge/client/process.ts does.
+ */
+import { actor } from '../../actors/consumer.ts'
+import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import { beginAt, beginBelief, endBelief } from '../checkers/groups.ts'
+import type { GroupTruth } from '../checkers/groups.ts'
+import { SESSION_MILLIS } from '../cluster.ts'
+import type { Cluster } from '../cluster.ts'
+import type { Host } from '../host.ts'
+import { Random } from '../random.ts'
+import { lifeOf } from '../truth.ts'
+import { CommittedPartition } from './committed-partition.ts'
+import type { Round } from './round.ts'
+
+/** Who it is. */
+export interface MemberIdentity {
+  /** Names its generator, and its lives. */
+  readonly purpose: string
+  readonly index: number
+  readonly group: GroupTruth
+  readonly topic: string
+  readonly isolationLevel: ConsumerConfig['isolationLevel']
+}
+
+/** What the application makes of it. */
+export interface MemberApplication {
+  /** A life begins. */
+  begin(host: Host, life: number): void
+  /** It is over. */
+  end(): void
+  /** Takes what is not said to every member; false: it means nothing. */
+  hear(message: Message): boolean
+  /** Records may be there. */
+  handle(): void
+  /** A partition is gone, or begins anew elsewhere. */
+  lose(name: string): void
+  /** Ends the round that is under way, if one is, because partitions go; then goes on. */
+  endRound(then: () => void): void
+}
+
+/** Errors that say that the group has moved on: the round is taken back. After others the application gives up, and begins anew. */
+export const REBALANCED: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'FENCED_MEMBER_EPOCH', 'STALE_MEMBER_EPOCH'])
+
+/** Between two looks for records to work on, at most, in microseconds. */
+const WORK_MICROS = 3000
+
+/** A slow application works for so long on average, in microseconds. */
+const SLOW_MICROS = 1_500_000
+
+/** A process that is gone comes back after so long on average, in microseconds. */
+const RESTART_MICROS = 400_000
+
+/** Who takes longer to let go loses its partitions. */
+const REBALANCE_MILLIS = 4000
+
+/** One member, through all its lives. */
+export class GroupMember {
+  readonly random: Random
+  /** What it has, by name of the partition. */
+  readonly held: Map<string, CommittedPartition> = new Map()
+  readonly #cluster: Cluster
+  readonly #identity: MemberIdentity
+  readonly #application: MemberApplication
+  readonly #releasing: Set<string> = new Set()
+  #host: Host | null = null
+  #lives = 0
+  #isWorking = false
+
+  constructor(cluster: Cluster, identity: MemberIdentity, application: MemberApplication) {
+    this.#cluster = cluster
+    this.#identity = identity
+    this.#application = application
+    this.random = new Random(cluster.world.seed, `${identity.purpose}/${identity.index}`)
+  }
+
+  /** Begins a life as a new member. */
+  start(): void {
+    const host = this.#cluster.newClient()
+    const { purpose, topic } = this.#identity
+    this.#host = host
+    this.#lives++
+    this.#isWorking = false
+    host.attach('client', { receive: (message) => this.#receive(message) })
+    host.spawn('consumer', actor.url, this.#config(host))
+    this.#application.begin(host, this.#lives)
+    this.#cluster.world.log?.(`${purpose} ${this.memberId} lives on ${host.node}`)
+    this.tell({ kind: 'subscribe', topics: [topic], topicPattern: null })
+  }
+
+  /** Dies, or (one in three) ends its round and leaves. */
+  crash(): void {
+    if (this.#host === null) return
+    if (this.random.below(3) > 0) return this.end()
+    for (const name of [...this.held.keys()]) this.#retire(name)
+    this.#application.endRound(() => {
+      // The group may have given it others meanwhile.
+      for (const name of [...this.held.keys()]) this.#retire(name)
+      for (const name of [...this.#releasing]) this.#letGo(name)
+      this.tell({ kind: 'closeConsumer', correlationId: 1 })
+    })
+  }
+
+  /** Its process is gone; another one comes. */
+  end(): void {
+    if (this.#host === null) return
+    for (const name of [...this.held.keys(), ...this.#releasing]) this.#letGo(name)
+    this.#cluster.killClient(this.#host)
+    this.#host = null
+    this.#application.end()
+    this.#cluster.world.after(this.random.exponential(RESTART_MICROS), () => this.start())
+  }
+
+  /** Null between two lives. */
+  get host(): Host | null {
+    return this.#host
+  }
+
+  get memberId(): string {
+    return `${this.#identity.purpose}-${this.#identity.index}-${this.#lives}`
+  }
+
+  /** How far it has read a partition that it has, if nothing of it waits; -1 otherwise. */
+  positionOf(name: string): number {
+    const held = this.held.get(name)
+    return held === undefined || held.hasRecords ? -1 : held.expected
+  }
+
+  /** Says something to its consumer. */
+  tell(message: Message): void {
+    const host = this.#host
+    if (host !== null) host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'consumer' }, message)
+  }
+
+  /** Looks for records soon, or late. */
+  work(): void {
+    if (this.#isWorking) return
+    this.#isWorking = true
+    this.#host?.after(this.workMicros(), () => {
+      this.#isWorking = false
+      this.#application.handle()
+    })
+  }
+
+  /** How long the application is busy now: mostly for a moment. */
+  workMicros(): number {
+    const { faults } = this.#cluster
+    const isSlow = faults.strikes('slowConsumer')
+    return isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.random.between(1, WORK_MICROS)
+  }
+
+  /** There may be room for more of a partition. */
+  askForMore(held: CommittedPartition): void {
+    const { topic, partition, session, expected } = held
+    if (held.wantsMore()) this.tell({ kind: 'fetchMore', topic, partition, session, offset: expected })
+  }
+
+  /** Back to where a round began, in what is still here. */
+  goBack(round: Round): void {
+    for (const { topic, partition, offset } of round.starts()) {
+      const held = this.held.get(topicPartitionName(topic, partition))
+      if (held === undefined) continue
+      held.seek(offset)
+      this.tell({ kind: 'seek', topic, partition, offset, session: held.session })
+    }
+  }
+
+  #config(host: Host): ConsumerConfig {
+    return {
+      client: { node: host.node, actor: 'client' },
+      coordinatorNodes: this.#cluster.voters,
+      group: this.#identity.group.name,
+      memberId: this.memberId,
+      instanceId: null,
+      assignor: null,
+      autoOffsetReset: 'earliest',
+      autoCommit: false,
+      autoCommitIntervalMillis: 300,
+      sessionTimeoutMillis: SESSION_MILLIS,
+      rebalanceTimeoutMillis: REBALANCE_MILLIS,
+      heartbeatIntervalMillis: 500,
+      fetchMinBytes: 1,
+      fetchMaxBytes: 8192,
+      fetchMaxWaitMillis: 1000,
+      fetchMode: 'bytes',
+      isolationLevel: this.#identity.isolationLevel,
+      requestTimeoutMillis: 300,
+      retryBackoffMillis: 50,
+    }
+  }
+
+  #retire(name: string): void {
+    this.held.delete(name)
+    this.#releasing.add(name)
+  }
+
+  #letGo(name: string): void {
+    endBelief(this.#identity.group, name, this.memberId)
+    this.held.delete(name)
+    this.#releasing.delete(name)
+  }
+
+  #receive(message: Message): void {
+    if (this.#application.hear(message)) return
+    switch (message.kind) {
+      case 'assigned':
+        return this.#onAssigned(message)
+      case 'chunk':
+        return this.#onChunk(message)
+      case 'positionReset':
+        return this.#onPositionReset(message)
+      case 'revoking':
+        return this.#onRevoking(message)
+      case 'consumerFailed':
+        return this.#onFailed(message)
+      case 'consumerClosed':
+        return this.end()
+      default:
+        return
+    }
+  }
+
+  #onAssigned(message: Assigned): void {
+    const { group } = this.#identity
+    const topicId = this.#cluster.clientWatcher.topicIdOf(message)
+    for (const { topic, partition, position, session } of message.partitions) {
+      const name = topicPartitionName(topic, partition)
+      beginBelief(group, name, this.memberId, this.#host)
+      this.held.set(name, new CommittedPartition(this.#cluster, this.memberId, { topic, partition }, { session, topicId, position }))
+      const life = lifeOf(this.#cluster.truth, name, topicId)
+      if (life !== undefined) beginAt(group, life, position, this.memberId)
+    }
+  }
+
+  #onChunk(chunk: Chunk): void {
+    const held = this.held.get(topicPartitionName(chunk.topic, chunk.partition))
+    if (held === undefined || !held.take(chunk)) return
+    this.askForMore(held)
+    this.work()
+  }
+
+  #onPositionReset(message: PositionReset): void {
+    const name = topicPartitionName(message.topic, message.partition)
+    this.held.get(name)?.reset(message, this.#cluster.clientWatcher.topicIdOf(message))
+    this.#application.lose(name)
+  }
+
+  /** The round ends before partitions go; what is lost is gone already. */
+  #onRevoking({ partitions, lost }: Revoking): void {
+    const names = partitions.map(({ topic, partition }) => topicPartitionName(topic, partition))
+    if (lost) {
+      for (const name of names) {
+        this.#letGo(name)
+        this.#application.lose(name)
+      }
+      return this.tell({ kind: 'released', partitions })
+    }
+    for (const name of names) this.#retire(name)
+    this.#application.endRound(() => this.#release(names, partitions))
+  }
+
+  #release(names: readonly string[], partitions: readonly TopicPartition[]): void {
+    // One that was lost meanwhile may be here again.
+    for (const name of names) {
+      if (this.held.has(name)) continue
+      this.#letGo(name)
+      this.#application.lose(name)
+    }
+    this.tell({ kind: 'released', partitions })
+  }
+
+  #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
+    if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
+  }
+}
