@@ -53,8 +53,8 @@ export const shareMutants: readonly Mutant[] = [
     title: 'a coordinator whose lease is over hands out what it has written before',
     why: 'its successor has given it to somebody else, who has accepted it',
     edits: [{ file: FETCH, text: "uptime < state.leaseUntil ? null : 'NOT_COORDINATOR'", replacement: 'null' }],
-    seed: 301,
-    seedsToFind: 301,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'S6',
@@ -75,7 +75,7 @@ export const shareMutants: readonly Mutant[] = [
     title: 'whoever asks again is told what it was given, although it has lost that meanwhile',
     why: 'it works on what somebody else has, or has accepted',
     edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).filter(isHeld)', replacement: '(one.acquired ?? [])' }],
-    seed: 307,
-    seedsToFind: 307,
+    seed: 0,
+    seedsToFind: 0,
   },
 ]
