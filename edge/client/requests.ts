@@ -212,11 +212,17 @@ export class Requests {
   }
 }
 
+/** The error of an answer; null if it is none. */
+export function errorFrom(errorCode: number, reason: string | null): KafkaError | null {
+  if (errorCode === NONE) return null
+  const { name, message } = errorOf(errorCode)
+  return new KafkaError(name, reason ?? message)
+}
+
 /** Throws unless the code is NONE. */
 export function throwIfError(errorCode: number, reason: string | null): void {
-  if (errorCode === NONE) return
-  const { name, message } = errorOf(errorCode)
-  throw new KafkaError(name, reason ?? message)
+  const error = errorFrom(errorCode, reason)
+  if (error !== null) throw error
 }
 
 /** Errors that mean: not yet. Other retriable errors (no space, say) are the caller's business. */
