@@ -11,7 +11,7 @@ import {
   nextCoordinator,
 } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
-import { groupsActor, replicaActor } from '../../protocol/address.ts'
+import { groupsActor, replicaActor, sharesActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
@@ -140,16 +140,34 @@ export class Requests {
    * whose fate is unknown. Throws like `ask`.
    */
   askGroup<Kind extends Response['kind']>(group: string, asked: GroupAsked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+    return this.#askCoordinatorOf('group', group, { ...asked, group }, kind, onLost)
+  }
+
+  /** The same for a share group. */
+  askShareGroup<Kind extends Response['kind']>(
+    group: string,
+    asked: GroupAsked,
+    kind: Kind,
+    onLost?: () => void,
+  ): Promise<MessageOf<Kind>> {
+    return this.#askCoordinatorOf('share', group, { ...asked, group }, kind, onLost)
+  }
+
+  #askCoordinatorOf<Kind extends Response['kind']>(
+    keyType: 'group' | 'share',
+    key: string,
+    asked: Asked,
+    kind: Kind,
+    onLost?: () => void,
+  ): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
-      const { node, partition } = await this.askCoordinator(
-        { kind: 'findCoordinator', keyType: 'group', key: group },
-        'findCoordinatorResponse',
-      )
-      const response = await this.#attempt({ node, actor: groupsActor(partition) }, { ...asked, group })
+      const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', keyType, key }, 'findCoordinatorResponse')
+      const actor = keyType === 'group' ? groupsActor(partition) : sharesActor(partition)
+      const response = await this.#attempt({ node, actor }, asked)
       if (response === null) onLost?.()
       return response
     }
-    return this.#repeat(attempt, { ...asked, group }, kind)
+    return this.#repeat(attempt, asked, kind)
   }
 
   /** The groups that are kept in one partition of `__consumer_offsets`. Throws like `ask`. */
