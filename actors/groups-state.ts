@@ -111,6 +111,8 @@ export interface GroupsState {
   /** The coordinator was asked for metadata and has not answered. */
   isAsking: boolean
   nextCorrelationId: number
+  /** Of the request that reads the log: what answers one of a former life, in a former reign, says nothing here. */
+  loadId: number
 }
 
 /** Nothing is read yet. */
@@ -137,6 +139,7 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     coordinators: newCoordinatorFinder(config.coordinatorNodes),
     isAsking: false,
     nextCorrelationId: 1,
+    loadId: -1,
   }
 }
 

@@ -113,20 +113,24 @@ function onRequest(state: GroupsState, message: Message, context: Context, outbo
 function onStarted(state: GroupsState, context: Context, outbox: Outbox): void {
   // Epochs of a former life must not come again: what was sent under them may still be on its way.
   state.epochFloor = context.random >>> 2
+  // Answers to what was here before may still come.
+  state.nextCorrelationId += context.random
   outbox.push({ kind: 'startTimer', timer: 'sessions', afterMillis: TICK_MILLIS })
   outbox.push({ kind: 'startTimer', timer: 'refresh', afterMillis: REFRESH_MILLIS })
   load(state, outbox)
 }
 
 function load(state: GroupsState, outbox: Outbox): void {
-  if (!state.log.loaded)
-    return outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.nextCorrelationId++) })
+  if (!state.log.loaded) {
+    state.loadId = state.nextCorrelationId++
+    return outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.loadId) })
+  }
   if (state.groups.size === 0) state.checked = true
   if (!state.checked) askMetadata(state, outbox)
 }
 
 function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
-  if (state.log.loaded) return
+  if (state.log.loaded || response.correlationId !== state.loadId) return
   const batches = takeLoadedBatches(state.log, response)
   if (batches === null) return loadLater(state, outbox)
   state.loadFailures = 0

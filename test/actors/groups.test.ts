@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
+import type { FetchResponse } from '../../protocol/messages/fetch.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import * as header from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
@@ -12,6 +13,23 @@ import { ask, beat, commit, commitOf, groupIn, groupsStage, loaded, logOf, newes
 import { topicsAnswer } from './metadata.ts'
 import { lines, sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
+
+/** The same batch at another place in the log. */
+function moved(records: Uint8Array, baseOffset: number): Uint8Array {
+  const copy = records.slice()
+  header.stampBaseOffset(copy, 0, baseOffset)
+  return copy
+}
+
+/** The answer to the newest request that reads the log. */
+function read(
+  { state }: Stage<GroupsState>,
+  records: Uint8Array | null,
+  highWatermark: number,
+  changes: Partial<FetchResponse> = {},
+): FetchResponse {
+  return fetched(records, highWatermark, { correlationId: state.loadId, ...changes })
+}
 
 describe('loading', () => {
   test('reads the partition to its end, and keeps the newest commit of each group', () => {
@@ -34,12 +52,23 @@ describe('loading', () => {
     expect(ask(stage)).toEqual([`to client: offsetFetchResponse #99 ${error}`])
   })
 
+  test('does not take what answers a former life: part of the log would be missing', () => {
+    const stage = groupsStage()
+    stage.random = 1000
+    stage.deliver({ kind: 'started' })
+    expect(stage.state.loadId).toBeGreaterThanOrEqual(1000)
+    expect(stage.deliver(fetched(moved(logOf(['g', commitOf(1, 6)]), 1), 2, { correlationId: 3 }))).toEqual([])
+    stage.deliver(read(stage, logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 2))
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 5, t-1 at 6'])
+  })
+
   test('tries again when the partition cannot be read yet', () => {
     const stage = groupsStage()
     stage.deliver({ kind: 'started' })
     expect(lines(stage.deliver({ kind: 'undeliverable', correlationId: 1 }))).toEqual(['timer load in 5 ms'])
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'load' }))).toEqual(['to replica/__consumer_offsets-3: fetch #2 from 0'])
-    expect(lines(stage.deliver(fetched(null, 0, { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })))).toEqual(['timer load in 10 ms'])
+    expect(lines(stage.deliver(read(stage, null, 0, { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })))).toEqual(['timer load in 10 ms'])
   })
 })
 
@@ -226,7 +255,7 @@ describe('the offsets of a topic that was deleted', () => {
   function checking(): { stage: Stage<GroupsState>; correlationId: number } {
     const stage = groupsStage()
     stage.deliver({ kind: 'started' })
-    const effects = stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 2))
+    const effects = stage.deliver(read(stage, logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 2))
     return { stage, correlationId: sentOne(effects, 'metadata').correlationId }
   }
 
@@ -235,18 +264,12 @@ describe('the offsets of a topic that was deleted', () => {
     const tombstones = sentOne(effects, 'produce').records
     const stage = groupsStage()
     stage.deliver({ kind: 'started' })
-    stage.deliver(fetched(logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 3))
-    stage.deliver(fetched(moved(tombstones, 2), 3 + 1))
+    stage.deliver(read(stage, logOf(['g', commitOf(0, 5)], ['g', commitOf(1, 6)]), 3))
+    stage.deliver(read(stage, moved(tombstones, 2), 3 + 1))
     return [...(stage.state.groups.get('g')?.offsets.keys() ?? [])]
   }
 
   /** The same batch further along the log. */
-  function moved(records: Uint8Array, baseOffset: number): Uint8Array {
-    const copy = records.slice()
-    header.stampBaseOffset(copy, 0, baseOffset)
-    return copy
-  }
-
   test('are not shown before the topics have been looked up', () => {
     const { stage } = checking()
     expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99 COORDINATOR_LOAD_IN_PROGRESS'])
@@ -272,10 +295,10 @@ describe('the offsets of a topic that was deleted', () => {
   test('are not looked for in a log that is half read: the tombstones would come after the commits that are still to be read', () => {
     const stage = groupsStage()
     stage.deliver({ kind: 'started' })
-    stage.deliver(fetched(logOf(['g', commitOf(0, 5)]), 2))
+    stage.deliver(read(stage, logOf(['g', commitOf(0, 5)]), 2))
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))).toEqual(['timer refresh in 1000 ms'])
     expect(stage.deliver(topicsAnswer({ t: [0] }, 1, 9))).toEqual([])
-    stage.deliver(fetched(moved(logOf(['g', commitOf(0, 7, 9)]), 1), 2))
+    stage.deliver(read(stage, moved(logOf(['g', commitOf(0, 7, 9)]), 1), 2))
     stage.deliver(topicsAnswer({ t: [0] }, 1, 9))
     expect(ask(stage)).toEqual(['to client: offsetFetchResponse #99: t-0 at 7'])
   })
