@@ -38,6 +38,7 @@ export function onBeginTransaction(
   outbox: Outbox,
 ): void {
   const tx = transactionOf(state)
+  if (tx.fatal !== null) return answer(state, correlationId, tx.fatal, outbox)
   assert(tx.phase !== 'open' && tx.phase !== 'ending' && tx.beginner === null, 'Y1 one transaction at a time')
   tx.beginner = { correlationId, deadline: context.uptime + state.config.deliveryTimeoutMillis }
   advanceTransaction(state, context, outbox)
@@ -47,6 +48,7 @@ export function onBeginTransaction(
 export function onFinishTransaction(state: ProducerState, asked: MessageOf<'finishTransaction'>, context: Context, outbox: Outbox): void {
   const tx = transactionOf(state)
   const { correlationId, committed } = asked
+  if (!committed) dropBatches(state, outbox)
   if (tx.fatal !== null) return answer(state, correlationId, tx.fatal, outbox)
   assert(tx.phase === 'open', 'Y2 only an open transaction ends')
   if (committed && tx.failure !== null) return answer(state, correlationId, tx.failure, outbox)
@@ -54,7 +56,6 @@ export function onFinishTransaction(state: ProducerState, asked: MessageOf<'fini
     const errorMessage = 'the transaction has records that are not acknowledged yet'
     return answer(state, correlationId, { errorCode: codeOf('INVALID_TXN_STATE'), errorMessage }, outbox)
   }
-  if (!committed) dropBatches(state, outbox)
   if (!tx.isUsed) {
     close(tx)
     return answer(state, correlationId, null, outbox)

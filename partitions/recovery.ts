@@ -205,9 +205,8 @@ function cutLast(recovery: Recovery): RecoveryDemand {
 
 /** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
 function onGap(recovery: Recovery, base: number): RecoveryDemand {
-  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
+  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0))
     return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)
-  }
   return doubtOf(recovery, true) ?? removeRest(recovery)
 }
 
@@ -285,9 +284,11 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (available < sizeBytes) return 'partial'
   // An empty batch may cover the place where the log is to be cut: then all of it goes.
   if (batch.lastOffset(bytes, at) >= recovery.endOffsetMax) return 'unsound'
-  const trusted = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
-  if (!trusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
-  if (!trusted && !noteTail(recovery, segment, bytes, at)) return 'unsound'
+  const isBelow = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
+  // What goes on beyond the recovery point is not what the checkpoint vouched for: it was compacted since, or is damaged.
+  const isTrusted = isBelow && batch.lastOffset(bytes, at) < (recovery.checkpoint?.recoveryPoint ?? 0)
+  if (!isTrusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
+  if (!isBelow && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
   recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
@@ -351,9 +352,8 @@ function finish(recovery: Recovery): RecoveryDemand {
   const { checkpoint, expectedOffset, segments } = recovery
   recovery.step = 'over'
   const recoveryPoint = Math.min(checkpoint?.recoveryPoint ?? 0, expectedOffset)
-  if (checkpoint !== null && expectedOffset < checkpoint.recoveryPoint) {
+  if (checkpoint !== null && expectedOffset < checkpoint.recoveryPoint)
     return fail(recovery, `offsets ${expectedOffset} to ${checkpoint.recoveryPoint - 1} are missing`)
-  }
   const log = segments.length === 0 ? emptyLog(expectedOffset) : recoveredLog(recovery)
   return {
     kind: 'done',

@@ -114,6 +114,10 @@ export class Host {
     this.#world.at(untilMicros, () => this.#resume(untilMicros))
   }
 
+  get isPaused(): boolean {
+    return this.#world.nowMicros < this.#pausedUntil
+  }
+
   /** A pause ends at once. */
   wake(): void {
     if (this.#pausedUntil <= this.#world.nowMicros) return

@@ -1,6 +1,7 @@
 /**
  * Administration: topics, partitions, settings; nodes are in node-admin.ts, groups in group-admin.ts. Each call is one request to the coordinator or a leader.
  */
+import { isInternalTopic } from '../../protocol/topic-name.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -62,6 +63,7 @@ export class AdminClient implements Admin {
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
     checkName(name)
     checkOptions('createTopic', options, CREATE_TOPIC_RULES)
+    if (isInternalTopic(name)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${name} is internal: it is made when it is needed`)
     const { partitions = 1, replicationFactor = -1, config = {}, ifNotExists = false } = options
     if (!Number.isInteger(partitions))
       throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
@@ -87,7 +89,7 @@ export class AdminClient implements Admin {
     checkOptions('listTopics', options, LIST_TOPICS_RULES)
     const { internal = false } = options
     const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
-    return topics.map((topic) => topic.topic).filter((name) => internal || !name.startsWith('__'))
+    return topics.map((topic) => topic.topic).filter((name) => internal || !isInternalTopic(name))
   }
 
   async describeTopic(name: string): Promise<TopicDescription> {

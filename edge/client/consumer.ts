@@ -281,7 +281,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   /** What a transaction is to commit of this consumer, and who it is in its group. */
   async memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets> {
     const group = this.#group('sendOffsets')
-    return this.#requests.member(group, this.#offsetsOf(what))
+    const offsets = this.#offsetsOf(what)
+    if (this.#mode === 'subscribed') for (const one of offsets ?? []) this.#consumption.assigned(one, 'FENCED_MEMBER_EPOCH')
+    return this.#requests.member(group, offsets)
   }
 
   /** A transaction has committed them. */

@@ -4,6 +4,7 @@
  */
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
@@ -72,11 +73,11 @@ export class Consumption {
     return [...this.#partitions.values()].filter((one) => !one.revoking).map(({ topic, partition }) => ({ topic, partition }))
   }
 
-  /** Throws UNKNOWN_TOPIC_OR_PARTITION unless the partition is assigned. */
-  assigned({ topic, partition }: TopicPartition): ConsumedPartition {
+  /** Throws that error unless the partition is assigned. */
+  assigned({ topic, partition }: TopicPartition, error: ErrorName = 'UNKNOWN_TOPIC_OR_PARTITION'): ConsumedPartition {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one !== undefined) return one
-    throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topicPartitionName(topic, partition)} is not assigned to this consumer`)
+    throw new KafkaError(error, `${topicPartitionName(topic, partition)} is not assigned to this consumer`)
   }
 
   /** Exactly these from now on. */

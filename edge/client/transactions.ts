@@ -66,13 +66,25 @@ export class Transactions<K, V> {
     const transaction = await this.begin()
     try {
       const result = await work(transaction)
-      await transaction.commit()
+      // The work may have ended it by itself.
+      if (!transaction.isOver) await transaction.commit()
       return result
     } catch (error) {
-      // What went wrong first is what the caller must hear.
-      await transaction.abort().catch(() => undefined)
-      throw error
+      throw await this.#abortAfter(transaction, error)
     }
+  }
+
+  /** What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */
+  async #abortAfter(transaction: ClientTransaction<K, V>, error: unknown): Promise<unknown> {
+    const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
+    try {
+      await transaction.abort()
+    } catch (fatal) {
+      return isEpochOld ? fatal : error
+    }
+    if (!isEpochOld) return error
+    const reason = 'the transaction took longer than transactionTimeoutMillis, and was aborted: make it smaller, or raise that'
+    return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
   }
 
   /** The producer is being closed. */
@@ -177,6 +189,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     }
   }
 
+  get isOver(): boolean {
+    return this.#state === 'over'
+  }
+
   async commit(): Promise<void> {
     this.#assertOpen()
     this.#state = 'ending'
@@ -187,8 +203,9 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
-      // It may still be aborted; nothing else can be done with it.
-      if (this.#state === 'ending') this.#state = 'open'
+      // It may still be aborted; nothing else can be done with it. Where somebody else has the transactional id, there is nothing to abort.
+      if (error instanceof KafkaError && error.name === 'PRODUCER_FENCED') this.#end()
+      else if (this.#state === 'ending') this.#state = 'open'
       this.#fail(error)
       throw error
     }
@@ -202,8 +219,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#finish(false)
     } finally {
       this.#owner.forgetFailure()
-      this.#state = 'over'
-      this.#transactions.end()
+      this.#end()
     }
   }
 
@@ -213,7 +229,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   async #finish(committed: boolean): Promise<void> {
     await this.#transactions.ask((correlationId) => ({ kind: 'finishTransaction', correlationId, committed }))
-    if (!committed) return
+    if (committed) this.#end()
+  }
+
+  #end(): void {
     this.#state = 'over'
     this.#transactions.end()
   }

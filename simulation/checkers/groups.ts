@@ -34,7 +34,7 @@ interface GroupPartition {
   /** Who was given it last. */
   owner: string | null
   /** Who believes to have it. */
-  readonly believers: Set<string>
+  readonly believers: Map<string, Sleeper | null>
 }
 
 /** A commit that a coordinator of the group has taken; one that is not in charge any more may do so, but cannot write it, nor say that it counts. */
@@ -42,6 +42,11 @@ interface AcceptedCommit {
   readonly offsets: readonly TopicOffset[]
   /** What is wrong if it counts: FENCE or BACK, and why. */
   readonly objections: readonly (readonly ['FENCE' | 'BACK', string])[]
+}
+
+/** Who may be asleep, and then does not know what time it is. */
+export interface Sleeper {
+  readonly isPaused: boolean
 }
 
 /** What is known of one group. */
@@ -113,18 +118,21 @@ export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: nu
   )
 }
 
-/** A member's application starts to believe that it has a partition. */
-export function beginBelief(group: GroupTruth, name: string, member: string): void {
+/**
+ * A member's application starts to believe that it has a partition. Who has it still is silent for longer than its session, or is paused: its rebalance time-out may
+ * have ended before that.
+ */
+export function beginBelief(group: GroupTruth, name: string, member: string, host: Sleeper | null = null): void {
   const known = partitionOf(group, name)
   const { world, anomalies } = group.truth
-  for (const other of known.believers) {
+  for (const [other, sleeper] of known.believers) {
     if (other === member) continue
     const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
-    if (silentMicros < group.sessionMillis * 1000)
+    if (silentMicros < group.sessionMillis * 1000 && sleeper?.isPaused !== true)
       world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
     else anomalies.zombieBelief++
   }
-  known.believers.add(member)
+  known.believers.set(member, host)
 }
 
 /** It lets go, knows that it lost it, or dies. */
@@ -264,7 +272,7 @@ function processedEnd(known: GroupProgress, startOffset: number): number {
 function partitionOf(group: GroupTruth, name: string): GroupPartition {
   const known = group.partitions.get(name)
   if (known !== undefined) return known
-  const partition: GroupPartition = { owner: null, believers: new Set() }
+  const partition: GroupPartition = { owner: null, believers: new Map() }
   group.partitions.set(name, partition)
   return partition
 }

@@ -71,6 +71,7 @@ export function visibleIn(truth: Truth, partition: PartitionTruth, batches: read
     } else if (isTransactional) open.set(producerId, [...before, batch])
     else show(visible, { ...batch, records })
   }
+  if (partition.isUnclean || partition.lossEnd > 0) return visible
   for (const [producerId, [first]] of open)
     truth.world.fail(
       'LSO',

@@ -102,7 +102,7 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/recovery.ts',
-        text: "if (!trusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'",
+        text: "if (!isTrusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'",
         replacement: '',
       },
     ],

@@ -194,7 +194,7 @@ export class ConsumerWorkload {
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
-      if (this.#group !== null) beginBelief(this.#group, name, this.#memberId())
+      if (this.#group !== null) beginBelief(this.#group, name, this.#memberId(), this.#host)
       this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, backlog: [] })
       const life = lifeOf(this.#cluster.truth, name, topicId)
       if (this.#group !== null && life !== undefined) beginAt(this.#group, life, position, this.#memberId())

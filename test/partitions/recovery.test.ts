@@ -188,6 +188,8 @@ describe('damage below the recovery point', () => {
     expect(damaged(SECOND, (bytes) => bytes.fill(9, 0, 8))).toContain('the batch at offset 6 is damaged')
     expect(damaged(FIRST, (bytes) => bytes.slice(0, 200))).toContain('the batch at offset 2 is damaged')
     expect(damaged(SECOND, () => null)).toBe('offsets 6 to 9 are missing')
+    // Position 175 + 23: the last offset delta of the last batch, which seems to go on beyond what the checkpoint vouches for.
+    expect(damaged(SECOND, (bytes) => bytes.fill(1, 175 + 24, 175 + 25))).toContain('the batch at offset 8 is damaged')
   })
 
   test('is refused for the first segment, which retention does not take before a checkpoint says so', () => {

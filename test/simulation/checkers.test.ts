@@ -100,7 +100,7 @@ describe('a group', () => {
   test('may not let a commit count from a member that has lost the partition', () => {
     const { truth, group, partition } = newGroup()
     markProcessed(group, partition, 0)
-    group.partitions.set('orders-0', { owner: 'b', believers: new Set() })
+    group.partitions.set('orders-0', { owner: 'b', believers: new Map() })
     commit(group, 'a', 1)
     expect(truth.world.violation).toBeNull()
     told(group, 1)

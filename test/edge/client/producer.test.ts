@@ -1,6 +1,6 @@
 // What a producer promises about the objects it is given, flushing and closing.
 import { expect, test } from 'vitest'
-import { bytes, string } from '../../../edge/client/index.ts'
+import { bytes, open, string } from '../../../edge/client/index.ts'
 import { failureOf, openCluster, take } from './support.ts'
 
 test('a record is taken as it is when it is given, even while its topic is not known yet', async () => {
@@ -69,4 +69,14 @@ test('closing the cluster closes its clients first, and says what was never ackn
   expect((await failureOf(() => cluster.close())).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
   await closing
   expect(await sent).toHaveLength(1000)
+})
+
+test('a program that awaits one record after the other in memory still has its timers', async () => {
+  await using cluster = await open(':memory:')
+  await cluster.admin.createTopic('turns')
+  await using producer = cluster.producer({ value: string })
+  let hasFired = false
+  setTimeout(() => (hasFired = true), 1)
+  for (let sent = 0; sent < 200_000 && !hasFired; sent++) await producer.send({ topic: 'turns', value: 'x' })
+  expect(hasFired).toBe(true)
 })

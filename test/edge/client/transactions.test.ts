@@ -73,6 +73,19 @@ describe('a transaction', () => {
     expect(await read('t')).toEqual(['a', 'b'])
   })
 
+  test('may be ended by its work, once', async () => {
+    await using p = producer()
+    await p.transaction(async (transaction) => {
+      await transaction.send({ topic: 't', value: 'a' })
+      await transaction.commit()
+    })
+    await p.transaction(async (transaction) => {
+      await transaction.send({ topic: 't', value: 'b' })
+      await transaction.abort()
+    })
+    expect(await read('t')).toEqual(['a'])
+  })
+
   test('follows one after the other, many times', async () => {
     await using p = producer()
     for (let i = 0; i < 50; i++)
@@ -136,8 +149,25 @@ describe('a producer with a transactional id', () => {
     await using second = producer()
     await second.transaction((transaction) => transaction.send({ topic: 't', value: 'b' }))
     await expect(open1.commit()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
-    await expect(first.beginTransaction()).rejects.toMatchObject({ name: expect.stringMatching(/PRODUCER_FENCED|INVALID_TXN_STATE/) })
-    expect(await read('t')).toEqual(['b'])
+    for (let again = 0; again < 2; again++) {
+      await expect(first.beginTransaction()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+      const late = first.transaction((transaction) => transaction.send({ topic: 't', value: 'late' }))
+      await expect(late).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    }
+    await second.transaction((transaction) => transaction.send({ topic: 't', value: 'c' }))
+    expect(await read('t')).toEqual(['b', 'c'])
+  })
+
+  test('hears that it is fenced at the first record that it sends', async () => {
+    await using first = producer()
+    await first.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'a' }))
+    await using second = producer()
+    await second.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'b' }))
+    const late = (): Promise<unknown> => first.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'late' }))
+    await expect(late()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await expect(late()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await second.transaction((transaction) => transaction.send({ topic: 't', value: 'c' }))
+    expect(await read('t')).toEqual(['a', 'b', 'c'])
   })
 
   test.each([
