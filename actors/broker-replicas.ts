@@ -2,16 +2,17 @@
  * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
  * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
  */
-import { groupsActor, replicaActor, transactorActor } from '../protocol/address.ts'
+import { groupsActor, replicaActor, sharesActor, transactorActor } from '../protocol/address.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
 import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
+import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
 import { actor as groups } from './groups.ts'
 import type { GroupsConfig } from './groups-state.ts'
@@ -45,6 +46,7 @@ export function followImage(state: BrokerState, changed: ChangedTopics | null, o
     }
     if (topic.name === OFFSETS_TOPIC) followOffsetsTopic(state, topic, outbox)
     if (topic.name === TRANSACTIONS_TOPIC) keepTransactors(state, topic, outbox)
+    if (topic.name === SHARE_TOPIC) keepShares(state, topic, outbox)
   }
   if (limitOf(state) > 0 || state.throttleLimit > 0) shareThrottle(state, outbox)
 }
@@ -193,7 +195,11 @@ export function extendLease(state: BrokerState, outbox: Outbox): void {
   const { heard, image, self } = state
   if (image.endOffset < heard.metadataOffset || heard.until <= state.leaseUntil) return
   state.leaseUntil = heard.until
-  const coordinators = [...[...state.groups.keys()].map(groupsActor), ...[...state.transactors.keys()].map(transactorActor)]
+  const coordinators = [
+    ...[...state.groups.keys()].map(groupsActor),
+    ...[...state.transactors.keys()].map(transactorActor),
+    ...[...state.shares.keys()].map(sharesActor),
+  ]
   for (const actor of coordinators)
     outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'leaseExtended', until: heard.until } })
 }

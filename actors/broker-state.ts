@@ -103,6 +103,8 @@ export interface BrokerState {
   readonly groups: Map<number, number>
   /** By partition of `__transaction_state`: the leader epoch of the transactor here. */
   readonly transactors: Map<number, number>
+  /** By partition of `__share_group_state`: the leader epoch in which its share groups are coordinated here. */
+  readonly shares: Map<number, number>
   readonly relayed: Map<number, Relayed>
   /** Nodes whose process is known to be dead: their clients have been told, too. */
   readonly deadNodes: Set<number>
@@ -141,6 +143,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     leaseUntil: 0,
     groups: new Map(),
     transactors: new Map(),
+    shares: new Map(),
     relayed: new Map(),
     deadNodes: new Set(),
     formerLeaders: new Map(),

@@ -6,7 +6,7 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
-import { coordinatorPartitionOf, isLive, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
+import { coordinatorPartitionOf, isLive, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
 import type { MetadataImage, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { Outbox } from './actor.ts'
@@ -25,9 +25,15 @@ export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>,
   outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer } })
 }
 
+const COORDINATOR_TOPICS: Readonly<Record<MessageOf<'findCoordinator'>['keyType'], string>> = {
+  group: OFFSETS_TOPIC,
+  transaction: TRANSACTIONS_TOPIC,
+  share: SHARE_TOPIC,
+}
+
 /** The topic that holds what coordinators of this kind know. */
 export function coordinatorTopicOf({ keyType }: Pick<MessageOf<'findCoordinator'>, 'keyType'>): string {
-  return keyType === 'group' ? OFFSETS_TOPIC : TRANSACTIONS_TOPIC
+  return COORDINATOR_TOPICS[keyType]
 }
 
 /** The node that leads the partition of the group, or of the transactional id. False: there is no such topic yet. */

@@ -13,7 +13,7 @@ import type {
 import { PARTITIONS_PER_TOPIC_MAX, parseTopicConfig, settingGivenTwice, topicSettingOf } from '../protocol/topic-config.ts'
 import { areTopicsAlike, checkTopicName } from '../protocol/topic-name.ts'
 import { electorateOf } from './brokers.ts'
-import { isCoordinatorTopic, isLive, METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC } from './metadata.ts'
+import { isCoordinatorTopic, isLive, METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
@@ -182,7 +182,7 @@ function refuseNewTopic(
   const existing = image.topics.get(name)
   if (existing !== undefined)
     return { name, topicId: existing.topicId, error: 'TOPIC_ALREADY_EXISTS', reason: `the topic ${name} exists already` }
-  const other = [...names, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, METADATA_TOPIC, ...image.topics.keys()].find(
+  const other = [...names, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_TOPIC, METADATA_TOPIC, ...image.topics.keys()].find(
     (one) => one !== name && areTopicsAlike(one, name),
   )
   if (other !== undefined)

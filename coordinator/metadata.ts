@@ -22,9 +22,12 @@ export const OFFSETS_TOPIC = '__consumer_offsets'
 /** The topic that holds what transactors know. */
 export const TRANSACTIONS_TOPIC = '__transaction_state'
 
+/** The topic that holds what share groups have done with, and what they try again. */
+export const SHARE_TOPIC = '__share_group_state'
+
 /** Whether a topic belongs to coordinators: somebody's place in it follows from a hash, and what is in it is nobody else's. */
 export function isCoordinatorTopic(name: string): boolean {
-  return name === OFFSETS_TOPIC || name === TRANSACTIONS_TOPIC
+  return name === OFFSETS_TOPIC || name === TRANSACTIONS_TOPIC || name === SHARE_TOPIC
 }
 
 /**

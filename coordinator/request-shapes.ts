@@ -34,7 +34,7 @@ const isNumber: Check = (value) => typeof value === 'number'
 const isBoolean: Check = (value) => typeof value === 'boolean'
 const isWhole: Check = (value) => Number.isSafeInteger(value)
 const isIndex: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
-const isKeyType: Check = (value) => value === 'group' || value === 'transaction'
+const isKeyType: Check = (value) => value === 'group' || value === 'transaction' || value === 'share'
 const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const SHAPES: Readonly<Record<RequestKind, Shape>> = {

@@ -32,3 +32,8 @@ export function groupsActor(partition: number): string {
 export function transactorActor(partition: number): string {
   return `transactor/${partition}`
 }
+
+/** The actor that coordinates the share groups of one partition of `__share_group_state`. */
+export function sharesActor(partition: number): string {
+  return `shares/${partition}`
+}

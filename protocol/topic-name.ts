@@ -7,7 +7,12 @@ export const TOPIC_NAME_CHARACTERS_MAX = 249
 /** The longest group id in bytes of the wire format: the length of a Kafka string is an i16. */
 export const GROUP_ID_CHARACTERS_MAX = 32_767
 
-const INTERNAL_TOPICS: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__cluster_metadata'])
+const INTERNAL_TOPICS: ReadonlySet<string> = new Set([
+  '__consumer_offsets',
+  '__transaction_state',
+  '__share_group_state',
+  '__cluster_metadata',
+])
 
 /** Why this cannot be the name of a topic, or null if it can. */
 export function checkTopicName(name: unknown): string | null {

@@ -9,12 +9,13 @@ import { actor as groups } from '../actors/groups.ts'
 import { actor as producer } from '../actors/producer.ts'
 import { actor as quotas } from '../actors/quotas.ts'
 import { actor as replica } from '../actors/replica.ts'
+import { actor as shares } from '../actors/shares.ts'
 import { actor as transactor } from '../actors/transactor.ts'
 
 /** A behaviour whose state and configuration only itself understands. */
 export type Behaviour = Actor<unknown, unknown>
 
-const all: readonly unknown[] = [broker, consumer, coordinator, groups, producer, quotas, replica, transactor]
+const all: readonly unknown[] = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, transactor]
 
 const byUrl: ReadonlyMap<string, Behaviour> = new Map((all as readonly Behaviour[]).map((behaviour) => [behaviour.url, behaviour]))
 

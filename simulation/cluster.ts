@@ -32,6 +32,9 @@ import type { World } from './world.ts'
 /** Session time-out of group members, and how long a group waits at its start. */
 export const SESSION_MILLIS = 3000
 
+/** Partitions of each topic of coordinators. */
+export const COORDINATOR_PARTITIONS = 2
+
 /** The metadata log is small: snapshots come often. */
 const SNAPSHOT_BYTES = 2000
 
@@ -64,7 +67,7 @@ export class Cluster {
   readonly truth: Truth
   /** The nodes that have a coordinator. */
   readonly voters: readonly number[]
-  readonly groups: WatchedGroups = { inside: [], outside: [] }
+  readonly groups: WatchedGroups = { inside: [], outside: [], shared: [] }
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
   /** Knows which life of a topic clients speak of. */
@@ -206,7 +209,7 @@ export class Cluster {
     const coordinatorConfig: CoordinatorConfig = {
       defaultReplicationFactor: Math.min(3, this.plan.nodeCount),
       sessionTimeoutMillis: NODE_SESSION_MILLIS,
-      offsetsPartitions: 2,
+      offsetsPartitions: COORDINATOR_PARTITIONS,
       voters: this.voters,
       snapshotBytes: SNAPSHOT_BYTES,
     }

@@ -45,6 +45,8 @@ export interface Plan {
   /** What all members wish for; null: each has another wish. */
   readonly assignor: AssignorName | null
   readonly offsetsRetentionMillis: number
+  /** Members of the share group; 0: there is none. */
+  readonly sharerCount: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
   readonly deliveryTimeoutMillis: number
@@ -77,6 +79,11 @@ export const OUTSIDE_GROUP = 'audit'
 
 /** The group that the members of a run are in. */
 export const INSIDE_GROUP = 'billing'
+
+/** The share group of a run. */
+export const SHARE_GROUP = 'workers'
+/** The topic that it reads. */
+export const SHARED_TOPIC = 'orders'
 
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
@@ -132,6 +139,12 @@ function drawWishes(seed: number, groupSize: number): Pick<Plan, 'hasPattern' | 
   const share = random.pick([0, 0, 1, 2])
   const hasPattern = Array.from({ length: groupSize }, () => random.below(2) < share)
   return { hasPattern, assignor: random.pick<AssignorName | null>(['uniform', 'uniform', 'uniform', 'range', 'round-robin', null]) }
+}
+
+/** In a quarter of the runs, one to three members of a share group. */
+function drawSharers(seed: number): number {
+  const random = new Random(seed, 'sharers')
+  return random.below(4) === 0 ? random.between(1, 3) : 0
 }
 
 /** Draws by itself, so that runs without quotas are what they were before there were any. */
@@ -194,6 +207,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
+    sharerCount: drawSharers(seed),
     submitMillis: random.pick([150, 300, 600, 1200]),
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed),

@@ -16,6 +16,7 @@ import type { FaultKind } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { PlanOptions } from './plan.ts'
+import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
 import { TransactionClients } from './transaction-clients.ts'
@@ -73,6 +74,7 @@ class Run {
   /** Where records go once they are consumed. */
   readonly #custodian: CustodianWorkload | null
   readonly #transactions: TransactionClients
+  readonly #sharing: ShareClients
   readonly #modes: ReaderClients
 
   constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
@@ -89,6 +91,7 @@ class Run {
     const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
     cluster.groups.outside.push(audit)
     this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
+    this.#sharing = new ShareClients(cluster)
     this.#admin = new AdminWorkload(cluster)
     this.#quotas = new QuotaWorkload(cluster)
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
@@ -112,6 +115,7 @@ class Run {
       for (const client of clients) client.start()
       this.#custodian?.start()
       this.#transactions.start()
+      this.#sharing.start()
       this.#modes.start()
       unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
     }
@@ -162,6 +166,10 @@ class Run {
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
+    if (
+      !this.#settle(() => this.#sharing.isAtEnd((topic, partition) => this.#endOf(topic, partition)), 'the share group is not at the end')
+    )
+      return
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
     if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
     checkFiles(this.#cluster)

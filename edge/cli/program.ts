@@ -10,6 +10,7 @@ import { produceCommand } from './produce.ts'
 import { benchCommand, simulateCommand } from './program-of.ts'
 import { quotasCommand } from './quotas.ts'
 import { withGlobals } from './session.ts'
+import { shareGroupsCommand } from './share-groups.ts'
 import { topicsCommand } from './topics.ts'
 import { transactionsCommand } from './transactions.ts'
 import { version } from './version.ts'
@@ -39,6 +40,7 @@ export function buildProgram(): Command {
   program.addCommand(produceCommand())
   program.addCommand(consumeCommand())
   program.addCommand(groupsCommand())
+  program.addCommand(shareGroupsCommand())
   program.addCommand(transactionsCommand())
   program.addCommand(quotasCommand())
   program.addCommand(clusterCommand())

@@ -2,6 +2,7 @@
  * The public face of administration: topics, nodes and groups as operators see them, as types.
  */
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
@@ -9,6 +10,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
 import type { GroupDescription } from './group-description.ts'
+import type { ShareGroupDescription } from './share-api.ts'
 
 /** A topic as it is now. `endOffset` is one past the last record that can be read. */
 export interface TopicDescription {
@@ -147,6 +149,12 @@ export interface Admin {
    * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
    */
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
+  /** Share groups that have members, or have read something, by id: 'empty' without members. */
+  listShareGroups(): Promise<ShareGroupListing[]>
+  /** GROUP_ID_NOT_FOUND for one that nobody is in, and that has read nothing. */
+  describeShareGroup(group: string): Promise<ShareGroupDescription>
+  /** Forgets what a share group has done with. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
+  deleteShareGroup(group: string): Promise<void>
   /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
   listTransactions(): Promise<TransactionDescription[]>
   /**

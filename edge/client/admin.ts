@@ -9,6 +9,7 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
+import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
@@ -32,6 +33,8 @@ import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked, Requests } from './requests.ts'
+import type { ShareGroupDescription } from './share-api.ts'
+import { ShareGroupAdmin } from './share-group-admin.ts'
 import { alterClientQuotas, describeClientQuotas } from './quota-admin.ts'
 import { listTransactions } from './transaction-admin.ts'
 
@@ -53,11 +56,13 @@ export class AdminClient implements Admin {
   readonly #requests: Requests
   readonly #nodeAdmin: NodeAdmin
   readonly #groupAdmin: GroupAdmin
+  readonly #shareGroupAdmin: ShareGroupAdmin
 
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
     this.#nodeAdmin = new NodeAdmin(requests, actions)
     this.#groupAdmin = new GroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
+    this.#shareGroupAdmin = new ShareGroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -204,6 +209,18 @@ export class AdminClient implements Admin {
 
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void> {
     return this.#groupAdmin.deleteGroupOffsets(group, partitions)
+  }
+
+  listShareGroups(): Promise<ShareGroupListing[]> {
+    return this.#shareGroupAdmin.list()
+  }
+
+  describeShareGroup(group: string): Promise<ShareGroupDescription> {
+    return this.#shareGroupAdmin.describe(group)
+  }
+
+  deleteShareGroup(group: string): Promise<void> {
+    return this.#shareGroupAdmin.delete(group)
   }
 
   listTransactions(): Promise<TransactionDescription[]> {

@@ -12,6 +12,7 @@ import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import type { Admin } from './admin-api.ts'
 import type { PartitionListener } from './releases.ts'
 import type { Serde } from './serdes.ts'
+import type { ShareConsumer, ShareConsumerOptions } from './share-api.ts'
 
 /** How a cluster is opened. */
 export interface ClusterOptions {
@@ -51,6 +52,8 @@ export interface Cluster extends AsyncDisposable {
   readonly admin: Admin
   producer<K = Uint8Array, V = Uint8Array>(options?: ProducerOptions<K, V>): Producer<K, V>
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V>
+  /** A member of a share group: a queue on the log (KIP-932). */
+  shareConsumer<K = Uint8Array, V = Uint8Array>(options: ShareConsumerOptions<K, V>): ShareConsumer<K, V>
   /** Live counters and the state of all actors, as plain data. */
   inspect(): Promise<Record<string, unknown>>
   on<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void

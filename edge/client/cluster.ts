@@ -12,6 +12,7 @@ import { actor as producer } from '../../actors/producer.ts'
 import { actor as quotas } from '../../actors/quotas.ts'
 import type { QuotasConfig } from '../../actors/quotas.ts'
 import { actor as replica } from '../../actors/replica.ts'
+import { actor as shares } from '../../actors/shares.ts'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { ClusterEvent as MetadataEvent } from '../../protocol/messages/metadata.ts'
@@ -40,6 +41,8 @@ import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
 import { Requests } from './requests.ts'
+import type { ShareConsumer, ShareConsumerOptions } from './share-api.ts'
+import { ShareConsumerClient } from './share-consumer.ts'
 
 const RULES = {
   nodes: { kind: 'integer', min: 1, max: NODES_MAX, default: 1 },
@@ -106,7 +109,7 @@ class LocalCluster implements Cluster {
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
-    const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, watcher].map((actor) => actor.url)
+    const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) =>
       this.#onFailure(node, actor, error),
@@ -181,6 +184,11 @@ class LocalCluster implements Cluster {
   consumer<K = Uint8Array, V = Uint8Array>(options: ConsumerOptions<K, V> = {}): Consumer<K, V> {
     this.#assertOpen()
     return new ConsumerClient(this.#engine, options, this.#reader)
+  }
+
+  shareConsumer<K = Uint8Array, V = Uint8Array>(options: ShareConsumerOptions<K, V>): ShareConsumer<K, V> {
+    this.#assertOpen()
+    return new ShareConsumerClient(this.#engine, options)
   }
 
   async inspect(): Promise<Record<string, unknown>> {

@@ -1,12 +1,12 @@
 /**
  * What a public consumer asks its actor about offsets: to commit them, and who it is in its group, for a transaction that commits them.
  */
-import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import type { CommittedOffset, GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ActorLink } from './engine.ts'
-import { throwIfError } from './requests.ts'
+import { errorFrom, throwIfError } from './requests.ts'
 import type { Requests } from './requests.ts'
 
 /** Offsets of a group, and who has read what they say; null: nobody of the group. */
@@ -59,8 +59,7 @@ export class CommitRequests {
 
   onMember(message: MessageOf<'memberAnswer'>): void {
     const { correlationId, errorCode, errorMessage } = message
-    const { name, message: text } = errorOf(errorCode)
-    this.#waiting.get(correlationId)?.(errorCode === NONE ? message : new KafkaError(name, errorMessage ?? text))
+    this.#waiting.get(correlationId)?.(errorFrom(errorCode, errorMessage) ?? message)
   }
 
   /** Asks the actor to leave; it answers elsewhere. */

@@ -1,6 +1,7 @@
 /**
  * Records and batches as the public consumer hands them out.
  */
+import type { TopicPartition } from '../../protocol/ids.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import type { ConsumerBatch, ConsumerRecord } from './api.ts'
@@ -11,7 +12,7 @@ import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 
 /** A record with its key and value deserialised. Throws SERIALIZATION_FAILED. */
-function toRecord<K, V>(one: ConsumedPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
+export function toRecord<K, V>(one: TopicPartition, record: LogRecord, key: Serde<K>, value: Serde<V>): ConsumerRecord<K, V> {
   return {
     topic: one.topic,
     partition: one.partition,

@@ -38,6 +38,9 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   onLost: { kind: 'function' },
 }
 
+/** How long `poll` waits by default. */
+export const POLL_MILLIS_DEFAULT = 1000
+
 const REQUEST_TIMEOUT_MILLIS = 10_000
 const RETRY_BACKOFF_MILLIS = 10
 

@@ -24,7 +24,7 @@ import type { ChunkReader } from './chunk-reader.ts'
 import { ClientBatch, decodeRecord, keepsViews } from './consumer-batch.ts'
 import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
-import { checkPoll, CONSUMER_RULES, consumerConfig } from './consumer-options.ts'
+import { checkPoll, CONSUMER_RULES, consumerConfig, POLL_MILLIS_DEFAULT } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
@@ -36,9 +36,6 @@ import { ProcessSlot } from './process.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
-
-/** How long `poll` waits by default. */
-const POLL_MILLIS = 1000
 
 /** The consumer behind the public interface. */
 export class ConsumerClient<K, V> implements Consumer<K, V> {
@@ -173,7 +170,14 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async poll(options: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ConsumerRecord<K, V>[]> {
     checkPoll(options)
-    const { signal, timeoutMillis = POLL_MILLIS } = options
+    this.#processSlot.assertFree()
+    return this.#poll(options)
+  }
+
+  async #poll({
+    signal,
+    timeoutMillis = POLL_MILLIS_DEFAULT,
+  }: Waiting & { readonly timeoutMillis?: number }): Promise<ConsumerRecord<K, V>[]> {
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()
@@ -193,6 +197,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
     checkWaiting('records', options)
+    this.#processSlot.assertFree()
     this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
@@ -206,6 +211,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
     checkWaiting('batches', options)
+    this.#processSlot.assertFree()
     this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
@@ -318,7 +324,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
     const group = this.#group('process')
     this.#consumption.link.send({ kind: 'commitByHand' })
-    await this.#processSlot.run(this.#engine, this, group, handler, options)
+    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo() }
+    await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }
 
   // ── end ──
@@ -329,9 +336,14 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   async #close(): Promise<void> {
+    const millis = integerOption(this.#options.rebalanceTimeoutMillis, CONSUMER_RULES.rebalanceTimeoutMillis)
+    this.#isLeaving = true
+    this.#consumption.rouse()
+    await this.#processSlot.stop(millis)
     this.#watch.stop()
     this.#consumption.clear()
-    await this.#sayGoodbye()
+    await this.#sayGoodbye(millis)
+    this.#isLeaving = false
     this.#consumption.report()
     await new Promise<void>((resolve) => {
       this.#onClosed = resolve
@@ -345,14 +357,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   /** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. */
-  async #sayGoodbye(): Promise<void> {
+  async #sayGoodbye(millis: number): Promise<void> {
     const partitions = this.#mode === 'subscribed' ? this.assignment() : []
     if (partitions.length === 0) return
-    this.#isLeaving = true
     const done = callListener(this.#options.onRevoked, partitions, () => undefined)
-    const millis = integerOption(this.#options.rebalanceTimeoutMillis, CONSUMER_RULES.rebalanceTimeoutMillis)
     if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
-    this.#isLeaving = false
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@
  * What a consumer is given and how far it is: chunks from the actor become turns of partitions, questions for the next record become
  * progress, and revoked partitions are released when the application asks for more (or waits). The public face is consumer.ts.
  */
-import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -14,6 +14,7 @@ import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
 import { callListener, Releases } from './releases.ts'
+import { errorFrom } from './requests.ts'
 import type { PartitionListener, ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
@@ -104,6 +105,12 @@ export class Consumption {
     this.#delivered.clear()
     if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
+  }
+
+  /** Between two records of a poll: whether partitions are to go. The application is alive. */
+  mustLetGo(): boolean {
+    this.askedAt = performance.now()
+    return this.#releases.due.length > 0
   }
 
   /** The application says so itself: what it was given is processed. */
@@ -388,10 +395,4 @@ export class Consumption {
       this.#engine.loop.kick()
     })
   }
-}
-
-function errorFrom(errorCode: number, reason: string | null): KafkaError | null {
-  if (errorCode === NONE) return null
-  const { name, message } = errorOf(errorCode)
-  return new KafkaError(name, reason ?? message)
 }

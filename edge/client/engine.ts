@@ -21,7 +21,7 @@ export interface Engine {
   /** Where node directories are; null in memory. */
   readonly directory: string | null
   /** Unique within this cluster object. */
-  nextName(kind: 'producer' | 'consumer'): string
+  nextName(kind: 'producer' | 'consumer' | 'share'): string
   /** What has to be closed before the cluster is. */
   readonly clients: Set<{ close(): Promise<void> }>
 }

@@ -43,6 +43,16 @@ export type { AssignorName, CommittedOffset, GroupListing, GroupStateName } from
 export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 export type { ClientQuota, ClientQuotaEntity, ClientQuotaKey, ClientQuotaValues } from '../../protocol/messages/quota.ts'
 export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
+export type {
+  Acknowledgement,
+  RefusedAcknowledgement,
+  ShareConsumer,
+  ShareConsumerOptions,
+  ShareGroupDescription,
+  SharePartitionLag,
+  ShareRecord,
+} from './share-api.ts'
+export type { ShareGroupListing, ShareGroupStateName, ShareMemberDescription } from '../../protocol/messages/share.ts'
 export type { Compression } from '../../protocol/compression.ts'
 export type { RecordHeader } from '../../protocol/record-batch.ts'
 export type { TopicConfig } from '../../protocol/topic-config.ts'

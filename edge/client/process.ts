@@ -10,17 +10,23 @@
  * Before partitions go to somebody else, the round ends; if they are gone already, it has failed. What was polled of a partition before it went, or before the
  * consumer went back in it, is not handled any more: it will come again, here or elsewhere.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import { RecentKeys } from '../../protocol/recent-keys.ts'
-import type { Consumer, ConsumerRecord, OffsetToCommit, Producer } from './api.ts'
+import type { RecentKeys } from '../../protocol/recent-keys.ts'
+import type { Consumer, ConsumerRecord, Producer, Waiting } from './api.ts'
 import type { Engine } from './engine.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
 import { outputOptions, processPlan } from './process-options.ts'
 import type { ProcessPlan } from './process-options.ts'
+import { beginsOf, committedRounds, transactionalRounds } from './process-rounds.ts'
+import type { Place, Rounds } from './process-rounds.ts'
 import { ProducerClient } from './producer.ts'
 import type { PartitionListener } from './releases.ts'
+
+/** Records of a handler that awaits nothing, between two looks at the clock. */
+const LOOK_RECORDS = 256
 
 /** How long a round without records waits for some. */
 const POLL_MILLIS = 1000
@@ -34,14 +40,12 @@ const REBALANCED: ReadonlySet<string> = new Set([
   'REBALANCE_IN_PROGRESS',
 ])
 
-/** How a guarantee does its rounds. */
-interface Rounds<OK, OV> {
-  /** Where the handler sends its results; there are these records to handle. */
-  begin(records: readonly (TopicPartition & { readonly offset: number })[]): Promise<Outlet<OK, OV>>
-  /** What was handled counts from now on. */
-  commit(handled: readonly OffsetToCommit[]): Promise<void>
-  /** It does not. */
-  abort(): Promise<void>
+/** What a processing asks of its consumer beyond the public face. */
+export interface ProcessHooks<K, V> {
+  /** As the public one, which is refused meanwhile. */
+  poll(options: Waiting & { readonly timeoutMillis: number }): Promise<ConsumerRecord<K, V>[]>
+  /** Between two records: whether partitions are to go, and wait for it. It says, too, that the application is alive. */
+  mustLetGo(): boolean
 }
 
 /** How far a partition is handled: `offset` is that of the next record. */
@@ -52,12 +56,14 @@ interface Handled extends TopicPartition {
 /** The work of one call. */
 export class Processing<K, V, OK, OV> {
   readonly #consumer: Consumer<K, V>
-  readonly #producer: Producer<OK, OV>
   readonly #handler: ProcessHandler<K, V, OK, OV>
   readonly #plan: ProcessPlan<K, V>
   readonly #rounds: Rounds<OK, OV>
+  readonly #hooks: ProcessHooks<K, V>
+  /** The consumer is being closed. */
+  #isStopping = false
   /** Where the round began, by partition; empty between two rounds. */
-  readonly #starts: Map<string, TopicPartition & { readonly offset: number }> = new Map()
+  readonly #starts: Map<string, Place> = new Map()
   readonly #recent: Map<string, RecentKeys> = new Map()
   /** What was handled in the round, by partition. */
   readonly #handled: Map<string, Handled> = new Map()
@@ -74,12 +80,20 @@ export class Processing<K, V, OK, OV> {
   /** Before the records that were polled last. */
   #upheavalsAtPoll = 0
 
-  constructor(consumer: Consumer<K, V>, producer: Producer<OK, OV>, handler: ProcessHandler<K, V, OK, OV>, plan: ProcessPlan<K, V>) {
+  constructor(
+    consumer: Consumer<K, V>,
+    hooks: ProcessHooks<K, V>,
+    producer: Producer<OK, OV>,
+    handler: ProcessHandler<K, V, OK, OV>,
+    plan: ProcessPlan<K, V>,
+  ) {
     this.#consumer = consumer
-    this.#producer = producer
+    this.#hooks = hooks
     this.#handler = handler
     this.#plan = plan
-    this.#rounds = plan.guarantee === 'exactly-once' ? this.#transactions() : this.#commits()
+    const isExact = plan.guarantee === 'exactly-once'
+    const asked = consumer as Consumer<unknown, unknown>
+    this.#rounds = isExact ? transactionalRounds(asked, producer, () => this.#isLost) : committedRounds(asked, producer, plan, this.#recent)
   }
 
   get #isAtMostOnce(): boolean {
@@ -89,12 +103,33 @@ export class Processing<K, V, OK, OV> {
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
     try {
-      while (signal?.aborted !== true) await this.#step(signal)
+      while (!this.#isOver(signal)) await this.#step(signal)
       await this.#end()
     } catch (error) {
-      await this.#inTurn(() => this.#takeBack()).catch(() => undefined)
-      throw error
+      throw await this.#fail(error)
     }
+  }
+
+  /** The record in work is the last one: the consumer is being closed. */
+  stop(): void {
+    this.#isStopping = true
+  }
+
+  #isOver(signal: AbortSignal | undefined): boolean {
+    return this.#isStopping || signal?.aborted === true
+  }
+
+  /** Takes the round back; what the caller shall hear. */
+  async #fail(error: unknown): Promise<unknown> {
+    const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
+    try {
+      await this.#inTurn(() => this.#takeBack())
+    } catch (fatal) {
+      return isEpochOld ? fatal : error
+    }
+    if (!isEpochOld) return error
+    const reason = 'the handling of some records took longer than transactionTimeoutMillis, and their transaction was aborted: raise that'
+    return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
   }
 
   /** Records are given out, now. */
@@ -135,46 +170,69 @@ export class Processing<K, V, OK, OV> {
 
   // ── one step ──
 
+  /** Polls once. What was polled is handled in rounds as long as the commit interval, unless something comes between: then the rest is put back. */
   async #step(signal: AbortSignal | undefined): Promise<void> {
     const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#endsAt - performance.now()))
-    const records = await this.#poll(signal, timeoutMillis)
+    const polled = await this.#poll(signal, timeoutMillis)
     const since = this.#upheavalsAtPoll
-    if (records.length > 0) await this.#inTurn(() => this.#handle(records, since))
-    if (this.#isAtMostOnce || this.#isLost || performance.now() >= this.#endsAt) await this.#end()
+    let next = 0
+    const isInterrupted = (): boolean => this.#isOver(signal) || this.#hooks.mustLetGo()
+    const handle = async (): Promise<void> => {
+      next = await this.#handle(polled, next, since, isInterrupted)
+    }
+    do {
+      if (next < polled.length) await this.#inTurn(handle)
+      if (this.#isAtMostOnce || this.#isLost || performance.now() >= this.#endsAt || isInterrupted()) await this.#end()
+    } while (next < polled.length && !isInterrupted())
+    if (next < polled.length) await this.#inTurn(() => this.#putBack(polled.slice(next), since))
   }
 
   async #poll(signal: AbortSignal | undefined, timeoutMillis: number): Promise<ConsumerRecord<K, V>[]> {
     try {
-      return await this.#consumer.poll(signal === undefined ? { timeoutMillis } : { signal, timeoutMillis })
+      return await this.#hooks.poll(signal === undefined ? { timeoutMillis } : { signal, timeoutMillis })
     } catch (error) {
-      if (signal?.aborted === true) return []
+      if (this.#isOver(signal)) return []
       throw error
     }
   }
 
-  async #handle(polled: readonly ConsumerRecord<K, V>[], since: number): Promise<void> {
-    const isCurrent = ({ topic, partition }: TopicPartition): boolean =>
-      (this.#upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= since
-    const records = this.#upheavals === since ? polled : polled.filter(isCurrent)
-    if (records.length === 0) return
+  /** Handles records from one on, until the round is to end; returns which is the next. */
+  async #handle(polled: readonly ConsumerRecord<K, V>[], from: number, since: number, isInterrupted: () => boolean): Promise<number> {
+    const rest = polled.slice(from).filter((record) => this.#isCurrent(record, since))
+    if (rest.length === 0) return polled.length
     if (this.#starts.size === 0) this.#endsAt = performance.now() + this.#plan.commitIntervalMillis
-    for (const { topic, partition, offset } of firstsOf(records)) {
-      const name = topicPartitionName(topic, partition)
-      if (!this.#starts.has(name)) this.#starts.set(name, { topic, partition, offset })
-    }
-    const outlet = await this.#beginRound(records)
-    if (outlet === null) return
-    for (const record of records) {
-      if (this.#upheavals !== since && !isCurrent(record)) continue
-      if (this.#isKnown(record)) {
-        this.#note(record)
-        continue
-      }
-      const done = this.#handler(record, outlet)
+    for (const [name, start] of beginsOf(rest)) if (!this.#starts.has(name)) this.#starts.set(name, start)
+    const outlet = await this.#beginRound(rest)
+    if (outlet === null) return from
+    let isTimeToLook = false
+    for (let next = from; next < polled.length; next++) {
+      if (isTimeToLook && (isInterrupted() || (!this.#isAtMostOnce && performance.now() >= this.#endsAt))) return next
+      const record = polled[next]!
+      if (!this.#isCurrent(record, since)) continue
+      const isKnown = this.#isKnown(record)
+      const done = isKnown ? undefined : this.#handler(record, outlet)
       if (done instanceof Promise) await done
-      if (this.#isLost) return
+      if (this.#isLost) return next
       this.#note(record)
+      isTimeToLook = done instanceof Promise || next % LOOK_RECORDS === 0
     }
+    return polled.length
+  }
+
+  /** Nothing has happened to its partition since it was polled. */
+  #isCurrent({ topic, partition }: TopicPartition, since: number): boolean {
+    return this.#upheavals === since || (this.#upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= since
+  }
+
+  /** What was polled and not handled is to be polled again; at most once, its commit is taken back. */
+  async #putBack(rest: readonly ConsumerRecord<K, V>[], since: number): Promise<void> {
+    const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
+    const begins = [...beginsOf(rest.filter((record) => this.#isCurrent(record, since)))]
+    // Who gets it next must not begin behind it, if the group still lets us say so; otherwise it is skipped, as it may be.
+    if (this.#isAtMostOnce) await this.#consumer.commit(begins.map(([, begin]) => begin)).catch(() => undefined)
+    const kept = begins.filter(([name]) => held.has(name)).map(([, begin]) => begin)
+    if (!this.#isStopping) for (const { topic, partition, offset } of kept) this.#consumer.seek({ topic, partition }, offset)
+    this.#upset(kept)
   }
 
   /** Null: the group has moved on before the round could begin. */
@@ -257,112 +315,61 @@ export class Processing<K, V, OK, OV> {
       this.#recent.clear()
     }
   }
-
-  // ── the guarantees ──
-
-  #transactions(): Rounds<OK, OV> {
-    let transaction: Awaited<ReturnType<Producer<OK, OV>['beginTransaction']>> | null = null
-    return {
-      begin: async () => (transaction ??= await this.#producer.beginTransaction()),
-      commit: async (handled) => {
-        await transaction?.sendOffsets(this.#consumer, handled)
-        // Offsets of a topic that is gone may have been sent for the one that has its name now.
-        if (this.#isLost) throw new KafkaError('UNKNOWN_MEMBER_ID', 'partitions were lost while their offsets were committed')
-        await transaction?.commit()
-        transaction = null
-      },
-      abort: async () => {
-        const open = transaction
-        transaction = null
-        await open?.abort()
-      },
-    }
-  }
-
-  #commits(): Rounds<OK, OV> {
-    const { guarantee } = this.#plan
-    const outlet: Outlet<OK, OV> = {
-      send: (record) => this.#producer.send(record),
-      write: (record) => this.#producer.write(record),
-      drained: () => this.#producer.drained(),
-    }
-    return {
-      begin: async (records) => {
-        if (guarantee === 'at-most-once') await this.#consumer.commit(endsOf(records))
-        if (guarantee === 'effectively-once') await this.#recall([...this.#starts.values()])
-        return outlet
-      },
-      commit: async (handled) => {
-        await this.#producer.flush()
-        if (guarantee === 'at-least-once') await this.#consumer.commit(handled)
-        if (guarantee === 'effectively-once') await this.#consumer.commit(handled.map((one) => this.#withKeys(one)))
-      },
-      // What was sent was sent.
-      abort: async () => undefined,
-    }
-  }
-
-  /** The keys that were seen before the offset at which each partition begins. */
-  async #recall(partitions: readonly TopicPartition[]): Promise<void> {
-    const missing = partitions.filter(({ topic, partition }) => !this.#recent.has(topicPartitionName(topic, partition)))
-    if (missing.length === 0) return
-    const committed = await this.#consumer.committed(missing)
-    const texts = new Map(committed.map(({ topic, partition, metadata }) => [topicPartitionName(topic, partition), metadata]))
-    for (const { topic, partition } of missing) {
-      const name = topicPartitionName(topic, partition)
-      this.#recent.set(name, RecentKeys.decode(texts.get(name) ?? '', this.#plan.rememberedKeys))
-    }
-  }
-
-  #withKeys(one: OffsetToCommit): OffsetToCommit {
-    return { ...one, metadata: this.#recent.get(topicPartitionName(one.topic, one.partition))?.encode() ?? '' }
-  }
 }
 
 function isRebalanced(error: unknown): boolean {
   return error instanceof KafkaError && REBALANCED.has(error.name)
 }
 
-/** The first record of each run of records of one partition. */
-function* firstsOf<R extends TopicPartition>(records: readonly R[]): Generator<R> {
-  let last: R | null = null
-  for (const record of records) {
-    if (record.partition === last?.partition && record.topic === last.topic) continue
-    last = record
-    yield record
-  }
-}
-
-/** Behind the last record of each partition. */
-function endsOf(records: readonly (TopicPartition & { readonly offset: number })[]): OffsetToCommit[] {
-  const ends = new Map<string, OffsetToCommit>()
-  for (const { topic, partition, offset } of records)
-    ends.set(topicPartitionName(topic, partition), { topic, partition, offset: offset + 1 })
-  return [...ends.values()]
-}
-
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost'> | null = null
+  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
+  #ended: Promise<void> = Promise.resolve()
+
+  /** Throws INVALID_REQUEST: a consumer that processes is not to be asked for records. */
+  assertFree(): void {
+    if (this.#processing !== null) throw new KafkaError('INVALID_REQUEST', 'this consumer is processing already')
+  }
 
   /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
-  async run<K, V, OK, OV>(
+  run<K, V, OK, OV>(
     engine: Engine,
     consumer: Consumer<K, V>,
+    hooks: ProcessHooks<K, V>,
     group: string,
     handler: ProcessHandler<K, V, OK, OV>,
     options: ProcessOptions<K, V, OK, OV>,
   ): Promise<void> {
-    if (this.#processing !== null) throw new KafkaError('INVALID_REQUEST', 'this consumer is processing already')
+    this.assertFree()
+    if (typeof handler !== 'function') throw new KafkaError('INVALID_REQUEST', 'process takes a function that handles a record')
     const plan = processPlan(options)
-    await using producer = new ProducerClient<OK, OV>(engine, outputOptions(group, plan, options.output))
-    const processing = new Processing(consumer, producer, handler, plan)
+    const producer = new ProducerClient<OK, OV>(engine, outputOptions(group, plan, options.output))
+    // It is closed with the processing, not before.
+    engine.clients.delete(producer)
+    const processing = new Processing(consumer, hooks, producer, handler, plan)
     this.#processing = processing
+    const ended = this.#runToEnd(processing, producer, options.signal)
+    this.#ended = ended.catch(() => undefined)
+    return ended
+  }
+
+  async #runToEnd<K, V, OK, OV>(
+    processing: Processing<K, V, OK, OV>,
+    producer: Producer<OK, OV>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     try {
-      await processing.run(options.signal)
+      await processing.run(signal)
     } finally {
       this.#processing = null
+      await producer.close()
     }
+  }
+
+  /** The consumer is being closed: resolves when the record in work is handled, and committed; or after a while, if that hangs. */
+  async stop(millis: number): Promise<void> {
+    this.#processing?.stop()
+    if (this.#processing !== null) await Promise.race([this.#ended, sleep(millis, undefined, { ref: false })])
   }
 
   /** Records are given out, now. */

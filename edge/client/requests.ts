@@ -11,7 +11,7 @@ import {
   nextCoordinator,
 } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
-import { groupsActor, replicaActor } from '../../protocol/address.ts'
+import { groupsActor, replicaActor, sharesActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
@@ -140,16 +140,34 @@ export class Requests {
    * whose fate is unknown. Throws like `ask`.
    */
   askGroup<Kind extends Response['kind']>(group: string, asked: GroupAsked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+    return this.#askCoordinatorOf('group', group, { ...asked, group }, kind, onLost)
+  }
+
+  /** The same for a share group. */
+  askShareGroup<Kind extends Response['kind']>(
+    group: string,
+    asked: GroupAsked,
+    kind: Kind,
+    onLost?: () => void,
+  ): Promise<MessageOf<Kind>> {
+    return this.#askCoordinatorOf('share', group, { ...asked, group }, kind, onLost)
+  }
+
+  #askCoordinatorOf<Kind extends Response['kind']>(
+    keyType: 'group' | 'share',
+    key: string,
+    asked: Asked,
+    kind: Kind,
+    onLost?: () => void,
+  ): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
-      const { node, partition } = await this.askCoordinator(
-        { kind: 'findCoordinator', keyType: 'group', key: group },
-        'findCoordinatorResponse',
-      )
-      const response = await this.#attempt({ node, actor: groupsActor(partition) }, { ...asked, group })
+      const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', keyType, key }, 'findCoordinatorResponse')
+      const actor = keyType === 'group' ? groupsActor(partition) : sharesActor(partition)
+      const response = await this.#attempt({ node, actor }, asked)
       if (response === null) onLost?.()
       return response
     }
-    return this.#repeat(attempt, { ...asked, group }, kind)
+    return this.#repeat(attempt, asked, kind)
   }
 
   /** The groups that are kept in one partition of `__consumer_offsets`. Throws like `ask`. */
@@ -194,11 +212,17 @@ export class Requests {
   }
 }
 
+/** The error of an answer; null if it is none. */
+export function errorFrom(errorCode: number, reason: string | null): KafkaError | null {
+  if (errorCode === NONE) return null
+  const { name, message } = errorOf(errorCode)
+  return new KafkaError(name, reason ?? message)
+}
+
 /** Throws unless the code is NONE. */
 export function throwIfError(errorCode: number, reason: string | null): void {
-  if (errorCode === NONE) return
-  const { name, message } = errorOf(errorCode)
-  throw new KafkaError(name, reason ?? message)
+  const error = errorFrom(errorCode, reason)
+  if (error !== null) throw error
 }
 
 /** Errors that mean: not yet. Other retriable errors (no space, say) are the caller's business. */

@@ -3,12 +3,13 @@
  * decided in actors/producer-transaction.ts.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import type { ActorLink } from './engine.ts'
+import { errorFrom } from './requests.ts'
 
 /** A member whose epoch has just changed is asked again so often, after this pause. */
 const STALE_RETRIES_MAX = 100
@@ -115,8 +116,7 @@ export class Transactions<K, V> {
   }
 
   onResult({ correlationId, errorCode, errorMessage }: MessageOf<'transactionResult'>): void {
-    const { name, message } = errorOf(errorCode)
-    this.#waiting.get(correlationId)?.(errorCode === NONE ? null : new KafkaError(name, errorMessage ?? message))
+    this.#waiting.get(correlationId)?.(errorFrom(errorCode, errorMessage))
   }
 }
 

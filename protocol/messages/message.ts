@@ -112,6 +112,16 @@ import type {
   Throttled,
 } from './quota.ts'
 import type { QuorumMessage } from './quorum.ts'
+import type {
+  DeleteShareGroupRequest,
+  DeleteShareGroupResponse,
+  DescribeShareGroupRequest,
+  DescribeShareGroupResponse,
+  ListShareGroupsRequest,
+  ListShareGroupsResponse,
+  ShareFetchRequest,
+  ShareFetchResponse,
+} from './share.ts'
 import type { StorageAnswer } from './storage.ts'
 import type {
   AddPartitionToTransactionRequest,
@@ -201,6 +211,10 @@ export type Request =
   | WriteTransactionMarkerRequest
   | TransactionalOffsetCommitRequest
   | ListTransactionsRequest
+  | ShareFetchRequest
+  | DescribeShareGroupRequest
+  | ListShareGroupsRequest
+  | DeleteShareGroupRequest
 
 /** What answers a request: same correlation id. */
 export type Response =
@@ -229,6 +243,10 @@ export type Response =
   | EndTransactionResponse
   | WriteTransactionMarkerResponse
   | ListTransactionsResponse
+  | ShareFetchResponse
+  | DescribeShareGroupResponse
+  | ListShareGroupsResponse
+  | DeleteShareGroupResponse
   | Undeliverable
   | NotController
 
@@ -294,6 +312,10 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   writeTransactionMarker: true,
   transactionalOffsetCommit: true,
   listTransactions: true,
+  shareFetch: true,
+  describeShareGroup: true,
+  listShareGroups: true,
+  deleteShareGroup: true,
 }
 
 /** Whether somebody waits for an answer to the message. */

@@ -166,7 +166,7 @@ export interface InitProducerIdResponse {
 }
 
 /** Whose coordinator is asked for: that of a group, or that of a transactional id. */
-export type CoordinatorKeyType = 'group' | 'transaction'
+export type CoordinatorKeyType = 'group' | 'transaction' | 'share'
 
 /** Asks which node coordinates a group, or the transactions of a producer. */
 export interface FindCoordinatorRequest {
@@ -183,7 +183,7 @@ export interface FindCoordinatorResponse {
   readonly correlationId: number
   readonly errorCode: number
   readonly node: number
-  /** The partition of `__consumer_offsets`, or of `__transaction_state`, that holds what the coordinator knows. */
+  /** The partition of `__consumer_offsets`, `__transaction_state` or `__share_group_state` that holds what the coordinator knows. */
   readonly partition: number
   readonly topicId: number
 }

@@ -4,6 +4,7 @@
 import type { Effect } from '../../actors/effect.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
+import type { SharesState } from '../../actors/shares-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
 import { isLive } from '../../coordinator/metadata.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
@@ -19,13 +20,16 @@ import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
+import { checkShares } from './share.ts'
+import type { ShareTruth } from './share.ts'
 import { checkTransactor } from './transactions.ts'
 import type { WatchedReplica } from './replicas.ts'
 
-/** Groups with members, and groups that nobody is in. */
+/** Groups with members, groups that nobody is in, and share groups. */
 export interface WatchedGroups {
   readonly inside: GroupTruth[]
   readonly outside: OutsideGroup[]
+  readonly shared: ShareTruth[]
 }
 
 /** Watches the actors of one node. */
@@ -57,6 +61,8 @@ export class NodeWatcher implements Watcher {
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
     if (name.startsWith('transactor/')) return checkTransactor(this.#truth, effects)
+    if (name.startsWith('shares/'))
+      for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     if (!name.startsWith('groups/')) return
     for (const group of this.#groups.inside) checkGroup(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)

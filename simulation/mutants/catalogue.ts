@@ -10,6 +10,7 @@ import { quotaMutants } from './quota-mutants.ts'
 import { readerMutants } from './reader-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
 import { quorumMutants } from './quorum.ts'
+import { shareMutants } from './share-mutants.ts'
 import { transactionMutants } from './transaction-mutants.ts'
 import { trustMutants } from './trust-mutants.ts'
 
@@ -255,6 +256,7 @@ export const mutants: readonly Mutant[] = [
   ...clientMutants,
   ...groupMutants,
   ...quotaMutants,
+  ...shareMutants,
   ...readerMutants,
   ...transactionMutants,
   ...quorumMutants,

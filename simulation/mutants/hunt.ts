@@ -127,6 +127,7 @@ const CATALOGUE = [
   'client-mutants.ts',
   'group-mutants.ts',
   'quota-mutants.ts',
+  'share-mutants.ts',
   'reader-mutants.ts',
   'transaction-mutants.ts',
   'quorum.ts',

@@ -141,8 +141,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const { elr } = partition',
       },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A16',
@@ -346,8 +346,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 16,
+    seedsToFind: 16,
   },
   {
     id: 'A34',
@@ -360,7 +360,7 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
       },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 16,
+    seedsToFind: 16,
   },
 ]

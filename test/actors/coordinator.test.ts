@@ -305,7 +305,7 @@ describe('the coordinator of a group', () => {
     const { topics } = stage.stage.state.seat.image
     expect([...topics.keys()]).toEqual(['__transaction_state', '__consumer_offsets'])
     expect(topics.get('__transaction_state')?.configs).toEqual(topics.get('__consumer_offsets')?.configs)
-    expect(lines(tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType: 'share' as 'group', key: 'orders' }))).toEqual([
+    expect(lines(tell(stage, { kind: 'findCoordinator', correlationId: 1, keyType: 'streams' as 'group', key: 'orders' }))).toEqual([
       'to client: findCoordinatorResponse #1 INVALID_REQUEST',
     ])
   })

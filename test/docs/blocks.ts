@@ -32,7 +32,7 @@ export function scriptsOf(text: string): string[] {
 /** The commands of `odradek` that the shell blocks of a document mention. */
 export function commandsOf(text: string): string[] {
   const shells = codeBlocks('', text).filter(({ language }) => language === 'sh')
-  return shells.flatMap(({ code }) => [...code.matchAll(/\bodradek ([a-z]+)/g)].map((match) => match[1]!))
+  return shells.flatMap(({ code }) => [...code.matchAll(/\bodradek ([a-z-]+)/g)].map((match) => match[1]!))
 }
 
 /** The files that a document links to, relative to it. */

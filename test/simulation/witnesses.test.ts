@@ -47,6 +47,8 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   E25: ['actors/replica-compact', 'keeps what producers are compared with'],
   E29: ['actors/replica-compact', 'takes nothing of a transaction that is open'],
+  S5: ['actors/shares', 'of one whose lease is over is not confirmed'],
+  S7: ['actors/shares', 'and has lost them meanwhile'],
   R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
 }
 

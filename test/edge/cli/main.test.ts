@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { open, string } from '../../../edge/client/index.ts'
 
 const main = fileURLToPath(new URL('../../../edge/cli/main.ts', import.meta.url))
 let directory = ''
@@ -38,6 +39,29 @@ test('records of a partition are deleted up to an offset, or to the end', () => 
   expect(run(['topics', 'delete-records', 'orders', '0', '4']).stderr).toContain('up to its high watermark 3, not up to 4')
   json('topics', 'delete-records', 'orders', '0', 'end')
   expect(ok('consume', 'orders', '--from', 'earliest')).toBe('')
+})
+
+test('share groups are listed, described and deleted', async () => {
+  ok('topics', 'create', 'jobs')
+  expect(ok('share-groups', 'list')).toBe('')
+  run(['produce', 'jobs'], 'a\nb\nc\n')
+  const cluster = await open(directory)
+  const worker = cluster.shareConsumer({
+    group: 'workers',
+    topics: ['jobs'],
+    value: string,
+    autoOffsetReset: 'earliest',
+    maxPollRecords: 2,
+  })
+  expect(await worker.poll()).toHaveLength(2)
+  await worker.commit()
+  await worker.close()
+  await cluster.close()
+  expect(json('share-groups', 'list')).toEqual([{ group: 'workers', state: 'empty' }])
+  expect(ok('share-groups', 'describe', 'workers')).toMatch(/^workers: empty, 0 members\n\ntopic.*in flight +lag\njobs +0 +2 +3 +0 +1\n$/)
+  expect(run(['share-groups', 'describe', 'nobody']).stderr).toContain('GROUP_ID_NOT_FOUND: there is no share group "nobody"')
+  expect(ok('share-groups', 'delete', 'workers')).toBe('deleted workers\n')
+  expect(json('share-groups', 'list')).toEqual([])
 })
 
 test('quotas are set, listed and removed, and clients keep to them', () => {

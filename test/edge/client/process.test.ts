@@ -150,7 +150,7 @@ describe('processing', () => {
 
   test('exactly once: what a consumer had handled that went without a word is handled again, and seen once', async () => {
     await fill(200)
-    const lost = consumer({ sessionTimeoutMillis: 200 })
+    const lost = consumer({ sessionTimeoutMillis: 200, rebalanceTimeoutMillis: 300 })
     let handled = 0
     const never = new Promise<void>(() => undefined)
     void lost
@@ -221,6 +221,83 @@ describe('processing', () => {
     await Promise.all(runs)
     expect(await results()).toEqual(upTo(1000))
     for (const one of members) await one.close()
+  })
+
+  test('commits between two records when it is time, ends at the record in work when it is asked to, and puts back what it has polled', async () => {
+    await fill(40, () => 'k')
+    await using one = consumer()
+    const controller = new AbortController()
+    const seen: string[] = []
+    const slow = async ({ value }: ConsumerRecord<string, string>): Promise<void> => {
+      seen.push(value ?? '')
+      await sleep(5)
+      if (seen.length === 12) {
+        const { lags } = await cluster.admin.describeGroup('g')
+        expect(Math.max(...lags.map(({ committed }) => committed ?? 0))).toBeGreaterThan(0)
+      }
+      if (seen.length === 20) controller.abort()
+    }
+    await one.process<string, string>(slow, { ...OUTPUT, commitIntervalMillis: 10, signal: controller.signal })
+    expect(seen).toHaveLength(20)
+    await processed(one, 20, {})
+    expect(await results()).toEqual(upTo(40).slice(20))
+  })
+
+  test.each(['at-most-once', 'exactly-once'] as const)(
+    '%s: a consumer that is closed handles the record in work, and no other',
+    async (guarantee) => {
+      await fill(40, () => 'k')
+      const one = consumer()
+      let handled = 0
+      let isClosed = false
+      const process = one.process<string, string>(
+        async (record, outlet) => {
+          expect(isClosed).toBe(false)
+          pass(record, outlet)
+          await sleep(5)
+          if (++handled === 10) void one.close().then(() => (isClosed = true))
+        },
+        { ...OUTPUT, guarantee },
+      )
+      await process
+      await one.close()
+      expect(handled).toBe(10)
+      await using other = consumer()
+      await processed(other, 30, { guarantee })
+      expect(await results()).toEqual(upTo(40))
+    },
+  )
+
+  test('exactly once: a handler may take longer for what is polled at once than a transaction may take', async () => {
+    await fill(40, () => 'k')
+    await using one = consumer()
+    const output = { ...OUTPUT.output, transactionTimeoutMillis: 1500 }
+    await processed(one, 40, { guarantee: 'exactly-once', output, commitIntervalMillis: 50 }, async (record, outlet) => {
+      pass(record, outlet)
+      await sleep(60)
+    })
+    expect(await results()).toEqual(upTo(40))
+  })
+
+  test('at least once: a record whose result is missing is not committed, whether anybody awaits it or not', async () => {
+    await fill(1)
+    await using one = consumer()
+    const broken = processed(one, 1, {}, (_, outlet) => void outlet.send({ topic: 'nowhere', value: 'x' }))
+    await expect(broken).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await processed(one, 1, {})
+    expect(await results()).toEqual([0])
+  })
+
+  test('takes the consumer for itself', async () => {
+    await using one = consumer()
+    const controller = new AbortController()
+    const running = one.process(() => undefined, { signal: controller.signal })
+    await expect(one.poll()).rejects.toMatchObject({ name: 'INVALID_REQUEST' })
+    await expect(one.process(() => undefined)).rejects.toMatchObject({ name: 'INVALID_REQUEST' })
+    controller.abort()
+    await running
+    expect(await one.poll({ timeoutMillis: 0 })).toEqual([])
+    await expect(one.process(undefined as never)).rejects.toMatchObject({ name: 'INVALID_REQUEST' })
   })
 
   test('refuses what makes no sense', async () => {

@@ -1,0 +1,77 @@
+/**
+ * What operators ask the coordinator of share groups: which there are, what is in them, and that they be forgotten.
+ */
+import type { Address } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { ShareGroupStateName } from '../protocol/messages/share.ts'
+import { countOf } from '../coordinator/share/share-partition.ts'
+import type { Outbox } from './actor.ts'
+import { noteChange } from './shares-state.ts'
+import type { ShareGroup, SharesState } from './shares-state.ts'
+
+/** Describes a group. */
+export function onDescribeShareGroup(state: SharesState, request: MessageOf<'describeShareGroup'>, to: Address, outbox: Outbox): void {
+  const { correlationId } = request
+  const group = state.groups.get(request.group)
+  const errorCode = errorCodeOf(refusalOf(state) ?? (group === undefined ? 'GROUP_ID_NOT_FOUND' : null))
+  const members = [...(group?.members.values() ?? [])].map(({ memberId, current }) => ({ memberId, topics: current.request.topics }))
+  const partitions = [...(group?.partitions.values() ?? [])].map((share) => {
+    const { topic, topicId, partition, startOffset, nextOffset } = share
+    const done = countOf(share, ['acknowledged', 'archived'])
+    return { topic, topicId, partition, startOffset, nextOffset, acquired: countOf(share, ['acquired']), done }
+  })
+  const isBefore = (a: { topic: string; partition: number }, b: { topic: string; partition: number }): number =>
+    a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1
+  const about = { state: stateOf(group), members, partitions: partitions.toSorted(isBefore) }
+  outbox.push({ kind: 'send', to, message: { kind: 'describeShareGroupResponse', correlationId, errorCode, ...about } })
+}
+
+/** Lists all groups. */
+export function onListShareGroups(state: SharesState, { correlationId }: MessageOf<'listShareGroups'>, to: Address, outbox: Outbox): void {
+  const errorCode = errorCodeOf(refusalOf(state))
+  const groups = [...state.groups.values()].map((one) => ({ group: one.id, state: stateOf(one) }))
+  const sorted = groups.toSorted((a, b) => (a.group < b.group ? -1 : 1))
+  outbox.push({ kind: 'send', to, message: { kind: 'listShareGroupsResponse', correlationId, errorCode, groups: sorted } })
+}
+
+/** Forgets a group; whoever asks waits until that is written. */
+export function onDeleteShareGroup(state: SharesState, request: MessageOf<'deleteShareGroup'>, to: Address, outbox: Outbox): void {
+  const { correlationId } = request
+  const group = state.groups.get(request.group)
+  const refusal = refusalOf(state) ?? refuseDeletion(group)
+  if (refusal !== null || group === undefined) return answerDeletion(to, correlationId, refusal, outbox)
+  for (const share of group.partitions.values()) noteChange(state, share)
+  state.groups.delete(group.id)
+  state.deletions.push({ from: to, correlationId, change: state.changeCount })
+}
+
+/** Answers deletions that are written. */
+export function answerDeletions(state: SharesState, outbox: Outbox, error: ErrorName | null = null): void {
+  const { writtenCount } = state
+  for (const { from, correlationId, change } of state.deletions)
+    if (change <= writtenCount) answerDeletion(from, correlationId, error, outbox)
+  state.deletions = state.deletions.filter(({ change }) => change > writtenCount)
+}
+
+function refuseDeletion(group: ShareGroup | undefined): ErrorName | null {
+  if (group === undefined) return 'GROUP_ID_NOT_FOUND'
+  return group.members.size > 0 ? 'NON_EMPTY_GROUP' : null
+}
+
+function answerDeletion(to: Address, correlationId: number, error: ErrorName | null, outbox: Outbox): void {
+  outbox.push({ kind: 'send', to, message: { kind: 'deleteShareGroupResponse', correlationId, errorCode: errorCodeOf(error) } })
+}
+
+function refusalOf({ phase }: SharesState): ErrorName | null {
+  return phase === 'active' ? null : 'COORDINATOR_LOAD_IN_PROGRESS'
+}
+
+function errorCodeOf(error: ErrorName | null): number {
+  return error === null ? NONE : codeOf(error)
+}
+
+function stateOf(group: ShareGroup | undefined): ShareGroupStateName {
+  return group === undefined || group.members.size === 0 ? 'empty' : 'stable'
+}

@@ -1,0 +1,170 @@
+/**
+ * What holds for a share group, seen from outside its coordinators (SHARE): a record is held by one member at a time while its lock is valid; one that was accepted, and
+ * somebody was told so, is not given out again, whoever is in charge; each time it is given out its delivery count is higher, and never above the limit.
+ * What the group passes was accepted, rejected, or given out as often as may be.
+ */
+import type { Effect } from '../../actors/effect.ts'
+import type { SharesState } from '../../actors/shares-state.ts'
+import type { Address } from '../../protocol/address.ts'
+import { NONE } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { Message } from '../../protocol/messages/message.ts'
+import type { ShareFetchRequest, ShareFetchResponse, ShareRangeName } from '../../protocol/messages/share.ts'
+import { lifeOf } from '../truth.ts'
+import type { PartitionTruth, Truth } from '../truth.ts'
+
+/** Who has a record, in which reign of which coordinator, and how long at least. */
+interface Holder {
+  readonly memberId: string
+  readonly reign: object
+  readonly untilMicros: number
+}
+
+/** What is known of a record. */
+interface SharedRecord {
+  deliveryCount: number
+  /** Somebody was told that it is done with; */
+  isDone: boolean
+  /** or has at least said so. */
+  mayBeDone: boolean
+  holder: Holder | null
+}
+
+/** A request as it came to a coordinator. */
+interface Taken {
+  readonly request: ShareFetchRequest
+  readonly atMicros: number
+}
+
+/** What is known of the share group of a run. */
+export interface ShareTruth {
+  readonly truth: Truth
+  readonly name: string
+  readonly records: Map<PartitionTruth, Map<number, SharedRecord>>
+  /** By client and correlation id. */
+  readonly taken: Map<string, Taken>
+  /** Members' requests that were answered: an answer that is repeated says nothing new. */
+  readonly told: Set<string>
+  /** When a member's request came first: one that is repeated may have been decided long ago. */
+  readonly askedAt: Map<string, number>
+  /** Members that have left: what they are told then, they have given back already. */
+  readonly left: Set<string>
+  /** One per life of a coordinator's memory. */
+  readonly reigns: WeakMap<SharesState, object>
+}
+
+/** Attempts at one record that nobody hears of, at most. */
+const UNTOLD_COUNT_MAX = 2
+
+/** Nothing is known yet. */
+export function newShareTruth(truth: Truth, name: string): ShareTruth {
+  return { truth, name, records: new Map(), taken: new Map(), told: new Set(), askedAt: new Map(), left: new Set(), reigns: new WeakMap() }
+}
+
+/** A coordinator of share groups has handled a message. */
+export function checkShares(group: ShareTruth, state: SharesState, message: Message, from: Address, effects: readonly Effect[]): void {
+  // Whoever reads its log anew has forgotten who has what.
+  if (state.phase !== 'active' || !group.reigns.has(state)) group.reigns.set(state, {})
+  const reign = group.reigns.get(state) ?? {}
+  if (message.kind === 'shareFetch' && message.group === group.name) onAsked(group, message, from, reign)
+  for (const effect of effects) {
+    if (effect.kind === 'send' && effect.message.kind === 'shareFetchResponse')
+      onTold(group, effect.message, `${effect.to.node}/${effect.message.correlationId}`, reign)
+  }
+}
+
+/**
+ * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
+ * none. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so.
+ */
+export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
+  const records = group.records.get(partition)
+  for (let offset = partition.startOffset; offset < startOffset; offset++) {
+    const record = records?.get(offset)
+    const isExplained = record !== undefined && (record.mayBeDone || record.deliveryCount >= deliveryCountLimit - UNTOLD_COUNT_MAX)
+    if (partition.values[offset] !== undefined && !isExplained) return offset
+  }
+  return null
+}
+
+/** Whoever says what shall become of a record lets go of it, whether that is taken or not. */
+function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, reign: object): void {
+  const name = requestName(request)
+  const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
+  group.askedAt.set(name, atMicros)
+  group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros })
+  for (const one of request.acknowledgements) {
+    for (const record of recordsOf(group, one)) {
+      letGo(record, request.memberId, reign)
+      if (one.type === 'accept' || one.type === 'reject') record.mayBeDone = true
+    }
+  }
+  if (!request.leaves) return
+  group.left.add(request.memberId)
+  for (const records of group.records.values()) for (const record of records.values()) letGo(record, request.memberId, reign)
+}
+
+function requestName({ memberId, sessionEpoch }: ShareFetchRequest): string {
+  return `${memberId} ${sessionEpoch}`
+}
+
+function letGo(record: SharedRecord, memberId: string, reign: object): void {
+  if (record.holder?.memberId === memberId && record.holder.reign === reign) record.holder = null
+}
+
+function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, reign: object): void {
+  const taken = group.taken.get(key)
+  if (taken === undefined || response.errorCode !== NONE || group.told.has(requestName(taken.request))) return
+  group.told.add(requestName(taken.request))
+  const { request } = taken
+  const isRefused = (one: ShareRangeName): boolean =>
+    response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
+  for (const one of request.acknowledgements) {
+    if (isRefused(one) || one.type === 'release' || one.type === 'return') continue
+    for (const record of recordsOf(group, one)) {
+      record.isDone = true
+      if (isHeld(group, record, request.memberId, reign))
+        group.truth.world.fail(
+          'SHARE',
+          `${request.memberId} is done with ${one.first} to ${one.last}, but ${record.holder?.memberId} has some`,
+        )
+    }
+  }
+  for (const one of response.acquired) onGiven(group, one, one.deliveryCount, taken, reign)
+}
+
+/** Whether somebody else has it for certain. */
+function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: object): boolean {
+  return holder !== null && holder.reign === reign && holder.memberId !== memberId && truth.world.nowMicros < holder.untilMicros
+}
+
+function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number, { request, atMicros }: Taken, reign: object): void {
+  const { world } = group.truth
+  const { memberId, lockMillis, deliveryCountLimit } = request
+  const name = `${topicPartitionName(range.topic, range.partition)}: ${range.first} to ${range.last}`
+  if (deliveryCount > deliveryCountLimit) world.fail('SHARE', `${name} is given out ${deliveryCount} times`)
+  for (const record of recordsOf(group, range)) {
+    if (record.isDone) world.fail('SHARE', `${name} is done with, and given to ${memberId}`)
+    if (deliveryCount <= record.deliveryCount)
+      world.fail('SHARE', `${name} is given to ${memberId} as attempt ${deliveryCount} after ${record.deliveryCount}`)
+    if (isHeld(group, record, memberId, reign))
+      world.fail('SHARE', `${name} is given to ${memberId}, but ${record.holder?.memberId} has it`)
+    record.deliveryCount = deliveryCount
+    record.holder = group.left.has(memberId) ? null : { memberId, reign, untilMicros: atMicros + lockMillis * 1000 }
+  }
+}
+
+/** Those of a range, begun where nothing is known; none of a partition that may have lost some. */
+function recordsOf(group: ShareTruth, { topic, topicId, partition, first, last }: ShareRangeName): SharedRecord[] {
+  const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
+  if (life === undefined || life.isUnclean || life.lossFloor >= 0 || life.lossEnd > 0) return []
+  const known = group.records.get(life) ?? new Map<number, SharedRecord>()
+  group.records.set(life, known)
+  const records: SharedRecord[] = []
+  for (let offset = first; offset <= last; offset++) {
+    const record = known.get(offset) ?? { deliveryCount: 0, isDone: false, mayBeDone: false, holder: null }
+    known.set(offset, record)
+    records.push(record)
+  }
+  return records
+}

@@ -1,0 +1,81 @@
+/**
+ * Bugs that share groups could have, as data: part of the catalogue.
+ */
+import type { Mutant } from './mutant.ts'
+
+const SHARES = 'actors/shares.ts'
+const FETCH = 'actors/shares-fetch.ts'
+const PARTITION = 'coordinator/share/share-partition.ts'
+const RECORD = 'coordinator/share/share-record.ts'
+
+/** Mutants of share groups. */
+export const shareMutants: readonly Mutant[] = [
+  {
+    id: 'S1',
+    title: 'a lock that is over is not released (KIP-932)',
+    why: 'what a dead member had is given to nobody, and the group never comes to its end',
+    edits: [{ file: SHARES, text: 'for (const share of group.partitions.values()) expireLocks(share, uptime)', replacement: '' }],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'S2',
+    title: 'an acknowledgement is answered before it is written',
+    why: 'after a fail-over what was accepted is given to somebody again',
+    edits: [{ file: FETCH, text: 'one.acquired !== null && one.change <= state.writtenCount', replacement: 'one.acquired !== null' }],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'S3',
+    title: 'delivery counts are not read from the log',
+    why: 'a record that ends its process is given out for ever',
+    edits: [{ file: RECORD, text: 'deliveryCount: bytes[at + 3] ?? 0', replacement: 'deliveryCount: 0' }],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'S4',
+    title: 'the start offset moves over records that were released',
+    why: 'nobody is given them again',
+    edits: [
+      {
+        file: PARTITION,
+        text: 'partition.ranges.findIndex((range) => !isDone(range))',
+        replacement: "partition.ranges.findIndex((range) => range.state === 'acquired')",
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'S5',
+    title: 'a coordinator whose lease is over hands out what it has written before',
+    why: 'its successor has given it to somebody else, who has accepted it',
+    edits: [{ file: FETCH, text: "uptime < state.leaseUntil ? null : 'NOT_COORDINATOR'", replacement: 'null' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'S6',
+    title: 'whoever has lost a lock may acknowledge all the same',
+    why: 'somebody else has the record, and it is done with under his hands',
+    edits: [
+      {
+        file: PARTITION,
+        text: 'held.every((one) => isHeldBy(one, memberId, uptime))',
+        replacement: "held.every((one) => one.state === 'acquired')",
+      },
+    ],
+    seed: 15,
+    seedsToFind: 15,
+  },
+  {
+    id: 'S7',
+    title: 'whoever asks again is told what it was given, although it has lost that meanwhile',
+    why: 'it works on what somebody else has, or has accepted',
+    edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).filter(isHeld)', replacement: '(one.acquired ?? [])' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+]

@@ -1,0 +1,56 @@
+/**
+ * The members of the share group of a run, if it has one, and whether the group has come to its end.
+ */
+import type { Share, SharesState } from '../actors/shares-state.ts'
+import { sharesActor } from '../protocol/address.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
+import { newShareTruth, passedOver } from './checkers/share.ts'
+import type { ShareTruth } from './checkers/share.ts'
+import { COORDINATOR_PARTITIONS } from './cluster.ts'
+import type { Cluster } from './cluster.ts'
+import { SHARE_GROUP, SHARED_TOPIC } from './plan.ts'
+import { lifeOf } from './truth.ts'
+import { DELIVERY_COUNT_LIMIT, SharerWorkload } from './workloads/sharer.ts'
+
+/** See the header. */
+export class ShareClients {
+  readonly #cluster: Cluster
+  readonly #group: ShareTruth
+  readonly #sharers: SharerWorkload[]
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+    this.#group = newShareTruth(cluster.truth, SHARE_GROUP)
+    cluster.groups.shared.push(this.#group)
+    this.#sharers = Array.from({ length: cluster.plan.sharerCount }, (_, index) => new SharerWorkload(cluster, index, this.#group))
+  }
+
+  start(): void {
+    for (const sharer of this.#sharers) sharer.start()
+  }
+
+  /** The group is done with everything; SHARE: it has passed a record over. */
+  isAtEnd(endOf: (topic: string, partition: number) => number): boolean {
+    if (this.#sharers.length === 0) return true
+    for (let partition = 0; partition < (this.#cluster.topics.get(SHARED_TOPIC) ?? 0); partition++) {
+      const share = this.#shareOf(partition)
+      if (share === undefined || share.startOffset !== endOf(SHARED_TOPIC, partition)) return false
+      const name = topicPartitionName(SHARED_TOPIC, partition)
+      const life = lifeOf(this.#cluster.truth, name, share.topicId)
+      const lost =
+        life === undefined || life.isUnclean || life.lossEnd > 0
+          ? null
+          : passedOver(this.#group, life, share.startOffset, DELIVERY_COUNT_LIMIT)
+      if (lost !== null) this.#cluster.world.fail('SHARE', `${name}: ${lost} is passed over`)
+    }
+    return true
+  }
+
+  /** As whoever is in charge has it. */
+  #shareOf(partition: number): Share | undefined {
+    const names = Array.from({ length: COORDINATOR_PARTITIONS }, (_, index) => sharesActor(index))
+    const states = this.#cluster.nodes.flatMap(({ host }) => names.map((name) => host.stateOf(name) as SharesState | undefined))
+    const shares = states.flatMap((state) => [...(state?.groups.get(SHARE_GROUP)?.partitions.values() ?? [])])
+    return shares.filter((one) => one.partition === partition).toSorted((a, b) => b.topicId - a.topicId)[0]
+  }
+}

@@ -1,0 +1,240 @@
+// The coordinator of share groups: nothing is given out, or done with, before it is written; locks, time-outs, logs that change.
+
+import { describe, expect, test } from 'vitest'
+import type { KeptShare, ShareRecord } from '../../coordinator/share/share-record.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import type { FetchResponse } from '../../protocol/messages/fetch.ts'
+import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
+import { fetched } from '../coordinator/support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { active, ask, ends, given, leaders, load, range, recordsOf, sharesStage, written } from './shares-support.ts'
+import { sent, sentOne } from './stage.ts'
+
+function kept(changes: Partial<KeptShare> = {}): ShareRecord {
+  const one = { first: 2, last: 4, state: 'available' as const, deliveryCount: 2, memberId: '', lockUntil: 0 }
+  return {
+    group: 'g',
+    topicId: 5,
+    partition: 0,
+    kept: { topic: 'orders', leaderEpoch: 0, startOffset: 2, nextOffset: 5, ranges: [one], ...changes },
+  }
+}
+
+function topicGone(): MetadataResponse {
+  return topicsAnswer({ orders: [] }, 1)
+}
+
+function sentEnd(correlationId: number): FetchResponse {
+  return fetched(null, 0, { correlationId })
+}
+
+describe('records', () => {
+  test('are given when that is written, and not before', () => {
+    const stage = active()
+    const effects = given(stage, 3)
+    expect(sent(effects, 'shareFetchResponse')).toEqual([])
+    expect(recordsOf(effects)).toMatchObject([{ group: 'g', kept: { startOffset: 0, ranges: [{ first: 0, last: 2, deliveryCount: 1 }] } }])
+    expect(sentOne(written(stage, effects), 'shareFetchResponse')).toMatchObject({
+      correlationId: 1,
+      errorCode: 0,
+      acquired: [{ ...range(0, 2), deliveryCount: 1 }],
+    })
+  })
+
+  test('are given once to a member that asks again', () => {
+    const stage = active()
+    written(stage, given(stage, 3))
+    const again = ask(stage, 'a', 1, { correlationId: 77 })
+    expect(sentOne(again, 'shareFetchResponse')).toMatchObject({ correlationId: 77, acquired: [range(0, 2)] })
+    expect(sent(again, 'produce')).toEqual([])
+    expect(sentOne(ask(stage, 'a', 0), 'shareFetchResponse').errorCode).toBe(codeOf('INVALID_SHARE_SESSION_EPOCH'))
+  })
+
+  test('are not told of to a member that asks again, and has lost them meanwhile', () => {
+    const stage = active()
+    const effects = given(stage, 3)
+    // The lock begins with the answer, not with the write.
+    stage.uptime = 2000
+    stage.deliver({ kind: 'timerFired', timer: 'tick' })
+    expect(sentOne(written(stage, effects), 'shareFetchResponse').acquired).toMatchObject([range(0, 2)])
+    ask(stage, 'b', 1, { maxWaitMillis: 5000 })
+    stage.uptime = 2999
+    expect(sent(stage.deliver({ kind: 'timerFired', timer: 'tick' }), 'produce')).toEqual([])
+    stage.uptime = 3000
+    const due = stage.deliver({ kind: 'timerFired', timer: 'tick' })
+    expect(sentOne(ask(stage, 'a', 1), 'shareFetchResponse').acquired).toEqual([])
+    expect(sentOne(written(stage, due), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
+  })
+
+  test('are waited for where the log ends, and until the time is over', () => {
+    const stage = active()
+    const effects = written(stage, given(stage, 0))
+    expect(sent(effects, 'shareFetchResponse')).toEqual([])
+    stage.uptime = 500
+    const over = stage.deliver({ kind: 'timerFired', timer: 'tick' })
+    expect(sentOne(over, 'shareFetchResponse')).toMatchObject({ errorCode: 0, acquired: [] })
+  })
+
+  test('wake who waits for them', () => {
+    const stage = active()
+    const effects = given(stage, 0)
+    const waiting = sentOne(effects, 'fetch')
+    expect(waiting).toMatchObject({ fetchOffset: 0, mode: 'range', maxWaitMillis: 500 })
+    written(stage, effects)
+    const more = ends(stage, effects, 2)
+    expect(sentOne(written(stage, more), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 1), deliveryCount: 1 }])
+  })
+
+  test('are given to others when the lock is over', () => {
+    const stage = active()
+    written(stage, given(stage, 3))
+    ask(stage, 'b', 1, { maxWaitMillis: 5000 })
+    stage.uptime = 999
+    expect(sent(stage.deliver({ kind: 'timerFired', timer: 'tick' }), 'produce')).toEqual([])
+    stage.uptime = 1000
+    const due = stage.deliver({ kind: 'timerFired', timer: 'tick' })
+    expect(sentOne(written(stage, due), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
+    const late = ask(stage, 'a', 2, { maxRecords: 0, acknowledgements: [{ ...range(0, 0), type: 'accept' }] })
+    expect(sentOne(late, 'shareFetchResponse').refused).toEqual([{ ...range(0, 0), type: 'accept' }])
+  })
+
+  test('are given to others when their member leaves', () => {
+    const stage = active()
+    written(stage, given(stage, 3))
+    ask(stage, 'b', 1)
+    const effects = ask(stage, 'a', 2, { leaves: true })
+    const answers = sent(written(stage, effects), 'shareFetchResponse')
+    expect(answers).toMatchObject([
+      { correlationId: 1, acquired: [range(0, 2)] },
+      { correlationId: 2, acquired: [] },
+    ])
+    expect([...(stage.state.groups.get('g')?.members.keys() ?? [])]).toEqual(['b'])
+  })
+})
+
+describe('an acknowledgement', () => {
+  test('is answered when it is written', () => {
+    const stage = active()
+    written(stage, given(stage, 3))
+    const effects = ask(stage, 'a', 2, { maxRecords: 0, acknowledgements: [{ ...range(0, 1), type: 'accept' }] })
+    expect(sent(effects, 'shareFetchResponse')).toEqual([])
+    expect(recordsOf(effects)).toMatchObject([
+      { kept: { startOffset: 2, ranges: [{ first: 2, last: 2, state: 'available', deliveryCount: 1 }] } },
+    ])
+    expect(sentOne(written(stage, effects), 'shareFetchResponse')).toMatchObject({ correlationId: 2, refused: [] })
+  })
+
+  test('goes into the next write while one is under way', () => {
+    const stage = active()
+    const first = given(stage, 3, { maxRecords: 1 })
+    expect(sent(ask(stage, 'b', 1, { maxRecords: 1, correlationId: 9 }), 'produce')).toEqual([])
+    const second = written(stage, first)
+    expect(sent(second, 'shareFetchResponse').map(({ correlationId }) => correlationId)).toEqual([1])
+    expect(sentOne(written(stage, second), 'shareFetchResponse')).toMatchObject({ correlationId: 9, acquired: [range(1, 1)] })
+  })
+
+  test('whose write fails may be in the log: the log is read again, after a barrier', () => {
+    const stage = active()
+    written(stage, given(stage, 3))
+    const effects = ask(stage, 'a', 2, { maxRecords: 0, acknowledgements: [{ ...range(0, 1), type: 'accept' }] })
+    const refused = written(stage, effects, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
+    expect(sentOne(refused, 'shareFetchResponse').errorCode).toBe(codeOf('COORDINATOR_LOAD_IN_PROGRESS'))
+    expect(sentOne(ask(stage, 'a', 3), 'shareFetchResponse').errorCode).toBe(codeOf('COORDINATOR_LOAD_IN_PROGRESS'))
+    load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), kept())
+    expect(stage.state.groups.get('g')?.partitions.get('5/0')).toMatchObject({ startOffset: 2, nextOffset: 5 })
+  })
+
+  test('of one whose lease is over is not confirmed', () => {
+    const stage = sharesStage({ leaseUntil: 100 })
+    load(stage, stage.deliver({ kind: 'started' }))
+    const effects = given(stage, 3)
+    stage.uptime = 100
+    expect(sentOne(written(stage, effects), 'shareFetchResponse')).toMatchObject({ errorCode: codeOf('NOT_COORDINATOR'), acquired: [] })
+    stage.deliver({ kind: 'leaseExtended', until: 200 })
+    expect(sentOne(ask(stage, 'a', 1), 'shareFetchResponse').errorCode).toBe(0)
+  })
+})
+
+describe('a coordinator that begins', () => {
+  test('goes on where the group was, and counts on', () => {
+    const stage = active(kept())
+    const effects = given(stage, 8, { deliveryCountLimit: 10 })
+    expect(sentOne(written(stage, effects), 'shareFetchResponse').acquired).toEqual([
+      { ...range(2, 4), deliveryCount: 3 },
+      { ...range(5, 7), deliveryCount: 1 },
+    ])
+  })
+
+  test('does not believe a leader that is older than the one it has heard', () => {
+    const stage = active(kept({ leaderEpoch: 7 }))
+    expect(sent(given(stage, 3), 'produce')).toEqual([])
+    expect(stage.state.groups.get('g')?.partitions.get('5/0')?.nextOffset).toBe(5)
+  })
+
+  test('waits for a new leader to know what is committed', () => {
+    const stage = active(kept())
+    ask(stage, 'a', 1)
+    expect(sent(ends(stage, leaders(stage), 3, { epochStartOffset: 5 }), 'produce')).toEqual([])
+    expect(stage.state.groups.get('g')?.partitions.get('5/0')?.nextOffset).toBe(5)
+  })
+
+  test('follows a log that has lost its end, or its beginning', () => {
+    const stage = active(kept())
+    const effects = given(stage, 4, { deliveryCountLimit: 10 })
+    expect(recordsOf(effects)).toMatchObject([{ kept: { startOffset: 2, nextOffset: 4 } }])
+    const other = active(kept())
+    ask(other, 'a', 1, { deliveryCountLimit: 10 })
+    expect(recordsOf(ends(other, leaders(other), 6, { errorCode: codeOf('OFFSET_OUT_OF_RANGE'), logStartOffset: 4 }))).toMatchObject([
+      { kept: { startOffset: 4, nextOffset: 6 } },
+    ])
+  })
+
+  test('forgets topics that are deleted', () => {
+    const stage = active(kept())
+    expect(recordsOf(stage.deliver({ ...topicGone(), nextTopicId: 6 }, { node: 0, actor: 'coordinator' }))).toEqual([
+      { ...kept(), kept: null },
+    ])
+    expect(stage.state.groups.size).toBe(0)
+  })
+
+  test('begins a new group at the end, if it is asked to, and what is added later at its first record', () => {
+    const stage = active()
+    const effects = given(stage, 3, { reset: 'latest' })
+    expect(recordsOf(effects)).toMatchObject([{ kept: { startOffset: 3, ranges: [] } }])
+    written(stage, effects)
+    const added = leaders(stage, [2, 2], 1)
+    const { correlationId } = sent(added, 'fetch').find(({ fetchOffset }) => fetchOffset === 0)!
+    const answer = { ...sentEnd(correlationId), highWatermark: 2 }
+    const more = stage.deliver(answer, { node: 2, actor: 'replica/orders-1' })
+    expect(recordsOf(more)).toMatchObject([{ partition: 1, kept: { startOffset: 0, nextOffset: 2 } }])
+  })
+})
+
+test('operators see groups, and may delete those that nobody is in', () => {
+  const stage = active()
+  written(stage, given(stage, 3))
+  expect(sentOne(stage.deliver({ kind: 'describeShareGroup', correlationId: 5, group: 'g' }), 'describeShareGroupResponse')).toMatchObject({
+    state: 'stable',
+    members: [{ memberId: 'a', topics: ['orders'] }],
+    partitions: [{ topic: 'orders', partition: 0, startOffset: 0, nextOffset: 3, acquired: 3, done: 0 }],
+  })
+  const tooEarly = stage.deliver({ kind: 'deleteShareGroup', correlationId: 6, group: 'g' })
+  expect(sentOne(tooEarly, 'deleteShareGroupResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
+  written(stage, ask(stage, 'a', 2, { leaves: true }))
+  const deletion = stage.deliver({ kind: 'deleteShareGroup', correlationId: 7, group: 'g' })
+  expect(recordsOf(deletion)).toMatchObject([{ group: 'g', kept: null }])
+  expect(sent(deletion, 'deleteShareGroupResponse')).toEqual([])
+  expect(sentOne(written(stage, deletion), 'deleteShareGroupResponse')).toMatchObject({ correlationId: 7, errorCode: 0 })
+  expect(sentOne(stage.deliver({ kind: 'listShareGroups', correlationId: 8 }), 'listShareGroupsResponse').groups).toEqual([])
+})
+
+test('members that are silent and hold nothing are forgotten', () => {
+  const stage = active()
+  written(stage, given(stage, 0))
+  stage.uptime = 44_999
+  stage.deliver({ kind: 'timerFired', timer: 'tick' })
+  expect(stage.state.groups.get('g')?.members.size).toBe(1)
+  stage.uptime = 45_000
+  stage.deliver({ kind: 'timerFired', timer: 'tick' })
+  expect(stage.state.groups.get('g')?.members.size).toBe(0)
+})
