@@ -64,6 +64,8 @@ export interface GroupTruth {
   readonly heardAt: Map<string, number>
   /** Is told when an offset expires. */
   readonly onExpired: ((partition: TopicPartition) => void)[]
+  /** A commit counts when its coordinator says so, or when the application hears it: one that commits by hand may go back behind what it never heard of. */
+  countsWhen: 'told' | 'heard'
 }
 
 /** Nothing is known of the group yet; power losses will be heard of. */
@@ -78,6 +80,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     accepted: new Map(),
     heardAt: new Map(),
     onExpired: [],
+    countsWhen: 'told',
   }
   truth.committedEnds.set(name, (partition) => progressOf(group, partition).takenEnd)
   truth.onLoss.push((partition) => onLoss(group, partition))
@@ -104,6 +107,12 @@ export function noteCommitted(group: GroupTruth, { topic, partition, offset, top
   const known = progressOf(group, life)
   if (offset < known.committed && known.committed > life.lossEnd && !life.isOver && !life.isUnclean)
     group.truth.world.fail('BACK', `${group.name}: a transaction commits ${offset} for ${life.name}, which was at ${known.committed}`)
+  known.committed = Math.max(known.committed, offset)
+}
+
+/** An application hears, maybe late, that its commit by hand counts: from now on it must not be forgotten. */
+export function noteHeard(group: GroupTruth, partition: PartitionTruth, offset: number): void {
+  const known = progressOf(group, partition)
   known.committed = Math.max(known.committed, offset)
 }
 
@@ -215,6 +224,7 @@ function onCommitTold(group: GroupTruth, key: string): void {
   const accepted = group.accepted.get(key)
   if (accepted === undefined) return
   for (const [rule, objection] of accepted.objections) group.truth.world.fail(rule, objection)
+  if (group.countsWhen === 'heard') return
   for (const { topic, partition, offset, topicId } of accepted.offsets) {
     const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
     if (life === undefined) continue

@@ -138,8 +138,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'if (cursor.keyBegin >= 0 && !cursor.isTombstone) newest.put(',
       },
     ],
-    seed: 56,
-    seedsToFind: 56,
+    seed: 48,
+    seedsToFind: 48,
   },
   {
     id: 'E29',

@@ -245,8 +245,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 41,
-    seedsToFind: 41,
+    seed: 151,
+    seedsToFind: 151,
   },
   {
     id: 'C34',

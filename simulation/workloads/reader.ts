@@ -12,7 +12,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { RecentKeys } from '../../protocol/recent-keys.ts'
-import { markHandled } from '../checkers/groups.ts'
+import { markHandled, noteHeard } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
 import { keyOf, noteCovered, noteHandled, noteLeftOut } from '../checkers/readers.ts'
 import type { ReadersTruth, Tenure } from '../checkers/readers.ts'
@@ -21,6 +21,7 @@ import type { Host } from '../host.ts'
 import { READER_TOPIC } from '../reader-plan.ts'
 import type { ReaderPlan } from '../reader-plan.ts'
 import type { PlacedRecord } from '../transactions-truth.ts'
+import { livesOf } from '../truth.ts'
 import type { CommittedPartition } from './committed-partition.ts'
 import { GroupMember, REBALANCED } from './group-member.ts'
 import { OffsetLookup } from './offset-lookup.ts'
@@ -255,8 +256,16 @@ export class ReaderMember {
   }
 
   #commit(offsets: readonly CommittedOffset[], onCommitted: (error: ErrorName | null) => void): void {
-    this.#onCommitted = onCommitted
+    this.#onCommitted = (error) => {
+      if (error === null) for (const one of offsets) this.#noteHeard(one)
+      onCommitted(error)
+    }
     this.#member.tell({ kind: 'commit', correlationId: ++this.#correlationId, offsets })
+  }
+
+  /** The topic has one life only. */
+  #noteHeard({ topic, partition, offset }: CommittedOffset): void {
+    for (const life of livesOf(this.#readers.truth, topicPartitionName(topic, partition))) noteHeard(this.#group, life, offset)
   }
 
   /** The call fails, unless the group has moved on; the application makes another one, or begins anew. */

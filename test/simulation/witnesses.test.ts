@@ -42,6 +42,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   E4b: ['actors/replica-compact', 'stays while a replica may not have it'],
   E9: ['actors/replica-compact', 'half written are not taken for the log'],
   E14: ['actors/replica-compact', 'that begins anew is cleaned anew'],
+  E16: ['partitions/recovery', 'of a segment that was scanned goes: it may be of another life'],
   E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   E25: ['actors/replica-compact', 'keeps what producers are compared with'],
