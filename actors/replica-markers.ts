@@ -6,7 +6,7 @@
 import { groupsActor } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { encodeMarker } from '../protocol/control-record.ts'
-import type { TransactionMarker } from '../protocol/control-record.ts'
+import type { MarkedProducer, TransactionMarker } from '../protocol/control-record.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { WriteTransactionMarkerRequest } from '../protocol/messages/transaction.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
@@ -24,18 +24,21 @@ export function onWriteMarker(state: ReplicaState, request: WriteTransactionMark
   const { correlationId, committed, coordinatorEpoch } = request
   const refusal = refusalOf(state, request)
   if (refusal !== null) return replyMarker(from, correlationId, refusal, outbox)
-  const records = encodeMarker({ committed, coordinatorEpoch }, request, context.now)
-  const numbered = numberedBatch(records, 0, state.log.logEndOffset)
-  assert(numbered !== null && numbered.marker !== null, 'T3 a marker is read as it was written')
-  const check = checkMarker(state.appended, numbered, coordinatorEpoch)
+  const check = checkMarker(state.appended, request, coordinatorEpoch)
   const waiter: Waiter = { asked: 'marker', from, correlationId, acks: 'quorum' }
-  if (check === 'append') appendRecords(state, records, numbered, context, outbox).waiters.push(waiter)
-  else if (check === 'duplicate') waitForMarker(state, request.producerId, waiter, outbox)
+  if (check === 'append') {
+    // A marker is one epoch above what it ends: it says nothing of a transaction before that.
+    abortHanging(state, { producerId: request.producerId, producerEpoch: request.producerEpoch - 1 }, context, outbox)
+    const records = encodeMarker({ committed, coordinatorEpoch }, request, context.now)
+    const numbered = numberedBatch(records, 0, state.log.logEndOffset)
+    assert(numbered !== null && numbered.marker !== null, 'T3 a marker is read as it was written')
+    appendRecords(state, records, numbered, context, outbox).waiters.push(waiter)
+  } else if (check === 'duplicate') waitForMarker(state, request.producerId, waiter, outbox)
   else replyMarker(from, correlationId, check, outbox)
 }
 
 /** What is left of a transaction whose marker is lost is aborted before the next one begins: nobody can say any more how it ended. */
-export function abortHanging(state: ReplicaState, next: NumberedBatch, context: Context, outbox: Outbox): void {
+export function abortHanging(state: ReplicaState, next: MarkedProducer, context: Context, outbox: Outbox): void {
   const hanging = hangingBefore(state.appended, next)
   if (hanging === null) return
   const records = encodeMarker({ committed: false, coordinatorEpoch: hanging.coordinatorEpoch }, next, context.now)

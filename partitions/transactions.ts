@@ -9,6 +9,7 @@
  * What it does not do: know the transactor, or what it has decided (that is coordinator/transactions).
  */
 import { assert } from '../protocol/assert.ts'
+import type { MarkedProducer } from '../protocol/control-record.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { AbortedTransaction } from '../protocol/messages/fetch.ts'
 import { rememberBatch } from './idempotence.ts'
@@ -51,7 +52,7 @@ export function checkTransaction(states: ProducerStates, { producerId, producerE
  * The transaction of a lower epoch that is open although its transactor knows of the next one; null if there is none. All markers of the former one were acknowledged
  * then, so that of this partition is lost: with an unclean leader, or with a disk that does not sync what it acknowledges.
  */
-export function hangingBefore(states: ProducerStates, { producerId, producerEpoch }: NumberedBatch): ProducerEntry | null {
+export function hangingBefore(states: ProducerStates, { producerId, producerEpoch }: MarkedProducer): ProducerEntry | null {
   const entry = states.get(producerId)
   return entry !== undefined && entry.firstOffset >= 0 && entry.producerEpoch < producerEpoch ? entry : null
 }
@@ -60,7 +61,7 @@ export function hangingBefore(states: ProducerStates, { producerId, producerEpoc
  * Judges a marker. It raises the producer's epoch, so that what comes late is refused, and is therefore written where nothing is open, too. A producer whose epoch
  * has come so far has had it: the next transaction, whose epoch that may be, begins after all markers of the one before are written.
  */
-export function checkMarker(states: ProducerStates, { producerId, producerEpoch }: NumberedBatch, coordinatorEpoch: number): MarkerCheck {
+export function checkMarker(states: ProducerStates, { producerId, producerEpoch }: MarkedProducer, coordinatorEpoch: number): MarkerCheck {
   const entry = states.get(producerId)
   if (entry === undefined) return 'append'
   if (coordinatorEpoch < entry.coordinatorEpoch) return 'TRANSACTION_COORDINATOR_FENCED'

@@ -225,6 +225,18 @@ describe('a marker', () => {
     expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
   })
 
+  test('says nothing of a transaction before the one that it ends: what is left of that is aborted', () => {
+    const partition = leading()
+    sendAdded(partition, 1)
+    expect(markerAnswers(mark(partition, 2, { producerEpoch: 4, committed: true }))).toEqual([{ correlationId: 2, errorCode: NONE }])
+    expect(batches(partition)).toEqual(['data 0', 'marker 3', 'marker 4'])
+    expect(fetchCommitted(partition, 0)).toMatchObject({
+      lastStableOffset: 3,
+      abortedTransactions: [{ producerId: 7, firstOffset: 0, lastOffset: 1 }],
+    })
+    expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
+  })
+
   test('that the disk does not take is taken back, and so is what it ended', () => {
     const partition = leading()
     sendAdded(partition, 1)
