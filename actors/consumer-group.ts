@@ -34,6 +34,9 @@ export function subscribe(state: ConsumerState, { topics, topicPattern }: Messag
 /** Does whatever is due with the group. Safe to call at any time. */
 export function groupWork(state: ConsumerState, context: Context, outbox: Outbox): void {
   if (state.config.group === null) return closeIfDone(state, context, outbox)
+  const { membership } = state
+  // Who waited for it may be gone: then nobody asks again.
+  if (context.uptime >= membership.offsetsTimeoutAt) membership.offsetsCorrelationId = -1
   checkSession(state, context, outbox)
   commitAutomatically(state, context, outbox)
   talk(state, context, outbox)
