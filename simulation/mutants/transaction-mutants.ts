@@ -127,8 +127,8 @@ export const transactionMutants: readonly Mutant[] = [
           "      draft.next = ruling.next\n      if (request.kind === 'addPartitionToTransaction') respond({ request, from, error: ruling.error }, ruling.next, outbox)\n      else draft.answers.push({ request, from, error: ruling.error })",
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 21,
+    seedsToFind: 21,
   },
   {
     id: 'C20',
