@@ -13,10 +13,16 @@ import type { ShareFetchRequest, ShareFetchResponse, ShareRangeName } from '../.
 import { lifeOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
+/** One life of a coordinator's memory. */
+interface Reign {
+  /** Members' requests that it has answered: an answer that it repeats says nothing new. Its successor, asked the same, decides anew. */
+  readonly told: Set<string>
+}
+
 /** Who has a record, in which reign of which coordinator, and how long at least. */
 interface Holder {
   readonly memberId: string
-  readonly reign: object
+  readonly reign: Reign
   readonly untilMicros: number
 }
 
@@ -43,14 +49,11 @@ export interface ShareTruth {
   readonly records: Map<PartitionTruth, Map<number, SharedRecord>>
   /** By client and correlation id. */
   readonly taken: Map<string, Taken>
-  /** Members' requests that were answered: an answer that is repeated says nothing new. */
-  readonly told: Set<string>
   /** When a member's request came first: one that is repeated may have been decided long ago. */
   readonly askedAt: Map<string, number>
   /** Members that have left: what they are told then, they have given back already. */
   readonly left: Set<string>
-  /** One per life of a coordinator's memory. */
-  readonly reigns: WeakMap<SharesState, object>
+  readonly reigns: WeakMap<SharesState, Reign>
 }
 
 /** Attempts at one record that nobody hears of, at most. */
@@ -58,14 +61,15 @@ const UNTOLD_COUNT_MAX = 2
 
 /** Nothing is known yet. */
 export function newShareTruth(truth: Truth, name: string): ShareTruth {
-  return { truth, name, records: new Map(), taken: new Map(), told: new Set(), askedAt: new Map(), left: new Set(), reigns: new WeakMap() }
+  return { truth, name, records: new Map(), taken: new Map(), askedAt: new Map(), left: new Set(), reigns: new WeakMap() }
 }
 
 /** A coordinator of share groups has handled a message. */
 export function checkShares(group: ShareTruth, state: SharesState, message: Message, from: Address, effects: readonly Effect[]): void {
   // Whoever reads its log anew has forgotten who has what.
-  if (state.phase !== 'active' || !group.reigns.has(state)) group.reigns.set(state, {})
-  const reign = group.reigns.get(state) ?? {}
+  const known = state.phase === 'active' ? group.reigns.get(state) : undefined
+  const reign = known ?? { told: new Set() }
+  group.reigns.set(state, reign)
   if (message.kind === 'shareFetch' && message.group === group.name) onAsked(group, message, from, reign)
   for (const effect of effects) {
     if (effect.kind === 'send' && effect.message.kind === 'shareFetchResponse')
@@ -88,7 +92,7 @@ export function passedOver(group: ShareTruth, partition: PartitionTruth, startOf
 }
 
 /** Whoever says what shall become of a record lets go of it, whether that is taken or not. */
-function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, reign: object): void {
+function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, reign: Reign): void {
   const name = requestName(request)
   const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
   group.askedAt.set(name, atMicros)
@@ -108,14 +112,14 @@ function requestName({ memberId, sessionEpoch }: ShareFetchRequest): string {
   return `${memberId} ${sessionEpoch}`
 }
 
-function letGo(record: SharedRecord, memberId: string, reign: object): void {
+function letGo(record: SharedRecord, memberId: string, reign: Reign): void {
   if (record.holder?.memberId === memberId && record.holder.reign === reign) record.holder = null
 }
 
-function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, reign: object): void {
+function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, reign: Reign): void {
   const taken = group.taken.get(key)
-  if (taken === undefined || response.errorCode !== NONE || group.told.has(requestName(taken.request))) return
-  group.told.add(requestName(taken.request))
+  if (taken === undefined || response.errorCode !== NONE || reign.told.has(requestName(taken.request))) return
+  reign.told.add(requestName(taken.request))
   const { request } = taken
   const isRefused = (one: ShareRangeName): boolean =>
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
@@ -134,11 +138,11 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
 }
 
 /** Whether somebody else has it for certain. */
-function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: object): boolean {
+function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: Reign): boolean {
   return holder !== null && holder.reign === reign && holder.memberId !== memberId && truth.world.nowMicros < holder.untilMicros
 }
 
-function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number, { request, atMicros }: Taken, reign: object): void {
+function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number, { request, atMicros }: Taken, reign: Reign): void {
   const { world } = group.truth
   const { memberId, lockMillis, deliveryCountLimit } = request
   const name = `${topicPartitionName(range.topic, range.partition)}: ${range.first} to ${range.last}`
