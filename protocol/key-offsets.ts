@@ -1,23 +1,36 @@
 /**
- * The newest offset of each key, as the cleaner of a log needs it: a hash table with open addressing over typed arrays. The keys themselves are kept and
- * compared, not only their hashes: two keys that are taken for one would cost a record.
+ * The newest offset of each key, as the cleaner of a log needs it: a hash table with open addressing. The keys themselves are kept and compared, not only
+ * their hashes: two keys that are taken for one would cost a record. Which of the noted offsets have a newer one with the same key, a bit for each says:
+ * whoever goes over them again need not look their keys up.
  *
- *   slot: hash i32 │ where the key lies i32 │ its length i32, -1: empty │ offset f64        keys: one after the other
+ *   slot: hash i32 │ 1 + where the key lies i32, 0: empty │ offset, low 32 bits │ high bits        (one cache line, if not two)
+ *   keys: length u32 │ bytes, one after the other
  */
 
-const SLOT_BYTES = 20
+const SLOT_WORDS = 4
 const FIRST_SLOTS = 1024
 const FIRST_KEY_BYTES = 16 * 1024
+const LENGTH_BYTES = 4
+const TWO_32 = 2 ** 32
+
+/** Offsets of one page of bits. */
+const PAGE_OFFSETS = 2 ** 15
+const PAGE_BYTES = PAGE_OFFSETS / 8
 
 /** Newest offsets by key. */
 export class KeyOffsets {
-  #hashes: Int32Array = new Int32Array(FIRST_SLOTS)
-  #begins: Int32Array = new Int32Array(FIRST_SLOTS)
-  #lengths: Int32Array = new Int32Array(FIRST_SLOTS).fill(-1)
-  #offsets: Float64Array = new Float64Array(FIRST_SLOTS)
+  #slots: Int32Array = new Int32Array(FIRST_SLOTS * SLOT_WORDS)
   #keys: Uint8Array = new Uint8Array(FIRST_KEY_BYTES)
   #keyBytes = 0
   #count = 0
+  /** Pages of bits, by page number from the first offset on; those in which no bit is set are missing. */
+  readonly #outdated: Map<number, Uint8Array> = new Map()
+  readonly #firstOffset: number
+
+  /** No key is noted yet. The bits are for offsets from `firstOffset` on: keys of others are looked up. */
+  constructor(firstOffset: number) {
+    this.#firstOffset = firstOffset
+  }
 
   /** How many keys it knows. */
   get count(): number {
@@ -26,80 +39,100 @@ export class KeyOffsets {
 
   /** The memory that it takes. */
   get sizeBytes(): number {
-    return this.#lengths.length * SLOT_BYTES + this.#keys.length
+    return this.#slots.byteLength + this.#keys.length + this.#outdated.size * PAGE_BYTES
   }
 
   /** Notes that the key `bytes[begin..end)` has a record at that offset, which is larger than all before. The key is copied. */
   put(bytes: Uint8Array, begin: number, end: number, offset: number): void {
     const hash = hashOf(bytes, begin, end)
-    let slot = this.#find(hash, bytes, begin, end)
-    if (this.#lengths[slot] === -1) {
-      if ((this.#count + 1) * 2 > this.#lengths.length) {
+    let word = this.#find(hash, bytes, begin, end)
+    if (this.#slots[word + 1] !== 0) this.#setOutdated(this.#offsetAt(word))
+    else {
+      if ((this.#count + 1) * 2 * SLOT_WORDS > this.#slots.length) {
         this.#grow()
-        slot = this.#find(hash, bytes, begin, end)
+        word = this.#find(hash, bytes, begin, end)
       }
-      this.#enter(slot, hash, bytes, begin, end)
+      this.#slots[word] = hash
+      this.#slots[word + 1] = this.#keep(bytes, begin, end) + 1
+      this.#count++
     }
-    this.#offsets[slot] = offset
+    this.#slots[word + 2] = offset | 0
+    this.#slots[word + 3] = offset / TWO_32
   }
 
-  /** The newest offset of the key `bytes[begin..end)`; -1 if it is not known. */
-  get(bytes: Uint8Array, begin: number, end: number): number {
-    const slot = this.#find(hashOf(bytes, begin, end), bytes, begin, end)
-    return this.#lengths[slot] === -1 ? -1 : this.#offsets[slot]!
+  /** Whether a record at that offset, with the key `bytes[begin..end)`, has a newer one. */
+  isOutdated(bytes: Uint8Array, begin: number, end: number, offset: number): boolean {
+    const index = offset - this.#firstOffset
+    if (index >= 0) {
+      const page = this.#outdated.get(Math.floor(index / PAGE_OFFSETS))
+      return page !== undefined && (page[(index % PAGE_OFFSETS) >> 3]! & (1 << (index & 7))) !== 0
+    }
+    const word = this.#find(hashOf(bytes, begin, end), bytes, begin, end)
+    return this.#slots[word + 1] !== 0 && this.#offsetAt(word) > offset
   }
 
-  /** The slot of the key, or the empty one where it would go. */
+  #setOutdated(offset: number): void {
+    const index = offset - this.#firstOffset
+    if (index < 0) return
+    const number = Math.floor(index / PAGE_OFFSETS)
+    let page = this.#outdated.get(number)
+    if (page === undefined) this.#outdated.set(number, (page = new Uint8Array(PAGE_BYTES)))
+    page[(index % PAGE_OFFSETS) >> 3]! |= 1 << (index & 7)
+  }
+
+  #offsetAt(word: number): number {
+    return this.#slots[word + 3]! * TWO_32 + (this.#slots[word + 2]! >>> 0)
+  }
+
+  /** The first word of the slot of the key, or of the empty one where it would go. */
   #find(hash: number, bytes: Uint8Array, begin: number, end: number): number {
-    const mask = this.#lengths.length - 1
-    const length = end - begin
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const known = this.#lengths[slot]!
-      if (known === -1) return slot
-      if (known === length && this.#hashes[slot] === hash && this.#isAt(this.#begins[slot]!, bytes, begin, length)) return slot
+    const slots = this.#slots
+    const mask = slots.length - 1
+    for (let word = (hash * SLOT_WORDS) & mask; ; word = (word + SLOT_WORDS) & mask) {
+      const key = slots[word + 1]!
+      if (key === 0 || (slots[word] === hash && this.#isAt(key - 1, bytes, begin, end - begin))) return word
     }
   }
 
   #isAt(at: number, bytes: Uint8Array, begin: number, length: number): boolean {
     const keys = this.#keys
-    for (let i = 0; i < length; i++) if (keys[at + i] !== bytes[begin + i]) return false
+    if (wordAt(keys, at) !== length) return false
+    for (let i = 0; i < length; i++) if (keys[at + LENGTH_BYTES + i] !== bytes[begin + i]) return false
     return true
   }
 
-  #enter(slot: number, hash: number, bytes: Uint8Array, begin: number, end: number): void {
+  /** Copies a key; where it lies. */
+  #keep(bytes: Uint8Array, begin: number, end: number): number {
+    const at = this.#keyBytes
     const length = end - begin
-    const needed = this.#keyBytes + length
-    if (needed > this.#keys.length) {
-      const grown = new Uint8Array(Math.max(needed, this.#keys.length * 2))
-      grown.set(this.#keys.subarray(0, this.#keyBytes))
+    this.#keyBytes += LENGTH_BYTES + length
+    if (this.#keyBytes > this.#keys.length) {
+      const grown = new Uint8Array(Math.max(this.#keyBytes, this.#keys.length * 2))
+      grown.set(this.#keys.subarray(0, at))
       this.#keys = grown
     }
-    for (let i = 0; i < length; i++) this.#keys[this.#keyBytes + i] = bytes[begin + i]!
-    this.#hashes[slot] = hash
-    this.#begins[slot] = this.#keyBytes
-    this.#lengths[slot] = length
-    this.#keyBytes = needed
-    this.#count++
+    const keys = this.#keys
+    for (let i = 0; i < LENGTH_BYTES; i++) keys[at + i] = length >>> (i * 8)
+    for (let i = 0; i < length; i++) keys[at + LENGTH_BYTES + i] = bytes[begin + i]!
+    return at
   }
 
   #grow(): void {
-    const [hashes, begins, lengths, offsets] = [this.#hashes, this.#begins, this.#lengths, this.#offsets]
-    const slots = lengths.length * 2
-    const mask = slots - 1
-    this.#hashes = new Int32Array(slots)
-    this.#begins = new Int32Array(slots)
-    this.#lengths = new Int32Array(slots).fill(-1)
-    this.#offsets = new Float64Array(slots)
-    for (let i = 0; i < lengths.length; i++) {
-      if (lengths[i] === -1) continue
-      let slot = hashes[i]! & mask
-      while (this.#lengths[slot] !== -1) slot = (slot + 1) & mask
-      this.#hashes[slot] = hashes[i]!
-      this.#begins[slot] = begins[i]!
-      this.#lengths[slot] = lengths[i]!
-      this.#offsets[slot] = offsets[i]!
+    const slots = this.#slots
+    const grown = new Int32Array(slots.length * 2)
+    const mask = grown.length - 1
+    for (let from = 0; from < slots.length; from += SLOT_WORDS) {
+      if (slots[from + 1] === 0) continue
+      let to = (slots[from]! * SLOT_WORDS) & mask
+      while (grown[to + 1] !== 0) to = (to + SLOT_WORDS) & mask
+      for (let i = 0; i < SLOT_WORDS; i++) grown[to + i] = slots[from + i]!
     }
+    this.#slots = grown
   }
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
 }
 
 /** Murmur's mixing, four bytes at a time. */
@@ -107,7 +140,7 @@ function hashOf(bytes: Uint8Array, begin: number, end: number): number {
   let hash = end - begin
   let at = begin
   for (; at + 4 <= end; at += 4) {
-    let word = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)
+    let word = wordAt(bytes, at)
     word = Math.imul(word, 0x5bd1e995)
     word ^= word >>> 24
     hash = Math.imul(hash, 0x5bd1e995) ^ Math.imul(word, 0x5bd1e995)

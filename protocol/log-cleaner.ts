@@ -54,7 +54,7 @@ interface Cleaner {
 
 /** Cleans the inputs of an order into its output files. */
 export function cleanLog(order: CleaningOrder, files: CleanerFiles, compressor?: Compressor): CleaningOutcome {
-  const newest = new KeyOffsets()
+  const newest = new KeyOffsets(order.firstDirtyOffset)
   const endOffset = noteKeys(order, files, newest, compressor)
   if (endOffset < 0) return { ok: false, error: 'damaged' }
   const cleaner = {
@@ -159,7 +159,7 @@ function choose(
   let keptCount = 0
   let hasTombstone = false
   for (let i = 0; cursor.next(); i++) {
-    const isNewest = cursor.keyBegin < 0 || newest.get(records, cursor.keyBegin, cursor.keyEnd) <= base + cursor.offsetDelta
+    const isNewest = cursor.keyBegin < 0 || !newest.isOutdated(records, cursor.keyBegin, cursor.keyEnd, base + cursor.offsetDelta)
     const stays = isNewest && !(cursor.isTombstone && isOver && cursor.keyBegin >= 0)
     keep[i] = stays ? 1 : 0
     if (!stays) continue
