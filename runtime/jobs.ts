@@ -1,9 +1,9 @@
 /**
- * Work for the processor that would hold up a node or the caller: run on a pool of threads (Piscina), by name. The pool starts with the first job,
- * its threads go when there is nothing to do, and after `close` nothing is left. It does NOT know what the jobs do: job-worker.ts does.
+ * Work for the processor that would hold up a node or the caller: run on a pool of threads (Piscina), by name. The pool starts with the first job, and
+ * its library is loaded then; its threads go when there is nothing to do, and after `close` nothing is left. It does NOT know what the jobs do: job-worker.ts does.
  */
 import { availableParallelism } from 'node:os'
-import { Piscina } from 'piscina'
+import type { Piscina } from 'piscina'
 import { jobWorkerUrl } from './job-worker.ts'
 import type { JobName, JobPayload, JobResult } from './job-worker.ts'
 
@@ -18,7 +18,7 @@ const IDLE_MILLIS = 1000
 
 /** A pool of threads for named jobs. */
 export class JobPool implements AsyncDisposable {
-  #pool: Piscina | null = null
+  #pool: Promise<Piscina> | null = null
   #isClosed = false
 
   /** Runs a job. Rejects with what the job threw, with an AbortError when `signal` says so, and with an Error when the pool is closed or full. */
@@ -29,7 +29,9 @@ export class JobPool implements AsyncDisposable {
   ): Promise<JobResult<Name>> {
     if (this.#isClosed) throw new Error('the job pool is closed')
     this.#pool ??= startPool()
-    return (await this.#pool.run(payload, { name, signal: signal ?? null })) as JobResult<Name>
+    const pool = await this.#pool
+    if (this.#isClosed) throw new Error('the job pool is closed')
+    return (await pool.run(payload, { name, signal: signal ?? null })) as JobResult<Name>
   }
 
   /** Gives up all jobs, waiting or under way (they reject), and ends the threads. */
@@ -37,7 +39,7 @@ export class JobPool implements AsyncDisposable {
     this.#isClosed = true
     const pool = this.#pool
     this.#pool = null
-    await pool?.destroy()
+    await (await pool)?.destroy()
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -45,6 +47,7 @@ export class JobPool implements AsyncDisposable {
   }
 }
 
-function startPool(): Piscina {
+async function startPool(): Promise<Piscina> {
+  const { Piscina } = await import('piscina')
   return new Piscina({ filename: jobWorkerUrl, minThreads: 0, maxThreads: THREADS_MAX, idleTimeout: IDLE_MILLIS, maxQueue: QUEUE_MAX })
 }

@@ -4,4 +4,4 @@
  */
 
 /** The URL of worker.ts, or of what it was built into. */
-export const workerUrl: URL = new URL(import.meta.url.replace(/worker-url(\.[jt]s)$/, 'worker$1'))
+export const workerUrl: URL = new URL(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'worker.js', import.meta.url)
