@@ -22,7 +22,11 @@ export function build(): void {
 /** As `inChild`, with the built form of the task's module and of everything that it imports. */
 export function inBuiltChild<Parameters, Outcome>(task: Task<Parameters, Outcome>, parameters: Parameters): Promise<Outcome> {
   build()
-  return inChild({ ...task, url: builtUrl(task.url) }, parameters, new URL(builtUrl(new URL('child.ts', import.meta.url).href)))
+  return inChild(
+    { ...task, url: builtUrl(task.url) },
+    parameters,
+    new URL(builtUrl(new URL(isSource ? 'child.ts' : 'child.js', import.meta.url).href)),
+  )
 }
 
 function builtUrl(url: string): string {

@@ -5,7 +5,7 @@
 import { fork } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 import { atEnd } from './cleanup.ts'
 
 /** A function that can be found again in another process: exported as `name` by the module `url`. Parameters and result pass as JSON. */
@@ -25,6 +25,9 @@ export interface RunningTask<Outcome> {
   kill(): Promise<void>
 }
 
+/** The argument that tells this program that it is the child. */
+const CHILD = 'odradek-bench-child'
+
 type Order = { readonly url: string; readonly name: string; readonly parameters: unknown }
 type Answer = { readonly ok: true; readonly outcome: unknown } | { readonly ok: false; readonly reason: string }
 
@@ -43,7 +46,7 @@ export function startChild<Parameters, Outcome>(
   parameters: Parameters,
   program: URL = new URL(import.meta.url),
 ): RunningTask<Outcome> {
-  const child = fork(fileURLToPath(program), { stdio: ['ignore', 2, 2, 'ipc'] })
+  const child = fork(fileURLToPath(program), [CHILD], { stdio: ['ignore', 2, 2, 'ipc'] })
   const gone = once(child, 'exit')
   const end = atEnd(() => child.kill('SIGKILL'))
   const order: Order = { url: task.url, name: task.name, parameters }
@@ -80,7 +83,7 @@ async function serve({ url, name, parameters }: Order): Promise<Answer> {
   }
 }
 
-if (process.send !== undefined && import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+if (process.argv[2] === CHILD) {
   process.once('disconnect', () => process.exit(1))
   process.once('message', (order) => {
     void serve(order as Order).then((answer) => process.send?.(answer, () => process.exit(0)))

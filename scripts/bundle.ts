@@ -1,27 +1,24 @@
 /**
- * Writes the modules of the package; their types are the compiler's work. What is inside a room goes into one file: finding and reading three hundred small ones
+ * Puts what the compiler has written into fewer files. What is inside a room goes into one file: finding and reading three hundred small ones
  * takes most of the time in which an engine opens, on each of its threads. Modules that are loaded by where they lie keep a file of their own, there.
  */
-import { globSync, readFileSync } from 'node:fs'
-import { relative } from 'node:path'
+import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'bench']
 
 /** Where a program or a thread begins. */
-const MAINS = new Set(['edge/client/index.ts', 'edge/cli/main.ts', 'simulation/main.ts', 'bench/main.ts', 'runtime/worker.ts'])
+const MAINS = new Set(['edge/client/index.js', 'edge/cli/main.js', 'simulation/main.js', 'bench/main.js', 'runtime/worker.js'])
 
-const root = fileURLToPath(new URL('..', import.meta.url))
+const root = fileURLToPath(new URL('../dist', import.meta.url))
 
 const isLoadedByPlace = (path: string): boolean => MAINS.has(path) || readFileSync(`${root}/${path}`, 'utf8').includes('import.meta.url')
 
-const named = (path: string): string => path.replace(/\.ts$/, '')
+const named = (path: string): string => path.replace(/\.js$/, '')
 
-const modules = globSync(
-  ROOMS.map((room) => `${room}/**/*.ts`),
-  { cwd: root },
-)
+const modules = globSync('**/*.js', { cwd: root })
 const placed = new Set(modules.filter(isLoadedByPlace))
 const pathOf = (id: string): string => relative(root, id)
 
@@ -31,10 +28,8 @@ const bundle = await rolldown({
   platform: 'node',
   external: /^[^./]/,
   preserveEntrySignatures: 'allow-extension',
-  transform: { target: 'es2024' },
 })
-await bundle.write({
-  dir: `${root}/dist`,
+const { output } = await bundle.generate({
   entryFileNames: '[name].js',
   chunkFileNames: ({ name, moduleIds }) => (moduleIds.length === 1 ? `${named(pathOf(moduleIds[0]!))}.part.js` : `rooms/${name}.js`),
   minifyInternalExports: false,
@@ -46,3 +41,9 @@ await bundle.write({
     })),
   },
 })
+for (const path of modules) rmSync(`${root}/${path}`)
+for (const one of output) {
+  const path = `${root}/${one.fileName}`
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, one.type === 'chunk' ? one.code : one.source)
+}
