@@ -37,43 +37,30 @@ const FULL_MICROS = 800_000
 /** Sets all timers of misfortune. */
 export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: AdminWorkload, deleter: DeleterWorkload): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
-  repeat(cluster, 'kill', (random) => cluster.crash(node(random), false))
-  repeat(cluster, 'powerLoss', (random) => cluster.crash(node(random), true))
-  repeat(cluster, 'cleanRestart', (random) => cluster.stopCleanly(node(random)))
-  repeat(cluster, 'appendError', (random) => fill(cluster, node(random), random))
-  repeat(cluster, 'pause', (random) => pause(cluster, random))
-  repeat(cluster, 'clockStep', (random) => anyHost(cluster, random).clock.step(random.below(2 * STEP_MILLIS) - STEP_MILLIS))
-  repeat(cluster, 'clientCrash', (random) => random.pick(clients).crash())
-  repeat(cluster, 'recreateTopic', (random) => admin.recreate(random))
-  repeat(cluster, 'addPartitions', (random) => admin.addPartition(random))
-  repeat(cluster, 'voterChange', (random) => admin.changeVoters(random))
-  repeat(cluster, 'rebalance', (random) => admin.rebalance(random))
-  repeat(cluster, 'reassign', (random) => admin.reassign(random))
-  repeat(cluster, 'transferLeader', (random) => admin.transferLeader(random))
-  repeat(cluster, 'configChange', (random) => admin.configure(random))
-  repeat(cluster, 'deleteRecords', (random) => deleter.delete(random))
+  const repeat = (kind: FaultKind, strike: (random: Random) => boolean | void): void => cluster.faults.repeat(cluster.world, kind, strike)
+  repeat('kill', (random) => cluster.crash(node(random), false))
+  repeat('powerLoss', (random) => cluster.crash(node(random), true))
+  repeat('cleanRestart', (random) => cluster.stopCleanly(node(random)))
+  repeat('appendError', (random) => fill(cluster, node(random), random))
+  repeat('pause', (random) => pause(cluster, random))
+  repeat('clockStep', (random) => anyHost(cluster, random).clock.step(random.below(2 * STEP_MILLIS) - STEP_MILLIS))
+  repeat('clientCrash', (random) => random.pick(clients).crash())
+  repeat('recreateTopic', (random) => admin.recreate(random))
+  repeat('addPartitions', (random) => admin.addPartition(random))
+  repeat('voterChange', (random) => admin.changeVoters(random))
+  repeat('rebalance', (random) => admin.rebalance(random))
+  repeat('reassign', (random) => admin.reassign(random))
+  repeat('transferLeader', (random) => admin.transferLeader(random))
+  repeat('configChange', (random) => admin.configure(random))
+  repeat('deleteRecords', (random) => deleter.delete(random))
   if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
   const damage = new Damage(cluster)
-  repeat(cluster, 'bitRot', (random) => damage.rot(node(random), random))
-  repeat(cluster, 'wipe', (random) => damage.wipe(node(random)))
-  repeat(cluster, 'lostFile', (random) => damage.loseFile(node(random), random))
-  repeat(cluster, 'restartStorm', (random) => storm(cluster, node(random), random))
-  repeat(cluster, 'rollingRestart', (random) => roll(cluster, node(random)))
-  repeat(cluster, 'stickySyncError', (random) => breakDisk(cluster, node(random), random))
-}
-
-/** Again and again; one that finds nothing to strike says false, and does not count. */
-function repeat(cluster: Cluster, kind: FaultKind, strike: (random: Random) => boolean | void): void {
-  const { faults, world } = cluster
-  const mean = faults.options[kind]
-  if (mean === 0) return
-  const random = faults.draws(kind)
-  world.after(random.exponential(mean * 1000), () => {
-    if (!faults.active) return
-    world.log?.(`fault ${kind}`)
-    if (strike(random) !== false) faults.counts[kind]++
-    repeat(cluster, kind, strike)
-  })
+  repeat('bitRot', (random) => damage.rot(node(random), random))
+  repeat('wipe', (random) => damage.wipe(node(random)))
+  repeat('lostFile', (random) => damage.loseFile(node(random), random))
+  repeat('restartStorm', (random) => storm(cluster, node(random), random))
+  repeat('rollingRestart', (random) => roll(cluster, node(random)))
+  repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))
 }
 
 /** Kills, each of which may come before the node has found its feet again. */

@@ -6,6 +6,8 @@
  * harmed only where another copy of it is in sync and whole (damage.ts).
  */
 import { Random } from './random.ts'
+import type { RandomState } from './random.ts'
+import type { World } from './world.ts'
 
 /** How often each kind of fault strikes; 0 is never. Means are virtual milliseconds between two strikes; shares are per million. */
 export interface FaultOptions {
@@ -144,16 +146,41 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
 /** All kinds, in a fixed order. */
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(RANGES) as FaultKind[]
 
+/** A strike of a kind that chooses its own times: when, and what it draws. Null: everything was over before. */
+export interface TimedStrike {
+  readonly atMicros: number
+  state: RandomState | null
+}
+
+/** All strikes at times of their own, by kind and in order. */
+export type TimedStrikes = Readonly<Record<FaultKind, TimedStrike[]>>
+
+/** By kind: which strikes happen, counted from 0. What is not named does not happen. */
+export type KeptStrikes = Readonly<Partial<Record<FaultKind, readonly number[] | 'all'>>>
+
+/** A run again, with some of its strikes. */
+export interface Repetition {
+  readonly timed: TimedStrikes
+  readonly kept: KeptStrikes
+}
+
 /** The faults of one run. */
 export class Faults {
   readonly options: FaultOptions
   readonly counts: Record<FaultKind, number>
+  readonly timed: TimedStrikes = mapKinds(() => [])
   /** False once the run heals: then nothing strikes any more. */
   active = true
+  /** Hears of strikes that have nothing to say of themselves, in a run that is repeated; null: nobody listens. */
+  log: ((line: string) => void) | null = null
   readonly #draws: Record<FaultKind, Random>
+  /** How many strikes there were, those included that did not happen. */
+  readonly #ordinals: Record<FaultKind, number> = mapKinds(() => 0)
+  readonly #repetition: Repetition | null
 
-  constructor(seed: number, options: FaultOptions) {
+  constructor(seed: number, options: FaultOptions, repetition: Repetition | null = null) {
     this.options = options
+    this.#repetition = repetition
     this.counts = mapKinds(() => 0)
     this.#draws = mapKinds((kind) => new Random(seed, `fault/${kind}`))
   }
@@ -162,8 +189,38 @@ export class Faults {
   strikes(kind: FaultKind, factor = 1): boolean {
     const share = this.options[kind]
     if (share === 0 || !this.active || !this.#draws[kind].perMillion(share * factor)) return false
+    if (!this.#happens(kind, this.#ordinals[kind]++)) return false
     this.counts[kind]++
+    this.log?.(`fault ${kind}`)
     return true
+  }
+
+  /** Strikes again and again, at times of its own; one that finds nothing to strike says false, and does not count. */
+  repeat(world: World, kind: FaultKind, strike: (random: Random) => boolean | void): void {
+    const mean = this.options[kind]
+    if (mean === 0) return
+    const ordinal = this.timed[kind].length
+    const before = this.#repetition?.timed[kind][ordinal]
+    if (this.#repetition !== null && before === undefined) return
+    const draws = this.#draws[kind]
+    const one: TimedStrike =
+      before !== undefined ? { ...before } : { atMicros: world.nowMicros + draws.exponential(mean * 1000), state: null }
+    this.timed[kind].push(one)
+    world.at(one.atMicros, () => {
+      if (!this.active) return
+      one.state ??= draws.state
+      if (this.#happens(kind, ordinal)) {
+        world.log?.(`fault ${kind}`)
+        if (strike(before === undefined ? draws : Random.from(one.state)) !== false) this.counts[kind]++
+      }
+      this.repeat(world, kind, strike)
+    })
+  }
+
+  #happens(kind: FaultKind, ordinal: number): boolean {
+    if (this.#repetition === null) return true
+    const kept = this.#repetition.kept[kind]
+    return kept === 'all' || kept?.includes(ordinal) === true
   }
 
   /** The generator of a kind, for when and how. */

@@ -6,6 +6,8 @@ import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
+import type { Subject } from './explain.ts'
 import { loadRunner, runFleet } from './fleet.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
@@ -24,6 +26,9 @@ const HELP = `npm run simulate -- [options]
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
   --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
+  --keep WHAT       run only what is left of a seed, and tell its story: seconds=12,producers=1,kill=0+3
+                    (the line that is printed when a broken run has been made smaller)
+  --no-shrink       do not make the first broken run smaller (that takes up to ${SHRINK_MILLIS / 1000} s)
   --json            print one JSON object
 `
 
@@ -36,6 +41,8 @@ interface Command {
   readonly mutant: string | null
   readonly isQuorum: boolean
   readonly trace: string | null
+  readonly keep: string | null
+  readonly shrinks: boolean
   readonly isJson: boolean
 }
 
@@ -53,6 +60,8 @@ function readCommand(): Command | null {
       mutant: { type: 'string' },
       quorum: { type: 'boolean', default: false },
       trace: { type: 'string' },
+      keep: { type: 'string' },
+      'no-shrink': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -76,6 +85,8 @@ function readCommand(): Command | null {
     mutant,
     isQuorum: values.quorum || found?.run === 'quorum',
     trace: values.trace ?? null,
+    keep: values.keep ?? null,
+    shrinks: !values['no-shrink'],
     isJson: values.json,
   }
 }
@@ -97,20 +108,52 @@ function currentCommit(): string {
   }
 }
 
-function replayLine(command: Command, seed: number): string {
+function replayLine(command: Command, seed: number, keep: string | null = null): string {
   const seconds = command.isQuorum ? ' --quorum' : command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
-  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`} --trace trace.txt`
+  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}${keep === null ? '' : ` --keep ${keep}`} --trace trace.txt`
 }
 
 async function runTraced(command: Command, path: string): Promise<RunResult[]> {
   const runSeed = await loadRunner(command.mutant, command.isQuorum)
+  return [await intoFile(path, (log) => runSeed(command.seed, { seconds: command.seconds }, log))]
+}
+
+async function intoFile<Result>(path: string, run: (log: (line: string) => void) => Result | Promise<Result>): Promise<Result> {
   const file = createWriteStream(path)
-  const result = runSeed(command.seed, { seconds: command.seconds }, (line) => file.write(`${line}\n`))
+  const result = await run((line) => file.write(`${line}\n`))
   await new Promise((resolve) => file.end(resolve))
+  return result
+}
+
+/** What is left of a seed, and its story. */
+async function runKept(command: Command, keep: string): Promise<RunResult[]> {
+  const subject = subjectOf(command, command.seed)
+  const { trace } = command
+  const { story, result } = await (trace === null ? repeatKept(subject, keep) : intoFile(trace, (log) => repeatKept(subject, keep, log)))
+  if (!command.isJson) console.log(`\n${story.join('\n')}\n`)
   return [result]
 }
 
+function subjectOf({ seconds, mutant }: Command, seed: number): Subject {
+  return { seed, options: { seconds }, mutant }
+}
+
+/** Makes the first broken run smaller, and tells the story of what is left. */
+async function explainFirst(command: Command, { seed }: Pick<RunResult, 'seed'>): Promise<void> {
+  const showProgress = process.stderr.isTTY
+  if (showProgress) process.stderr.write(`\nmaking seed ${seed} smaller, for ${SHRINK_MILLIS / 1000} s at most …`)
+  const found = await explain(subjectOf(command, seed), SHRINK_MILLIS, (keep, tries) => {
+    if (showProgress) process.stderr.write(`\r\u001b[K${tries} tries: ${keep}`.slice(0, process.stderr.columns))
+  })
+  if (showProgress) process.stderr.write('\r\u001b[K')
+  if (found === null) return
+  const { result, keep, story, tries, isMinimal } = found
+  console.log(`\nThe least of seed ${seed} that is still broken${isMinimal ? '' : ' (there was no time for less)'}, after ${tries} tries:`)
+  console.log(`  ${keep}\n\n${story.join('\n')}\n\n  ${replayLine(command, result.seed, keep)}`)
+}
+
 async function runAll(command: Command): Promise<RunResult[]> {
+  if (command.keep !== null) return runKept(command, command.keep)
   if (command.trace !== null) return runTraced(command, command.trace)
   const { seed: firstSeed, runs, workers, untilFail, mutant, isQuorum, seconds, isJson } = command
   let count = 0
@@ -145,6 +188,9 @@ async function main(): Promise<number> {
   const results = await runAll(command)
   const report = summarise(results, commit, (performance.now() - startedAt) / 1000, command.isQuorum)
   print(command, report)
+  const [broken] = report.violations
+  const isExplained = command.keep !== null || command.trace !== null
+  if (broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum) await explainFirst(command, broken)
   return report.violations.length > 0 || (command.mutant === null && report.unseen.length > 0) ? 1 : 0
 }
 

@@ -72,8 +72,8 @@ export class Network {
     this.#world = world
     this.#faults = faults
     this.#random = new Random(world.seed, 'network')
-    this.#planCut()
-    this.#planIsolation()
+    faults.repeat(world, 'partition', (random) => this.#cut(random))
+    faults.repeat(world, 'isolate', (random) => this.#isolate(random))
     this.#outages = new Outages(world, faults, {
       hosts: () => [...this.#stations.keys()],
       cut: (from, to, until) => void (this.#link(from, to).cutUntil = until),
@@ -166,38 +166,22 @@ export class Network {
     return link
   }
 
-  /** Cuts a node off from everybody for a while, again and again. */
-  #planIsolation(): void {
-    const mean = this.#faults.options.isolate
-    if (mean === 0) return
-    const random = this.#faults.draws('isolate')
-    this.#world.after(random.exponential(mean * 1000), () => {
-      if (!this.#faults.active) return
-      const nodes = [...this.#stations.keys()]
-      const alone = random.pick(nodes.filter((node) => node >= 0))
-      const until = this.#world.nowMicros + random.exponential(CUT_MICROS)
-      for (const other of nodes) for (const link of [this.#link(alone, other), this.#link(other, alone)]) link.cutUntil = until
-      this.#faults.counts.isolate++
-      this.#world.log?.(`isolate ${alone}`)
-      this.#planIsolation()
-    })
+  /** Cuts a node off from everybody for a while. */
+  #isolate(random: Random): void {
+    const nodes = [...this.#stations.keys()]
+    const alone = random.pick(nodes.filter((node) => node >= 0))
+    const until = this.#world.nowMicros + random.exponential(CUT_MICROS)
+    for (const other of nodes) for (const link of [this.#link(alone, other), this.#link(other, alone)]) link.cutUntil = until
+    this.#world.log?.(`isolate ${alone}`)
   }
 
-  /** Cuts one direction of a link for a while, again and again. */
-  #planCut(): void {
-    const mean = this.#faults.options.partition
-    if (mean === 0) return
-    const random = this.#faults.draws('partition')
-    this.#world.after(random.exponential(mean * 1000), () => {
-      if (!this.#faults.active) return
-      const nodes = [...this.#stations.keys()]
-      const from = random.pick(nodes)
-      const to = random.pick(nodes)
-      this.#link(from, to).cutUntil = this.#world.nowMicros + random.exponential(CUT_MICROS)
-      this.#faults.counts.partition++
-      this.#world.log?.(`cut ${from} -> ${to}`)
-      this.#planCut()
-    })
+  /** Cuts one direction of a link for a while. */
+  #cut(random: Random): void {
+    const nodes = [...this.#stations.keys()]
+    const from = random.pick(nodes)
+    const to = random.pick(nodes)
+    this.#link(from, to).cutUntil = this.#world.nowMicros + random.exponential(CUT_MICROS)
+    this.#world.log?.(`cut ${from} -> ${to}`)
   }
 }
 

@@ -59,15 +59,9 @@ export class Outages {
   }
 
   #plan(kind: FaultKind, strike: (random: Random) => string): void {
-    const mean = this.#faults.options[kind]
-    if (mean === 0) return
-    const random = this.#faults.draws(kind)
-    this.#world.after(random.exponential(mean * 1000), () => {
-      if (!this.#faults.active) return
+    this.#faults.repeat(this.#world, kind, (random) => {
       const what = strike(random)
-      this.#faults.counts[kind]++
       this.#world.log?.(`${kind} ${what}`)
-      this.#plan(kind, strike)
     })
   }
 

@@ -49,6 +49,8 @@ export interface Plan {
   readonly sharerCount: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
+  /** How often a producer submits something of its own accord, at most. */
+  readonly submissionsMax: number
   readonly deliveryTimeoutMillis: number
   /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
   readonly quota: PlannedQuota | null
@@ -209,6 +211,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
     sharerCount: drawSharers(seed),
     submitMillis: random.pick([150, 300, 600, 1200]),
+    submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed),
     transactions,

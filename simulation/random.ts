@@ -10,6 +10,9 @@ const EXPONENTIAL: readonly number[] = [
   1908, 2019, 2144, 2287, 2454, 2655, 2906, 3243, 3753, 4852,
 ]
 
+/** Where a stream of draws stands. */
+export type RandomState = readonly [number, number, number, number]
+
 /** A stream of draws. One owner; every draw moves it. */
 export class Random {
   #a: number
@@ -25,6 +28,17 @@ export class Random {
     this.#b = seed | 0
     this.#c = Math.floor(seed / 0x1_0000_0000) | 0
     for (let i = 0; i < 12; i++) this.next()
+  }
+
+  get state(): RandomState {
+    return [this.#a, this.#b, this.#c, this.#count]
+  }
+
+  /** A stream that goes on from there. */
+  static from(state: RandomState): Random {
+    const random = new Random(0, '')
+    ;[random.#a, random.#b, random.#c, random.#count] = state
+    return random
   }
 
   /** An unsigned 32-bit number. */

@@ -94,8 +94,8 @@ export function describeReport(report: Report): string {
   const speed = Math.round(virtualSeconds / Math.max(realSeconds, 0.01))
   const counts = (record: Readonly<Record<string, number>>): string =>
     Object.entries(record)
-      .map(([kind, count]) => `${kind} ${count}`)
-      .join(' · ')
+      .flatMap(([kind, count]) => (count === 0 ? [] : `${kind} ${count}`))
+      .join(' · ') || 'nothing'
   const lines = [
     `${seeds} seeds · ${virtualSeconds} virtual seconds in ${realSeconds} s (${speed}x) · ${events} events · ${report.acknowledged} records acknowledged`,
     `faults     ${counts(faults)}`,

@@ -12,10 +12,12 @@ import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { Cluster, SESSION_MILLIS } from './cluster.ts'
 import { Faults } from './faults.ts'
-import type { FaultKind } from './faults.ts'
+import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
-import type { PlanOptions } from './plan.ts'
+import type { Plan, PlanOptions } from './plan.ts'
+import { reducePlan } from './reduction.ts'
+import type { Reduction } from './reduction.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
@@ -43,6 +45,8 @@ export interface RunResult {
   readonly events: number
   readonly acknowledged: number
   readonly faults: Readonly<Record<FaultKind, number>>
+  /** When its faults struck. */
+  readonly timed: TimedStrikes
   readonly anomalies: Readonly<Record<Anomaly, number>>
   readonly transactions: Readonly<Record<TransactionEvent, number>>
   readonly readers: Readonly<Record<ReaderEvent, number>>
@@ -57,10 +61,25 @@ const REST_MICROS = 3_000_000
 /** How often it is asked whether everything has settled. */
 const SETTLE_STEP_MICROS = 200_000
 
-/** Runs a seed. `log` takes the lines of the transcript. */
-export function runSeed(seed: number, options: PlanOptions = {}, log: ((line: string) => void) | null = null): RunResult {
-  return withoutAmbientTime(() => new Run(seed, options, log).result())
+/** A run that is repeated: what is left of it, and when its faults struck. */
+export interface Repeated {
+  readonly reduction: Reduction
+  readonly timed: TimedStrikes
 }
+
+/** Runs a seed. `log` takes the lines of the transcript. */
+export function runSeed(seed: number, options: PlanOptions = {}, log: Log = null): RunResult {
+  return withoutAmbientTime(() => new Run(drawPlan(seed, options), null, log).result())
+}
+
+/** Runs what is left of a seed; `timed` is of a run of all of it. */
+export function repeatSeed(plan: Plan, { reduction, timed }: Repeated, log: Log = null): RunResult {
+  const repetition = { timed, kept: reduction.strikes }
+  return withoutAmbientTime(() => new Run(reducePlan(plan, reduction), repetition, log).result())
+}
+
+/** Takes the lines of a transcript. */
+type Log = ((line: string) => void) | null
 
 class Run {
   readonly #world: World
@@ -77,13 +96,15 @@ class Run {
   readonly #sharing: ShareClients
   readonly #modes: ReaderClients
 
-  constructor(seed: number, options: PlanOptions, log: ((line: string) => void) | null) {
-    const plan = drawPlan(seed, options)
+  constructor(plan: Plan, repetition: Repetition | null, log: Log) {
+    const { seed } = plan
     const world = new World(seed)
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
     const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0)
-    const cluster = new Cluster(world, plan, new Faults(seed, plan.faults), truth)
+    const faults = new Faults(seed, plan.faults, repetition)
+    if (repetition !== null) faults.log = world.log
+    const cluster = new Cluster(world, plan, faults, truth)
     this.#world = world
     this.#cluster = cluster
     this.#group = newGroupTruth(truth, INSIDE_GROUP, SESSION_MILLIS, plan.offsetsRetentionMillis)
@@ -134,6 +155,7 @@ class Run {
       events: world.eventCount,
       acknowledged: truth.acknowledgedCount,
       faults: faults.counts,
+      timed: faults.timed,
       anomalies: truth.anomalies,
       transactions: truth.transactions.counts,
       readers: this.#modes.counts,

@@ -91,6 +91,7 @@ class QuorumRun {
       events: world.eventCount,
       acknowledged: this.#truth.committedEnd,
       faults: mapKinds(() => 0),
+      timed: mapKinds(() => []),
       anomalies: { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
       transactions: noTransactionEvents(),
       readers: noReaderEvents(),

@@ -44,6 +44,7 @@ export class ProducerWorkload {
   #counter = 0
   #token = 0
   #isStopped = false
+  #submissions = 0
   readonly #outstanding: Map<number, Submitted> = new Map()
   /** Batches of the last round that failed: after healing nothing may. */
   failedLately = 0
@@ -117,7 +118,7 @@ export class ProducerWorkload {
 
   #loop(host: Host): void {
     host.after(this.#random.exponential(this.#cluster.plan.submitMillis * 1000), () => {
-      if (this.#isStopped) return
+      if (this.#isStopped || ++this.#submissions > this.#cluster.plan.submissionsMax) return
       const burst = this.#random.below(4) === 0 ? this.#random.between(2, 8) : 1
       const { name, partitions } = this.#random.pick(this.#cluster.plan.topics)
       const partition = this.#random.below(this.#cluster.topics.get(name) ?? partitions)
