@@ -7,7 +7,12 @@ import { defineConfig } from 'vitest/config'
 import type { ViteUserConfig } from 'vitest/config'
 
 const config: ViteUserConfig = defineConfig({
-  resolve: { alias: [{ find: /^odradek$/, replacement: fileURLToPath(new URL('./edge/client/index.ts', import.meta.url)) }] },
+  resolve: {
+    alias: [
+      { find: /^odradek$/, replacement: fileURLToPath(new URL('./edge/client/index.ts', import.meta.url)) },
+      { find: /^odradek\/testing$/, replacement: fileURLToPath(new URL('./testing/index.ts', import.meta.url)) },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',

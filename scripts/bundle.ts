@@ -7,10 +7,17 @@ import { dirname, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 
-const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'bench']
+const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'testing', 'bench']
 
 /** Where a program or a thread begins. */
-const MAINS = new Set(['edge/client/index.js', 'edge/cli/main.js', 'simulation/main.js', 'bench/main.js', 'runtime/worker.js'])
+const MAINS = new Set([
+  'edge/client/index.js',
+  'testing/index.js',
+  'edge/cli/main.js',
+  'simulation/main.js',
+  'bench/main.js',
+  'runtime/worker.js',
+])
 
 const root = fileURLToPath(new URL('../dist', import.meta.url))
 
@@ -28,6 +35,7 @@ const bundle = await rolldown({
   platform: 'node',
   external: /^[^./]/,
   preserveEntrySignatures: 'allow-extension',
+  checks: { ineffectiveDynamicImport: false },
 })
 const { output } = await bundle.generate({
   entryFileNames: '[name].js',

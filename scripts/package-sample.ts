@@ -5,6 +5,7 @@
  */
 import { json, open, string } from 'odradek'
 import type { Cluster, ProducerRecord } from 'odradek'
+import { simulate } from 'odradek/testing'
 
 const COUNT = 1000
 
@@ -14,6 +15,8 @@ try {
 } finally {
   await cluster.close()
 }
+const { seeds } = await simulate(async ({ cluster: simulated }) => run(simulated), { runs: 2 })
+console.log(`simulated ${seeds} seeds`)
 
 async function run(cluster: Cluster): Promise<void> {
   await cluster.admin.createTopic('numbers', { ifNotExists: true })

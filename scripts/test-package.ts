@@ -78,6 +78,7 @@ function testOn(node: string): void {
   const bin = join(project, 'node_modules/odradek/dist/edge/cli/main.js')
   const cli = (...parameters: string[]): [string, string[]] => [node, [bin, '--directory', directory, ...parameters]]
   check(`${version}: a program writes and reads`, node, ['sample.ts', directory], 'read 1000, the first at offset 0')
+  check(`${version}: it is simulated`, node, ['sample.ts', `${directory}-simulated`], 'simulated 2 seeds')
   check(`${version}: what it wrote outlives it`, node, ['sample.ts', directory], 'read 1001, the first at offset 999')
   check(`${version}: the command line lists topics`, ...cli('topics', 'list'), 'numbers')
   check(`${version}: the command line consumes`, ...cli('consume', 'numbers', '--from', '1999', '--json', '--max', '1'), '"offset":1999')

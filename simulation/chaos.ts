@@ -10,11 +10,6 @@ import type { Random } from './random.ts'
 import type { DeleterWorkload } from './workloads/deleter.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
 
-/** A client that can crash: its workload starts a new life. */
-export interface Crashable {
-  crash(): void
-}
-
 /** The lengths of pauses, in milliseconds: some outlast a session. */
 const PAUSES_MILLIS = [20, 200, 1000, 4000, 9000] as const
 
@@ -34,8 +29,13 @@ const NOTICE_MICROS = 8_000_000
 /** A full disk gets room again after so long on average. */
 const FULL_MICROS = 800_000
 
-/** Sets all timers of misfortune. */
-export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: AdminWorkload, deleter: DeleterWorkload): void {
+/** Sets all timers of misfortune. `crashClient` says false if there is none. */
+export function unleash(
+  cluster: Cluster,
+  crashClient: (random: Random) => boolean | void,
+  admin: AdminWorkload,
+  deleter: DeleterWorkload,
+): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
   const repeat = (kind: FaultKind, strike: (random: Random) => boolean | void): void => cluster.faults.repeat(cluster.world, kind, strike)
   repeat('kill', (random) => cluster.crash(node(random), false))
@@ -44,7 +44,7 @@ export function unleash(cluster: Cluster, clients: readonly Crashable[], admin: 
   repeat('appendError', (random) => fill(cluster, node(random), random))
   repeat('pause', (random) => pause(cluster, random))
   repeat('clockStep', (random) => anyHost(cluster, random).clock.step(random.below(2 * STEP_MILLIS) - STEP_MILLIS))
-  repeat('clientCrash', (random) => random.pick(clients).crash())
+  repeat('clientCrash', crashClient)
   repeat('recreateTopic', (random) => admin.recreate(random))
   repeat('addPartitions', (random) => admin.addPartition(random))
   repeat('voterChange', (random) => admin.changeVoters(random))

@@ -105,7 +105,7 @@ export class Cluster {
       const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
       const disk = new Disk(this.world, owner, this.faults)
       this.#quorum.disks.set(node, disk)
-      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum)
+      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
       const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk, watcher })
       host.onDeath = () => this.crash(node, false)
       this.nodes.push({ host, disk })

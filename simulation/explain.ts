@@ -40,7 +40,7 @@ export async function explain(
 ): Promise<Explanation | null> {
   const { plan, timed, repeat } = await prepare({ seed, options, mutant })
   const until = performance.now() + millis
-  const shrunk = shrink(wholeOf(plan), {
+  const shrunk = await shrink(wholeOf(plan), {
     run: (reduction) => repeat(plan, { reduction, timed }),
     isOver: () => performance.now() > until,
     onProgress: (reduction, tries) => onProgress(describeReduction(plan, reduction), tries),

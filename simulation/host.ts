@@ -141,6 +141,15 @@ export class Host {
     this.#cell(name, null, resident)
   }
 
+  /** Takes an actor or a resident away: its timers and outstanding answers are dropped. */
+  stop(name: string): void {
+    const cell = this.#cells.get(name)
+    if (cell === undefined) return
+    cell.isAlive = false
+    cell.timers.clear()
+    this.#cells.delete(name)
+  }
+
   /** A resident's own timer: nothing happens if the host has died meanwhile. */
   after(micros: number, run: () => void): void {
     const life = this.#life
@@ -266,7 +275,7 @@ export class Host {
       case 'spawn':
         return this.spawn(effect.actor, effect.url, effect.config)
       case 'stop':
-        return this.#stop(effect.actor)
+        return this.stop(effect.actor)
       case 'fatal':
         this.#world.log?.(`node ${this.node} stops: ${effect.reason}`)
         return this.onDeath()
@@ -287,14 +296,6 @@ export class Host {
       cell.timers.delete(timer)
       this.#receive(cell, { kind: 'timerFired', timer }, cell.address)
     })
-  }
-
-  #stop(name: string): void {
-    const cell = this.#cells.get(name)
-    if (cell === undefined) return
-    cell.isAlive = false
-    cell.timers.clear()
-    this.#cells.delete(name)
   }
 
   #storage(cell: Cell, effect: StorageEffect): void {

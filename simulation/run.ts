@@ -138,7 +138,8 @@ class Run {
       this.#transactions.start()
       this.#sharing.start()
       this.#modes.start()
-      unleash(this.#cluster, [...clients, ...this.#transactions.all], this.#admin, new DeleterWorkload(this.#cluster))
+      const mortals = [...clients, ...this.#transactions.all]
+      unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
     this.#admin.start(() => this.#quotas.start(begin))
     world.runUntil(plan.seconds * 1_000_000)

@@ -9,10 +9,13 @@ import type { Part, Reduction } from './reduction.ts'
 import type { RunResult } from './run.ts'
 import type { Violation } from './world.ts'
 
+/** What is asked of a run. */
+export type ShrinkableResult = Pick<RunResult, 'violation' | 'timed' | 'faults'>
+
 /** How a run is tried, and for how long. */
 export interface Shrinking {
   /** Runs what is left. */
-  run(reduction: Reduction): RunResult
+  run(reduction: Reduction): ShrinkableResult | Promise<ShrinkableResult>
   /** There is no more time. */
   isOver(): boolean
   /** Hears of each smaller run that is as broken. */
@@ -22,7 +25,6 @@ export interface Shrinking {
 /** The smallest run that was found. */
 export interface Shrunk {
   readonly reduction: Reduction
-  readonly result: RunResult
   /** Runs that were tried. */
   readonly tries: number
   /** There was nothing more to leave out; false: there was no more time. */
@@ -39,14 +41,14 @@ const SECONDS_BEHIND = [1, 3] as const
 const COARSE = 8
 
 /** Shrinks a run; null if it breaks nothing when it is repeated. */
-export function shrink(whole: Reduction, shrinking: Shrinking): Shrunk | null {
+export function shrink(whole: Reduction, shrinking: Shrinking): Promise<Shrunk | null> {
   return new Shrinker(whole, shrinking).result()
 }
 
 class Shrinker {
   readonly #shrinking: Shrinking
   #best: Reduction
-  #result: RunResult | null = null
+  #result: ShrinkableResult | null = null
   #tries = 0
 
   constructor(whole: Reduction, shrinking: Shrinking) {
@@ -54,32 +56,32 @@ class Shrinker {
     this.#shrinking = shrinking
   }
 
-  result(): Shrunk | null {
+  async result(): Promise<Shrunk | null> {
     this.#tries++
-    const first = this.#shrinking.run(this.#best)
+    const first = await this.#shrinking.run(this.#best)
     if (first.violation === null) return null
     this.#result = first
     let before: Reduction
     let isFirst = true
     do {
       before = this.#best
-      this.#endEarly()
-      this.#dropKinds()
-      this.#dropParts()
-      this.#dropClients()
-      this.#dropStrikes(isFirst ? COARSE : 1)
-      this.#shorten()
+      await this.#endEarly()
+      await this.#dropKinds()
+      await this.#dropParts()
+      await this.#dropClients()
+      await this.#dropStrikes(isFirst ? COARSE : 1)
+      await this.#shorten()
       isFirst = false
     } while (before !== this.#best && !this.#shrinking.isOver())
-    return { reduction: this.#best, result: this.#result, tries: this.#tries, isMinimal: before === this.#best }
+    return { reduction: this.#best, tries: this.#tries, isMinimal: before === this.#best }
   }
 
   /** Whether the same promise is broken when there is no more than this; then it is what is left. */
-  #try(change: Partial<Reduction>): boolean {
+  async #try(change: Partial<Reduction>): Promise<boolean> {
     if (this.#shrinking.isOver()) return false
     const reduction = { ...this.#best, ...change }
     this.#tries++
-    const result = this.#shrinking.run(reduction)
+    const result = await this.#shrinking.run(reduction)
     if (result.violation === null || promiseOf(result.violation) !== promiseOf(this.#result?.violation)) return false
     this.#best = reduction
     this.#result = result
@@ -87,49 +89,50 @@ class Shrinker {
     return true
   }
 
-  #endEarly(): void {
+  async #endEarly(): Promise<void> {
     const brokenAt = (this.#result?.violation?.atMicros ?? 0) / 1_000_000
     for (const behind of SECONDS_BEHIND) {
       const seconds = Math.ceil(brokenAt) + behind
-      if (seconds < this.#best.seconds && this.#try({ seconds })) break
+      if (seconds < this.#best.seconds && (await this.#try({ seconds }))) break
     }
   }
 
-  #shorten(): void {
+  async #shorten(): Promise<void> {
     let step = Math.floor(this.#best.seconds / 2)
     while (step >= 1 && !this.#shrinking.isOver()) {
-      if (step >= this.#best.seconds || !this.#try({ seconds: this.#best.seconds - step })) step = Math.floor(step / 2)
+      if (step >= this.#best.seconds || !(await this.#try({ seconds: this.#best.seconds - step }))) step = Math.floor(step / 2)
     }
   }
 
-  #dropKinds(): void {
+  async #dropKinds(): Promise<void> {
     const { strikes } = this.#best
     const kinds = FAULT_KINDS.filter((kind) => (strikes[kind] ?? []).length > 0)
-    minimise(kinds, (kept) => this.#try({ strikes: Object.fromEntries(kept.map((kind) => [kind, strikes[kind]])) }))
+    await minimise(kinds, (kept) => this.#try({ strikes: Object.fromEntries(kept.map((kind) => [kind, strikes[kind]])) }))
   }
 
-  #dropParts(): void {
+  async #dropParts(): Promise<void> {
     const { without } = this.#best
     const parts = PARTS.filter((part) => !without.includes(part))
-    minimise(parts, (kept) => this.#try({ without: PARTS.filter((part: Part) => !kept.includes(part)) }))
+    await minimise(parts, (kept) => this.#try({ without: PARTS.filter((part: Part) => !kept.includes(part)) }))
   }
 
-  #dropClients(): void {
+  async #dropClients(): Promise<void> {
     for (const name of ['producers', 'members', 'nodes'] as const) {
-      for (let count = 1; count < this.#best[name]; count++) if (this.#try({ [name]: count })) break
+      for (let count = 1; count < this.#best[name]; count++) if (await this.#try({ [name]: count })) break
     }
+    if (this.#best.producers === 0) return
     for (const submissions of SUBMISSIONS) {
-      if (submissions >= this.#best.submissions || this.#try({ submissions })) break
+      if (submissions >= this.#best.submissions || (await this.#try({ submissions }))) break
     }
   }
 
-  #dropStrikes(portion: number): void {
+  async #dropStrikes(portion: number): Promise<void> {
     for (const kind of FAULT_KINDS) {
       const kept = this.#best.strikes[kind]
       if (kept === undefined || kept.length === 0) continue
       const ordinals = kept === 'all' ? [...Array(this.#strikesOf(kind)).keys()] : kept
       const smallest = Math.ceil(ordinals.length / portion)
-      minimise(ordinals, (some) => this.#try({ strikes: { ...this.#best.strikes, [kind]: some } }), portion === 1 ? 1 : smallest)
+      await minimise(ordinals, (some) => this.#try({ strikes: { ...this.#best.strikes, [kind]: some } }), portion === 1 ? 1 : smallest)
     }
   }
 
@@ -142,19 +145,21 @@ class Shrinker {
 /** What is broken: everything that shall happen in the end is one property, so what did not is part of it. */
 function promiseOf(violation: Violation | null | undefined): string {
   if (violation === null || violation === undefined) return ''
-  return violation.code === 'LIVE' ? `LIVE ${violation.message.split(/[:0-9]/)[0]}` : violation.code
+  if (violation.code === 'LIVE') return `LIVE ${violation.message.split(/[:0-9]/)[0]}`
+  // What somebody's own code says is known by its words.
+  return violation.code === 'SCENARIO' ? violation.message.replaceAll(/[\d,\s…]+/g, ' ') : violation.code
 }
 
 /** As few of the items as still do, by leaving out halves, then quarters, at last each by itself; all of them, if not without. */
-function minimise<Item>(items: readonly Item[], isEnough: (kept: readonly Item[]) => boolean, smallest = 1): void {
-  if (items.length === 0 || isEnough([])) return
+async function minimise<Item>(items: readonly Item[], isEnough: (kept: readonly Item[]) => Promise<boolean>, smallest = 1): Promise<void> {
+  if (items.length === 0 || (await isEnough([]))) return
   let kept = items
   let size = Math.ceil(kept.length / 2)
   while (size >= smallest && kept.length > 1) {
     let hasShrunk = false
     for (let begin = 0; begin < kept.length && kept.length > 1;) {
       const rest = [...kept.slice(0, begin), ...kept.slice(begin + size)]
-      if (rest.length < kept.length && rest.length > 0 && isEnough(rest)) {
+      if (rest.length < kept.length && rest.length > 0 && (await isEnough(rest))) {
         kept = rest
         hasShrunk = true
       } else begin += size

@@ -44,6 +44,7 @@ const FILES_MIN: Readonly<Record<string, number>> = {
   runtime: 12,
   simulation: 8,
   edge: 12,
+  testing: 8,
   test: 30,
   bench: 3,
   examples: 3,

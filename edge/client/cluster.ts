@@ -217,7 +217,7 @@ class LocalCluster implements Cluster {
 
   /** From now on somebody wants to hear what the metadata says. */
   #watch(): void {
-    const { host, loop } = this.#engine
+    const host = this.#runtime.host(CALLER_NODE)
     if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
     const client = host.openPort(`${WATCHER}/client`, (message) => {
       if (message.kind === 'clusterEvents') for (const one of message.events) this.#tell(one)
@@ -225,7 +225,7 @@ class LocalCluster implements Cluster {
     // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
     const config: WatcherConfig = { client, coordinatorNodes: this.#coordinatorsToAsk() }
     host.spawn(WATCHER, watcher.url, config)
-    loop.kick()
+    this.#loop.kick()
   }
 
   /** The one that answered last comes first. */
@@ -298,7 +298,7 @@ class LocalCluster implements Cluster {
 
   /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
   #spreadNews(node: number): void {
-    const { host } = this.#engine
+    const host = this.#runtime.host(CALLER_NODE)
     for (const actor of host.actorNames())
       host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
     for (const other of this.#nodes.ids) {

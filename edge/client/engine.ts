@@ -5,14 +5,29 @@ import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { Address } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import type { ActorHost } from '../../runtime/actor-host.ts'
-import type { CallerLoop } from '../../runtime/caller-loop.ts'
 import type { Requests } from './requests.ts'
+
+/** Where the actors of clients live, and the ports on which clients hear from them. */
+export interface ClientHost {
+  readonly node: number
+  spawn(name: string, url: string, config: unknown): void
+  stop(name: string): void
+  openPort(name: string, onMessage: (message: Message) => void): Address
+  closePort(name: string): void
+  /** Leaves a message; it is handled in the next cycle. */
+  post(to: Address, from: Address, message: Message): void
+}
+
+/** What runs that host. */
+export interface ClientLoop {
+  /** Runs it now, as far as there is something to do at once. */
+  kick(): void
+}
 
 /** What the clients of one cluster share. */
 export interface Engine {
-  readonly host: ActorHost
-  readonly loop: CallerLoop
+  readonly host: ClientHost
+  readonly loop: ClientLoop
   readonly requests: Requests
   /** The nodes that have a coordinator by now. */
   coordinatorNodes(): readonly number[]

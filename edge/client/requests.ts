@@ -17,8 +17,7 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
 import type { GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type { ActorHost } from '../../runtime/actor-host.ts'
-import type { CallerLoop } from '../../runtime/caller-loop.ts'
+import type { ClientHost, ClientLoop } from './engine.ts'
 
 /** A request without its correlation id, which `Requests` gives. */
 export type Asked = Request extends infer One ? (One extends Request ? Omit<One, 'correlationId'> : never) : never
@@ -37,15 +36,15 @@ const RETRY_MILLIS_MAX = 200
 
 /** All questions of one cluster's clients. */
 export class Requests {
-  readonly #host: ActorHost
-  readonly #loop: CallerLoop
+  readonly #host: ClientHost
+  readonly #loop: ClientLoop
   readonly #port: Address
   readonly #coordinators: CoordinatorFinder
   readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
   #nextCorrelationId = 1
   #closed = false
 
-  constructor(host: ActorHost, loop: CallerLoop, coordinatorNodes: readonly number[]) {
+  constructor(host: ClientHost, loop: ClientLoop, coordinatorNodes: readonly number[]) {
     this.#coordinators = newCoordinatorFinder(coordinatorNodes)
     this.#host = host
     this.#loop = loop

@@ -38,14 +38,17 @@ export class NodeWatcher implements Watcher {
   readonly #disk: Disk
   readonly #groups: WatchedGroups
   readonly #quorum: ClusterQuorum
+  /** Records are written by our workloads: each can be told from all others. */
+  readonly #knowsRecords: boolean
   readonly #replicas: Map<string, WatchedReplica> = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
-  constructor(truth: Truth, disk: Disk, groups: WatchedGroups, quorum: ClusterQuorum) {
+  constructor(truth: Truth, disk: Disk, groups: WatchedGroups, quorum: ClusterQuorum, knowsRecords: boolean) {
     this.#truth = truth
     this.#disk = disk
     this.#groups = groups
     this.#quorum = quorum
+    this.#knowsRecords = knowsRecords
   }
 
   spawned(_host: Host, name: string, config: unknown): void {
@@ -58,6 +61,7 @@ export class NodeWatcher implements Watcher {
       checkImage(this.#truth, state as CoordinatorState)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
+    if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
     if (name.startsWith('transactor/')) return checkTransactor(this.#truth, effects)

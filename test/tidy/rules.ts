@@ -7,7 +7,7 @@ import { finding, isNode, lineAt, nameOf, walk } from './source.ts'
 import type { Finding, SourceFile, SyntaxNode } from './source.ts'
 
 /** A room that ships, in the order of their layers. */
-export type Room = 'protocol' | 'partitions' | 'coordinator' | 'actors' | 'runtime' | 'simulation' | 'edge'
+export type Room = 'protocol' | 'partitions' | 'coordinator' | 'actors' | 'runtime' | 'simulation' | 'edge' | 'testing'
 
 /** Who may import whom: names of rooms, or of single files. A room may always import itself. */
 export const ROOM_IMPORTS: Readonly<Record<Room, readonly string[]>> = {
@@ -18,6 +18,7 @@ export const ROOM_IMPORTS: Readonly<Record<Room, readonly string[]>> = {
   runtime: ['protocol', 'actors/actor.ts', 'actors/effect.ts'],
   simulation: ['protocol', 'partitions', 'coordinator', 'actors', 'runtime/codec.ts'],
   edge: ['protocol', 'actors', 'runtime'],
+  testing: ['protocol', 'actors', 'simulation', 'edge'],
 }
 
 /** Rooms without time, randomness, waiting and the outside world. */

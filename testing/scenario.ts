@@ -1,0 +1,269 @@
+/**
+ * One run of a scenario from one seed: a simulated cluster, the scenario and its processes under virtual time, and faults for a while. The world does a step only
+ * when the code has done all that it can without it, so the same seed gives the same run.
+ */
+import { unleash } from '../simulation/chaos.ts'
+import { Clock } from '../simulation/clock.ts'
+import { Cluster as Nodes } from '../simulation/cluster.ts'
+import { drawFaults, Faults, mapKinds, noFaults } from '../simulation/faults.ts'
+import type { FaultKind, FaultOptions, Repetition, TimedStrikes } from '../simulation/faults.ts'
+import { drawPlan } from '../simulation/plan.ts'
+import type { Plan } from '../simulation/plan.ts'
+import { Random } from '../simulation/random.ts'
+import { writeTranscript } from '../simulation/transcript.ts'
+import { newTruth } from '../simulation/truth.ts'
+import { World } from '../simulation/world.ts'
+import type { Violation } from '../simulation/world.ts'
+import { DeleterWorkload } from '../simulation/workloads/deleter.ts'
+import { AdminWorkload } from '../simulation/workloads/topics.ts'
+import type { Cluster } from '../edge/client/api.ts'
+import { installAmbient, realTurn } from './ambient.ts'
+import { watchLeaks } from './leaks.ts'
+import { messageOf, Processes } from './processes.ts'
+import type { Program, SimulatedProcess } from './processes.ts'
+
+/** What a scenario gets. */
+export interface ScenarioContext {
+  /** The cluster, for the scenario itself: nothing kills that process. */
+  readonly cluster: Cluster
+  readonly seed: number
+  /** Starts a process: ordinary code that may be killed at any await, and is then begun anew. */
+  readonly spawn: (name: string, program: Program) => SimulatedProcess
+  readonly faults: ScenarioFaults
+  readonly clock: ScenarioClock
+  /** Writes a line into the story of the run. */
+  readonly note: (text: string) => void
+}
+
+/** Faults by hand, beside those that the seed chooses. */
+export interface ScenarioFaults {
+  /** Kills a node: its page cache survives. It comes back after a while. */
+  kill(node: number): void
+  /** A node loses power, and what it had not synced. It comes back after a while. */
+  powerLoss(node: number): void
+  /** From now on nothing goes wrong any more. */
+  heal(): void
+}
+
+/** Virtual time. */
+export interface ScenarioClock {
+  /** Milliseconds since the run began. */
+  readonly uptime: number
+  sleep(millis: number): Promise<void>
+}
+
+/** A scenario: it rejects, or throws, when something is not as it shall be. */
+export type Scenario = (context: ScenarioContext) => Promise<void>
+
+/** What a run came to. */
+export interface ScenarioResult {
+  readonly seed: number
+  readonly hash: string
+  readonly violation: Violation | null
+  /** What the scenario threw. */
+  readonly error: unknown
+  readonly virtualSeconds: number
+  readonly faults: Readonly<Record<FaultKind, number>>
+  readonly timed: TimedStrikes
+}
+
+/** The kinds of faults that strike the nodes, the network, the disks and the processes of a scenario. */
+export const SCENARIO_KINDS: readonly ScenarioFaultKind[] = [
+  ...([
+    'latencyTail',
+    'loss',
+    'duplicate',
+    'lateReplay',
+    'reorder',
+    'partition',
+    'isolate',
+    'symmetricCut',
+    'bridge',
+    'swizzleClog',
+  ] as const),
+  ...(['lossByKind', 'replyLost', 'kill', 'killPending', 'powerLoss', 'tornWrite', 'renameLost', 'cleanRestart', 'restartStorm'] as const),
+  ...([
+    'rollingRestart',
+    'slowDisk',
+    'syncError',
+    'stickySyncError',
+    'appendError',
+    'readError',
+    'pause',
+    'clockStep',
+    'clientCrash',
+  ] as const),
+]
+
+/** A kind of fault that can strike a scenario: not those that need a topic of the simulator's own, or change a cluster's shape. */
+export type ScenarioFaultKind = Exclude<FaultKind, OtherKind>
+
+type OtherKind =
+  | ('recreateTopic' | 'addPartitions' | 'voterChange' | 'rebalance' | 'reassign' | 'transferLeader' | 'configChange' | 'deleteRecords')
+  | ('uncleanElection' | 'slowConsumer' | 'bitRot' | 'wipe' | 'lostFile')
+
+/** What goes wrong: kinds that the seed chooses, nothing, or these with their intensities. */
+export type ScenarioFaultChoice = 'swarm' | 'none' | Readonly<Partial<Record<ScenarioFaultKind, number>>>
+
+/** A scenario must come to its end so long after everything is healed, in virtual seconds. */
+const END_SECONDS = 300
+
+/** How often it is looked whether all nodes are there. */
+const JOIN_LOOK_MILLIS = 10
+
+/** The plan of a run: nodes without workloads. */
+export function planScenario(seed: number, nodes: number, seconds: number, choice: ScenarioFaultChoice): Plan {
+  const plan = drawPlan(seed, { seconds, quiet: true })
+  return {
+    ...plan,
+    nodeCount: nodes,
+    topics: [],
+    producerCount: 0,
+    groupSize: 0,
+    sharerCount: 0,
+    offsetsRetentionMillis: -1,
+    quota: null,
+    transactions: null,
+    readers: null,
+    faults: chosenFaults(seed, choice),
+  }
+}
+
+function chosenFaults(seed: number, choice: ScenarioFaultChoice): FaultOptions {
+  if (choice === 'none') return noFaults()
+  const from: Partial<Record<FaultKind, number>> = choice === 'swarm' ? drawFaults(seed) : choice
+  const kinds: readonly FaultKind[] = SCENARIO_KINDS
+  return mapKinds((kind) => (kinds.includes(kind) ? (from[kind] ?? 0) : 0))
+}
+
+/** Runs a scenario to its end. `log` takes the lines of the transcript. One at a time: time and chance are replaced for the whole thread. */
+export async function runScenario(
+  scenario: Scenario,
+  plan: Plan,
+  repetition: Repetition | null = null,
+  log: ((line: string) => void) | null = null,
+): Promise<ScenarioResult> {
+  const world = new World(plan.seed)
+  if (log !== null) writeTranscript(world, log)
+  const faults = new Faults(plan.seed, plan.faults, repetition)
+  if (repetition !== null) faults.log = world.log
+  const nodes = new Nodes(world, plan, faults, newTruth(world, plan.acks))
+  const run = new ScenarioRun(world, nodes)
+  const error = await run.result(scenario)
+  return {
+    seed: plan.seed,
+    hash: world.trace.toString(),
+    violation: world.violation,
+    error,
+    virtualSeconds: world.nowMicros / 1_000_000,
+    faults: faults.counts,
+    timed: faults.timed,
+  }
+}
+
+class ScenarioRun {
+  readonly #world: World
+  readonly #nodes: Nodes
+  readonly #processes: Processes
+  /** Something has come for the code: it may go on. */
+  #isHeard = false
+
+  constructor(world: World, nodes: Nodes) {
+    this.#world = world
+    this.#nodes = nodes
+    this.#processes = new Processes(nodes, () => (this.#isHeard = true))
+  }
+
+  /** What the scenario threw; undefined if it did not. */
+  async result(scenario: Scenario): Promise<unknown> {
+    const world = this.#world
+    const random = new Random(world.seed, 'ambient')
+    const clock = new Clock(world)
+    const leaks = watchLeaks(() => this.#processes.isInside)
+    const restore = installAmbient({
+      now: () => this.#processes.now() || clock.now(),
+      uptime: () => world.nowMicros / 1000,
+      after: (millis, run) => this.#processes.after(Math.ceil(millis * 1000), run),
+      random: () => random.next(),
+    })
+    let outcome: { readonly error: unknown } | null = null
+    try {
+      this.#nodes.start()
+      void this.#processes
+        .main((cluster) => this.#perform(scenario, cluster))
+        .then(
+          () => (outcome = { error: undefined }),
+          (error: unknown) => (outcome = { error }),
+        )
+      const isOver = (): boolean => outcome !== null || world.violation !== null
+      await this.#drive(isOver, () => leaks.found())
+    } finally {
+      restore()
+      leaks.stop()
+    }
+    const error = leaks.found() ?? (outcome as { readonly error: unknown } | null)?.error
+    if (error !== undefined) world.fail('SCENARIO', messageOf(error))
+    return error
+  }
+
+  /** Faults begin when all nodes have joined. */
+  async #perform(scenario: Scenario, cluster: Cluster): Promise<void> {
+    const { nodeCount } = this.#nodes.plan
+    const context = this.#context(cluster)
+    const hasAll = async (): Promise<boolean> =>
+      (await cluster.admin.describeCluster()).nodes.filter(({ fenced }) => !fenced).length === nodeCount
+    while (!(await hasAll())) await context.clock.sleep(JOIN_LOOK_MILLIS)
+    this.#unleash()
+    await scenario(context)
+  }
+
+  /** Lets the code do all that it can, then the world a step, until one of them is at its end. */
+  async #drive(isOver: () => boolean, leak: () => unknown): Promise<void> {
+    const world = this.#world
+    const healMicros = this.#nodes.plan.seconds * 1_000_000
+    const endMicros = healMicros + END_SECONDS * 1_000_000
+    for (;;) {
+      await realTurn()
+      if (isOver() || leak() !== null) return
+      this.#isHeard = false
+      const until = this.#nodes.faults.active ? healMicros : endMicros
+      world.runUntil(until, () => this.#isHeard)
+      if (this.#isHeard || world.violation !== null) continue
+      if (this.#nodes.faults.active) this.#heal()
+      else world.fail('LIVE', `the scenario is not at its end ${END_SECONDS} virtual seconds after everything was healed`)
+    }
+  }
+
+  #heal(): void {
+    if (!this.#nodes.faults.active) return
+    this.#world.log?.('everything is healed')
+    this.#nodes.heal()
+  }
+
+  #unleash(): void {
+    const { killSome } = this.#processes
+    unleash(this.#nodes, killSome, new AdminWorkload(this.#nodes), new DeleterWorkload(this.#nodes))
+  }
+
+  #context(cluster: Cluster): ScenarioContext {
+    const world = this.#world
+    const nodes = this.#nodes
+    return {
+      cluster,
+      seed: world.seed,
+      spawn: (name, program) => this.#processes.spawn(name, program),
+      faults: {
+        kill: (node) => nodes.crash(node, false),
+        powerLoss: (node) => nodes.crash(node, true),
+        heal: () => this.#heal(),
+      },
+      clock: {
+        get uptime(): number {
+          return world.nowMicros / 1000
+        },
+        sleep: (millis) => new Promise((resolve) => this.#processes.after(Math.ceil(millis * 1000), resolve)),
+      },
+      note: (text) => world.log?.(text),
+    }
+  }
+}
