@@ -1,14 +1,10 @@
 /**
  * The public face of `consumer.process`, as types.
  */
+import type { Guarantee } from '../../actors/processing.ts'
 import type { ConsumerRecord, ProducerOptions, ProducerRecord, RecordMetadata, Waiting } from './api.ts'
 
-/**
- * What becomes of a record when something fails between its handling and its commit. 'at-most-once': it may be skipped. 'at-least-once': it may be handled again.
- * 'effectively-once': so it may, but a record whose key was handled before, and committed, is left out. 'exactly-once': it is handled again, and whatever was sent
- * before is taken back, so that readers of what is committed see each result once.
- */
-export type Guarantee = 'at-most-once' | 'at-least-once' | 'effectively-once' | 'exactly-once'
+export type { Guarantee }
 
 /** Where a handler sends its results. With 'exactly-once' they are part of the transaction. */
 export interface Outlet<K = Uint8Array, V = Uint8Array> {

@@ -2,18 +2,16 @@
  * The options of `consumer.process`: what each allows, and the plan that follows from them.
  */
 import { randomUUID } from 'node:crypto'
+import type { Guarantee, RoundPlan } from '../../actors/processing.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { RECENT_KEYS_MAX } from '../../protocol/recent-keys.ts'
 import type { ConsumerRecord, ProducerOptions } from './api.ts'
 import { checkOptions, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
-import type { Guarantee, ProcessOptions } from './process-api.ts'
+import type { ProcessOptions } from './process-api.ts'
 
 /** What is to be done. */
-export interface ProcessPlan<K, V> {
-  readonly guarantee: Guarantee
-  readonly commitIntervalMillis: number
-  readonly rememberedKeys: number
+export interface ProcessPlan<K, V> extends RoundPlan {
   /** Null: nothing is left out. */
   readonly deduplicateBy: ((record: ConsumerRecord<K, V>) => string) | null
 }

@@ -1,16 +1,11 @@
 /**
  * How each guarantee of `consumer.process` does its rounds: what happens before records are handled, and what when they were.
  */
+import { endsOf, recall, unrecalled } from '../../actors/processing.ts'
+import type { Place, ProcessingState } from '../../actors/processing.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import { topicPartitionName } from '../../protocol/ids.ts'
-import type { TopicPartition } from '../../protocol/ids.ts'
-import { RecentKeys } from '../../protocol/recent-keys.ts'
 import type { Consumer, OffsetToCommit, Producer, Transaction } from './api.ts'
 import type { Outlet } from './process-api.ts'
-import type { ProcessPlan } from './process-options.ts'
-
-/** A record, as far as rounds look at it. */
-export type Place = TopicPartition & { readonly offset: number }
 
 /** The rounds of a guarantee. */
 export interface Rounds<OK, OV> {
@@ -46,13 +41,13 @@ export function transactionalRounds<OK, OV>(
   }
 }
 
-/** Results first, then offsets; or (at most once) the other way round. `recent`: the keys that were seen, by partition. */
-export function committedRounds<OK, OV>(
+/** Results first, then offsets; or (at most once) the other way round. */
+export function committedRounds<OK, OV, R extends Place>(
   consumer: Consumer<unknown, unknown>,
   producer: Producer<OK, OV>,
-  { guarantee, rememberedKeys }: Pick<ProcessPlan<unknown, unknown>, 'guarantee' | 'rememberedKeys'>,
-  recent: Map<string, RecentKeys>,
+  state: ProcessingState<R>,
 ): Rounds<OK, OV> {
+  const isAtMostOnce = state.plan.guarantee === 'at-most-once'
   let failure: Error | null = null
   const outlet: Outlet<OK, OV> = {
     send: (record) => {
@@ -66,8 +61,9 @@ export function committedRounds<OK, OV>(
   }
   return {
     begin: async (records) => {
-      if (guarantee === 'at-most-once') await consumer.commit(endsOf(records))
-      if (guarantee === 'effectively-once') await recall(consumer, recent, records, rememberedKeys)
+      if (isAtMostOnce) await consumer.commit(endsOf(records))
+      const missing = unrecalled(state, records)
+      if (missing.length > 0) recall(state, missing, await consumer.committed(missing))
       return outlet
     },
     commit: async (handled) => {
@@ -75,59 +71,11 @@ export function committedRounds<OK, OV>(
       const missing = failure
       failure = null
       if (missing !== null) throw missing
-      if (guarantee === 'at-least-once') await consumer.commit(handled)
-      if (guarantee === 'effectively-once') await consumer.commit(handled.map((one) => withKeys(one, recent)))
+      if (!isAtMostOnce) await consumer.commit(handled)
     },
     // What was sent was sent.
     abort: async () => {
       failure = null
     },
   }
-}
-
-/** The keys that were seen before the offset at which each partition begins. */
-async function recall(
-  consumer: Consumer<unknown, unknown>,
-  recent: Map<string, RecentKeys>,
-  records: readonly TopicPartition[],
-  rememberedKeys: number,
-): Promise<void> {
-  const wanted = new Map(records.map(({ topic, partition }) => [topicPartitionName(topic, partition), { topic, partition }]))
-  const missing = [...wanted].filter(([name]) => !recent.has(name))
-  if (missing.length === 0) return
-  const committed = await consumer.committed(missing.map(([, partition]) => partition))
-  const texts = new Map(committed.map(({ topic, partition, metadata }) => [topicPartitionName(topic, partition), metadata]))
-  for (const [name] of missing) recent.set(name, RecentKeys.decode(texts.get(name) ?? '', rememberedKeys))
-}
-
-function withKeys(one: OffsetToCommit, recent: ReadonlyMap<string, RecentKeys>): OffsetToCommit {
-  return { ...one, metadata: recent.get(topicPartitionName(one.topic, one.partition))?.encode() ?? '' }
-}
-
-/** The first record of each run of records of one partition. */
-export function* firstsOf<R extends TopicPartition>(records: Iterable<R>): Generator<R> {
-  let last: R | null = null
-  for (const record of records) {
-    if (record.partition === last?.partition && record.topic === last.topic) continue
-    last = record
-    yield record
-  }
-}
-
-/** The first record of each partition, as an offset to commit, or to go back to. */
-export function beginsOf(records: Iterable<Place>): Map<string, Place> {
-  const begins = new Map<string, Place>()
-  for (const { topic, partition, offset } of firstsOf(records)) {
-    const name = topicPartitionName(topic, partition)
-    if (!begins.has(name)) begins.set(name, { topic, partition, offset })
-  }
-  return begins
-}
-
-/** Behind the last record of each partition. */
-function endsOf(records: readonly Place[]): OffsetToCommit[] {
-  const ends = new Map<string, OffsetToCommit>()
-  for (const { topic, partition, offset } of records)
-    ends.set(topicPartitionName(topic, partition), { topic, partition, offset: offset + 1 })
-  return [...ends.values()]
 }

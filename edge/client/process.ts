@@ -7,21 +7,38 @@
  *   effectively once   the same, with the keys that were seen in the commit   repeats only what no commit knows of
  *   exactly once       begin ─► handle ─► send offsets ─► commit              a crash takes results and offsets back
  *
- * Before partitions go to somebody else, the round ends; if they are gone already, it has failed. What was polled of a partition before it went, or before the
- * consumer went back in it, is not handled any more: it will come again, here or elsewhere.
+ * What comes next, and what that says, is decided elsewhere (actors/processing.ts); here it is done.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  beginRound,
+  endRound,
+  forget,
+  howToEnd,
+  isKnown,
+  isRebalanced,
+  lose,
+  mustPause,
+  newProcessing,
+  nextRecord,
+  nextStep,
+  noteHandled,
+  notePoll,
+  offsetsToCommit,
+  putBack,
+  takeBack,
+  takePolled,
+} from '../../actors/processing.ts'
+import type { Place, ProcessingState, Step } from '../../actors/processing.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import type { RecentKeys } from '../../protocol/recent-keys.ts'
 import type { Consumer, ConsumerRecord, Producer, Waiting } from './api.ts'
 import type { Engine } from './engine.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
 import { outputOptions, processPlan } from './process-options.ts'
 import type { ProcessPlan } from './process-options.ts'
-import { beginsOf, committedRounds, transactionalRounds } from './process-rounds.ts'
-import type { Place, Rounds } from './process-rounds.ts'
+import { committedRounds, transactionalRounds } from './process-rounds.ts'
+import type { Rounds } from './process-rounds.ts'
 import { ProducerClient } from './producer.ts'
 import type { PartitionListener } from './releases.ts'
 
@@ -31,15 +48,6 @@ const LOOK_RECORDS = 256
 /** How long a round without records waits for some. */
 const POLL_MILLIS = 1000
 
-/** Errors that say that the group has moved on: others have the partitions, or will read them again. The round is taken back, and the next one begins. */
-const REBALANCED: ReadonlySet<string> = new Set([
-  'UNKNOWN_MEMBER_ID',
-  'FENCED_MEMBER_EPOCH',
-  'STALE_MEMBER_EPOCH',
-  'ILLEGAL_GENERATION',
-  'REBALANCE_IN_PROGRESS',
-])
-
 /** What a processing asks of its consumer beyond the public face. */
 export interface ProcessHooks<K, V> {
   /** As the public one, which is refused meanwhile. */
@@ -48,37 +56,20 @@ export interface ProcessHooks<K, V> {
   mustLetGo(): boolean
 }
 
-/** How far a partition is handled: `offset` is that of the next record. */
-interface Handled extends TopicPartition {
-  offset: number
-}
-
 /** The work of one call. */
 export class Processing<K, V, OK, OV> {
   readonly #consumer: Consumer<K, V>
   readonly #handler: ProcessHandler<K, V, OK, OV>
-  readonly #plan: ProcessPlan<K, V>
+  readonly #deduplicateBy: ProcessPlan<K, V>['deduplicateBy']
   readonly #rounds: Rounds<OK, OV>
   readonly #hooks: ProcessHooks<K, V>
+  readonly #state: ProcessingState<ConsumerRecord<K, V>>
   /** The consumer is being closed. */
   #isStopping = false
-  /** Where the round began, by partition; empty between two rounds. */
-  readonly #starts: Map<string, Place> = new Map()
-  readonly #recent: Map<string, RecentKeys> = new Map()
-  /** What was handled in the round, by partition. */
-  readonly #handled: Map<string, Handled> = new Map()
-  /** That of the record before: most come from the same partition. */
-  #last: Handled | null = null
-  #endsAt = Infinity
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
-  #isLost = false
-  /** Counts the times that partitions went, or the consumer went back. */
-  #upheavals = 0
-  /** By partition: the last of them that was about it. */
-  readonly #upheavalOf: Map<string, number> = new Map()
-  /** Before the records that were polled last. */
-  #upheavalsAtPoll = 0
+  /** A round could not be ended when partitions had to go. */
+  #failure: { readonly error: unknown } | null = null
 
   constructor(
     consumer: Consumer<K, V>,
@@ -90,20 +81,22 @@ export class Processing<K, V, OK, OV> {
     this.#consumer = consumer
     this.#hooks = hooks
     this.#handler = handler
-    this.#plan = plan
+    this.#deduplicateBy = plan.deduplicateBy
+    this.#state = newProcessing(plan)
     const isExact = plan.guarantee === 'exactly-once'
     const asked = consumer as Consumer<unknown, unknown>
-    this.#rounds = isExact ? transactionalRounds(asked, producer, () => this.#isLost) : committedRounds(asked, producer, plan, this.#recent)
-  }
-
-  get #isAtMostOnce(): boolean {
-    return this.#plan.guarantee === 'at-most-once'
+    this.#rounds = isExact ? transactionalRounds(asked, producer, () => this.#state.isLost) : committedRounds(asked, producer, this.#state)
   }
 
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
     try {
-      while (!this.#isOver(signal)) await this.#step(signal)
+      for (;;) {
+        const step = nextStep(this.#state, performance.now(), this.#isInterrupted(signal))
+        if (this.#failure !== null) throw this.#failure.error
+        if (step === 'poll' && this.#isOver(signal)) break
+        await this.#do(step, signal)
+      }
       await this.#end()
     } catch (error) {
       throw await this.#fail(error)
@@ -117,6 +110,10 @@ export class Processing<K, V, OK, OV> {
 
   #isOver(signal: AbortSignal | undefined): boolean {
     return this.#isStopping || signal?.aborted === true
+  }
+
+  #isInterrupted(signal: AbortSignal | undefined): boolean {
+    return this.#isOver(signal) || this.#hooks.mustLetGo()
   }
 
   /** Takes the round back; what the caller shall hear. */
@@ -134,60 +131,37 @@ export class Processing<K, V, OK, OV> {
 
   /** Records are given out, now. */
   polled(): void {
-    this.#upheavalsAtPoll = this.#upheavals
+    notePoll(this.#state)
   }
 
-  /** Partitions are about to go: what was handled of them is committed first. */
+  /** Partitions are about to go: what was handled of them is committed first. If that fails, the call does, too. */
   async revoking(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#end().catch(() => undefined)
-    this.#forget(partitions)
+    await this.#end().catch((error: unknown) => (this.#failure ??= { error }))
+    forget(this.#state, partitions)
   }
 
   /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
   lost(partitions: readonly TopicPartition[]): void {
-    this.#isLost ||= this.#starts.size > 0
-    this.#forget(partitions)
-  }
-
-  /** Whoever has them next begins where the group says, this consumer, too. */
-  #forget(partitions: readonly TopicPartition[]): void {
-    this.#upset(partitions)
-    for (const { topic, partition } of partitions) {
-      const name = topicPartitionName(topic, partition)
-      this.#starts.delete(name)
-      this.#handled.delete(name)
-      // Not those of others: they may be under way already, and nobody would recall them.
-      this.#recent.delete(name)
-    }
-    this.#last = null
-  }
-
-  /** What was polled of them until now is not to be handled. */
-  #upset(partitions: readonly TopicPartition[]): void {
-    this.#upheavals++
-    for (const { topic, partition } of partitions) this.#upheavalOf.set(topicPartitionName(topic, partition), this.#upheavals)
+    lose(this.#state, partitions)
   }
 
   // ── one step ──
 
-  /** Polls once. What was polled is handled in rounds as long as the commit interval, unless something comes between: then the rest is put back. */
-  async #step(signal: AbortSignal | undefined): Promise<void> {
-    const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#endsAt - performance.now()))
-    const polled = await this.#poll(signal, timeoutMillis)
-    const since = this.#upheavalsAtPoll
-    let next = 0
-    const isInterrupted = (): boolean => this.#isOver(signal) || this.#hooks.mustLetGo()
-    const handle = async (): Promise<void> => {
-      next = await this.#handle(polled, next, since, isInterrupted)
+  async #do(step: Step, signal: AbortSignal | undefined): Promise<void> {
+    switch (step) {
+      case 'poll':
+        return takePolled(this.#state, await this.#poll(signal))
+      case 'handle':
+        return this.#inTurn(() => this.#handle(signal))
+      case 'end':
+        return this.#end()
+      case 'putBack':
+        return this.#inTurn(() => this.#putBack())
     }
-    do {
-      if (next < polled.length) await this.#inTurn(handle)
-      if (this.#isAtMostOnce || this.#isLost || performance.now() >= this.#endsAt || isInterrupted()) await this.#end()
-    } while (next < polled.length && !isInterrupted())
-    if (next < polled.length) await this.#inTurn(() => this.#putBack(polled.slice(next), since))
   }
 
-  async #poll(signal: AbortSignal | undefined, timeoutMillis: number): Promise<ConsumerRecord<K, V>[]> {
+  async #poll(signal: AbortSignal | undefined): Promise<ConsumerRecord<K, V>[]> {
+    const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#state.endsAt - performance.now()))
     try {
       return await this.#hooks.poll(signal === undefined ? { timeoutMillis } : { signal, timeoutMillis })
     } catch (error) {
@@ -196,74 +170,41 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  /** Handles records from one on, until the round is to end; returns which is the next. */
-  async #handle(polled: readonly ConsumerRecord<K, V>[], from: number, since: number, isInterrupted: () => boolean): Promise<number> {
-    const rest = polled.slice(from).filter((record) => this.#isCurrent(record, since))
-    if (rest.length === 0) return polled.length
-    if (this.#starts.size === 0) this.#endsAt = performance.now() + this.#plan.commitIntervalMillis
-    for (const [name, start] of beginsOf(rest)) if (!this.#starts.has(name)) this.#starts.set(name, start)
-    const outlet = await this.#beginRound(rest)
-    if (outlet === null) return from
-    let isTimeToLook = false
-    for (let next = from; next < polled.length; next++) {
-      if (isTimeToLook && (isInterrupted() || (!this.#isAtMostOnce && performance.now() >= this.#endsAt))) return next
-      const record = polled[next]!
-      if (!this.#isCurrent(record, since)) continue
-      const isKnown = this.#isKnown(record)
-      const done = isKnown ? undefined : this.#handler(record, outlet)
+  /** Handles what was polled, until the round is to end. */
+  async #handle(signal: AbortSignal | undefined): Promise<void> {
+    const state = this.#state
+    const rest = beginRound(state, performance.now())
+    if (rest.length === 0) return
+    const outlet = await this.#prepare(rest)
+    if (outlet === null) return
+    for (let record = nextRecord(state), count = 0; record !== null; record = nextRecord(state), count++) {
+      const done = this.#isKnown(record) ? undefined : this.#handler(record, outlet)
       if (done instanceof Promise) await done
-      if (this.#isLost) return next
-      this.#note(record)
-      isTimeToLook = done instanceof Promise || next % LOOK_RECORDS === 0
+      if (!noteHandled(state, record)) return
+      const isTimeToLook = done instanceof Promise || count % LOOK_RECORDS === 0
+      if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted(signal))) return
     }
-    return polled.length
-  }
-
-  /** Nothing has happened to its partition since it was polled. */
-  #isCurrent({ topic, partition }: TopicPartition, since: number): boolean {
-    return this.#upheavals === since || (this.#upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= since
-  }
-
-  /** What was polled and not handled is to be polled again; at most once, its commit is taken back. */
-  async #putBack(rest: readonly ConsumerRecord<K, V>[], since: number): Promise<void> {
-    const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
-    const begins = [...beginsOf(rest.filter((record) => this.#isCurrent(record, since)))]
-    // Who gets it next must not begin behind it, if the group still lets us say so; otherwise it is skipped, as it may be.
-    if (this.#isAtMostOnce) await this.#consumer.commit(begins.map(([, begin]) => begin)).catch(() => undefined)
-    const kept = begins.filter(([name]) => held.has(name)).map(([, begin]) => begin)
-    if (!this.#isStopping) for (const { topic, partition, offset } of kept) this.#consumer.seek({ topic, partition }, offset)
-    this.#upset(kept)
   }
 
   /** Null: the group has moved on before the round could begin. */
-  async #beginRound(records: readonly ConsumerRecord<K, V>[]): Promise<Outlet<OK, OV> | null> {
+  async #prepare(records: readonly ConsumerRecord<K, V>[]): Promise<Outlet<OK, OV> | null> {
     try {
       return await this.#rounds.begin(records)
     } catch (error) {
-      if (!isRebalanced(error)) throw error
-      this.#isLost = true
+      if (!isRebalance(error)) throw error
+      this.#state.isLost = true
       return null
     }
   }
 
-  #note({ topic, partition, offset }: ConsumerRecord<K, V>): void {
-    if (this.#last?.topic !== topic || this.#last.partition !== partition) {
-      const name = topicPartitionName(topic, partition)
-      this.#last = this.#handled.get(name) ?? { topic, partition, offset: 0 }
-      this.#handled.set(name, this.#last)
-    }
-    this.#last.offset = offset + 1
+  #isKnown(record: ConsumerRecord<K, V>): boolean {
+    return this.#deduplicateBy !== null && isKnown(this.#state, record, this.#deduplicateBy(record))
   }
 
-  /** Its key was seen before; or it is seen now. */
-  #isKnown(record: ConsumerRecord<K, V>): boolean {
-    const { deduplicateBy } = this.#plan
-    if (deduplicateBy === null) return false
-    const key = deduplicateBy(record)
-    const recent = this.#recent.get(topicPartitionName(record.topic, record.partition))
-    if (recent?.has(key) === true) return true
-    recent?.add(key)
-    return false
+  async #putBack(): Promise<void> {
+    const { commit, seek } = putBack(this.#state, this.#consumer.assignment())
+    if (commit.length > 0) await this.#consumer.commit(commit).catch(() => undefined)
+    if (!this.#isStopping) this.#goBack(seek)
   }
 
   // ── the end of a round ──
@@ -279,46 +220,34 @@ export class Processing<K, V, OK, OV> {
   }
 
   async #endRound(): Promise<void> {
-    this.#endsAt = Infinity
-    if (this.#starts.size === 0 && !this.#isLost) return
+    const how = howToEnd(this.#state)
+    if (how === 'nothing') return
+    if (how === 'takeBack') return this.#takeBack()
     try {
-      if (!this.#isLost) {
-        await this.#rounds.commit([...this.#handled.values()])
-        this.#forgetRound()
-        return
-      }
+      await this.#rounds.commit(offsetsToCommit(this.#state))
+      endRound(this.#state)
     } catch (error) {
-      if (!isRebalanced(error)) throw error
+      if (!isRebalance(error)) throw error
+      await this.#takeBack()
     }
-    await this.#takeBack()
   }
 
-  #forgetRound(): void {
-    this.#starts.clear()
-    this.#handled.clear()
-    this.#last = null
-    this.#isLost = false
-  }
-
-  /** Nothing of the round counts: the consumer goes back to where it began, in what it still has. */
+  /** Nothing of the round counts. */
   async #takeBack(): Promise<void> {
-    this.#endsAt = Infinity
     try {
       await this.#rounds.abort()
     } finally {
-      const held = new Set(this.#consumer.assignment().map(({ topic, partition }) => topicPartitionName(topic, partition)))
-      const isToGoBack = ([name]: [string, TopicPartition]): boolean => !this.#isAtMostOnce && held.has(name)
-      const starts = [...this.#starts].filter(isToGoBack).map(([, start]) => start)
-      for (const { topic, partition, offset } of starts) this.#consumer.seek({ topic, partition }, offset)
-      this.#upset(starts)
-      this.#forgetRound()
-      this.#recent.clear()
+      this.#goBack(takeBack(this.#state, this.#consumer.assignment()))
     }
+  }
+
+  #goBack(places: readonly Place[]): void {
+    for (const { topic, partition, offset } of places) this.#consumer.seek({ topic, partition }, offset)
   }
 }
 
-function isRebalanced(error: unknown): boolean {
-  return error instanceof KafkaError && REBALANCED.has(error.name)
+function isRebalance(error: unknown): boolean {
+  return error instanceof KafkaError && isRebalanced(error.name)
 }
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
