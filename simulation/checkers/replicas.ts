@@ -8,6 +8,7 @@ import { checkCompacted } from './compaction.ts'
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import { fileOfSegment, nameOfSegment } from '../../partitions/log.ts'
+import type { Log } from '../../partitions/log.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messages/fetch.ts'
 import { NONE } from '../../protocol/errors.ts'
@@ -114,7 +115,15 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
     const file = files.get(nameOfSegment(segment))
     return file === undefined ? [] : (readBatches(writtenBytes(file)) ?? [])
   })
-  checkCompacted(truth, watched.truth, records, highWatermark.offset, `node ${state.self.node}`)
+  // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned.
+  const end = Math.max(highWatermark.offset, Math.min(cleanedEnd(log), watched.truth.exposedEnd))
+  checkCompacted(truth, watched.truth, records, end, `node ${state.self.node}`)
+}
+
+/** One past what compaction has looked at. */
+function cleanedEnd({ segments, logEndOffset }: Log): number {
+  const last = segments.findLastIndex(({ generation }) => generation > 0)
+  return last < 0 ? 0 : (segments[last + 1]?.baseOffset ?? logEndOffset)
 }
 
 function checkRead(
