@@ -116,6 +116,12 @@ export function noteHeard(group: GroupTruth, partition: PartitionTruth, offset: 
   known.committed = Math.max(known.committed, offset)
 }
 
+/** An application is about to commit an offset again that it had passed without processing what follows: from now on that is no step back. */
+export function noteTakenBack(group: GroupTruth, partition: PartitionTruth, offset: number): void {
+  const known = progressOf(group, partition)
+  known.committed = Math.min(known.committed, offset)
+}
+
 /** A member's application begins with the first record that it is given: nobody may have to process those before it. */
 export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: number, member: string): void {
   const known = progressOf(group, partition)

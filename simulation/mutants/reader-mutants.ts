@@ -1,10 +1,11 @@
 /**
- * Known bugs of the read modes, as data: part of the catalogue. The loop of `consumer.process` waits for promises, so the simulator has one of its own (workloads/reader.ts), and
- * most of these are bugs of that: they prove the checkers. The keys that a commit carries are the product's.
+ * Known bugs of the read modes, as data: part of the catalogue. Most are bugs of the rules that the public client and the simulated members go by; how a guarantee begins and commits
+ * its rounds the simulator has in actors of its own (workloads/reader.ts): mutants of that prove the checkers.
  */
 import type { Mutant } from './mutant.ts'
 
 const READER = 'simulation/workloads/reader.ts'
+const RULES = 'actors/processing.ts'
 
 /** Mutants of at most once, at least once and effectively once. */
 export const readerMutants: readonly Mutant[] = [
@@ -15,10 +16,10 @@ export const readerMutants: readonly Mutant[] = [
     edits: [
       {
         file: READER,
-        text: "if (mode === 'at-least-once') return this.#handle",
-        replacement: "if (mode !== 'effectively-once') return this.#handle",
+        text: "if (this.#plan.mode !== 'at-most-once') return this.#recall",
+        replacement: 'return this.#recall',
       },
-      { file: READER, text: "    if (this.#plan.mode === 'at-most-once') return this.#over(round)\n", replacement: '' },
+      { file: READER, text: "    if (this.#plan.mode === 'at-most-once') return done(null)\n", replacement: '' },
     ],
     seed: 14,
     seedsToFind: 14,
@@ -27,13 +28,7 @@ export const readerMutants: readonly Mutant[] = [
     id: 'G2',
     title: 'at most once goes back to where a round began when it fails',
     why: 'a commit that was answered too late had counted',
-    edits: [
-      {
-        file: READER,
-        text: "if (this.#plan.mode !== 'at-most-once') this.#member.goBack(round)",
-        replacement: 'this.#member.goBack(round)',
-      },
-    ],
+    edits: [{ file: RULES, text: '!isAtMostOnce(state) && held.has(name)', replacement: 'held.has(name)' }],
     seed: 39,
     seedsToFind: 39,
   },
@@ -41,7 +36,13 @@ export const readerMutants: readonly Mutant[] = [
     id: 'G3',
     title: 'at least once commits what it is about to handle',
     why: 'what a member takes along when it dies is handled by nobody',
-    edits: [{ file: READER, text: "if (mode === 'at-least-once') return this.#handle(round, taken, 0)", replacement: '' }],
+    edits: [
+      {
+        file: READER,
+        text: "if (this.#plan.mode !== 'at-most-once') return this.#recall",
+        replacement: "if (this.#plan.mode === 'effectively-once') return this.#recall",
+      },
+    ],
     seed: 36,
     seedsToFind: 36,
   },
@@ -57,7 +58,7 @@ export const readerMutants: readonly Mutant[] = [
     id: 'G5',
     title: 'the keys of a partition that was given up still count when it comes back',
     why: 'those that somebody else has seen meanwhile are not among them',
-    edits: [{ file: READER, text: '    this.#recent.delete(name)\n', replacement: '' }],
+    edits: [{ file: RULES, text: '    state.recent.delete(name)\n', replacement: '' }],
     seed: 277,
     seedsToFind: 277,
   },
@@ -74,5 +75,81 @@ export const readerMutants: readonly Mutant[] = [
     ],
     seed: 12,
     seedsToFind: 12,
+  },
+  {
+    id: 'G7',
+    title: 'a round commits all that was polled',
+    why: 'it may end between two records of a poll, and what follows them is handled by nobody',
+    edits: [
+      {
+        file: RULES,
+        text: '  return rest\n',
+        replacement:
+          '  for (const { topic, partition, offset } of rest) state.handled.set(topicPartitionName(topic, partition), { topic, partition, offset: offset + 1 })\n  return rest\n',
+      },
+      { file: RULES, text: 'state.last.offset = offset + 1', replacement: 'state.last.offset = Math.max(state.last.offset, offset + 1)' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G8',
+    title: 'a round that fails does not lead back',
+    why: 'what it had handled is never committed, but what follows is: its records are skipped',
+    edits: [{ file: RULES, text: '  state.recent.clear()\n  return starts\n', replacement: '  state.recent.clear()\n  return []\n' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G9',
+    title: 'what was polled before its partition went is handled',
+    why: 'somebody else has the partition, or this consumer itself will poll it again',
+    edits: [
+      {
+        file: RULES,
+        text: '  return upheavals === upheavalsAtPoll || (upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= upheavalsAtPoll',
+        replacement: '  return true',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G10',
+    title: 'the keys of a round that failed still count',
+    why: 'a record whose handler has thrown is left out when it comes again',
+    edits: [{ file: RULES, text: '  state.recent.clear()\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G11',
+    title: 'what was polled and not handled is not polled again',
+    why: 'the consumer goes on behind it when its round had to end in the middle',
+    edits: [
+      {
+        file: RULES,
+        text: 'begins.map(([, begin]) => begin) : [], seek }',
+        replacement: 'begins.map(([, begin]) => begin) : [], seek: [] }',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G12',
+    title: 'a round that is lost is committed',
+    why: 'what was handled of partitions that begin anew elsewhere counts, and nobody goes back',
+    edits: [{ file: RULES, text: "state.isLost ? 'takeBack' : 'commit'", replacement: "'commit'" }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'G13',
+    title: 'the keys are not committed with the offset',
+    why: 'who recalls them finds none',
+    edits: [{ file: RULES, text: "metadata: recent.get(name)?.encode() ?? ''", replacement: "metadata: ''" }],
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

@@ -1,9 +1,10 @@
 /**
  * What all applications share that read one topic as members of a group and commit by hand: their lives, their partitions, and when they look for records. What they do with those,
- * and how they commit, is the application's affair (pipeline.ts, reader.ts); both go through rounds as edge/client/process.ts does.
+ * and how they commit, is the application's affair (processor.ts).
  */
 import { actor } from '../../actors/consumer.ts'
 import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import type { Place } from '../../actors/processing.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -17,7 +18,6 @@ import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { lifeOf } from '../truth.ts'
 import { CommittedPartition } from './committed-partition.ts'
-import type { Round } from './round.ts'
 
 /** Who it is. */
 export interface MemberIdentity {
@@ -39,14 +39,15 @@ export interface MemberApplication {
   hear(message: Message): boolean
   /** Records may be there. */
   handle(): void
-  /** A partition is gone, or begins anew elsewhere. */
-  lose(name: string): void
-  /** Ends the round that is under way, if one is, because partitions go; then goes on. */
-  endRound(then: () => void): void
+  /** It waits for records, and has nothing else to do. */
+  isWaiting(): boolean
+  /** Partitions are to go: ends the round that is under way, if one is, and goes on then. */
+  revoking(partitions: readonly TopicPartition[], then: () => void): void
+  /** Partitions are gone, or begin anew elsewhere. */
+  lose(partitions: readonly TopicPartition[]): void
+  /** Ends its round, because the process is to end; then goes on. */
+  stop(then: () => void): void
 }
-
-/** Errors that say that the group has moved on: the round is taken back. After others the application gives up, and begins anew. */
-export const REBALANCED: ReadonlySet<string> = new Set(['UNKNOWN_MEMBER_ID', 'FENCED_MEMBER_EPOCH', 'STALE_MEMBER_EPOCH'])
 
 /** Between two looks for records to work on, at most, in microseconds. */
 const WORK_MICROS = 3000
@@ -68,7 +69,14 @@ export class GroupMember {
   readonly #cluster: Cluster
   readonly #identity: MemberIdentity
   readonly #application: MemberApplication
-  readonly #releasing: Set<string> = new Set()
+  /** By name: what is to go, as long as the application has not been told. */
+  readonly #due: Map<string, TopicPartition> = new Map()
+  /** By name: what the application gives up at the moment. */
+  readonly #releasing: Map<string, TopicPartition> = new Map()
+  /** Those of both that are gone already: nobody waits for them. */
+  readonly #lost: Set<string> = new Set()
+  /** What it has records of that it may not be done with. */
+  readonly #delivered: Set<string> = new Set()
   #host: Host | null = null
   #lives = 0
   #isWorking = false
@@ -98,11 +106,8 @@ export class GroupMember {
   crash(): void {
     if (this.#host === null) return
     if (this.random.below(3) > 0) return this.end()
-    for (const name of [...this.held.keys()]) this.#retire(name)
-    this.#application.endRound(() => {
-      // The group may have given it others meanwhile.
-      for (const name of [...this.held.keys()]) this.#retire(name)
-      for (const name of [...this.#releasing]) this.#letGo(name)
+    this.#application.stop(() => {
+      this.#letGoOfAll()
       this.tell({ kind: 'closeConsumer', correlationId: 1 })
     })
   }
@@ -110,7 +115,7 @@ export class GroupMember {
   /** Its process is gone; another one comes. */
   end(): void {
     if (this.#host === null) return
-    for (const name of [...this.held.keys(), ...this.#releasing]) this.#letGo(name)
+    this.#letGoOfAll()
     this.#cluster.killClient(this.#host)
     this.#host = null
     this.#application.end()
@@ -161,9 +166,25 @@ export class GroupMember {
     if (held.wantsMore()) this.tell({ kind: 'fetchMore', topic, partition, session, offset: expected })
   }
 
-  /** Back to where a round began, in what is still here. */
-  goBack(round: Round): void {
-    for (const { topic, partition, offset } of round.starts()) {
+  /** Between two records: whether partitions are to go, and wait for it. */
+  get mustLetGo(): boolean {
+    return this.#due.size > 0
+  }
+
+  /** The application asks for records: it is done with those that it has. */
+  moveOn(): void {
+    this.#delivered.clear()
+    if (this.#due.size > 0) this.#beginRelease()
+  }
+
+  /** It has records of a partition. */
+  markDelivered({ topic, partition }: TopicPartition): void {
+    this.#delivered.add(topicPartitionName(topic, partition))
+  }
+
+  /** Back to these places, in what is still here. */
+  goBack(places: readonly Place[]): void {
+    for (const { topic, partition, offset } of places) {
       const held = this.held.get(topicPartitionName(topic, partition))
       if (held === undefined) continue
       held.seek(offset)
@@ -195,15 +216,14 @@ export class GroupMember {
     }
   }
 
-  #retire(name: string): void {
-    this.held.delete(name)
-    this.#releasing.add(name)
-  }
-
-  #letGo(name: string): void {
-    endBelief(this.#identity.group, name, this.memberId)
-    this.held.delete(name)
-    this.#releasing.delete(name)
+  #letGoOfAll(): void {
+    const { group } = this.#identity
+    for (const name of [...this.held.keys(), ...this.#due.keys(), ...this.#releasing.keys()]) endBelief(group, name, this.memberId)
+    this.held.clear()
+    this.#due.clear()
+    this.#releasing.clear()
+    this.#lost.clear()
+    this.#delivered.clear()
   }
 
   #receive(message: Message): void {
@@ -248,31 +268,45 @@ export class GroupMember {
   #onPositionReset(message: PositionReset): void {
     const name = topicPartitionName(message.topic, message.partition)
     this.held.get(name)?.reset(message, this.#cluster.clientWatcher.topicIdOf(message))
-    this.#application.lose(name)
+    this.#application.lose([message])
   }
 
-  /** The round ends before partitions go; what is lost is gone already. */
+  /** An application that is busy with records of them lets go when it asks for more; but what is lost is gone already. */
   #onRevoking({ partitions, lost }: Revoking): void {
-    const names = partitions.map(({ topic, partition }) => topicPartitionName(topic, partition))
-    if (lost) {
-      for (const name of names) {
-        this.#letGo(name)
-        this.#application.lose(name)
-      }
-      return this.tell({ kind: 'released', partitions })
+    for (const { topic, partition } of partitions) {
+      const name = topicPartitionName(topic, partition)
+      this.held.delete(name)
+      if (!this.#releasing.has(name)) this.#due.set(name, { topic, partition })
+      if (!lost) continue
+      this.#lost.add(name)
+      endBelief(this.#identity.group, name, this.memberId)
     }
-    for (const name of names) this.#retire(name)
-    this.#application.endRound(() => this.#release(names, partitions))
+    const isBusy = !this.#application.isWaiting() && [...this.#due.keys()].some((name) => this.#delivered.has(name))
+    if (lost || !isBusy) this.#beginRelease()
   }
 
-  #release(names: readonly string[], partitions: readonly TopicPartition[]): void {
-    // One that was lost meanwhile may be here again.
-    for (const name of names) {
-      if (this.held.has(name)) continue
-      this.#letGo(name)
-      this.#application.lose(name)
+  /** The application hears of all that is to go. */
+  #beginRelease(): void {
+    const due = [...this.#due]
+    this.#due.clear()
+    for (const [name, partition] of due) this.#releasing.set(name, partition)
+    const lost = due.filter(([name]) => this.#lost.has(name)).map(([, partition]) => partition)
+    const revoked = due.filter(([name]) => !this.#lost.has(name)).map(([, partition]) => partition)
+    if (revoked.length > 0) this.#application.revoking(revoked, () => this.#release(revoked))
+    if (lost.length > 0) this.#application.lose(lost)
+    this.#release([...this.#releasing].filter(([name]) => this.#lost.has(name)).map(([, partition]) => partition))
+  }
+
+  /** Each goes once, whoever is first. */
+  #release(partitions: readonly TopicPartition[]): void {
+    const ended: TopicPartition[] = []
+    for (const { topic, partition } of partitions) {
+      const name = topicPartitionName(topic, partition)
+      if (!this.#releasing.delete(name)) continue
+      if (!this.#lost.delete(name)) endBelief(this.#identity.group, name, this.memberId)
+      ended.push({ topic, partition })
     }
-    this.tell({ kind: 'released', partitions })
+    if (ended.length > 0) this.tell({ kind: 'released', partitions: ended })
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {

@@ -1,27 +1,31 @@
 /**
- * A member of the pipeline: reads records that are committed, writes one result for each, and commits results and offsets in one transaction. It goes through rounds as
- * edge/client/process.ts does: a round begins with the first record after the last commit; whatever fails takes the consumer back to where the round began; before
- * partitions go to somebody else, the round ends; if they are gone already, it has failed.
+ * A member of the pipeline: reads records that are committed, writes one result for each, and commits results and offsets in one transaction, as `consumer.process` does
+ * exactly once (processor.ts).
  */
 import { errorOf, NONE } from '../../protocol/errors.ts'
-import type { ErrorName } from '../../protocol/errors.ts'
 import type { MemberAnswer } from '../../protocol/messages/client.ts'
+import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import { markHandled, noteCommitted } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import type { PlannedPipeline } from '../transaction-plan.ts'
 import { PIPELINE_INPUT, PIPELINE_OUTPUT } from '../transaction-plan.ts'
-import { PRODUCER_LIVES_MAX } from '../truth.ts'
-import { GroupMember, REBALANCED } from './group-member.ts'
-import { Round } from './round.ts'
+import { lifeOf, PRODUCER_LIVES_MAX } from '../truth.ts'
+import { Processor } from './processor.ts'
+import type { Done, Polled } from './processor.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
 
 /** Writers of the pipeline are numbered from here, times the lives of one. */
 const FIRST_WRITER = 20
 
-/** Records that are worked on together. */
-const TAKE_MAX = 10
+/** Records that are polled together. */
+const POLL_RECORDS_MAX = 10
+
+/** One in so many records takes a while. */
+const SLOW_SHARE = 8
 
 /** A member whose epoch has just changed is asked again after this pause, so often. */
 const STALE_MICROS = 10_000
@@ -33,9 +37,11 @@ export class PipelineMember {
   readonly #index: number
   readonly #plan: PlannedPipeline
   readonly #group: GroupTruth
-  readonly #member: GroupMember
+  readonly #processor: Processor
+  /** By partition: everything from there to what is handled was read. */
+  readonly #floors: Map<string, number> = new Map()
   #producer: TransactionalProducer | null = null
-  #round: Round | null = null
+  #hasTransaction = false
   #onMember: (answer: MemberAnswer) => void = () => undefined
   #correlationId = 0
 
@@ -45,29 +51,37 @@ export class PipelineMember {
     this.#plan = plan
     this.#group = group
     const identity = { purpose: 'pipeline', index, group, topic: PIPELINE_INPUT, isolationLevel: 'read_committed' } as const
-    this.#member = new GroupMember(cluster, identity, {
+    const rounds = {
+      guarantee: 'exactly-once',
+      commitIntervalMillis: plan.commitMillis,
+      rememberedKeys: 0,
+      pollRecordsMax: POLL_RECORDS_MAX,
+    } as const
+    this.#processor = new Processor(cluster, identity, rounds, {
       begin: (host, life) => this.#begin(host, life),
       end: () => this.#end(),
       hear: (message) => this.#hear(message),
-      handle: () => this.#handle(),
-      lose: (name) => this.#round?.lose(name),
-      endRound: (then) => this.#endRound(then),
+      prepare: (_, done) => this.#prepare(done),
+      handle: (polled, done) => this.#handle(polled, done),
+      commit: (offsets, done) => this.#commit(offsets, done),
+      abort: (_, done) => this.#abort(done),
+      commitBack: (_, done) => done(null),
     })
   }
 
   /** Begins a life as a new member. */
   start(): void {
-    this.#member.start()
+    this.#processor.member.start()
   }
 
   /** Dies, or ends its round and leaves. */
   crash(): void {
-    this.#member.crash()
+    this.#processor.member.crash()
   }
 
   /** How far it has read a partition that it has, if nothing of it waits to be committed; -1 if it has it not. */
   positionOf(name: string): number {
-    return this.#round === null ? this.#member.positionOf(name) : -1
+    return this.#processor.positionOf(name)
   }
 
   #begin(host: Host, life: number): void {
@@ -79,7 +93,8 @@ export class PipelineMember {
 
   #end(): void {
     this.#producer = null
-    this.#round = null
+    this.#hasTransaction = false
+    this.#floors.clear()
   }
 
   #hear(message: Message): boolean {
@@ -89,103 +104,80 @@ export class PipelineMember {
     return true
   }
 
-  // ── work ──
-
-  #handle(): void {
-    if (this.#round !== null && !this.#round.isOpen) return
-    const held = [...this.#member.held.values()]
-    if (!held.some(({ hasRecords }) => hasRecords)) return
-    if (this.#round === null) return this.#beginRound()
-    for (const one of held) {
-      for (const record of one.hand(TAKE_MAX)) {
-        this.#round.note(one, record.offset)
-        const partition = this.#member.random.below(this.#cluster.topics.get(PIPELINE_OUTPUT) ?? 1)
-        this.#producer?.submit({ topic: PIPELINE_OUTPUT, partition, count: 1, sizeBytes: 8, input: record })
-      }
-      this.#member.askForMore(one)
-    }
-    this.#member.work()
+  #prepare(done: Done): void {
+    if (this.#hasTransaction) return done(null)
+    this.#producer?.begin((error) => {
+      this.#hasTransaction = error === null
+      done(error)
+    })
   }
 
-  #beginRound(): void {
-    const round = new Round()
-    const { world } = this.#cluster
-    this.#round = round
-    this.#producer?.begin((error) => {
-      // The call fails; the application makes another one, with a new producer.
-      if (error !== null) return this.#member.end()
-      round.isOpen = true
-      this.#member.host?.after(this.#plan.commitMillis * 1000, () => {
-        if (this.#round === round) this.#endRound(() => undefined)
-      })
-      world.log?.(`${this.#member.memberId} begins a round`)
-      this.#handle()
-      if (round.hasEnd) this.#settleRound(round)
-    })
+  #handle({ topic, partition, record, floor }: Polled, done: Done): void {
+    const { random, host } = this.#processor.member
+    this.#floors.set(topicPartitionName(topic, partition), floor)
+    const output = random.below(this.#cluster.topics.get(PIPELINE_OUTPUT) ?? 1)
+    this.#producer?.submit({ topic: PIPELINE_OUTPUT, partition: output, count: 1, sizeBytes: 8, input: record })
+    if (random.below(SLOW_SHARE) > 0) done(null)
+    else host?.after(this.#processor.member.workMicros(), () => done(null))
   }
 
   // ── the end of a round ──
 
-  /** Ends the round that is under way, if one is; then goes on. */
-  #endRound(then: () => void): void {
-    const round = this.#round
-    if (round === null) return then()
-    round.onOver.push(then)
-    if (round.hasEnd) return
-    round.hasEnd = true
-    if (round.isOpen) this.#settleRound(round)
+  #commit(offsets: readonly CommittedOffset[], done: Done): void {
+    this.#whenSettled(() => this.#sendOffsets(offsets, 0, done))
   }
 
-  #settleRound(round: Round): void {
+  #whenSettled(then: () => void): void {
     const producer = this.#producer
     if (producer === null) return
-    round.isOpen = false
-    if (round.isLost) return this.#takeBack(round, 'UNKNOWN_MEMBER_ID')
-    if (producer.outstandingCount === 0) return this.#commit(round, 0)
+    if (producer.outstandingCount === 0) return then()
     producer.onSettled = () => {
       producer.onSettled = () => undefined
-      this.#commit(round, 0)
+      then()
     }
   }
 
-  #commit(round: Round, retries: number): void {
+  #sendOffsets(offsets: readonly CommittedOffset[], retries: number, done: Done): void {
     const producer = this.#producer
     if (producer === null) return
-    if (producer.isBroken) return this.#takeBack(round, 'TRANSACTION_ABORTABLE')
-    if (round.isLost) return this.#takeBack(round, 'UNKNOWN_MEMBER_ID')
-    this.#onMember = ({ errorCode, member, offsets }) => {
-      if (errorCode !== NONE) return this.#takeBack(round, errorOf(errorCode).name)
-      producer.sendOffsets(this.#group.name, member, offsets, (error) => {
+    if (producer.isBroken) return done('TRANSACTION_ABORTABLE')
+    this.#onMember = ({ errorCode, member, offsets: asked }) => {
+      if (errorCode !== NONE) return done(errorOf(errorCode).name)
+      producer.sendOffsets(this.#group.name, member, asked, (error) => {
         if (error === 'STALE_MEMBER_EPOCH' && retries < STALE_RETRIES_MAX)
-          return this.#member.host?.after(STALE_MICROS, () => this.#commit(round, retries + 1))
-        if (error !== null || round.isLost) return this.#takeBack(round, error ?? 'UNKNOWN_MEMBER_ID')
-        round.noteAsked(this.#group, offsets)
-        producer.finish(true, (refusal) => {
-          if (refusal !== null) return this.#takeBack(round, refusal)
-          round.noteCommitted(this.#group, offsets)
-          this.#member.tell({ kind: 'offsetsCommitted', offsets })
-          this.#over(round)
-        })
+          return this.#processor.member.host?.after(STALE_MICROS, () => this.#sendOffsets(offsets, retries + 1, done))
+        // Offsets of a topic that is gone may have been sent for the one that has its name now.
+        if (error !== null || this.#processor.state.isLost) return done(error ?? 'UNKNOWN_MEMBER_ID')
+        this.#finish(asked, done)
       })
     }
-    this.#member.tell({ kind: 'askMember', correlationId: ++this.#correlationId, offsets: round.offsets() })
+    this.#processor.member.tell({ kind: 'askMember', correlationId: ++this.#correlationId, offsets })
   }
 
-  /** Nothing of the round counts: back to where it began, in what is still here. */
-  #takeBack(round: Round, why: ErrorName): void {
-    this.#cluster.truth.transactions.counts.takenBack++
-    this.#cluster.world.log?.(`${this.#member.memberId} takes its round back: ${why}`)
-    this.#producer?.finish(false, (error) => {
-      // The call fails; the application makes another one, with a new producer.
-      if (error !== null || (!REBALANCED.has(why) && this.#member.random.below(2) === 0)) return this.#member.end()
-      this.#member.goBack(round)
-      this.#over(round)
+  #finish(offsets: readonly TopicOffset[], done: Done): void {
+    this.#noteAsked(offsets)
+    this.#producer?.finish(true, (error) => {
+      if (error !== null) return done(error)
+      this.#hasTransaction = false
+      for (const one of offsets) noteCommitted(this.#group, one)
+      this.#processor.member.tell({ kind: 'offsetsCommitted', offsets })
+      done(null)
     })
   }
 
-  #over(round: Round): void {
-    this.#round = null
-    for (const then of round.onOver) then()
-    this.#member.work()
+  /** The commit is asked for: whoever comes next may find that these are processed. */
+  #noteAsked(offsets: readonly TopicOffset[]): void {
+    for (const { topic, partition, offset, topicId } of offsets) {
+      const name = topicPartitionName(topic, partition)
+      const life = lifeOf(this.#group.truth, name, topicId)
+      if (life !== undefined) markHandled(this.#group, life, this.#floors.get(name) ?? offset, offset)
+    }
+  }
+
+  #abort(done: Done): void {
+    this.#cluster.truth.transactions.counts.takenBack++
+    if (!this.#hasTransaction) return done(null)
+    this.#hasTransaction = false
+    this.#producer?.finish(false, done)
   }
 }
