@@ -16,7 +16,7 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
 import { readBatches } from '../records.ts'
-import { forgetFrom, partitionTruth } from '../truth.ts'
+import { forgetFrom, partitionTruth, place } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
 /** One life of one replica, as its watcher knows it. */
@@ -115,6 +115,10 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
     const file = files.get(nameOfSegment(segment))
     return file === undefined ? [] : (readBatches(writtenBytes(file)) ?? [])
   })
+  // What only its leader has acknowledged nobody may have read: it is known before the next cleaning takes it.
+  for (const { offset, value } of records)
+    if (truth.keyed.has(value) && offset < highWatermark.offset && offset >= log.logStartOffset)
+      place(truth, watched.truth, offset, value, truth.world.nowMicros, `node ${state.self.node}`)
   // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned.
   const end = Math.max(highWatermark.offset, Math.min(cleanedEnd(log), watched.truth.exposedEnd))
   checkCompacted(truth, watched.truth, records, end, `node ${state.self.node}`)
