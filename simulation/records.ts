@@ -56,7 +56,7 @@ export function buildBatch(values: readonly number[], sizeBytes: number, timesta
 }
 
 /** One batch of records with keys; tombstones have no value. */
-export function buildKeyedBatch(records: readonly KeyedRecord[], sizeBytes: number, timestamp: number): Uint8Array {
+export function buildKeyedBatch(records: readonly KeyedRecord[], sizeBytes: number, timestamp: number, transactional = false): Uint8Array {
   const padding = Math.min(VALUE_BYTES_MAX, Math.max(8, sizeBytes))
   for (const { value, key, isTombstone } of records) {
     writeI32(scratch, 0, Math.floor(value / 0x1_0000_0000))
@@ -65,7 +65,7 @@ export function buildKeyedBatch(records: readonly KeyedRecord[], sizeBytes: numb
     if (isTombstone) builder.append(timestamp, keyBytes, null, [{ key: 'record', value: scratch.slice(0, 8) }])
     else builder.append(timestamp, keyBytes, scratch.subarray(0, padding), undefined)
   }
-  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1 }).slice()
+  const batch = builder.finish({ producerId: -1, producerEpoch: -1, baseSequence: -1, transactional }).slice()
   builder.reset()
   return batch
 }

@@ -26,7 +26,7 @@ import type { TransactionEvent } from './transactions-truth.ts'
 import { writeTranscript } from './transcript.ts'
 import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
-import { newOutsideGroup } from './checkers/outside-groups.ts'
+import { newOutsideGroup, toldOffset } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
@@ -81,6 +81,27 @@ export function repeatSeed(plan: Plan, { reduction, timed }: Repeated, log: Log 
 /** Takes the lines of a transcript. */
 type Log = ((line: string) => void) | null
 
+/** Commits for what goes once it is consumed; null: nothing does. */
+function newCustodian(cluster: Cluster): CustodianWorkload | null {
+  const { truth, plan } = cluster
+  const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
+  cluster.groups.outside.push(audit)
+  if (!plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs)) return null
+  const named = plan.topics.filter(({ configs }) => namesGroup(configs['deleteOnceConsumedBy'], OUTSIDE_GROUP))
+  return new CustodianWorkload(cluster, {
+    purpose: 'custodian',
+    group: OUTSIDE_GROUP,
+    topics: named.map(({ name }) => name),
+    hasDeletions: true,
+    asksOn: false,
+    committed: (life) => toldOffset(audit, life),
+  })
+}
+
+function namesGroup(groups: unknown, name: string): boolean {
+  return Array.isArray(groups) && groups.includes(name)
+}
+
 class Run {
   readonly #world: World
   readonly #cluster: Cluster
@@ -109,9 +130,7 @@ class Run {
     this.#cluster = cluster
     this.#group = newGroupTruth(truth, INSIDE_GROUP, SESSION_MILLIS, plan.offsetsRetentionMillis)
     cluster.groups.inside.push(this.#group)
-    const audit = newOutsideGroup(truth, OUTSIDE_GROUP, plan.offsetsRetentionMillis)
-    cluster.groups.outside.push(audit)
-    this.#custodian = plan.topics.some(({ configs }) => 'deleteOnceConsumedBy' in configs) ? new CustodianWorkload(cluster, audit) : null
+    this.#custodian = newCustodian(cluster)
     this.#sharing = new ShareClients(cluster)
     this.#admin = new AdminWorkload(cluster)
     this.#quotas = new QuotaWorkload(cluster)
@@ -189,6 +208,7 @@ class Run {
     // Whoever reads everything may find damage: then a replica is copied anew.
     if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
+    if (!this.#settle(() => this.#transactions.isBalanced, 'the ledger is not at the end')) return
     if (
       !this.#settle(() => this.#sharing.isAtEnd((topic, partition) => this.#endOf(topic, partition)), 'the share group is not at the end')
     )

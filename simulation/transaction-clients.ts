@@ -4,11 +4,14 @@
 import { topicPartitionName } from '../protocol/ids.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
+import { keptOffset, newMixedGroup } from './checkers/mixed-groups.ts'
+import type { MixedGroup } from './checkers/mixed-groups.ts'
 import { SESSION_MILLIS } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
 import { Random } from './random.ts'
-import { PIPELINE_GROUP, PIPELINE_INPUT } from './transaction-plan.ts'
+import { LEDGER_GROUP, LEDGER_TOPIC, PIPELINE_GROUP, PIPELINE_INPUT } from './transaction-plan.ts'
 import { CommittedReader } from './workloads/committed-reader.ts'
+import { CustodianWorkload } from './workloads/custodian.ts'
 import { PipelineMember } from './workloads/pipeline.ts'
 import { TransactionWorkload } from './workloads/transactions.ts'
 
@@ -20,12 +23,21 @@ export class TransactionClients {
   readonly #group: GroupTruth | null
   readonly #reader: CommittedReader | null
   readonly #crashes: Random
+  /** Offsets are committed for it in transactions, and by the clerk without them. */
+  readonly #ledger: MixedGroup | null
+  readonly #clerk: CustodianWorkload | null
+  #restedAtMicros = 0
 
   constructor(cluster: Cluster) {
     const { transactions, offsetsRetentionMillis } = cluster.plan
     this.#cluster = cluster
     this.#crashes = new Random(cluster.world.seed, 'pipeline/crashes')
-    this.#writers = transactions?.producers.map((planned, index) => new TransactionWorkload(cluster, index, transactions, planned)) ?? []
+    const ledger = transactions?.hasLedger === true ? newMixedGroup(cluster.truth, LEDGER_GROUP, offsetsRetentionMillis) : null
+    this.#ledger = ledger
+    this.#clerk = ledger === null ? null : newClerk(cluster, ledger)
+    this.#writers =
+      transactions?.producers.map((planned, index) => new TransactionWorkload(cluster, index, { plan: transactions, planned, ledger })) ??
+      []
     this.#reader = transactions === null ? null : new CommittedReader(cluster)
     const pipeline = transactions?.pipeline ?? null
     const group = pipeline === null ? null : newGroupTruth(cluster.truth, PIPELINE_GROUP, SESSION_MILLIS, offsetsRetentionMillis)
@@ -45,6 +57,7 @@ export class TransactionClients {
   /** Nobody dies any more of its own accord; members of the pipeline do, as long as faults strike. */
   start(): void {
     for (const client of this.all) client.start()
+    this.#clerk?.start()
     const { transactions } = this.#cluster.plan
     if (transactions !== null && this.#members.length > 0) this.#misfortune(transactions.crashMillis)
   }
@@ -84,8 +97,15 @@ export class TransactionClients {
     return this.#writers.every((writer) => writer.isDone)
   }
 
+  /** The ledger says where it is, and that is at the end. */
+  get isBalanced(): boolean {
+    const isTold = this.#ledger === null || this.#ledger.toldAtMicros > this.#restedAtMicros
+    return isTold && this.#clerk?.isAtEnd !== false
+  }
+
   /** The reader begins anew. */
   restart(): void {
+    this.#restedAtMicros = this.#cluster.world.nowMicros
     this.#reader?.crash()
   }
 
@@ -105,4 +125,17 @@ export class TransactionClients {
     if (position === end) return null
     return `: the pipeline is at ${position} of ${end} in ${name}, and has committed ${committedOf(this.#group, name)}`
   }
+}
+
+/** Commits without transactions, where there are others. */
+function newClerk(cluster: Cluster, ledger: MixedGroup): CustodianWorkload {
+  cluster.groups.mixed.push(ledger)
+  return new CustodianWorkload(cluster, {
+    purpose: 'clerk',
+    group: LEDGER_GROUP,
+    topics: [LEDGER_TOPIC],
+    hasDeletions: false,
+    asksOn: true,
+    committed: (life) => keptOffset(ledger, life),
+  })
 }

@@ -30,6 +30,10 @@ export interface TransactionPlan {
   /** Mean time between two transactions of one producer. */
   readonly pauseMillis: number
   readonly pipeline: PlannedPipeline | null
+  /** They write to the topic that keeps the newest record of each key, too, if there is one. */
+  readonly hasKeys: boolean
+  /** They commit offsets of a group for which somebody commits without transactions. */
+  readonly hasLedger: boolean
 }
 
 /** What the pipeline reads. */
@@ -40,6 +44,12 @@ export const PIPELINE_OUTPUT = 'results'
 
 /** The group of its members. */
 export const PIPELINE_GROUP = 'pipeline'
+
+/** The group for which offsets are committed in transactions, and without; nobody is in it. */
+export const LEDGER_GROUP = 'ledger'
+
+/** The topic whose offsets those are. */
+export const LEDGER_TOPIC = 'orders'
 
 /** Of so many seeds one has transactions. */
 const SHARE = 3
@@ -66,7 +76,14 @@ export function drawTransactions(seed: number): TransactionPlan | null {
     crashMillis: random.pick([4000, 12_000, 60_000]),
     pauseMillis: random.pick([100, 400, 1500]),
     pipeline: hasPipeline ? pipeline : null,
+    ...drawMixture(seed),
   }
+}
+
+/** What transactions have to do with what is written, and committed, without them; a stream of its own. */
+function drawMixture(seed: number): Pick<TransactionPlan, 'hasKeys' | 'hasLedger'> {
+  const random = new Random(seed, 'transactions/mixture')
+  return { hasKeys: random.below(4) > 0, hasLedger: random.below(2) === 0 }
 }
 
 /** How many partitions and replicas the topic of the results has. */

@@ -1,6 +1,6 @@
 /**
  * What a reader of committed records is given, and what it may be given (KIP-98). It leaves out what the leader names as aborted, and markers. PRE: nothing is left whose
- * end no transactor has decided, or whose producer has not asked for its commit; ABRT: nothing that is aborted.
+ * end no transactor has decided, or whose producer has not asked for its commit; ABRT: nothing that is aborted; TORN: nothing that is committed is left out.
  */
 import type { Chunk } from '../../protocol/messages/client.ts'
 import type { AbortedTransaction } from '../../protocol/messages/fetch.ts'
@@ -38,6 +38,7 @@ export function readCommitted(truth: Truth, { name, topicId, who }: Reading, chu
   for (const batch of batches) {
     const isLeftOut = batch.marker !== null || isAborted(chunk.abortedTransactions, batch)
     if (!isLeftOut) checkBatch(truth, partition, batch, who)
+    else if (batch.marker === null) checkLeftOut(truth, partition, batch, who)
     for (const { offset, value } of batch.records) {
       // Of a compacted topic some are gone.
       if (offset > end && partition.compaction === null) world.fail('SKIP', `${who} reads ${name} ${offset} where ${end} was due`)
@@ -54,6 +55,13 @@ export function readCommitted(truth: Truth, { name, topicId, who }: Reading, chu
 function isAborted(aborted: readonly AbortedTransaction[], { producerId, isTransactional, records }: SeenBatch): boolean {
   const offset = records[0]?.offset ?? -1
   return isTransactional && aborted.some((one) => one.producerId === producerId && one.firstOffset <= offset && offset <= one.lastOffset)
+}
+
+function checkLeftOut(truth: Truth, partition: PartitionTruth, { producerId, producerEpoch, records }: SeenBatch, who: string): void {
+  const first = records[0]
+  if (first === undefined || first.offset < partition.lossEnd || partition.isOver || partition.isUnclean) return
+  if (decisionOf(truth.transactions, producerId, producerEpoch) === true)
+    truth.world.fail('TORN', `${who} is not given ${nameOf(first.value)} at ${partition.name} ${first.offset}, which is committed`)
 }
 
 function checkBatch(truth: Truth, partition: PartitionTruth, batch: SeenBatch, who: string): void {

@@ -4,11 +4,11 @@
  * the topic promises, and no leader's high watermark goes back. RET: the log begins at or below the high watermark, nobody reads below its beginning, and
  * what was deleted does not come back.
  */
-import { checkCompacted } from './compaction.ts'
+import { checkAborted, checkCompacted } from './compaction.ts'
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import { fileOfSegment, nameOfSegment } from '../../partitions/log.ts'
-import type { Log } from '../../partitions/log.ts'
+import type { Log, Segment } from '../../partitions/log.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messages/fetch.ts'
 import { NONE } from '../../protocol/errors.ts'
@@ -16,6 +16,7 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
 import { readBatches } from '../records.ts'
+import type { SeenRecord } from '../records.ts'
 import { forgetFrom, partitionTruth, place } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -111,10 +112,13 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
   if (generation === watched.generation) return
   watched.generation = generation
   const files = disk.files(state.logName)
-  const records = log.segments.flatMap((segment) => {
+  const recordsOf = (segment: Segment): SeenRecord[] => {
     const file = files.get(nameOfSegment(segment))
     return file === undefined ? [] : (readBatches(writtenBytes(file)) ?? [])
-  })
+  }
+  const records = log.segments.flatMap(recordsOf)
+  const cleaned = log.segments.filter((segment) => segment.generation > 0).flatMap(recordsOf)
+  checkAborted(truth, watched.truth, cleaned, `node ${state.self.node}`)
   // What only its leader has acknowledged nobody may have read: it is known before the next cleaning takes it.
   for (const { offset, value } of records)
     if (truth.keyed.has(value) && offset < highWatermark.offset && offset >= log.logStartOffset)

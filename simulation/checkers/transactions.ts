@@ -10,6 +10,7 @@ import { decisionKey, mayBeVisible } from '../transactions-truth.ts'
 import type { PlacedRecord, TransactionTruth } from '../transactions-truth.ts'
 import { nameOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
+import { checkNewestVisible } from './compaction.ts'
 import { readLog } from './final.ts'
 
 /** A partition's records that readers of committed ones are given, by offset. */
@@ -49,6 +50,7 @@ export function checkVisible(truth: Truth, visible: Visible): void {
   for (const transaction of truth.transactions.all) checkTransaction(truth, transaction, visible)
   for (const [partition, records] of visible) {
     if (partition.isUnclean) continue
+    checkNewestVisible(truth, partition, records)
     for (const [offset, value] of records) {
       const transaction = truth.transactions.byValue.get(value)
       if (transaction !== undefined && !mayBeVisible(transaction))
@@ -68,7 +70,8 @@ export function visibleIn(truth: Truth, partition: PartitionTruth, batches: read
     if (marker !== null) {
       if (marker === 'commit') for (const one of before) show(visible, one)
       open.delete(producerId)
-    } else if (isTransactional) open.set(producerId, [...before, batch])
+      // Compaction may have left nothing of a transaction but headers, and then its marker goes, too.
+    } else if (isTransactional && records.length > 0) open.set(producerId, [...before, batch])
     else show(visible, { ...batch, records })
   }
   if (partition.isUnclean || partition.lossEnd > 0) return visible
@@ -95,7 +98,8 @@ function logOf(cluster: Cluster, { name, topicId }: PartitionTruth): readonly Se
 
 /** Whether a record must be there, if it was ever committed: nothing has been allowed to take it. */
 function mustBeThere({ partition, offset }: PlacedRecord, visible: Visible): boolean {
-  if (partition.isOver || partition.isUnclean || !visible.has(partition)) return false
+  // Of what is compacted the newest record of each key is looked for.
+  if (partition.isOver || partition.isUnclean || partition.compaction !== null || !visible.has(partition)) return false
   return offset >= partition.startOffset && offset >= partition.lossEnd
 }
 

@@ -15,6 +15,8 @@ import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
+import { checkMixed } from './mixed-groups.ts'
+import type { MixedGroup } from './mixed-groups.ts'
 import { checkOutside } from './outside-groups.ts'
 import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
@@ -25,10 +27,11 @@ import type { ShareTruth } from './share.ts'
 import { checkTransactor } from './transactions.ts'
 import type { WatchedReplica } from './replicas.ts'
 
-/** Groups with members, groups that nobody is in, and share groups. */
+/** Groups with members, groups that nobody is in, those for which transactions commit beside others, and share groups. */
 export interface WatchedGroups {
   readonly inside: GroupTruth[]
   readonly outside: OutsideGroup[]
+  readonly mixed: MixedGroup[]
   readonly shared: ShareTruth[]
 }
 
@@ -70,6 +73,7 @@ export class NodeWatcher implements Watcher {
     if (!name.startsWith('groups/')) return
     for (const group of this.#groups.inside) checkGroup(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
+    for (const group of this.#groups.mixed) checkMixed(group, state as GroupsState, message, effects)
   }
 }
 

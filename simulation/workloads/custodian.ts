@@ -1,21 +1,18 @@
 /**
- * The client of a group that nobody is in: it commits for the topics whose records go once they are consumed, asks what is committed, and deletes offsets or the whole
- * group. Each request is sent once; what becomes of one that is not answered, the checker knows (checkers/outside-groups.ts). In the end it commits the ends.
+ * The client of a group that nobody is in: it commits for some topics, asks what is committed, and may delete offsets or the whole group. Each request is sent once; what becomes of one that is not answered, the checkers know (outside-groups.ts, mixed-groups.ts). In the end it commits the ends.
  */
 import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { NONE } from '../../protocol/errors.ts'
-import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { toldOffset } from '../checkers/outside-groups.ts'
-import type { OutsideGroup } from '../checkers/outside-groups.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
-import { livesOf } from '../truth.ts'
 import type { PartitionTruth } from '../truth.ts'
+import { placesOf } from './places.ts'
+import type { KnownPlace } from './places.ts'
 
 /** Between two requests on average, in microseconds. */
 const REQUEST_MICROS = 700_000
@@ -26,27 +23,35 @@ const ANSWER_MICROS = 400_000
 /** Of so many requests one is a deletion of offsets, and one of the group. */
 const DELETION_SHARE = 12
 
-/** A partition that it commits. */
-interface Place {
-  readonly topic: string
-  readonly partition: number
-  readonly life: PartitionTruth
+/** Whose offsets these are, and what is done with them. */
+export interface Custody {
+  /** Names its generator. */
+  readonly purpose: string
+  readonly group: string
+  /** The topics that it commits for. */
+  readonly topics: readonly string[]
+  /** It deletes offsets, and the group. */
+  readonly hasDeletions: boolean
+  /** It asks on when everything is committed. */
+  readonly asksOn: boolean
+  /** How far a partition is committed for certain; -1: nobody knows. */
+  readonly committed: (life: PartitionTruth) => number
 }
 
 /** The client; it never dies. */
 export class CustodianWorkload {
   readonly #cluster: Cluster
-  readonly #group: OutsideGroup
+  readonly #custody: Custody
   readonly #random: Random
   readonly #coordinators: CoordinatorFinder
   #coordinator: Address | null = null
   #correlationId = 0
   #answeredId = 0
 
-  constructor(cluster: Cluster, group: OutsideGroup) {
+  constructor(cluster: Cluster, custody: Custody) {
     this.#cluster = cluster
-    this.#group = group
-    this.#random = new Random(cluster.world.seed, 'custodian')
+    this.#custody = custody
+    this.#random = new Random(cluster.world.seed, custody.purpose)
     this.#coordinators = newCoordinatorFinder(cluster.voters)
   }
 
@@ -59,7 +64,7 @@ export class CustodianWorkload {
 
   /** Whether everything is committed up to the end, for certain. */
   get isAtEnd(): boolean {
-    return this.#places().every(({ life }) => toldOffset(this.#group, life) === life.exposedEnd)
+    return this.#places().every(({ life }) => this.#custody.committed(life) === life.exposedEnd)
   }
 
   #loop(host: Host): void {
@@ -74,41 +79,33 @@ export class CustodianWorkload {
     if (this.#coordinator === null) return this.#find(host)
     if (places.length === 0) return
     const { active } = this.#cluster.faults
+    const { group, hasDeletions, asksOn, committed } = this.#custody
     if (!active) {
-      const behind = places.find(({ life }) => toldOffset(this.#group, life) !== life.exposedEnd)
-      if (behind !== undefined) this.#commit(host, behind, behind.life.exposedEnd)
-      return
+      const behind = places.find(({ life }) => committed(life) !== life.exposedEnd)
+      if (behind !== undefined) return this.#commit(host, behind, behind.life.exposedEnd)
+      if (!asksOn) return
     }
-    const group = this.#group.name
     const place = this.#random.pick(places)
     const partitions = [{ topic: place.topic, partitions: [place.partition] }]
-    const draw = this.#random.below(DELETION_SHARE)
-    if (draw === 0) this.#ask(host, { kind: 'deleteGroup', correlationId: ++this.#correlationId, group })
-    else if (draw === 1) this.#ask(host, { kind: 'offsetDelete', correlationId: ++this.#correlationId, group, partitions })
+    const draw = active ? this.#random.below(DELETION_SHARE) : 2
+    if (draw === 0 && hasDeletions) this.#ask(host, { kind: 'deleteGroup', correlationId: ++this.#correlationId, group })
+    else if (draw === 1 && hasDeletions) this.#ask(host, { kind: 'offsetDelete', correlationId: ++this.#correlationId, group, partitions })
     else if (draw < DELETION_SHARE / 2) this.#ask(host, { kind: 'offsetFetch', correlationId: ++this.#correlationId, group, partitions })
-    else this.#commit(host, place, this.#random.between(Math.max(0, toldOffset(this.#group, place.life)), place.life.exposedEnd))
+    else this.#commit(host, place, this.#random.between(Math.max(0, committed(place.life)), place.life.exposedEnd))
   }
 
-  #commit(host: Host, { topic, partition, life }: Place, offset: number): void {
+  #commit(host: Host, { topic, partition, life }: KnownPlace, offset: number): void {
     const offsets = [{ topic, partition, offset, metadata: '', topicId: life.topicId }]
     const correlationId = ++this.#correlationId
-    this.#ask(host, { kind: 'offsetCommit', correlationId, group: this.#group.name, memberId: '', memberEpoch: -1, offsets })
+    this.#ask(host, { kind: 'offsetCommit', correlationId, group: this.#custody.group, memberId: '', memberEpoch: -1, offsets })
   }
 
-  /** The partitions of topics that name the group, in their present life. */
-  #places(): Place[] {
-    const { plan, topics, truth } = this.#cluster
-    const named = plan.topics.filter(({ configs }) => namesGroup(configs['deleteOnceConsumedBy'], this.#group.name))
-    return named.flatMap(({ name: topic }) =>
-      Array.from({ length: topics.get(topic) ?? 0 }, (_, partition) => partition).flatMap((partition) => {
-        const life = livesOf(truth, topicPartitionName(topic, partition)).at(-1)
-        return life === undefined || life.isOver ? [] : [{ topic, partition, life }]
-      }),
-    )
+  #places(): KnownPlace[] {
+    return placesOf(this.#cluster, this.#custody.topics)
   }
 
   #find(host: Host): void {
-    const message = { kind: 'findCoordinator', correlationId: ++this.#correlationId, keyType: 'group', key: this.#group.name } as const
+    const message = { kind: 'findCoordinator', correlationId: ++this.#correlationId, keyType: 'group', key: this.#custody.group } as const
     host.send({ node: host.node, actor: 'custodian' }, coordinatorOf(this.#coordinators), message)
     nextCoordinator(this.#coordinators)
   }
@@ -130,8 +127,4 @@ export class CustodianWorkload {
     if (message.kind !== 'findCoordinatorResponse' || message.errorCode !== NONE) return
     this.#coordinator = { node: message.node, actor: groupsActor(message.partition) }
   }
-}
-
-function namesGroup(groups: unknown, name: string): boolean {
-  return Array.isArray(groups) && groups.includes(name)
 }

@@ -13,8 +13,9 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { TABLE } from '../plan.ts'
-import { buildBatch, buildKeyedBatch } from '../records.ts'
+import { buildBatch } from '../records.ts'
 import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
+import { keyedBatch } from './keyed.ts'
 import { limited } from './quotas.ts'
 import { configOf } from './topics.ts'
 
@@ -27,9 +28,6 @@ interface Submitted {
 
 /** Batches that may wait for their outcome. */
 const OUTSTANDING_MAX = 40
-
-/** Keys of the compacted topic. */
-const KEYS = 12
 
 /** One producing client, through all its lives. */
 export class ProducerWorkload {
@@ -133,7 +131,11 @@ export class ProducerWorkload {
     const count = this.#random.between(1, 4)
     const values = Array.from({ length: count }, () => this.#writer() * 0x1_0000_0000 + ++this.#counter)
     const sizeBytes = this.#random.between(8, 500)
-    const records = topic === TABLE ? this.#keyed(values, sizeBytes, host) : buildBatch(values, sizeBytes, host.clock.now())
+    const timestamp = host.clock.now()
+    const records =
+      topic === TABLE
+        ? keyedBatch(this.#cluster.truth, this.#keys, values, { sizeBytes, timestamp, transactional: false })
+        : buildBatch(values, sizeBytes, timestamp)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: this.#cluster.world.nowMicros })
     host.send(
@@ -141,14 +143,6 @@ export class ProducerWorkload {
       { node: host.node, actor: 'producer' },
       { kind: 'submit', token, topic, partition, records },
     )
-  }
-
-  /** Larger values than elsewhere, so that segments are full soon; one in five is a tombstone. */
-  #keyed(values: readonly number[], sizeBytes: number, host: Host): Uint8Array {
-    const { truth, world } = this.#cluster
-    const records = values.map((value) => ({ value, key: this.#keys.below(KEYS), isTombstone: this.#keys.below(5) === 0 }))
-    for (const { value, key, isTombstone } of records) truth.keyed.set(value, { key, isTombstone, atMicros: world.nowMicros })
-    return buildKeyedBatch(records, 400 + sizeBytes, host.clock.now())
   }
 
   #receive(message: Message): void {

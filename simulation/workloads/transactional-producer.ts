@@ -12,9 +12,12 @@ import type { GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
+import { TABLE } from '../plan.ts'
+import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
 import type { PlacedRecord, TransactionTruth } from '../transactions-truth.ts'
 import { acknowledge, lifeOf, nameOf } from '../truth.ts'
+import { keyedBatch } from './keyed.ts'
 
 /** Hears how a request ended; null: well. */
 export type Answer = (error: ErrorName | null) => void
@@ -61,6 +64,8 @@ export class TransactionalProducer {
   readonly host: Host
   readonly #cluster: Cluster
   readonly #identity: ProducerIdentity
+  /** Of keys, and what is a tombstone. */
+  readonly #keys: Random
   readonly #waiting: Map<number, Answer> = new Map()
   readonly #outstanding: Map<number, Submitted> = new Map()
   #correlationId = 0
@@ -77,6 +82,7 @@ export class TransactionalProducer {
     this.#cluster = cluster
     this.host = host
     this.#identity = identity
+    this.#keys = new Random(cluster.world.seed, `keys/${identity.writer}`)
     const { transactionalId, transactionTimeoutMillis } = identity
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
@@ -123,7 +129,11 @@ export class TransactionalProducer {
     const values = Array.from({ length: count }, () => this.#identity.writer * 0x1_0000_0000 + ++this.#counter)
     for (const value of values) truth.transactions.byValue.set(value, transaction)
     if (input !== null) truth.transactions.inputs.set(values[0] ?? 0, input)
-    const records = buildBatch(values, sizeBytes, this.host.clock.now(), true)
+    const timestamp = this.host.clock.now()
+    const records =
+      topic === TABLE
+        ? keyedBatch(truth, this.#keys, values, { sizeBytes, timestamp, transactional: true })
+        : buildBatch(values, sizeBytes, timestamp, true)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: world.nowMicros, transaction })
     this.#tell({ kind: 'submit', token, topic, partition, records })

@@ -9,7 +9,19 @@ import { TABLE } from '../plan.ts'
 import type { PlannedTopic } from '../plan.ts'
 import { Random } from '../random.ts'
 import { PRODUCER_LIVES_MAX } from '../truth.ts'
+import { keptOffset } from '../checkers/mixed-groups.ts'
+import type { MixedGroup } from '../checkers/mixed-groups.ts'
+import { LEDGER_TOPIC } from '../transaction-plan.ts'
+import { placesOf } from './places.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
+
+/** What the client is to do. */
+export interface TransactionSetting {
+  readonly plan: TransactionPlan
+  readonly planned: PlannedTransactionalProducer
+  /** The group that it commits for; null: it does not. */
+  readonly ledger: MixedGroup | null
+}
 
 /** One process. */
 interface Life {
@@ -28,6 +40,9 @@ const FIRST_WRITER = 10
 
 /** Batches of one transaction, at most. */
 const BATCHES_MAX = 6
+
+/** After one in so many batches offsets are committed. */
+const OFFSETS_SHARE = 3
 
 /** Between two batches on average, in microseconds. */
 const GAP_MICROS = 20_000
@@ -50,21 +65,27 @@ export class TransactionWorkload {
   readonly #index: number
   readonly #plan: TransactionPlan
   readonly #planned: PlannedTransactionalProducer
+  /** The group that it commits for; null: it does not. */
+  readonly #ledger: MixedGroup | null
   readonly #random: Random
-  /** Where it writes: its records have no keys. */
+  /** Whether, and what, it commits for a group. */
+  readonly #offsets: Random
+  /** Where it writes. */
   readonly #topics: readonly PlannedTopic[]
   readonly #zombies: Set<Life> = new Set()
   #life: Life | null = null
   #lives = 0
   #goal: Goal = 'work'
 
-  constructor(cluster: Cluster, index: number, plan: TransactionPlan, planned: PlannedTransactionalProducer) {
+  constructor(cluster: Cluster, index: number, { plan, planned, ledger }: TransactionSetting) {
     this.#cluster = cluster
     this.#index = index
     this.#plan = plan
     this.#planned = planned
+    this.#ledger = ledger
     this.#random = new Random(cluster.world.seed, `transactions/${index}`)
-    this.#topics = cluster.plan.topics.filter(({ name }) => name !== TABLE)
+    this.#offsets = new Random(cluster.world.seed, `transactions/${index}/offsets`)
+    this.#topics = cluster.plan.topics.filter(({ name }) => plan.hasKeys || name !== TABLE)
   }
 
   /** Begins a life, and dies from time to time. */
@@ -164,7 +185,21 @@ export class TransactionWorkload {
     const { name: topic, partitions } = this.#random.pick(this.#topics)
     const partition = this.#random.below(this.#cluster.topics.get(topic) ?? partitions)
     producer.submit({ topic, partition, count: this.#random.between(1, 3), sizeBytes: this.#random.between(8, 300), input: null })
-    producer.host.after(this.#random.exponential(GAP_MICROS), () => this.#write(life, left - 1))
+    const next = (): void => producer.host.after(this.#random.exponential(GAP_MICROS), () => this.#write(life, left - 1))
+    if (this.#ledger === null || this.#offsets.below(OFFSETS_SHARE) > 0) next()
+    else this.#sendOffsets(life, this.#ledger, next)
+  }
+
+  #sendOffsets({ producer }: Life, ledger: MixedGroup, then: () => void): void {
+    const places = placesOf(this.#cluster, [LEDGER_TOPIC])
+    if (places.length === 0) return then()
+    const place = this.#offsets.pick(places)
+    const offset = this.#offsets.between(Math.max(0, keptOffset(ledger, place.life)), place.life.exposedEnd)
+    const { topic, partition, life } = place
+    producer.sendOffsets(ledger.name, null, [{ topic, partition, offset, metadata: '', topicId: life.topicId }], (error) => {
+      if (error !== null) producer.isBroken = true
+      then()
+    })
   }
 
   #writeEverywhere(life: Life): void {
