@@ -101,7 +101,7 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
 
 /**
  * A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. What comes late changes nothing: the replica may
- * have been copied anew, and be in sync again.
+ * have been copied anew, and be in sync again. A new leader epoch begins, whoever leads, so that what it has said of its log does not count for the copy.
  */
 export function withdrawReplica(image: MetadataImage, node: number, withdrawal: Omit<IsrProposal, 'leader' | 'isr'>): MetadataRecord[] {
   const { topicId, partition: index, leaderEpoch, partitionEpoch } = withdrawal
@@ -111,7 +111,7 @@ export function withdrawReplica(image: MetadataImage, node: number, withdrawal: 
   const electorate = electorateOf(image, topic, replicaCountOf(partition))
   const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other), unclean: false }
   const changed = withoutLoser(partition, node, others, true)
-  return changed === null ? [] : [changeOf(topic, index, changed)]
+  return changed === null ? [] : [changeOf(topic, index, { ...changed, leaderEpoch: partition.leaderEpoch + 1 })]
 }
 
 /** Leaders go back to where they are preferred; at most `limit` at once. */

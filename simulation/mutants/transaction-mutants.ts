@@ -202,8 +202,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'void recordOffset',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C27',
@@ -216,8 +216,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (response.errorCode !== NONE || response.errorCode === NONE)\n    noteTransactional(',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 61,
+    seedsToFind: 61,
   },
   {
     id: 'C30',

@@ -49,6 +49,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A40',
+    title: 'a damaged replica is let go of, and no new leader epoch begins',
+    why: 'what it said of its log counts while it is copied anew: it is in sync, and elected, with nothing',
+    edits: [
+      {
+        file: 'coordinator/brokers.ts',
+        text: '{ ...changed, leaderEpoch: partition.leaderEpoch + 1 }',
+        replacement: 'changed',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',

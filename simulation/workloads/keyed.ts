@@ -8,6 +8,10 @@ import type { Truth } from '../truth.ts'
 /** Keys of the topic. */
 const KEYS = 12
 
+/** In transactions there are so many others, which are written rarely: one in so many records has one of them. */
+const RARE_KEYS = 60
+const RARE_SHARE = 3
+
 /** One in so many records is a tombstone. */
 const TOMBSTONE_SHARE = 5
 
@@ -28,7 +32,8 @@ export function keyedBatch(
   values: readonly number[],
   { sizeBytes, timestamp, transactional }: KeyedBatch,
 ): Uint8Array {
-  const records = values.map((value) => ({ value, key: random.below(KEYS), isTombstone: random.below(TOMBSTONE_SHARE) === 0 }))
+  const keyOf = (): number => (transactional && random.below(RARE_SHARE) === 0 ? KEYS + random.below(RARE_KEYS) : random.below(KEYS))
+  const records = values.map((value) => ({ value, key: keyOf(), isTombstone: random.below(TOMBSTONE_SHARE) === 0 }))
   for (const { value, key, isTombstone } of records) keyed.set(value, { key, isTombstone, atMicros: world.nowMicros })
   return buildKeyedBatch(records, MORE_BYTES + sizeBytes, timestamp, transactional)
 }

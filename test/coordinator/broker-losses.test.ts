@@ -21,9 +21,14 @@ describe('a replica that is damaged', () => {
     const image = clusterWith(partitions, { minInsyncReplicas: 2 })
     expect([0, 1, 2].flatMap((partition) => withdrawReplica(image, 1, withdrawal({ partition })))).toMatchObject([
       { partition: 0, image: { isr: [0, 2], leader: 0, leaderEpoch: 1 } },
-      { partition: 1, image: { isr: [0], elr: [], leader: 0, leaderEpoch: 0 } },
+      { partition: 1, image: { isr: [0], elr: [], leader: 0, leaderEpoch: 1 } },
       { partition: 2, image: { isr: [0], elr: [], leader: 0 } },
     ])
+  })
+
+  test('has said nothing that counts in the leader epoch that begins: it is copied anew', () => {
+    const image = clusterWith([partitionOf([0, 1], { leaderEpoch: 4 })])
+    expect(after(image, withdrawReplica(image, 1, withdrawal({ leaderEpoch: 4 })))).toMatchObject({ isr: [0], leader: 0, leaderEpoch: 5 })
   })
 
   test('gives way to one that is eligible, when that is live; the last one of all stays', () => {
