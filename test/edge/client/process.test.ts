@@ -288,6 +288,28 @@ describe('processing', () => {
     expect(await results()).toEqual([0])
   })
 
+  test('at least once: a round that cannot be committed when partitions go ends the call', async () => {
+    await fill(8)
+    await using one = consumer()
+    const handled = Promise.withResolvers<void>()
+    let count = 0
+    const broken = one.process<string, string>(
+      (_, outlet) => {
+        void outlet.send({ topic: 'nowhere', value: 'x' })
+        if (++count === 8) handled.resolve()
+      },
+      { ...OUTPUT, commitIntervalMillis: 60_000 },
+    )
+    const ended = expect(broken).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await handled.promise
+    await using other = consumer()
+    await other.poll({ timeoutMillis: 0 })
+    await ended
+    await one.close()
+    await processed(other, 8, {})
+    expect(await results()).toEqual(upTo(8))
+  })
+
   test('takes the consumer for itself', async () => {
     await using one = consumer()
     const controller = new AbortController()
