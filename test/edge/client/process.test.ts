@@ -2,6 +2,8 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Processing } from '../../../edge/client/process.ts'
+import { KafkaError } from '../../../protocol/errors.ts'
 import { open, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, Guarantee, Outlet, ProcessOptions } from '../../../edge/client/index.ts'
 
@@ -288,28 +290,6 @@ describe('processing', () => {
     expect(await results()).toEqual([0])
   })
 
-  test('at least once: a round that cannot be committed when partitions go ends the call', async () => {
-    await fill(8)
-    await using one = consumer()
-    const handled = Promise.withResolvers<void>()
-    let count = 0
-    const broken = one.process<string, string>(
-      (_, outlet) => {
-        void outlet.send({ topic: 'nowhere', value: 'x' })
-        if (++count === 8) handled.resolve()
-      },
-      { ...OUTPUT, commitIntervalMillis: 60_000 },
-    )
-    const ended = expect(broken).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
-    await handled.promise
-    await using other = consumer()
-    await other.poll({ timeoutMillis: 0 })
-    await ended
-    await one.close()
-    await processed(other, 8, {})
-    expect(await results()).toEqual(upTo(8))
-  })
-
   test('takes the consumer for itself', async () => {
     await using one = consumer()
     const controller = new AbortController()
@@ -332,4 +312,38 @@ describe('processing', () => {
     await using alone = cluster.consumer()
     expect(await alone.process(() => undefined).catch((error: Error) => error.name)).toBe('INVALID_GROUP_ID')
   })
+})
+
+test('a round that cannot be committed when partitions go ends the processing, and leads back in the others', async () => {
+  const [gone, kept] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
+  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
+  const sought: number[] = []
+  const polls = [[gone, kept], []]
+  let goOn = (): void => undefined
+  const waiting = Promise.withResolvers<void>()
+  const hooks = {
+    mustLetGo: () => false,
+    poll: async () => {
+      processing.polled()
+      const records = polls.shift() ?? []
+      if (records.length > 0) return records
+      waiting.resolve()
+      await new Promise<void>((resolve) => (goOn = resolve))
+      return records
+    },
+  }
+  const one = {
+    assignment: () => [kept],
+    commit: () => Promise.reject(refusal),
+    seek: ({ partition }: { partition: number }) => sought.push(partition),
+  }
+  const output = { flush: () => Promise.resolve() }
+  const plan = { guarantee: 'at-least-once', commitIntervalMillis: 60_000, rememberedKeys: 1, deduplicateBy: null } as const
+  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
+  const ended = expect(processing.run(undefined)).rejects.toBe(refusal)
+  await waiting.promise
+  await processing.revoking([gone!])
+  goOn()
+  await ended
+  expect(sought).toEqual([1])
 })
