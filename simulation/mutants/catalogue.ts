@@ -139,6 +139,20 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'E30',
+    title: 'a segment that straddles the recovery point counts as synced',
+    why: 'the checkpoint vouches for its beginning only: what follows is exposed, and may be in the page cache alone',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: 'if (endOffset > recoveryPoint || segment === active)',
+        replacement: 'if (segment.baseOffset >= recoveryPoint)',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
     id: 'E12',
     title: 'the checkpoint vouches for what is appended, not for what is synced (KAFKA-16541)',
     why: 'after a power loss the log ends below its recovery point',

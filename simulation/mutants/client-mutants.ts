@@ -160,6 +160,20 @@ export const clientMutants: readonly Mutant[] = [
     seedsToFind: 12,
   },
   {
+    id: 'D26',
+    title: 'an answer that waited for a paused member is taken as if its session were not over',
+    why: 'it takes up a partition that its group has given to somebody else',
+    edits: [
+      {
+        file: 'actors/consumer.ts',
+        text: '  checkSession(state, context, outbox)\n  switch (message.kind) {',
+        replacement: '  switch (message.kind) {',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'M9',
     title: 'a topic that is deleted leaves its files',
     why: 'the disk fills with what nobody can read',

@@ -136,9 +136,9 @@ export const replicationMutants: readonly Mutant[] = [
     why: 'the eligible are elected when nobody in sync is left',
     edits: [
       {
-        file: 'coordinator/partition-image.ts',
-        text: 'const elr = partition.elr.filter((other) => other !== node)',
-        replacement: 'const { elr } = partition',
+        file: 'coordinator/brokers.ts',
+        text: 'const lost = isLoser ? withoutLoser(',
+        replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
     seed: 1,

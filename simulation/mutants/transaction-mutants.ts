@@ -19,8 +19,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'transactions: noTransactions(),',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C10',
@@ -76,8 +76,8 @@ export const transactionMutants: readonly Mutant[] = [
           "  if (whose === 'fenced' && request.producerEpoch !== transaction.producerEpoch - 1) return answer('PRODUCER_FENCED')\n  const { committed } = request",
       },
     ],
-    seed: 31,
-    seedsToFind: 31,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'C15',
@@ -310,8 +310,8 @@ export const transactionMutants: readonly Mutant[] = [
           "      draft.next = ruling.next\n      if (request.kind === 'endTransaction') respond({ request, from, error: ruling.error }, ruling.next, outbox)\n      else draft.answers.push({ request, from, error: ruling.error })",
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 21,
+    seedsToFind: 21,
   },
   {
     id: 'C39',

@@ -36,6 +36,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   D16: ['coordinator/state-log', 'goes on behind what compaction has left without records'],
   D22: ['coordinator/groups/static-members', 'has as much time as if it had been told now when the answer was lost'],
   D25: ['actors/groups', 'is refused when another node may be in charge, until the lease is extended'],
+  D26: ['actors/consumer', 'before anything is taken up that came in for a paused process'],
   E4b: ['actors/replica-compact', 'stays while a replica may not have it'],
   E9: ['actors/replica-compact', 'half written are not taken for the log'],
   E14: ['actors/replica-compact', 'that begins anew is cleaned anew'],
