@@ -44,6 +44,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   E23: ['actors/replica-life', 'removes nothing while the checkpoint cannot be written'],
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   E25: ['actors/replica-compact', 'keeps what producers are compared with'],
+  G11: ['actors/processing', 'ends the round and puts the rest back when partitions are to go'],
   S5: ['actors/shares', 'of one whose lease is over is not confirmed'],
   S7: ['actors/shares', 'and has lost them meanwhile'],
   R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
