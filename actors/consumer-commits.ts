@@ -23,9 +23,10 @@ export function queueCommit(
 ): boolean {
   const deadline = context.uptime + state.config.sessionTimeoutMillis
   const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0 }
-  if (offsets.length === 0) answerCommit(state, commit, null, outbox)
+  const isLost = isMember(state) && state.membership.lost
+  if (offsets.length === 0 || isLost) answerCommit(state, commit, isLost ? 'UNKNOWN_MEMBER_ID' : null, outbox)
   else state.commits.push(commit)
-  return offsets.length > 0
+  return offsets.length > 0 && !isLost
 }
 
 /** What the application has processed and nobody has committed. */
