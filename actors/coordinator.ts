@@ -12,6 +12,7 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { InitProducerIdRequest, VoterRequest } from '../protocol/messages/metadata.ts'
 import type { Verdict } from '../coordinator/administration.ts'
 import { malformedField } from '../coordinator/request-shapes.ts'
+import { STATE_TOPIC_CONFIGS } from '../coordinator/state-topics.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
   answerBrokerWrite,
@@ -365,8 +366,7 @@ function armBrokers({ brokers, seat, config }: CoordinatorState, context: Contex
 }
 
 function createCoordinatorTopic(state: CoordinatorState, name: string, context: Context, outbox: Outbox): void {
-  const configs = { flush: 'commit', cleanupPolicy: 'compact' }
-  const topics = [{ name, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs }]
+  const topics = [{ name, numPartitions: state.config.offsetsPartitions, replicationFactor: -1, configs: STATE_TOPIC_CONFIGS }]
   if (state.queue.some(({ request }) => request.kind === 'createTopics' && request.topics.some((one) => one.name === name))) return
   enqueue(state, { from: null, request: { kind: 'createTopics', correlationId: -1, topics, validateOnly: false } }, context, outbox)
 }

@@ -18,6 +18,7 @@ import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
 import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
 import { placeReplicas } from './placement.ts'
+import { stateTopicProblem } from './state-topics.ts'
 
 /** The verdict on one topic of a request. */
 export interface Verdict {
@@ -119,6 +120,8 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   }
   const parsed = parseTopicConfig(configs)
   if (!parsed.ok) return one(refuse(name, 'INVALID_CONFIG', parsed.reason))
+  const problem = isCoordinatorTopic(name) ? stateTopicProblem(parsed.config) : null
+  if (problem !== null) return one(refuse(name, 'INVALID_CONFIG', `${name} is internal: its ${problem}`))
   const replicationFactor = replicationFactorOf(topic)
   if (parsed.config.minInsyncReplicas > replicationFactor)
     return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))

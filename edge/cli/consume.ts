@@ -1,16 +1,15 @@
 /**
- * `odradek consume`: prints records, up to the end that the topic had when it began, or for ever with --follow. With a group it commits what it
- * has printed; without one it leaves no trace.
+ * `odradek consume`: prints records, up to the end that the topic had when it began, or for ever with --follow. With a group it commits where it begins, and what it
+ * has printed, so that the next run goes on; without one it leaves no trace.
  */
 import { Command, Option } from 'commander'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicDescription } from '../client/admin-api.ts'
-import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord } from '../client/api.ts'
+import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, OffsetToCommit } from '../client/api.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
-import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { InputError } from './failure.ts'
-import { write } from './output.ts'
+import { say, write } from './output.ts'
 import { parseCount, parseStart, parseWholes } from './parse.ts'
 import type { StartPosition } from './parse.ts'
 import { jsonOfRecord, lineOfRecord } from './record-line.ts'
@@ -29,7 +28,9 @@ Examples:
   odradek consume orders --follow --from latest       only what comes from now on
   odradek consume orders --from 2018-02-06T12:00Z     from the first record of that age
   odradek consume orders --partition 0 --from 100 --max 10
-  odradek consume orders --group billing --json       what billing has not seen yet; commits`
+  odradek consume orders --group billing --json       what billing has not seen yet; commits
+  odradek consume orders --group billing --from latest
+                                                      where billing has not committed: nothing, but the next run goes on here`
 
 interface ConsumeOptions {
   readonly from?: StartPosition
@@ -146,14 +147,16 @@ async function printAll(
   ends: Map<number, number> | null,
   { max = Infinity, group }: ConsumeOptions,
 ): Promise<void> {
+  const begun = new Set<string>()
   const assignedBy = performance.now() + ASSIGNMENT_MILLIS_MAX
   let left = max
   while (left > 0 && !session.interrupted.aborted) {
-    if (ends !== null && consumer.assignment().length === 0 && performance.now() > assignedBy) return
+    if (ends !== null && consumer.assignment().length === 0 && performance.now() > assignedBy)
+      return say(`Other members of the group have all partitions: odradek groups describe ${group ?? ''}.`)
     const records = await pollOnce(consumer, session.interrupted)
     const printed = records.slice(0, left)
     await print(printed, session.asJson)
-    if (group !== undefined && printed.length > 0) await consumer.commit(offsetsAfter(printed))
+    if (group !== undefined) await commit(consumer, begun, records, printed.length)
     left -= printed.length
     if (ends !== null && isAtEnd(consumer, ends)) return
   }
@@ -179,8 +182,22 @@ function isAtEnd(consumer: Consumer, ends: ReadonlyMap<number, number>): boolean
   return assigned.length > 0 && assigned.every((partition) => (consumer.position(partition) ?? -1) >= (ends.get(partition.partition) ?? 0))
 }
 
-/** One past the last record of each partition: what a group has seen when these are printed. */
-function offsetsAfter(records: readonly ConsumerRecord[]): CommittedOffset[] {
-  const next = new Map(records.map(({ topic, partition, offset }) => [partition, { topic, partition, offset: offset + 1, metadata: '' }]))
-  return [...next.values()]
+/**
+ * Commits what the group has seen when so many of these records are printed, and where each partition begins (`begun` has those that are committed): who begins at the
+ * end must go on there.
+ */
+async function commit(consumer: Consumer, begun: Set<string>, records: readonly ConsumerRecord[], printedCount: number): Promise<void> {
+  const next = new Map<string, OffsetToCommit>()
+  records.forEach(({ topic, partition, offset }, index) => {
+    const name = topicPartitionName(topic, partition)
+    if (index < printedCount) next.set(name, { topic, partition, offset: offset + 1 })
+    else if (!next.has(name)) next.set(name, { topic, partition, offset })
+  })
+  for (const { topic, partition } of consumer.assignment()) {
+    const name = topicPartitionName(topic, partition)
+    const offset = consumer.position({ topic, partition })
+    if (!begun.has(name) && !next.has(name) && offset !== undefined) next.set(name, { topic, partition, offset })
+  }
+  for (const name of next.keys()) begun.add(name)
+  if (next.size > 0) await consumer.commit([...next.values()])
 }

@@ -2,13 +2,41 @@
  * `odradek groups`: which consumer groups there are, who is in them, how far behind they are, and where they go on.
  */
 import { Command } from 'commander'
-import type { OffsetToCommit } from '../client/api.ts'
+import { KafkaError } from '../../protocol/errors.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { Admin, TopicDescription } from '../client/admin-api.ts'
 import type { GroupDescription } from '../client/group-description.ts'
-import { table, write, writeJson } from './output.ts'
+import { countOf, say, table, write, writeJson, writeTable } from './output.ts'
 import { parseStart } from './parse.ts'
 import type { StartPosition } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
+
+const RESET_HELP = `
+An offset that a partition does not have becomes its first or its last one, as in kafka-consumer-groups, and the command says where. A group that does not
+exist is refused: kafka-consumer-groups would make it, whatever was mistyped; here --create does.
+
+Examples:
+  odradek groups reset billing --topic orders --to earliest
+  odradek groups reset reports --topic orders --to latest --create`
+
+const DESCRIBE_HELP = `
+The epochs of a group and of its members are in the output of --json. They begin at random wherever the group's coordinator begins, so that nothing from
+before counts any more, and grow with each change: only their order means something.`
+
+interface ResetOptions {
+  readonly topic: string
+  readonly to: StartPosition
+  readonly create?: boolean
+}
+
+/** An offset that a partition does not have, and the one that the group has instead. */
+interface ClampedOffset {
+  readonly topic: string
+  readonly partition: number
+  readonly wanted: number
+  readonly offset: number
+}
 
 /** The command with its subcommands. */
 export function groupsCommand(): Command {
@@ -25,7 +53,7 @@ function list(): Command {
     withCluster(command, 'read', async ({ cluster, asJson }) => {
       const groups = await cluster.admin.listGroups()
       const rows = groups.map(({ group, state }) => [group, state])
-      await (asJson ? writeJson(groups) : write(rows.length === 0 ? '' : table(['group', 'state'], rows)))
+      await (asJson ? writeJson(groups) : writeTable('consumer groups', ['group', 'state'], rows))
     }),
   )
 }
@@ -34,6 +62,7 @@ function describe(): Command {
   return new Command('describe')
     .description('show the members, committed offsets and lag of a group')
     .argument('<group>')
+    .addHelpText('after', DESCRIBE_HELP)
     .action((name: string, _options: unknown, command: Command) => withCluster(command, 'read', (session) => show(session, name)))
 }
 
@@ -43,12 +72,14 @@ function reset(): Command {
     .argument('<group>')
     .requiredOption('-t, --topic <name>', 'the topic')
     .requiredOption('--to <where>', 'earliest, latest, an OFFSET, @MILLISECONDS or a date', parseStart)
-    .addHelpText('after', '\nExample:\n  odradek groups reset billing --topic orders --to earliest')
-    .action((name: string, { topic, to }: { topic: string; to: StartPosition }, command: Command) =>
+    .option('--create', 'make the group if there is none')
+    .addHelpText('after', RESET_HELP)
+    .action((name: string, { topic, to, create }: ResetOptions, command: Command) =>
       withCluster(command, 'read', async (session) => {
         const { admin } = session.cluster
-        if (to.kind === 'offset') await admin.alterGroupOffsets(name, await withinLog(session, topic, to.offset))
-        else await admin.resetGroupOffsets(name, topic, to.kind === 'timestamp' ? to.timestamp : to.kind)
+        if (create !== true) await checkThere(admin, name)
+        if (to.kind === 'offset') return goOnAt(session, name, await admin.describeTopic(topic), to.offset)
+        await admin.resetGroupOffsets(name, topic, to.kind === 'timestamp' ? to.timestamp : to.kind)
         await show(session, name)
       }),
     )
@@ -78,30 +109,42 @@ function remove(): Command {
     )
 }
 
-/** The same offset in all partitions, as far as it is there. */
-async function withinLog({ cluster }: Session, topic: string, wanted: number): Promise<OffsetToCommit[]> {
-  const { partitions } = await cluster.admin.describeTopic(topic)
-  return partitions.map(({ partition, beginOffset, endOffset }) => ({
-    topic,
-    partition,
-    offset: Math.min(Math.max(wanted, beginOffset), endOffset),
-  }))
+/** A name that is mistyped must not become a group. */
+async function checkThere(admin: Admin, name: string): Promise<void> {
+  const groups = await admin.listGroups()
+  if (groups.some(({ group }) => group === name)) return
+  throw new KafkaError('GROUP_ID_NOT_FOUND', `there is no group ${JSON.stringify(name)}; --create makes it`)
 }
 
-async function show({ cluster, asJson }: Session, name: string): Promise<void> {
+/** The same offset in all partitions, as far as it is there. */
+async function goOnAt(session: Session, name: string, { name: topic, partitions }: TopicDescription, wanted: number): Promise<void> {
+  const offsets = partitions.map(({ partition, beginOffset, endOffset }) => {
+    return { topic, partition, offset: Math.min(Math.max(wanted, beginOffset), endOffset) }
+  })
+  await session.cluster.admin.alterGroupOffsets(name, offsets)
+  const clamped = offsets.filter(({ offset }) => offset !== wanted).map((one): ClampedOffset => ({ ...one, wanted }))
+  if (!session.asJson) {
+    for (const { partition, offset } of clamped)
+      say(`${topicPartitionName(topic, partition)} does not have the offset ${wanted}: the group goes on at ${offset}.`)
+  }
+  await show(session, name, { clamped })
+}
+
+/** For programs with what else there is to be said. */
+async function show({ cluster, asJson }: Session, name: string, more: { readonly clamped?: readonly ClampedOffset[] } = {}): Promise<void> {
   const group = await cluster.admin.describeGroup(name)
-  await (asJson ? writeJson(group) : write(describeText(group)))
+  await (asJson ? writeJson({ ...group, ...more }) : write(describeText(group)))
 }
 
 function describeText(group: GroupDescription): string {
-  const heading = `${group.group}: ${group.state}, epoch ${group.epoch}, ${group.members.length} members, assignor ${group.assignor}\n`
-  const members = group.members.map(({ memberId, instanceId, memberEpoch, assignment }) => {
+  const heading = `${group.group}: ${group.state}, ${countOf(group.members.length, 'member')}, assignor ${group.assignor}\n`
+  const members = group.members.map(({ memberId, instanceId, assignment }) => {
     const owned = assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
-    return [memberId, instanceId ?? '-', memberEpoch, owned]
+    return [memberId, instanceId ?? '-', owned]
   })
   const rows = group.lags.map(({ topic, partition, committed, endOffset, lag, memberId }) => {
     return [topic, partition, committed ?? '-', endOffset ?? '-', lag ?? '-', memberId ?? '-']
   })
-  const memberTable = members.length === 0 ? '' : `\n${table(['member', 'instance', 'epoch', 'partitions'], members)}`
+  const memberTable = members.length === 0 ? '' : `\n${table(['member', 'instance', 'partitions'], members)}`
   return `${heading}${memberTable}\n${table(['topic', 'partition', 'committed', 'end', 'lag', 'member'], rows)}`
 }

@@ -37,6 +37,11 @@ export function say(text: string): void {
   process.stderr.write(`${text}\n`)
 }
 
+/** How many of them there are: `1 record`, `2 records`. */
+export function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
 /** Rows in aligned columns, numbers to the right, under a heading. */
 export function table(heading: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const widths = heading.map((title, column) => Math.max(title.length, ...rows.map((row) => String(row[column] ?? '').length)))
@@ -45,6 +50,12 @@ export function table(heading: readonly string[], rows: readonly (readonly (stri
     return `${padded.join('  ').trimEnd()}\n`
   }
   return [heading, ...rows].map(line).join('')
+}
+
+/** A table, or (without rows) that there is none of what is listed: to a person only, so that a script counts no lines. */
+export async function writeTable(what: string, heading: readonly string[], rows: readonly (readonly (string | number)[])[]): Promise<void> {
+  if (rows.length > 0) return write(table(heading, rows))
+  if (process.stdout.isTTY) say(`There are no ${what}.`)
 }
 
 function pad(cell: string | number, width: number): string {

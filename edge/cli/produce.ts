@@ -1,5 +1,6 @@
 /**
- * `odradek produce`: one record per line of the standard input. It succeeds when all of them are acknowledged.
+ * `odradek produce`: one record per line of the standard input. It succeeds when all of them are acknowledged; whatever happens, it says how many were. The first record
+ * that fails ends the input: what follows it is not written, but for what was on its way.
  */
 import { Command, Option } from 'commander'
 import type { Producer, ProducerRecord } from '../client/api.ts'
@@ -7,7 +8,7 @@ import { COMPRESSIONS } from '../../protocol/compression.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import { linesOf } from './lines.ts'
-import { say, writeJson } from './output.ts'
+import { countOf, say, writeJson } from './output.ts'
 import { parseAcks } from './parse.ts'
 import { recordOfJson, recordOfLine } from './record-line.ts'
 import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
@@ -25,6 +26,12 @@ Examples:
 
 /** Lines come one by one: a batch waits so long for more. */
 const LINGER_MILLIS = 5
+
+/** What has become of the records so far. */
+interface Written {
+  count: number
+  failure: Error | null
+}
 
 interface ProduceOptions {
   readonly acks: Acks
@@ -51,25 +58,32 @@ async function produce(session: Session, topic: string, { acks, compression, cli
   await cluster.admin.describeTopic(topic)
   if (process.stdin.isTTY) say('One record per line; Ctrl-D ends.')
   const producer = cluster.producer({ acks, compression, lingerMillis: LINGER_MILLIS, ...(clientId === undefined ? {} : { clientId }) })
-  const count = await writeAll(producer, recordsOf(topic, asJson, interrupted))
-  await producer.close()
-  if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED
-  const verb = acks === 'none' ? 'sent' : 'acknowledged'
-  await (asJson ? writeJson({ topic, [verb]: count }) : say(`${count} ${count === 1 ? 'record' : 'records'} ${verb}`))
+  const written: Written = { count: 0, failure: null }
+  try {
+    await sendAll(producer, recordsOf(topic, asJson, interrupted), written)
+    if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED
+  } finally {
+    await producer.close()
+    const verb = acks === 'none' ? 'sent' : 'acknowledged'
+    await (asJson ? writeJson({ topic, [verb]: written.count }) : say(`${countOf(written.count, 'record')} ${verb}`))
+  }
+  if (written.failure !== null) throw written.failure
 }
 
-/** A bad line ends the input, but what came before it is written first. */
-async function writeAll(producer: Producer, records: AsyncIterable<ProducerRecord>): Promise<number> {
-  let count = 0
+/** A bad line, or a record that fails, ends the input, but what came before it is written first. */
+async function sendAll(producer: Producer, records: AsyncIterable<ProducerRecord>, written: Written): Promise<void> {
   try {
     for await (const record of records) {
-      if (!producer.write(record)) await producer.drained()
-      count += 1
+      void producer.send(record).then(
+        () => (written.count += 1),
+        (error: Error) => (written.failure ??= error),
+      )
+      await producer.drained()
+      if (written.failure !== null) return
     }
   } finally {
     await producer.flush()
   }
-  return count
 }
 
 async function* recordsOf(topic: string, asJson: boolean, interrupted: AbortSignal): AsyncGenerator<ProducerRecord> {

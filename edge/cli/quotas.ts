@@ -4,7 +4,7 @@
 import { Command } from 'commander'
 import type { ClientQuota, ClientQuotaEntity } from '../client/index.ts'
 import { InputError } from './failure.ts'
-import { table, write, writeJson } from './output.ts'
+import { writeJson, writeTable } from './output.ts'
 import { parseCount } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
@@ -50,6 +50,8 @@ function set(): Command {
           ...(producerByteRate === undefined ? {} : { producerByteRate }),
           ...(consumerByteRate === undefined ? {} : { consumerByteRate }),
         }
+        if (Object.keys(rates).length === 0)
+          throw new InputError('nothing to set: give --producer-byte-rate BYTES or --consumer-byte-rate BYTES')
         await session.cluster.admin.alterClientQuotas(entityOf(options), rates)
         await show(session)
       }),
@@ -95,14 +97,14 @@ function entityOf({ clientId, user, group, default: defaults = [] }: EntityOptio
     if (entity[type] !== undefined) throw new InputError(`--default ${name} and --${name} exclude each other`)
     entity[type] = null
   }
+  if (Object.keys(entity).length === 0) throw new InputError('whose quota? Give --client-id, --user, both, or --group; or --default TYPE')
   return entity
 }
 
 async function show({ cluster, asJson }: Session): Promise<void> {
   const quotas = await cluster.admin.describeClientQuotas()
-  await (asJson
-    ? writeJson(quotas)
-    : write(quotas.length === 0 ? '' : table(['entity', 'producer bytes/s', 'consumer bytes/s'], quotas.map(rowOf))))
+  const heading = ['entity', 'producer bytes/s', 'consumer bytes/s']
+  await (asJson ? writeJson(quotas) : writeTable('quotas', heading, quotas.map(rowOf)))
 }
 
 function rowOf({ entity, quotas }: ClientQuota): (string | number)[] {

@@ -3,7 +3,7 @@
  */
 import { Command } from 'commander'
 import type { ShareGroupDescription } from '../client/share-api.ts'
-import { table, write, writeJson } from './output.ts'
+import { countOf, table, write, writeJson, writeTable } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
 
 /** The command with its subcommands. */
@@ -20,7 +20,7 @@ function list(): Command {
     withCluster(command, 'read', async ({ cluster, asJson }) => {
       const groups = await cluster.admin.listShareGroups()
       const rows = groups.map(({ group, state }) => [group, state])
-      await (asJson ? writeJson(groups) : write(rows.length === 0 ? '' : table(['group', 'state'], rows)))
+      await (asJson ? writeJson(groups) : writeTable('share groups', ['group', 'state'], rows))
     }),
   )
 }
@@ -50,7 +50,7 @@ function remove(): Command {
 }
 
 function describeText({ group, state, members, partitions }: ShareGroupDescription): string {
-  const heading = `${group}: ${state}, ${members.length} members\n`
+  const heading = `${group}: ${state}, ${countOf(members.length, 'member')}\n`
   const memberRows = members.map(({ memberId, topics }) => [memberId, topics.join(' ')])
   const memberTable = members.length === 0 ? '' : `\n${table(['member', 'topics'], memberRows)}`
   const rows = partitions.map(({ topic, partition, startOffset, endOffset, inFlight, lag }) => {

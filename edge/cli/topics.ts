@@ -5,7 +5,7 @@ import { Command } from 'commander'
 import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
 import type { CreateTopicOptions, TopicDescription } from '../client/admin-api.ts'
 import { InputError } from './failure.ts'
-import { table, write, writeJson } from './output.ts'
+import { say, table, write, writeJson } from './output.ts'
 import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { GlobalOptions, Session } from './session.ts'
@@ -30,7 +30,9 @@ function list(): Command {
     .action((options: { internal?: boolean }, command: Command) =>
       withCluster(command, 'read', async ({ cluster, asJson }) => {
         const names = await cluster.admin.listTopics({ internal: options.internal === true })
-        await (asJson ? writeJson(names) : write(names.map((name) => `${name}\n`).join('')))
+        if (asJson) return writeJson(names)
+        if (names.length === 0 && process.stdout.isTTY) say('There are no topics: odradek topics create NAME makes one.')
+        return write(names.map((name) => `${name}\n`).join(''))
       }),
     )
 }

@@ -4,7 +4,7 @@
 import { Command } from 'commander'
 import type { TransactionDescription } from '../client/index.ts'
 import { KafkaError } from '../client/index.ts'
-import { table, write, writeJson } from './output.ts'
+import { table, write, writeJson, writeTable } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
 
 /** The command with its subcommands. */
@@ -22,8 +22,8 @@ function list(): Command {
       const rows = transactions.map(({ transactionalId, state, producerId, producerEpoch, openMillis }) => {
         return [transactionalId, state, producerId, producerEpoch, openMillis < 0 ? '-' : openMillis]
       })
-      const text = rows.length === 0 ? '' : table(['id', 'state', 'producer', 'epoch', 'open ms'], rows)
-      await (asJson ? writeJson(transactions) : write(text))
+      const heading = ['id', 'state', 'producer', 'epoch', 'open ms']
+      await (asJson ? writeJson(transactions) : writeTable('transactional ids', heading, rows))
     }),
   )
 }

@@ -72,6 +72,11 @@ export interface RecordsToDelete extends TopicPartition {
   readonly beforeOffset: number
 }
 
+/** A partition, and where it begins now. */
+export interface PartitionBegin extends TopicPartition {
+  readonly beginOffset: number
+}
+
 /** How a topic is made. */
 export interface CreateTopicOptions {
   readonly partitions?: number
@@ -98,13 +103,16 @@ export interface Admin {
   createPartitions(name: string, count: number): Promise<void>
   /** Changes only the named settings; null returns one to its default. */
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
-  /** `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent. */
+  /**
+   * Offsets by the number of the partition. `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent, and so this is
+   * the one answer that is a Map: an array with gaps would be read past them.
+   */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
-   * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition (`orders-0`) begins then: none of its replicas
-   * brings them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
+   * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition begins then: none of its replicas brings
+   * them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
    */
-  deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>>
+  deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]>
   describeCluster(): Promise<ClusterDescription>
   /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>

@@ -4,7 +4,6 @@
 import { isInternalTopic } from '../../protocol/topic-name.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
-import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
@@ -18,6 +17,7 @@ import type {
   ClientQuotaChange,
   ClusterDescription,
   CreateTopicOptions,
+  PartitionBegin,
   Reassignment,
   RecordsToDelete,
   TopicDescription,
@@ -134,17 +134,17 @@ export class AdminClient implements Admin {
     return this.#offsetsOf(await this.#requests.topic(name), wanted, options.isolationLevel)
   }
 
-  async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<Map<string, number>> {
-    const starts = new Map<string, number>()
+  async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]> {
+    const begins: PartitionBegin[] = []
     for (const { topic: name, partition, beforeOffset } of recordsToDelete(partitions)) {
       const topic = await this.#requests.topic(name)
       const { topicId } = topic
       const asked: Asked = { kind: 'deleteRecords', topicId, beforeOffset }
       const response = await this.#requests.askLeader(topic, partition, asked, 'deleteRecordsResponse')
       throwIfError(response.errorCode, response.errorMessage)
-      starts.set(topicPartitionName(name, partition), response.logStartOffset)
+      begins.push({ topic: name, partition, beginOffset: response.logStartOffset })
     }
-    return starts
+    return begins
   }
 
   describeCluster(): Promise<ClusterDescription> {

@@ -46,7 +46,10 @@ export interface ClusterOptions {
   readonly user?: string
 }
 
-/** A cluster in this process. Closing syncs, writes checkpoints and leaves no handle open. */
+/**
+ * A cluster in this process, which keeps the process alive until it is closed, as an open socket does. Closing sends what was written, throws what of it failed, syncs,
+ * writes checkpoints and leaves no handle open.
+ */
 export interface Cluster extends AsyncDisposable {
   readonly directory: string | null
   readonly admin: Admin

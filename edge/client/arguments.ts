@@ -14,7 +14,7 @@ import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/to
 import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
 import type { RecordsToDelete } from './admin-api.ts'
 import type { ClusterEvent } from './api.ts'
-import { checkOptions, describe } from './options.ts'
+import { checkOptions, describe, describeText } from './options.ts'
 import type { OptionRule } from './options.ts'
 
 const COMMIT_TAKES = 'commit takes nothing, a batch, or a list of { topic, partition, offset, metadata }'
@@ -72,7 +72,10 @@ export function checkSubscription(topics: unknown): Subscription {
     throw new KafkaError('INVALID_REGULAR_EXPRESSION', reason)
   }
   if (!Array.isArray(topics))
-    throw new KafkaError('INVALID_OPTION', 'subscribe needs a list of topics, or a pattern; an empty list leaves the group')
+    throw new KafkaError(
+      'INVALID_OPTION',
+      `subscribe takes a list of topics (an empty one leaves the group) or a pattern, not ${describe(topics)}`,
+    )
   for (const topic of topics) checkName(topic)
   return { topics: [...new Set(topics as readonly string[])], topicPattern: null }
 }
@@ -96,7 +99,10 @@ export function checkNode(node: unknown): void {
 /** Throws INVALID_OPTION for a name that no quota could be for. */
 export function checkQuotaName(what: string, option: string, name: string | undefined): void {
   if (name === undefined || (name.length > 0 && name.length <= ENTITY_NAME_LENGTH_MAX)) return
-  throw new KafkaError('INVALID_OPTION', `${what} option ${option} must have 1 to ${ENTITY_NAME_LENGTH_MAX} characters`)
+  throw new KafkaError(
+    'INVALID_OPTION',
+    `${what} option ${option} must be a text of 1 to ${ENTITY_NAME_LENGTH_MAX} characters, not ${describeText(name)}`,
+  )
 }
 
 /** Throws INVALID_REQUEST for what cannot be a limit of bytes per second. */

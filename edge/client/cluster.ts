@@ -33,7 +33,7 @@ import type { DataDirectory } from './data-directory.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { EventListeners } from './event-listeners.ts'
-import { checkOptions, integerOption, NODES_MAX } from './options.ts'
+import { checkOptions, describe, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
 import type { NodeActions } from './node-admin.ts'
 import { checkNodeVersion } from './node-version.ts'
@@ -68,10 +68,14 @@ const QUOTAS = 'quotas'
 const WATCHER = 'watcher'
 const METADATA_EVENTS: ReadonlySet<ClusterEvent> = new Set<ClusterEvent>(['leaderChanged', 'isrChanged', 'nodeFenced', 'nodeUnfenced'])
 
-/** Opens the cluster in a directory (made if absent), or in memory. Fails with what is wrong with the directory or the options. */
+/**
+ * Opens the cluster in a directory (made if absent), or in memory. The process does not end before the cluster is closed. Fails with what is wrong with the directory
+ * or the options.
+ */
 export async function open(directory: string, options: ClusterOptions = {}): Promise<Cluster> {
   checkNodeVersion()
-  if (typeof directory !== 'string' || directory === '') throw new KafkaError('INVALID_OPTION', `open needs a directory or '${MEMORY}'`)
+  if (typeof directory !== 'string' || directory === '')
+    throw new KafkaError('INVALID_OPTION', `open takes the name of a directory, or '${MEMORY}', not ${describe(directory)}`)
   checkOptions('open', options, RULES)
   checkRacks(options.racks)
   checkQuotaName('open', 'user', options.user)
@@ -353,5 +357,5 @@ function nodeOptions(options: ClusterOptions): NodeOptions {
 
 function checkRacks(racks: unknown): void {
   if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => typeof rack === 'string' && rack !== ''))) return
-  throw new KafkaError('INVALID_OPTION', 'open option racks must be a list of names, one per node')
+  throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
 }

@@ -68,7 +68,7 @@ export function consumerConfig<K, V>(
   if (options.heartbeatIntervalMillis !== undefined && options.heartbeatIntervalMillis >= sessionTimeoutMillis) {
     throw new KafkaError(
       'INVALID_OPTION',
-      `consumer option heartbeatIntervalMillis must be less than sessionTimeoutMillis (${sessionTimeoutMillis})`,
+      `consumer option heartbeatIntervalMillis must be less than sessionTimeoutMillis (${sessionTimeoutMillis}), not ${options.heartbeatIntervalMillis}`,
     )
   }
   return {

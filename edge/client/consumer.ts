@@ -86,7 +86,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
     if (Array.isArray(options.topics) && options.topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'consumer option topics must name at least one topic')
+      throw new KafkaError('INVALID_OPTION', 'consumer option topics must be a list of one topic or more, or a pattern, not []')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 

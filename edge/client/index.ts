@@ -11,6 +11,7 @@ export type {
   ClientQuotaChange,
   ClusterDescription,
   CreateTopicOptions,
+  PartitionBegin,
   Reassignment,
   RecordsToDelete,
   TopicDescription,

@@ -9,6 +9,9 @@ import type { Acks } from '../../protocol/messages/produce.ts'
 /** Most nodes of a cluster: each has a thread, and a link to every other. */
 export const NODES_MAX = 64
 
+/** Longer texts say nothing in an error but how long they are. */
+const SHOWN_LENGTH_MAX = 80
+
 /** What one option may be. */
 export type OptionRule =
   | { readonly kind: 'integer'; readonly min: number; readonly max: number; readonly default: number }
@@ -46,6 +49,11 @@ export function integerOption(value: number | undefined, rule: OptionRule): numb
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)
   return inspect(value, { depth: 1, breakLength: Infinity, compact: true, customInspect: false, maxArrayLength: 8, maxStringLength: 80 })
+}
+
+/** A text as an error about its length shows it. */
+export function describeText(text: string): string {
+  return text.length <= SHOWN_LENGTH_MAX ? describe(text) : `one of ${text.length} characters`
 }
 
 function isAllowed(rule: OptionRule, value: unknown): boolean {

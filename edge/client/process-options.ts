@@ -33,9 +33,15 @@ export function processPlan<K, V, OK, OV>(options: ProcessOptions<K, V, OK, OV>)
   checkOptions('process', options, RULES)
   const { guarantee = 'at-least-once', deduplicateBy } = options
   if ((guarantee === 'effectively-once') !== (deduplicateBy !== undefined))
-    throw new KafkaError('INVALID_OPTION', "process needs the option deduplicateBy for 'effectively-once', and for nothing else")
+    throw new KafkaError(
+      'INVALID_OPTION',
+      `process option deduplicateBy must be given with guarantee 'effectively-once', and with no other; it is '${guarantee}'`,
+    )
   if (guarantee !== 'exactly-once' && options.output?.transactionalId !== undefined)
-    throw new KafkaError('INVALID_OPTION', "process option output.transactionalId is for 'exactly-once'")
+    throw new KafkaError(
+      'INVALID_OPTION',
+      `process option output.transactionalId must not be given but with guarantee 'exactly-once'; it is '${guarantee}'`,
+    )
   return {
     guarantee,
     commitIntervalMillis: integerOption(options.commitIntervalMillis, RULES.commitIntervalMillis),

@@ -7,7 +7,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { ProducerOptions, SendOptions } from './api.ts'
 import { checkQuotaName } from './arguments.ts'
-import { checkOptions, integerOption } from './options.ts'
+import { checkOptions, describe, describeText, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 
 /** What a producer promises unless it is told otherwise. */
@@ -49,11 +49,11 @@ function checkTransactional<K, V>({ transactionalId, acks, enableIdempotence }: 
   if (transactionalId === undefined) return
   const reason =
     transactionalId.length === 0 || transactionalId.length > TRANSACTIONAL_ID_LENGTH_MAX
-      ? `transactionalId must have 1 to ${TRANSACTIONAL_ID_LENGTH_MAX} characters`
+      ? `transactionalId must be a text of 1 to ${TRANSACTIONAL_ID_LENGTH_MAX} characters, not ${describeText(transactionalId)}`
       : acks !== undefined && acks !== 'quorum'
-        ? "transactionalId needs acks 'quorum'"
+        ? `acks must be 'quorum' with a transactionalId, not ${describe(acks)}`
         : enableIdempotence === false
-          ? 'transactionalId needs enableIdempotence'
+          ? 'enableIdempotence must be true with a transactionalId, not false'
           : null
   if (reason !== null) throw new KafkaError('INVALID_OPTION', `producer option ${reason}`)
 }

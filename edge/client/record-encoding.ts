@@ -67,8 +67,29 @@ export interface EncodedRecord<K, V> {
   readonly timestamp: number
 }
 
+/** Throws INVALID_RECORD for a field that no record has: a name that is mistyped would be lost without a word. A switch, for every record passes it. */
+function checkFields(record: object): void {
+  for (const field in record) {
+    switch (field as keyof ProducerRecord) {
+      case 'topic':
+      case 'key':
+      case 'value':
+      case 'partition':
+      case 'timestamp':
+      case 'headers':
+        break
+      default:
+        throw new KafkaError(
+          'INVALID_RECORD',
+          `a record has no field ${JSON.stringify(field)}; it has topic, key, value, headers, partition, timestamp`,
+        )
+    }
+  }
+}
+
 /** Turns the parts of a record into bytes. Throws SERIALIZATION_FAILED, INVALID_RECORD, INVALID_TIMESTAMP. */
 export function encodeRecord<K, V>(record: ProducerRecord<K, V>, key: Serde<K>, value: Serde<V>): EncodedRecord<K, V> {
+  checkFields(record)
   return {
     record,
     key: record.key === undefined || record.key === null ? null : serialized('key', key, record.key),

@@ -16,7 +16,7 @@ import { toRecord } from './consumer-batch.ts'
 import { checkPoll } from './consumer-options.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { checkOptions, integerOption } from './options.ts'
+import { checkOptions, describe, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
@@ -72,7 +72,10 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     checkOptions('shareConsumer', options, RULES)
     checkGroup(options.group)
     if (!Array.isArray(options.topics) || options.topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'shareConsumer option topics must name at least one topic')
+      throw new KafkaError(
+        'INVALID_OPTION',
+        `shareConsumer option topics must be a list of one topic or more, not ${describe(options.topics)}`,
+      )
     for (const topic of options.topics) checkName(topic)
     this.#engine = engine
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)

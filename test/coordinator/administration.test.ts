@@ -11,9 +11,10 @@ import {
   ruleReassign,
 } from '../../coordinator/administration.ts'
 import type { Ruling } from '../../coordinator/administration.ts'
-import { METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
+import { METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC, applyRecord } from '../../coordinator/metadata.ts'
 import type { MetadataImage } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
+import { STATE_TOPIC_CONFIGS } from '../../coordinator/state-topics.ts'
 import type { NewTopic } from '../../protocol/messages/metadata.ts'
 import { created, imageOf, nodes, partitionOf, topicWith } from './support.ts'
 
@@ -236,6 +237,30 @@ describe('changed settings', () => {
     ['orders', { flush: 'never' }, 'INVALID_CONFIG'],
   ])('of %s to %j: %s', (topic, configs, error) => {
     expect(alter(topic, configs)).toMatchObject({ records: [], verdicts: [{ name: topic, error }] })
+  })
+
+  test.each([
+    { cleanupPolicy: 'delete' },
+    { 'cleanup.policy': 'compact,delete' },
+    { cleanupPolicy: null },
+    { flush: 'os' },
+    { uncleanLeaderElection: true },
+    { deleteOnceConsumedBy: ['g'] },
+    { maxMessageBytes: 1000 },
+  ])('of what coordinators keep are refused where %j would lose it, or keep it from being written', (configs) => {
+    for (const name of [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_TOPIC]) {
+      const internal = imageOf(...nodes([0, 1, 2]), created(name, 1, [0, 1, 2], STATE_TOPIC_CONFIGS))
+      const altered = ruleAlterConfigs(internal, { kind: 'incrementalAlterConfigs', correlationId: 1, topic: name, configs })
+      expect(altered).toMatchObject({ records: [], verdicts: [{ name, error: 'INVALID_CONFIG' }] })
+      expect(altered.verdicts[0]?.reason).toMatch(/^__[a-z_]+ is internal: its [a-zA-Z]+ stays /)
+    }
+  })
+
+  test('of what coordinators keep may be those that lose nothing', () => {
+    const internal = imageOf(...nodes([0, 1, 2]), created(OFFSETS_TOPIC, 1, [0, 1, 2], STATE_TOPIC_CONFIGS))
+    const configs = { segmentBytes: 65_536, minCleanableDirtyRatio: 0.1, flush: null, minInsyncReplicas: 1 }
+    const altered = ruleAlterConfigs(internal, { kind: 'incrementalAlterConfigs', correlationId: 1, topic: OFFSETS_TOPIC, configs })
+    expect(errors(altered)).toEqual([null])
   })
 
   test('that are given under both their names are refused with both: nobody could say which one counts', () => {

@@ -79,7 +79,8 @@ test('quotas are set, listed and removed, and clients keep to them', () => {
   expect(json('quotas', 'remove', '--client-id', 'slow')).toEqual([{ entity: { group: null }, quotas: { consumerByteRate: 3000 } }])
   expect(json('quotas', 'remove', '--default', 'group')).toEqual([])
   expect(run(['quotas', 'set', '--group', 'g', '--producer-byte-rate', '1']).stderr).toContain('INVALID_REQUEST: a group consumes')
-  expect(run(['quotas', 'set', '--consumer-byte-rate', '1']).stderr).toContain('INVALID_REQUEST: an entity has')
+  expect(run(['quotas', 'set', '--consumer-byte-rate', '1']).stderr).toContain('whose quota? Give --client-id')
+  expect(run(['quotas', 'set', '--group', 'g']).stderr).toContain('nothing to set: give --producer-byte-rate')
   expect(run(['quotas', 'set', '--default', 'ip', '--consumer-byte-rate', '1']).stderr).toContain('--default takes client-id, user, group')
 })
 
@@ -164,11 +165,21 @@ describe('records', () => {
     expect(ok('consume', 'copy')).toBe('alice\tbook\n')
   })
 
-  test('before a bad line are written, and the line is named', () => {
+  test('before a bad line are written and counted, and the line is named', () => {
     const result = run(['produce', 'orders', '--json'], '{"value":"good"}\n{"value":')
-    expect(result.status).toBe(1)
+    expect([result.status, result.stdout]).toEqual([1, '{"topic":"orders","acknowledged":1}\n'])
     expect(result.stderr).toContain('line 2 is not JSON')
     expect(ok('consume', 'orders')).toBe('good\n')
+  })
+
+  test('before one that is too large are counted, and it ends the input', () => {
+    ok('topics', 'alter', 'orders', '--config', 'maxMessageBytes=1000')
+    const lines = `a\nb\n${'x'.repeat(2000)}\n${'c\n'.repeat(200_000)}`
+    const { status, stderr } = run(['produce', 'orders'], lines)
+    expect([status, stderr]).toEqual([1, expect.stringMatching(/^\d+ records acknowledged\nMESSAGE_TOO_LARGE: /)])
+    const written = ok('consume', 'orders').split('\n').length - 1
+    expect(`${written}`).toBe(/^\d+/.exec(stderr)?.[0])
+    expect(written).toBeLessThan(200_000)
   })
 
   test('are read once by a group, which goes on where it stopped', () => {
@@ -177,12 +188,31 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('c\n')
     expect(json('groups', 'list')).toEqual([{ group: 'billing', state: 'empty' }])
     expect(json('groups', 'describe', 'billing')).toMatchObject({ lags: [{ topic: 'orders', committed: 3, endOffset: 3, lag: 0 }] })
-    for (const [to, committed] of [
-      ['99', 3],
-      ['1999-01-01', 0],
-    ])
-      expect(json('groups', 'reset', 'billing', '--topic', 'orders', '--to', String(to))).toMatchObject({ lags: [{ committed }] })
+    expect(json('groups', 'reset', 'billing', '--topic', 'orders', '--to', '1999-01-01')).toMatchObject({ lags: [{ committed: 0 }] })
     expect(ok('consume', 'orders', '--group', 'billing')).toBe('a\nb\nc\n')
+  })
+
+  test('are read by a group from an offset on that the topic has, or it is said where', () => {
+    run(['produce', 'orders'], 'a\nb\nc\n')
+    const reset = ['groups', 'reset', 'billing', '--topic', 'orders', '--to']
+    expect(run([...reset, '1'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('there is no group "billing"; --create') as string,
+    })
+    expect(json('groups', 'list')).toEqual([])
+    expect(json(...reset, '1', '--create')).toMatchObject({ lags: [{ committed: 1 }], clamped: [] })
+    const clamped = [{ topic: 'orders', partition: 0, wanted: 99, offset: 3 }]
+    expect(json(...reset, '99')).toMatchObject({ lags: [{ committed: 3 }], clamped })
+    expect(run([...reset, '99']).stderr).toBe('orders-0 does not have the offset 99: the group goes on at 3.\n')
+    expect(ok(...reset, 'earliest')).toContain('orders          0          0    3    3  -')
+  })
+
+  test('that come after a group has begun at the end are read by it', () => {
+    run(['produce', 'orders'], 'a\n')
+    expect(ok('consume', 'orders', '--group', 'billing', '--from', 'latest')).toBe('')
+    run(['produce', 'orders'], 'b\nc\n')
+    expect(ok('consume', 'orders', '--group', 'billing', '--from', 'latest', '--max', '1')).toBe('b\n')
+    expect(ok('consume', 'orders', '--group', 'billing', '--from', 'latest')).toBe('c\n')
   })
 
   test('in transactions: without any, there is nothing to list or describe', () => {
@@ -196,6 +226,7 @@ describe('records', () => {
     run(['produce', 'orders'], 'a\n')
     ok('consume', 'orders', '--group', 'billing')
     expect(ok('groups', 'list')).toBe('group    state\nbilling  empty\n')
+    expect(ok('groups', 'describe', 'billing')).toMatch(/^billing: empty, 0 members, assignor uniform\n/)
     expect(ok('groups', 'describe', 'billing')).toMatch(/topic +partition +committed +end +lag +member\norders +0 +1 +1 +0 +-\n$/)
     expect(json('groups', 'delete', 'billing', '--topic', 'orders')).toEqual({ deleted: 'billing', topic: 'orders' })
     expect(run(['groups', 'delete', 'billing'])).toMatchObject({

@@ -131,7 +131,9 @@ test('deleted records are not read any more, and a reader below begins where the
   await cluster.admin.createTopic('t')
   const producer = cluster.producer({ value: string })
   await producer.send(['a', 'b', 'c', 'd'].map((value) => ({ topic: 't', value })))
-  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: 2 }])).toEqual(new Map([['t-0', 2]]))
+  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: 2 }])).toEqual([
+    { topic: 't', partition: 0, beginOffset: 2 },
+  ])
   const consumer = cluster.consumer({ value: string, autoOffsetReset: 'earliest' })
   consumer.assign([{ topic: 't', partition: 0 }])
   consumer.seek({ topic: 't', partition: 0 }, 1)
@@ -146,7 +148,9 @@ test('deleted records are not read any more, and a reader below begins where the
   expect((await failureOf(() => cluster.admin.deleteRecords([{ topic: 't', partition: 1, beforeOffset: 0 }]))).name).toBe(
     'UNKNOWN_TOPIC_OR_PARTITION',
   )
-  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: -1 }])).toEqual(new Map([['t-0', 4]]))
+  expect(await cluster.admin.deleteRecords([{ topic: 't', partition: 0, beforeOffset: -1 }])).toEqual([
+    { topic: 't', partition: 0, beginOffset: 4 },
+  ])
   expect(await cluster.admin.listOffsets('t', 'earliest')).toEqual(new Map([[0, 4]]))
 })
 

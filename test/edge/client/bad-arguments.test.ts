@@ -118,12 +118,19 @@ const CLUSTER_CASES: readonly Case[] = [
   ['on', ['nodeUp', undefined], /^the listener of nodeUp must be a function, not undefined$/],
 ]
 
-const PRODUCER_CASES: readonly Case[] = [null, 5, 'h', ['h'], new Map([['h', 'x']])].map((headers): Case => [
-  'send',
-  [{ topic: 't', value: 'x', headers }],
-  /^headers must be an object of names and values, not /,
-  'INVALID_RECORD',
-])
+const FIELDS = /^a record has no field "(vlaue|offset)"; it has topic, key, value, headers, partition, timestamp$/
+
+const PRODUCER_CASES: readonly Case[] = [
+  ...[null, 5, 'h', ['h'], new Map([['h', 'x']])].map((headers): Case => [
+    'send',
+    [{ topic: 't', value: 'x', headers }],
+    /^headers must be an object of names and values, not /,
+    'INVALID_RECORD',
+  ]),
+  ['send', [{ topic: 't', vlaue: 'x' }], FIELDS, 'INVALID_RECORD'],
+  ['send', [{ topic: 't', value: 'x', offset: 5 }], FIELDS, 'INVALID_RECORD'],
+  ['write', [{ topic: 't', value: 'x', offset: 5 }], FIELDS, 'INVALID_RECORD'],
+]
 
 describe('what JavaScript may give and nothing can take is refused', () => {
   test('by the administration; afterwards it still works', async () => {

@@ -92,6 +92,14 @@ test.each([
   [{ batchSize: 5 }, /no option "batchSize"/],
   [{ compression: 'rar' }, /compression/],
   [{ partitioner: 3 }, /a function/],
+  [{ clientId: '' }, /^producer option clientId must be a text of 1 to 255 characters, not ""$/],
+  [{ clientId: 'c'.repeat(256) }, /^producer option clientId must be a text of 1 to 255 characters, not one of 256 characters$/],
+  [{ transactionalId: '' }, /^producer option transactionalId must be a text of 1 to 1024 characters, not ""$/],
+  [{ transactionalId: 't', acks: 'leader' }, /^producer option acks must be 'quorum' with a transactionalId, not "leader"$/],
+  [
+    { transactionalId: 't', enableIdempotence: false },
+    /^producer option enableIdempotence must be true with a transactionalId, not false$/,
+  ],
 ])('producer option %j is refused by name', async (options, reason) => {
   const cluster = await openCluster()
   const error = await failureOf(() => cluster.producer(options as unknown as ProducerOptions<Uint8Array, Uint8Array>))
