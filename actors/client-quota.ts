@@ -1,10 +1,11 @@
 /**
  * How a producer or a consumer keeps to its quotas: it says who it is when it starts, and hears from the keeper (quotas.ts) whether it is limited. Who is not does nothing
- * more. Who is says after each piece how large it was, and sends or reads nothing before it is answered, and for as long as the answer says.
+ * more. Who is says after each piece how large it was, and sends or reads nothing before it is answered, and for as long as the answer says. Who is limited in the time
+ * of its requests asks for each of them to be timed, hears what it took from the leader's host, and says that, too, before the next one.
  */
 import type { Address } from '../protocol/address.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
-import type { ClientQuotaKey } from '../protocol/messages/quota.ts'
+import type { JoinQuota, RequestTimed } from '../protocol/messages/quota.ts'
 import type { Outbox } from './actor.ts'
 
 /** Who a client is, and who keeps its quotas. */
@@ -20,6 +21,11 @@ export interface ClientQuotaState {
   /** It has heard from the keeper: until then it may be limited. */
   isKnown: boolean
   isLimited: boolean
+  isTimed: boolean
+  /** The request whose time is not known yet; -1: there is none. */
+  timedId: number
+  /** Nothing goes before that is known, or this uptime: then nobody will say. */
+  timedUntil: number
   /** Pieces that it has said, and those that are counted in. */
   charges: number
   answered: number
@@ -29,15 +35,33 @@ export interface ClientQuotaState {
   askedUntil: number
 }
 
+/** A host that lives says sooner how long a request took. */
+const TIMED_MILLIS_MAX = 1000
+
+const TIMED = { isTimed: true } as const
+const NOT_TIMED = {} as const
+
 /** Null where nobody counts. */
 export function newClientQuota(identity: QuotaIdentity | undefined): ClientQuotaState | null {
   if (identity === undefined) return null
   const { keeper } = identity
-  return { keeper, isKnown: false, isLimited: false, charges: 0, answered: 0, mutedUntil: 0, burstBytes: 0, askedUntil: 0 }
+  return {
+    keeper,
+    isKnown: false,
+    isLimited: false,
+    isTimed: false,
+    timedId: -1,
+    timedUntil: 0,
+    charges: 0,
+    answered: 0,
+    mutedUntil: 0,
+    burstBytes: 0,
+    askedUntil: 0,
+  }
 }
 
 /** Says who it is. */
-export function joinQuota(identity: QuotaIdentity | undefined, key: ClientQuotaKey, group: string | null, outbox: Outbox): void {
+export function joinQuota(identity: QuotaIdentity | undefined, key: JoinQuota['key'], group: string | null, outbox: Outbox): void {
   if (identity === undefined) return
   const { keeper, user, clientId } = identity
   outbox.push({ kind: 'send', to: keeper, message: { kind: 'joinQuota', key, user, clientId, group } })
@@ -46,14 +70,39 @@ export function joinQuota(identity: QuotaIdentity | undefined, key: ClientQuotaK
 /** Whether nothing may be sent, or read, now. */
 export function isMuted(quota: ClientQuotaState | null, uptime: number): boolean {
   if (quota === null || (quota.isKnown && !quota.isLimited)) return false
-  return !quota.isKnown || quota.answered < quota.charges || uptime < quota.mutedUntil
+  return !quota.isKnown || quota.answered < quota.charges || uptime < Math.max(quota.mutedUntil, quota.timedUntil)
 }
 
 /** Says what was sent, or read; true if that has to be counted before there is more. */
 export function chargeQuota(quota: ClientQuotaState | null, sizeBytes: number, outbox: Outbox): boolean {
+  return charge(quota, sizeBytes, 0, outbox)
+}
+
+/** What a request says of it: where its time is limited, that it wants to hear what it took, and that the next one waits for that. */
+export function timing(quota: ClientQuotaState | null, correlationId: number, uptime: number): { readonly isTimed?: true } {
+  if (quota === null || !quota.isTimed) return NOT_TIMED
+  quota.timedId = correlationId
+  quota.timedUntil = uptime + TIMED_MILLIS_MAX
+  return TIMED
+}
+
+/** A host says what a request has taken: that is paid for, however late it comes. */
+export function onRequestTimed(quota: ClientQuotaState | null, { correlationId, micros }: RequestTimed, outbox: Outbox): void {
+  forgetTiming(quota, correlationId)
+  charge(quota, 0, micros, outbox)
+}
+
+/** Nobody was there whom the request could have taken time. */
+export function forgetTiming(quota: ClientQuotaState | null, correlationId: number): void {
+  if (quota === null || quota.timedId !== correlationId) return
+  quota.timedId = -1
+  quota.timedUntil = 0
+}
+
+function charge(quota: ClientQuotaState | null, sizeBytes: number, micros: number, outbox: Outbox): boolean {
   if (quota === null || !quota.isLimited) return false
   quota.charges++
-  outbox.push({ kind: 'send', to: quota.keeper, message: { kind: 'chargeQuota', sizeBytes } })
+  outbox.push({ kind: 'send', to: quota.keeper, message: { kind: 'chargeQuota', sizeBytes, micros } })
   return true
 }
 
@@ -63,6 +112,7 @@ export function onThrottled(quota: ClientQuotaState | null, message: MessageOf<'
   const wasLimited = quota.isLimited
   quota.isKnown = true
   quota.isLimited = message.isLimited
+  quota.isTimed = message.isTimed
   quota.answered = message.charges
   quota.mutedUntil = uptime + message.millis
   quota.burstBytes = message.burstBytes

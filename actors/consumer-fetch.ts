@@ -7,7 +7,7 @@ import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { chargeQuota, isMuted, onThrottled } from './client-quota.ts'
+import { chargeQuota, isMuted, onThrottled, timing } from './client-quota.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** A leader that has something answers sooner; one that has nothing yet does not keep a limited consumer from asking the next. */
@@ -20,7 +20,7 @@ export function mayNotFetch({ quota }: ConsumerState, uptime: number): boolean {
 
 /** When its quota lets it ask again, unless the keeper is still to say so. */
 export function quotaDue({ quota }: ConsumerState, { uptime }: Context): number {
-  const until = quota === null || !quota.isLimited ? 0 : Math.max(quota.mutedUntil, quota.askedUntil)
+  const until = quota === null || !quota.isLimited ? 0 : Math.max(quota.mutedUntil, quota.askedUntil, quota.timedUntil)
   return until > uptime ? until : Infinity
 }
 
@@ -49,6 +49,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     maxWaitMillis: config.fetchMaxWaitMillis,
     mode: limited === null ? config.fetchMode : 'bytes',
     isolationLevel: config.isolationLevel,
+    ...timing(quota, correlationId, uptime),
   }
 }
 

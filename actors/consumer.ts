@@ -12,7 +12,7 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { joinQuota } from './client-quota.ts'
+import { forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
 import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
@@ -62,6 +62,8 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
       case 'throttled':
         onQuota(state, message, context, outbox)
         return work(state, context, outbox)
+      case 'requestTimed':
+        return onRequestTimed(state.quota, message, outbox)
       case 'subscribe':
         return subscribe(state, message, context, outbox)
       case 'assign':
@@ -301,6 +303,7 @@ function takeRequest(state: ConsumerState, correlationId: number): ConsumedParti
 }
 
 function onUndeliverable(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
+  forgetTiming(state.quota, correlationId)
   const one = takeRequest(state, correlationId)
   if (one === null) {
     giveUpRequest(state.leaders)

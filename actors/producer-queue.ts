@@ -1,13 +1,15 @@
 /**
- * The batches of a producer for one partition: their numbers, which of them are in flight, and when the next attempt is due. It does NOT send:
- * that is producer.ts.
+ * The batches of a producer for one partition: their numbers, which of them are in flight, and when the next attempt is due. What may be sent
+ * when is in producer.ts.
  */
+import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Submit } from '../protocol/messages/client.ts'
+import type { TransactionOf } from '../protocol/messages/transaction.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
-import { chargeQuota } from './client-quota.ts'
+import { chargeQuota, timing } from './client-quota.ts'
 import { hasMoved, SILENCE_MILLIS } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
@@ -81,9 +83,23 @@ export function putInFlight(state: ProducerState, queue: PartitionQueue, one: Ou
 }
 
 /** The batch goes out, and is counted where quotas are. True if nothing more may go before that: then the other partitions come first. */
-export function isCharged(state: ProducerState, queue: PartitionQueue, { records }: OutgoingBatch, outbox: Outbox): boolean {
+export function send(
+  state: ProducerState,
+  queue: PartitionQueue,
+  topicId: number,
+  one: OutgoingBatch,
+  transaction: TransactionOf | null,
+  { uptime }: Context,
+  outbox: Outbox,
+): boolean {
+  const { topic, partition, leader, leaderEpoch } = queue
+  const { acks, records, sentFirst: isFirst } = one
+  // Without acknowledgements it has no id: only its time is answered.
+  const correlationId = one.correlationId >= 0 || state.quota?.isTimed !== true ? one.correlationId : state.nextCorrelationId++
+  const asked = { correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records, ...timing(state.quota, correlationId, uptime) }
+  outbox.push({ kind: 'send', to: { node: leader, actor: replicaActor(topic, partition) }, message: { kind: 'produce', ...asked } })
   if (!chargeQuota(state.quota, records.length, outbox)) return false
-  const name = topicPartitionName(queue.topic, queue.partition)
+  const name = topicPartitionName(topic, partition)
   state.queues.delete(name)
   state.queues.set(name, queue)
   return true

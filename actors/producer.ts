@@ -8,19 +8,18 @@
  * A refusal that leaves a gap in the numbers (or a broker that lost its memory) starts a new epoch for that partition (KIP-360).
  * Transactions are in producer-transaction.ts. What it does not do: batching and partitioning (the client does).
  */
-import { COORDINATOR_ACTOR, replicaActor } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Submit } from '../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import type { TransactionOf } from '../protocol/messages/transaction.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { isMuted, joinQuota, onThrottled } from './client-quota.ts'
+import { forgetTiming, isMuted, joinQuota, onRequestTimed, onThrottled } from './client-quota.ts'
 import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
 import {
   askForDoubted,
@@ -38,11 +37,11 @@ import {
   backOff,
   enqueue,
   followLeader,
-  isCharged,
   isLeaderSilent,
   number,
   putInFlight,
   queueOf,
+  send,
   startEpoch,
   takeBack,
   takeInFlight,
@@ -109,6 +108,8 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         onThrottled(state.quota, message, context.uptime)
         if (message.millis > 0) return outbox.push({ kind: 'startTimer', timer: QUOTA_TIMER, afterMillis: message.millis })
         return pumpAll(state, context, outbox)
+      case 'requestTimed':
+        return onRequestTimed(state.quota, message, outbox)
       case 'timerFired':
         if (message.timer === QUOTA_TIMER) return pumpAll(state, context, outbox)
         return onTick(state, context, outbox)
@@ -184,8 +185,7 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
     putInFlight(state, queue, one, context)
-    sendProduce(queue, topicId, one, transaction, outbox)
-    if (isCharged(state, queue, one, outbox)) return
+    if (send(state, queue, topicId, one, transaction, context, outbox)) return
   }
 }
 
@@ -193,23 +193,12 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
 function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
   for (let one = queue.batches[0]; one?.acks === 'none'; one = queue.batches[0]) {
     batch.stampCrc(one.records, 0)
-    sendProduce(queue, topicId, one, null, outbox)
-    const mustWait = isCharged(state, queue, one, outbox)
+    const mustWait = send(state, queue, topicId, one, null, context, outbox)
     finish(state, queue, one, DONE, outbox)
     doubtTopic(state.leaders, queue.topic)
     if (mustWait) break
   }
   askAboutLeaders(state, context, outbox)
-}
-
-function sendProduce(queue: PartitionQueue, topicId: number, one: OutgoingBatch, transaction: TransactionOf | null, outbox: Outbox): void {
-  const { topic, partition, leader, leaderEpoch } = queue
-  const { correlationId, acks, records, sentFirst: isFirst } = one
-  outbox.push({
-    kind: 'send',
-    to: { node: leader, actor: replicaActor(topic, partition) },
-    message: { kind: 'produce', correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records },
-  })
 }
 
 // ── back ──
@@ -238,6 +227,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
 }
 
 function onUndeliverable(state: ProducerState, correlationId: number, context: Context, outbox: Outbox): void {
+  forgetTiming(state.quota, correlationId)
   const sent = takeInFlight(state, correlationId)
   if (sent !== null) return lookAgain(state, sent.queue, context, outbox)
   if (context.from.actor === COORDINATOR_ACTOR) avoidCoordinator(state.leaders.coordinators, context.from.node)

@@ -1,13 +1,13 @@
 /**
  * Keeps the quotas of the clients of one host: asks the active coordinator for them again and again, has a bucket for each quota that binds somebody, and tells each client
  * after each piece how long it has to be silent. All who share a quota share its bucket, whatever partitions and nodes they speak with: quotas are of the
- * whole cluster. It does NOT see data: clients say how much it was (client-quota.ts).
+ * whole cluster. It does NOT see data, nor measure time: clients say how much it was (client-quota.ts).
  */
 import type { Address } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import type { JoinQuota } from '../protocol/messages/quota.ts'
-import { burstBytesOf, changeRate, isFull, millisToCredit, newBucket, refill, take } from '../coordinator/quota-bucket.ts'
+import type { ChargeQuota, JoinQuota } from '../protocol/messages/quota.ts'
+import { burstOf, changeRate, isFull, millisToCredit, newBucket, refill, take } from '../coordinator/quota-bucket.ts'
 import type { TokenBucket } from '../coordinator/quota-bucket.ts'
 import { entityKey, sharesOf } from '../coordinator/quotas.ts'
 import type { ClientQuotas, QuotaShare } from '../coordinator/quotas.ts'
@@ -88,7 +88,7 @@ export const actor: Actor<QuotasState, QuotasConfig> = {
       case 'joinQuota':
         return onJoin(state, message, context, outbox)
       case 'chargeQuota':
-        return onCharge(state, message.sizeBytes, context, outbox)
+        return onCharge(state, message, context, outbox)
       case 'leaveQuota':
         return void state.clients.delete(nameOf(context.from))
       default:
@@ -108,21 +108,22 @@ function onJoin(state: QuotasState, message: JoinQuota, context: Context, outbox
   tell(state, client, context.uptime, outbox)
 }
 
-function onCharge(state: QuotasState, sizeBytes: number, context: Context, outbox: Outbox): void {
+function onCharge(state: QuotasState, { sizeBytes, micros }: ChargeQuota, context: Context, outbox: Outbox): void {
   const client = state.clients.get(nameOf(context.from))
   if (client === undefined) return
   client.charges++
-  for (const bucket of bucketsOf(state, client)) take(bucket, sizeBytes, context.uptime)
+  const buckets = bucketsOf(state, client)
+  client.shares.forEach(({ isTime }, i) => take(buckets[i]!, isTime ? micros : sizeBytes, context.uptime))
   tell(state, client, context.uptime, outbox)
 }
 
 /** Finds the quotas of a client, and their buckets. */
 function bind(state: QuotasState, client: QuotaClient, quotas: ClientQuotas, uptime: number): void {
   client.shares = sharesOf(quotas, client.identity)
-  for (const { bucket: name, bytesPerSecond } of client.shares) {
+  for (const { bucket: name, perSecond } of client.shares) {
     const bucket = state.buckets.get(name)
-    if (bucket === undefined) state.buckets.set(name, newBucket(bytesPerSecond, uptime))
-    else if (bucket.bytesPerSecond !== bytesPerSecond) changeRate(bucket, bytesPerSecond, uptime)
+    if (bucket === undefined) state.buckets.set(name, newBucket(perSecond, uptime))
+    else if (bucket.perSecond !== perSecond) changeRate(bucket, perSecond, uptime)
   }
   if (state.buckets.size > BUCKETS_MAX) forgetBuckets(state, uptime)
 }
@@ -130,15 +131,17 @@ function bind(state: QuotasState, client: QuotaClient, quotas: ClientQuotas, upt
 function tell(state: QuotasState, client: QuotaClient, uptime: number, outbox: Outbox): void {
   const buckets = bucketsOf(state, client)
   for (const bucket of buckets) refill(bucket, uptime)
+  const bursts = client.shares.filter(({ isTime }) => !isTime).map(({ perSecond }) => burstOf(perSecond))
   outbox.push({
     kind: 'send',
     to: client.address,
     message: {
       kind: 'throttled',
       isLimited: buckets.length > 0,
+      isTimed: client.shares.some(({ isTime }) => isTime),
       charges: client.charges,
       millis: Math.max(0, ...buckets.map(millisToCredit)),
-      burstBytes: buckets.length === 0 ? 0 : Math.min(...client.shares.map(({ bytesPerSecond }) => burstBytesOf(bytesPerSecond))),
+      burstBytes: buckets.length === 0 ? 0 : Math.min(Number.MAX_SAFE_INTEGER, ...bursts),
     },
   })
 }

@@ -4,10 +4,10 @@
  * who always has something to take gets the rate, whatever the sizes.
  */
 
-/** Tokens are bytes, times are uptimes in milliseconds. */
+/** Tokens are bytes, or microseconds of a thread; times are uptimes in milliseconds. */
 export interface TokenBucket {
   tokens: number
-  bytesPerSecond: number
+  perSecond: number
   at: number
 }
 
@@ -15,41 +15,41 @@ export interface TokenBucket {
 export const BURST_MILLIS = 100
 
 /** What may be taken from a full bucket. */
-export function burstBytesOf(bytesPerSecond: number): number {
-  return Math.max(1, Math.floor((bytesPerSecond * BURST_MILLIS) / 1000))
+export function burstOf(perSecond: number): number {
+  return Math.max(1, Math.floor((perSecond * BURST_MILLIS) / 1000))
 }
 
 /** A full bucket. */
-export function newBucket(bytesPerSecond: number, uptime: number): TokenBucket {
-  return { tokens: burstBytesOf(bytesPerSecond), bytesPerSecond, at: uptime }
+export function newBucket(perSecond: number, uptime: number): TokenBucket {
+  return { tokens: burstOf(perSecond), perSecond, at: uptime }
 }
 
 /** What has flown in so far is in it. */
 export function refill(bucket: TokenBucket, uptime: number): void {
-  const gained = (bucket.bytesPerSecond * Math.max(0, uptime - bucket.at)) / 1000
-  bucket.tokens = Math.min(burstBytesOf(bucket.bytesPerSecond), bucket.tokens + gained)
+  const gained = (bucket.perSecond * Math.max(0, uptime - bucket.at)) / 1000
+  bucket.tokens = Math.min(burstOf(bucket.perSecond), bucket.tokens + gained)
   bucket.at = Math.max(bucket.at, uptime)
 }
 
 /** From now on it fills at another rate. */
-export function changeRate(bucket: TokenBucket, bytesPerSecond: number, uptime: number): void {
+export function changeRate(bucket: TokenBucket, perSecond: number, uptime: number): void {
   refill(bucket, uptime)
-  bucket.bytesPerSecond = bytesPerSecond
-  bucket.tokens = Math.min(burstBytesOf(bytesPerSecond), bucket.tokens)
+  bucket.perSecond = perSecond
+  bucket.tokens = Math.min(burstOf(perSecond), bucket.tokens)
 }
 
-/** Takes what was sent, or read, already. */
-export function take(bucket: TokenBucket, sizeBytes: number, uptime: number): void {
+/** Takes what was sent, read or spent already. */
+export function take(bucket: TokenBucket, count: number, uptime: number): void {
   refill(bucket, uptime)
-  bucket.tokens -= sizeBytes
+  bucket.tokens -= count
 }
 
 /** How long nothing more may be taken, in whole milliseconds, as of the last refill. */
-export function millisToCredit({ tokens, bytesPerSecond }: TokenBucket): number {
-  return tokens >= 0 ? 0 : Math.ceil((-tokens / bytesPerSecond) * 1000)
+export function millisToCredit({ tokens, perSecond }: TokenBucket): number {
+  return tokens >= 0 ? 0 : Math.ceil((-tokens / perSecond) * 1000)
 }
 
 /** Nobody could tell it from a new one. */
-export function isFull({ tokens, bytesPerSecond }: TokenBucket): boolean {
-  return tokens >= burstBytesOf(bytesPerSecond)
+export function isFull({ tokens, perSecond }: TokenBucket): boolean {
+  return tokens >= burstOf(perSecond)
 }

@@ -3,8 +3,8 @@
  *
  *   user and client id > user, any client id > user > any user, client id > any user, any client id > any user > client id > any client id
  *
- * and a consumer of a group by that of its group, too. "Any" is the default entity: each of those that it stands for has the whole rate for itself. It does NOT
- * count bytes: that is quota-bucket.ts.
+ * and a consumer of a group by that of its group, too. "Any" is the default entity: each of those that it stands for has the whole rate for itself. Each kind of quota
+ * looks for its own. It does NOT count bytes, or time: that is quota-bucket.ts.
  */
 import type { ErrorName } from '../protocol/errors.ts'
 import { ENTITY_NAME_LENGTH_MAX } from '../protocol/messages/quota.ts'
@@ -26,7 +26,9 @@ export type ClientQuotas = ReadonlyMap<string, ClientQuota>
 /** One quota that binds a client: who has the same bucket shares it. */
 export interface QuotaShare {
   readonly bucket: string
-  readonly bytesPerSecond: number
+  /** Of the handling of requests, in microseconds; otherwise of bytes. */
+  readonly isTime: boolean
+  readonly perSecond: number
 }
 
 /** Entities that may have quotas: each node keeps all of them. */
@@ -36,7 +38,16 @@ const ENTITIES_MAX = 1000
 const ANONYMOUS_USER = 'ANONYMOUS'
 
 const ENTITY_TYPES = ['user', 'clientId', 'group'] as const
-const QUOTA_KEYS: readonly ClientQuotaKey[] = ['producerByteRate', 'consumerByteRate']
+const QUOTA_KEYS: readonly ClientQuotaKey[] = ['producerByteRate', 'consumerByteRate', 'requestPercentage']
+
+/** One hundredth of a second in each second of a thread, in microseconds. */
+const MICROS_PER_PERCENT = 10_000
+
+/** A hundred microseconds in a second: less could not even be measured. */
+const PERCENTAGE_MIN = 0.01
+
+/** A thousand threads. */
+const PERCENTAGE_MAX = 100_000
 
 /** Names an entity, whatever the order of its parts. */
 export function entityKey({ user, clientId, group }: ClientQuotaEntity): string {
@@ -89,8 +100,16 @@ export function ruleAlterClientQuotas({ quotas }: MetadataImage, { entries, vali
   return { records: validateOnly ? [] : records, verdicts }
 }
 
-/** The quotas that bind a client: one at most of its user and client id, one at most of its group. */
-export function sharesOf(quotas: ClientQuotas, { key, user, clientId, group }: Omit<JoinQuota, 'kind'>): QuotaShare[] {
+/** The quotas that bind a client, of its bytes and of its requests: of each one at most of its user and client id, one at most of its group. */
+export function sharesOf(quotas: ClientQuotas, { key, ...client }: Omit<JoinQuota, 'kind'>): QuotaShare[] {
+  return [...sharesOfKey(quotas, key, client), ...sharesOfKey(quotas, 'requestPercentage', client)]
+}
+
+function sharesOfKey(
+  quotas: ClientQuotas,
+  key: ClientQuotaKey,
+  { user, clientId, group }: Pick<JoinQuota, 'user' | 'clientId' | 'group'>,
+): QuotaShare[] {
   const [someone, client] = [user ?? ANONYMOUS_USER, clientId ?? '']
   const both = ['both', someone, client]
   const byUser = ['user', someone]
@@ -123,8 +142,10 @@ function firstShare(
   byRank: readonly (readonly [ClientQuotaEntity, readonly string[]])[],
 ): QuotaShare | null {
   for (const [entity, scope] of byRank) {
-    const bytesPerSecond = quotas.get(entityKey(entity))?.quotas[key]
-    if (bytesPerSecond !== undefined) return { bucket: JSON.stringify([key, ...scope]), bytesPerSecond }
+    const value = quotas.get(entityKey(entity))?.quotas[key]
+    if (value === undefined) continue
+    const isTime = key === 'requestPercentage'
+    return { bucket: JSON.stringify([key, ...scope]), isTime, perSecond: isTime ? value * MICROS_PER_PERCENT : value }
   }
   return null
 }
@@ -154,15 +175,22 @@ function entityProblem(entity: ClientQuotaEntity): string | null {
 function opsProblem({ group }: ClientQuotaEntity, ops: readonly ClientQuotaOp[]): string | null {
   const seen = new Set<string>()
   for (const { key, value } of ops) {
-    if (key === 'requestPercentage') return 'requestPercentage is not supported: the time that requests take is not measured'
     if (!QUOTA_KEYS.some((one) => one === key)) return `${JSON.stringify(key)} is no quota; there are ${QUOTA_KEYS.join(', ')}`
     if (seen.has(key)) return `${key} stands twice in the request`
     seen.add(key)
     if (group !== undefined && key === 'producerByteRate') return 'a group consumes: it has no producerByteRate'
-    if (value !== null && !(Number.isSafeInteger(value) && value > 0))
-      return `${key} is null, or a whole number of bytes per second from 1 on, not ${value}`
+    const problem = value === null ? null : valueProblem(key, value)
+    if (problem !== null) return problem
   }
   return ops.length === 0 ? `there is nothing to change; quotas are ${QUOTA_KEYS.join(', ')}` : null
+}
+
+function valueProblem(key: string, value: number): string | null {
+  if (key === 'requestPercentage')
+    return value >= PERCENTAGE_MIN && value <= PERCENTAGE_MAX
+      ? null
+      : `${key} is null, or a percentage of one thread's time from ${PERCENTAGE_MIN} to ${PERCENTAGE_MAX}, not ${value}`
+  return Number.isSafeInteger(value) && value > 0 ? null : `${key} is null, or a whole number of bytes per second from 1 on, not ${value}`
 }
 
 function refuse(error: ErrorName, reason: string): Verdict {

@@ -6,8 +6,8 @@
 import type { Actor, Address, Outbox } from '../actors/actor.ts'
 import type { Effect, SendEffect, SpawnEffect } from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
-import { isRequest } from '../protocol/messages/message.ts'
-import type { Message } from '../protocol/messages/message.ts'
+import { isRequest, isTimed } from '../protocol/messages/message.ts'
+import type { Message, Request } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import type { Storage } from './storage.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -164,12 +164,20 @@ export class ActorHost {
 
   #handle(to: string, from: Address, message: Message): void {
     const actor = this.#actors.get(to)
-    if (actor !== undefined) return this.#receive(actor, from, message)
+    if (actor !== undefined) return isTimed(message) ? this.#receiveTimed(actor, from, message) : this.#receive(actor, from, message)
     const port = this.#ports.get(to)
     if (port !== undefined) return port(message, from)
     if (isRequest(message)) {
       this.post(from, { node: this.node, actor: to }, { kind: 'undeliverable', correlationId: message.correlationId })
     }
+  }
+
+  /** Whoever asks for it hears how long the thread was busy with a request, effects included; not what other threads and later messages do for it. */
+  #receiveTimed(actor: RunningActor, from: Address, message: Request): void {
+    const begin = performance.now()
+    this.#receive(actor, from, message)
+    const micros = Math.ceil((performance.now() - begin) * 1000)
+    this.post(from, actor.address, { kind: 'requestTimed', correlationId: message.correlationId, micros })
   }
 
   #receive(actor: RunningActor, from: Address, message: Message): void {

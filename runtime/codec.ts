@@ -44,6 +44,8 @@ interface Shape {
   readonly text: Uint8Array
   /** Reused by `encode`: the values of the message at hand. */
   readonly values: unknown[]
+  /** Another shape of that kind, seen after it: messages with and without an optional field may take turns. */
+  other: Shape | null
 }
 
 /** msgpackr's own buffer, which other users of it share: valid until anybody packs again. */
@@ -155,9 +157,11 @@ export class Codec {
   #gather(message: Message): Shape {
     const known = this.#shapesByKind.get(message.kind)
     if (known !== undefined && gatherValues(known, message)) return known
+    if (known !== undefined && known.other !== null && gatherValues(known.other, message)) return known.other
     const shape = shapeOf(message)
     if (this.#shapesByKind.size >= CACHE_COUNT_MAX) this.#shapesByKind.clear()
-    this.#shapesByKind.set(message.kind, shape)
+    if (known === undefined) this.#shapesByKind.set(message.kind, shape)
+    else known.other = shape
     gatherValues(shape, message)
     return shape
   }
@@ -302,6 +306,7 @@ function parseShape(text: string): Shape {
     template: Object.fromEntries(fields.map((field) => [field, field === 'kind' ? kind : null])),
     text: encodeText(text),
     values: valueFields.map(() => null),
+    other: null,
   }
 }
 

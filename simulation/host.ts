@@ -5,8 +5,8 @@
  */
 import { InvariantViolation } from '../protocol/assert.ts'
 import type { Address } from '../protocol/address.ts'
-import { isRequest } from '../protocol/messages/message.ts'
-import type { Message } from '../protocol/messages/message.ts'
+import { isRequest, isTimed } from '../protocol/messages/message.ts'
+import type { Message, Request } from '../protocol/messages/message.ts'
 import type { Effect, SendEffect, StorageEffect } from '../actors/effect.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import { behaviourOf } from './behaviours.ts'
@@ -55,6 +55,10 @@ const LOCAL_MICROS = 8
 
 /** No timer fires sooner: an actor that asks for "now" again and again gets virtual time to pass, as it would really. */
 const TIMER_MICROS_MIN = 100
+
+/** What a thread is busy with a request, and with each byte of a batch, in microseconds: much, so that quotas of it bind the few clients of a run. */
+const REQUEST_MICROS = 200
+const BYTE_MICROS = 0.2
 
 /** A host. It starts out dead. */
 export class Host {
@@ -240,7 +244,16 @@ export class Host {
         error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
       return this.#world.fail('ASSERT', `${cell.address.actor}@${this.node} on ${message.kind}: ${what}`)
     }
+    const life = this.#life
     this.#perform(cell, effects)
+    if (isTimed(message) && life === this.#life) this.#sayTime(cell, message, from)
+  }
+
+  /** Nothing takes time here: what a request would take is a rule. */
+  #sayTime(cell: Cell, message: Request, from: Address): void {
+    const sizeBytes = message.kind === 'produce' ? message.records.length : 0
+    const micros = REQUEST_MICROS + Math.ceil(sizeBytes * BYTE_MICROS)
+    this.send(cell.address, from, { kind: 'requestTimed', correlationId: message.correlationId, micros })
   }
 
   /** Every step goes into the fingerprint: when, who, what. */

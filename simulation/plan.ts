@@ -23,6 +23,8 @@ export interface PlannedTopic {
 export interface PlannedQuota {
   readonly producerByteRate: number
   readonly consumerByteRate: number
+  /** In per cent of a thread; null: the time of requests is not limited. */
+  readonly requestPercentage: number | null
   /** It is that of any client id without one of its own. */
   readonly isDefault: boolean
 }
@@ -154,7 +156,9 @@ function drawQuota(seed: number): PlannedQuota | null {
   const random = new Random(seed, 'quota')
   if (random.below(4) > 0) return null
   const producerByteRate = random.pick([400, 800, 1600])
-  return { producerByteRate, consumerByteRate: producerByteRate * random.pick([1, 2, 4]), isDefault: random.below(2) === 0 }
+  const rates = { producerByteRate, consumerByteRate: producerByteRate * random.pick([1, 2, 4]) }
+  const requestPercentage = new Random(seed, 'quota/requests').pick([null, null, 0.05, 0.1])
+  return { ...rates, requestPercentage, isDefault: random.below(2) === 0 }
 }
 
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */

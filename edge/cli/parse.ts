@@ -19,6 +19,13 @@ export function parseCount(text: string): number {
   return countUpTo(text, Number.MAX_SAFE_INTEGER, 'from 1')
 }
 
+/** A percentage, which may have decimals. */
+export function parsePercentage(text: string): number {
+  const percentage = /^\d{1,6}(\.\d{1,6})?$/.test(text) ? Number(text) : 0
+  if (percentage <= 0) throw new InvalidArgumentError('It must be a percentage above 0, such as 2.5.')
+  return percentage
+}
+
 /** How many partitions a topic may have. */
 export function parsePartitions(text: string): number {
   return countUpTo(text, PARTITIONS_PER_TOPIC_MAX, `from 1 to ${PARTITIONS_PER_TOPIC_MAX}`)

@@ -1,11 +1,11 @@
 /**
- * `odradek quotas`: what clients may send and read per second, by client id, user or group. They are kept in the directory, and count as long as it is open.
+ * `odradek quotas`: what clients may send and read per second, and how long they may keep a thread busy, by client id, user or group. They are kept in the directory, and count as long as it is open.
  */
 import { Command } from 'commander'
-import type { ClientQuota, ClientQuotaEntity } from '../client/index.ts'
+import type { ClientQuota, ClientQuotaEntity, ClientQuotaValues } from '../client/index.ts'
 import { InputError } from './failure.ts'
 import { writeJson, writeTable } from './output.ts'
-import { parseCount } from './parse.ts'
+import { parseCount, parsePercentage } from './parse.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
 
@@ -14,6 +14,7 @@ Examples:
   odradek quotas set --client-id billing --consumer-byte-rate 1000000
   odradek quotas set --default client-id --producer-byte-rate 5000000    each client id without a quota of its own
   odradek quotas set --group reports --consumer-byte-rate 200000
+  odradek quotas set --client-id crawler --request-percentage 5         a twentieth of one thread
   odradek quotas remove --client-id billing`
 
 interface EntityOptions {
@@ -23,17 +24,16 @@ interface EntityOptions {
   readonly default?: readonly string[]
 }
 
-interface RateOptions extends EntityOptions {
-  readonly producerByteRate?: number
-  readonly consumerByteRate?: number
-}
+type RateOptions = EntityOptions & ClientQuotaValues
 
 /** Names of entities on the command line. */
 const DEFAULTS: Readonly<Record<string, keyof ClientQuotaEntity>> = { 'client-id': 'clientId', user: 'user', group: 'group' }
 
 /** The command with its subcommands. */
 export function quotasCommand(): Command {
-  const command = new Command('quotas').description('limit what clients send and read per second').addHelpText('after', EXAMPLES)
+  const command = new Command('quotas')
+    .description('limit what clients send and read per second, and the time of their requests')
+    .addHelpText('after', EXAMPLES)
   for (const child of [set(), list(), remove()]) command.addCommand(withGlobals(child))
   return command
 }
@@ -43,15 +43,21 @@ function set(): Command {
     .description('set quotas of an entity; those that are not named stay')
     .option('--producer-byte-rate <bytes>', 'what its producers send per second, all together', parseCount)
     .option('--consumer-byte-rate <bytes>', 'what its consumers read per second, all together', parseCount)
+    .option(
+      '--request-percentage <percent>',
+      "what its requests take of a thread's time, all together; 100 is one whole thread",
+      parsePercentage,
+    )
     .action((options: RateOptions, command: Command) =>
       withCluster(command, 'read', async (session) => {
-        const { producerByteRate, consumerByteRate } = options
+        const { producerByteRate, consumerByteRate, requestPercentage } = options
         const rates = {
           ...(producerByteRate === undefined ? {} : { producerByteRate }),
           ...(consumerByteRate === undefined ? {} : { consumerByteRate }),
+          ...(requestPercentage === undefined ? {} : { requestPercentage }),
         }
         if (Object.keys(rates).length === 0)
-          throw new InputError('nothing to set: give --producer-byte-rate BYTES or --consumer-byte-rate BYTES')
+          throw new InputError('nothing to set: give --producer-byte-rate, --consumer-byte-rate or --request-percentage')
         await session.cluster.admin.alterClientQuotas(entityOf(options), rates)
         await show(session)
       }),
@@ -71,7 +77,8 @@ function remove(): Command {
       withCluster(command, 'read', async (session) => {
         const entity = entityOf(options)
         const isGroup = entity.group !== undefined
-        await session.cluster.admin.alterClientQuotas(entity, { consumerByteRate: null, ...(isGroup ? {} : { producerByteRate: null }) })
+        const removed = { consumerByteRate: null, requestPercentage: null, ...(isGroup ? {} : { producerByteRate: null }) }
+        await session.cluster.admin.alterClientQuotas(entity, removed)
         await show(session)
       }),
     )
@@ -103,7 +110,7 @@ function entityOf({ clientId, user, group, default: defaults = [] }: EntityOptio
 
 async function show({ cluster, asJson }: Session): Promise<void> {
   const quotas = await cluster.admin.describeClientQuotas()
-  const heading = ['entity', 'producer bytes/s', 'consumer bytes/s']
+  const heading = ['entity', 'producer bytes/s', 'consumer bytes/s', 'requests %']
   await (asJson ? writeJson(quotas) : writeTable('quotas', heading, quotas.map(rowOf)))
 }
 
@@ -112,5 +119,5 @@ function rowOf({ entity, quotas }: ClientQuota): (string | number)[] {
     const value = entity[type]
     return value === undefined ? [] : [`${name} ${value ?? '(default)'}`]
   })
-  return [named.join(', '), quotas.producerByteRate ?? '-', quotas.consumerByteRate ?? '-']
+  return [named.join(', '), quotas.producerByteRate ?? '-', quotas.consumerByteRate ?? '-', quotas.requestPercentage ?? '-']
 }

@@ -86,10 +86,12 @@ export interface CreateTopicOptions {
   readonly ifNotExists?: boolean
 }
 
-/** New quotas in bytes per second; null removes one, and what is not named stays. */
+/** New quotas in bytes per second, or in per cent of one thread's time; null removes one, and what is not named stays. */
 export interface ClientQuotaChange {
   readonly producerByteRate?: number | null
   readonly consumerByteRate?: number | null
+  /** What the nodes' threads spend on requests that send and read (KIP-124). 0.01 … 100,000; 100 is one thread, all the time. */
+  readonly requestPercentage?: number | null
 }
 
 /** Administration of topics and groups. */
@@ -166,7 +168,7 @@ export interface Admin {
   /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
   listTransactions(): Promise<TransactionDescription[]>
   /**
-   * Limits what clients send and read per second, all together who share the entity, over the whole cluster, from now on: `{ clientId }`, `{ user }`, both, or
+   * Limits what clients send and read per second, or the time of their requests, all together who share the entity, over the whole cluster, from now on: `{ clientId }`, `{ user }`, both, or
    * `{ group }`; null as a name is the default for all that have no quota of their own. A quota of null is removed. INVALID_REQUEST, and nothing is changed, for
    * what is no entity or no quota.
    */

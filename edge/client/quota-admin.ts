@@ -12,7 +12,7 @@ import type { Requests } from './requests.ts'
 export async function alterClientQuotas(requests: Requests, entity: ClientQuotaEntity, quotas: ClientQuotaChange): Promise<void> {
   const ops = definedEntries('quotas', quotas).map(([key, value]) => {
     if (value === null || typeof value === 'number') return { key, value }
-    throw new KafkaError('INVALID_REQUEST', `${key} is null or a number of bytes per second, not ${describe(value)}`)
+    throw new KafkaError('INVALID_REQUEST', `${key} is null or a number, not ${describe(value)}`)
   })
   const entries = [{ entity: plainEntity('an entity', entity), ops }]
   const { results } = await requests.askCoordinator({ kind: 'alterClientQuotas', entries, validateOnly: false }, 'adminResponse')

@@ -109,6 +109,7 @@ import type {
   DropRanges,
   JoinQuota,
   LeaveQuota,
+  RequestTimed,
   Throttled,
 } from './quota.ts'
 import type { QuorumMessage } from './quorum.ts'
@@ -266,6 +267,7 @@ export type LifecycleMessage =
   | GroupChanged
   | TransactionMarked
   | LeaseExtended
+  | RequestTimed
 
 /** Everything that one actor may say to another. */
 export type Message = ClientMessage | Request | Response | LifecycleMessage | QuorumMessage | StorageAnswer
@@ -321,4 +323,9 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
 /** Whether somebody waits for an answer to the message. */
 export function isRequest(message: Message): message is Request {
   return Object.hasOwn(REQUEST_KINDS, message.kind)
+}
+
+/** Whether its sender wants to hear how long a thread was busy with it. */
+export function isTimed(message: Message): message is ProduceRequest | FetchRequest {
+  return (message.kind === 'produce' || message.kind === 'fetch') && message.isTimed === true
 }

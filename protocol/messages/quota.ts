@@ -3,6 +3,10 @@
  * live on the keeper's host, so that the latter conversation never crosses a thread, and nothing of it gets lost.
  *
  *   client: joinQuota ─► throttled … chargeQuota ─► throttled … leaveQuota
+ *
+ * Where the time of requests is limited (KIP-124), a client asks leaders to have the handling of its requests timed, and says what that took:
+ *
+ *   client ── produce, fetch (isTimed) ─► leader          the leader's host ── requestTimed ─► client ── chargeQuota ─► keeper
  */
 
 /** Whose quota it is: a client id, a user, both, or a group. Null stands for all that have no quota of their own (Kafka's default entity). */
@@ -15,13 +19,17 @@ export interface ClientQuotaEntity {
 /** Characters of a client id, a user or a group in an entity. */
 export const ENTITY_NAME_LENGTH_MAX = 255
 
-/** What is limited: bytes per second, to and from the cluster as a whole. */
-export type ClientQuotaKey = 'producerByteRate' | 'consumerByteRate'
+/**
+ * What is limited, to and from the cluster as a whole: bytes per second, or the time that the nodes' threads spend on requests, in per cent of one thread's whole time
+ * (KIP-124).
+ */
+export type ClientQuotaKey = 'producerByteRate' | 'consumerByteRate' | 'requestPercentage'
 
 /** The quotas of one entity. */
 export interface ClientQuotaValues {
   readonly producerByteRate?: number
   readonly consumerByteRate?: number
+  readonly requestPercentage?: number
 }
 
 /** An entity, and its quotas. */
@@ -62,7 +70,8 @@ export interface ClientQuotasDescribed {
 /** A client begins, and will say what it sends, or reads. Answered by `throttled` as soon as quotas are known. */
 export interface JoinQuota {
   readonly kind: 'joinQuota'
-  readonly key: ClientQuotaKey
+  /** What counts its bytes; its requests are its requests. */
+  readonly key: Exclude<ClientQuotaKey, 'requestPercentage'>
   readonly user: string | null
   readonly clientId: string | null
   readonly group: string | null
@@ -73,16 +82,26 @@ export interface LeaveQuota {
   readonly kind: 'leaveQuota'
 }
 
-/** A client that is limited has sent, or read, so much. */
+/** A client that is limited has sent, or read, so much; or one of its requests has taken so much time of a thread. */
 export interface ChargeQuota {
   readonly kind: 'chargeQuota'
   readonly sizeBytes: number
+  readonly micros: number
+}
+
+/** The host of a leader to a client that has asked for it: how long its thread was busy with the request, in microseconds. */
+export interface RequestTimed {
+  readonly kind: 'requestTimed'
+  readonly correlationId: number
+  readonly micros: number
 }
 
 /** How a client stands: said after each charge, and whenever its quotas change. Who is not limited need not say anything. */
 export interface Throttled {
   readonly kind: 'throttled'
   readonly isLimited: boolean
+  /** It has its requests timed. */
+  readonly isTimed: boolean
   /** How many of its charges are counted in. */
   readonly charges: number
   /** It sends, or reads, nothing more for so long. */

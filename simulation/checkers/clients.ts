@@ -8,7 +8,7 @@ import type { Assigned } from '../../protocol/messages/client.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
-import { noteQuotaUse } from './quotas.ts'
+import { noteQuotaUse, noteRequestTime } from './quotas.ts'
 import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
@@ -25,11 +25,12 @@ export class ClientWatcher implements Watcher {
   received(host: Host, name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
+    const account = this.#accounts.get(host)
+    if (account !== undefined) noteRequestTime(account, message)
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
       const told = effect.message
-      const account = this.#accounts.get(host)
       if (account !== undefined) noteQuotaUse(account, told)
       if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
         requests.set(`${name}/${told.correlationId}`, told.topicId)

@@ -1,6 +1,7 @@
 /**
  * QUOTA: a client that is limited never gets more than flows in at the highest rate that it ever had, the burst, and what was under way when it was stopped. What it got is
- * seen where it cannot lie: the batches that its producer sends, the chunks that its consumer hands on.
+ * seen where it cannot lie: the batches that its producer sends, the chunks that its consumer hands on. Where the time of its requests is limited, it asks for each of them
+ * to be timed, and sends none while what it has heard of is more than what was due.
  */
 import type { Message } from '../../protocol/messages/message.ts'
 import { BURST_MILLIS } from '../../coordinator/quota-bucket.ts'
@@ -15,6 +16,9 @@ export interface QuotaAccount {
   /** Answers that may be under way when the client is stopped. */
   readonly underWayBytes: number
   usedBytes: number
+  /** Of the time of its requests, in microseconds per second; null: it is not limited. */
+  readonly microsPerSecondMax: number | null
+  usedMicros: number
   /** Its quota may be gone. */
   isOver: boolean
 }
@@ -22,8 +26,14 @@ export interface QuotaAccount {
 /** The uptime that quotas go by is in whole milliseconds. */
 const CLOCK_MILLIS = 1
 
-/** A message leaves the client's actor; `bytes` beyond what was due is a violation. */
+/** A message comes to the client's actor: it may say how long a request took. */
+export function noteRequestTime(account: QuotaAccount, message: Message): void {
+  if (message.kind === 'requestTimed') account.usedMicros += message.micros
+}
+
+/** A message leaves the client's actor; bytes, or requests, beyond what was due are a violation. */
 export function noteQuotaUse(account: QuotaAccount, message: Message): void {
+  checkTime(account, message)
   const sizeBytes = message.kind === 'produce' ? message.records.length : message.kind === 'chunk' ? (message.records?.length ?? 0) : 0
   const { world, name, bytesPerSecondMax, beganMicros, underWayBytes, usedBytes, isOver } = account
   const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
@@ -31,4 +41,13 @@ export function noteQuotaUse(account: QuotaAccount, message: Message): void {
   if (sizeBytes > 0 && usedBytes > dueBytes && !isOver)
     world.fail('QUOTA', `${name} had ${usedBytes} bytes and goes on; ${Math.floor(dueBytes)} were due at ${bytesPerSecondMax} bytes/s`)
   account.usedBytes += sizeBytes
+}
+
+function checkTime({ world, name, microsPerSecondMax, beganMicros, usedMicros, isOver }: QuotaAccount, message: Message): void {
+  if (microsPerSecondMax === null || isOver || (message.kind !== 'produce' && message.kind !== 'fetch')) return
+  if (message.isTimed !== true) return world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)
+  const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
+  const dueMicros = (microsPerSecondMax * millis) / 1000
+  if (usedMicros > dueMicros)
+    world.fail('QUOTA', `${name} had ${usedMicros} us and goes on; ${Math.floor(dueMicros)} were due at ${microsPerSecondMax} us/s`)
 }

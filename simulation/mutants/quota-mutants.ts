@@ -58,7 +58,49 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'return quota.isKnown &&',
       },
     ],
-    seed: 32,
-    seedsToFind: 32,
+    seed: 37,
+    seedsToFind: 37,
+  },
+  {
+    id: 'U5',
+    title: 'what a request took is heard, and not said to the keeper',
+    why: 'a client whose requests are limited in time sends them as it likes',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: '  charge(quota, 0, micros, outbox)\n',
+        replacement: '  charge(quota, 0, micros - micros, outbox)\n',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U6',
+    title: 'a request does not ask for its time',
+    why: 'what it takes is free',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: 'if (quota === null || !quota.isTimed) return NOT_TIMED',
+        replacement: 'if (quota === null || !quota.isTimed || quota.charges % 8 === 7) return NOT_TIMED',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U7',
+    title: 'a keeper charges requests by their bytes only',
+    why: 'the bucket of their time is never touched, and binds nobody',
+    edits: [
+      {
+        file: 'actors/quotas.ts',
+        text: 'isTime ? micros : sizeBytes',
+        replacement: 'isTime ? 0 * micros : sizeBytes',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
   },
 ]

@@ -9,7 +9,7 @@ import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from '../../acto
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import type { ClientQuotaKey } from '../../protocol/messages/quota.ts'
+import type { ClientQuotaKey, JoinQuota } from '../../protocol/messages/quota.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
@@ -23,6 +23,12 @@ const CHANGE_MICROS = 8_000_000
 /** The largest batch of a producer, and so what one answer has beyond what was asked for. */
 const BATCH_BYTES_MAX = 2500
 
+/** One hundredth of a second in each second of a thread. */
+const MICROS_PER_PERCENT = 10_000
+
+/** What is asked for; null takes one away. */
+type Rates = Readonly<Partial<Record<ClientQuotaKey, number | null>>>
+
 const KEEPER = 'quotas'
 const CLIENT_ID = 'limited'
 
@@ -34,8 +40,7 @@ export class QuotaWorkload {
   #host: Host | null = null
   #correlationId = 0
   /** Null while nothing is asked. */
-  #asked: { readonly first: number; readonly rates: Readonly<Record<ClientQuotaKey, number | null>>; readonly done: () => void } | null =
-    null
+  #asked: { readonly first: number; readonly rates: Rates; readonly done: () => void } | null = null
   #isRemoved = false
 
   constructor(cluster: Cluster) {
@@ -61,7 +66,9 @@ export class QuotaWorkload {
   remove(): void {
     if (this.#host === null) return void (this.#isRemoved = true)
     for (const account of this.#cluster.clientWatcher.accounts()) account.isOver = true
-    this.#set({ producerByteRate: null, consumerByteRate: null }, () => (this.#isRemoved = true))
+    const { requestPercentage = null } = this.#cluster.plan.quota ?? {}
+    const removed = { producerByteRate: null, consumerByteRate: null, ...(requestPercentage === null ? {} : { requestPercentage: null }) }
+    this.#set(removed, () => (this.#isRemoved = true))
   }
 
   /** They are taken away, and every client knows. */
@@ -79,13 +86,14 @@ export class QuotaWorkload {
   }
 
   /** The highest rate, or a lower one. */
-  #drawn(): Readonly<Record<ClientQuotaKey, number>> {
-    const { producerByteRate = 0, consumerByteRate = 0 } = this.#cluster.plan.quota ?? {}
+  #drawn(): Rates {
+    const { producerByteRate = 0, consumerByteRate = 0, requestPercentage = null } = this.#cluster.plan.quota ?? {}
     const share = this.#random.pick([1, 1, 2, 4])
-    return { producerByteRate: producerByteRate / share, consumerByteRate: consumerByteRate / share }
+    const rates = { producerByteRate: producerByteRate / share, consumerByteRate: consumerByteRate / share }
+    return requestPercentage === null ? rates : { ...rates, requestPercentage: requestPercentage / share }
   }
 
-  #set(rates: Readonly<Record<ClientQuotaKey, number | null>>, done: () => void): void {
+  #set(rates: Rates, done: () => void): void {
     const first = this.#correlationId + 1
     this.#asked = { first, rates, done }
     this.#ask(first)
@@ -114,7 +122,7 @@ export class QuotaWorkload {
 }
 
 /** A client keeps to its quota, if one is planned: who it is, with a keeper on its host; and what it gets is counted. */
-export function limited(cluster: Cluster, host: Host, key: ClientQuotaKey): { readonly quota?: QuotaIdentity } {
+export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { readonly quota?: QuotaIdentity } {
   const { plan, world, clientWatcher, voters } = cluster
   if (plan.quota === null) return {}
   host.spawn(KEEPER, keeper.url, { coordinatorNodes: voters })
@@ -127,6 +135,8 @@ export function limited(cluster: Cluster, host: Host, key: ClientQuotaKey): { re
     // A producer sends one batch at a time; of a consumer every partition may have been asked for, and wait for records; and more of them may come.
     underWayBytes: key === 'producerByteRate' ? 0 : (partitions + 2) * BATCH_BYTES_MAX,
     usedBytes: 0,
+    microsPerSecondMax: plan.quota.requestPercentage === null ? null : plan.quota.requestPercentage * MICROS_PER_PERCENT,
+    usedMicros: 0,
     isOver: !cluster.faults.active,
   })
   return { quota: { keeper: { node: host.node, actor: KEEPER }, user: null, clientId: CLIENT_ID } }

@@ -14,7 +14,12 @@ const KEEPER = { node: -1, actor: 'quotas' }
 const quota = { keeper: KEEPER, user: null, clientId: 'c' }
 
 function told(stage: Stage<ProducerState> | Stage<ConsumerState>, charges: number, millis: number, isLimited = true): Effect[] {
-  return stage.deliver({ kind: 'throttled', isLimited, charges, millis, burstBytes: isLimited ? 500 : 0 }, KEEPER)
+  return stage.deliver({ kind: 'throttled', isLimited, isTimed: false, charges, millis, burstBytes: isLimited ? 500 : 0 }, KEEPER)
+}
+
+/** It is limited in the time of its requests. */
+function toldOfTime(stage: Stage<ProducerState> | Stage<ConsumerState>, charges: number): Effect[] {
+  return stage.deliver({ kind: 'throttled', isLimited: true, isTimed: true, charges, millis: 0, burstBytes: 500 }, KEEPER)
 }
 
 /** The partitions of the batches that were sent. */
@@ -80,6 +85,57 @@ describe('a producer', () => {
   })
 })
 
+describe('a producer whose requests are timed', () => {
+  test('sends the next batch when it has heard what the one before took, and has paid for it', () => {
+    const stage = ready({ quota })
+    toldOfTime(stage, 0)
+    const first = sentOne(submit(stage, 1), 'produce')
+    expect(first.isTimed).toBe(true)
+    submit(stage, 2)
+    expect(ids(toldOfTime(stage, 1))).toEqual([])
+    expect(ids(answer(stage, first.correlationId, 10))).toEqual([])
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId: first.correlationId, micros: 70 })
+    expect(sentOne(timed, 'chargeQuota')).toMatchObject({ sizeBytes: 0, micros: 70 })
+    expect(ids(timed)).toEqual([])
+    expect(ids(toldOfTime(stage, 2))).toHaveLength(1)
+  })
+
+  test('pays for a request that was handled twice, and for one whose time comes late', () => {
+    const stage = ready({ quota })
+    toldOfTime(stage, 0)
+    const { correlationId } = sentOne(submit(stage, 1), 'produce')
+    const charges = [1, 2].map(() => sentOne(stage.deliver({ kind: 'requestTimed', correlationId, micros: 70 }), 'chargeQuota').micros)
+    expect(charges).toEqual([70, 70])
+    submit(stage, 2)
+    expect(ids(toldOfTime(stage, 2))).toEqual([])
+    expect(ids(toldOfTime(stage, 3))).toHaveLength(1)
+  })
+
+  test('does not wait for ever where nobody says what a request took, nor at all where nobody was there', () => {
+    const stage = ready({ quota, requestTimeoutMillis: 5000 })
+    toldOfTime(stage, 0)
+    submit(stage, 1)
+    submit(stage, 2)
+    toldOfTime(stage, 1)
+    expect(ids(tick(stage, 990))).toEqual([])
+    const [again] = ids(tick(stage, 20))
+    expect(again).toBeDefined()
+    toldOfTime(stage, 2)
+    stage.deliver({ kind: 'undeliverable', correlationId: again ?? -1 })
+    expect(stage.state.quota?.timedUntil).toBe(0)
+  })
+
+  test('asks for it without acknowledgements, too, and not where nobody limits the time', () => {
+    const stage = ready({ quota })
+    toldOfTime(stage, 0)
+    const [one] = sent(submitWith(stage, 1, 'none'), 'produce')
+    expect([one?.isTimed, (one?.correlationId ?? -1) >= 0]).toEqual([true, true])
+    const other = ready({ quota })
+    told(other, 0, 0)
+    expect(Object.hasOwn(sentOne(submit(other, 1), 'produce'), 'isTimed')).toBe(false)
+  })
+})
+
 describe('a consumer', () => {
   const RANGE = { path: 'p', position: 0, sizeBytes: 100, availableBytes: 9000 }
 
@@ -133,6 +189,23 @@ describe('a consumer', () => {
     const effects = stage.deliver(fetched(null, 20, { correlationId: zero?.correlationId ?? 0, range: RANGE }))
     expect(sent(effects, 'chunk')).toEqual([])
     expect(sentOne(effects, 'fetch')).toMatchObject({ mode: 'bytes', fetchOffset: 10 })
+  })
+
+  test('whose requests are timed asks the next partition when it has heard what the last question took', () => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    const first = sentOne(toldOfTime(stage, 0), 'fetch')
+    expect(first).toMatchObject({ isTimed: true, mode: 'bytes' })
+    expect(sent(consumerTick(stage, 50), 'fetch')).toEqual([])
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId: first.correlationId, micros: 90 })
+    expect(sentOne(timed, 'chargeQuota').micros).toBe(90)
+    expect(sent(toldOfTime(stage, 1), 'fetch')).toHaveLength(1)
+  })
+
+  test('whose requests are timed does not wait for ever for what one took', () => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    expect(sent(toldOfTime(stage, 0), 'fetch')).toHaveLength(1)
+    expect(sent(consumerTick(stage, 999), 'fetch')).toEqual([])
+    expect(sent(consumerTick(stage, 1), 'fetch')).toHaveLength(1)
   })
 
   test('keeps its group and its commits going while it waits', () => {

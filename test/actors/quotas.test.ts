@@ -36,7 +36,7 @@ function join(stage: Stage<QuotasState>, from = A, clientId: string | null = 'c'
 
 /** How long the client has to be silent after so many bytes. */
 function charge(stage: Stage<QuotasState>, sizeBytes: number, from = A): number {
-  return sentOne(stage.deliver({ kind: 'chargeQuota', sizeBytes }, from), 'throttled').millis
+  return sentOne(stage.deliver({ kind: 'chargeQuota', sizeBytes, micros: 0 }, from), 'throttled').millis
 }
 
 describe('a keeper of quotas', () => {
@@ -68,6 +68,20 @@ describe('a keeper of quotas', () => {
     expect([charge(stage, 600, A), charge(stage, 600, B)]).toEqual([500, 500])
   })
 
+  test('counts the time of requests in per cent of a thread, beside the bytes, and shared by whoever sends and reads', () => {
+    const stage = keeper()
+    answer(stage, [{ entity: { clientId: 'c' }, quotas: { producerByteRate: 1000, requestPercentage: 5 } }])
+    expect(sentOne(join(stage), 'throttled')).toMatchObject({ isLimited: true, isTimed: true, burstBytes: 100 })
+    const reader = { kind: 'joinQuota', key: 'consumerByteRate', user: null, clientId: 'c', group: null } as const
+    expect(sentOne(stage.deliver(reader, B), 'throttled')).toMatchObject({ isTimed: true, burstBytes: Number.MAX_SAFE_INTEGER })
+    const spend = (micros: number, from = A): number =>
+      sentOne(stage.deliver({ kind: 'chargeQuota', sizeBytes: 0, micros }, from), 'throttled').millis
+    // 50,000 us a second, and a tenth of that at once.
+    expect([spend(4000), spend(2000, B), charge(stage, 200), spend(0, B)]).toEqual([0, 20, 100, 20])
+    stage.uptime = 20
+    expect([spend(0), spend(0, B)]).toEqual([80, 0])
+  })
+
   test('tells whoever is bound of every change, and lets go when there is none any more', () => {
     const stage = keeper()
     answer(stage, limited(1000))
@@ -76,6 +90,7 @@ describe('a keeper of quotas', () => {
     expect(sentOne(answer(stage, limited(10_000)), 'throttled')).toEqual({
       kind: 'throttled',
       isLimited: true,
+      isTimed: false,
       charges: 1,
       millis: 100,
       burstBytes: 1000,
@@ -90,7 +105,7 @@ describe('a keeper of quotas', () => {
     answer(stage, limited(1000))
     join(stage)
     stage.deliver({ kind: 'leaveQuota' }, A)
-    expect(stage.deliver({ kind: 'chargeQuota', sizeBytes: 1 }, A)).toEqual([])
+    expect(stage.deliver({ kind: 'chargeQuota', sizeBytes: 1, micros: 0 }, A)).toEqual([])
     expect(stage.state.clients.size).toBe(0)
   })
 

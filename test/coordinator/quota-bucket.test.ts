@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { burstBytesOf, changeRate, isFull, millisToCredit, newBucket, refill, take } from '../../coordinator/quota-bucket.ts'
+import { burstOf, changeRate, isFull, millisToCredit, newBucket, refill, take } from '../../coordinator/quota-bucket.ts'
 
 const rates = fc.integer({ min: 1, max: 10_000_000 })
 
@@ -21,7 +21,7 @@ test('gives in any span of time no more than the burst, what flows in, and the l
       taken.forEach(({ at: begin }, first) => {
         let sum = 0
         for (const { at, sizeBytes } of taken.slice(first)) {
-          expect(sum).toBeLessThanOrEqual(burstBytesOf(rate) + (rate * (at - begin)) / 1000 + 1)
+          expect(sum).toBeLessThanOrEqual(burstOf(rate) + (rate * (at - begin)) / 1000 + 1)
           sum += sizeBytes
         }
       })

@@ -22,7 +22,7 @@ function imageWith(...quotas: readonly (readonly [ClientQuotaEntity, number])[])
 
 function boundBy(image: MetadataImage, clientId: string | null, user: string | null = null): [string, number][] {
   const shares = sharesOf(image.quotas, { key: 'producerByteRate', clientId, user, group: null })
-  return shares.map(({ bucket, bytesPerSecond }) => [bucket, bytesPerSecond])
+  return shares.map(({ bucket, perSecond }) => [bucket, perSecond])
 }
 
 describe('a change', () => {
@@ -53,7 +53,11 @@ describe('a change', () => {
     ['user is null', { user: 7 }, [{ key: 'producerByteRate', value: 1 }]],
     ['a group is an entity of its own', { group: 'g', clientId: 'a' }, [{ key: 'consumerByteRate', value: 1 }]],
     ['a group consumes', { group: 'g' }, [{ key: 'producerByteRate', value: 1 }]],
-    ['requestPercentage is not supported', { clientId: 'a' }, [{ key: 'requestPercentage', value: 1 }]],
+    ['requestPercentage is null', { clientId: 'a' }, [{ key: 'requestPercentage', value: 0 }]],
+    ['requestPercentage is null', { clientId: 'a' }, [{ key: 'requestPercentage', value: 0.001 }]],
+    ['requestPercentage is null', { clientId: 'a' }, [{ key: 'requestPercentage', value: -1 }]],
+    ['requestPercentage is null', { clientId: 'a' }, [{ key: 'requestPercentage', value: 100_001 }]],
+    ['requestPercentage is null', { clientId: 'a' }, [{ key: 'requestPercentage', value: Number.NaN }]],
     ['"speed" is no quota', { clientId: 'a' }, [{ key: 'speed', value: 1 }]],
     ['producerByteRate is null', { clientId: 'a' }, [{ key: 'producerByteRate', value: 0 }]],
     ['producerByteRate is null', { clientId: 'a' }, [{ key: 'producerByteRate', value: -1 }]],
@@ -135,6 +139,25 @@ describe('a client', () => {
     expect(boundBy(imageWith([{ user: 'ANONYMOUS' }, 5]), null).map(([, rate]) => rate)).toEqual([5])
   })
 
+  test('is bound in the time of its requests by another rule than in its bytes, whether it sends or reads', () => {
+    const image = imageWith([{ clientId: 'c' }, 5])
+    expect(rule(image, { clientId: null }, [{ key: 'requestPercentage', value: 2.5 }])).toBeNull()
+    expect(rule(image, { group: 'g' }, [{ key: 'requestPercentage', value: 200 }])).toBeNull()
+    const bound = (key: 'producerByteRate' | 'consumerByteRate', group: string | null): unknown[] =>
+      sharesOf(image.quotas, { key, clientId: 'c', user: null, group }).map(({ isTime, perSecond }) => [isTime, perSecond])
+    expect(bound('producerByteRate', null)).toEqual([
+      [false, 5],
+      [true, 25_000],
+    ])
+    expect(bound('consumerByteRate', 'g')).toEqual([
+      [true, 25_000],
+      [true, 2_000_000],
+    ])
+    const buckets = (key: 'producerByteRate' | 'consumerByteRate'): string | undefined =>
+      sharesOf(image.quotas, { key, clientId: 'c', user: null, group: null }).find(({ isTime }) => isTime)?.bucket
+    expect(buckets('producerByteRate')).toBe(buckets('consumerByteRate'))
+  })
+
   test('of a group is bound by that of its group, too', () => {
     const image = imageOf(
       { type: 'clientQuota', entity: { clientId: 'c' }, key: 'consumerByteRate', value: 1 },
@@ -142,7 +165,7 @@ describe('a client', () => {
       { type: 'clientQuota', entity: { group: 'g' }, key: 'consumerByteRate', value: 3 },
     )
     const rates = (clientId: string | null, group: string | null): number[] =>
-      sharesOf(image.quotas, { key: 'consumerByteRate', clientId, user: null, group }).map(({ bytesPerSecond }) => bytesPerSecond)
+      sharesOf(image.quotas, { key: 'consumerByteRate', clientId, user: null, group }).map(({ perSecond }) => perSecond)
     expect([rates('c', 'g'), rates('c', 'h'), rates('x', 'g'), rates('c', null)]).toEqual([[1, 3], [1, 2], [3], [1]])
   })
 })

@@ -50,6 +50,36 @@ function heardBy(host: ActorHost, name: string): readonly string[] | null {
 }
 
 describe('messages', () => {
+  test('whose sender asks for it are timed, whatever else is answered, and others are not', async () => {
+    const { host, heard } = await sceneWith(['a'])
+    const request = {
+      kind: 'fetch',
+      topicId: 1,
+      leaderEpoch: 0,
+      replicaId: -1,
+      brokerEpoch: -1,
+      lastFetchedEpoch: -1,
+      fetchOffset: 0,
+    } as const
+    const rest = {
+      logStartOffset: -1,
+      minBytes: 1,
+      maxBytes: 1,
+      maxWaitMillis: 0,
+      mode: 'bytes',
+      isolationLevel: 'read_uncommitted',
+    } as const
+    for (const [correlationId, timed] of [
+      [7, {}],
+      [8, { isTimed: true }],
+    ] as const)
+      host.post({ node: 0, actor: 'a' }, CLIENT, { ...request, ...rest, correlationId, ...timed })
+    host.cycle()
+    expect(heardBy(host, 'a')).toEqual(['started', 'fetch', 'fetch'])
+    const timings = heard.filter((message) => message.kind === 'requestTimed')
+    expect(timings.map(({ correlationId, micros }) => [correlationId, Number.isInteger(micros) && micros > 0])).toEqual([[8, true]])
+  })
+
   test('of one cycle are handled in order, and so are those that they cause', async () => {
     const { host } = await sceneWith(['a', 'b'])
     order(host, 'a', 'send b', 'send a', 'send b')

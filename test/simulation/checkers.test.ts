@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
+import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkHistory } from '../../simulation/checkers/final.ts'
 import type { LogContent } from '../../simulation/checkers/final.ts'
 import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
-import { noteQuotaUse } from '../../simulation/checkers/quotas.ts'
+import { noteQuotaUse, noteRequestTime } from '../../simulation/checkers/quotas.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
 import type { PartitionTruth, Truth } from '../../simulation/truth.ts'
@@ -253,11 +254,36 @@ function send(message: Message): Effect {
 }
 
 describe('what a client with a quota gets', () => {
+  const FETCH: FetchRequest = {
+    kind: 'fetch',
+    correlationId: 1,
+    topicId: 1,
+    leaderEpoch: 0,
+    replicaId: -1,
+    brokerEpoch: -1,
+    lastFetchedEpoch: -1,
+    fetchOffset: 0,
+    logStartOffset: -1,
+    minBytes: 1,
+    maxBytes: 1,
+    maxWaitMillis: 1,
+    mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
+  }
   const CHUNK = { kind: 'chunk', topic: 't', partition: 0, session: 1, fetchOffset: 0, highWatermark: 9 } as const
 
   function used(...pieces: readonly (readonly [atMillis: number, sizeBytes: number])[]): string | null {
     const world = new World(1)
-    const common = { name: 'a reader', bytesPerSecondMax: 1000, beganMicros: 0, underWayBytes: 50, usedBytes: 0, isOver: false }
+    const common = {
+      name: 'a reader',
+      bytesPerSecondMax: 1000,
+      beganMicros: 0,
+      underWayBytes: 50,
+      usedBytes: 0,
+      microsPerSecondMax: null,
+      usedMicros: 0,
+      isOver: false,
+    }
     const account = { world, ...common }
     for (const [atMillis, sizeBytes] of pieces) {
       world.runUntil(atMillis * 1000)
@@ -268,6 +294,23 @@ describe('what a client with a quota gets', () => {
 
   test('may be the burst, the rate, and what was under way, and one piece more', () => {
     expect(used([0, 151], [0, 5000], [5100, 1])).toBeNull()
+  })
+
+  test('is, of the time of its requests, what was due, and each of them is timed', () => {
+    const spent = (...steps: readonly (readonly [atMillis: number, micros: number])[]): string | null => {
+      const world = new World(1)
+      const about = { name: 'a reader', bytesPerSecondMax: 1, beganMicros: 0, underWayBytes: 0, usedBytes: 0 }
+      const account = { world, ...about, microsPerSecondMax: 1000, usedMicros: 0, isOver: false }
+      for (const [atMillis, micros] of steps) {
+        world.runUntil(atMillis * 1000)
+        if (micros > 0) noteRequestTime(account, { kind: 'requestTimed', correlationId: 1, micros })
+        else noteQuotaUse(account, micros < 0 ? FETCH : { ...FETCH, isTimed: true })
+      }
+      return world.violation?.code ?? null
+    }
+    expect(spent([0, 0], [0, 101], [0, 0], [0, 50], [50, 0])).toBeNull()
+    expect(spent([0, 102], [0, 0])).toBe('QUOTA')
+    expect(spent([0, -1])).toBe('QUOTA')
   })
 
   test('is not more', () => {

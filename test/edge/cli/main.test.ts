@@ -67,10 +67,23 @@ test('share groups are listed, described and deleted', async () => {
 test('quotas are set, listed and removed, and clients keep to them', () => {
   ok('topics', 'create', 'orders')
   expect(ok('quotas', 'list')).toBe('')
-  ok('quotas', 'set', '--client-id', 'slow', '--producer-byte-rate', '200000', '--consumer-byte-rate', '400000')
+  ok(
+    'quotas',
+    'set',
+    '--client-id',
+    'slow',
+    '--producer-byte-rate',
+    '200000',
+    '--consumer-byte-rate',
+    '400000',
+    '--request-percentage',
+    '12.5',
+  )
   ok('quotas', 'set', '--default', 'group', '--consumer-byte-rate', '3000')
   expect(ok('quotas', 'list')).toBe(
-    'entity           producer bytes/s  consumer bytes/s\nclient-id slow             200000            400000\ngroup (default)  -                             3000\n',
+    'entity           producer bytes/s  consumer bytes/s  requests %\n' +
+      'client-id slow             200000            400000        12.5\n' +
+      'group (default)  -                             3000  -\n',
   )
   const begin = performance.now()
   expect(run(['produce', 'orders', '--client-id', 'slow'], `${'x'.repeat(899)}\n`.repeat(300)).status).toBe(0)

@@ -7,6 +7,7 @@ import {
   parseNodeCount,
   parseNodes,
   parsePartitions,
+  parsePercentage,
   parseSettings,
   parseStart,
   parseWholes,
@@ -55,4 +56,9 @@ test('nodes are separated by commas', () => {
   expect(parseNodes('2,0,1')).toEqual([2, 0, 1])
   for (const text of ['', ',', '1,', 'a', '1 2', '-1']) expect(() => parseNodes(text), text).toThrow(InvalidArgumentError)
   expect(() => parseNodeCount('65')).toThrow('from 1 to 64')
+})
+
+test('a percentage may have decimals, and is above zero', () => {
+  expect(['12', '0.05', '250.5'].map(parsePercentage)).toEqual([12, 0.05, 250.5])
+  for (const text of ['', '0', '0.0', '-1', '5%', '1e3', '.5']) expect(() => parsePercentage(text), text).toThrow(InvalidArgumentError)
 })
