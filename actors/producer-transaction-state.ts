@@ -36,6 +36,8 @@ export interface OffsetsOnTheWay {
 /** The transactions of one producer, one after the other. */
 export interface ProducerTransaction {
   readonly transactionalId: string
+  /** What this life begins with; -1 until it does. */
+  initId: number
   phase: TransactionPhase
   /** Where its transactions are kept; null: it is to be found. */
   transactor: { readonly node: number; readonly partition: number } | null
@@ -63,6 +65,7 @@ export interface ProducerTransaction {
 export function newProducerTransaction(transactionalId: string): ProducerTransaction {
   return {
     transactionalId,
+    initId: -1,
     phase: 'starting',
     transactor: null,
     producerEpoch: -1,

@@ -22,6 +22,9 @@ const ANSWER_MILLIS = 1000
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 250
 
+/** Of the time at which a life begins so much goes into what it begins with, beside 32 bits that are drawn: together they fit into a whole number. */
+const INIT_MILLIS = 2 ** 21
+
 /** Errors that say: ask again, here or elsewhere. */
 const ELSEWHERE: ReadonlySet<string> = new Set(['NOT_COORDINATOR', 'COORDINATOR_NOT_AVAILABLE', 'COORDINATOR_LOAD_IN_PROGRESS'])
 
@@ -125,6 +128,7 @@ export function advanceTransaction(state: ProducerState, context: Context, outbo
   const isNeeded = tx.phase === 'starting' || tx.phase === 'ending' || (tx.phase === 'open' && tx.transactor === null)
   if (!isNeeded) return tx.beginner !== null
   const { uptime } = context
+  if (tx.initId < 0) tx.initId = (context.now % INIT_MILLIS) * 2 ** 32 + context.random
   if (tx.correlationId >= 0 && uptime >= tx.timeoutAt) onSilence(state, tx, context)
   if (tx.correlationId >= 0 || uptime < tx.retryAt) return true
   tx.correlationId = state.nextCorrelationId++
@@ -146,11 +150,11 @@ function ask(
   outbox: Outbox,
 ): void {
   const to = { node, actor: transactorActor(partition) }
-  const { correlationId, transactionalId, producerEpoch, ending } = tx
+  const { correlationId, transactionalId, initId, producerEpoch, ending } = tx
   const { transactionTimeoutMillis } = config
   const message =
     ending === null
-      ? ({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis } as const)
+      ? ({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis, initId } as const)
       : ({ kind: 'endTransaction', correlationId, transactionalId, producerId, producerEpoch, committed: ending.committed } as const)
   outbox.push({ kind: 'send', to, message })
 }

@@ -35,6 +35,15 @@ export interface TransactionalLife {
   readonly begunAtMicros: number
 }
 
+/** A producer from when it is there on, whether it has begun or not. */
+export interface TransactionalPresence {
+  readonly transactionalId: string
+  /** It has been given an epoch. */
+  hasBegun: boolean
+  /** Another one has come, or was there and had not begun. */
+  mayBeFenced: boolean
+}
+
 /** One transaction, as its producer knows it. */
 export interface TransactionTruth {
   readonly name: string
@@ -54,6 +63,7 @@ export interface TransactionTruth {
 export interface TransactionsTruth {
   readonly all: TransactionTruth[]
   readonly lives: TransactionalLife[]
+  readonly presences: TransactionalPresence[]
   /** Whose record it is; every record of a transaction is here, acknowledged or not. */
   readonly byValue: Map<number, TransactionTruth>
   /** By result of the pipeline: what it was made from. */
@@ -65,7 +75,16 @@ export interface TransactionsTruth {
 
 /** Nothing has happened yet. */
 export function newTransactionsTruth(): TransactionsTruth {
-  return { all: [], lives: [], byValue: new Map(), inputs: new Map(), decisions: new Map(), counts: noTransactionEvents() }
+  return { all: [], lives: [], presences: [], byValue: new Map(), inputs: new Map(), decisions: new Map(), counts: noTransactionEvents() }
+}
+
+/** Another producer of that id is there. */
+export function newPresence({ presences }: TransactionsTruth, transactionalId: string): TransactionalPresence {
+  const others = presences.filter((one) => one.transactionalId === transactionalId)
+  for (const one of others) one.mayBeFenced = true
+  const presence = { transactionalId, hasBegun: false, mayBeFenced: others.some(({ hasBegun }) => !hasBegun) }
+  presences.push(presence)
+  return presence
 }
 
 /** Nothing has happened. */

@@ -4,12 +4,13 @@
  * by producer id and epoch, so that a late request never ends the next one (KAFKA-17754).
  */
 import type { ErrorName } from '../../protocol/errors.ts'
+import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../protocol/messages/transaction.ts'
 import type {
   AddPartitionToTransactionRequest,
   EndTransactionRequest,
   InitTransactionsRequest,
 } from '../../protocol/messages/transaction.ts'
-import { currentLife, endedLife, isPrepared, newTransaction, prepared, raised, withPartition } from './transaction-state.ts'
+import { currentLife, endedLife, isPrepared, newTransaction, prepared, raised, withInit, withPartition } from './transaction-state.ts'
 import type { ProducerLife, Transaction } from './transaction-state.ts'
 
 /** A transaction must not hold back the readers of its partitions for longer (15 minutes, Kafka's transaction.max.timeout.ms). */
@@ -17,9 +18,6 @@ export const TRANSACTION_TIMEOUT_MILLIS_MAX = 900_000
 
 /** A transactional id that nobody has used for so long is forgotten (7 days, Kafka's transactional.id.expiration.ms). */
 export const TRANSACTIONAL_ID_EXPIRATION_MILLIS = 604_800_000
-
-/** UTF-16 units of a transactional id: its key in the log has a length of 15 bits, in bytes. */
-export const TRANSACTIONAL_ID_LENGTH_MAX = 1000
 
 /** Partitions of one transaction: its record must fit into a batch of `__transaction_state`, 1 MB, whatever the topics are called. */
 export const PARTITIONS_PER_TRANSACTION_MAX = 2000
@@ -83,21 +81,24 @@ function ruleInit(
   request: InitTransactionsRequest,
   { now, spareProducerId }: RulingCircumstances,
 ): TransactionRuling {
-  const { transactionalId, transactionTimeoutMillis: timeoutMillis } = request
+  const { transactionalId, transactionTimeoutMillis: timeoutMillis, initId } = request
   const refusal = refuseInit(request)
   if (refusal !== null) return answer(refusal)
   if (transaction === null) {
     if (spareProducerId < 0) return { kind: 'needProducerId' }
-    return write(newTransaction(transactionalId, spareProducerId, timeoutMillis, now))
+    return write(withInit(newTransaction(transactionalId, spareProducerId, timeoutMillis, now), initId))
   }
+  // It has begun already: whoever asks again is told the same, and what comes late is for nobody.
+  if (transaction.initIds.includes(initId)) return answer(transaction.initIds[0] === initId ? null : 'PRODUCER_FENCED')
   if (isPrepared(transaction)) return WAIT
   if (transaction.state === 'ongoing') return write(prepared(transaction, false, 'fence', now, spareProducerId), 'CONCURRENT_TRANSACTIONS')
-  return write(raised({ ...transaction, timeoutMillis }, 'empty', now, spareProducerId))
+  return write(raised(withInit({ ...transaction, timeoutMillis }, initId), 'empty', now, spareProducerId))
 }
 
-function refuseInit({ transactionalId, transactionTimeoutMillis: timeout }: InitTransactionsRequest): ErrorName | null {
+function refuseInit({ transactionalId, transactionTimeoutMillis: timeout, initId }: InitTransactionsRequest): ErrorName | null {
   const { length } = transactionalId
   if (length < 1 || length > TRANSACTIONAL_ID_LENGTH_MAX || !transactionalId.isWellFormed()) return 'INVALID_REQUEST'
+  if (!Number.isSafeInteger(initId) || initId < 0) return 'INVALID_REQUEST'
   return !Number.isSafeInteger(timeout) || timeout < 1 || timeout > TRANSACTION_TIMEOUT_MILLIS_MAX ? 'INVALID_TRANSACTION_TIMEOUT' : null
 }
 

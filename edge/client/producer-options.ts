@@ -5,6 +5,7 @@ import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ProducerConfig } from '../../actors/producer-state.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
+import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../protocol/messages/transaction.ts'
 import type { ProducerOptions, SendOptions } from './api.ts'
 import { checkQuotaName } from './arguments.ts'
 import { checkOptions, describe, describeText, integerOption } from './options.ts'
@@ -34,9 +35,6 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
 const SEND_RULES: Readonly<Record<keyof SendOptions, OptionRule>> = { acks: { kind: 'acks', default: ACKS_DEFAULT } }
 
 const RETRY_BACKOFF_MILLIS = 20
-
-/** As long as the transactor takes. */
-const TRANSACTIONAL_ID_LENGTH_MAX = 1024
 
 /** What one call of `send` or `write` asks for. Throws INVALID_OPTION. */
 export function acksOf(options: SendOptions, otherwise: Acks): Acks {

@@ -26,9 +26,20 @@ export interface InitTransactionsRequest {
   readonly transactionalId: string
   /** A transaction that is open for so long is aborted. */
   readonly transactionTimeoutMillis: number
+  /**
+   * Of this life of the producer, the same when it asks again: one that comes twice, or late, begins nothing. (In Kafka a request that is repeated after its answer was
+   * lost begins another epoch, and one that is stuck in the network fences the producer that has sent it, or its successor.)
+   */
+  readonly initId: number
 }
 
-/** `producerId` and `producerEpoch` are -1 with an error. CONCURRENT_TRANSACTIONS: the former transaction is being ended; ask again. */
+/** UTF-16 units of a transactional id: its key in the log has a length of 15 bits, in bytes. */
+export const TRANSACTIONAL_ID_LENGTH_MAX = 1000
+
+/**
+ * `producerId` and `producerEpoch` are -1 with an error. CONCURRENT_TRANSACTIONS: the former transaction is being ended; ask again. PRODUCER_FENCED: a life that has begun
+ * before the present one.
+ */
 export interface InitTransactionsResponse {
   readonly kind: 'initTransactionsResponse'
   readonly correlationId: number

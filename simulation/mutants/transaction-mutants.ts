@@ -51,6 +51,20 @@ export const transactionMutants: readonly Mutant[] = [
     seedsToFind: 11,
   },
   {
+    id: 'C11',
+    title: 'a request for an epoch that comes twice begins two lives of its producer',
+    why: 'one that is stuck in the network fences the very producer that has sent it',
+    edits: [
+      {
+        file: RULES,
+        text: '  if (transaction.initIds.includes(initId)) return',
+        replacement: '  if (transaction.initIds.includes(-1 - initId)) return',
+      },
+    ],
+    seed: 21,
+    seedsToFind: 21,
+  },
+  {
     id: 'C13',
     title: 'a batch is appended although nobody knows of its transaction (KAFKA-14402)',
     why: 'no marker comes, and readers wait for ever',

@@ -15,7 +15,8 @@ import type { Host } from '../host.ts'
 import { TABLE } from '../plan.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
-import type { PlacedRecord, TransactionTruth } from '../transactions-truth.ts'
+import { newPresence } from '../transactions-truth.ts'
+import type { PlacedRecord, TransactionalPresence, TransactionTruth } from '../transactions-truth.ts'
 import { acknowledge, lifeOf, nameOf } from '../truth.ts'
 import { keyedBatch } from './keyed.ts'
 
@@ -66,6 +67,7 @@ export class TransactionalProducer {
   readonly #identity: ProducerIdentity
   /** Of keys, and what is a tombstone. */
   readonly #keys: Random
+  readonly #presence: TransactionalPresence
   readonly #waiting: Map<number, Answer> = new Map()
   readonly #outstanding: Map<number, Submitted> = new Map()
   #correlationId = 0
@@ -95,6 +97,7 @@ export class TransactionalProducer {
       transactionalId,
       transactionTimeoutMillis,
     }
+    this.#presence = newPresence(cluster.truth.transactions, transactionalId)
     host.spawn('producer', actor.url, config)
     cluster.world.log?.(`producer of ${transactionalId} lives as writer ${identity.writer} on ${host.node}`)
   }
@@ -179,6 +182,7 @@ export class TransactionalProducer {
     const { producerId, transaction } = this.host.stateOf('producer') as ProducerState
     const producerEpoch = transaction?.producerEpoch ?? -1
     const ordinal = ++this.#ordinal
+    this.#presence.hasBegun = true
     if (ordinal === 1) {
       const life = { transactionalId, writer, producerId, producerEpoch, begunAtMicros: world.nowMicros }
       truth.transactions.lives.push(life)
@@ -214,7 +218,11 @@ export class TransactionalProducer {
     const done = this.#waiting.get(correlationId)
     if (done === undefined) return this.#cluster.world.fail('ASSERT', `request ${correlationId} of a transaction is answered twice`)
     this.#waiting.delete(correlationId)
-    done(errorCode === NONE ? null : errorOf(errorCode).name)
+    const error = errorCode === NONE ? null : errorOf(errorCode).name
+    const { transactionalId, mayBeFenced } = this.#presence
+    if (error === 'PRODUCER_FENCED' && !mayBeFenced)
+      return this.#cluster.world.fail('FENCE', `a producer of ${transactionalId} is fenced, and nobody has come after it`)
+    done(error)
   }
 
   #onDelivered(message: Delivered): void {

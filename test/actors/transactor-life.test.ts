@@ -209,6 +209,7 @@ function take(world: World, step: typeof steps extends fc.Arbitrary<infer Step> 
         correlationId,
         transactionalId,
         transactionTimeoutMillis: 1000,
+        initId: correlationId,
       }))
     case 'add': {
       const { producerId, producerEpoch } = world.lives[step.life] ?? { producerId: 1, producerEpoch: 0 }

@@ -152,6 +152,25 @@ describe('a transactional id', () => {
     expect(recordOf(init(stage, 6))).toMatchObject({ producerId: 40 })
   })
 
+  test('has one life for a request that comes twice: while it is written, and long after', () => {
+    const stage = active()
+    const asked = init(stage, 5)
+    const { correlationId } = sentOne(asked, 'initProducerId')
+    const writing = stage.deliver(
+      { kind: 'initProducerIdResponse', correlationId, errorCode: 0, producerId: 40, producerEpoch: 0 },
+      COORDINATOR,
+    )
+    expect(init(stage, 5)).toEqual([])
+    const answers = sent(commit(stage, writing), 'initTransactionsResponse')
+    expect(answers.map(({ errorCode, producerId, producerEpoch }) => [errorCode, producerId, producerEpoch])).toEqual([
+      [0, 40, 0],
+      [0, 40, 0],
+    ])
+    commit(stage, add(stage, 6, 0, 0, 40))
+    expect(sentOne(init(stage, 7, 't', 5), 'initTransactionsResponse')).toMatchObject({ producerId: 40, producerEpoch: 0 })
+    expect(stage.state.ids.get('t')?.transaction?.state).toBe('ongoing')
+  })
+
   test('has its next life when the former transaction is aborted', () => {
     const stage = active(transactionIn('ongoing'))
     const fencing = init(stage, 1)

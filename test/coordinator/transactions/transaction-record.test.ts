@@ -7,12 +7,14 @@ import {
   encodeTransactionKey,
   encodeTransactionValue,
 } from '../../../coordinator/transactions/transaction-record.ts'
+import { INIT_IDS_MAX } from '../../../coordinator/transactions/transaction-state.ts'
 import type { Transaction } from '../../../coordinator/transactions/transaction-state.ts'
 import { hex } from '../../protocol/record-batch-support.ts'
 import { transactionIn } from './support.ts'
 
 const key = encodeTransactionKey('t')
 const value = encodeTransactionValue(transactionIn('prepareCommit'))
+const withIds = encodeTransactionValue({ ...transactionIn('prepareAbort', 'fence'), initIds: [5, 4] })
 
 const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constantFrom('', '\uFEFFg', 'é'))
 const whole = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })
@@ -25,6 +27,7 @@ const transaction: fc.Arbitrary<Transaction> = fc.record({
   timeoutMillis: fc.nat({ max: 900_000 }),
   state: fc.constantFrom('empty', 'ongoing', 'prepareCommit', 'prepareAbort', 'completeCommit', 'completeAbort'),
   endedBy: fc.constantFrom('producer', 'timeout', 'fence'),
+  initIds: fc.array(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { maxLength: INIT_IDS_MAX }),
   partitions: fc
     .uniqueArray(fc.record({ topicId: fc.nat({ max: 3 }), partition: fc.nat() }), { maxLength: 8 })
     .map((partitions) => partitions.toSorted((a, b) => a.topicId - b.topicId).map((one) => ({ topic: `t${one.topicId}`, ...one }))),
@@ -36,6 +39,7 @@ test("the bytes are as the header says, with Kafka's numbers of the states", () 
   expect(key).toEqual(hex('0000 0001 74'))
   const head = '0000 0000000000000007 0003 0000ea60 02 00000001 0006 6f7264657273 0000000000000005 00000001 00000000'
   expect(value).toEqual(hex(`${head} 0000000000000014 000000000000000a ffffffffffffffff ffffffffffffffff 00`))
+  expect(withIds.subarray(-17)).toEqual(hex('22 0000000000000005 0000000000000004'))
 })
 
 describe('a record', () => {
@@ -61,9 +65,11 @@ describe('a record', () => {
       expect(decodeTransactionRecord(key.subarray(0, sizeBytes), value)).toBeNull()
     expect(decodeTransactionRecord(Uint8Array.from([...key, 0]), value)).toBeNull()
     const unreadable = { transactionalId: 't', transaction: 'unreadable' }
-    for (let sizeBytes = 0; sizeBytes < value.length; sizeBytes++)
-      expect(decodeTransactionRecord(key, value.subarray(0, sizeBytes))).toEqual(unreadable)
-    expect(decodeTransactionRecord(key, Uint8Array.from([...value, 0]))).toEqual(unreadable)
+    for (const whole of [value, withIds]) {
+      for (let sizeBytes = 0; sizeBytes < whole.length; sizeBytes++)
+        expect(decodeTransactionRecord(key, whole.subarray(0, sizeBytes))).toEqual(unreadable)
+      expect(decodeTransactionRecord(key, Uint8Array.from([...whole, 0]))).toEqual(unreadable)
+    }
   })
 
   test('of random bytes, or with a byte changed, does no harm', () => {

@@ -2,14 +2,18 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  PARTITIONS_PER_TRANSACTION_MAX,
-  TRANSACTIONAL_ID_LENGTH_MAX,
-  TRANSACTION_TIMEOUT_MILLIS_MAX,
-} from '../../../coordinator/transactions/transaction-rules.ts'
+import { PARTITIONS_PER_TRANSACTION_MAX, TRANSACTION_TIMEOUT_MILLIS_MAX } from '../../../coordinator/transactions/transaction-rules.ts'
 import type { TransactionRequest } from '../../../coordinator/transactions/transaction-rules.ts'
-import { completed, currentLife, isPrepared, PRODUCER_EPOCH_MAX } from '../../../coordinator/transactions/transaction-state.ts'
+import {
+  completed,
+  currentLife,
+  INIT_IDS_MAX,
+  isPrepared,
+  PRODUCER_EPOCH_MAX,
+  withPartition,
+} from '../../../coordinator/transactions/transaction-state.ts'
 import type { Transaction } from '../../../coordinator/transactions/transaction-state.ts'
+import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../../protocol/messages/transaction.ts'
 import type { TransactionStateName } from '../../../protocol/messages/transaction.ts'
 import { add, end, init, outcome, PRODUCER, rule, SPARE, transactionIn, writtenBy } from './support.ts'
 
@@ -101,9 +105,31 @@ describe('a new life of the producer', () => {
   test('is refused with an id or a time-out that cannot be', () => {
     for (const timeout of [0, -1, 0.5, Number.NaN, TRANSACTION_TIMEOUT_MILLIS_MAX + 1])
       expect(outcome(null, init(timeout))).toBe('INVALID_TRANSACTION_TIMEOUT')
+    for (const initId of [-1, 0.5, Number.NaN]) expect(outcome(null, init(1000, 't', initId))).toBe('INVALID_REQUEST')
     for (const id of ['', 'x'.repeat(TRANSACTIONAL_ID_LENGTH_MAX + 1), '\uD800'])
       expect(outcome(null, init(1000, id))).toBe('INVALID_REQUEST')
     expect(outcome(null, init(TRANSACTION_TIMEOUT_MILLIS_MAX, 'x'.repeat(TRANSACTIONAL_ID_LENGTH_MAX)))).toBe('empty 8/0')
+  })
+
+  test('begins once, however often it is asked for, and whatever has become of it', () => {
+    const born = writtenBy(null, init(1000, 't', 5))
+    expect(outcome(born, init(1000, 't', 5))).toBe('done')
+    const second = writtenBy(born, init(1000, 't', 6))
+    expect([second.producerEpoch, second.initIds]).toEqual([1, [6, 5]])
+    const ongoing = withPartition(second, { topic: 'orders', topicId: 5, partition: 0 }, 10)
+    for (const one of [second, ongoing, writtenBy(ongoing, end(1, true, SPARE))]) {
+      expect(outcome(one, init(1000, 't', 6))).toBe('done')
+      expect(outcome(one, init(1000, 't', 5))).toBe('PRODUCER_FENCED')
+    }
+    expect(outcome(ongoing, init(1000, 't', 7))).toBe('prepareAbort 8/2, CONCURRENT_TRANSACTIONS')
+  })
+
+  test('is remembered for a while', () => {
+    let last = writtenBy(null, init(1000, 't', 0))
+    for (let initId = 1; initId <= INIT_IDS_MAX; initId++) last = writtenBy(last, init(1000, 't', initId))
+    expect(last.initIds).toEqual([4, 3, 2, 1])
+    expect(outcome(last, init(1000, 't', 1))).toBe('PRODUCER_FENCED')
+    expect(writtenBy(last, init(1000, 't', 0)).producerEpoch).toBe(5)
   })
 
   test('brings its own time-out', () => {

@@ -94,7 +94,7 @@ test.each([
   [{ partitioner: 3 }, /a function/],
   [{ clientId: '' }, /^producer option clientId must be a text of 1 to 255 characters, not ""$/],
   [{ clientId: 'c'.repeat(256) }, /^producer option clientId must be a text of 1 to 255 characters, not one of 256 characters$/],
-  [{ transactionalId: '' }, /^producer option transactionalId must be a text of 1 to 1024 characters, not ""$/],
+  [{ transactionalId: '' }, /^producer option transactionalId must be a text of 1 to 1000 characters, not ""$/],
   [{ transactionalId: 't', acks: 'leader' }, /^producer option acks must be 'quorum' with a transactionalId, not "leader"$/],
   [
     { transactionalId: 't', enableIdempotence: false },
