@@ -3,6 +3,7 @@
  * through at once, and for bytes: of a range nobody knows how much of it is read.
  */
 import type { Address } from '../protocol/address.ts'
+import { CHUNKS_PER_PARTITION_MAX } from '../protocol/messages/client.ts'
 import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
@@ -12,6 +13,9 @@ import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** A leader that has something answers sooner; one that has nothing yet does not keep a limited consumer from asking the next. */
 const ANSWER_MILLIS = 5
+
+/** However many partitions there are. */
+const FETCH_BYTES_MIN = 1024
 
 /** Whether its quota keeps the consumer from asking for records now. */
 export function mayNotFetch({ quota }: ConsumerState, uptime: number): boolean {
@@ -45,12 +49,17 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     fetchOffset,
     logStartOffset: -1,
     minBytes: config.fetchMinBytes,
-    maxBytes: Math.min(config.fetchMaxBytes, limited?.burstBytes ?? Infinity),
+    maxBytes: Math.min(config.fetchMaxBytes, roomOf(state), limited?.burstBytes ?? Infinity),
     maxWaitMillis: config.fetchMaxWaitMillis,
     mode: limited === null ? config.fetchMode : 'bytes',
     isolationLevel: config.isolationLevel,
     ...timing(quota, correlationId, uptime),
   }
+}
+
+/** What one chunk may have so that those of all partitions find room. */
+function roomOf({ config, partitions }: ConsumerState): number {
+  return Math.max(FETCH_BYTES_MIN, Math.floor(config.bufferMemoryBytes / (CHUNKS_PER_PARTITION_MAX * partitions.size)))
 }
 
 /** Gives the application what was fetched, if it was something; a range that was asked for before the consumer was limited is asked for again, as bytes. */

@@ -32,6 +32,8 @@ export interface ConsumerConfig {
   readonly heartbeatIntervalMillis: number
   readonly fetchMinBytes: number
   readonly fetchMaxBytes: number
+  /** Of the chunks of all partitions together. */
+  readonly bufferMemoryBytes: number
   readonly fetchMaxWaitMillis: number
   readonly fetchMode: FetchMode
   readonly isolationLevel: IsolationLevel

@@ -3,7 +3,9 @@
  */
 import { acknowledge, acquire, goesAlone, LOCK_PENDING, newSharePartition, releaseMember } from '../coordinator/share/share-partition.ts'
 import type { Acquisition } from '../coordinator/share/share-partition.ts'
+import type { Address } from '../protocol/address.ts'
 import { codeOf } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import { NONE } from '../protocol/errors.ts'
 import { RECORD_LOCKS_MAX } from '../protocol/messages/share.ts'
@@ -14,6 +16,9 @@ import { endOf, watchEnd } from './shares-ends.ts'
 import { answerMember, dropIfGone, noteChange, shareGroupOf, shareName } from './shares-state.ts'
 import type { MemberRequest, PartitionEnd, Share, ShareGroup, ShareMember, SharesState } from './shares-state.ts'
 
+/** Members of one share group, at most (Kafka's group.share.max.size): each is looked at whenever there may be something for somebody. */
+const MEMBERS_MAX = 1000
+
 /** Takes a request; it is answered when what it says is written, and there is something for it, or its time is over. */
 export function onShareFetch(state: SharesState, request: ShareFetchRequest, context: Context, outbox: Outbox): void {
   const group = shareGroupOf(state, request.group)
@@ -22,6 +27,10 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
   if (member !== undefined && known !== undefined && request.sessionEpoch <= known.request.sessionEpoch) {
     member.heardAt = context.uptime
     return repeat(state, known, request, context, outbox)
+  }
+  if (member === undefined && !request.leaves && group.members.size >= MEMBERS_MAX) {
+    refuse(request.correlationId, 'GROUP_MAX_SIZE_REACHED', context.from, outbox)
+    return dropIfGone(state, group)
   }
   // A newer request ends the wait of the one before.
   if (known?.acquired === null) known.acquired = []
@@ -39,17 +48,15 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
 /** Whoever asks again wants the same answer. */
 function repeat(state: SharesState, known: MemberRequest, request: ShareFetchRequest, { from, uptime }: Context, outbox: Outbox): void {
   const { correlationId, sessionEpoch } = request
-  if (sessionEpoch < known.request.sessionEpoch) {
-    const errorCode = codeOf('INVALID_SHARE_SESSION_EPOCH')
-    return outbox.push({
-      kind: 'send',
-      to: from,
-      message: { kind: 'shareFetchResponse', correlationId, errorCode, acquired: [], refused: [] },
-    })
-  }
+  if (sessionEpoch < known.request.sessionEpoch) return refuse(correlationId, 'INVALID_SHARE_SESSION_EPOCH', from, outbox)
   known.from = from
   known.correlationId = correlationId
   if (known.isAnswered) answerMember(state, known, null, uptime, outbox)
+}
+
+function refuse(correlationId: number, error: ErrorName, to: Address, outbox: Outbox): void {
+  const message = { kind: 'shareFetchResponse', correlationId, errorCode: codeOf(error), acquired: [], refused: [] } as const
+  outbox.push({ kind: 'send', to, message })
 }
 
 function judge(state: SharesState, group: ShareGroup, request: ShareFetchRequest, { from, uptime }: Context): MemberRequest {

@@ -42,6 +42,11 @@ export interface ClusterOptions {
    * Slower than what is written to them, and they never come into sync. Default: no limit.
    */
   readonly reassignmentBytesPerSecond?: number
+  /**
+   * Producers, consumers and share consumers that may be open at once (Kafka's max.connections); one more is refused with POLICY_VIOLATION. Default 10,000.
+   * 1 … 1,000,000.
+   */
+  readonly maxConnections?: number
   /** Who all clients of this cluster object are, where quotas are for users (`admin.alterClientQuotas`). Default: 'ANONYMOUS', as in Kafka. */
   readonly user?: string
 }
@@ -117,7 +122,10 @@ export interface ProducerOptions<K, V> {
   readonly lingerMillis?: number
   /** A batch is sent when it has this size. Default 65,536. 512 … 1,048,576. */
   readonly batchSizeBytes?: number
-  /** All unacknowledged batches together. `write` answers false above it. Default 8,388,608. */
+  /**
+   * All unacknowledged batches together. `write` answers false above it, and what is given all the same waits: up to 1,000,000 records or 1 GiB of them; then
+   * BUFFER_EXHAUSTED. Default 8,388,608. 65,536 … 1,073,741,824.
+   */
   readonly bufferMemoryBytes?: number
   readonly compression?: Compression
   /** A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT. Default 120,000. */
@@ -234,8 +242,13 @@ export interface ConsumerOptions<K, V> {
   readonly rebalanceTimeoutMillis?: number
   readonly heartbeatIntervalMillis?: number
   readonly fetchMinBytes?: number
-  /** Default 1,048,576. */
+  /** Of one partition, in one answer. Default 1,048,576. 1,024 … 16,777,216. */
   readonly fetchMaxBytes?: number
+  /**
+   * What lies ready of all partitions together, about: with many of them each is asked for less at a time. A batch is given whole, however large, and a partition is
+   * asked for 1,024 bytes at least. Default 67,108,864. 65,536 … 1,073,741,824.
+   */
+  readonly bufferMemoryBytes?: number
   readonly fetchMaxWaitMillis?: number
   /**
    * A member that does not ask for records for so long gives up its partitions and leaves the group: others take over. What it was given and has

@@ -53,6 +53,7 @@ const RULES = {
   offsetsRetentionMillis: { kind: 'integer', min: -1, max: Number.MAX_SAFE_INTEGER, default: 604_800_000 },
   replicaLagMillis: { kind: 'integer', min: 100, max: 600_000, default: 2000 },
   reassignmentBytesPerSecond: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, default: 0 },
+  maxConnections: { kind: 'integer', min: 1, max: 1_000_000, default: 10_000 },
   user: { kind: 'string' },
 } as const satisfies Record<string, OptionRule>
 
@@ -82,7 +83,7 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
-  const cluster = new LocalCluster(held, threads > 0, nodeOptions(options), options.user ?? null)
+  const cluster = new LocalCluster(held, threads > 0, options)
   try {
     await cluster.start()
   } catch (error) {
@@ -103,12 +104,15 @@ class LocalCluster implements Cluster {
   readonly #reader: ChunkReader
   readonly #nodes: NodeSet
   readonly #listeners: EventListeners = new EventListeners()
+  readonly #connectionsMax: number
   #counter = 0
   #closing: Promise<void> | null = null
 
-  constructor(held: DataDirectory | null, threaded: boolean, options: NodeOptions, user: string | null) {
+  constructor(held: DataDirectory | null, threaded: boolean, options: ClusterOptions) {
     this.#held = held
-    const nodes = new NodeSet(held, options)
+    const { user = null } = options
+    this.#connectionsMax = integerOption(options.maxConnections, RULES.maxConnections)
+    const nodes = new NodeSet(held, nodeOptions(options))
     this.#nodes = nodes
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
@@ -141,7 +145,7 @@ class LocalCluster implements Cluster {
       quotas: { keeper: { node: CALLER_NODE, actor: QUOTAS }, user },
       directory: this.directory,
       clients: new Set(),
-      nextName: (kind) => `${kind}-${++this.#counter}`,
+      nextName: (kind) => this.#nextName(kind),
     }
     this.#reader = new ChunkReader((node) => nodes.directoryOf(node))
     this.admin = new AdminClient(requests, this.#nodeActions())
@@ -337,6 +341,16 @@ class LocalCluster implements Cluster {
   /** An error that nobody listens to must not get lost. */
   #onFailure(node: number, actor: string | null, error: Error): void {
     if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
+  }
+
+  /** One client more, unless there are as many as there may be. */
+  #nextName(kind: 'producer' | 'consumer' | 'share'): string {
+    if (this.#engine.clients.size >= this.#connectionsMax)
+      throw new KafkaError(
+        'POLICY_VIOLATION',
+        `${this.#connectionsMax} producers and consumers are open (the option maxConnections of open): close those that are not needed`,
+      )
+    return `${kind}-${++this.#counter}`
   }
 
   #assertOpen(): void {

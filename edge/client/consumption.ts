@@ -6,6 +6,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
@@ -28,9 +29,6 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
 }
-
-/** Chunks that may wait per partition: one is processed while the next is fetched. */
-const CHUNKS_MAX = 2
 
 /** How often progress is reported to the actor while records flow. */
 const REPORT_MILLIS = 20
@@ -164,7 +162,7 @@ export class Consumption {
   /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
   askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
-    if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_MAX) return
+    if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_PER_PARTITION_MAX) return
     one.fetchEnd = -1
     this.link.post({ kind: 'fetchMore', topic: one.topic, partition: one.partition, session: one.session, offset })
     this.#scheduleKick()

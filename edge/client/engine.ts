@@ -35,7 +35,7 @@ export interface Engine {
   readonly quotas: Omit<QuotaIdentity, 'clientId'>
   /** Where node directories are; null in memory. */
   readonly directory: string | null
-  /** Unique within this cluster object. */
+  /** Unique within this cluster object. Throws POLICY_VIOLATION when as many clients are open as may be. */
   nextName(kind: 'producer' | 'consumer' | 'share'): string
   /** What has to be closed before the cluster is. */
   readonly clients: Set<{ close(): Promise<void> }>

@@ -6,10 +6,14 @@ import type { Acks } from '../../protocol/messages/produce.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { KnownTopic } from './known-topic.ts'
 import type { RecordWaiter } from './open-batch.ts'
+import { recordBytes } from './record-encoding.ts'
 import type { EncodedRecord } from './record-encoding.ts'
 
 /** Records that may wait; one more fails with BUFFER_EXHAUSTED. */
 const BACKLOG_MAX = 1_000_000
+
+/** Bytes of records that may wait; one more record fails with BUFFER_EXHAUSTED. */
+export const BACKLOG_BYTES_MAX: number = 1024 * 1024 * 1024
 
 /** A record that waits, and who waits for it. */
 export interface BacklogEntry<K, V> {
@@ -40,6 +44,7 @@ export class RecordBacklog<K, V> {
   #entries: BacklogEntry<K, V>[] = []
   /** While it is worked off: what has been taken. */
   #begin = 0
+  #sizeBytes = 0
   #workingOff = false
   #asking = false
 
@@ -53,12 +58,15 @@ export class RecordBacklog<K, V> {
 
   /** Throws BUFFER_EXHAUSTED unless there is room for one more. */
   checkRoom(): void {
-    if (this.#entries.length < BACKLOG_MAX) return
-    throw new KafkaError('BUFFER_EXHAUSTED', `${BACKLOG_MAX} records wait already; await drained() when write() returns false`)
+    if (this.#entries.length < BACKLOG_MAX && this.#sizeBytes < BACKLOG_BYTES_MAX) return
+    const waiting = `${this.#entries.length} records of ${this.#sizeBytes} bytes wait already`
+    const most = `at most ${BACKLOG_MAX} records or ${BACKLOG_BYTES_MAX} bytes may`
+    throw new KafkaError('BUFFER_EXHAUSTED', `${waiting}, and ${most}: await send(), or drained() when write() returns false`)
   }
 
   push(entry: BacklogEntry<K, V>): void {
     this.#entries.push(entry)
+    this.#sizeBytes += recordBytes(entry.encoded)
     this.#ask(entry.encoded.record.topic)
   }
 
@@ -72,6 +80,7 @@ export class RecordBacklog<K, V> {
       if (topic === undefined) this.#ask(name)
       if (topic === undefined || !this.#owner.hasSpace()) break
       this.#begin++
+      this.#sizeBytes -= recordBytes(next.encoded)
       this.#appendOrFail(topic, next)
     }
     this.#entries.splice(0, this.#begin)
@@ -85,6 +94,7 @@ export class RecordBacklog<K, V> {
     const isMeant = ({ encoded }: BacklogEntry<K, V>): boolean => name === null || encoded.record.topic === name
     const failed = this.#entries.filter(isMeant)
     this.#entries = this.#entries.filter((entry) => !isMeant(entry))
+    for (const { encoded } of failed) this.#sizeBytes -= recordBytes(encoded)
     for (const { waiter } of failed) this.#reject(waiter, error)
   }
 

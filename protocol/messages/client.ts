@@ -8,6 +8,9 @@ import type { AbortedTransaction, FileRange } from './fetch.ts'
 import type { Acks } from './produce.ts'
 import type { TopicPattern } from '../topic-pattern.ts'
 
+/** Chunks that may lie with the application of a consumer, per partition: one is processed while the next is fetched. */
+export const CHUNKS_PER_PARTITION_MAX = 2
+
 /** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
 export interface Submit {
   readonly kind: 'submit'

@@ -143,6 +143,7 @@ export class ConsumerWorkload {
       heartbeatIntervalMillis: 500,
       fetchMinBytes: 1,
       fetchMaxBytes: 8192,
+      bufferMemoryBytes: 1_000_000,
       fetchMaxWaitMillis: 1000,
       fetchMode: 'bytes',
       isolationLevel: 'read_uncommitted',

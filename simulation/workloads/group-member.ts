@@ -208,6 +208,7 @@ export class GroupMember {
       heartbeatIntervalMillis: 500,
       fetchMinBytes: 1,
       fetchMaxBytes: 8192,
+      bufferMemoryBytes: 1_000_000,
       fetchMaxWaitMillis: 1000,
       fetchMode: 'bytes',
       isolationLevel: this.#identity.isolationLevel,

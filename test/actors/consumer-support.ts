@@ -27,6 +27,7 @@ const config: ConsumerConfig = {
   heartbeatIntervalMillis: 1000,
   fetchMinBytes: 1,
   fetchMaxBytes: 1000,
+  bufferMemoryBytes: 1_000_000,
   fetchMaxWaitMillis: 500,
   fetchMode: 'bytes',
   isolationLevel: 'read_uncommitted',

@@ -134,6 +134,19 @@ describe('fetching', () => {
     expect(said(stage.deliver(more))).toEqual([])
   })
 
+  test('asks each partition for as much as finds room in the buffer of all, and for a little at least', () => {
+    const asked = (bufferMemoryBytes: number): number[] => {
+      const { stage, effects } = consuming({ fetchMaxBytes: 100_000, bufferMemoryBytes })
+      return [...sent(effects, 'fetch'), ...sent(tick(stage, 0), 'fetch')].map(({ maxBytes }) => maxBytes)
+    }
+    // Two partitions, with two chunks each.
+    expect([asked(1_000_000), asked(200_000), asked(100)]).toEqual([
+      [100_000, 100_000],
+      [50_000, 50_000],
+      [1024, 1024],
+    ])
+  })
+
   test('asks again when there was nothing new', () => {
     const { stage, effects } = consuming()
     const [zero] = sent(effects, 'fetch')

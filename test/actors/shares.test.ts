@@ -1,6 +1,7 @@
 // The coordinator of share groups: nothing is given out, or done with, before it is written; locks, time-outs, logs that change.
 
 import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
 import type { KeptShare, ShareRecord } from '../../coordinator/share/share-record.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { FetchResponse } from '../../protocol/messages/fetch.ts'
@@ -226,6 +227,17 @@ test('operators see groups, and may delete those that nobody is in', () => {
   expect(sent(deletion, 'deleteShareGroupResponse')).toEqual([])
   expect(sentOne(written(stage, deletion), 'deleteShareGroupResponse')).toMatchObject({ correlationId: 7, errorCode: 0 })
   expect(sentOne(stage.deliver({ kind: 'listShareGroups', correlationId: 8 }), 'listShareGroupsResponse').groups).toEqual([])
+})
+
+test('a group has so many members, and no more until one has left', () => {
+  const stage = active()
+  for (let i = 0; i < 1000; i++) ask(stage, `m${i}`, 1)
+  const told = (effects: readonly Effect[]): number[] => sent(effects, 'shareFetchResponse').map(({ errorCode }) => errorCode)
+  expect(told(ask(stage, 'one more', 1))).toEqual([codeOf('GROUP_MAX_SIZE_REACHED')])
+  expect(told(ask(stage, 'm7', 2))).not.toContain(codeOf('GROUP_MAX_SIZE_REACHED'))
+  ask(stage, 'm8', 2, { leaves: true })
+  expect(told(ask(stage, 'one more', 1))).not.toContain(codeOf('GROUP_MAX_SIZE_REACHED'))
+  expect(stage.state.groups.get('g')?.members.size).toBe(1000)
 })
 
 test('members that are silent and hold nothing are forgotten', () => {

@@ -72,6 +72,7 @@ function addConsumer(world: World, name: string, group: string | null, isolation
     heartbeatIntervalMillis: 1000,
     fetchMinBytes: 1,
     fetchMaxBytes: 1_000_000,
+    bufferMemoryBytes: 1_000_000,
     fetchMaxWaitMillis: 5000,
     fetchMode: 'range',
     isolationLevel,

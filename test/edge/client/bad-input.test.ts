@@ -261,3 +261,28 @@ test('a directory keeps its nodes', async () => {
   expect([error.name, error.message]).toEqual(['INVALID_OPTION', expect.stringMatching(/2 node.*leave the option nodes out/)])
   await (await open(directory)).close()
 })
+
+test('one client more than maxConnections is refused, and room is made by closing one', async () => {
+  const cluster = await openCluster(':memory:', { maxConnections: 3 })
+  await cluster.admin.createTopic('t')
+  const producer = cluster.producer()
+  cluster.consumer()
+  cluster.shareConsumer({ group: 'g', topics: ['t'] })
+  for (const more of [() => cluster.producer(), () => cluster.consumer(), () => cluster.shareConsumer({ group: 'g', topics: ['t'] })]) {
+    const refused = await failureOf(more)
+    expect([refused.name, refused.message]).toEqual([
+      'POLICY_VIOLATION',
+      expect.stringMatching(/^3 producers and consumers are open .*maxConnections/),
+    ])
+  }
+  await producer.close()
+  const next = cluster.producer({ value: string })
+  expect((await next.send({ topic: 't', value: 'x' })).offset).toBe(0)
+  for (const maxConnections of [0, -1, 1.5, '3', 1_000_001]) {
+    const refused = await failureOf(() => openCluster(':memory:', { maxConnections: maxConnections as number }))
+    expect([refused.name, refused.message]).toEqual([
+      'INVALID_OPTION',
+      expect.stringMatching(/^open option maxConnections must be a whole number from 1 to 1000000, not /),
+    ])
+  }
+})

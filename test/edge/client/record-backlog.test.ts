@@ -1,0 +1,42 @@
+// Records that a producer cannot put into a batch yet: they wait in order, and so many of them, or so many bytes, that a process lives on.
+import { expect, test } from 'vitest'
+import { BACKLOG_BYTES_MAX, RecordBacklog } from '../../../edge/client/record-backlog.ts'
+import type { BacklogEntry } from '../../../edge/client/record-backlog.ts'
+import type { KnownTopic } from '../../../edge/client/known-topic.ts'
+import { failureOf } from './support.ts'
+
+/** A record that says that it is so large. */
+function record(topic: string, sizeBytes: number): BacklogEntry<Uint8Array, Uint8Array> {
+  const value = { length: sizeBytes } as Uint8Array
+  const encoded = { record: { topic, value }, key: null, value, headers: undefined, timestamp: 1 }
+  return { encoded, waiter: null, acks: 'quorum' }
+}
+
+test('bytes that wait are limited, and count no more when they are taken out, or have failed', async () => {
+  let known: KnownTopic | undefined
+  const taken: string[] = []
+  const backlog: RecordBacklog<Uint8Array, Uint8Array> = new RecordBacklog<Uint8Array, Uint8Array>({
+    topicNamed: (name) => (name === 'known' ? known : undefined),
+    describe: () => new Promise(() => undefined),
+    learn: () => undefined,
+    hasSpace: () => true,
+    append: (_topic, { encoded }) => void taken.push(encoded.record.topic),
+    fail: () => undefined,
+    worked: () => undefined,
+  })
+  const half = BACKLOG_BYTES_MAX / 2
+  backlog.push(record('known', half))
+  backlog.checkRoom()
+  backlog.push(record('unknown', half))
+  const refused = await failureOf(() => backlog.checkRoom())
+  expect([refused.name, refused.message]).toEqual(['BUFFER_EXHAUSTED', expect.stringMatching(/^2 records of 10737\d+ bytes wait already/)])
+  known = {} as KnownTopic
+  backlog.workOff()
+  expect([taken, backlog.length]).toEqual([['known'], 1])
+  backlog.checkRoom()
+  backlog.push(record('unknown', half))
+  expect((await failureOf(() => backlog.checkRoom())).name).toBe('BUFFER_EXHAUSTED')
+  backlog.failAll(refused, 'unknown')
+  expect(backlog.length).toBe(0)
+  backlog.checkRoom()
+})
