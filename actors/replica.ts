@@ -24,7 +24,7 @@ import {
   onSynced,
   requestFlush,
 } from './replica-flush.ts'
-import { armConsumed, onConsumed, onConsumedTimer, onCoordinatorFound } from './replica-consumed.ts'
+import { armConsumed, onAcknowledged, onConsumed, onConsumedTimer, onCoordinatorFound } from './replica-consumed.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
@@ -73,6 +73,8 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onCoordinatorFound(state, message, outbox)
       case 'offsetFetchResponse':
         return onConsumed(state, message, context, outbox)
+      case 'describeShareGroupOffsetsResponse':
+        return onAcknowledged(state, message, context, outbox)
       case 'configureReplica':
         return onConfigure(state, message, context, outbox)
       case 'drain':

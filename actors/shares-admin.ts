@@ -1,5 +1,5 @@
 /**
- * What operators ask the coordinator of share groups: which there are, what is in them, and that they be forgotten.
+ * What operators ask the coordinator of share groups: which there are, what is in them, and that they be forgotten; and what leaders ask: how far they are.
  */
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
@@ -8,8 +8,11 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ShareGroupStateName } from '../protocol/messages/share.ts'
 import { countOf } from '../coordinator/share/share-partition.ts'
 import type { Outbox } from './actor.ts'
-import { noteChange } from './shares-state.ts'
+import { noteChange, shareName } from './shares-state.ts'
 import type { ShareGroup, SharesState } from './shares-state.ts'
+
+/** Leaders that wait for a write at a time; the oldest asks again when there are more. */
+const OFFSETS_ASKED_MAX = 10_000
 
 /** Describes a group. */
 export function onDescribeShareGroup(state: SharesState, request: MessageOf<'describeShareGroup'>, to: Address, outbox: Outbox): void {
@@ -26,6 +29,35 @@ export function onDescribeShareGroup(state: SharesState, request: MessageOf<'des
     a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1
   const about = { state: stateOf(group), members, partitions: partitions.toSorted(isBefore) }
   outbox.push({ kind: 'send', to, message: { kind: 'describeShareGroupResponse', correlationId, errorCode, ...about } })
+}
+
+/** A leader asks how far a group is in its partition. */
+export function onDescribeOffsets(
+  state: SharesState,
+  request: MessageOf<'describeShareGroupOffsets'>,
+  from: Address,
+  outbox: Outbox,
+): void {
+  const { correlationId, group, topicId, partition } = request
+  const refusal = refusalOf(state)
+  if (refusal !== null) return answerOffset(from, correlationId, refusal, -1, outbox)
+  const startOffset = state.groups.get(group)?.partitions.get(shareName({ topicId, partition }))?.startOffset ?? -1
+  state.offsetsAsked.push({ from, correlationId, change: state.changeCount, startOffset })
+  if (state.offsetsAsked.length > OFFSETS_ASKED_MAX) state.offsetsAsked.shift()
+}
+
+/** Answers those whose offset is in the log: a coordinator that follows will not go back behind it. */
+export function answerOffsets(state: SharesState, outbox: Outbox): void {
+  if (state.offsetsAsked.length === 0) return
+  const { writtenCount } = state
+  for (const { from, correlationId, change, startOffset } of state.offsetsAsked)
+    if (change <= writtenCount) answerOffset(from, correlationId, null, startOffset, outbox)
+  state.offsetsAsked = state.offsetsAsked.filter(({ change }) => change > writtenCount)
+}
+
+function answerOffset(to: Address, correlationId: number, error: ErrorName | null, startOffset: number, outbox: Outbox): void {
+  const message = { kind: 'describeShareGroupOffsetsResponse', correlationId, errorCode: errorCodeOf(error), startOffset } as const
+  outbox.push({ kind: 'send', to, message })
 }
 
 /** Lists all groups. */

@@ -113,6 +113,8 @@ export interface SharesState {
   writing: ShareWrite | null
   /** Who asked for a deletion, and waits for it to be written. */
   deletions: { readonly from: Address; readonly correlationId: number; readonly change: number }[]
+  /** Leaders that ask how far a group is, and what they will hear when that is written. */
+  offsetsAsked: { readonly from: Address; readonly correlationId: number; readonly change: number; readonly startOffset: number }[]
   readonly leaders: LeaderCache
   readonly ends: Map<string, PartitionEnd>
   /** Something has changed: whoever waits for records may get some. */
@@ -142,6 +144,7 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     writtenCount: 0,
     writing: null,
     deletions: [],
+    offsetsAsked: [],
     leaders: newLeaderCache(config.coordinatorNodes, REQUEST_TIMEOUT_MILLIS),
     ends: new Map(),
     hasNews: false,

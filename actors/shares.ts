@@ -22,7 +22,14 @@ import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
 import { askForDoubted, doubtTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
-import { answerDeletions, onDeleteShareGroup, onDescribeShareGroup, onListShareGroups } from './shares-admin.ts'
+import {
+  answerDeletions,
+  answerOffsets,
+  onDeleteShareGroup,
+  onDescribeOffsets,
+  onDescribeShareGroup,
+  onListShareGroups,
+} from './shares-admin.ts'
 import { onEnd, onEndUndeliverable } from './shares-ends.ts'
 import { answerWritten, onShareFetch, serveWaiting } from './shares-fetch.ts'
 import { answerMember, barrier, dropIfGone, newLog, newSharesState, noteChange, shareGroupOf, shareName } from './shares-state.ts'
@@ -55,6 +62,7 @@ export const actor: Actor<SharesState, SharesConfig> = {
     state.hasNews = false
     writeChanges(state, context, outbox)
     answerWritten(state, context, outbox)
+    answerOffsets(state, outbox)
     keepTicking(state, outbox)
   },
 }
@@ -95,6 +103,8 @@ function onRequest(state: SharesState, message: Message, context: Context, outbo
       return refuseFetch(message, context, outbox)
     case 'describeShareGroup':
       return onDescribeShareGroup(state, message, to, outbox)
+    case 'describeShareGroupOffsets':
+      return onDescribeOffsets(state, message, to, outbox)
     case 'listShareGroups':
       return onListShareGroups(state, message, to, outbox)
     case 'deleteShareGroup':
@@ -195,6 +205,8 @@ function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   state.waiting = []
   state.writtenCount = state.changeCount
   answerDeletions(state, outbox, error)
+  // Leaders ask again, and what was to be written may not be in the log.
+  state.offsetsAsked = []
   state.groups.clear()
   state.dirty.clear()
   state.writing = null

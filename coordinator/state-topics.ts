@@ -15,6 +15,8 @@ export function stateTopicProblem(config: TopicConfig): string | null {
   if (config.flush !== 'commit') return `flush stays 'commit' (not '${config.flush}'): a power failure would take what was acknowledged`
   if (config.uncleanLeaderElection) return 'uncleanLeaderElection stays false: who has fallen behind lacks what was acknowledged'
   if (config.deleteOnceConsumedBy.length > 0) return 'deleteOnceConsumedBy stays empty: its records are for coordinators, at any time'
+  if (config.deleteOnceAcknowledgedBy.length > 0)
+    return 'deleteOnceAcknowledgedBy stays empty: its records are for coordinators, at any time'
   const { maxMessageBytes } = defaultTopicConfig
   if (config.maxMessageBytes >= maxMessageBytes) return null
   return `maxMessageBytes stays ${maxMessageBytes} or more (not ${config.maxMessageBytes}): what is larger could not be written`

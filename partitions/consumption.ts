@@ -1,19 +1,28 @@
 /**
- * Which records may go because the groups that a topic names have consumed them (deleteOnceConsumedBy). Everything below the smallest of their committed offsets; a
- * group that has committed nothing, or not been heard, holds everything. What is known of groups is of one round of questions: it is never kept for the next.
+ * Which records may go because the groups that a topic names have done with them (deleteOnceConsumedBy, deleteOnceAcknowledgedBy). Everything below the smallest of their
+ * offsets: what a consumer group has committed, and where a share group begins. A group that has none, or not been heard, holds everything. What is known of groups is of
+ * one round of questions: it is never kept for the next.
  */
+
+/** A group that must be done with a record. A share group with the name of a consumer group is another one. */
+export interface ConsumingGroup {
+  readonly keyType: 'group' | 'share'
+  readonly group: string
+}
 
 /** What was asked of the groups, and what they have answered. */
 export interface ConsumptionRound {
   /** The reign of the leader that asks. */
   readonly leaderEpoch: number
   /** By correlation id: about which group. */
-  readonly asked: Map<number, string>
-  /** By group: its committed offset of this partition; -1 without one. */
-  readonly committed: Map<string, number>
+  readonly asked: Map<number, ConsumingGroup>
+  /** Everything below the offset is done with; -1: nothing is. */
+  readonly ends: (ConsumingGroup & { readonly offset: number })[]
 }
 
-/** Everything below has been consumed by all of these groups; -1 while some of them holds everything. */
-export function consumedOffset(groups: readonly string[], { committed }: ConsumptionRound): number {
-  return Math.min(...groups.map((group) => committed.get(group) ?? -1))
+/** Everything below is done with by all of these groups; -1 while some of them holds everything. */
+export function consumedOffset(groups: readonly ConsumingGroup[], { ends }: ConsumptionRound): number {
+  const endOf = ({ keyType, group }: ConsumingGroup): number | undefined =>
+    ends.find((one) => one.keyType === keyType && one.group === group)?.offset
+  return Math.min(...groups.map((group) => endOf(group) ?? -1))
 }

@@ -23,6 +23,8 @@ export type TopicConfig = {
   readonly retentionBytes: number
   /** Records go as soon as all these groups have committed offsets behind them; none: consuming a record does not delete it. */
   readonly deleteOnceConsumedBy: readonly string[]
+  /** The same of share groups: as soon as all these have done with them. */
+  readonly deleteOnceAcknowledgedBy: readonly string[]
   /** The share of a partition's cleanable bytes that was never compacted from which on it is. */
   readonly minCleanableDirtyRatio: number
   /** Records younger than that are not compacted. */
@@ -89,6 +91,7 @@ export const defaultTopicConfig: TopicConfig = Object.freeze({
   retentionMillis: 7 * DAY_MILLIS,
   retentionBytes: -1,
   deleteOnceConsumedBy: Object.freeze([]),
+  deleteOnceAcknowledgedBy: Object.freeze([]),
   minCleanableDirtyRatio: 0.5,
   minCompactionLagMillis: 0,
   maxCompactionLagMillis: Number.MAX_SAFE_INTEGER,
@@ -126,6 +129,11 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
     kafkaName: 'delete.once.consumed.by',
     allowed: { kind: 'groups', countMax: GROUPS_MAX },
     doc: 'Groups: what all of them have committed past is deleted, and, unless retentionMillis is set, nothing else because of its age.',
+  },
+  deleteOnceAcknowledgedBy: {
+    kafkaName: 'delete.once.acknowledged.by',
+    allowed: { kind: 'groups', countMax: GROUPS_MAX },
+    doc: 'Share groups: what all of them have accepted, rejected or given up is deleted, and, unless retentionMillis is set, nothing else because of its age.',
   },
   minCleanableDirtyRatio: {
     kafkaName: 'min.cleanable.dirty.ratio',
@@ -247,7 +255,8 @@ export function parseTopicConfig(input: Readonly<Record<string, unknown>>): Topi
   }
   const given = values as Partial<TopicConfig>
   // Who says which groups must have a record does not expect that it goes before, unless he says so.
-  const retentionMillis = given.deleteOnceConsumedBy === undefined || given.deleteOnceConsumedBy.length === 0 ? {} : { retentionMillis: -1 }
+  const { deleteOnceConsumedBy = [], deleteOnceAcknowledgedBy = [] } = given
+  const retentionMillis = deleteOnceConsumedBy.length + deleteOnceAcknowledgedBy.length === 0 ? {} : { retentionMillis: -1 }
   const config = { ...defaultTopicConfig, ...retentionMillis, ...given }
   const { minCompactionLagMillis: min, maxCompactionLagMillis: max } = config
   if (min > max)

@@ -86,8 +86,8 @@ export const INSIDE_GROUP = 'billing'
 
 /** The share group of a run. */
 export const SHARE_GROUP = 'workers'
-/** The topic that it reads. */
-export const SHARED_TOPIC = 'orders'
+/** The topic that it reads, beside the one whose records go once it has done with them. */
+const SHARED_TOPIC = 'orders'
 
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
@@ -100,7 +100,9 @@ function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
   const random = new Random(seed, 'queue')
   if (random.below(2) === 0) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
-  const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', deleteOnceConsumedBy }
+  const isShared = drawSharers(seed) > 0
+  const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
+  const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
   return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
 }
 
@@ -159,6 +161,11 @@ function drawQuota(seed: number): PlannedQuota | null {
   const rates = { producerByteRate, consumerByteRate: producerByteRate * random.pick([1, 2, 4]) }
   const requestPercentage = new Random(seed, 'quota/requests').pick([null, null, 0.05, 0.1])
   return { ...rates, requestPercentage, isDefault: random.below(2) === 0 }
+}
+
+/** What the share group of a run reads. */
+export function sharedTopics({ topics }: Plan): string[] {
+  return topics.filter(({ name, configs }) => name === SHARED_TOPIC || 'deleteOnceAcknowledgedBy' in configs).map(({ name }) => name)
 }
 
 /** The nodes that have a coordinator: three, if there are so many; otherwise one. */

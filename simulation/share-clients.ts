@@ -8,7 +8,7 @@ import { newShareTruth, passedOver } from './checkers/share.ts'
 import type { ShareTruth } from './checkers/share.ts'
 import { COORDINATOR_PARTITIONS } from './cluster.ts'
 import type { Cluster } from './cluster.ts'
-import { SHARE_GROUP, SHARED_TOPIC } from './plan.ts'
+import { SHARE_GROUP, sharedTopics } from './plan.ts'
 import { lifeOf } from './truth.ts'
 import { DELIVERY_COUNT_LIMIT, SharerWorkload } from './workloads/sharer.ts'
 
@@ -22,6 +22,7 @@ export class ShareClients {
     this.#cluster = cluster
     this.#group = newShareTruth(cluster.truth, SHARE_GROUP)
     cluster.groups.shared.push(this.#group)
+    cluster.truth.acknowledgedBy.set(SHARE_GROUP, (partition, end) => passedOver(this.#group, partition, end, DELIVERY_COUNT_LIMIT))
     this.#sharers = Array.from({ length: cluster.plan.sharerCount }, (_, index) => new SharerWorkload(cluster, index, this.#group))
   }
 
@@ -32,25 +33,26 @@ export class ShareClients {
   /** The group is done with everything; SHARE: it has passed a record over. */
   isAtEnd(endOf: (topic: string, partition: number) => number): boolean {
     if (this.#sharers.length === 0) return true
-    for (let partition = 0; partition < (this.#cluster.topics.get(SHARED_TOPIC) ?? 0); partition++) {
-      const share = this.#shareOf(partition)
-      if (share === undefined || share.startOffset !== endOf(SHARED_TOPIC, partition)) return false
-      const name = topicPartitionName(SHARED_TOPIC, partition)
+    return sharedTopics(this.#cluster.plan).every((topic) => this.#isAtEndOf(topic, endOf))
+  }
+
+  #isAtEndOf(topic: string, endOf: (topic: string, partition: number) => number): boolean {
+    for (let partition = 0; partition < (this.#cluster.topics.get(topic) ?? 0); partition++) {
+      const share = this.#shareOf(topic, partition)
+      if (share === undefined || share.startOffset !== endOf(topic, partition)) return false
+      const name = topicPartitionName(topic, partition)
       const life = lifeOf(this.#cluster.truth, name, share.topicId)
-      const lost =
-        life === undefined || life.isUnclean || life.lossEnd > 0
-          ? null
-          : passedOver(this.#group, life, share.startOffset, DELIVERY_COUNT_LIMIT)
+      const lost = life === undefined ? null : passedOver(this.#group, life, share.startOffset, DELIVERY_COUNT_LIMIT)
       if (lost !== null) this.#cluster.world.fail('SHARE', `${name}: ${lost} is passed over`)
     }
     return true
   }
 
   /** As whoever is in charge has it. */
-  #shareOf(partition: number): Share | undefined {
+  #shareOf(topic: string, partition: number): Share | undefined {
     const names = Array.from({ length: COORDINATOR_PARTITIONS }, (_, index) => sharesActor(index))
     const states = this.#cluster.nodes.flatMap(({ host }) => names.map((name) => host.stateOf(name) as SharesState | undefined))
     const shares = states.flatMap((state) => [...(state?.groups.get(SHARE_GROUP)?.partitions.values() ?? [])])
-    return shares.filter((one) => one.partition === partition).toSorted((a, b) => b.topicId - a.topicId)[0]
+    return shares.filter((one) => one.topic === topic && one.partition === partition).toSorted((a, b) => b.topicId - a.topicId)[0]
   }
 }

@@ -75,6 +75,8 @@ export interface Truth {
   acknowledgedCount: number
   /** How much of the committed metadata has been looked at. */
   metadataOffset: number
+  /** By share group: the first record below an end that it has not done with, as far as anybody knows; null if there is none. */
+  readonly acknowledgedBy: Map<string, (partition: PartitionTruth, end: number) => number | null>
   /** By group: one past the last record of a partition that it may have committed past; -1: none. */
   readonly committedEnds: Map<string, (partition: PartitionTruth) => number>
   /** Is told when a partition may have lost its end. */
@@ -106,6 +108,7 @@ export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolea
     anomalies,
     acknowledgedCount: 0,
     metadataOffset: 0,
+    acknowledgedBy: new Map(),
     committedEnds: new Map(),
     onLoss: [],
     transactions: newTransactionsTruth(),

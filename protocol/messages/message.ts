@@ -116,6 +116,8 @@ import type { QuorumMessage } from './quorum.ts'
 import type {
   DeleteShareGroupRequest,
   DeleteShareGroupResponse,
+  DescribeShareGroupOffsetsRequest,
+  DescribeShareGroupOffsetsResponse,
   DescribeShareGroupRequest,
   DescribeShareGroupResponse,
   ListShareGroupsRequest,
@@ -214,6 +216,7 @@ export type Request =
   | ListTransactionsRequest
   | ShareFetchRequest
   | DescribeShareGroupRequest
+  | DescribeShareGroupOffsetsRequest
   | ListShareGroupsRequest
   | DeleteShareGroupRequest
 
@@ -246,6 +249,7 @@ export type Response =
   | ListTransactionsResponse
   | ShareFetchResponse
   | DescribeShareGroupResponse
+  | DescribeShareGroupOffsetsResponse
   | ListShareGroupsResponse
   | DeleteShareGroupResponse
   | Undeliverable
@@ -316,6 +320,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   listTransactions: true,
   shareFetch: true,
   describeShareGroup: true,
+  describeShareGroupOffsets: true,
   listShareGroups: true,
   deleteShareGroup: true,
 }

@@ -144,3 +144,20 @@ export interface DeleteShareGroupResponse {
   readonly correlationId: number
   readonly errorCode: number
 }
+
+/** The leader of a partition asks how far a share group is there, for what it has done with may go. Answered when that is in the log. */
+export interface DescribeShareGroupOffsetsRequest {
+  readonly kind: 'describeShareGroupOffsets'
+  readonly correlationId: number
+  readonly group: string
+  readonly topicId: number
+  readonly partition: number
+}
+
+/** `startOffset`: everything below it is done with; -1: the group has not been there. */
+export interface DescribeShareGroupOffsetsResponse {
+  readonly kind: 'describeShareGroupOffsetsResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly startOffset: number
+}

@@ -82,7 +82,8 @@ function checkStart(truth: Truth, watched: WatchedReplica, state: ReplicaState, 
   if (logStartOffset > state.highWatermark.offset)
     truth.world.fail('RET', `${partition.name} starts at ${logStartOffset}, above its high watermark ${state.highWatermark.offset}`)
   if (before < 0 || logStartOffset <= partition.startOffset || isRetention(state, message)) return
-  if (message.kind === 'offsetFetchResponse') return checkConsumed(truth, partition, state)
+  if (message.kind === 'offsetFetchResponse' || message.kind === 'describeShareGroupOffsetsResponse')
+    return checkConsumed(truth, partition, state)
   const asked = message.kind === 'deleteRecords' ? message.beforeOffset : 0
   if (asked !== DELETE_TO_HIGH_WATERMARK && logStartOffset > asked)
     truth.world.fail(
@@ -91,12 +92,16 @@ function checkStart(truth: Truth, watched: WatchedReplica, state: ReplicaState, 
     )
 }
 
-/** What goes because it is consumed, each of the groups that the topic names may have committed past. */
-function checkConsumed({ world, committedEnds }: Truth, partition: PartitionTruth, { config, log }: ReplicaState): void {
+/** What goes because it is consumed, each of the groups that the topic names may have committed past, and each share group has done with. */
+function checkConsumed({ world, committedEnds, acknowledgedBy }: Truth, partition: PartitionTruth, { config, log }: ReplicaState): void {
   for (const group of config.deleteOnceConsumedBy) {
     const end = committedEnds.get(group)?.(partition) ?? -1
     if (log.logStartOffset > end && !partition.isUnclean)
       world.fail('RET', `${partition.name} starts at ${log.logStartOffset}, but ${group} has committed up to ${end}`)
+  }
+  for (const group of config.deleteOnceAcknowledgedBy) {
+    const offset = acknowledgedBy.get(group)?.(partition, log.logStartOffset) ?? null
+    if (offset !== null) world.fail('RET', `${partition.name} starts at ${log.logStartOffset}, but ${group} has not done with ${offset}`)
   }
 }
 

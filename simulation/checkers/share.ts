@@ -79,10 +79,11 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
 
 /**
  * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
- * none. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so.
+ * none, or some may be lost. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so.
  */
 export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
   const records = group.records.get(partition)
+  if (partition.isUnclean || partition.lossFloor >= 0 || partition.lossEnd > 0) return null
   for (let offset = partition.startOffset; offset < startOffset; offset++) {
     const record = records?.get(offset)
     const isExplained = record !== undefined && (record.mayBeDone || record.deliveryCount >= deliveryCountLimit - UNTOLD_COUNT_MAX)

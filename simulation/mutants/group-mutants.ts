@@ -122,8 +122,8 @@ export const groupMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/consumption.ts',
-        text: 'committed.get(group) ?? -1))',
-        replacement: 'committed.get(group) ?? -1).filter((offset) => offset >= 0))',
+        text: 'endOf(group) ?? -1))',
+        replacement: 'endOf(group) ?? -1).filter((offset) => offset >= 0))',
       },
     ],
     seed: 2,
@@ -172,11 +172,25 @@ export const groupMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-consumed.ts',
-        text: 'consumption.committed.set(group, found?.offset ?? -1)',
-        replacement: 'consumption.committed.set(group, found === undefined ? -1 : state.highWatermark.offset)',
+        text: 'onOffset(state, response, found?.offset ?? -1,',
+        replacement: 'onOffset(state, response, found === undefined ? -1 : state.highWatermark.offset,',
       },
     ],
     seed: 2,
     seedsToFind: 2,
+  },
+  {
+    id: 'R6',
+    title: 'what a share group has given out counts as what it has done with',
+    why: 'records go while their members work on them, and cannot be given to anybody again',
+    edits: [
+      {
+        file: 'actors/shares-admin.ts',
+        text: '?.startOffset ?? -1\n  state.offsetsAsked',
+        replacement: '?.nextOffset ?? -1\n  state.offsetsAsked',
+      },
+    ],
+    seed: 25,
+    seedsToFind: 25,
   },
 ]

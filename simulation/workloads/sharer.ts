@@ -12,7 +12,7 @@ import type { AcknowledgeType, AcquiredRange, ShareAcknowledgement, ShareFetchRe
 import type { ShareTruth } from '../checkers/share.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
-import { SHARED_TOPIC } from '../plan.ts'
+import { sharedTopics } from '../plan.ts'
 import { Random } from '../random.ts'
 
 /** How long a member has for a record. */
@@ -108,7 +108,7 @@ export class SharerWorkload {
       group: this.#group.name,
       memberId: this.#memberId,
       sessionEpoch: ++this.#sessionEpoch,
-      topics: [SHARED_TOPIC],
+      topics: sharedTopics(this.#cluster.plan),
       reset: 'earliest',
       isolationLevel: 'read_uncommitted',
       lockMillis: LOCK_MILLIS,

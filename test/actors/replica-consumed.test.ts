@@ -6,7 +6,7 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { drive, fire, leading, small, threeSegments } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
-import { lines, sent } from './stage.ts'
+import { lines, sent, sentOne } from './stage.ts'
 
 /** A leader of six records, two to a segment. */
 function queue(...groups: readonly string[]): Partition {
@@ -70,6 +70,46 @@ describe('records', () => {
     const partition = threeSegments()
     expect(sent(fire(partition, 'consumed'), 'findCoordinator')).toEqual([])
     expect(partition.stage.state.log.logStartOffset).toBe(0)
+  })
+})
+
+describe('share groups', () => {
+  /** A leader of six records that a consumer group and a share group of the same name must have done with. */
+  function shared(): Partition {
+    return threeSegments({ ...small, deleteOnceConsumedBy: ['a'], deleteOnceAcknowledgedBy: ['a'] })
+  }
+
+  function answer(partition: Partition, committed: number, startOffset: number, error?: ErrorName): number {
+    const asked = sent(fire(partition, 'consumed', 2000), 'findCoordinator')
+    expect(asked.map(({ keyType, key }) => [keyType, key])).toEqual([
+      ['group', 'a'],
+      ['share', 'a'],
+    ])
+    const questions = asked.flatMap(({ correlationId }) =>
+      drive(
+        partition,
+        partition.stage.deliver({ kind: 'findCoordinatorResponse', correlationId, errorCode: 0, node: 2, partition: 3, topicId: 9 }),
+      ),
+    )
+    const { correlationId, ...about } = sentOne(questions, 'describeShareGroupOffsets')
+    expect(about).toEqual({ kind: 'describeShareGroupOffsets', group: 'a', topicId: 5, partition: 0 })
+    expect(lines(questions)).toContainEqual(expect.stringMatching(/^to shares\/3/))
+    const offsets = [{ topic: 't', partition: 0, offset: committed, metadata: '', topicId: 5 }]
+    const fetched = { correlationId: sentOne(questions, 'offsetFetch').correlationId, errorCode: 0, requested: ['t-0'], offsets }
+    deliver(partition, { kind: 'offsetFetchResponse', ...fetched })
+    const errorCode = error === undefined ? 0 : codeOf(error)
+    deliver(partition, { kind: 'describeShareGroupOffsetsResponse', correlationId, errorCode, startOffset })
+    return partition.stage.state.log.logStartOffset
+  }
+
+  test('hold what they have not done with, whatever a consumer group of that name has committed', () => {
+    const partition = shared()
+    expect([answer(partition, 6, -1), answer(partition, 6, 3), answer(partition, 4, 6)]).toEqual([0, 3, 4])
+  })
+
+  test('hold everything while they cannot say, or say something that is not there', () => {
+    const partition = shared()
+    expect([answer(partition, 6, 6, 'COORDINATOR_LOAD_IN_PROGRESS'), answer(partition, 7, 7)]).toEqual([0, 0])
   })
 })
 

@@ -229,6 +229,26 @@ test('operators see groups, and may delete those that nobody is in', () => {
   expect(sentOne(stage.deliver({ kind: 'listShareGroups', correlationId: 8 }), 'listShareGroupsResponse').groups).toEqual([])
 })
 
+test('leaders hear how far a group is when that is in the log, and nothing of what may not be', () => {
+  const stage = active(kept())
+  const asked = (correlationId: number, topicId = 5): Effect[] =>
+    stage.deliver({ kind: 'describeShareGroupOffsets', correlationId, group: 'g', topicId, partition: 0 })
+  const told = (effects: readonly Effect[]): number[][] =>
+    sent(effects, 'describeShareGroupOffsetsResponse').map(({ correlationId, errorCode, startOffset }) => [
+      correlationId,
+      errorCode,
+      startOffset,
+    ])
+  expect([told(asked(1)), told(asked(2, 6))]).toEqual([[[1, 0, 2]], [[2, 0, -1]]])
+  written(stage, given(stage, 5))
+  const accepting = ask(stage, 'a', 2, { maxRecords: 0, acknowledgements: [{ ...range(2, 2), type: 'accept' }] })
+  expect(told(asked(4))).toEqual([])
+  expect(told(written(stage, accepting))).toEqual([[4, 0, 3]])
+  expect(
+    told(sharesStage().deliver({ kind: 'describeShareGroupOffsets', correlationId: 3, group: 'g', topicId: 5, partition: 0 })),
+  ).toEqual([[3, codeOf('COORDINATOR_LOAD_IN_PROGRESS'), -1]])
+})
+
 test('a group has so many members, and no more until one has left', () => {
   const stage = active()
   for (let i = 0; i < 1000; i++) ask(stage, `m${i}`, 1)

@@ -246,6 +246,7 @@ describe('changed settings', () => {
     { flush: 'os' },
     { uncleanLeaderElection: true },
     { deleteOnceConsumedBy: ['g'] },
+    { deleteOnceAcknowledgedBy: ['g'] },
     { maxMessageBytes: 1000 },
   ])('of what coordinators keep are refused where %j would lose it, or keep it from being written', (configs) => {
     for (const name of [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_TOPIC]) {

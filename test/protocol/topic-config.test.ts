@@ -108,6 +108,7 @@ describe('the groups that must have consumed a record', () => {
     expect(parsed({ deleteOnceConsumedBy: 'a' })).toMatchObject({ retentionMillis: -1, retentionBytes: -1 })
     expect(parsed({ deleteOnceConsumedBy: 'a', retentionMillis: 5 })).toMatchObject({ retentionMillis: 5 })
     expect(parsed({ deleteOnceConsumedBy: [] })).toEqual(defaultTopicConfig)
+    expect(parsed({ 'delete.once.acknowledged.by': 'a,b' })).toMatchObject({ deleteOnceAcknowledgedBy: ['a', 'b'], retentionMillis: -1 })
   })
 
   test.each([[7], [['a', 7]], [['']], [['a\nb']], [Array.from({ length: 17 }, (_, i) => `g${i}`)], [{}]])('are not %j', (groups) => {

@@ -192,6 +192,25 @@ test('records of a topic go once its groups have consumed them, and not before',
   expect((await admin.describeTopic('t')).config).toMatchObject({ deleteOnceConsumedBy: ['g', 'h'], retentionMillis: -1 })
 })
 
+test('records of a topic go once its share groups have done with them: accepted, or rejected, and not before', async () => {
+  const cluster = await openCluster()
+  const { admin } = cluster
+  await admin.createTopic('t', { config: { deleteOnceAcknowledgedBy: ['workers'] } })
+  await fill(cluster, 't', 10)
+  const begin = async (): Promise<number> => (await admin.describeTopic('t')).partitions[0]!.beginOffset
+  const worker = cluster.shareConsumer({ group: 'workers', topics: ['t'], autoOffsetReset: 'earliest', maxPollRecords: 10 })
+  const records = await worker.poll({ timeoutMillis: 10_000 })
+  expect(records).toHaveLength(10)
+  for (const record of records) worker.acknowledge(record, record.offset === 2 ? 'reject' : record.offset === 6 ? 'release' : 'accept')
+  await worker.commit()
+  await until(async () => (await begin()) > 0)
+  expect(await begin()).toBe(6)
+  expect((await worker.poll({ timeoutMillis: 10_000 })).map(({ offset, deliveryCount }) => [offset, deliveryCount])).toEqual([[6, 2]])
+  await worker.commit()
+  await until(async () => (await begin()) === 10)
+  expect((await admin.describeTopic('t')).config).toMatchObject({ deleteOnceAcknowledgedBy: ['workers'], retentionMillis: -1 })
+})
+
 test('an assignor is chosen by name', async () => {
   const cluster = await openCluster()
   await fill(cluster, 't', 4, 4)
