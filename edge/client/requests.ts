@@ -17,6 +17,7 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
 import type { GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { RequestTimed } from '../../protocol/messages/quota.ts'
 import type { ClientHost, ClientLoop } from './engine.ts'
 
 /** A request without its correlation id, which `Requests` gives. */
@@ -31,6 +32,9 @@ const TIMEOUT_MILLIS = 30_000
 /** Longest wait for one attempt: the addressee may have died without a word. */
 const ATTEMPT_MILLIS = 1000
 
+/** Requests whose time is not known yet, at most: a host that is gone says nothing of those that it had. */
+const TIMINGS_MAX = 1000
+
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
 
@@ -40,6 +44,8 @@ export class Requests {
   readonly #loop: ClientLoop
   readonly #port: Address
   readonly #coordinators: CoordinatorFinder
+  /** Who wants to hear how long a request took, by its id. */
+  readonly #timings: Map<number, (timed: RequestTimed) => void> = new Map()
   readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
   #nextCorrelationId = 1
   #closed = false
@@ -80,20 +86,24 @@ export class Requests {
     return this.#repeat(attempt, asked, kind)
   }
 
-  /** The answer of a partition's leader, or of another actor that lives there, whoever leads by then. `topic` is what is known of it. Throws like `ask`. */
+  /**
+   * The answer of a partition's leader, or of another actor that lives there, whoever leads by then. `topic` is what is known of it. `onTimed` hears how long each
+   * attempt at a fetch took. Throws like `ask`.
+   */
   askLeader<Kind extends Response['kind']>(
     topic: TopicMetadata,
     partition: number,
     asked: Asked,
     kind: Kind,
     actor: string = replicaActor(topic.topic, partition),
+    onTimed: ((timed: RequestTimed) => void) | null = null,
   ): Promise<MessageOf<Kind>> {
     let known = topic
     let isFirst = true
     const attempt = async (): Promise<Response | null> => {
       if (!isFirst) known = await this.topic(topic.topic)
       isFirst = false
-      return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked)
+      return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked, onTimed)
     }
     return this.#repeat(attempt, asked, kind)
   }
@@ -189,8 +199,9 @@ export class Requests {
     this.#host.closePort('requests')
   }
 
-  #attempt(to: Address, asked: Asked): Promise<Response | null> {
+  #attempt(to: Address, asked: Asked, onTimed: ((timed: RequestTimed) => void) | null = null): Promise<Response | null> {
     const correlationId = this.#nextCorrelationId++
+    if (onTimed !== null) this.#noteTiming(correlationId, onTimed)
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#waiting.get(correlationId)?.(null), ATTEMPT_MILLIS)
       this.#waiting.set(correlationId, (response) => {
@@ -203,8 +214,18 @@ export class Requests {
     })
   }
 
+  #noteTiming(correlationId: number, onTimed: (timed: RequestTimed) => void): void {
+    this.#timings.set(correlationId, onTimed)
+    const [oldest] = this.#timings.keys()
+    if (oldest !== undefined && this.#timings.size > TIMINGS_MAX) this.#timings.delete(oldest)
+  }
+
   #onAnswer(message: Message): void {
     if (!('correlationId' in message)) return
+    if (message.kind === 'requestTimed') {
+      this.#timings.get(message.correlationId)?.(message)
+      return void this.#timings.delete(message.correlationId)
+    }
     // The bytes are lent for this call only, and the promise resolves later.
     const kept = message.kind === 'fetchResponse' && message.records !== null ? { ...message, records: message.records.slice() } : message
     this.#waiting.get(message.correlationId)?.(kept as Response)

@@ -34,6 +34,8 @@ export interface ShareConsumerOptions<K, V> {
   readonly deliveryCountLimit?: number
   /** Most records of one `poll`, and that wait in this member. Default 500. 1 … 2,000. */
   readonly maxPollRecords?: number
+  /** Whose quota it keeps to, as a consumer's; that of its group binds it, too. What one question has brought is paid for before the next. */
+  readonly clientId?: string
   /** What was acknowledged too late is given again; without a listener it goes unnoticed. */
   readonly onRefused?: (refused: readonly RefusedAcknowledgement[]) => void
 }

@@ -11,13 +11,14 @@ import type { AcquiredRange, ShareRangeName } from '../../protocol/messages/shar
 import { RECORD_LOCKS_MAX } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Waiting } from './api.ts'
-import { checkGroup, checkName, checkWaiting } from './arguments.ts'
+import { checkGroup, checkName, checkQuotaName, checkWaiting } from './arguments.ts'
 import { toRecord } from './consumer-batch.ts'
 import { checkPoll } from './consumer-options.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { checkOptions, describe, integerOption } from './options.ts'
 import type { OptionRule } from './options.ts'
+import { QuotaGate } from './quota-gate.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 import type { Acknowledgement, ShareConsumer, ShareConsumerOptions, ShareRecord } from './share-api.ts'
@@ -35,6 +36,7 @@ const RULES: Readonly<Record<keyof ShareConsumerOptions<unknown, unknown>, Optio
   acquisitionLockMillis: { kind: 'integer', min: 10, max: 3_600_000, default: 30_000 },
   deliveryCountLimit: { kind: 'integer', min: 1, max: 100, default: 5 },
   maxPollRecords: { kind: 'integer', min: 1, max: RECORD_LOCKS_MAX, default: 500 },
+  clientId: { kind: 'string' },
   onRefused: { kind: 'function' },
 }
 
@@ -58,6 +60,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
   readonly #membership: ShareMembership
   readonly #maxPollRecords: number
   readonly #session: ShareSession
+  readonly #gate: QuotaGate
   readonly #topics: Map<string, TopicMetadata> = new Map()
   /** Not given to the application yet, in order. */
   #buffer: HeldRecord[] = []
@@ -77,13 +80,16 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
         `shareConsumer option topics must be a list of one topic or more, not ${describe(options.topics)}`,
       )
     for (const topic of options.topics) checkName(topic)
+    checkQuotaName('shareConsumer', 'clientId', options.clientId)
     this.#engine = engine
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
     this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
     this.#maxPollRecords = integerOption(options.maxPollRecords, RULES.maxPollRecords)
+    const name = engine.nextName('share')
+    this.#gate = new QuotaGate(engine, name, options.clientId ?? null, options.group)
     this.#membership = {
       group: options.group,
-      memberId: `${engine.nextName('share')}-${randomUUID()}`,
+      memberId: `${name}-${randomUUID()}`,
       topics: [...new Set(options.topics)],
       reset: options.autoOffsetReset ?? 'latest',
       isolationLevel: options.isolationLevel ?? 'read_uncommitted',
@@ -194,7 +200,9 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     await Promise.race([this.#filling, aborted]).finally(() => waited.abort())
   }
 
+  /** Its quota counts before it asks: what it is given is its own for a while only. */
   async #fill(maxWaitMillis: number): Promise<void> {
+    if (!(await this.#gate.pass(maxWaitMillis))) return
     const askedAt = performance.now()
     const acquired = await this.#session.fetch({ maxRecords: this.#maxPollRecords, maxWaitMillis, leaves: false })
     for (const range of acquired) await this.#read(range)
@@ -213,6 +221,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
         await this.#topic(range),
         range,
         this.#membership.isolationLevel,
+        this.#gate,
       )
       let expected = first
       for (const record of records) {
@@ -279,6 +288,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
       await Promise.race([this.#filling, sleep(WAIT_MILLIS, undefined, { ref: false })])
     } finally {
       this.#session.stop()
+      this.#gate.close()
       this.#given.clear()
       this.#engine.clients.delete(this)
     }

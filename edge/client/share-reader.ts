@@ -11,6 +11,7 @@ import type { AcquiredRange } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { Chunk } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
+import type { QuotaGate } from './quota-gate.ts'
 import type { Requests } from './requests.ts'
 
 /** One answer: ranges are small. */
@@ -35,13 +36,15 @@ export async function readAcquired(
   topic: TopicMetadata,
   { first, last, partition, topicId }: AcquiredRange,
   isolationLevel: IsolationLevel,
+  gate: QuotaGate,
 ): Promise<ReadRange> {
   const one = new ConsumedPartition(topic.topic, partition)
   one.position = first
   const records: LogRecord[] = []
   for (let emptyCount = 0; one.position <= last && emptyCount < EMPTY_COUNT_MAX;) {
     const before: number = one.position
-    const response = await requests.askLeader(topic, partition, fetchOf(topicId, before, isolationLevel), 'fetchResponse')
+    const response = await askFor(requests, topic, partition, fetchOf(topicId, before, isolationLevel), gate)
+    gate.charge(response.records?.length ?? 0)
     if (!takeAnswer(one, response)) break
     if (takeRecords(one, last, records)) break
     if (one.position === before) emptyCount++
@@ -65,6 +68,18 @@ function fetchOf(topicId: number, fetchOffset: number, isolationLevel: Isolation
     mode: 'bytes',
     isolationLevel,
   } as const
+}
+
+function askFor(
+  requests: Requests,
+  topic: TopicMetadata,
+  partition: number,
+  asked: ReturnType<typeof fetchOf>,
+  gate: QuotaGate,
+): Promise<FetchResponse> {
+  if (!gate.isTimed) return requests.askLeader(topic, partition, asked, 'fetchResponse')
+  const timed = { ...asked, isTimed: true } as const
+  return requests.askLeader(topic, partition, timed, 'fetchResponse', undefined, (one) => gate.onTimed(one))
 }
 
 /** False: there is nothing any more. */

@@ -142,6 +142,28 @@ describe.each([
     expect(await drain(grouped)).toBe(0)
   })
 
+  test.each([{ consumerByteRate: NEXT_TO_NOTHING }, { requestPercentage: 0.01 }])(
+    'members of a share group ask for no more before what they were given is paid for: %j',
+    async (quotas) => {
+      const one = await cluster()
+      await write(one, 40)
+      await one.admin.alterClientQuotas({ group: 'slow' }, quotas)
+      await untilKnown(one, 1)
+      const options = { topics: ['orders'], autoOffsetReset: 'earliest', maxPollRecords: 10 } as const
+      const slow = one.shareConsumer({ ...options, group: 'slow' })
+      const first = await slow.poll({ timeoutMillis: 10_000 })
+      await until(async () => [...((await actors(one))['quotas'] as QuotasState).buckets.values()].some(({ tokens }) => tokens < 0))
+      let isGiven = false
+      const second = slow.poll({ timeoutMillis: 30_000 }).finally(() => (isGiven = true))
+      const free = one.shareConsumer({ ...options, group: 'free' })
+      let seen = 0
+      while (seen < 40) seen += (await free.poll({ timeoutMillis: 10_000 })).length
+      expect([first.length > 0, seen, isGiven]).toEqual([true, 40, false])
+      await one.admin.alterClientQuotas({ group: 'slow' }, { consumerByteRate: null, requestPercentage: null })
+      expect((await second).length).toBeGreaterThan(0)
+    },
+  )
+
   test('whose requests are limited in time send one, hear from the host of the leader what it took, and wait', async () => {
     const one = await cluster()
     await one.admin.alterClientQuotas({ clientId: 'slow' }, { requestPercentage: 0.01 })

@@ -13,10 +13,10 @@ function record(topic: string, sizeBytes: number): BacklogEntry<Uint8Array, Uint
 }
 
 test('bytes that wait are limited, and count no more when they are taken out, or have failed', async () => {
-  let known: KnownTopic | undefined
+  const known = new Map<string, KnownTopic>()
   const taken: string[] = []
   const backlog: RecordBacklog<Uint8Array, Uint8Array> = new RecordBacklog<Uint8Array, Uint8Array>({
-    topicNamed: (name) => (name === 'known' ? known : undefined),
+    topicNamed: (name) => known.get(name),
     describe: () => new Promise(() => undefined),
     learn: () => undefined,
     hasSpace: () => true,
@@ -30,7 +30,7 @@ test('bytes that wait are limited, and count no more when they are taken out, or
   backlog.push(record('unknown', half))
   const refused = await failureOf(() => backlog.checkRoom())
   expect([refused.name, refused.message]).toEqual(['BUFFER_EXHAUSTED', expect.stringMatching(/^2 records of 10737\d+ bytes wait already/)])
-  known = {} as KnownTopic
+  known.set('known', {} as KnownTopic)
   backlog.workOff()
   expect([taken, backlog.length]).toEqual([['known'], 1])
   backlog.checkRoom()
