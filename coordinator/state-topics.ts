@@ -12,7 +12,6 @@ export const STATE_TOPIC_CONFIGS: Readonly<Record<string, unknown>> = { flush: '
 export function stateTopicProblem(config: TopicConfig): string | null {
   if (config.cleanupPolicy !== 'compact')
     return `cleanupPolicy stays 'compact' (not '${config.cleanupPolicy}'): retention would take what counts`
-  if (config.flush !== 'commit') return `flush stays 'commit' (not '${config.flush}'): a power failure would take what was acknowledged`
   if (config.uncleanLeaderElection) return 'uncleanLeaderElection stays false: who has fallen behind lacks what was acknowledged'
   if (config.deleteOnceConsumedBy.length > 0) return 'deleteOnceConsumedBy stays empty: its records are for coordinators, at any time'
   if (config.deleteOnceAcknowledgedBy.length > 0)

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { commitAnswer, consumer, consuming, newest, said, tick } from './consumer-support.ts'
+import { commitAnswer, consumer, consuming, newest, refuse, said, tick } from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sentOne } from './stage.ts'
 
@@ -26,6 +26,16 @@ describe('commits', () => {
     expect(said(tick(stage, 50))).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 12$/)])
     const late = tick(stage, 10_000)
     expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
+  })
+
+  test('of a member that is lost are refused: another one may have committed more since', () => {
+    const { stage } = consuming()
+    refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(15) }))).toEqual([
+      'to client: commitResult #71 UNKNOWN_MEMBER_ID',
+    ])
+    const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
+    expect(said([...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]).join()).not.toContain('offsetCommit')
   })
 
   test('of a partition that was never fetched wait until its topic is known', () => {

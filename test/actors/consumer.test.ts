@@ -337,15 +337,6 @@ describe('a lost membership', () => {
     },
   )
 
-  test('refuses a commit of what it had: another member may have committed more since', () => {
-    const { stage } = consuming()
-    refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
-    const offsets = [{ topic: 't', partition: 0, offset: 15, metadata: '' }]
-    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets }))).toEqual(['to client: commitResult #71 UNKNOWN_MEMBER_ID'])
-    const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
-    expect(said([...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]).join()).not.toContain('offsetCommit')
-  })
-
   test('is assumed when nothing was heard for the session time-out, before the group assumes it', () => {
     const { stage } = consuming()
     expect(said(tick(stage, 1000))).toContainEqual(expect.stringContaining('consumerGroupHeartbeat'))

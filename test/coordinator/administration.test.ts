@@ -243,7 +243,6 @@ describe('changed settings', () => {
     { cleanupPolicy: 'delete' },
     { 'cleanup.policy': 'compact,delete' },
     { cleanupPolicy: null },
-    { flush: 'os' },
     { uncleanLeaderElection: true },
     { deleteOnceConsumedBy: ['g'] },
     { deleteOnceAcknowledgedBy: ['g'] },
