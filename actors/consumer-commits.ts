@@ -6,6 +6,7 @@ import { groupsActor } from '../protocol/address.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
+import { isOutOfStep } from '../protocol/messages/group.ts'
 import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -71,7 +72,7 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
       kind: 'offsetCommit',
       correlationId: commit.correlationId,
       group: config.group ?? '',
-      memberId: asMember ? config.memberId : '',
+      memberId: asMember ? membership.memberId : '',
       memberEpoch: asMember ? membership.memberEpoch : -1,
       offsets: commit.offsets,
     },
@@ -115,7 +116,7 @@ export function takeCommitAnswer(
   if (commit === undefined || commit.correlationId !== message.correlationId) return 'stale'
   const error = errorOf(message.errorCode)
   const isPassing = error.retriable && error.name !== 'UNKNOWN_TOPIC_ID'
-  if (message.errorCode !== NONE && (isPassing || error.name === 'STALE_MEMBER_EPOCH')) {
+  if (message.errorCode !== NONE && (isPassing || isOutOfStep(error.name))) {
     retryCommit(state, commit, context, outbox)
     return 'again'
   }

@@ -62,7 +62,8 @@ function heartbeat(
   })
 }
 
-function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): number {
+/** Begins the one request that may be under way; its correlation id. */
+export function beginRequest(state: ConsumerState, context: Context, outbox: Outbox): number {
   const { membership } = state
   membership.correlationId = state.nextCorrelationId++
   membership.sentAt = context.uptime

@@ -1,6 +1,6 @@
 /**
- * A consumer as a member of its group: finds who coordinates the group, keeps its membership alive by heartbeats (KIP-848), gives up what it is told
- * to. What it asks is built in consumer-group-requests.ts; its commits are in consumer-commits.ts.
+ * A consumer as a member of its group: finds who coordinates the group, keeps its membership alive, gives up what it is told to. How it speaks with the group is in
+ * consumer-heartbeat.ts and consumer-group-requests.ts (KIP-848) or consumer-classic*.ts; its commits are in consumer-commits.ts.
  *
  *   finding ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
  *                └► leaving (no topics any more, and every partition is released) ─► ready
@@ -13,12 +13,14 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
 import { JOIN_EPOCH } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
-import { namesOf, parseName, partitionsOf } from '../coordinator/groups/names.ts'
+import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
 import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import { sendClassicLeave, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
+import type { ClassicMembership } from './consumer-classic-state.ts'
 import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
-import { addPartition, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
+import { addPartition, hasJoined, hasSession, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
@@ -26,6 +28,7 @@ export function subscribe(state: ConsumerState, { topics, topicPattern }: Messag
   state.membership.topics = topics
   state.membership.topicPattern = topicPattern
   if (!isSubscribed(state)) revokeAll(state, false, outbox)
+  else if (state.membership.classic !== null) resubscribe(state, state.membership.classic, context, outbox)
   state.membership.dueAt = context.uptime
   if (state.commitsItself) state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
   groupWork(state, context, outbox)
@@ -40,6 +43,7 @@ export function groupWork(state: ConsumerState, context: Context, outbox: Outbox
   checkSession(state, context, outbox)
   commitAutomatically(state, context, outbox)
   talk(state, context, outbox)
+  if (membership.classic !== null) watchTopics(state, membership.classic, context, outbox)
   sendCommit(state, context, outbox)
   finishRevocations(state, context, outbox)
   closeIfDone(state, context, outbox)
@@ -53,7 +57,8 @@ export function groupDue(state: ConsumerState): number {
   if (membership.correlationId >= 0) due = Math.min(due, membership.timeoutAt)
   else if (needsGroup(state) && !isLettingGo(state)) due = Math.min(due, membership.dueAt)
   if (membership.offsetsCorrelationId >= 0) due = Math.min(due, membership.offsetsTimeoutAt)
-  if (membership.memberEpoch > 0) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis, revokeDue(state))
+  if (hasSession(state)) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis, revokeDue(state))
+  if (membership.classic !== null) due = Math.min(due, topicsDue(state, membership.classic))
   const commit = commits[0]
   if (commit === undefined) return due
   const isReady = membership.step === 'ready' && (!isSubscribed(state) || membership.memberEpoch > 0)
@@ -74,7 +79,7 @@ function needsGroup(state: ConsumerState): boolean {
 function isReadyToLeave(state: ConsumerState): boolean {
   const { membership, partitions, commits } = state
   const hasLetGo = partitions.size === 0 && commits.length === 0
-  return membership.step === 'ready' && !isSubscribed(state) && membership.memberEpoch > 0 && hasLetGo
+  return membership.step === 'ready' && !isSubscribed(state) && hasJoined(state) && hasLetGo
 }
 
 /** A member that lost its partitions joins again when its application has let go of all of them. */
@@ -94,16 +99,31 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
     }
   }
   if (!needsGroup(state) || state.closing >= 0) return
-  if (isReadyToLeave(state)) return sendLeave(state, context, outbox)
+  if (isReadyToLeave(state)) return void leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
   if (membership.step === 'finding') return askForCoordinator(state, context, outbox)
-  if (membership.step === 'ready' && isMember(state) && !isLettingGo(state)) sendHeartbeat(state, context, outbox)
+  if (membership.step !== 'ready' || !isMember(state) || isLettingGo(state)) return
+  if (membership.classic === null) sendHeartbeat(state, context, outbox)
+  else talkClassic(state, membership.classic, context, outbox)
+}
+
+/** Says farewell, if there is somebody to say it to: a static member of a classic group stays in it for as long as its session lasts. */
+function leave(state: ConsumerState, context: Context, outbox: Outbox): boolean {
+  const { membership, config } = state
+  const isStatic = membership.classic !== null && config.instanceId !== null
+  if (isStatic) endMembership(state)
+  else if (membership.classic === null) sendLeave(state, context, outbox)
+  else sendClassicLeave(state, context, outbox)
+  return !isStatic
 }
 
 /** The farewell is answered, or nobody will answer it: the group knows, or finds out by the session's end. */
-function endMembership({ membership }: ConsumerState): void {
+export function endMembership({ membership }: ConsumerState): void {
   membership.memberEpoch = JOIN_EPOCH
   membership.step = 'finding'
+  if (membership.classic === null) return
+  membership.memberId = ''
+  membership.classic.phase = 'joining'
 }
 
 /** The group's node is found: takes the next step. */
@@ -141,58 +161,24 @@ export function onCoordinatorLost(state: ConsumerState, context: Context, outbox
   findAgain(state, context, outbox)
 }
 
-function findAgain(state: ConsumerState, context: Context, outbox: Outbox): void {
+/** Looks for the group anew, after a pause. */
+export function findAgain(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.membership.step = 'finding'
   state.membership.dueAt = context.uptime + state.config.retryBackoffMillis + (context.random % state.config.retryBackoffMillis)
   wakeAt(state, state.membership.dueAt, context, outbox)
 }
 
-/** Takes what the group says of this member, if it answers the newest heartbeat. */
-export function onHeartbeatAnswer(
-  state: ConsumerState,
-  message: MessageOf<'consumerGroupHeartbeatResponse'>,
-  context: Context,
-  outbox: Outbox,
-): void {
-  const { membership } = state
-  // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
-  if (message.correlationId !== membership.correlationId) return
-  membership.correlationId = -1
-  // The farewell is answered: the work that follows every answer closes a consumer that is closing.
-  if (membership.step === 'leaving') return endMembership(state)
-  const error = errorOf(message.errorCode)
-  if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
-  if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
-  if (message.errorCode !== NONE) return onHeartbeatRefused(state, message.errorCode, context, outbox)
-  if (!membership.hasMoreToConfirm && membership.confirmBy < Infinity) confirm(state, message.memberEpoch)
-  membership.memberEpoch = message.memberEpoch
-  membership.aliveAt = membership.sentAt
-  membership.dueAt = context.uptime + (membership.isRoused ? 0 : state.config.heartbeatIntervalMillis)
-  membership.isRoused = false
-  adopt(state, isSubscribed(state) ? namesOf(message.assignment) : new Set(), context, outbox)
-  // A member that has nothing yet asks again soon: others may be letting go for it.
-  if (state.partitions.size === 0) membership.dueAt = Math.min(membership.dueAt, context.uptime + state.config.retryBackoffMillis * 4)
-  wakeAt(state, membership.dueAt, context, outbox)
-}
-
-/** A group that answers with the same epoch knows what is given up; with another one it may have repeated itself, and waits anew. */
-function confirm({ membership, config }: ConsumerState, memberEpoch: number): void {
-  const isKnown = memberEpoch === membership.memberEpoch
-  membership.confirmBy = isKnown ? Infinity : membership.sentAt + config.rebalanceTimeoutMillis
-  membership.isRoused ||= !isKnown
-}
-
 /** The group says that there is something for this member: it asks what. */
 export function onGroupChanged(state: ConsumerState, memberId: string, context: Context, outbox: Outbox): void {
   const { membership } = state
-  if (memberId !== state.config.memberId || membership.memberEpoch <= 0) return
+  if (memberId !== membership.memberId || membership.memberEpoch <= 0) return
   if (membership.correlationId >= 0) membership.isRoused = true
   else membership.dueAt = context.uptime
   groupWork(state, context, outbox)
 }
 
 /** What will not pass is told to the application; until it does something about it, it is tried again at the pace of heartbeats. */
-function onHeartbeatRefused(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
+export function onRequestRefused(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
   const { membership, config } = state
   const { name, retriable, message: errorMessage } = errorOf(errorCode)
   if (retriable || name === 'UNKNOWN_SERVER_ERROR') return findAgain(state, context, outbox)
@@ -202,7 +188,7 @@ function onHeartbeatRefused(state: ConsumerState, errorCode: number, context: Co
 }
 
 /** Takes what the group gives, and begins to give up what it takes away. */
-function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: Context, outbox: Outbox): void {
+export function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: Context, outbox: Outbox): void {
   const taken = [...state.partitions.values()].filter((one) => one.phase !== 'revoking' && !assignment.has(one.name))
   if (taken.length > 0) beginRevocation(state, taken, false, outbox)
   for (const name of assignment) {
@@ -213,6 +199,22 @@ function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: C
 }
 
 // ── giving up partitions ──
+
+/** A member of a classic group is to join it again; unless its assignor is cooperative, it lets go of everything before. */
+export function beginRejoin(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  if (membership.classic === null) return
+  membership.classic.phase = 'joining'
+  membership.dueAt = context.uptime
+  if (!membership.classic.isCooperative) revokeAll(state, false, outbox)
+  wakeAt(state, context.uptime, context, outbox)
+}
+
+/** It wants other topics: which match its pattern is not known, and its group must hear of it. */
+function resubscribe(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
+  Object.assign(classic.topics, { correlationId: -1, dueAt: context.uptime, matching: null })
+  if (state.membership.memberEpoch > 0) beginRejoin(state, context, outbox)
+}
 
 function revokeAll(state: ConsumerState, lost: boolean, outbox: Outbox): void {
   const held = [...state.partitions.values()].filter((one) => one.phase !== 'revoking')
@@ -261,17 +263,18 @@ export function finishRevocations(state: ConsumerState, context: Context, outbox
 /** A member that was not heard for too long, or does not give up what it was told to, is none any more. */
 export function checkSession(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
-  if (membership.memberEpoch <= 0) return
+  if (!hasSession(state)) return
   if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis || context.uptime >= revokeDue(state)) lose(state, context, outbox)
 }
 
 /** The group has given our partitions to others, or is about to. */
-function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
+export function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership } = state
   membership.lost = true
   membership.confirmBy = Infinity
   membership.memberEpoch = JOIN_EPOCH
   membership.correlationId = -1
+  if (membership.classic !== null) membership.classic.phase = 'joining'
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
   for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
   // What the application is still busy with: it may not go on.
@@ -389,7 +392,7 @@ function enqueueLastCommit(state: ConsumerState, context: Context, outbox: Outbo
 function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
   if (state.closing < 0 || state.commits.length > 0) return
-  if (membership.step === 'ready' && membership.memberEpoch > 0) return sendLeave(state, context, outbox)
+  if (membership.step === 'ready' && hasJoined(state) && leave(state, context, outbox)) return
   if (membership.step === 'leaving' && membership.correlationId >= 0) return
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
   outbox.push({ kind: 'stop', actor: state.self.actor })

@@ -18,7 +18,8 @@ export function onAskMember(state: ConsumerState, { correlationId, offsets }: Me
   const topicIdOf = ({ topic, partition }: Pick<TopicOffset, 'topic' | 'partition'>): number =>
     partitions.get(topicPartitionName(topic, partition))?.topicId ?? leaders.topics.get(topic)?.topicId ?? -1
   const given = offsets?.map((one) => ({ ...one, topicId: topicIdOf(one) })) ?? uncommitted(partitions.values())
-  const { client, memberId } = config
+  const { client } = config
+  const { memberId } = membership
   outbox.push({
     kind: 'send',
     to: client,

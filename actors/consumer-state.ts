@@ -3,12 +3,15 @@
  */
 import type { Address } from '../protocol/address.ts'
 import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
+import type { ClassicAssignorName } from '../protocol/messages/classic-group.ts'
 import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
 import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Context, Outbox } from './actor.ts'
 import { newClientQuota } from './client-quota.ts'
 import type { ClientQuotaState, QuotaIdentity } from './client-quota.ts'
+import { newClassicMembership } from './consumer-classic-state.ts'
+import type { ClassicMembership } from './consumer-classic-state.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LastLeader, LeaderCache } from './leader-cache.ts'
 
@@ -23,6 +26,8 @@ export interface ConsumerConfig {
   /** Names the member across its lives (KIP-345); null: each life is another member. */
   readonly instanceId: string | null
   readonly assignor: AssignorName | null
+  /** It speaks the classic protocol with its group, and likes the first of these best; without them that of KIP-848. */
+  readonly partitionAssignors?: readonly ClassicAssignorName[]
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
   readonly autoCommit: boolean
   readonly autoCommitIntervalMillis: number
@@ -100,7 +105,12 @@ export interface GroupMembership {
   /** The subscribed topics; empty without a subscription. */
   topics: readonly string[]
   topicPattern: TopicPattern | null
+  /** As the group knows it; empty: the group has not given it one yet. */
+  memberId: string
+  /** Of a classic group: the generation. Below 1: it is in none. */
   memberEpoch: number
+  /** Null: it speaks the protocol of KIP-848. */
+  readonly classic: ClassicMembership | null
   node: number
   /** The group's partition of `__consumer_offsets`. */
   partition: number
@@ -143,6 +153,7 @@ export interface ConsumerState {
 
 /** A consumer that has nothing to consume yet. */
 export function newConsumerState(self: Address, config: ConsumerConfig): ConsumerState {
+  const classic = config.partitionAssignors === undefined ? null : newClassicMembership(config.partitionAssignors)
   return {
     self,
     config,
@@ -154,7 +165,9 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       lost: false,
       topics: [],
       topicPattern: null,
+      memberId: classic === null ? config.memberId : '',
       memberEpoch: 0,
+      classic,
       node: -1,
       partition: -1,
       correlationId: -1,
@@ -182,13 +195,30 @@ export function isSubscribed({ membership }: ConsumerState): boolean {
   return membership.topics.length > 0 || membership.topicPattern !== null
 }
 
+/** The group knows of it, and has not heard yet that it leaves. */
+export function hasJoined({ membership: { classic, memberId, memberEpoch } }: ConsumerState): boolean {
+  return memberEpoch > 0 || (classic !== null && memberId !== '')
+}
+
 /** It is a member of its group, wants to be one, or has not left yet. */
 export function isMember(state: ConsumerState): boolean {
-  return isSubscribed(state) || state.membership.memberEpoch > 0
+  return isSubscribed(state) || hasJoined(state)
+}
+
+/** It has something that the group may give away when it does not hear of it. */
+export function hasSession({ membership: { classic, memberEpoch }, partitions }: ConsumerState): boolean {
+  return memberEpoch > 0 && (classic === null || partitions.size > 0)
+}
+
+/** How often it says that it lives. */
+export function heartbeatMillis({ config }: ConsumerState): number {
+  return Math.max(1, Math.min(config.heartbeatIntervalMillis, Math.floor(config.rebalanceTimeoutMillis / 3)))
 }
 
 /** When the group gives the first partition away that it does not know to be given up by then. */
-export function revokeDue({ partitions, membership }: ConsumerState): number {
+export function revokeDue({ partitions, membership, config }: ConsumerState): number {
+  // A classic group may have begun to wait for it as soon as it was heard last.
+  if (membership.classic !== null) return membership.classic.steadyAt + config.rebalanceTimeoutMillis
   let due = membership.confirmBy
   for (const one of partitions.values()) if (one.phase === 'revoking') due = Math.min(due, one.revokeBy)
   return due

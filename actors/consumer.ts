@@ -13,6 +13,7 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
+import { onClassicAnswer, onTopicCounts } from './consumer-classic.ts'
 import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
@@ -28,10 +29,10 @@ import {
   onGroupLost,
   onCoordinatorLost,
   onGroupUndeliverable,
-  onHeartbeatAnswer,
   onOffsets,
   subscribe,
 } from './consumer-group.ts'
+import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
 import { onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
@@ -113,6 +114,12 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
       return onGroupAnswer(state, message, context, outbox)
     case 'consumerGroupHeartbeatResponse':
       onHeartbeatAnswer(state, message, context, outbox)
+      return work(state, context, outbox)
+    case 'joinGroupResponse':
+    case 'syncGroupResponse':
+    case 'heartbeatResponse':
+    case 'leaveGroupResponse':
+      onClassicAnswer(state, message, context, outbox)
       return work(state, context, outbox)
     case 'groupChanged':
       return onGroupChanged(state, message.memberId, context, outbox)
@@ -316,6 +323,7 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
 /** What a leader was asked that leads no more, or of a topic that is gone, is asked of the next one, at once. */
 function onMetadata(state: ConsumerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   takeTopics(state.leaders, response)
+  onTopicCounts(state, response, context, outbox)
   for (const one of state.partitions.values()) {
     if (!hasMoved(state.leaders, one) && !asksFormerTopic(state, one, context.uptime)) continue
     one.correlationId = -1

@@ -20,7 +20,8 @@ import {
 } from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, errorCodeOf, groupOf, isActive, stateNameOf } from './groups-state.ts'
+import { describeClassic } from './groups-classic.ts'
+import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive, stateNameOf } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
 /** Takes a heartbeat and answers it. Says whether topics are wanted that are not known. */
@@ -91,6 +92,7 @@ function rouseMembers(group: Group, { uptime }: Context, outbox: Outbox): void {
 /** Describes a group as it is now. */
 export function onDescribeGroup(state: GroupsState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
+  const isClassic = group !== undefined && group.classic.members.size > 0
   const members = [...(group?.membership.members.values() ?? [])].map(({ memberId, wishes, epoch, assigned }) => ({
     memberId,
     instanceId: wishes.instanceId,
@@ -106,9 +108,10 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       correlationId: request.correlationId,
       errorCode: errorCodeOf(!isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : group === undefined ? 'GROUP_ID_NOT_FOUND' : null),
       state: group === undefined ? 'empty' : stateNameOf(group),
-      epoch: group?.membership.epoch ?? 0,
-      assignor: group?.membership.assignor ?? 'uniform',
-      members,
+      protocol: isClassic ? 'classic' : 'consumer',
+      epoch: (isClassic ? group.classic.generationId : group?.membership.epoch) ?? 0,
+      assignor: (isClassic ? group.classic.protocolName : group?.membership.assignor) ?? 'uniform',
+      members: isClassic ? describeClassic(group) : members,
       offsets: [...(group?.offsets.values() ?? [])].map(({ topic, partition, offset, metadata }) => ({
         topic,
         partition,
@@ -121,7 +124,7 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
 
 /** Lists the groups that have members or committed offsets. */
 export function onListGroups(state: GroupsState, request: MessageOf<'listGroups'>, context: Context, outbox: Outbox): void {
-  const there = [...state.groups.values()].filter(({ membership, offsets }) => membership.members.size > 0 || offsets.size > 0)
+  const there = [...state.groups.values()].filter((group) => hasMembers(group) || group.offsets.size > 0)
   const groups = there.map((group) => ({ group: group.id, state: stateNameOf(group) }))
   const { correlationId } = request
   const errorCode = errorCodeOf(isActive(state) ? null : 'COORDINATOR_LOAD_IN_PROGRESS')
@@ -132,9 +135,14 @@ export function onListGroups(state: GroupsState, request: MessageOf<'listGroups'
   })
 }
 
-function refuseHeartbeat(state: GroupsState, { topicPattern, assignor }: GroupHeartbeatRequest, { uptime }: Context): ErrorName | null {
+function refuseHeartbeat(
+  state: GroupsState,
+  { group, topicPattern, assignor }: GroupHeartbeatRequest,
+  { uptime }: Context,
+): ErrorName | null {
   if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
+  if ((state.groups.get(group)?.classic.members.size ?? 0) > 0) return 'INCONSISTENT_GROUP_PROTOCOL'
   if (topicPattern !== null && compilePattern(topicPattern) === null) return 'INVALID_REGULAR_EXPRESSION'
   return assignor === null || isAssignor(assignor) ? null : 'UNSUPPORTED_ASSIGNOR'
 }

@@ -15,6 +15,8 @@ import type {
 } from '../protocol/messages/group.ts'
 import { OFFSET_METADATA_LENGTH_MAX } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
+import { topicsOfClassic } from '../coordinator/groups/classic/classic-group.ts'
+import { refuseClassicCommit } from '../coordinator/groups/classic/requests.ts'
 import { keepOffset, orphanedOffsets } from '../coordinator/groups/kept-offsets.ts'
 import type { KeptOffset } from '../coordinator/groups/kept-offsets.ts'
 import { namesOf, parseName } from '../coordinator/groups/names.ts'
@@ -22,7 +24,7 @@ import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, errorCodeOf, groupOf, isActive } from './groups-state.ts'
+import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive } from './groups-state.ts'
 import type { Group, GroupsState, PendingWrite } from './groups-state.ts'
 
 // ── commits ──
@@ -32,7 +34,7 @@ export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest,
   const known = state.groups.get(request.group)
   const refusal = refuseCommit(state, known, request)
   if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
-  const member = known?.membership.members.get(request.memberId)
+  const member = known?.membership.members.get(request.memberId) ?? known?.classic.members.get(request.memberId)
   if (member !== undefined) {
     // One that comes twice, or late: it has its answer, or gets it when it is in the log.
     if (request.correlationId <= member.lastCommitId) return
@@ -53,13 +55,18 @@ export function refuseCommit(
   state: GroupsState,
   group: Group | undefined,
   request: Pick<OffsetCommitRequest, 'memberId' | 'memberEpoch' | 'offsets'>,
+  isTransactional = false,
 ): ErrorName | null {
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
   // Topic ids count up: it comes late, and would replace what is committed for the topic that has the name now.
   if (group !== undefined && request.offsets.some((one) => one.topicId >= 0 && one.topicId < topicIdOf(state, group, one)))
     return 'UNKNOWN_TOPIC_ID'
-  if (request.memberEpoch < 0) return group === undefined || group.membership.members.size === 0 ? null : 'NON_EMPTY_GROUP'
+  if (request.memberEpoch < 0) return group === undefined || !hasMembers(group) ? null : 'NON_EMPTY_GROUP'
+  if (group !== undefined && group.classic.members.size > 0) {
+    const names = request.offsets.map((one) => topicPartitionName(one.topic, one.partition))
+    return refuseClassicCommit(group.classic, { ...request, generationId: request.memberEpoch }, names, isTransactional)
+  }
   const member = group?.membership.members.get(request.memberId)
   if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'
   if (request.memberEpoch !== member.epoch) return 'STALE_MEMBER_EPOCH'
@@ -116,7 +123,7 @@ export function onDeleteGroup(state: GroupsState, request: DeleteGroupRequest, c
   const group = state.groups.get(request.group)
   const refusal = refuseDeletion(state, group)
   if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
-  if (group.membership.members.size > 0) return answerDeletion(request, context.from, codeOf('NON_EMPTY_GROUP'), null, outbox)
+  if (hasMembers(group)) return answerDeletion(request, context.from, codeOf('NON_EMPTY_GROUP'), null, outbox)
   deleteOffsets(state, group, [...group.offsets.keys()], request, context, outbox)
 }
 
@@ -125,7 +132,8 @@ export function onOffsetDelete(state: GroupsState, request: OffsetDeleteRequest,
   const group = state.groups.get(request.group)
   const refusal = refuseDeletion(state, group)
   if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
-  const wanted = new Set([...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics))
+  const subscribed = [...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics)
+  const wanted = new Set([...subscribed, ...topicsOfClassic(group.classic)])
   if (request.partitions.some(({ topic }) => wanted.has(topic)))
     return answerDeletion(request, context.from, codeOf('GROUP_SUBSCRIBED_TO_TOPIC'), null, outbox)
   const names = [...namesOf(request.partitions)].filter((name) => group.offsets.has(name))
@@ -157,8 +165,8 @@ export function expireOffsets(state: GroupsState, context: Context, outbox: Outb
   const { offsetsRetentionMillis } = state.config
   if (offsetsRetentionMillis < 0 || !isActive(state)) return
   for (const group of state.groups.values()) {
-    const { membership, offsets, pendingCount, unstable, emptySince, id } = group
-    if (membership.members.size > 0 || pendingCount > 0 || unstable.size > 0 || offsets.size === 0) continue
+    const { offsets, pendingCount, unstable, emptySince, id } = group
+    if (hasMembers(group) || pendingCount > 0 || unstable.size > 0 || offsets.size === 0) continue
     if (context.uptime - emptySince < offsetsRetentionMillis) continue
     const names = [...offsets.keys()]
     write(state, group, { group: id, from: null, correlationId: -1, commit: null, names }, tombstones(group, names), context, outbox)
@@ -231,7 +239,7 @@ function take(state: GroupsState, group: Group, { commit, names }: PendingWrite,
   commit?.offsets.forEach((one, i) => keepOffset(group.offsets, one, baseOffset + i, state.nextCorrelationId, state.texts))
   for (const name of names) group.offsets.delete(name)
   // Who commits from outside uses the group, too.
-  if (commit !== null && group.membership.members.size === 0) group.emptySince = uptime
+  if (commit !== null && !hasMembers(group)) group.emptySince = uptime
 }
 
 function answerCommit(request: OffsetCommitRequest, to: Address, errorCode: number, errorMessage: string | null, outbox: Outbox): void {

@@ -8,6 +8,8 @@ import type { ErrorName } from '../protocol/errors.ts'
 import type { GroupStateName, OffsetCommitRequest, TopicOffset } from '../protocol/messages/group.ts'
 import type { TransactionalOffsetCommitRequest, TransactionMarked } from '../protocol/messages/transaction.ts'
 import type { KeptOffsets, SharedTexts } from '../coordinator/groups/kept-offsets.ts'
+import { emptyClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
+import type { ClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
 import { emptyMembership, isStable } from '../coordinator/groups/membership.ts'
 import type { Membership } from '../coordinator/groups/membership.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
@@ -34,7 +36,10 @@ export interface GroupsConfig {
 /** One group. */
 export interface Group {
   readonly id: string
+  /** Its members, if they speak the protocol of KIP-848. */
   readonly membership: Membership
+  /** Its members, if they speak the classic protocol. */
+  readonly classic: ClassicGroup
   readonly offsets: KeptOffsets
   /** Writes that are on their way to the log. */
   pendingCount: number
@@ -91,6 +96,8 @@ export interface GroupsState {
   leaseUntil: number
   /** Nobody is given anything before this uptime. */
   graceUntil: number
+  /** When classic groups have something to do; Infinity: never. */
+  classicAt: number
   /** Groups begin with it: epochs of what was here before must not come again. */
   epochFloor: number
   readonly pending: Map<number, PendingWrite>
@@ -127,6 +134,7 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     loadFailures: 0,
     leaseUntil: config.leaseUntil,
     graceUntil: 0,
+    classicAt: Infinity,
     epochFloor: 0,
     pending: new Map(),
     pendingTransactional: new Map(),
@@ -155,21 +163,36 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
   const membership = emptyMembership()
   membership.epoch = state.epochFloor
   membership.graceUntil = state.graceUntil
-  const group: Group = { id, membership, offsets: new Map(), pendingCount: 0, unstable: new Map(), topics: new Map(), emptySince: uptime }
+  const group: Group = {
+    id,
+    membership,
+    classic: emptyClassicGroup(state.graceUntil),
+    offsets: new Map(),
+    pendingCount: 0,
+    unstable: new Map(),
+    topics: new Map(),
+    emptySince: uptime,
+  }
   state.groups.set(id, group)
   return group
 }
 
 /** A group that has nothing any more is none. */
 export function dropIfGone(state: GroupsState, group: Group): void {
-  if (group.membership.members.size > 0 || group.offsets.size > 0) return
+  if (hasMembers(group) || group.classic.pending.size > 0 || group.offsets.size > 0) return
   if (group.pendingCount > 0 || group.unstable.size > 0) return
   state.epochFloor = Math.max(state.epochFloor, group.membership.epoch)
   state.groups.delete(group.id)
 }
 
+/** Somebody is in the group, whatever protocol it speaks. */
+export function hasMembers({ membership, classic }: Group): boolean {
+  return membership.members.size > 0 || classic.members.size > 0
+}
+
 /** What is to be said of a group in one word. */
-export function stateNameOf({ membership }: Group): GroupStateName {
+export function stateNameOf({ membership, classic }: Group): GroupStateName {
+  if (classic.members.size > 0) return classic.state
   if (membership.members.size === 0) return 'empty'
   return isStable(membership) ? 'stable' : 'reconciling'
 }

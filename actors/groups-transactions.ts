@@ -13,7 +13,7 @@ import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
 import { refuseCommit } from './groups-offsets.ts'
-import { dropIfGone, errorCodeOf, groupOf } from './groups-state.ts'
+import { dropIfGone, errorCodeOf, groupOf, hasMembers } from './groups-state.ts'
 import type { Group, GroupsState, OpenTransaction } from './groups-state.ts'
 
 /** Who commits from outside says so. */
@@ -27,7 +27,7 @@ export function onTransactionalOffsetCommit(
   outbox: Outbox,
 ): void {
   const { offsets, producerId, producerEpoch, transaction } = request
-  const refusal = refuseCommit(state, state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets })
+  const refusal = refuseCommit(state, state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets }, true)
   if (refusal !== null || offsets.length === 0) return answer(request, context.from, errorCodeOf(refusal), null, outbox)
   const open = transactionOf(state, producerId, producerEpoch)
   // One that comes twice, or late: it has its answer, or gets it when it is in the log.
@@ -111,7 +111,7 @@ export function decide(state: GroupsState, producerId: number, isCommitted: bool
       count(group, one, -1)
       if (isCommitted) keepOffset(group.offsets, one, recordOffset + i, state.nextCorrelationId, state.texts)
     })
-    if (group.membership.members.size === 0) group.emptySince = Math.max(group.emptySince, uptime)
+    if (!hasMembers(group)) group.emptySince = Math.max(group.emptySince, uptime)
     dropIfGone(state, group)
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The coordinator of all groups whose offsets are in one partition of `__consumer_offsets`; it lives where that partition is led, for one reign. Members are in
- * groups-members.ts, offsets in groups-offsets.ts and groups-transactions.ts; here it begins, keeps time, and follows the metadata.
+ * groups-members.ts and groups-classic.ts, offsets in groups-offsets.ts and groups-transactions.ts; here it begins, keeps time, and follows the metadata.
  *
  * It hands out partitions only as long as its node is heard by the coordinator of the cluster: whoever follows it waits longer than that.
  *
@@ -18,6 +18,7 @@ import { loadRequest, takeLoadedBatches } from '../coordinator/state-log.ts'
 import type { LoadedBatch } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { avoidCoordinator, coordinatorOf, followController, learnCoordinators, nextCoordinator } from './coordinator-finder.ts'
+import { onClassicHeartbeat, onJoinGroup, onLeaveGroup, onSyncGroup, passClassicTime } from './groups-classic.ts'
 import { endSessions, onDescribeGroup, onHeartbeat, onListGroups, takeCounts, topicsOfMembers } from './groups-members.ts'
 import { dropOrphans, expireOffsets, onDeleteGroup, onOffsetCommit, onOffsetDelete, onOffsetFetch, onWritten } from './groups-offsets.ts'
 import {
@@ -89,6 +90,14 @@ function onRequest(state: GroupsState, message: Message, context: Context, outbo
       // One that is under way is followed by another if it leaves a question open.
       if (onHeartbeat(state, message, context, outbox) && !state.isAsking) askMetadata(state, outbox)
       return
+    case 'joinGroup':
+      return onJoinGroup(state, message, context, outbox)
+    case 'syncGroup':
+      return onSyncGroup(state, message, context, outbox)
+    case 'heartbeat':
+      return onClassicHeartbeat(state, message, context, outbox)
+    case 'leaveGroup':
+      return onLeaveGroup(state, message, context, outbox)
     case 'offsetCommit':
       return onOffsetCommit(state, message, context, outbox)
     case 'transactionalOffsetCommit':
@@ -137,7 +146,10 @@ function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, cont
   for (const one of batches) takeBatch(state, one, context)
   // Not before now nobody else is in charge.
   state.graceUntil = context.uptime + state.config.graceMillis
-  for (const group of state.groups.values()) group.membership.graceUntil = state.graceUntil
+  for (const { membership, classic } of state.groups.values()) {
+    membership.graceUntil = state.graceUntil
+    classic.graceUntil = state.graceUntil
+  }
   if (state.log.loaded) takeMarks(state, context)
   load(state, outbox)
 }
@@ -186,6 +198,7 @@ function onUndeliverable(state: GroupsState, { from }: Context, outbox: Outbox):
 
 function onTimer(state: GroupsState, timer: string, context: Context, outbox: Outbox): void {
   if (timer === 'load') return load(state, outbox)
+  if (timer === 'classic') return passClassicTime(state, context, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
     if (state.log.loaded && state.groups.size > 0) askMetadata(state, outbox)

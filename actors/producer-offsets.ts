@@ -3,6 +3,7 @@
  */
 import { groupsActor } from '../protocol/address.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { isOutOfStep } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { coordinatorOf, nextCoordinator } from './coordinator-finder.ts'
@@ -112,7 +113,7 @@ export function onOffsetsAnswer(
   const error = errorOf(errorCode)
   if (errorCode === NONE) return end(state, one, null, outbox)
   const why = { errorCode, errorMessage: errorMessage ?? error.message }
-  if (error.name === 'STALE_MEMBER_EPOCH') return end(state, one, why, outbox)
+  if (isOutOfStep(error.name)) return end(state, one, why, outbox)
   if (error.retriable) {
     // Where the group is coordinated, or where the transactions are kept: the answer does not say which has moved.
     failsTransaction(state, error.name)

@@ -1,6 +1,8 @@
 /**
  * What a run simulates: how many nodes and clients, which topics, how fast. A seed draws it; options may fix parts of it.
  */
+import { drawClassic } from './classic-plan.ts'
+import type { ClassicPlan } from './classic-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
@@ -59,6 +61,7 @@ export interface Plan {
   readonly transactions: TransactionPlan | null
   /** Their topic is not among the others. */
   readonly readers: ReaderPlan | null
+  readonly classic: ClassicPlan | null
   readonly faults: FaultOptions
 }
 
@@ -227,6 +230,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     quota: drawQuota(seed),
     transactions,
     readers: drawReaders(seed, nodeCount),
+    classic: drawClassic(seed),
     faults,
   }
 }

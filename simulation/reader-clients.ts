@@ -118,6 +118,7 @@ function partsOf(cluster: Cluster, plan: ReaderPlan): Parts {
   const { truth } = cluster
   const group = newGroupTruth(truth, READER_GROUP, SESSION_MILLIS, cluster.plan.offsetsRetentionMillis)
   group.countsWhen = 'heard'
+  group.isClassic = cluster.plan.classic?.processing != null
   cluster.groups.inside.push(group)
   const takenEnd = truth.committedEnds.get(READER_GROUP) ?? (() => -1)
   const readers = newReadersTruth({ truth, mode: plan.mode, rememberedKeys: plan.rememberedKeys, takenEnd })

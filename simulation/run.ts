@@ -18,6 +18,7 @@ import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
+import { ClassicClients } from './classic-clients.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
@@ -116,6 +117,7 @@ class Run {
   readonly #transactions: TransactionClients
   readonly #sharing: ShareClients
   readonly #modes: ReaderClients
+  readonly #classic: ClassicClients
 
   constructor(plan: Plan, repetition: Repetition | null, log: Log) {
     const { seed } = plan
@@ -139,6 +141,7 @@ class Run {
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
     this.#transactions = new TransactionClients(cluster)
     this.#modes = new ReaderClients(cluster)
+    this.#classic = new ClassicClients(cluster)
   }
 
   /** Runs to the end. */
@@ -157,6 +160,7 @@ class Run {
       this.#transactions.start()
       this.#sharing.start()
       this.#modes.start()
+      this.#classic.start()
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
@@ -249,6 +253,8 @@ class Run {
         if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
         const behind = this.#transactions.laggard(name, end) ?? this.#transactions.pipelineLaggard(topic, partition, end)
         if (behind !== null) return behind
+        const classic = this.#classic.laggard(name, end)
+        if (classic !== null) return classic
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`

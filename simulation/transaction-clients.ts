@@ -41,6 +41,7 @@ export class TransactionClients {
     this.#reader = transactions === null ? null : new CommittedReader(cluster)
     const pipeline = transactions?.pipeline ?? null
     const group = pipeline === null ? null : newGroupTruth(cluster.truth, PIPELINE_GROUP, SESSION_MILLIS, offsetsRetentionMillis)
+    if (group !== null) group.isClassic = cluster.plan.classic?.processing != null
     this.#group = group
     if (group !== null) cluster.groups.inside.push(group)
     this.#members =

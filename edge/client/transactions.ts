@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
+import { isOutOfStep } from '../../protocol/messages/group.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
@@ -183,7 +184,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
         return
       } catch (error) {
         // The group has given its member another epoch meanwhile, and perhaps the same partitions.
-        if (!(error instanceof KafkaError) || error.name !== 'STALE_MEMBER_EPOCH' || retries >= STALE_RETRIES_MAX) throw error
+        if (!(error instanceof KafkaError) || !isOutOfStep(error.name) || retries >= STALE_RETRIES_MAX) throw error
         await sleep(STALE_MILLIS)
       }
     }

@@ -2,6 +2,7 @@
  * Consumer groups, in the words of KIP-848: one heartbeat carries joining, leaving, assignment and its confirmation
  * (Kafka API keys 68, 8, 9, 16, 42, 47, 69). All are spoken with the actor that coordinates the groups of one partition of `__consumer_offsets`.
  */
+import type { ErrorName } from '../errors.ts'
 import type { TopicPattern } from '../topic-pattern.ts'
 
 /** Partitions of one topic. */
@@ -86,6 +87,11 @@ export interface OffsetCommitRequest {
   readonly offsets: readonly TopicOffset[]
 }
 
+/** The group has moved on, or is about to, and who commits may be a member still: it asks again as what it is then. */
+export function isOutOfStep(error: ErrorName): boolean {
+  return error === 'STALE_MEMBER_EPOCH' || error === 'ILLEGAL_GENERATION' || error === 'REBALANCE_IN_PROGRESS'
+}
+
 /** Sent when the commit is in the log, or will never be. */
 export interface OffsetCommitResponse {
   readonly kind: 'offsetCommitResponse'
@@ -119,8 +125,14 @@ export interface DescribeGroupRequest {
   readonly group: string
 }
 
-/** `reconciling`: some member does not have what it shall have yet. */
-export type GroupStateName = 'empty' | 'reconciling' | 'stable'
+/** What a group's members speak: KIP-848, or join and sync. */
+export type GroupProtocolName = 'consumer' | 'classic'
+
+/**
+ * `reconciling`: some member does not have what it shall have yet. Of a classic group, `preparing-rebalance`: members are to join anew; `completing-rebalance`: its leader
+ * shares out.
+ */
+export type GroupStateName = 'empty' | 'reconciling' | 'stable' | 'preparing-rebalance' | 'completing-rebalance'
 
 /** One member as an operator sees it. */
 export interface MemberDescription {
@@ -138,8 +150,12 @@ export interface DescribeGroupResponse {
   readonly correlationId: number
   readonly errorCode: number
   readonly state: GroupStateName
+  /** Of its members; without any, 'consumer'. */
+  readonly protocol: GroupProtocolName
+  /** Of a classic group: its generation. */
   readonly epoch: number
-  readonly assignor: AssignorName
+  /** How partitions are shared out: an AssignorName, or the protocol that a classic group has chosen. */
+  readonly assignor: string
   readonly members: readonly MemberDescription[]
   readonly offsets: readonly CommittedOffset[]
 }

@@ -42,6 +42,16 @@ import type {
   ReplicaStarted,
 } from './broker.ts'
 import type {
+  HeartbeatRequest,
+  HeartbeatResponse,
+  JoinGroupRequest,
+  JoinGroupResponse,
+  LeaveGroupRequest,
+  LeaveGroupResponse,
+  SyncGroupRequest,
+  SyncGroupResponse,
+} from './classic-group.ts'
+import type {
   DeleteRecordsRequest,
   DeleteRecordsResponse,
   FetchRequest,
@@ -202,6 +212,10 @@ export type Request =
   | FindCoordinatorRequest
   | DescribeBroker
   | GroupHeartbeatRequest
+  | JoinGroupRequest
+  | SyncGroupRequest
+  | HeartbeatRequest
+  | LeaveGroupRequest
   | OffsetCommitRequest
   | OffsetFetchRequest
   | DescribeGroupRequest
@@ -237,6 +251,10 @@ export type Response =
   | FindCoordinatorResponse
   | BrokerDescribed
   | GroupHeartbeatResponse
+  | JoinGroupResponse
+  | SyncGroupResponse
+  | HeartbeatResponse
+  | LeaveGroupResponse
   | OffsetCommitResponse
   | OffsetFetchResponse
   | DescribeGroupResponse
@@ -307,6 +325,10 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   describeBroker: true,
   listGroups: true,
   consumerGroupHeartbeat: true,
+  joinGroup: true,
+  syncGroup: true,
+  heartbeat: true,
+  leaveGroup: true,
   offsetCommit: true,
   offsetFetch: true,
   describeGroup: true,

@@ -66,6 +66,8 @@ export interface GroupTruth {
   readonly onExpired: ((partition: TopicPartition) => void)[]
   /** A commit counts when its coordinator says so, or when the application hears it: one that commits by hand may go back behind what it never heard of. */
   countsWhen: 'told' | 'heard'
+  /** Its members speak the classic protocol (classic-groups.ts). */
+  isClassic: boolean
 }
 
 /** Nothing is known of the group yet; power losses will be heard of. */
@@ -81,6 +83,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     heardAt: new Map(),
     onExpired: [],
     countsWhen: 'told',
+    isClassic: false,
   }
   truth.committedEnds.set(name, (partition) => progressOf(group, partition).takenEnd)
   truth.onLoss.push((partition) => onLoss(group, partition))
@@ -165,7 +168,7 @@ export function committedOf(group: GroupTruth, name: string): number {
 export function checkGroup(group: GroupTruth, state: GroupsState, message: Message, from: Address, effects: readonly Effect[]): void {
   if ('group' in message && message.group !== group.name) return
   if (message.kind === 'offsetCommit' && hasSent(effects, 'produce'))
-    onAccepted(group, message.memberId, message.offsets, keyOf(from, message.correlationId))
+    onAccepted(group, believerOf(group, message.memberId), message.offsets, keyOf(from, message.correlationId))
   for (const effect of effects) {
     if (effect.kind !== 'send') continue
     const told = effect.message
@@ -179,6 +182,11 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
       onHeartbeatTold(group, message.memberId, told.assignment)
   }
   if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
+}
+
+/** The client that a member is: what a classic group calls it begins with the client's own name for itself. */
+export function believerOf({ isClassic }: GroupTruth, memberId: string): string {
+  return isClassic && memberId !== '' ? memberId.slice(0, memberId.lastIndexOf('-')) : memberId
 }
 
 /** Offsets of a group expire: that is due when nobody was heard of it for long enough. */
@@ -285,7 +293,8 @@ function processedEnd(known: GroupProgress, startOffset: number): number {
   return known.processedEnd
 }
 
-function partitionOf(group: GroupTruth, name: string): GroupPartition {
+/** What is known of a partition; begun if there is nothing. */
+export function partitionOf(group: GroupTruth, name: string): GroupPartition {
   const known = group.partitions.get(name)
   if (known !== undefined) return known
   const partition: GroupPartition = { owner: null, believers: new Map() }

@@ -13,6 +13,7 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
+import { checkClassic } from './classic-groups.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { checkMixed } from './mixed-groups.ts'
@@ -71,7 +72,10 @@ export class NodeWatcher implements Watcher {
     if (name.startsWith('shares/'))
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     if (!name.startsWith('groups/')) return
-    for (const group of this.#groups.inside) checkGroup(group, state as GroupsState, message, from, effects)
+    for (const group of this.#groups.inside) {
+      checkGroup(group, state as GroupsState, message, from, effects)
+      checkClassic(group, state as GroupsState, message)
+    }
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.mixed) checkMixed(group, state as GroupsState, message, effects)
   }

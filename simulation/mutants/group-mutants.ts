@@ -26,7 +26,7 @@ export const groupMutants: readonly Mutant[] = [
     id: 'D2',
     title: 'the offsets of a group expire although members are there (KIP-211)',
     why: 'a group that has had nothing to do for a while begins anew',
-    edits: [{ file: OFFSETS, text: 'if (membership.members.size > 0 || pendingCount > 0', replacement: 'if (pendingCount > 0' }],
+    edits: [{ file: OFFSETS, text: 'if (hasMembers(group) || pendingCount > 0', replacement: 'if (pendingCount > 0' }],
     seed: 3,
     seedsToFind: 3,
   },

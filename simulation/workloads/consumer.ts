@@ -8,6 +8,7 @@ import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
+import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { beginAt, beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
@@ -34,6 +35,13 @@ interface Holding {
   expected: number
   /** Chunks that wait for their turn, the one in work first. */
   readonly backlog: { readonly records: readonly SeenRecord[]; readonly end: number }[]
+}
+
+/** Who a member of the classic group is. */
+export interface ClassicIdentity {
+  readonly assignors: readonly ClassicAssignorName[]
+  readonly instanceId: string | null
+  readonly hasPattern: boolean
 }
 
 /** Chunks that an application takes in advance. */
@@ -63,6 +71,7 @@ export class ConsumerWorkload {
   readonly #index: number
   /** Null when it consumes by assignment. */
   readonly #group: GroupTruth | null
+  readonly #classic: ClassicIdentity | null
   readonly #random: Random
   #host: Host | null = null
   #life = 0
@@ -70,11 +79,12 @@ export class ConsumerWorkload {
   /** Partitions that were taken away and are not let go yet. */
   readonly #releasing: Set<string> = new Set()
 
-  constructor(cluster: Cluster, index: number, group: GroupTruth | null) {
+  constructor(cluster: Cluster, index: number, group: GroupTruth | null, classic: ClassicIdentity | null = null) {
     this.#cluster = cluster
     this.#index = index
     this.#group = group
-    this.#random = new Random(cluster.world.seed, `consumer/${index}`)
+    this.#classic = classic
+    this.#random = new Random(cluster.world.seed, `${classic === null ? 'consumer' : 'classic'}/${index}`)
   }
 
   /** Begins a life as a new member. */
@@ -86,7 +96,7 @@ export class ConsumerWorkload {
     host.spawn('consumer', actor.url, this.#config(host))
     this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
     if (this.#group === null) this.assign()
-    else if (this.#cluster.plan.hasPattern[this.#index - 1] === true)
+    else if (this.#classic?.hasPattern ?? this.#cluster.plan.hasPattern[this.#index - 1] === true)
       this.#tell({ kind: 'subscribe', topics: [], topicPattern: { source: '.', flags: '' } })
     else this.#tell({ kind: 'subscribe', topics: this.#cluster.plan.topics.map(({ name }) => name), topicPattern: null })
   }
@@ -124,7 +134,7 @@ export class ConsumerWorkload {
   }
 
   #memberId(): string {
-    return `member-${this.#index}-${this.#life}`
+    return `${this.#classic === null ? 'member' : 'classic'}-${this.#index}-${this.#life}`
   }
 
   #config(host: Host): ConsumerConfig {
@@ -150,6 +160,7 @@ export class ConsumerWorkload {
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
       ...(this.#group === null ? limited(this.#cluster, host, 'consumerByteRate') : {}),
+      ...(this.#classic === null ? {} : { partitionAssignors: this.#classic.assignors, instanceId: this.#classic.instanceId }),
     }
   }
 
@@ -328,6 +339,8 @@ export class ConsumerWorkload {
       this.#holdings.delete(topicPartitionName(topic ?? '', partition))
       this.#host?.after(ASSIGN_MICROS, () => this.assign())
     }
+    // As another life with its name has come, of which only a late message is left: it begins anew.
+    if (errorCode === codeOf('FENCED_INSTANCE_ID') && this.#classic !== null) this.#end()
     if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
   }
 }

@@ -193,10 +193,11 @@ export class GroupMember {
   }
 
   #config(host: Host): ConsumerConfig {
+    const { group } = this.#identity
     return {
       client: { node: host.node, actor: 'client' },
       coordinatorNodes: this.#cluster.voters,
-      group: this.#identity.group.name,
+      group: group.name,
       memberId: this.memberId,
       instanceId: null,
       assignor: null,
@@ -214,6 +215,7 @@ export class GroupMember {
       isolationLevel: this.#identity.isolationLevel,
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
+      ...(group.isClassic ? { partitionAssignors: this.#cluster.plan.classic?.processing ?? [] } : {}),
     }
   }
 

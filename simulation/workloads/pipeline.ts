@@ -4,6 +4,7 @@
  */
 import { errorOf, NONE } from '../../protocol/errors.ts'
 import type { MemberAnswer } from '../../protocol/messages/client.ts'
+import { isOutOfStep } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -144,7 +145,7 @@ export class PipelineMember {
     this.#onMember = ({ errorCode, member, offsets: asked }) => {
       if (errorCode !== NONE) return done(errorOf(errorCode).name)
       producer.sendOffsets(this.#group.name, member, asked, (error) => {
-        if (error === 'STALE_MEMBER_EPOCH' && retries < STALE_RETRIES_MAX)
+        if (error !== null && isOutOfStep(error) && retries < STALE_RETRIES_MAX)
           return this.#processor.member.host?.after(STALE_MICROS, () => this.#sendOffsets(offsets, retries + 1, done))
         // Offsets of a topic that is gone may have been sent for the one that has its name now.
         if (error !== null || this.#processor.state.isLost) return done(error ?? 'UNKNOWN_MEMBER_ID')

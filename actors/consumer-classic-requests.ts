@@ -1,0 +1,146 @@
+/**
+ * What a consumer asks as a member of a classic group, one request at a time: to join, what it is given, whether all is as before, to leave; and beside that, of the
+ * coordinator of the cluster, which topics there are. consumer-classic.ts takes the answers.
+ *
+ * What the group does not answer at once is asked again at the pace of heartbeats: so the group's address stays true, and the member knows that it is one.
+ */
+import { groupsActor } from '../protocol/address.ts'
+import type { Message } from '../protocol/messages/message.ts'
+import { CONSUMER_PROTOCOL_TYPE } from '../protocol/messages/classic-group.ts'
+import { topicsOf } from '../coordinator/groups/classic/assignors.ts'
+import { partitionsOf } from '../coordinator/groups/names.ts'
+import type { Context, Outbox } from './actor.ts'
+import { protocolsOf } from './consumer-classic-state.ts'
+import type { ClassicMembership } from './consumer-classic-state.ts'
+import { beginRequest } from './consumer-group-requests.ts'
+import { heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
+import type { ConsumerState } from './consumer-state.ts'
+import { coordinatorOf, nextCoordinator } from './coordinator-finder.ts'
+import { SILENCE_MILLIS } from './leader-cache.ts'
+
+/** Says what is to be said next. */
+export function talkClassic(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
+  const { membership } = state
+  switch (classic.phase) {
+    case 'joining':
+      if (mayJoin(state, classic)) return sendJoin(state, classic, context, outbox)
+      if (membership.memberEpoch > 0) return sendClassicHeartbeat(state, context, outbox)
+      return waitForTopics(state, context)
+    case 'sharing':
+      return waitForTopics(state, context)
+    case 'syncing':
+      return sendSync(state, classic, context, outbox)
+    case 'stable':
+      return sendClassicHeartbeat(state, context, outbox)
+  }
+}
+
+/** It has let go of what others may get in the next generation, and knows what it wants. */
+function mayJoin(state: ConsumerState, { isCooperative, topics }: ClassicMembership): boolean {
+  const { partitions, membership } = state
+  if (!isSubscribed(state) || (membership.topicPattern !== null && topics.matching === null)) return false
+  return isCooperative ? ![...partitions.values()].some(({ phase }) => phase === 'revoking') : partitions.size === 0
+}
+
+/** The answer says that it can go on. */
+function waitForTopics({ membership, config }: ConsumerState, { uptime }: Context): void {
+  membership.dueAt = uptime + config.requestTimeoutMillis
+}
+
+function sendJoin(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
+  const { membership, config, partitions } = state
+  membership.lost = false
+  const correlationId = beginParked(state, context, outbox)
+  classic.formerJoinId = classic.joinId
+  classic.joinId = correlationId
+  classic.joinSentAt = context.uptime
+  const generationId = membership.memberEpoch > 0 ? membership.memberEpoch : -1
+  const wanted = [...new Set([...membership.topics, ...(classic.topics.matching ?? [])])]
+  send(state, outbox, {
+    kind: 'joinGroup',
+    correlationId,
+    group: config.group ?? '',
+    clientId: config.memberId,
+    sessionTimeoutMillis: config.sessionTimeoutMillis,
+    rebalanceTimeoutMillis: config.rebalanceTimeoutMillis,
+    memberId: membership.memberId,
+    instanceId: config.instanceId,
+    protocolType: CONSUMER_PROTOCOL_TYPE,
+    protocols: protocolsOf(classic, wanted, partitionsOf(partitions.keys()), generationId),
+    requiresKnownMemberId: true,
+    supportsSkippingAssignment: true,
+  })
+}
+
+function sendSync(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
+  const { memberId, memberEpoch } = state.membership
+  send(state, outbox, {
+    kind: 'syncGroup',
+    correlationId: beginParked(state, context, outbox),
+    group: state.config.group ?? '',
+    generationId: memberEpoch,
+    memberId,
+    instanceId: state.config.instanceId,
+    protocolType: CONSUMER_PROTOCOL_TYPE,
+    protocolName: classic.protocolName,
+    assignments: classic.assignments,
+  })
+}
+
+function sendClassicHeartbeat(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { memberId, memberEpoch } = state.membership
+  const { instanceId, group } = state.config
+  const correlationId = beginRequest(state, context, outbox)
+  send(state, outbox, { kind: 'heartbeat', correlationId, group: group ?? '', generationId: memberEpoch, memberId, instanceId })
+}
+
+/** Leaves for good; static members do not (KIP-345): they may come back. */
+export function sendClassicLeave(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { memberId } = state.membership
+  state.membership.step = 'leaving'
+  const correlationId = beginRequest(state, context, outbox)
+  send(state, outbox, { kind: 'leaveGroup', correlationId, group: state.config.group ?? '', members: [{ memberId, instanceId: null }] })
+}
+
+/** A request that the group answers when others have made theirs. */
+function beginParked(state: ConsumerState, context: Context, outbox: Outbox): number {
+  const correlationId = beginRequest(state, context, outbox)
+  state.membership.timeoutAt = context.uptime + Math.min(state.config.requestTimeoutMillis, heartbeatMillis(state))
+  wakeAt(state, state.membership.timeoutAt, context, outbox)
+  return correlationId
+}
+
+function send({ membership }: ConsumerState, outbox: Outbox, message: Message): void {
+  outbox.push({ kind: 'send', to: { node: membership.node, actor: groupsActor(membership.partition) }, message })
+}
+
+// ── topics ──
+
+/** Asks which topics there are, whenever that is due. */
+export function watchTopics(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
+  const { topics } = classic
+  const { coordinators } = state.leaders
+  if (!needsTopics(state, classic)) return
+  if (topics.correlationId >= 0) {
+    if (context.uptime < topics.timeoutAt) return wakeAt(state, topics.timeoutAt, context, outbox)
+    nextCoordinator(coordinators)
+  } else if (context.uptime < topics.dueAt) return wakeAt(state, topics.dueAt, context, outbox)
+  topics.correlationId = state.nextCorrelationId++
+  topics.timeoutAt = context.uptime + Math.min(state.config.requestTimeoutMillis, SILENCE_MILLIS)
+  wakeAt(state, topics.timeoutAt, context, outbox)
+  const wanted = state.membership.topicPattern === null ? topicsOf(classic.members) : null
+  const message = { kind: 'metadata', correlationId: topics.correlationId, topics: wanted } as const
+  outbox.push({ kind: 'send', to: coordinatorOf(coordinators), message })
+}
+
+/** When `watchTopics` has something to do again. */
+export function topicsDue(state: ConsumerState, classic: ClassicMembership): number {
+  if (!needsTopics(state, classic)) return Infinity
+  return classic.topics.correlationId >= 0 ? classic.topics.timeoutAt : classic.topics.dueAt
+}
+
+/** A leader shares out by what there is, and again when that changes; who subscribes to a pattern joins again when other topics match it. */
+function needsTopics(state: ConsumerState, { phase, isLeader }: ClassicMembership): boolean {
+  if (!isSubscribed(state) || state.closing >= 0) return false
+  return state.membership.topicPattern !== null || phase === 'sharing' || (phase === 'stable' && isLeader)
+}

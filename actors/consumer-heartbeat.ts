@@ -1,0 +1,45 @@
+/**
+ * What a consumer makes of the answers to its heartbeats (KIP-848): what it may hold, or that it is no member any more.
+ */
+import { errorOf, NONE } from '../protocol/errors.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { namesOf } from '../coordinator/groups/names.ts'
+import type { Context, Outbox } from './actor.ts'
+import { adopt, endMembership, lose, onRequestRefused } from './consumer-group.ts'
+import { isSubscribed, wakeAt } from './consumer-state.ts'
+import type { ConsumerState } from './consumer-state.ts'
+
+/** Takes what the group says of this member, if it answers the newest heartbeat. */
+export function onHeartbeatAnswer(
+  state: ConsumerState,
+  message: MessageOf<'consumerGroupHeartbeatResponse'>,
+  context: Context,
+  outbox: Outbox,
+): void {
+  const { membership } = state
+  // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
+  if (message.correlationId !== membership.correlationId) return
+  membership.correlationId = -1
+  // The farewell is answered: the work that follows every answer closes a consumer that is closing.
+  if (membership.step === 'leaving') return endMembership(state)
+  const error = errorOf(message.errorCode)
+  if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
+  if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
+  if (message.errorCode !== NONE) return onRequestRefused(state, message.errorCode, context, outbox)
+  if (!membership.hasMoreToConfirm && membership.confirmBy < Infinity) confirm(state, message.memberEpoch)
+  membership.memberEpoch = message.memberEpoch
+  membership.aliveAt = membership.sentAt
+  membership.dueAt = context.uptime + (membership.isRoused ? 0 : state.config.heartbeatIntervalMillis)
+  membership.isRoused = false
+  adopt(state, isSubscribed(state) ? namesOf(message.assignment) : new Set(), context, outbox)
+  // A member that has nothing yet asks again soon: others may be letting go for it.
+  if (state.partitions.size === 0) membership.dueAt = Math.min(membership.dueAt, context.uptime + state.config.retryBackoffMillis * 4)
+  wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** A group that answers with the same epoch knows what is given up; with another one it may have repeated itself, and waits anew. */
+function confirm({ membership, config }: ConsumerState, memberEpoch: number): void {
+  const isKnown = memberEpoch === membership.memberEpoch
+  membership.confirmBy = isKnown ? Infinity : membership.sentAt + config.rebalanceTimeoutMillis
+  membership.isRoused ||= !isKnown
+}

@@ -1,0 +1,57 @@
+/**
+ * Which seeds have a group that speaks the classic protocol, and how. It is one more group that reads all topics, beside the one that speaks KIP-848; in half of these seeds the
+ * members that process records (readers, the pipeline) speak it, too. Its stream is its own: what other seeds do stays as it is.
+ */
+import type { ClassicAssignorName } from '../protocol/messages/classic-group.ts'
+import { Random } from './random.ts'
+
+/** The classic group of a run. */
+export interface ClassicPlan {
+  /** By member: what it speaks, what it likes best first. */
+  readonly assignors: readonly (readonly ClassicAssignorName[])[]
+  /** Members come back under the name that they had (KIP-345). */
+  readonly isStatic: boolean
+  /** By member: it subscribes to a pattern that matches all topics, not to their names. */
+  readonly hasPattern: readonly boolean[]
+  /** What the members of other groups that process records speak; null: KIP-848. */
+  readonly processing: readonly ClassicAssignorName[] | null
+  /** Mean time between two deaths of a member. */
+  readonly crashMillis: number
+}
+
+/** The group. */
+export const CLASSIC_GROUP = 'ledger'
+
+/** Of so many seeds one has it. */
+const SHARE = 4
+
+/** What members speak: mostly all the same; or each something else, and one protocol in common. */
+const CHOICES: readonly (readonly (readonly ClassicAssignorName[])[])[] = [
+  [['range']],
+  [['roundrobin']],
+  [['sticky']],
+  [['cooperative-sticky']],
+  [['cooperative-sticky']],
+  [['cooperative-sticky', 'range'], ['cooperative-sticky']],
+  [
+    ['sticky', 'range'],
+    ['range', 'roundrobin'],
+  ],
+]
+
+const PROCESSING: readonly (readonly ClassicAssignorName[] | null)[] = [null, null, ['range'], ['cooperative-sticky']]
+
+/** The classic group of a seed; null: it has none. */
+export function drawClassic(seed: number): ClassicPlan | null {
+  const random = new Random(seed, 'classic')
+  if (random.below(SHARE) > 0) return null
+  const choice = random.pick(CHOICES)
+  const size = random.between(2, 3)
+  return {
+    assignors: Array.from({ length: size }, (_, index) => choice[index % choice.length] ?? []),
+    isStatic: random.below(2) === 0,
+    hasPattern: Array.from({ length: size }, () => random.below(4) === 0),
+    processing: random.pick(PROCESSING),
+    crashMillis: random.pick([2000, 6000, 20_000]),
+  }
+}
