@@ -103,12 +103,10 @@ export function describeClassic({ classic }: Group): MemberDescription[] {
     memberId,
     instanceId,
     memberEpoch: classic.generationId,
-    subscribedTopics: decodeSubscription(protocols[0]?.metadata ?? NOTHING)?.topics ?? [],
+    subscribedTopics: decodeSubscription(protocols[0]?.metadata ?? '')?.topics ?? [],
     assignment: decodeAssignment(assignment)?.partitions ?? [],
   }))
 }
-
-const NOTHING = new Uint8Array(0)
 
 function refuse(state: GroupsState, { uptime }: Context): ErrorName | null {
   if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'

@@ -4,6 +4,8 @@
  * LeaveGroup v5, so that requests from the wire need no more than translation.
  */
 
+import type { OpaqueBytes } from '../opaque-bytes.ts'
+
 /** How members of a classic group share partitions out; the names are Kafka's. */
 export type ClassicAssignorName = 'range' | 'roundrobin' | 'sticky' | 'cooperative-sticky'
 
@@ -16,7 +18,7 @@ export const NO_GENERATION = -1
 /** A protocol that a member speaks, and what it says of itself in it. */
 export interface JoinGroupProtocol {
   readonly name: string
-  readonly metadata: Uint8Array
+  readonly metadata: OpaqueBytes
 }
 
 /**
@@ -49,7 +51,7 @@ export interface JoinGroupRequest {
 export interface JoinGroupMember {
   readonly memberId: string
   readonly instanceId: string | null
-  readonly metadata: Uint8Array
+  readonly metadata: OpaqueBytes
 }
 
 /** Only the leader is told of the members. */
@@ -69,7 +71,7 @@ export interface JoinGroupResponse {
 /** What the leader gives to a member. */
 export interface SyncGroupAssignment {
   readonly memberId: string
-  readonly assignment: Uint8Array
+  readonly assignment: OpaqueBytes
 }
 
 /** Asks what a member is given in its generation; the leader brings that for all. It is answered when the leader has. */
@@ -93,7 +95,7 @@ export interface SyncGroupResponse {
   readonly errorCode: number
   readonly protocolType: string | null
   readonly protocolName: string | null
-  readonly assignment: Uint8Array
+  readonly assignment: OpaqueBytes
 }
 
 /** Says that a member lives. REBALANCE_IN_PROGRESS: it is to join again. */

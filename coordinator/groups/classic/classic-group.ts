@@ -14,6 +14,7 @@ import { codeOf, NONE } from '../../../protocol/errors.ts'
 import type { HeartbeatResponse, JoinGroupProtocol, JoinGroupResponse, SyncGroupResponse } from '../../../protocol/messages/classic-group.ts'
 import { CONSUMER_PROTOCOL_TYPE, NO_GENERATION } from '../../../protocol/messages/classic-group.ts'
 import type { GroupChanged } from '../../../protocol/messages/group.ts'
+import type { OpaqueBytes } from '../../../protocol/opaque-bytes.ts'
 import { namesOf } from '../names.ts'
 import { decodeAssignment, decodeSubscription } from './consumer-protocol.ts'
 
@@ -34,7 +35,7 @@ export interface ClassicMember {
   rebalanceTimeoutMillis: number
   protocols: readonly JoinGroupProtocol[]
   /** What it is given in the present generation. */
-  assignment: Uint8Array
+  assignment: OpaqueBytes
   /** It has joined, and waits for the others. */
   join: Waiter | null
   /** It has asked what it is given, and waits for the leader. */
@@ -114,8 +115,8 @@ export function rebalanceTimeoutOf({ members }: ClassicGroup): number {
 }
 
 /** What the member says of itself in the protocol that was chosen. */
-export function metadataOf({ protocolName }: ClassicGroup, { protocols }: ClassicMember): Uint8Array {
-  return protocols.find(({ name }) => name === protocolName)?.metadata ?? new Uint8Array(0)
+export function metadataOf({ protocolName }: ClassicGroup, { protocols }: ClassicMember): OpaqueBytes {
+  return protocols.find(({ name }) => name === protocolName)?.metadata ?? ''
 }
 
 /** Whether some protocol is spoken by all members but `except`, and by these. */
@@ -201,12 +202,12 @@ export function joined(group: ClassicGroup, { from, correlationId }: Waiter, mem
 }
 
 /** The answer to who has asked for its assignment. */
-export function synced({ protocolType, protocolName }: ClassicGroup, { from, correlationId }: Waiter, assignment: Uint8Array): Answer {
+export function synced({ protocolType, protocolName }: ClassicGroup, { from, correlationId }: Waiter, assignment: OpaqueBytes): Answer {
   return { to: from, message: { kind: 'syncGroupResponse', correlationId, errorCode: NONE, protocolType, protocolName, assignment } }
 }
 
 /** The same: why it is given none. */
 export function syncRefusal({ from, correlationId }: Waiter, error: ErrorName): Answer {
-  const nothing = { protocolType: null, protocolName: null, assignment: new Uint8Array(0) }
+  const nothing = { protocolType: null, protocolName: null, assignment: '' }
   return { to: from, message: { kind: 'syncGroupResponse', correlationId, errorCode: codeOf(error), ...nothing } }
 }

@@ -9,6 +9,8 @@
  * are known is of a later version, and left alone.
  */
 import { readI16, readI32, writeI16, writeI32 } from '../../../protocol/bytes.ts'
+import { fromOpaque, toOpaque } from '../../../protocol/opaque-bytes.ts'
+import type { OpaqueBytes } from '../../../protocol/opaque-bytes.ts'
 import type { TopicPartitions } from '../../../protocol/messages/group.ts'
 
 /** What a member says when it joins. */
@@ -41,8 +43,8 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A subscription as bytes, v3. */
-export function encodeSubscription({ topics, userData, ownedPartitions, generationId, rackId }: Subscription): Uint8Array {
-  return concat([
+export function encodeSubscription({ topics, userData, ownedPartitions, generationId, rackId }: Subscription): OpaqueBytes {
+  return toOpaque(concat([
     i16(VERSION),
     i32(topics.length),
     ...topics.map(string),
@@ -50,12 +52,12 @@ export function encodeSubscription({ topics, userData, ownedPartitions, generati
     ...partitionLists(ownedPartitions),
     i32(generationId),
     rackId === null ? i16(-1) : string(rackId),
-  ])
+  ]))
 }
 
 /** Null for bytes that are no subscription. */
-export function decodeSubscription(bytes: Uint8Array): Subscription | null {
-  const reader = newReader(bytes)
+export function decodeSubscription(bytes: OpaqueBytes): Subscription | null {
+  const reader = newReader(fromOpaque(bytes))
   const version = readShort(reader)
   const topics = readArray(reader, readString)
   const userData = readBytes(reader)
@@ -66,14 +68,14 @@ export function decodeSubscription(bytes: Uint8Array): Subscription | null {
 }
 
 /** An assignment as bytes, v3. */
-export function encodeAssignment({ partitions, userData }: Assignment): Uint8Array {
-  return concat([i16(VERSION), ...partitionLists(partitions), nullableBytes(userData)])
+export function encodeAssignment({ partitions, userData }: Assignment): OpaqueBytes {
+  return toOpaque(concat([i16(VERSION), ...partitionLists(partitions), nullableBytes(userData)]))
 }
 
 /** No bytes are no partitions. Null for bytes that are no assignment. */
-export function decodeAssignment(bytes: Uint8Array): Assignment | null {
-  if (bytes.length === 0) return { partitions: [], userData: null }
-  const reader = newReader(bytes)
+export function decodeAssignment(bytes: OpaqueBytes): Assignment | null {
+  if (bytes === '') return { partitions: [], userData: null }
+  const reader = newReader(fromOpaque(bytes))
   const version = readShort(reader)
   const partitions = readArray(reader, readTopicPartitions)
   const userData = readBytes(reader)

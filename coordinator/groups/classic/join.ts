@@ -66,7 +66,7 @@ function newMember(memberId: string, request: JoinGroupRequest, waiter: Waiter, 
     sessionTimeoutMillis,
     rebalanceTimeoutMillis,
     protocols,
-    assignment: new Uint8Array(0),
+    assignment: '',
     join: waiter,
     sync: null,
     hasSynced: false,
@@ -141,9 +141,5 @@ function update(member: ClassicMember, request: JoinGroupRequest, waiter: Waiter
 }
 
 function sameProtocols(a: readonly JoinGroupProtocol[], b: readonly JoinGroupProtocol[]): boolean {
-  return a.length === b.length && a.every(({ name, metadata }, i) => b[i]?.name === name && sameBytes(metadata, b[i].metadata))
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
+  return a.length === b.length && a.every(({ name, metadata }, i) => b[i]?.name === name && b[i].metadata === metadata)
 }

@@ -4,6 +4,7 @@
  */
 import { assert } from '../../../protocol/assert.ts'
 import type { ErrorName } from '../../../protocol/errors.ts'
+import type { OpaqueBytes } from '../../../protocol/opaque-bytes.ts'
 import { chooseProtocol, joined, joinRefusal, noteHolders, rebalanceTimeoutOf, synced, syncRefusal } from './classic-group.ts'
 import type { Answer, ClassicGroup, ClassicMember } from './classic-group.ts'
 
@@ -17,7 +18,7 @@ export const INITIAL_REBALANCE_DELAY_MILLIS = 50
 export function prepareRebalance(group: ClassicGroup, uptime: number, answers: Answer[]): void {
   if (group.state === 'preparing-rebalance') return completeIfAllJoined(group, uptime, answers)
   for (const member of group.members.values()) {
-    answerSync(group, member, 'REBALANCE_IN_PROGRESS', answers)
+    refuseSync(member, 'REBALANCE_IN_PROGRESS', answers)
     if (member.join === null) answers.push({ to: member.address, message: { kind: 'groupChanged', memberId: member.memberId } })
   }
   const patience = rebalanceTimeoutOf(group)
@@ -44,7 +45,7 @@ export function completeIfAllJoined(group: ClassicGroup, uptime: number, answers
 export function removeClassicMember(group: ClassicGroup, member: ClassicMember, uptime: number, answers: Answer[]): void {
   group.members.delete(member.memberId)
   if (member.join !== null) answers.push(joinRefusal(member.join, 'UNKNOWN_MEMBER_ID', member.memberId))
-  answerSync(group, member, 'UNKNOWN_MEMBER_ID', answers)
+  refuseSync(member, 'UNKNOWN_MEMBER_ID', answers)
   if (group.leader === member.memberId) electLeader(group)
   if (group.state === 'preparing-rebalance') completeIfAllJoined(group, uptime, answers)
   else prepareRebalance(group, uptime, answers)
@@ -101,7 +102,7 @@ function completeJoin(group: ClassicGroup, uptime: number, answers: Answer[]): v
   if (members.get(group.leader)?.join == null) electLeader(group)
   for (const member of members.values()) {
     const { join, memberId } = member
-    member.assignment = new Uint8Array(0)
+    member.assignment = ''
     member.hasSynced = join === null
     member.join = null
     if (join === null) continue
@@ -111,19 +112,20 @@ function completeJoin(group: ClassicGroup, uptime: number, answers: Answer[]): v
 }
 
 /** The leader has shared out: whoever waits for it is told, whoever asks later is, too. */
-export function shareOut(group: ClassicGroup, assignments: ReadonlyMap<string, Uint8Array>, uptime: number, answers: Answer[]): void {
+export function shareOut(group: ClassicGroup, assignments: ReadonlyMap<string, OpaqueBytes>, uptime: number, answers: Answer[]): void {
   assert(group.state === 'completing-rebalance', 'G6 a generation is shared out once')
   group.state = 'stable'
-  for (const member of group.members.values()) member.assignment = assignments.get(member.memberId) ?? new Uint8Array(0)
+  for (const member of group.members.values()) member.assignment = assignments.get(member.memberId) ?? ''
   noteHolders(group)
   for (const member of group.members.values()) {
     if (member.sync !== null) member.expiresAt = uptime + member.sessionTimeoutMillis
-    answerSync(group, member, member.assignment, answers)
+    if (member.sync !== null) answers.push(synced(group, member.sync, member.assignment))
+    member.sync = null
   }
 }
 
-function answerSync(group: ClassicGroup, member: ClassicMember, given: Uint8Array | ErrorName, answers: Answer[]): void {
-  if (member.sync !== null) answers.push(typeof given === 'string' ? syncRefusal(member.sync, given) : synced(group, member.sync, given))
+function refuseSync(member: ClassicMember, error: ErrorName, answers: Answer[]): void {
+  if (member.sync !== null) answers.push(syncRefusal(member.sync, error))
   member.sync = null
 }
 
