@@ -102,10 +102,12 @@ export function sendClassicLeave(state: ConsumerState, context: Context, outbox:
   send(state, outbox, { kind: 'leaveGroup', correlationId, group: state.config.group ?? '', members: [{ memberId, instanceId: null }] })
 }
 
-/** A request that the group answers when others have made theirs. */
+/** A request that the group answers when others have made theirs. Asked again too soon, it would be answered when nobody waits for that answer any more. */
 function beginParked(state: ConsumerState, context: Context, outbox: Outbox): number {
+  const { requestTimeoutMillis, sessionTimeoutMillis } = state.config
   const correlationId = beginRequest(state, context, outbox)
-  state.membership.timeoutAt = context.uptime + Math.min(state.config.requestTimeoutMillis, heartbeatMillis(state))
+  const pace = Math.max(heartbeatMillis(state), Math.min(SILENCE_MILLIS, Math.floor(sessionTimeoutMillis / 3)))
+  state.membership.timeoutAt = context.uptime + Math.min(requestTimeoutMillis, pace)
   wakeAt(state, state.membership.timeoutAt, context, outbox)
   return correlationId
 }

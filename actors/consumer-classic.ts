@@ -163,6 +163,14 @@ export function onTopicCounts(state: ConsumerState, response: MessageOf<'metadat
   if (classic.phase === 'stable' && (hasOthers || isOutdated(classic, counts))) beginRejoin(state, context, outbox)
 }
 
+/** Who was asked for topics is not there, or not in charge: another one is asked, after a pause. False: that was not the question. */
+export function onTopicsRefused({ membership: { classic }, config }: ConsumerState, correlationId: number, { uptime }: Context): boolean {
+  if (classic === null || correlationId !== classic.topics.correlationId) return false
+  classic.topics.correlationId = -1
+  classic.topics.dueAt = uptime + config.retryBackoffMillis
+  return true
+}
+
 /** The leader has shared out by other counts than these. */
 function isOutdated(classic: ClassicMembership, counts: ReadonlyMap<string, number>): boolean {
   if (!classic.isLeader) return false

@@ -13,7 +13,7 @@ import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
-import { onClassicAnswer, onTopicCounts } from './consumer-classic.ts'
+import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
 import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
@@ -314,7 +314,7 @@ function onUndeliverable(state: ConsumerState, correlationId: number, context: C
   const one = takeRequest(state, correlationId)
   if (one === null) {
     giveUpRequest(state.leaders)
-    onGroupUndeliverable(state, correlationId, context, outbox)
+    if (!onTopicsRefused(state, correlationId, context)) onGroupUndeliverable(state, correlationId, context, outbox)
     return wakeAt(state, context.uptime + state.config.retryBackoffMillis, context, outbox)
   }
   lookAgain(state, one, context, outbox)

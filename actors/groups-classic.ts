@@ -12,7 +12,7 @@ import type {
   SyncGroupRequest,
 } from '../protocol/messages/classic-group.ts'
 import type { MemberDescription } from '../protocol/messages/group.ts'
-import { joinRefusal, syncRefusal } from '../coordinator/groups/classic/classic-group.ts'
+import { joinRefusal, staticMemberOf, syncRefusal } from '../coordinator/groups/classic/classic-group.ts'
 import type { Answer } from '../coordinator/groups/classic/classic-group.ts'
 import { decodeAssignment, decodeSubscription } from '../coordinator/groups/classic/consumer-protocol.ts'
 import { takeJoin } from '../coordinator/groups/classic/join.ts'
@@ -28,7 +28,7 @@ export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, conte
   const waiter = { from, correlationId: request.correlationId }
   const refusal = refuse(state, context) ?? refuseProtocol(state, request)
   if (refusal !== null) return send([joinRefusal(waiter, refusal, request.memberId)], outbox)
-  if (isLate(state, request, request.memberId)) return
+  if (isLate(state, request, request.memberId) || isLateStatic(state, request, context)) return
   const group = groupOf(state, request.group, uptime)
   const memberId = newMemberId(state, request, context)
   step(state, group, () => takeJoin(group.classic, request, waiter, memberId, uptime), context, outbox)
@@ -125,6 +125,14 @@ function isLate(
   memberId: string,
 ): boolean {
   return correlationId <= (state.groups.get(group)?.classic.members.get(memberId)?.lastRequestId ?? -1)
+}
+
+/** The same of a static member that has not heard its member id yet. */
+function isLateStatic(state: GroupsState, { group, memberId, instanceId, correlationId }: JoinGroupRequest, { from }: Context): boolean {
+  const classic = state.groups.get(group)?.classic
+  const holder = memberId !== '' || classic === undefined ? null : staticMemberOf(classic, instanceId)
+  if (holder === null || holder.address.node !== from.node || holder.address.actor !== from.actor) return false
+  return correlationId <= holder.lastRequestId
 }
 
 function note(

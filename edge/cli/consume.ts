@@ -8,6 +8,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicDescription } from '../client/admin-api.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, OffsetToCommit } from '../client/api.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
+import type { GroupProtocolName } from '../../protocol/messages/group.ts'
 import { InputError } from './failure.ts'
 import { say, write } from './output.ts'
 import { parseCount, parseStart, parseWholes } from './parse.ts'
@@ -40,6 +41,7 @@ interface ConsumeOptions {
   readonly max?: number
   readonly isolationLevel: IsolationLevel
   readonly clientId?: string
+  readonly groupProtocol?: GroupProtocolName
 }
 
 /** The command. */
@@ -57,6 +59,7 @@ export function consumeCommand(): Command {
         .choices(['read_uncommitted', 'read_committed'])
         .default('read_uncommitted'),
     )
+    .addOption(new Option('--group-protocol <protocol>', 'how it speaks with its group').choices(['consumer', 'classic']))
     .option('--client-id <name>', 'whose quota it keeps to: odradek quotas')
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ConsumeOptions, command: Command) => {
@@ -65,7 +68,8 @@ export function consumeCommand(): Command {
     })
 }
 
-function checkOptions({ group, from, partition }: ConsumeOptions): void {
+function checkOptions({ group, from, partition, groupProtocol }: ConsumeOptions): void {
+  if (group === undefined && groupProtocol !== undefined) throw new InputError('--group-protocol needs --group')
   if (group === undefined) return
   if (partition !== undefined) throw new InputError('--partition and --group exclude each other: a group spreads the partitions itself')
   if (from?.kind === 'offset' || from?.kind === 'timestamp') {
@@ -87,10 +91,17 @@ async function consume(session: Session, topic: string, options: ConsumeOptions)
 }
 
 function consumerOptions(topic: string, options: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
-  const { group, from, isolationLevel, clientId } = options
+  const { group, from, isolationLevel, clientId, groupProtocol } = options
   const common = { isolationLevel, ...(clientId === undefined ? {} : { clientId }) }
   if (group === undefined) return common
-  return { ...common, group, topics: [topic], autoCommit: false, autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest' }
+  return {
+    ...common,
+    group,
+    topics: [topic],
+    autoCommit: false,
+    autoOffsetReset: from?.kind === 'latest' ? 'latest' : 'earliest',
+    ...(groupProtocol === undefined ? {} : { groupProtocol }),
+  }
 }
 
 async function assignAll(

@@ -137,7 +137,9 @@ async function show({ cluster, asJson }: Session, name: string, more: { readonly
 }
 
 function describeText(group: GroupDescription): string {
-  const heading = `${group.group}: ${group.state}, ${countOf(group.members.length, 'member')}, assignor ${group.assignor}\n`
+  const protocol = group.protocol === 'classic' ? `protocol classic in generation ${group.epoch}` : `protocol ${group.protocol}`
+  const how = `${countOf(group.members.length, 'member')}, ${protocol}, assignor ${group.assignor}`
+  const heading = `${group.group}: ${group.state}, ${how}\n`
   const members = group.members.map(({ memberId, instanceId, assignment }) => {
     const owned = assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
     return [memberId, instanceId ?? '-', owned]

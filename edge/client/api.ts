@@ -3,7 +3,8 @@
  * Options carry Kafka's names in camel case with their unit; defaults are the safe ones.
  */
 import type { Acks } from '../../protocol/messages/produce.ts'
-import type { AssignorName, CommittedOffset } from '../../protocol/messages/group.ts'
+import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
+import type { AssignorName, CommittedOffset, GroupProtocolName } from '../../protocol/messages/group.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { Compression } from '../../protocol/compression.ts'
 import type { RecordHeader } from '../../protocol/record-batch.ts'
@@ -221,7 +222,8 @@ export interface ConsumerOptions<K, V> {
   readonly clientId?: string
   /**
    * A name that the member keeps across its lives (KIP-345): one that closes and comes back under it within `sessionTimeoutMillis` has its partitions again, and
-   * nobody else notices. A second one while the first lives is refused: UNRELEASED_INSTANCE_ID. Default: each life is another member.
+   * nobody else notices. A second one while the first lives is refused: UNRELEASED_INSTANCE_ID; with `groupProtocol: 'classic'` the first fails: FENCED_INSTANCE_ID. Default:
+   * each life is another member.
    */
   readonly groupInstanceId?: string
   /**
@@ -229,6 +231,17 @@ export interface ConsumerOptions<K, V> {
    * of each topic, the same of topics with as many partitions. 'round-robin': all partitions in turn.
    */
   readonly assignor?: AssignorName
+  /**
+   * How it speaks with its group: 'consumer' (default, KIP-848), or 'classic' (join and sync, as Kafka's older clients do). All members of a group speak the same: who comes
+   * with the other is refused, INCONSISTENT_GROUP_PROTOCOL, until nobody is in it any more.
+   */
+  readonly groupProtocol?: GroupProtocolName
+  /**
+   * With `groupProtocol: 'classic'`: how it can share partitions out, what it likes best first; the group takes one that all members know. 'range', 'roundrobin', 'sticky' and
+   * 'cooperative-sticky' are Kafka's. With 'cooperative-sticky' alone, members keep reading what they keep while the group rebalances (KIP-429); with any other,
+   * they let go of everything before. Default ['range', 'cooperative-sticky'].
+   */
+  readonly partitionAssignors?: readonly ClassicAssignorName[]
   /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
   /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */

@@ -3,7 +3,9 @@
  */
 import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ConsumerConfig } from '../../actors/consumer-state.ts'
+import { CLASSIC_ASSIGNORS, isClassicAssignor } from '../../coordinator/groups/classic/assignors.ts'
 import { KafkaError } from '../../protocol/errors.ts'
+import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
 import type { FetchMode } from '../../protocol/messages/fetch.ts'
 import type { ConsumerOptions } from './api.ts'
 import { checkQuotaName } from './arguments.ts'
@@ -21,6 +23,8 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
   topics: { kind: 'object' },
   clientId: { kind: 'string' },
   assignor: { kind: 'choice', values: ['uniform', 'range', 'round-robin'], default: 'uniform' },
+  groupProtocol: { kind: 'choice', values: ['consumer', 'classic'], default: 'consumer' },
+  partitionAssignors: { kind: 'any' },
   autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest', 'none'], default: 'earliest' },
   isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
   autoCommit: { kind: 'boolean', default: true },
@@ -41,6 +45,9 @@ export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unkn
 
 /** How long `poll` waits by default. */
 export const POLL_MILLIS_DEFAULT = 1000
+
+/** As in Kafka (partition.assignment.strategy). */
+const ASSIGNORS_DEFAULT: readonly ClassicAssignorName[] = ['range', 'cooperative-sticky']
 
 const REQUEST_TIMEOUT_MILLIS = 10_000
 const RETRY_BACKOFF_MILLIS = 10
@@ -78,6 +85,7 @@ export function consumerConfig<K, V>(
     memberId,
     instanceId: options.groupInstanceId ?? null,
     assignor: options.assignor ?? null,
+    ...classicOptions(options),
     autoOffsetReset: options.autoOffsetReset ?? 'earliest',
     autoCommit: (options.autoCommit ?? true) && options.group !== undefined,
     autoCommitIntervalMillis: number('autoCommitIntervalMillis'),
@@ -93,4 +101,28 @@ export function consumerConfig<K, V>(
     requestTimeoutMillis: REQUEST_TIMEOUT_MILLIS,
     retryBackoffMillis: RETRY_BACKOFF_MILLIS,
   }
+}
+
+/** Throws INVALID_OPTION for what the protocol does not know. */
+function classicOptions<K, V>({
+  groupProtocol,
+  partitionAssignors,
+  assignor,
+}: ConsumerOptions<K, V>): Pick<ConsumerConfig, 'partitionAssignors'> {
+  if (groupProtocol !== 'classic') {
+    if (partitionAssignors === undefined) return {}
+    throw new KafkaError('INVALID_OPTION', "consumer option partitionAssignors needs groupProtocol 'classic'; without it, use assignor")
+  }
+  if (assignor !== undefined)
+    throw new KafkaError('INVALID_OPTION', "consumer option assignor is not for groupProtocol 'classic': use partitionAssignors")
+  const names: readonly unknown[] | null = partitionAssignors === undefined ? ASSIGNORS_DEFAULT : listOf(partitionAssignors)
+  const known = names?.filter((name): name is ClassicAssignorName => typeof name === 'string' && isClassicAssignor(name)) ?? []
+  if (names !== null && names.length > 0 && known.length === names.length && new Set(known).size === known.length)
+    return { partitionAssignors: known }
+  const allowed = CLASSIC_ASSIGNORS.map((name) => `'${name}'`).join(', ')
+  throw new KafkaError('INVALID_OPTION', `consumer option partitionAssignors must be a list of ${allowed}, not ${describe(partitionAssignors)}`)
+}
+
+function listOf(value: unknown): readonly unknown[] | null {
+  return Array.isArray(value) ? value : null
 }

@@ -234,6 +234,8 @@ export class Consumption {
       one.revoking = true
       one.clear()
     }
+    for (const one of this.#releases.due) this.#releases.add(one, isForfeit)
+    if (isForfeit) this.#releases.begin()
   }
 
   /** Nothing that has arrived is delivered any more. */

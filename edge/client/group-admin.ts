@@ -40,8 +40,8 @@ export class GroupAdmin {
     checkGroup(group)
     const response = await this.#requests.askGroup(group, { kind: 'describeGroup' }, 'describeGroupResponse')
     throwIfError(response.errorCode, problemOf(group, response.errorCode))
-    const { state, epoch, assignor, members, offsets } = response
-    return { group, state, epoch, assignor, members, offsets, lags: await this.#lagsOf(response) }
+    const { state, protocol, epoch, assignor, members, offsets } = response
+    return { group, state, protocol, epoch, assignor, members, offsets, lags: await this.#lagsOf(response) }
   }
 
   /** Of everything that is committed, or that a member has. */

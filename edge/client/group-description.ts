@@ -18,9 +18,9 @@ export interface GroupLag extends TopicPartition {
 
 /**
  * A group as it is now: its members, its committed offsets, and how far behind it is. Its epoch, and those of its members, begin at random wherever its coordinator
- * begins, so that nothing from before counts any more, and grow with each change: only their order means something.
+ * begins, so that nothing from before counts any more, and grow with each change: only their order means something. Those of a classic group are its generation, counted from 1.
  */
-export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'epoch' | 'assignor' | 'members' | 'offsets'> {
+export interface GroupDescription extends Pick<DescribeGroupResponse, 'state' | 'protocol' | 'epoch' | 'assignor' | 'members' | 'offsets'> {
   readonly group: string
   /** Of all partitions that it has committed, or that a member has; by topic and partition. */
   readonly lags: readonly GroupLag[]

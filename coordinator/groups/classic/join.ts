@@ -137,6 +137,7 @@ function update(member: ClassicMember, request: JoinGroupRequest, waiter: Waiter
   member.protocols = request.protocols
   member.sessionTimeoutMillis = request.sessionTimeoutMillis
   member.rebalanceTimeoutMillis = request.rebalanceTimeoutMillis
+  member.address = waiter.from
   member.join = waiter
 }
 
