@@ -8,7 +8,7 @@
  * A member that has not been heard for its session time-out counts itself as lost, before the group does.
  */
 import { groupsActor } from '../protocol/address.ts'
-import { errorOf, NONE } from '../protocol/errors.ts'
+import { NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { CommittedOffset } from '../protocol/messages/group.ts'
 import { JOIN_EPOCH } from '../protocol/messages/group.ts'
@@ -20,7 +20,7 @@ import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeC
 import { sendClassicLeave, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
-import { addPartition, hasJoined, hasSession, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
+import { addPartition, hasJoined, hasSession, heartbeatMillis, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
@@ -177,16 +177,6 @@ export function onGroupChanged(state: ConsumerState, memberId: string, context: 
   groupWork(state, context, outbox)
 }
 
-/** What will not pass is told to the application; until it does something about it, it is tried again at the pace of heartbeats. */
-export function onRequestRefused(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
-  const { membership, config } = state
-  const { name, retriable, message: errorMessage } = errorOf(errorCode)
-  if (retriable || name === 'UNKNOWN_SERVER_ERROR') return findAgain(state, context, outbox)
-  membership.dueAt = context.uptime + config.heartbeatIntervalMillis
-  wakeAt(state, membership.dueAt, context, outbox)
-  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerFailed', topic: null, partition: -1, errorCode, errorMessage } })
-}
-
 /** Takes what the group gives, and begins to give up what it takes away. */
 export function adopt(state: ConsumerState, assignment: ReadonlySet<string>, context: Context, outbox: Outbox): void {
   const taken = [...state.partitions.values()].filter((one) => one.phase !== 'revoking' && !assignment.has(one.name))
@@ -205,9 +195,11 @@ export function beginRejoin(state: ConsumerState, context: Context, outbox: Outb
   const { membership } = state
   if (membership.classic === null) return
   membership.classic.phase = 'joining'
-  membership.dueAt = context.uptime
   if (!membership.classic.isCooperative) revokeAll(state, false, outbox)
-  wakeAt(state, context.uptime, context, outbox)
+  // What it lets go of wakes it.
+  const letsGo = [...state.partitions.values()].some(({ phase }) => phase === 'revoking')
+  membership.dueAt = context.uptime + (letsGo ? heartbeatMillis(state) : 0)
+  wakeAt(state, membership.dueAt, context, outbox)
 }
 
 /** It wants other topics: which match its pattern is not known, and its group must hear of it. */

@@ -5,7 +5,7 @@ import { errorOf, NONE } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { adopt, endMembership, lose, onRequestRefused } from './consumer-group.ts'
+import { adopt, endMembership, findAgain, lose } from './consumer-group.ts'
 import { isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
@@ -42,4 +42,14 @@ function confirm({ membership, config }: ConsumerState, memberEpoch: number): vo
   const isKnown = memberEpoch === membership.memberEpoch
   membership.confirmBy = isKnown ? Infinity : membership.sentAt + config.rebalanceTimeoutMillis
   membership.isRoused ||= !isKnown
+}
+
+/** What will not pass is told to the application; until it does something about it, it is tried again at the pace of heartbeats. */
+export function onRequestRefused(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
+  const { membership, config } = state
+  const { name, retriable, message: errorMessage } = errorOf(errorCode)
+  if (retriable || name === 'UNKNOWN_SERVER_ERROR') return findAgain(state, context, outbox)
+  membership.dueAt = context.uptime + config.heartbeatIntervalMillis
+  wakeAt(state, membership.dueAt, context, outbox)
+  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerFailed', topic: null, partition: -1, errorCode, errorMessage } })
 }

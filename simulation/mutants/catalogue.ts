@@ -2,6 +2,7 @@
  * Known bugs of Kafka, Redpanda, etcd and of this code itself, as data. Numbers are those of the catalogue in docs/simulation.md; what the random search
  * took to find each is written beside it.
  */
+import { classicMutants } from './classic-mutants.ts'
 import { clientMutants } from './client-mutants.ts'
 import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
@@ -268,6 +269,7 @@ export const mutants: readonly Mutant[] = [
   ...trustMutants,
   ...compactionMutants,
   ...clientMutants,
+  ...classicMutants,
   ...groupMutants,
   ...quotaMutants,
   ...shareMutants,

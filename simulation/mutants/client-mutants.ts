@@ -11,7 +11,7 @@ export const clientMutants: readonly Mutant[] = [
     why: 'a member takes up partitions that it has given back',
     edits: [
       {
-        file: 'actors/consumer-group.ts',
+        file: 'actors/consumer-heartbeat.ts',
         text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  // The farewell`,
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },

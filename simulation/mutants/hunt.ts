@@ -124,6 +124,7 @@ const CATALOGUE = [
   'replication-mutants.ts',
   'trust-mutants.ts',
   'compaction-mutants.ts',
+  'classic-mutants.ts',
   'client-mutants.ts',
   'group-mutants.ts',
   'quota-mutants.ts',

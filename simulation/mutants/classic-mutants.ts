@@ -1,0 +1,261 @@
+/**
+ * Known bugs of groups that speak the classic protocol, as data: part of the catalogue.
+ */
+import type { Mutant } from './mutant.ts'
+
+const REBALANCE = 'coordinator/groups/classic/rebalance.ts'
+const REQUESTS = 'coordinator/groups/classic/requests.ts'
+const MEMBER = 'actors/consumer-classic.ts'
+
+/** Mutants of classic groups and their members. */
+export const classicMutants: readonly Mutant[] = [
+  {
+    id: 'J1',
+    title: 'a commit of an older generation is accepted',
+    why: 'a member that was left behind takes back what its successor has committed',
+    edits: [
+      {
+        file: REQUESTS,
+        text: "  if (asking.generationId !== group.generationId) return 'ILLEGAL_GENERATION'\n  if (group.state === 'completing-rebalance' &&",
+        replacement: "  if (group.state === 'completing-rebalance' &&",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J2',
+    title: 'the generation of a heartbeat is not looked at',
+    why: 'a member that was left behind takes the partitions for its own still',
+    edits: [
+      {
+        file: REQUESTS,
+        text: "  if (asking.generationId !== group.generationId) return 'ILLEGAL_GENERATION'\n  member.expiresAt",
+        replacement: '  member.expiresAt',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J3',
+    title: 'a sync is answered before the leader has shared out',
+    why: 'members have nothing, and are content',
+    edits: [
+      {
+        file: REQUESTS,
+        text: "if (group.state === 'stable') return [synced(group",
+        replacement: "if (group.state === 'stable' || member.memberId !== group.leader) return [synced(group",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J4',
+    title: 'a member whose session is over stays',
+    why: 'what it has, nobody reads',
+    edits: [
+      {
+        file: REBALANCE,
+        text: 'if (member.join === null && member.sync === null && member.expiresAt <= uptime) remove',
+        replacement: 'if (member.join === null && member.sync === null && member.expiresAt < 0) remove',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J5',
+    title: 'the old instance of a static member is not fenced (KAFKA-8500)',
+    why: 'it joins again, and two take turns under one name',
+    edits: [
+      {
+        file: REQUESTS,
+        text: "if (holder !== null && holder.memberId !== memberId) return 'FENCED_INSTANCE_ID'",
+        replacement: 'void holder',
+      },
+      {
+        file: 'coordinator/groups/classic/join.ts',
+        text: "if (memberId !== '' && former !== null && former.memberId !== memberId) return 'FENCED_INSTANCE_ID'",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J6',
+    title: 'the answer to an older request changes what a member has (KAFKA-9823)',
+    why: 'it takes up the assignment of a generation that is over',
+    edits: [
+      {
+        file: MEMBER,
+        text: 'if (message.correlationId !== membership.correlationId) return noteJoinTaken(state, classic, message)',
+        replacement:
+          "if (message.correlationId !== membership.correlationId && message.kind !== 'syncGroupResponse') return noteJoinTaken(state, classic, message)",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J7',
+    title: 'the cooperative assignor gives away what its owner has not let go of (KIP-429)',
+    why: 'two members have it',
+    edits: [
+      {
+        file: 'coordinator/groups/classic/assignors.ts',
+        text: "if (name === 'cooperative-sticky') withhold(target, members)",
+        replacement: 'void withhold',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J8',
+    title: 'an eager member joins again before it has let go',
+    why: 'the leader takes its partitions for free',
+    edits: [
+      {
+        file: 'actors/consumer-classic-requests.ts',
+        text: ': partitions.size === 0',
+        replacement: ': partitions.size >= 0',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J9',
+    title: 'a member that does not join again in time goes on',
+    why: 'its group has begun the next generation without it',
+    edits: [
+      {
+        file: 'actors/consumer-state.ts',
+        text: 'return membership.classic.steadyAt + config.rebalanceTimeoutMillis',
+        replacement: 'return Infinity * config.rebalanceTimeoutMillis',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J10',
+    title: 'a member that hears of the rebalance counts its rebalance time-out anew each time',
+    why: 'the group counts it from the beginning',
+    edits: [
+      {
+        file: MEMBER,
+        text: "      membership.aliveAt = membership.sentAt\n      if (classic.phase !== 'joining')",
+        replacement:
+          "      membership.aliveAt = membership.sentAt\n      classic.steadyAt = membership.sentAt\n      if (classic.phase !== 'joining')",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J11',
+    title: 'an assignment counts however long it was on its way',
+    why: 'the group has given up the member meanwhile',
+    edits: [{ file: MEMBER, text: 'if (context.uptime - membership.sentAt >= patience) return', replacement: 'if (patience < 0) return' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J12',
+    title: 'the leader does not see that a topic has more partitions',
+    why: 'nobody reads them',
+    edits: [{ file: MEMBER, text: 'return classic.sharedBy !== now', replacement: 'return false' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J13',
+    title: 'the first generation after a fail-over does not wait',
+    why: 'members that the former coordinator knew still have their partitions',
+    edits: [
+      { file: REBALANCE, text: 'group.isInitial || uptime < group.graceUntil || group.pending', replacement: 'group.isInitial || group.pending' },
+      { file: REBALANCE, text: 'if (uptime >= group.graceUntil) completeJoin', replacement: 'completeJoin' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J14',
+    title: 'a member that was left behind keeps what it has',
+    why: 'others have been given it',
+    edits: [
+      {
+        file: MEMBER,
+        text: "    case 'ILLEGAL_GENERATION':\n      return lose(state, context, outbox)",
+        replacement: "    case 'ILLEGAL_GENERATION':\n      return beginRejoin(state, context, outbox)",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J15',
+    title: 'a cooperative member that has let go does not join once more (KIP-429)',
+    why: 'what it let go of, nobody reads',
+    edits: [{ file: MEMBER, text: 'if (isToGiveUp && isSubscribed(state)) beginRejoin', replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J16',
+    title: 'a leader that comes back is not the leader any more (KAFKA-13435)',
+    why: 'nobody looks after new partitions',
+    edits: [
+      {
+        file: 'coordinator/groups/classic/join.ts',
+        text: '  if (isLeader) group.leader = memberId\n',
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J17',
+    title: 'a coordinator of classic groups goes on when its node may have been taken for dead',
+    why: 'it gives partitions to members while its successor gives them to others',
+    edits: [
+      { file: 'actors/groups-classic.ts', text: 'if (context.uptime >= state.leaseUntil) return', replacement: '' },
+      { file: 'actors/groups-classic.ts', text: "if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'", replacement: 'void uptime' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J18',
+    title: 'a leader that comes back does not know by which partition counts it has shared out',
+    why: 'what came while it was away, nobody reads',
+    edits: [
+      {
+        file: MEMBER,
+        text: 'if (classic.isLeader && classic.sharedBy === null && userData !== null) classic',
+        replacement: 'if (userData === null && !classic.isLeader) classic',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'J19',
+    title: 'a member that is unknown joins again under the member id that is unknown',
+    why: 'it never is one again',
+    edits: [
+      {
+        file: MEMBER,
+        text: "    case 'UNKNOWN_MEMBER_ID':\n      membership.memberId = ''\n",
+        replacement: "    case 'UNKNOWN_MEMBER_ID':\n",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+]
