@@ -3,9 +3,10 @@
  *
  *   joining ─► (leads: sharing ─►) syncing ─► stable ─► joining …
  */
+import { isClassicAssignor } from '../protocol/messages/classic-group.ts'
 import type { ClassicAssignorName, JoinGroupProtocol, SyncGroupAssignment } from '../protocol/messages/classic-group.ts'
 import type { TopicPartitions } from '../protocol/messages/group.ts'
-import { assignClassic, isClassicAssignor, isCooperative, topicsOf, userDataOf } from '../coordinator/groups/classic/assignors.ts'
+import { assignClassic, isCooperative, topicsOf, userDataOf } from '../coordinator/groups/classic/assignors.ts'
 import type { SubscribedMember } from '../coordinator/groups/classic/assignors.ts'
 import { encodeAssignment, encodeSubscription } from '../coordinator/groups/classic/consumer-protocol.ts'
 import type { StickyUserData } from '../coordinator/groups/classic/consumer-protocol.ts'

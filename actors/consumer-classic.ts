@@ -14,11 +14,11 @@ import { matchingTopics } from '../protocol/topic-pattern.ts'
 import { decodeAssignment, decodeSubscription } from '../coordinator/groups/classic/consumer-protocol.ts'
 import { namesOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { adopt, beginRejoin, endMembership, lose } from './consumer-group.ts'
+import { adopt, beginRejoin, lose } from './consumer-group.ts'
 import { onRequestRefused } from './consumer-heartbeat.ts'
 import { countsText, share } from './consumer-classic-state.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
-import { heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
+import { endMembership, heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState, GroupMembership } from './consumer-state.ts'
 
 /** How often a leader looks whether there are other topics, or more partitions. */
@@ -182,7 +182,11 @@ function isOutdated(classic: ClassicMembership, counts: ReadonlyMap<string, numb
 }
 
 /** Whether other topics match its pattern than before. */
-function takeMatching({ topicPattern }: GroupMembership, topics: ClassicMembership['topics'], counts: ReadonlyMap<string, number>): boolean {
+function takeMatching(
+  { topicPattern }: GroupMembership,
+  topics: ClassicMembership['topics'],
+  counts: ReadonlyMap<string, number>,
+): boolean {
   if (topicPattern === null) return false
   const former = topics.matching
   const there = [...counts].filter(([, count]) => count > 0).map(([topic]) => topic)

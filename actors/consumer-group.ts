@@ -20,7 +20,18 @@ import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeC
 import { sendClassicLeave, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
-import { addPartition, hasJoined, hasSession, heartbeatMillis, isMember, isSubscribed, locate, revokeDue, wakeAt } from './consumer-state.ts'
+import {
+  addPartition,
+  endMembership,
+  hasJoined,
+  hasSession,
+  heartbeatMillis,
+  isMember,
+  isSubscribed,
+  locate,
+  revokeDue,
+  wakeAt,
+} from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** Becomes a member that wants these topics; none: lets go of all partitions, then leaves the group. */
@@ -115,15 +126,6 @@ function leave(state: ConsumerState, context: Context, outbox: Outbox): boolean 
   else if (membership.classic === null) sendLeave(state, context, outbox)
   else sendClassicLeave(state, context, outbox)
   return !isStatic
-}
-
-/** The farewell is answered, or nobody will answer it: the group knows, or finds out by the session's end. */
-export function endMembership({ membership }: ConsumerState): void {
-  membership.memberEpoch = JOIN_EPOCH
-  membership.step = 'finding'
-  if (membership.classic === null) return
-  membership.memberId = ''
-  membership.classic.phase = 'joining'
 }
 
 /** The group's node is found: takes the next step. */

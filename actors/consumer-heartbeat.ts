@@ -5,8 +5,8 @@ import { errorOf, NONE } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { namesOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
-import { adopt, endMembership, findAgain, lose } from './consumer-group.ts'
-import { isSubscribed, wakeAt } from './consumer-state.ts'
+import { adopt, findAgain, lose } from './consumer-group.ts'
+import { endMembership, isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
 /** Takes what the group says of this member, if it answers the newest heartbeat. */

@@ -4,6 +4,7 @@
 import type { Address } from '../protocol/address.ts'
 import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
 import type { ClassicAssignorName } from '../protocol/messages/classic-group.ts'
+import { JOIN_EPOCH } from '../protocol/messages/group.ts'
 import type { AssignorName, TopicOffset } from '../protocol/messages/group.ts'
 import type { TopicPattern } from '../protocol/topic-pattern.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
@@ -203,6 +204,15 @@ export function hasJoined({ membership: { classic, memberId, memberEpoch } }: Co
 /** It is a member of its group, wants to be one, or has not left yet. */
 export function isMember(state: ConsumerState): boolean {
   return isSubscribed(state) || hasJoined(state)
+}
+
+/** The farewell is answered, or nobody will answer it: the group knows, or finds out by the session's end. */
+export function endMembership({ membership }: ConsumerState): void {
+  membership.memberEpoch = JOIN_EPOCH
+  membership.step = 'finding'
+  if (membership.classic === null) return
+  membership.memberId = ''
+  membership.classic.phase = 'joining'
 }
 
 /** It has something that the group may give away when it does not hear of it. */

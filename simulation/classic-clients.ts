@@ -64,7 +64,8 @@ function partsOf(cluster: Cluster, plan: ClassicPlan): Parts {
   cluster.groups.inside.push(group)
   const members = plan.assignors.map((assignors, index) => {
     const instanceId = plan.isStatic ? `ledger-${index}` : null
-    return new ConsumerWorkload(cluster, index, group, { assignors, instanceId, hasPattern: plan.hasPattern[index] ?? false })
+    const { hasPattern, restartMillis } = plan
+    return new ConsumerWorkload(cluster, index, group, { assignors, instanceId, restartMillis, hasPattern: hasPattern[index] ?? false })
   })
   return { plan, group, members }
 }

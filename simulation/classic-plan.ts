@@ -15,8 +15,9 @@ export interface ClassicPlan {
   readonly hasPattern: readonly boolean[]
   /** What the members of other groups that process records speak; null: KIP-848. */
   readonly processing: readonly ClassicAssignorName[] | null
-  /** Mean time between two deaths of a member. */
+  /** Mean time between two deaths of a member, and until it lives again: shorter or longer than the group takes to notice. */
   readonly crashMillis: number
+  readonly restartMillis: number
 }
 
 /** The group. */
@@ -41,6 +42,11 @@ const CHOICES: readonly (readonly (readonly ClassicAssignorName[])[])[] = [
 
 const PROCESSING: readonly (readonly ClassicAssignorName[] | null)[] = [null, null, ['range'], ['cooperative-sticky']]
 
+/** Whether the members of other groups that process records speak the classic protocol. */
+export function speaksClassic(plan: ClassicPlan | null): boolean {
+  return plan !== null && plan.processing !== null
+}
+
 /** The classic group of a seed; null: it has none. */
 export function drawClassic(seed: number): ClassicPlan | null {
   const random = new Random(seed, 'classic')
@@ -52,6 +58,7 @@ export function drawClassic(seed: number): ClassicPlan | null {
     isStatic: random.below(2) === 0,
     hasPattern: Array.from({ length: size }, () => random.below(4) === 0),
     processing: random.pick(PROCESSING),
-    crashMillis: random.pick([2000, 6000, 20_000]),
+    crashMillis: random.pick([1000, 3000, 10_000]),
+    restartMillis: random.pick([400, 2000, 4000]),
   }
 }

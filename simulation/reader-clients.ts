@@ -2,6 +2,7 @@
  * All clients of a run that have to do with read modes: the writer of their topic, and the members that process it. None, if the seed has none.
  */
 import { topicPartitionName } from '../protocol/ids.ts'
+import { speaksClassic } from './classic-plan.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { checkReaders, newReadersTruth, noReaderEvents, noteForgotten } from './checkers/readers.ts'
@@ -118,7 +119,7 @@ function partsOf(cluster: Cluster, plan: ReaderPlan): Parts {
   const { truth } = cluster
   const group = newGroupTruth(truth, READER_GROUP, SESSION_MILLIS, cluster.plan.offsetsRetentionMillis)
   group.countsWhen = 'heard'
-  group.isClassic = cluster.plan.classic?.processing != null
+  group.isClassic = speaksClassic(cluster.plan.classic)
   cluster.groups.inside.push(group)
   const takenEnd = truth.committedEnds.get(READER_GROUP) ?? (() => -1)
   const readers = newReadersTruth({ truth, mode: plan.mode, rememberedKeys: plan.rememberedKeys, takenEnd })

@@ -2,6 +2,7 @@
  * All clients of a run that have to do with transactions: those that write in them, the pipeline, and a reader of what is committed. None, if the seed has none.
  */
 import { topicPartitionName } from '../protocol/ids.ts'
+import { speaksClassic } from './classic-plan.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { keptOffset, newMixedGroup } from './checkers/mixed-groups.ts'
@@ -41,7 +42,7 @@ export class TransactionClients {
     this.#reader = transactions === null ? null : new CommittedReader(cluster)
     const pipeline = transactions?.pipeline ?? null
     const group = pipeline === null ? null : newGroupTruth(cluster.truth, PIPELINE_GROUP, SESSION_MILLIS, offsetsRetentionMillis)
-    if (group !== null) group.isClassic = cluster.plan.classic?.processing != null
+    if (group !== null) group.isClassic = speaksClassic(cluster.plan.classic)
     this.#group = group
     if (group !== null) cluster.groups.inside.push(group)
     this.#members =

@@ -3,8 +3,8 @@
  */
 import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ConsumerConfig } from '../../actors/consumer-state.ts'
-import { CLASSIC_ASSIGNORS, isClassicAssignor } from '../../coordinator/groups/classic/assignors.ts'
 import { KafkaError } from '../../protocol/errors.ts'
+import { CLASSIC_ASSIGNORS, isClassicAssignor } from '../../protocol/messages/classic-group.ts'
 import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
 import type { FetchMode } from '../../protocol/messages/fetch.ts'
 import type { ConsumerOptions } from './api.ts'
@@ -120,7 +120,10 @@ function classicOptions<K, V>({
   if (names !== null && names.length > 0 && known.length === names.length && new Set(known).size === known.length)
     return { partitionAssignors: known }
   const allowed = CLASSIC_ASSIGNORS.map((name) => `'${name}'`).join(', ')
-  throw new KafkaError('INVALID_OPTION', `consumer option partitionAssignors must be a list of ${allowed}, not ${describe(partitionAssignors)}`)
+  throw new KafkaError(
+    'INVALID_OPTION',
+    `consumer option partitionAssignors must be a list of ${allowed}, not ${describe(partitionAssignors)}`,
+  )
 }
 
 function listOf(value: unknown): readonly unknown[] | null {

@@ -9,6 +9,14 @@ import type { OpaqueBytes } from '../opaque-bytes.ts'
 /** How members of a classic group share partitions out; the names are Kafka's. */
 export type ClassicAssignorName = 'range' | 'roundrobin' | 'sticky' | 'cooperative-sticky'
 
+/** All of them. */
+export const CLASSIC_ASSIGNORS: readonly ClassicAssignorName[] = ['range', 'roundrobin', 'sticky', 'cooperative-sticky']
+
+/** Whether there is an assignor of that name. */
+export function isClassicAssignor(name: string): name is ClassicAssignorName {
+  return (CLASSIC_ASSIGNORS as readonly string[]).includes(name)
+}
+
 /** The protocol type of consumers. */
 export const CONSUMER_PROTOCOL_TYPE = 'consumer'
 

@@ -177,7 +177,11 @@ export const classicMutants: readonly Mutant[] = [
     title: 'the first generation after a fail-over does not wait',
     why: 'members that the former coordinator knew still have their partitions',
     edits: [
-      { file: REBALANCE, text: 'group.isInitial || uptime < group.graceUntil || group.pending', replacement: 'group.isInitial || group.pending' },
+      {
+        file: REBALANCE,
+        text: 'group.isInitial || uptime < group.graceUntil || group.pending',
+        replacement: 'group.isInitial || group.pending',
+      },
       { file: REBALANCE, text: 'if (uptime >= group.graceUntil) completeJoin', replacement: 'completeJoin' },
     ],
     seed: 0,
@@ -201,7 +205,13 @@ export const classicMutants: readonly Mutant[] = [
     id: 'J15',
     title: 'a cooperative member that has let go does not join once more (KIP-429)',
     why: 'what it let go of, nobody reads',
-    edits: [{ file: MEMBER, text: 'if (isToGiveUp && isSubscribed(state)) beginRejoin', replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin' }],
+    edits: [
+      {
+        file: MEMBER,
+        text: 'if (isToGiveUp && isSubscribed(state)) beginRejoin',
+        replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin',
+      },
+    ],
     seed: 0,
     seedsToFind: 0,
   },

@@ -42,6 +42,8 @@ export interface ClassicIdentity {
   readonly assignors: readonly ClassicAssignorName[]
   readonly instanceId: string | null
   readonly hasPattern: boolean
+  /** It lives again after so long on average. */
+  readonly restartMillis: number
 }
 
 /** Chunks that an application takes in advance. */
@@ -174,7 +176,7 @@ export class ConsumerWorkload {
     for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
     this.#cluster.killClient(this.#host)
     this.#host = null
-    this.#cluster.world.after(this.#random.exponential(400_000), () => this.start())
+    this.#cluster.world.after(this.#random.exponential(1000 * (this.#classic?.restartMillis ?? 400)), () => this.start())
   }
 
   #letGo(name: string): void {

@@ -3,7 +3,12 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
-import { decodeAssignment, decodeSubscription, encodeAssignment, encodeSubscription } from '../../coordinator/groups/classic/consumer-protocol.ts'
+import {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+} from '../../coordinator/groups/classic/consumer-protocol.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { ClassicAssignorName, JoinGroupResponse } from '../../protocol/messages/classic-group.ts'
@@ -167,7 +172,7 @@ describe('a rebalance', () => {
     stage.deliver(topicsAnswer({ t: [0] }))
     const look = (partitions: readonly number[]): Effect[] => {
       const looked = tick(stage, 1000)
-      const { correlationId } = sent(looked, 'metadata').at(-1) ?? { correlationId: -1 }
+      const { correlationId } = sent(looked, 'metadata')[0] ?? { correlationId: -1 }
       return stage.deliver({ ...topicsAnswer({ t: partitions }), correlationId })
     }
     expect(said(look([0])).join()).not.toContain('revoking')
@@ -271,7 +276,10 @@ describe('a pattern', () => {
     const answer = (topics: Readonly<Record<string, readonly number[]>>, effectsOf: readonly Effect[]): Effect[] =>
       stage.deliver({ ...topicsAnswer(topics), correlationId: newest(effectsOf, 'metadata') })
     answer({ t: [0], other: [0] }, asked)
-    const request = sentOne([...joinAnswer(stage, newest(effects, 'joinGroup'), { error: 'REBALANCE_IN_PROGRESS' }), ...tick(stage, 1000)], 'joinGroup')
+    const request = sentOne(
+      [...joinAnswer(stage, newest(effects, 'joinGroup'), { error: 'REBALANCE_IN_PROGRESS' }), ...tick(stage, 1000)],
+      'joinGroup',
+    )
     expect(decodeSubscription(request.protocols[0]?.metadata ?? '')?.topics).toEqual(['t'])
   })
 })

@@ -60,7 +60,10 @@ function heartbeat(stage: Stage<GroupsState>, memberId: string, generationId = 1
 }
 
 /** What became of a request. */
-function errorName(effects: readonly Effect[], kind: 'joinGroupResponse' | 'syncGroupResponse' | 'heartbeatResponse' | 'offsetCommitResponse'): string {
+function errorName(
+  effects: readonly Effect[],
+  kind: 'joinGroupResponse' | 'syncGroupResponse' | 'heartbeatResponse' | 'offsetCommitResponse',
+): string {
   const { errorCode } = sentOne(effects, kind)
   return errorCode === NONE ? 'fine' : errorOf(errorCode).name
 }

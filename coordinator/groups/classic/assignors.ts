@@ -23,14 +23,6 @@ export interface SubscribedMember {
   readonly subscription: Subscription
 }
 
-/** All assignors. */
-export const CLASSIC_ASSIGNORS: readonly ClassicAssignorName[] = ['range', 'roundrobin', 'sticky', 'cooperative-sticky']
-
-/** Whether there is an assignor of that name. */
-export function isClassicAssignor(name: string): name is ClassicAssignorName {
-  return (CLASSIC_ASSIGNORS as readonly string[]).includes(name)
-}
-
 /** Whether members keep what they have while the group rebalances: only if whichever assignor is chosen allows it. */
 export function isCooperative(assignors: readonly ClassicAssignorName[]): boolean {
   return assignors.every((name) => name === 'cooperative-sticky')

@@ -11,7 +11,12 @@
 import type { Address } from '../../../protocol/address.ts'
 import type { ErrorName } from '../../../protocol/errors.ts'
 import { codeOf, NONE } from '../../../protocol/errors.ts'
-import type { HeartbeatResponse, JoinGroupProtocol, JoinGroupResponse, SyncGroupResponse } from '../../../protocol/messages/classic-group.ts'
+import type {
+  HeartbeatResponse,
+  JoinGroupProtocol,
+  JoinGroupResponse,
+  SyncGroupResponse,
+} from '../../../protocol/messages/classic-group.ts'
 import { CONSUMER_PROTOCOL_TYPE, NO_GENERATION } from '../../../protocol/messages/classic-group.ts'
 import type { GroupChanged } from '../../../protocol/messages/group.ts'
 import type { OpaqueBytes } from '../../../protocol/opaque-bytes.ts'

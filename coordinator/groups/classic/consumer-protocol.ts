@@ -44,15 +44,17 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A subscription as bytes, v3. */
 export function encodeSubscription({ topics, userData, ownedPartitions, generationId, rackId }: Subscription): OpaqueBytes {
-  return toOpaque(concat([
-    i16(VERSION),
-    i32(topics.length),
-    ...topics.map(string),
-    nullableBytes(userData),
-    ...partitionLists(ownedPartitions),
-    i32(generationId),
-    rackId === null ? i16(-1) : string(rackId),
-  ]))
+  return toOpaque(
+    concat([
+      i16(VERSION),
+      i32(topics.length),
+      ...topics.map(string),
+      nullableBytes(userData),
+      ...partitionLists(ownedPartitions),
+      i32(generationId),
+      rackId === null ? i16(-1) : string(rackId),
+    ]),
+  )
 }
 
 /** Null for bytes that are no subscription. */

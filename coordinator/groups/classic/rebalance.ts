@@ -99,7 +99,7 @@ function completeJoin(group: ClassicGroup, uptime: number, answers: Answer[]): v
   group.waitsUntil = members.size === 0 ? Infinity : uptime + rebalanceTimeoutOf(group)
   group.state = members.size === 0 ? 'empty' : 'completing-rebalance'
   assert(members.size === 0 || group.protocolName !== null, 'G5 all members of a generation speak its protocol')
-  if (members.get(group.leader)?.join == null) electLeader(group)
+  if ((members.get(group.leader)?.join ?? null) === null) electLeader(group)
   for (const member of members.values()) {
     const { join, memberId } = member
     member.assignment = ''

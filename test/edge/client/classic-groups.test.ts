@@ -17,7 +17,11 @@ function member(cluster: Cluster, options: ConsumerOptions<Uint8Array, string> =
 }
 
 /** Polls until each member has so many partitions. */
-async function settle(members: readonly Consumer<Uint8Array, string>[], counts: readonly number[], seen: Set<string> = new Set()): Promise<void> {
+async function settle(
+  members: readonly Consumer<Uint8Array, string>[],
+  counts: readonly number[],
+  seen: Set<string> = new Set(),
+): Promise<void> {
   for (let tries = 0; tries < 1000; tries++) {
     for (const one of members) for (const record of await one.poll({ timeoutMillis: 10 })) seen.add(record.value ?? '')
     const sizes = members.map((one) => one.assignment().length).toSorted((a, b) => a - b)
@@ -26,7 +30,11 @@ async function settle(members: readonly Consumer<Uint8Array, string>[], counts: 
   throw new Error('the group did not settle')
 }
 
-const namesOf = (partitions: readonly TopicPartition[]): string => partitions.map(({ partition }) => partition).toSorted().join(' ')
+const namesOf = (partitions: readonly TopicPartition[]): string =>
+  partitions
+    .map(({ partition }) => partition)
+    .toSorted((a, b) => a - b)
+    .join(' ')
 
 const CHOICES: readonly (readonly ClassicAssignorName[])[] = [
   ['range'],

@@ -2,9 +2,10 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { assignClassic, CLASSIC_ASSIGNORS, isCooperative, topicsOf, userDataOf } from '../../../../coordinator/groups/classic/assignors.ts'
+import { assignClassic, isCooperative, topicsOf, userDataOf } from '../../../../coordinator/groups/classic/assignors.ts'
 import type { SubscribedMember } from '../../../../coordinator/groups/classic/assignors.ts'
 import { namesOf, partitionsOf } from '../../../../coordinator/groups/names.ts'
+import { CLASSIC_ASSIGNORS } from '../../../../protocol/messages/classic-group.ts'
 import type { ClassicAssignorName } from '../../../../protocol/messages/classic-group.ts'
 import '../../support.ts'
 
@@ -28,7 +29,10 @@ interface MemberFacts {
 }
 
 const shown = (assignment: Assignment): string =>
-  [...assignment].map(([memberId, names]) => `${memberId}: ${[...names].toSorted().join(' ')}`).toSorted().join(' | ')
+  [...assignment]
+    .map(([memberId, names]) => `${memberId}: ${[...names].toSorted().join(' ')}`)
+    .toSorted()
+    .join(' | ')
 
 const memberIds = fc.uniqueArray(fc.stringMatching(/^[a-z]{1,3}$/), { minLength: 1, maxLength: 6 })
 const counts = fc.dictionary(fc.constantFrom('t', 'u', 'v'), fc.nat(9)).map((record) => new Map(Object.entries(record)))

@@ -289,7 +289,8 @@ describe('a commit', () => {
     const scene = newScene()
     for (const client of ['a', 'b']) join(scene, client)
     wait(scene, INITIAL_REBALANCE_DELAY_MILLIS)
-    const assignment = (partition: number): string => encodeAssignment({ partitions: [{ topic: 't', partitions: [partition] }], userData: null })
+    const assignment = (partition: number): string =>
+      encodeAssignment({ partitions: [{ topic: 't', partitions: [partition] }], userData: null })
     sync(scene, 'a', { a: assignment(0), b: assignment(1) })
     expect([refusal(scene, 'a', 1, ['t-0', 't-7']), refusal(scene, 'a', 1, ['t-1'])]).toEqual(['taken', 'FENCED_MEMBER_EPOCH'])
   })

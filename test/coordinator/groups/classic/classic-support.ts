@@ -73,7 +73,12 @@ export function join(scene: Scene, client: string, changes: Partial<JoinGroupReq
 }
 
 /** A member asks what it has; the leader gives each of these what is said of it. */
-export function sync(scene: Scene, client: string, given: Readonly<Record<string, string>> = {}, changes: Partial<SyncGroupRequest> = {}): string[] {
+export function sync(
+  scene: Scene,
+  client: string,
+  given: Readonly<Record<string, string>> = {},
+  changes: Partial<SyncGroupRequest> = {},
+): string[] {
   const assignments = Object.entries(given).map(([memberId, assignment]) => ({ memberId, assignment }))
   const request: SyncGroupRequest = {
     kind: 'syncGroup',
@@ -91,7 +96,12 @@ export function sync(scene: Scene, client: string, given: Readonly<Record<string
 }
 
 /** A member says that it lives; the answer. */
-export function beat(scene: Scene, memberId: string, generationId: number = scene.group.generationId, instanceId: string | null = null): string {
+export function beat(
+  scene: Scene,
+  memberId: string,
+  generationId: number = scene.group.generationId,
+  instanceId: string | null = null,
+): string {
   return takeClassicHeartbeat(scene.group, { memberId, generationId, instanceId }, scene.uptime) ?? 'fine'
 }
 

@@ -37,8 +37,7 @@ const SAMPLE: Subscription = {
   rackId: 'r',
 }
 
-const SAMPLE_BYTES =
-  '0003 00000001 0001 74 00000001 07 00000001 0001 74 00000002 00000000 00000002 00000005 0001 72'.replaceAll(' ', '')
+const SAMPLE_BYTES = '0003 00000001 0001 74 00000001 07 00000001 0001 74 00000002 00000000 00000002 00000005 0001 72'.replaceAll(' ', '')
 
 describe('a subscription', () => {
   test('has these bytes', () => {
