@@ -1,6 +1,6 @@
 /**
  * How a classic group comes from one generation to the next: it waits until all members have joined, or for the longest rebalance time-out of theirs; then until the leader
- * has shared out. Invariants: INVARIANTS.md, G5 to G7.
+ * has shared out. Invariants: INVARIANTS.md, G5 and G6.
  */
 import { assert } from '../../../protocol/assert.ts'
 import type { ErrorName } from '../../../protocol/errors.ts'
