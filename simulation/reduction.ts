@@ -7,7 +7,7 @@ import type { FaultKind, KeptStrikes } from './faults.ts'
 import type { Plan } from './plan.ts'
 
 /** What a run can do without, whole. */
-export const PARTS = ['quota', 'sharers', 'transactions', 'pipeline', 'readers', 'recent', 'risky', 'queue', 'table'] as const
+export const PARTS = ['quota', 'sharers', 'transactions', 'pipeline', 'readers', 'classic', 'recent', 'risky', 'queue', 'table'] as const
 
 /** A part of a run. */
 export type Part = (typeof PARTS)[number]
@@ -46,7 +46,7 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, sharerCount, transactions, readers, classic, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
       return quota !== null
@@ -58,6 +58,8 @@ function hasPart({ quota, sharerCount, transactions, readers, topics }: Plan, pa
       return transactions?.pipeline !== null && transactions?.pipeline !== undefined
     case 'readers':
       return readers !== null
+    case 'classic':
+      return classic !== null
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -84,6 +86,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
       isOut('transactions') || transactions === null
         ? null
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
+    classic: isOut('classic') ? null : plan.classic,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }
