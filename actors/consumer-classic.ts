@@ -158,7 +158,9 @@ export function onTopicCounts(state: ConsumerState, response: MessageOf<'metadat
   if (classic.phase === 'joining') membership.dueAt = Math.min(membership.dueAt, context.uptime)
   if (classic.phase === 'sharing') {
     const { assignments, sharedBy } = share(classic, counts)
-    Object.assign(classic, { assignments, sharedBy, phase: 'syncing' })
+    classic.assignments = assignments
+    classic.sharedBy = sharedBy
+    classic.phase = 'syncing'
     membership.dueAt = context.uptime
   }
   if (classic.phase === 'stable' && (hasOthers || isOutdated(classic, counts))) beginRejoin(state, context, outbox)

@@ -206,7 +206,9 @@ export function beginRejoin(state: ConsumerState, context: Context, outbox: Outb
 
 /** It wants other topics: which match its pattern is not known, and its group must hear of it. */
 function resubscribe(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
-  Object.assign(classic.topics, { correlationId: -1, dueAt: context.uptime, matching: null })
+  classic.topics.correlationId = -1
+  classic.topics.dueAt = context.uptime
+  classic.topics.matching = null
   if (state.membership.memberEpoch > 0) beginRejoin(state, context, outbox)
 }
 

@@ -22,6 +22,9 @@ import type { Context, Outbox } from './actor.ts'
 import { dropIfGone, errorCodeOf, groupOf, isActive } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
+/** A coordinator whose lease is over looks so often whether it was extended. */
+const LEASE_LOOK_MILLIS = 250
+
 /** A member joins, or joins again; it is answered now or later. */
 export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, context: Context, outbox: Outbox): void {
   const { uptime, from } = context
@@ -88,8 +91,9 @@ function answerLeave(
 
 /** Ends sessions and waits that are over; not after another node may be in charge. */
 export function passClassicTime(state: GroupsState, context: Context, outbox: Outbox): void {
-  state.classicAt = Infinity
-  if (context.uptime >= state.leaseUntil) return
+  const isOver = context.uptime >= state.leaseUntil
+  state.classicAt = isOver ? context.uptime + LEASE_LOOK_MILLIS : Infinity
+  if (isOver) return outbox.push({ kind: 'startTimer', timer: 'classic', afterMillis: LEASE_LOOK_MILLIS })
   for (const group of state.groups.values()) {
     const { classic } = group
     if (classic.state === 'empty' && classic.pending.size === 0) continue

@@ -234,7 +234,11 @@ export const classicMutants: readonly Mutant[] = [
     title: 'a coordinator of classic groups goes on when its node may have been taken for dead',
     why: 'it gives partitions to members while its successor gives them to others',
     edits: [
-      { file: 'actors/groups-classic.ts', text: 'if (context.uptime >= state.leaseUntil) return', replacement: '' },
+      {
+        file: 'actors/groups-classic.ts',
+        text: 'const isOver = context.uptime >= state.leaseUntil',
+        replacement: 'const isOver = state.leaseUntil < 0',
+      },
       { file: 'actors/groups-classic.ts', text: "if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'", replacement: 'void uptime' },
     ],
     seed: 0,

@@ -124,8 +124,11 @@ describe('joining', () => {
     expect(errorName(join(stage, 'c'), 'joinGroupResponse')).toBe('NOT_COORDINATOR')
     expect(errorName(sync(stage, leader), 'syncGroupResponse')).toBe('NOT_COORDINATOR')
     expect(errorName(heartbeat(stage, leader), 'heartbeatResponse')).toBe('NOT_COORDINATOR')
-    expect(pass(stage, 10_000)).toEqual([])
+    expect(pass(stage, 10_000)).toEqual([{ kind: 'startTimer', timer: 'classic', afterMillis: 250 }])
     expect(groupIn(stage).classic.members.size).toBe(2)
+    stage.deliver({ kind: 'leaseExtended', until: 1_000_000 })
+    pass(stage, 250)
+    expect(stage.state.groups.size).toBe(0)
   })
 
   test('the first generation waits until members of the coordinator before are gone', () => {

@@ -89,7 +89,7 @@ function completeJoin(group: ClassicGroup, uptime: number, answers: Answer[]): v
   const isAnybodyThere = [...members.values()].some(({ join }) => join !== null)
   if (members.size > 0 && !isAnybodyThere) {
     group.isInitial = false
-    group.waitsUntil = uptime + rebalanceTimeoutOf(group)
+    group.waitsUntil = uptime + Math.max(rebalanceTimeoutOf(group), INITIAL_REBALANCE_DELAY_MILLIS)
     return
   }
   group.generationId++

@@ -228,6 +228,14 @@ describe('records', () => {
     expect(ok('consume', 'orders', '--group', 'billing', '--from', 'latest')).toBe('c\n')
   })
 
+  test('are read by a group that speaks the classic protocol, and by the same one when it speaks the other', () => {
+    run(['produce', 'orders'], 'a\nb\n')
+    expect(ok('consume', 'orders', '--group', 'ledger', '--group-protocol', 'classic', '--max', '1')).toBe('a\n')
+    expect(ok('consume', 'orders', '--group', 'ledger')).toBe('b\n')
+    expect(ok('groups', 'describe', 'ledger')).toMatch(/^ledger: empty, 0 members, assignor uniform\n/)
+    expect(run(['consume', 'orders', '--group-protocol', 'classic']).stderr).toContain('--group-protocol needs --group')
+  })
+
   test('in transactions: without any, there is nothing to list or describe', () => {
     expect(ok('transactions', 'list')).toBe('')
     expect(json('transactions', 'list')).toEqual([])
