@@ -80,10 +80,7 @@ function onSynced(
   context: Context,
   outbox: Outbox,
 ): void {
-  const { membership, config } = state
-  // It was on its way for so long that the group may have given them to others since.
-  const patience = Math.min(config.sessionTimeoutMillis, config.rebalanceTimeoutMillis)
-  if (context.uptime - membership.sentAt >= patience) return lose(state, context, outbox)
+  const { membership } = state
   const { partitions, userData } = decodeAssignment(assignment) ?? { partitions: [], userData: null }
   classic.phase = 'stable'
   classic.last = { partitions, generationId: membership.memberEpoch }

@@ -155,8 +155,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 8,
-    seedsToFind: 8,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A30',
@@ -293,8 +293,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A23',

@@ -47,8 +47,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  const { committed } = request',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 20,
+    seedsToFind: 20,
   },
   {
     id: 'C11',

@@ -180,6 +180,19 @@ describe('a rebalance', () => {
   })
 })
 
+test('a leader that comes back knows by which counts it has shared out, and shares out anew if there are others', () => {
+  const { stage, effects } = joining({ ...speaks('range'), instanceId: 'i' })
+  const members = [{ memberId: 'm-1', instanceId: 'i', metadata: METADATA }]
+  const joined = joinAnswer(stage, newest(effects, 'joinGroup'), { leader: 'm-1', members, skipAssignment: true })
+  const assignment = encodeAssignment({ partitions: [{ topic: 't', partitions: [0] }], userData: new TextEncoder().encode('t:1') })
+  const answer = { kind: 'syncGroupResponse', errorCode: NONE, protocolType: 'consumer', protocolName: 'range', assignment } as const
+  const given = stage.deliver({ ...answer, correlationId: newest(joined, 'syncGroup') })
+  committed(stage, given, { 0: 1 })
+  tick(stage, 1000)
+  const correlationId = stage.state.membership.classic?.topics.correlationId ?? -1
+  expect(said(stage.deliver({ ...topicsAnswer({ t: [0, 0] }), correlationId }))).toContain('to client: revoking t-0')
+})
+
 describe('a member that counts itself as lost', () => {
   const lost = 'to client: revoking t-0 t-1 (lost)'
 
