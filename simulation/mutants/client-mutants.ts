@@ -39,8 +39,8 @@ export const clientMutants: readonly Mutant[] = [
     title: 'a heartbeat counts as confirmation although the member still owns the partition',
     why: 'the next owner starts while the former one still works',
     edits: [{ file: 'coordinator/groups/membership.ts', text: `if (owned.has(name)) continue\n`, replacement: '' }],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'D9',

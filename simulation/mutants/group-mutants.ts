@@ -27,8 +27,8 @@ export const groupMutants: readonly Mutant[] = [
     title: 'the offsets of a group expire although members are there (KIP-211)',
     why: 'a group that has had nothing to do for a while begins anew',
     edits: [{ file: OFFSETS, text: 'if (hasMembers(group) || pendingCount > 0', replacement: 'if (pendingCount > 0' }],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 4,
+    seedsToFind: 4,
   },
   {
     id: 'D3',

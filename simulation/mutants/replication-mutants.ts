@@ -321,8 +321,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (epoch > 0) noteEpoch(recovery.epochs, epoch, baseOffset)\n',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 46,
+    seedsToFind: 46,
   },
   {
     id: 'A25',

@@ -198,7 +198,7 @@ export const transactionMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/groups-transactions.ts',
-        text: '  const refusal = refuseCommit(state, state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets })',
+        text: '  const refusal = refuseCommit(state, state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets }, true)',
         replacement: '  const refusal = refuseCommit(state, undefined, { ...OUTSIDER, offsets })',
       },
     ],
