@@ -37,7 +37,8 @@ export function unleash(
   deleter: DeleterWorkload,
 ): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
-  const repeat = (kind: FaultKind, strike: (random: Random) => boolean | void): void => cluster.faults.repeat(cluster.world, kind, strike)
+  const repeat: (kind: FaultKind, strike: Parameters<typeof cluster.faults.repeat>[2]) => void = (kind, strike) =>
+    cluster.faults.repeat(cluster.world, kind, strike)
   repeat('kill', (random) => cluster.crash(node(random), false))
   repeat('powerLoss', (random) => cluster.crash(node(random), true))
   repeat('cleanRestart', (random) => cluster.stopCleanly(node(random)))
@@ -57,7 +58,7 @@ export function unleash(
   const damage = new Damage(cluster)
   repeat('bitRot', (random) => damage.rot(node(random), random))
   repeat('wipe', (random) => damage.wipe(node(random)))
-  repeat('lostFile', (random) => damage.loseFile(node(random), random))
+  repeat('lostFile', (random, timed) => damage.loseFile(node(random), random, timed))
   repeat('restartStorm', (random) => storm(cluster, node(random), random))
   repeat('rollingRestart', (random) => roll(cluster, node(random)))
   repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))

@@ -12,7 +12,8 @@ import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
 import { flipBit } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
-import type { Random } from './random.ts'
+import type { TimedStrike } from './faults.ts'
+import { Random } from './random.ts'
 
 /** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
 const LOOK_MICROS = 20_000
@@ -52,13 +53,15 @@ export class Damage {
   }
 
   /** A node is killed, and one of its files is gone. */
-  loseFile(node: number, random: Random): false {
+  loseFile(node: number, random: Random, timed: TimedStrike): false {
     return this.#whileFenced(node, 'lostFile', () => {
       const { disk } = this.#cluster.nodes[node]!
       const logs = disk.logNames().filter((log) => log !== METADATA_LOG && !this.#isCountedOn(node, log))
       if (logs.length === 0) return null
-      const log = random.pick(logs)
-      const file = random.pick([...disk.files(log).keys()].toSorted())
+      const late = timed.lateState === undefined ? random : Random.from(timed.lateState)
+      timed.lateState ??= late.state
+      const log = late.pick(logs)
+      const file = late.pick([...disk.files(log).keys()].toSorted())
       disk.lose(log, file)
       return `${log}/${file}`
     })

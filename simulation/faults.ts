@@ -150,6 +150,8 @@ export const FAULT_KINDS: readonly FaultKind[] = Object.keys(RANGES) as FaultKin
 export interface TimedStrike {
   readonly atMicros: number
   state: RandomState | null
+  /** That of a draw which comes later than the strike, when others of its kind may have drawn between. */
+  lateState?: RandomState
 }
 
 /** All strikes at times of their own, by kind and in order. */
@@ -196,7 +198,7 @@ export class Faults {
   }
 
   /** Strikes again and again, at times of its own; one that finds nothing to strike says false, and does not count. */
-  repeat(world: World, kind: FaultKind, strike: (random: Random) => boolean | void): void {
+  repeat(world: World, kind: FaultKind, strike: (random: Random, timed: TimedStrike) => boolean | void): void {
     const mean = this.options[kind]
     if (mean === 0) return
     const ordinal = this.timed[kind].length
@@ -211,7 +213,7 @@ export class Faults {
       one.state ??= draws.state
       if (this.#happens(kind, ordinal)) {
         world.log?.(`fault ${kind}`)
-        if (strike(before === undefined ? draws : Random.from(one.state)) !== false) this.counts[kind]++
+        if (strike(before === undefined ? draws : Random.from(one.state), one) !== false) this.counts[kind]++
       }
       this.repeat(world, kind, strike)
     })
