@@ -137,9 +137,8 @@ async function show({ cluster, asJson }: Session, name: string, more: { readonly
 }
 
 function describeText(group: GroupDescription): string {
-  const protocol = group.protocol === 'classic' ? `protocol classic in generation ${group.epoch}` : `protocol ${group.protocol}`
-  const how = `${countOf(group.members.length, 'member')}, ${protocol}, assignor ${group.assignor}`
-  const heading = `${group.group}: ${group.state}, ${how}\n`
+  const protocol = group.protocol === 'classic' ? `protocol classic, generation ${group.epoch}, ` : ''
+  const heading = `${group.group}: ${group.state}, ${countOf(group.members.length, 'member')}, ${protocol}assignor ${group.assignor}\n`
   const members = group.members.map(({ memberId, instanceId, assignment }) => {
     const owned = assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
     return [memberId, instanceId ?? '-', owned]
