@@ -293,8 +293,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'A23',
