@@ -63,7 +63,7 @@ function partsOf(cluster: Cluster, plan: ClassicPlan): Parts {
   group.isClassic = true
   cluster.groups.inside.push(group)
   const members = plan.assignors.map((assignors, index) => {
-    const instanceId = plan.isStatic ? `ledger-${index}` : null
+    const instanceId = plan.isStatic ? `joiner-${index}` : null
     const { hasPattern, restartMillis } = plan
     return new ConsumerWorkload(cluster, index, group, { assignors, instanceId, restartMillis, hasPattern: hasPattern[index] ?? false })
   })

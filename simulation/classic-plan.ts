@@ -21,7 +21,7 @@ export interface ClassicPlan {
 }
 
 /** The group. */
-export const CLASSIC_GROUP = 'ledger'
+export const CLASSIC_GROUP = 'joiner'
 
 /** Of so many seeds one has it. */
 const SHARE = 4
