@@ -293,8 +293,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 14,
-    seedsToFind: 14,
+    seed: 21,
+    seedsToFind: 21,
   },
   {
     id: 'A23',
