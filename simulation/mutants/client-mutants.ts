@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 47,
-    seedsToFind: 47,
+    seed: 104,
+    seedsToFind: 104,
   },
   {
     id: 'D6',
