@@ -228,6 +228,22 @@ export function takeBack<R extends Place>(state: ProcessingState<R>, assignment:
 }
 
 /**
+ * The processing fails, and so nothing of the round counts; what was polled and not handled is to be polled again, too, by the next processing. At most once goes back
+ * for nothing: the record that failed is among them.
+ */
+export function giveUp<R extends Place>(state: ProcessingState<R>, assignment: readonly TopicPartition[]): Place[] {
+  const rest = beginsOf(restOf(state))
+  const isOver = isAtMostOnce(state)
+  const starts = takeBack(state, assignment)
+  const held = namesOf(assignment)
+  for (const name of namesOf(starts)) rest.delete(name)
+  const unhandled = [...rest].filter(([name]) => !isOver && held.has(name)).map(([, begin]) => begin)
+  upset(state, unhandled)
+  state.next = state.polled.length
+  return [...starts, ...unhandled]
+}
+
+/**
  * What was polled and not handled is to be polled again. `commit`: at most once has committed it; who gets it next must not begin behind it, if the group still lets us
  * say so; otherwise it is skipped, as it may be. `seek`: where to go back to.
  */

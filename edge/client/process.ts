@@ -14,6 +14,7 @@ import {
   beginRound,
   endRound,
   forget,
+  giveUp,
   howToEnd,
   isKnown,
   isRebalanced,
@@ -120,7 +121,7 @@ export class Processing<K, V, OK, OV> {
   async #fail(error: unknown): Promise<unknown> {
     const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
     try {
-      await this.#inTurn(() => this.#takeBack())
+      await this.#inTurn(() => this.#takeBack(giveUp))
     } catch (fatal) {
       return isEpochOld ? fatal : error
     }
@@ -233,11 +234,11 @@ export class Processing<K, V, OK, OV> {
   }
 
   /** Nothing of the round counts. */
-  async #takeBack(): Promise<void> {
+  async #takeBack(back: typeof takeBack = takeBack): Promise<void> {
     try {
       await this.#rounds.abort()
     } finally {
-      this.#goBack(takeBack(this.#state, this.#consumer.assignment()))
+      this.#goBack(back(this.#state, this.#consumer.assignment()))
     }
   }
 

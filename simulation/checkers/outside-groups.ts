@@ -21,6 +21,7 @@ interface Write {
   readonly life: PartitionTruth
   readonly offset: number
   readonly order: number
+  readonly takenAtMicros: number
 }
 
 /** One partition, in one life of its topic. */
@@ -42,7 +43,7 @@ export interface OutsideGroup {
   readonly registers: Map<PartitionTruth, Register>
   /** By client and correlation id: what answers will be about. */
   readonly taken: Map<string, readonly Write[]>
-  /** When a commit was last taken. */
+  /** When the last commit was taken that somebody was told of: one that fails is none. */
   committedAtMicros: number
   order: number
 }
@@ -97,12 +98,14 @@ function onTaken(group: OutsideGroup, message: Message, from: Address, records: 
       const topicId = commit.committed?.topicId
       // A tombstone is of whatever topic the offset is of.
       const lives = topicId === undefined ? livesOf(group.truth, name) : [lifeOf(group.truth, name, topicId)]
-      for (const life of lives) if (life !== undefined) writes.push({ life, offset: commit.committed?.offset ?? -1, order: ++group.order })
+      for (const life of lives) {
+        if (life === undefined) continue
+        writes.push({ life, offset: commit.committed?.offset ?? -1, order: ++group.order, takenAtMicros: group.truth.world.nowMicros })
+      }
     }
   }
   if (writes.length === 0) return
   for (const write of writes) take(group, write)
-  if (message.kind === 'offsetCommit') group.committedAtMicros = group.truth.world.nowMicros
   if (message.kind === 'timerFired') checkExpiry(group)
   if ('correlationId' in message) group.taken.set(`${from.node}/${message.correlationId}`, writes)
 }
@@ -125,6 +128,7 @@ function onTold(group: OutsideGroup, key: string, isWritten: boolean): void {
   const writes = group.taken.get(key)
   if (writes === undefined || !isWritten) return
   for (const write of writes) {
+    if (write.offset >= 0) group.committedAtMicros = Math.max(group.committedAtMicros, write.takenAtMicros)
     const register = group.registers.get(write.life)
     if (register === undefined || (register.told?.order ?? -1) > write.order) continue
     register.told = write

@@ -152,4 +152,12 @@ export const readerMutants: readonly Mutant[] = [
     seed: 12,
     seedsToFind: 12,
   },
+  {
+    id: 'G14',
+    title: 'a processing that fails does not go back in what was polled since its round began',
+    why: 'the application begins anew, and nobody handles it',
+    edits: [{ file: RULES, text: 'const unhandled = [...rest].filter(', replacement: 'const unhandled = [...rest].slice(0, 0).filter(' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

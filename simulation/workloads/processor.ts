@@ -6,6 +6,7 @@ import {
   beginRound,
   endRound,
   forget,
+  giveUp,
   howToEnd,
   isRebalanced,
   lose,
@@ -276,18 +277,15 @@ export class Processor {
   /** The call fails; the application makes another one, or begins anew. */
   #fail(error: ErrorName, done: () => void): void {
     if (this.member.random.below(2) === 0) return this.member.end()
-    this.#takeBack(error, () => {
-      takePolled(this.#state, [])
-      done()
-    })
+    this.#takeBack(error, done, giveUp)
   }
 
   /** Nothing of the round counts. */
-  #takeBack(why: ErrorName, done: () => void): void {
+  #takeBack(why: ErrorName, done: () => void, back: typeof takeBack = takeBack): void {
     this.#cluster.world.log?.(`${this.member.memberId} takes its round back: ${why}`)
     this.#processed.abort(why, (error) => {
       if (error !== null) return this.member.end()
-      this.member.goBack(takeBack(this.#state, [...this.member.held.values()]))
+      this.member.goBack(back(this.#state, [...this.member.held.values()]))
       done()
     })
   }

@@ -6,6 +6,7 @@ import {
   endRound,
   endsOf,
   forget,
+  giveUp,
   howToEnd,
   isKnown,
   lose,
@@ -126,6 +127,28 @@ describe('a round', () => {
     expect(takeBack(state, [P0])).toEqual([{ ...P0, offset: 5 }])
     // What was polled before the way back is polled again.
     expect([nextStep(state, 0, false), handle(state, 9), committed(state)]).toEqual(['handle', [], []])
+  })
+
+  test('that cannot be committed, and ends the processing, leads back in what was polled since, too', () => {
+    const state = polled(records([5, 6]))
+    handle(state, 9)
+    poll(state, records([7], [1, 2]))
+    expect(nextStep(state, INTERVAL, false)).toBe('end')
+    expect(giveUp(state, [P0, P1])).toEqual([
+      { ...P0, offset: 5 },
+      { ...P1, offset: 1 },
+    ])
+    // All of it is polled again: nothing of it is left.
+    expect([nextStep(state, INTERVAL, false), handle(state, 9)]).toEqual(['poll', []])
+  })
+
+  test('that is given up does not lead back in what is gone, nor at most once', () => {
+    const state = polled(records([5, 6], [1]))
+    handle(state, 1)
+    expect(giveUp(state, [P1])).toEqual([{ ...P1, offset: 1 }])
+    const atMostOnce = polled(records([5, 6], [1]), 'at-most-once')
+    handle(atMostOnce, 1)
+    expect(giveUp(atMostOnce, [P0, P1])).toEqual([])
   })
 
   test('that fails does not lead back at most once', () => {

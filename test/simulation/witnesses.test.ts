@@ -45,6 +45,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   E24: ['partitions/recovery', 'stay until a checkpoint that says so is proven'],
   E25: ['actors/replica-compact', 'keeps what producers are compared with'],
   G11: ['actors/processing', 'ends the round and puts the rest back when partitions are to go'],
+  G14: ['actors/processing', 'leads back in what was polled since, too'],
   J1: ['coordinator/groups/classic/classic-group', 'of the present generation only, also while others join again'],
   J2: ['coordinator/groups/classic/classic-group', 'is kept through a rebalance for as long as its session lasts'],
   J4: ['coordinator/groups/classic/classic-group', 'that ends with nobody leaves the group empty'],

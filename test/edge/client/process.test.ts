@@ -314,6 +314,32 @@ describe('processing', () => {
   })
 })
 
+test('a round that cannot be committed leads back in what was polled since, too: the next call has it', async () => {
+  const [first, second] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
+  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
+  const sought: string[] = []
+  const polls = [[first], [second]]
+  const hooks = {
+    mustLetGo: () => false,
+    poll: async () => {
+      processing.polled()
+      // The round is due by then.
+      if (polls.length === 1) await sleep(5)
+      return polls.shift() ?? []
+    },
+  }
+  const one = {
+    assignment: () => [first, second],
+    commit: () => Promise.reject(refusal),
+    seek: ({ partition }: { partition: number }, offset: number) => sought.push(`${partition}:${offset}`),
+  }
+  const output = { flush: () => Promise.resolve() }
+  const plan = { guarantee: 'at-least-once', commitIntervalMillis: 1, rememberedKeys: 1, deduplicateBy: null } as const
+  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
+  await expect(processing.run(undefined)).rejects.toBe(refusal)
+  expect(sought).toEqual(['0:5', '1:5'])
+})
+
 test('a round that cannot be committed when partitions go ends the processing, and leads back in the others', async () => {
   const [gone, kept] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
   const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
