@@ -39,7 +39,7 @@ export interface ClassicMembership {
   /** Of the generation, as its leader is told. */
   members: readonly SubscribedMember[]
   assignments: readonly SyncGroupAssignment[]
-  /** The partition counts by which its leader has shared out, as text; null: not known. */
+  /** The partition counts by which its leader has shared out, as text, and whether something was withheld; null: not known. */
   sharedBy: string | null
   /** When a request had been sent that shows that the group was not waiting for this member. */
   steadyAt: number
@@ -86,14 +86,22 @@ export function protocolsOf(
   })
 }
 
-/** Shares out. The leader tells itself by which counts, for its next life may go on with what it has shared out (KIP-814). */
+/** Behind the counts by which a leader has shared out: something was withheld, until whoever has it lets go and joins again. */
+const UNFINISHED = ' unfinished'
+
+/**
+ * Shares out. The leader tells itself by which counts, and whether that is all, for its next life may go on with what it has shared out (KIP-814); and whoever was to let
+ * go may live anew, with nothing to let go of, and so never join again.
+ */
 export function share(
   { protocolName, members, leader }: ClassicMembership,
   counts: ReadonlyMap<string, number>,
 ): Pick<ClassicMembership, 'assignments' | 'sharedBy'> {
   const name = protocolName !== null && isClassicAssignor(protocolName) ? protocolName : 'range'
-  const sharedBy = countsText(members, counts)
-  const assignments = [...assignClassic(name, members, counts)].map(([memberId, names]) => ({
+  const given = [...assignClassic(name, members, counts)]
+  const isAll = sum(given.map(([, names]) => names.size)) === sum(topicsOf(members).map((topic) => counts.get(topic) ?? 0))
+  const sharedBy = countsText(members, counts) + (isAll ? '' : UNFINISHED)
+  const assignments = given.map(([memberId, names]) => ({
     memberId,
     assignment: encodeAssignment({
       partitions: partitionsOf(names),
@@ -101,6 +109,10 @@ export function share(
     }),
   }))
   return { assignments, sharedBy }
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0)
 }
 
 /** The partition counts of the topics that members want, as text. */

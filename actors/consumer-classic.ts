@@ -171,7 +171,7 @@ export function onTopicsRefused({ membership: { classic }, config }: ConsumerSta
   return true
 }
 
-/** The leader has shared out by other counts than these. */
+/** The leader has shared out by other counts than these, or not everything. */
 function isOutdated(classic: ClassicMembership, counts: ReadonlyMap<string, number>): boolean {
   if (!classic.isLeader) return false
   const now = countsText(classic.members, counts)

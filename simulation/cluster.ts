@@ -11,7 +11,7 @@ import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.
 import { ClientWatcher } from './checkers/clients.ts'
 import { topicById } from '../coordinator/metadata.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
-import { durableEnd, writtenEnd } from './checkers/durable-end.ts'
+import { durableEnd, rottenOffset, writtenEnd } from './checkers/durable-end.ts'
 import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
 import type { WatchedGroups } from './checkers/watch.ts'
@@ -174,6 +174,7 @@ export class Cluster {
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
+    this.#noteRot(node)
     this.#noteKept(node, isPowerLoss)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
@@ -195,6 +196,7 @@ export class Cluster {
       host.die()
       disk.crash(false)
       this.#noteLoss(node)
+      this.#noteRot(node)
       this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
@@ -266,6 +268,18 @@ export class Cluster {
       if (holders.some((holder, i) => !isPowerless(holder) && this.#isRegistered(holder) && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
+    }
+  }
+
+  /** A bit may rot while others are in sync; if they are not any more, and this one has to open its log again, it leads with what is sound. */
+  #noteRot(node: number): void {
+    const image = this.latestImage()
+    for (const partition of this.truth.partitions.values()) {
+      const topic = image === null ? undefined : topicById(image, partition.topicId)
+      const isr = topic?.partitions[partitionOf(partition.name)]?.isr ?? []
+      if (isr.length !== 1 || isr[0] !== node) continue
+      const floor = rottenOffset(this.nodes[node]!.disk.files(`${partition.name}.${partition.topicId}`), partition)
+      if (floor >= 0) partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
   }
 

@@ -26,17 +26,29 @@ export function durableEnd(files: ReadonlyMap<string, SimulatedFile>, begin: Log
   return soundEnd(files, begin, (file) => (file.isEntryDurable ? file.durableBytes : 0))
 }
 
+/** One past the last offset before the first batch that has rotted; -1 if none has. */
+export function rottenOffset(files: ReadonlyMap<string, SimulatedFile>, begin: LogBegin): number {
+  if ([...files.values()].every(({ rottenAt }) => rottenAt < 0)) return -1
+  return soundEnd(
+    files,
+    begin,
+    (file) => file.sizeBytes,
+    ({ bytes }) => bytes,
+  )
+}
+
 function soundEnd(
   files: ReadonlyMap<string, SimulatedFile>,
   { startOffset, deletedOffset }: LogBegin,
   bytesOf: (file: SimulatedFile) => number,
+  contentOf: (file: SimulatedFile) => Uint8Array = writtenBytes,
 ): number {
   let end = deletedOffset
   chooseFiles(files.keys(), null).chosen.forEach(({ baseOffset: base, generation }, i) => {
     const file = files.get(logFileName(base, generation))
     if (file === undefined || bytesOf(file) === 0 || (i === 0 ? base > startOffset : base !== end)) return
     end = base
-    const bytes = writtenBytes(file).subarray(0, bytesOf(file))
+    const bytes = contentOf(file).subarray(0, bytesOf(file))
     for (
       let check = checkBatch(bytes, 0, bytes.length, 'sparse'), at = 0;
       check.ok;

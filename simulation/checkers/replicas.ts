@@ -177,7 +177,7 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
   const kept = partition.keptEnds.get(node)
   if (kept !== undefined && state.role.isr.length === 1)
     partition.lossFloor = partition.lossFloor < 0 ? kept.end : Math.min(partition.lossFloor, kept.end)
-  const mayLose = partition.isUnclean || (partition.flush !== 'commit' && partition.lossFloor >= 0)
+  const mayLose = partition.isUnclean || partition.lossFloor >= 0
   const lossFloor = partition.isUnclean ? 0 : partition.lossFloor
   const floor = mayLose ? Math.min(lossFloor, partition.exposedEnd) : partition.exposedEnd
   if (end < floor) {

@@ -204,8 +204,8 @@ export const classicMutants: readonly Mutant[] = [
         replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'J16',

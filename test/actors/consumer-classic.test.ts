@@ -193,6 +193,31 @@ test('a leader that comes back knows by which counts it has shared out, and shar
   expect(said(stage.deliver({ ...topicsAnswer({ t: [0, 0] }), correlationId }))).toContain('to client: revoking t-0')
 })
 
+test('a leader that had to withhold something says so to its next life, which joins again if nobody has', () => {
+  const { stage, effects } = joining({ ...speaks('cooperative-sticky'), instanceId: 'i' })
+  const member = (memberId: string, owned: readonly number[]) => {
+    const ownedPartitions = [{ topic: 't', partitions: owned }]
+    return {
+      memberId,
+      instanceId: null,
+      metadata: encodeSubscription({ topics: ['t'], userData: null, ownedPartitions, generationId: 1, rackId: null }),
+    }
+  }
+  const members = [member('m-1', []), member('m-2', [0, 1])]
+  const asked = joinAnswer(stage, newest(effects, 'joinGroup'), { leader: 'm-1', members, generationId: 2 })
+  const shared = stage.deliver({ ...topicsAnswer({ t: [0, 0] }), correlationId: newest(asked, 'metadata') })
+  const mine = sentOne(shared, 'syncGroup').assignments.find(({ memberId }) => memberId === 'm-1')?.assignment ?? ''
+  expect(decodeAssignment(mine)?.partitions).toEqual([])
+
+  const { stage: next, effects: begun } = joining({ ...speaks('cooperative-sticky'), instanceId: 'i' })
+  const joined = joinAnswer(next, newest(begun, 'joinGroup'), { leader: 'm-1', members, generationId: 2, skipAssignment: true })
+  const answer = { kind: 'syncGroupResponse', errorCode: NONE, protocolType: 'consumer', protocolName: 'cooperative-sticky' } as const
+  next.deliver({ ...answer, correlationId: newest(joined, 'syncGroup'), assignment: mine })
+  beat(next)
+  const correlationId = next.state.membership.classic?.topics.correlationId ?? -1
+  expect(sent(next.deliver({ ...topicsAnswer({ t: [0, 0] }), correlationId }), 'joinGroup')).toHaveLength(1)
+})
+
 describe('a member that counts itself as lost', () => {
   const lost = 'to client: revoking t-0 t-1 (lost)'
 

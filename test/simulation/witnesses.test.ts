@@ -56,6 +56,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   J12: ['actors/consumer-classic', 'begins when the leader sees more partitions'],
   J13: ['coordinator/groups/classic/classic-group', 'before members of the coordinator before it are gone'],
   J14: ['actors/consumer-classic', 'is told that the group has gone on without it, or does not know it'],
+  J15: ['actors/consumer-classic', 'lets go of what it is not given, and joins once more'],
   J16: ['coordinator/groups/classic/classic-group', 'it is told that another one leads'],
   J17: ['actors/groups-classic', 'is not possible before the log is read, nor when another node may be in charge'],
   J18: ['actors/consumer-classic', 'knows by which counts it has shared out'],
