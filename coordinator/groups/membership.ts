@@ -80,6 +80,9 @@ export interface Heartbeat {
 /** Members of one group, at most. */
 const MEMBERS_MAX = 10_000
 
+/** So far may two clocks that tell whole milliseconds be apart, and a timer be late. A member counts itself as lost so long before the group does, at least. */
+export const ROUNDING_MILLIS = 2
+
 /** All assignors, the one that is taken without a wish first; with as many wishes for two of them the first counts. */
 const ASSIGNORS = { uniform: assignPartitions, range: assignRanges, 'round-robin': assignInTurn } as const
 
@@ -147,8 +150,9 @@ export function removeMember(group: Membership, memberId: string): boolean {
   return true
 }
 
-/** The members whose sessions are over, and those that do not let go in time. */
-export function expiredMembers(group: Membership, uptime: number): string[] {
+/** The members whose sessions are over, and those that do not let go in time. Their clocks tell whole milliseconds, as does ours: a member must have noticed before. */
+export function expiredMembers(group: Membership, now: number): string[] {
+  const uptime = now - ROUNDING_MILLIS
   const isLate = ({ revoking }: Member): boolean => revoking.size > 0 && Math.min(...revoking.values()) <= uptime
   return [...group.members.values()].filter((member) => member.expiresAt <= uptime || isLate(member)).map(({ memberId }) => memberId)
 }

@@ -90,8 +90,8 @@ export const transactionMutants: readonly Mutant[] = [
           "  if (whose === 'fenced' && request.producerEpoch !== transaction.producerEpoch - 1) return answer('PRODUCER_FENCED')\n  const { committed } = request",
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 30,
+    seedsToFind: 30,
   },
   {
     id: 'C15',

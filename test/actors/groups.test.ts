@@ -1,5 +1,6 @@
 // A group: commits are known when they are in the log, members commit only for what they hold, and late messages change nothing.
 
+import { ROUNDING_MILLIS } from '../../coordinator/groups/membership.ts'
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
@@ -178,10 +179,10 @@ describe('a heartbeat', () => {
 
   test('that fails to come ends the session', () => {
     const { stage } = withMember()
-    stage.uptime = 999
+    stage.uptime = 1000
     stage.deliver({ kind: 'timerFired', timer: 'sessions' })
     expect(groupIn(stage).membership.members.size).toBe(1)
-    stage.uptime = 1000
+    stage.uptime = 1000 + ROUNDING_MILLIS
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['timer sessions in 250 ms'])
     expect(stage.state.groups.size).toBe(0)
   })

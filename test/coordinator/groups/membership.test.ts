@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest'
 import {
   emptyMembership,
   expiredMembers,
+  ROUNDING_MILLIS,
   isStable,
   removeMember,
   setPartitions,
@@ -130,7 +131,7 @@ describe('a hand-over', () => {
     const { group, member, other } = sceneOf('revoking')
     if (how === 'leaves') leave(group, member)
     if (how === 'is expired')
-      for (const memberId of expiredMembers(group, SESSION_MILLIS)) if (memberId === 'm') removeMember(group, memberId)
+      for (const memberId of expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS)) if (memberId === 'm') removeMember(group, memberId)
     if (how === 'joins again') {
       forget(member)
       beat(group, member)
@@ -161,10 +162,10 @@ describe('a session', () => {
     const [a, b] = [newClient('a'), newClient('b')]
     beat(group, a, 0)
     beat(group, b, 10)
-    expect(expiredMembers(group, SESSION_MILLIS - 1)).toEqual([])
-    expect(expiredMembers(group, SESSION_MILLIS)).toEqual(['a'])
+    expect(expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS - 1)).toEqual([])
+    expect(expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS)).toEqual(['a'])
     beat(group, a, SESSION_MILLIS - 1)
-    expect(expiredMembers(group, SESSION_MILLIS + 10)).toEqual(['b'])
+    expect(expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS + 10)).toEqual(['b'])
   })
 
   test('is kept alive by the epoch before, but not by a foreign one', () => {

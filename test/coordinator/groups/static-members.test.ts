@@ -1,7 +1,14 @@
 // Static members (KIP-345), and members that take too long to let go.
 
 import { describe, expect, test } from 'vitest'
-import { emptyMembership, expiredMembers, isStable, removeMember, takeFarewell } from '../../../coordinator/groups/membership.ts'
+import {
+  emptyMembership,
+  expiredMembers,
+  isStable,
+  ROUNDING_MILLIS,
+  removeMember,
+  takeFarewell,
+} from '../../../coordinator/groups/membership.ts'
 import type { Membership } from '../../../coordinator/groups/membership.ts'
 import { LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../../../protocol/messages/group.ts'
 import { beat, letGo, newClient, REBALANCE_MILLIS, resize, SESSION_MILLIS } from './membership-support.ts'
@@ -52,8 +59,8 @@ describe('a static member', () => {
     const { group, other } = sceneOf()
     takeFarewell(group, 'm', LEAVE_STATIC_EPOCH, 0)
     beat(group, other, SESSION_MILLIS - 1)
-    expect(expiredMembers(group, SESSION_MILLIS - 1)).toEqual([])
-    expect(expiredMembers(group, SESSION_MILLIS)).toEqual(['m'])
+    expect(expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS - 1)).toEqual([])
+    expect(expiredMembers(group, SESSION_MILLIS + ROUNDING_MILLIS)).toEqual(['m'])
     removeMember(group, 'm')
     expect(beat(group, other, SESSION_MILLIS)).toBe('t-0 t-1 t-2 t-3')
   })
@@ -124,8 +131,8 @@ describe('a member that is to give a partition up', () => {
     const { group, member } = revoking()
     beat(group, member, 100 + REBALANCE_MILLIS - 1)
     sessionsAside(group)
-    expect(expiredMembers(group, 100 + REBALANCE_MILLIS - 1)).toEqual([])
-    expect(expiredMembers(group, 100 + REBALANCE_MILLIS)).toEqual(['m'])
+    expect(expiredMembers(group, 100 + REBALANCE_MILLIS + ROUNDING_MILLIS - 1)).toEqual([])
+    expect(expiredMembers(group, 100 + REBALANCE_MILLIS + ROUNDING_MILLIS)).toEqual(['m'])
   })
 
   test('is not fenced when it has let go', () => {
@@ -133,7 +140,7 @@ describe('a member that is to give a partition up', () => {
     letGo(member)
     beat(group, member, 200)
     sessionsAside(group)
-    expect(expiredMembers(group, 100 + REBALANCE_MILLIS)).toEqual([])
+    expect(expiredMembers(group, 100 + REBALANCE_MILLIS + ROUNDING_MILLIS)).toEqual([])
   })
 
   test('has as much time as if it had been told now when the answer was lost', () => {
@@ -141,7 +148,7 @@ describe('a member that is to give a partition up', () => {
     const told = group.members.get('m')
     beat(group, { ...member, epoch: told?.previousEpoch ?? -1 }, 3000)
     sessionsAside(group)
-    expect(expiredMembers(group, 3000 + REBALANCE_MILLIS - 1)).toEqual([])
-    expect(expiredMembers(group, 3000 + REBALANCE_MILLIS)).toEqual(['m'])
+    expect(expiredMembers(group, 3000 + REBALANCE_MILLIS + ROUNDING_MILLIS - 1)).toEqual([])
+    expect(expiredMembers(group, 3000 + REBALANCE_MILLIS + ROUNDING_MILLIS)).toEqual(['m'])
   })
 })
