@@ -123,7 +123,7 @@ export function openQuorum(
     snapshotFile,
     voteSequence: vote.sequence,
     voteSlot: vote.slot,
-    cut: agrees ? (scan.cut ?? cutAfterFailure(files, trustedEnd)) : emptied(contents, snapshot),
+    cut: agrees ? (scan.cut ?? cutAfterFailure(files, trustedEnd)) : emptied(contents, snapshot, trustedEnd),
     removals: [...contents.keys()]
       .filter((name) => !kept.has(name))
       .toSorted()
@@ -131,13 +131,14 @@ export function openQuorum(
   }
 }
 
-/** The file with which a log begins anew must have nothing of another one. */
-function emptied(contents: ReadonlyMap<string, Uint8Array>, { endOffset }: QuorumSnapshot): OpenedQuorum['cut'] {
+/** The file with which a log begins anew must have nothing of another one; one that could not be written may refuse the next write until it is cut, empty or not. */
+function emptied(contents: ReadonlyMap<string, Uint8Array>, { endOffset }: QuorumSnapshot, trustedEnd: number): OpenedQuorum['cut'] {
   const file = logFileName(endOffset)
-  return (contents.get(file)?.length ?? 0) > 0 ? { file, sizeBytes: 0 } : null
+  const sizeBytes = contents.get(file)?.length ?? -1
+  return sizeBytes > 0 || (sizeBytes === 0 && trustedEnd < Infinity) ? { file, sizeBytes: 0 } : null
 }
 
-/** A file that could not be written may refuse the next write until it is cut. */
+/** The same of the last file of a log that goes on. */
 function cutAfterFailure(files: readonly QuorumLogFile[], trustedEnd: number): OpenedQuorum['cut'] {
   const last = files.at(-1)
   return trustedEnd === Infinity || last === undefined ? null : { file: logFileName(last.baseOffset), sizeBytes: fileSizeOf(last) }

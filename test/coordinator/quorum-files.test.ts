@@ -108,6 +108,14 @@ describe('the log', () => {
     expect(endOf(result.recovered.log)).toBe(2)
     expect(opened(logOf(0, 1, 1), 2).cut).not.toBeNull()
   })
+
+  test('is cut after a failure even where nothing of the write is left: its file may refuse the next one', () => {
+    const { files } = snapshotAt(5, 3)
+    const name = logFileName(5)
+    expect(opened({ ...files, [name]: new Uint8Array(0) }).cut).toBeNull()
+    expect(opened({ ...files, [name]: new Uint8Array(0) }, 5).cut).toEqual({ file: name, sizeBytes: 0 })
+    expect(opened(files, 5).cut).toBeNull()
+  })
 })
 
 describe('a snapshot', () => {
