@@ -15,7 +15,7 @@ try {
 } finally {
   await cluster.close()
 }
-const { seeds } = await simulate(async ({ cluster: simulated }) => run(simulated), { runs: 2 })
+const { seeds } = await simulate(async ({ cluster: simulated }) => run(simulated), { seed: 1, runs: 2, faults: 'none' })
 console.log(`simulated ${seeds} seeds`)
 
 async function run(cluster: Cluster): Promise<void> {
