@@ -122,7 +122,11 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
     return file === undefined ? [] : (readBatches(writtenBytes(file)) ?? [])
   }
   const records = log.segments.flatMap(recordsOf)
-  const cleaned = log.segments.filter((segment) => segment.generation > 0).flatMap(recordsOf)
+  // Of what lies before the log start, and goes with its segment, nobody keeps who has aborted it.
+  const cleaned = log.segments
+    .filter((segment) => segment.generation > 0)
+    .flatMap(recordsOf)
+    .filter(({ offset }) => offset >= log.logStartOffset)
   checkAborted(truth, watched.truth, cleaned, `node ${state.self.node}`)
   // What only its leader has acknowledged nobody may have read: it is known before the next cleaning takes it.
   for (const { offset, value } of records)
