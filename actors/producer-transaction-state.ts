@@ -38,6 +38,8 @@ export interface ProducerTransaction {
   readonly transactionalId: string
   /** What this life begins with; -1 until it does. */
   initId: number
+  /** What the life before it has begun with, as the transactor says; -1: not known, or there is none. */
+  formerInitId: number
   phase: TransactionPhase
   /** Where its transactions are kept; null: it is to be found. */
   transactor: { readonly node: number; readonly partition: number } | null
@@ -66,6 +68,7 @@ export function newProducerTransaction(transactionalId: string): ProducerTransac
   return {
     transactionalId,
     initId: -1,
+    formerInitId: -1,
     phase: 'starting',
     transactor: null,
     producerEpoch: -1,

@@ -150,11 +150,11 @@ function ask(
   outbox: Outbox,
 ): void {
   const to = { node, actor: transactorActor(partition) }
-  const { correlationId, transactionalId, initId, producerEpoch, ending } = tx
+  const { correlationId, transactionalId, initId, formerInitId, producerEpoch, ending } = tx
   const { transactionTimeoutMillis } = config
   const message =
     ending === null
-      ? ({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis, initId } as const)
+      ? ({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis, initId, formerInitId } as const)
       : ({ kind: 'endTransaction', correlationId, transactionalId, producerId, producerEpoch, committed: ending.committed } as const)
   outbox.push({ kind: 'send', to, message })
 }
@@ -199,9 +199,15 @@ export function onTransactorAnswer(
   const tx = transactionOf(state)
   const { name, retriable, message } = errorOf(response.errorCode)
   if (response.errorCode === NONE) onEpoch(state, tx, response, outbox)
+  else if (response.kind === 'initTransactionsResponse' && isNews(tx, response)) tx.formerInitId = response.latestInitId
   else if (retriable) retry(tx, context, ELSEWHERE.has(name))
   else onRefusal(state, tx, name, { errorCode: response.errorCode, errorMessage: response.errorMessage ?? message }, outbox)
   advanceTransaction(state, context, outbox)
+}
+
+/** Another life has begun than the one that this one was to follow: it is to follow that, and asks at once. */
+function isNews({ formerInitId }: ProducerTransaction, { latestInitId }: MessageOf<'initTransactionsResponse'>): boolean {
+  return latestInitId >= 0 && latestInitId !== formerInitId
 }
 
 /** A request came to nothing: it is sent again, after the transactor is found again. */

@@ -12,6 +12,7 @@ import type { StateLog, StateRecord } from '../coordinator/state-log.ts'
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
+import type { Message } from '../protocol/messages/message.ts'
 import type { Outbox } from './actor.ts'
 import { newLeaderCache } from './leader-cache.ts'
 import type { LeaderCache } from './leader-cache.ts'
@@ -187,8 +188,12 @@ export function respond({ request, from, error }: OpenAnswer, transaction: Trans
   if (request.kind === 'addPartitionToTransaction')
     return outbox.push({ kind: 'send', to: from, message: { kind: 'addPartitionToTransactionResponse', ...about } })
   const life = error !== null || transaction === null ? { producerId: -1, producerEpoch: -1 } : currentLife(transaction)
-  const kind = request.kind === 'initTransactions' ? 'initTransactionsResponse' : 'endTransactionResponse'
-  outbox.push({ kind: 'send', to: from, message: { kind, ...about, ...life } })
+  const answer = { ...about, ...life }
+  const message: Message =
+    request.kind === 'initTransactions'
+      ? { kind: 'initTransactionsResponse', ...answer, latestInitId: transaction?.latestInitId ?? -1 }
+      : { kind: 'endTransactionResponse', ...answer }
+  outbox.push({ kind: 'send', to: from, message })
 }
 
 /** Refuses everybody who waits, and forgets all there is: it will be read again, or is somebody else's business. */

@@ -3,13 +3,12 @@
  * behind them:
  *   key    version i16 = 0 | transactional id string
  *   value  version i16 = 0 | producer id i64 | epoch i16 | time-out i32 (ms) | state i8 | topics i32, each: topic string | topic id i64 | partitions i32, each: i32
- *          | last update i64 | start i64 | previous producer id i64 | next producer id i64 | init ids u4, ended by u4 | of each init id: i64
+ *          | last update i64 | start i64 | previous producer id i64 | next producer id i64 | latest init id i64 | ended by i8
  * A string is a u16 length and UTF-8 bytes. A null value (a tombstone) says that the id is forgotten. The tombstone of the empty id, which nobody may use,
  * is a barrier: when it is committed, so is all that was written before it.
  */
 import { readI16, readI32, readI64, writeI16, writeI32, writeI64 } from '../../protocol/bytes.ts'
 import type { TransactionStateName } from '../../protocol/messages/transaction.ts'
-import { INIT_IDS_MAX } from './transaction-state.ts'
 import type { EndedBy, Transaction, TransactionPartition } from './transaction-state.ts'
 
 const VERSION = 0
@@ -19,7 +18,7 @@ const STATES: readonly TransactionStateName[] = ['empty', 'ongoing', 'prepareCom
 const ENDED_BY: readonly EndedBy[] = ['producer', 'timeout', 'fence']
 
 const HEAD_BYTES = 2 + 8 + 2 + 4 + 1
-const TAIL_BYTES = 8 + 8 + 8 + 8 + 1
+const TAIL_BYTES = 8 + 8 + 8 + 8 + 8 + 1
 
 const encoder = new TextEncoder()
 /** An id may begin with U+FEFF, which a decoder would take for a mark of the encoding and drop. */
@@ -47,7 +46,7 @@ export function encodeTransactionValue(transaction: Transaction): Uint8Array {
     return { topicId, name: encoder.encode(partitions[0]?.topic ?? ''), partitions }
   })
   const topicBytes = topics.reduce((sum, { name, partitions }) => sum + 2 + name.length + 8 + 4 + 4 * partitions.length, 0)
-  const bytes = new Uint8Array(HEAD_BYTES + 4 + topicBytes + TAIL_BYTES + 8 * transaction.initIds.length)
+  const bytes = new Uint8Array(HEAD_BYTES + 4 + topicBytes + TAIL_BYTES)
   writeI16(bytes, 0, VERSION)
   writeI64(bytes, 2, transaction.producerId)
   writeI16(bytes, 10, transaction.producerEpoch)
@@ -66,8 +65,8 @@ export function encodeTransactionValue(transaction: Transaction): Uint8Array {
   writeI64(bytes, at + 8, transaction.startedAt)
   writeI64(bytes, at + 16, transaction.previousProducerId)
   writeI64(bytes, at + 24, transaction.nextProducerId)
-  bytes[at + 32] = ENDED_BY.indexOf(transaction.endedBy) | (transaction.initIds.length << 4)
-  transaction.initIds.forEach((initId, i) => writeI64(bytes, at + TAIL_BYTES + 8 * i, initId))
+  writeI64(bytes, at + 32, transaction.latestInitId)
+  bytes[at + 40] = ENDED_BY.indexOf(transaction.endedBy)
   return bytes
 }
 
@@ -87,10 +86,8 @@ function decodeValue(transactionalId: string, bytes: Uint8Array): Transaction | 
   const found = readTopics(bytes, HEAD_BYTES)
   if (state === undefined || found === null) return null
   const { partitions, end } = found
-  const last = bytes[end + 32] ?? 0
-  const initCount = last >> 4
-  const endedBy = ENDED_BY[last & 0x0f]
-  if (endedBy === undefined || initCount > INIT_IDS_MAX || end + TAIL_BYTES + 8 * initCount !== bytes.length) return null
+  const endedBy = ENDED_BY[bytes[end + 40] ?? -1]
+  if (endedBy === undefined || end + TAIL_BYTES !== bytes.length) return null
   return {
     transactionalId,
     producerId: readI64(bytes, 2),
@@ -98,7 +95,7 @@ function decodeValue(transactionalId: string, bytes: Uint8Array): Transaction | 
     timeoutMillis: readI32(bytes, 12),
     state,
     endedBy,
-    initIds: Array.from({ length: initCount }, (_, i) => readI64(bytes, end + TAIL_BYTES + 8 * i)),
+    latestInitId: readI64(bytes, end + 32),
     partitions,
     updatedAt: readI64(bytes, end),
     startedAt: readI64(bytes, end + 8),

@@ -10,7 +10,7 @@ import type {
   EndTransactionRequest,
   InitTransactionsRequest,
 } from '../../protocol/messages/transaction.ts'
-import { currentLife, endedLife, isPrepared, newTransaction, prepared, raised, withInit, withPartition } from './transaction-state.ts'
+import { currentLife, endedLife, isPrepared, newTransaction, prepared, raised, withPartition } from './transaction-state.ts'
 import type { ProducerLife, Transaction } from './transaction-state.ts'
 
 /** A transaction must not hold back the readers of its partitions for longer (15 minutes, Kafka's transaction.max.timeout.ms). */
@@ -81,24 +81,30 @@ function ruleInit(
   request: InitTransactionsRequest,
   { now, spareProducerId }: RulingCircumstances,
 ): TransactionRuling {
-  const { transactionalId, transactionTimeoutMillis: timeoutMillis, initId } = request
+  const { transactionalId, transactionTimeoutMillis: timeoutMillis, initId, formerInitId } = request
   const refusal = refuseInit(request)
   if (refusal !== null) return answer(refusal)
   if (transaction === null) {
     if (spareProducerId < 0) return { kind: 'needProducerId' }
-    return write(withInit(newTransaction(transactionalId, spareProducerId, timeoutMillis, now), initId))
+    return write({ ...newTransaction(transactionalId, spareProducerId, timeoutMillis, now), latestInitId: initId })
   }
-  // It has begun already: whoever asks again is told the same, and what comes late is for nobody.
-  if (transaction.initIds.includes(initId)) return answer(transaction.initIds[0] === initId ? null : 'PRODUCER_FENCED')
+  // It has begun already: whoever asks again is told the same. What was asked for before another life began may have come late, and is for nobody.
+  if (transaction.latestInitId === initId) return answer(null)
+  if (transaction.latestInitId !== formerInitId) return answer('CONCURRENT_TRANSACTIONS')
   if (isPrepared(transaction)) return WAIT
   if (transaction.state === 'ongoing') return write(prepared(transaction, false, 'fence', now, spareProducerId), 'CONCURRENT_TRANSACTIONS')
-  return write(raised(withInit({ ...transaction, timeoutMillis }, initId), 'empty', now, spareProducerId))
+  return write(raised({ ...transaction, timeoutMillis, latestInitId: initId }, 'empty', now, spareProducerId))
 }
 
-function refuseInit({ transactionalId, transactionTimeoutMillis: timeout, initId }: InitTransactionsRequest): ErrorName | null {
+function refuseInit({
+  transactionalId,
+  transactionTimeoutMillis: timeout,
+  initId,
+  formerInitId,
+}: InitTransactionsRequest): ErrorName | null {
   const { length } = transactionalId
   if (length < 1 || length > TRANSACTIONAL_ID_LENGTH_MAX || !transactionalId.isWellFormed()) return 'INVALID_REQUEST'
-  if (!Number.isSafeInteger(initId) || initId < 0) return 'INVALID_REQUEST'
+  if (!Number.isSafeInteger(initId) || initId < 0 || !Number.isSafeInteger(formerInitId)) return 'INVALID_REQUEST'
   return !Number.isSafeInteger(timeout) || timeout < 1 || timeout > TRANSACTION_TIMEOUT_MILLIS_MAX ? 'INVALID_TRANSACTION_TIMEOUT' : null
 }
 

@@ -33,8 +33,8 @@ export interface Transaction {
   readonly timeoutMillis: number
   readonly state: TransactionStateName
   readonly endedBy: EndedBy
-  /** What the last lives of the producer have begun with, the present one first: each begins once. */
-  readonly initIds: readonly number[]
+  /** What the last life of the producer has begun with; -1: none has. */
+  readonly latestInitId: number
   readonly partitions: readonly TransactionPartition[]
   /** When the transaction began that is open; milliseconds since 1970; -1: none is. */
   readonly startedAt: number
@@ -51,9 +51,6 @@ export interface ProducerLife {
 /** The last epoch that a producer is given: that of the marker, one more, must fit into an i16. */
 export const PRODUCER_EPOCH_MAX = 32_766
 
-/** Lives of a producer that are remembered: what is older has left the network. */
-export const INIT_IDS_MAX = 4
-
 /** A transactional id that nobody has used yet. */
 export function newTransaction(transactionalId: string, producerId: number, timeoutMillis: number, now: number): Transaction {
   assert(producerId >= 0, 'X1 a transactional id has a producer id of its own')
@@ -66,16 +63,11 @@ export function newTransaction(transactionalId: string, producerId: number, time
     timeoutMillis,
     state: 'empty',
     endedBy: 'producer',
-    initIds: [],
+    latestInitId: -1,
     partitions: [],
     startedAt: -1,
     updatedAt: now,
   }
-}
-
-/** Another life of the producer has begun. */
-export function withInit(transaction: Transaction, initId: number): Transaction {
-  return { ...transaction, initIds: [initId, ...transaction.initIds].slice(0, INIT_IDS_MAX) }
 }
 
 /** Its end is decided, and the markers are not all written. */

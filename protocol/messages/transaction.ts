@@ -26,19 +26,21 @@ export interface InitTransactionsRequest {
   readonly transactionalId: string
   /** A transaction that is open for so long is aborted. */
   readonly transactionTimeoutMillis: number
-  /**
-   * Of this life of the producer, the same when it asks again: one that comes twice, or late, begins nothing. (In Kafka a request that is repeated after its answer was
-   * lost begins another epoch, and one that is stuck in the network fences the producer that has sent it, or its successor.)
-   */
+  /** Of this life of the producer, the same when it asks again: it begins once. */
   readonly initId: number
+  /**
+   * The life that it follows, -1 while it knows of none: if another has begun meanwhile it is told which, and asks again. So one that comes late begins nothing. (In
+   * Kafka a request that is repeated after its answer was lost begins another epoch, and one that is stuck in the network fences the producer that has sent it, or its
+   * successor.)
+   */
+  readonly formerInitId: number
 }
 
 /** UTF-16 units of a transactional id: its key in the log has a length of 15 bits, in bytes. */
 export const TRANSACTIONAL_ID_LENGTH_MAX = 1000
 
 /**
- * `producerId` and `producerEpoch` are -1 with an error. CONCURRENT_TRANSACTIONS: the former transaction is being ended; ask again. PRODUCER_FENCED: a life that has begun
- * before the present one.
+ * `producerId` and `producerEpoch` are -1 with an error. CONCURRENT_TRANSACTIONS: the former transaction is being ended, or the former life is another one; ask again.
  */
 export interface InitTransactionsResponse {
   readonly kind: 'initTransactionsResponse'
@@ -47,6 +49,8 @@ export interface InitTransactionsResponse {
   readonly errorMessage: string | null
   readonly producerId: number
   readonly producerEpoch: number
+  /** The life that has begun last; -1: not known. */
+  readonly latestInitId: number
 }
 
 /** Leader to transactor: the first batch of this epoch is there. Answered when the partition is part of the transaction, which begins with its first one. */

@@ -293,8 +293,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 26,
+    seedsToFind: 26,
   },
   {
     id: 'A23',
@@ -346,8 +346,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 21,
+    seedsToFind: 21,
   },
   {
     id: 'A34',

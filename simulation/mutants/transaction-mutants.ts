@@ -52,17 +52,17 @@ export const transactionMutants: readonly Mutant[] = [
   },
   {
     id: 'C11',
-    title: 'a request for an epoch that comes twice begins two lives of its producer',
-    why: 'one that is stuck in the network fences the very producer that has sent it',
+    title: 'a request for an epoch that comes late begins another life of its producer',
+    why: 'one that is stuck in the network fences the producer that has sent it, or its successor',
     edits: [
       {
         file: RULES,
-        text: '  if (transaction.initIds.includes(initId)) return',
-        replacement: '  if (transaction.initIds.includes(-1 - initId)) return',
+        text: '  if (transaction.latestInitId !== formerInitId) return',
+        replacement: '  if (transaction.latestInitId < 0) return',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 176,
+    seedsToFind: 176,
   },
   {
     id: 'C13',
@@ -324,8 +324,8 @@ export const transactionMutants: readonly Mutant[] = [
           "      draft.next = ruling.next\n      if (request.kind === 'endTransaction') respond({ request, from, error: ruling.error }, ruling.next, outbox)\n      else draft.answers.push({ request, from, error: ruling.error })",
       },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C39',

@@ -26,9 +26,15 @@ function found(stage: Stage<ProducerState>, correlationId: number): Effect[] {
   return stage.deliver({ kind: 'findCoordinatorResponse', correlationId, errorCode: 0, node: 2, partition: 4, topicId: 1 })
 }
 
-function initialised(stage: Stage<ProducerState>, correlationId: number, producerEpoch = 3, error?: ErrorName): Effect[] {
+function initialised(
+  stage: Stage<ProducerState>,
+  correlationId: number,
+  producerEpoch = 3,
+  error?: ErrorName,
+  latestInitId = -1,
+): Effect[] {
   const errorCode = error === undefined ? 0 : codeOf(error)
-  const answered = { correlationId, errorCode, errorMessage: null, producerId: 42, producerEpoch }
+  const answered = { correlationId, errorCode, errorMessage: null, producerId: 42, producerEpoch, latestInitId }
   return stage.deliver({ kind: 'initTransactionsResponse', ...answered }, TRANSACTOR)
 }
 
@@ -85,6 +91,17 @@ describe('beginning', () => {
     const again = sentOne(tick(stage, 5), 'initTransactions')
     expect(results(initialised(stage, again.correlationId))).toEqual(['1: NONE'])
     expect(stage.state).toMatchObject({ producerId: 42, transaction: { phase: 'open', producerEpoch: 3 } })
+  })
+
+  test('asks again at once when it is told whom it follows, and later when that is no news', () => {
+    const stage = started()
+    begin(stage, 1)
+    const second = sentOne(initialised(stage, 2, -1, 'CONCURRENT_TRANSACTIONS', 77), 'initTransactions')
+    expect(second).toMatchObject({ formerInitId: 77, initId: stage.state.transaction?.initId })
+    expect(sent(initialised(stage, second.correlationId, -1, 'CONCURRENT_TRANSACTIONS', 77), 'initTransactions')).toEqual([])
+    const third = sentOne(tick(stage, 5), 'initTransactions')
+    expect(third).toMatchObject({ formerInitId: 77, initId: second.initId })
+    expect(results(initialised(stage, third.correlationId))).toEqual(['1: NONE'])
   })
 
   test('looks for the transactor again where nobody answers, or another node keeps the id', () => {

@@ -210,6 +210,7 @@ function take(world: World, step: typeof steps extends fc.Arbitrary<infer Step> 
         transactionalId,
         transactionTimeoutMillis: 1000,
         initId: correlationId,
+        formerInitId: world.present?.latestInitId ?? -1,
       }))
     case 'add': {
       const { producerId, producerEpoch } = world.lives[step.life] ?? { producerId: 1, producerEpoch: 0 }

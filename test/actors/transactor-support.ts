@@ -70,8 +70,15 @@ export function recordOf(effects: readonly Effect[]): Transaction | null {
 }
 
 /** A new life of the producer of `t`. */
-export function init(stage: Stage<TransactorState>, correlationId = 1, transactionalId = 't', initId: number = correlationId): Effect[] {
-  return stage.deliver({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis: 1000, initId })
+export function init(
+  stage: Stage<TransactorState>,
+  correlationId = 1,
+  transactionalId = 't',
+  initId: number = correlationId,
+  formerInitId = -1,
+): Effect[] {
+  const transactionTimeoutMillis = 1000
+  return stage.deliver({ kind: 'initTransactions', correlationId, transactionalId, transactionTimeoutMillis, initId, formerInitId })
 }
 
 /** The leader of a partition of `orders` adds it to the transaction of `t`. */

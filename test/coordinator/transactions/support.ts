@@ -26,8 +26,8 @@ export function transactionIn(state: TransactionStateName, endedBy: EndedBy = 'p
 }
 
 /** A new life of the producer of `t`. */
-export function init(transactionTimeoutMillis = 60_000, transactionalId = 't', initId = 5): TransactionRequest {
-  return { kind: 'initTransactions', correlationId: 1, transactionalId, transactionTimeoutMillis, initId }
+export function init(transactionTimeoutMillis = 60_000, transactionalId = 't', initId = 5, formerInitId = -1): TransactionRequest {
+  return { kind: 'initTransactions', correlationId: 1, transactionalId, transactionTimeoutMillis, initId, formerInitId }
 }
 
 /** A leader adds a partition of `orders`. */

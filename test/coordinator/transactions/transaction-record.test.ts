@@ -7,14 +7,13 @@ import {
   encodeTransactionKey,
   encodeTransactionValue,
 } from '../../../coordinator/transactions/transaction-record.ts'
-import { INIT_IDS_MAX } from '../../../coordinator/transactions/transaction-state.ts'
 import type { Transaction } from '../../../coordinator/transactions/transaction-state.ts'
 import { hex } from '../../protocol/record-batch-support.ts'
 import { transactionIn } from './support.ts'
 
 const key = encodeTransactionKey('t')
 const value = encodeTransactionValue(transactionIn('prepareCommit'))
-const withIds = encodeTransactionValue({ ...transactionIn('prepareAbort', 'fence'), initIds: [5, 4] })
+const withIds = encodeTransactionValue({ ...transactionIn('prepareAbort', 'fence'), latestInitId: 5 })
 
 const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constantFrom('', '\uFEFFg', 'é'))
 const whole = fc.integer({ min: -1, max: Number.MAX_SAFE_INTEGER })
@@ -27,7 +26,7 @@ const transaction: fc.Arbitrary<Transaction> = fc.record({
   timeoutMillis: fc.nat({ max: 900_000 }),
   state: fc.constantFrom('empty', 'ongoing', 'prepareCommit', 'prepareAbort', 'completeCommit', 'completeAbort'),
   endedBy: fc.constantFrom('producer', 'timeout', 'fence'),
-  initIds: fc.array(fc.nat({ max: Number.MAX_SAFE_INTEGER }), { maxLength: INIT_IDS_MAX }),
+  latestInitId: whole,
   partitions: fc
     .uniqueArray(fc.record({ topicId: fc.nat({ max: 3 }), partition: fc.nat() }), { maxLength: 8 })
     .map((partitions) => partitions.toSorted((a, b) => a.topicId - b.topicId).map((one) => ({ topic: `t${one.topicId}`, ...one }))),
@@ -38,8 +37,8 @@ const transaction: fc.Arbitrary<Transaction> = fc.record({
 test("the bytes are as the header says, with Kafka's numbers of the states", () => {
   expect(key).toEqual(hex('0000 0001 74'))
   const head = '0000 0000000000000007 0003 0000ea60 02 00000001 0006 6f7264657273 0000000000000005 00000001 00000000'
-  expect(value).toEqual(hex(`${head} 0000000000000014 000000000000000a ffffffffffffffff ffffffffffffffff 00`))
-  expect(withIds.subarray(-17)).toEqual(hex('22 0000000000000005 0000000000000004'))
+  expect(value).toEqual(hex(`${head} 0000000000000014 000000000000000a ffffffffffffffff ffffffffffffffff ffffffffffffffff 00`))
+  expect(withIds.subarray(-9)).toEqual(hex('0000000000000005 02'))
 })
 
 describe('a record', () => {

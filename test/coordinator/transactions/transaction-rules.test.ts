@@ -7,7 +7,6 @@ import type { TransactionRequest } from '../../../coordinator/transactions/trans
 import {
   completed,
   currentLife,
-  INIT_IDS_MAX,
   isPrepared,
   PRODUCER_EPOCH_MAX,
   withPartition,
@@ -106,6 +105,7 @@ describe('a new life of the producer', () => {
     for (const timeout of [0, -1, 0.5, Number.NaN, TRANSACTION_TIMEOUT_MILLIS_MAX + 1])
       expect(outcome(null, init(timeout))).toBe('INVALID_TRANSACTION_TIMEOUT')
     for (const initId of [-1, 0.5, Number.NaN]) expect(outcome(null, init(1000, 't', initId))).toBe('INVALID_REQUEST')
+    for (const former of [0.5, Number.NaN]) expect(outcome(null, init(1000, 't', 5, former))).toBe('INVALID_REQUEST')
     for (const id of ['', 'x'.repeat(TRANSACTIONAL_ID_LENGTH_MAX + 1), '\uD800'])
       expect(outcome(null, init(1000, id))).toBe('INVALID_REQUEST')
     expect(outcome(null, init(TRANSACTION_TIMEOUT_MILLIS_MAX, 'x'.repeat(TRANSACTIONAL_ID_LENGTH_MAX)))).toBe('empty 8/0')
@@ -114,22 +114,22 @@ describe('a new life of the producer', () => {
   test('begins once, however often it is asked for, and whatever has become of it', () => {
     const born = writtenBy(null, init(1000, 't', 5))
     expect(outcome(born, init(1000, 't', 5))).toBe('done')
-    const second = writtenBy(born, init(1000, 't', 6))
-    expect([second.producerEpoch, second.initIds]).toEqual([1, [6, 5]])
+    const second = writtenBy(born, init(1000, 't', 6, 5))
+    expect([second.producerEpoch, second.latestInitId]).toEqual([1, 6])
     const ongoing = withPartition(second, { topic: 'orders', topicId: 5, partition: 0 }, 10)
     for (const one of [second, ongoing, writtenBy(ongoing, end(1, true, SPARE))]) {
-      expect(outcome(one, init(1000, 't', 6))).toBe('done')
-      expect(outcome(one, init(1000, 't', 5))).toBe('PRODUCER_FENCED')
+      for (const former of [-1, 5, 6]) expect(outcome(one, init(1000, 't', 6, former))).toBe('done')
     }
-    expect(outcome(ongoing, init(1000, 't', 7))).toBe('prepareAbort 8/2, CONCURRENT_TRANSACTIONS')
+    expect(outcome(ongoing, init(1000, 't', 7, 6))).toBe('prepareAbort 8/2, CONCURRENT_TRANSACTIONS')
   })
 
-  test('is remembered for a while', () => {
+  test('follows the last one, and no other: what comes late begins nothing', () => {
     let last = writtenBy(null, init(1000, 't', 0))
-    for (let initId = 1; initId <= INIT_IDS_MAX; initId++) last = writtenBy(last, init(1000, 't', initId))
-    expect(last.initIds).toEqual([4, 3, 2, 1])
-    expect(outcome(last, init(1000, 't', 1))).toBe('PRODUCER_FENCED')
-    expect(writtenBy(last, init(1000, 't', 0)).producerEpoch).toBe(5)
+    for (let initId = 1; initId <= 9; initId++) last = writtenBy(last, init(1000, 't', initId, initId - 1))
+    expect(last.producerEpoch).toBe(9)
+    for (let initId = 0; initId < 9; initId++) expect(outcome(last, init(1000, 't', initId, initId - 1))).toBe('CONCURRENT_TRANSACTIONS')
+    for (const former of [-1, 8]) expect(outcome(last, init(1000, 't', 10, former))).toBe('CONCURRENT_TRANSACTIONS')
+    expect(writtenBy(last, init(1000, 't', 10, 9)).producerEpoch).toBe(10)
   })
 
   test('brings its own time-out', () => {
