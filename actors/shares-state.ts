@@ -83,6 +83,15 @@ export interface PartitionEnd extends LastLeader {
   retryAt: number
 }
 
+/** Records that were to be given out, and nobody was told. */
+export interface UntoldAttempt extends ShareKey {
+  readonly first: number
+  readonly last: number
+  readonly deliveryCount: number
+  /** The change that takes it back; Infinity: none yet. */
+  readonly change: number
+}
+
 /** A write under way. */
 export interface ShareWrite {
   readonly correlationId: number
@@ -111,6 +120,8 @@ export interface SharesState {
   /** Changes that are in the log. */
   writtenCount: number
   writing: ShareWrite | null
+  /** Attempts of before the log was read anew, which nobody was told of; until the log says so. */
+  untold: UntoldAttempt[]
   /** Who asked for a deletion, and waits for it to be written. */
   deletions: { readonly from: Address; readonly correlationId: number; readonly change: number }[]
   /** Leaders that ask how far a group is, and what they will hear when that is written. */
@@ -143,6 +154,7 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     changeCount: 0,
     writtenCount: 0,
     writing: null,
+    untold: [],
     deletions: [],
     offsetsAsked: [],
     leaders: newLeaderCache(config.coordinatorNodes, REQUEST_TIMEOUT_MILLIS),

@@ -14,7 +14,7 @@ import { assert } from '../protocol/assert.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { checkSharePartition, expireLocks } from '../coordinator/share/share-partition.ts'
+import { checkSharePartition, expireLocks, takeBack, untoldRanges } from '../coordinator/share/share-partition.ts'
 import { decodeShareRecord, encodeShareKey, encodeShareValue } from '../coordinator/share/share-record.ts'
 import type { ShareRecord } from '../coordinator/share/share-record.ts'
 import { appendRequest, loadRequest, takeLoaded } from '../coordinator/state-log.ts'
@@ -147,9 +147,18 @@ function onLoaded(state: SharesState, response: MessageOf<'fetchResponse'>, cont
   if (!state.log.loaded) return load(state, context, outbox)
   state.loadId = -1
   state.phase = 'active'
+  takeBackUntold(state)
   // Some of their topics may be gone.
   const topics = new Set([...state.groups.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ topic }) => topic)))
   for (const topic of topics) topicOrAsk(state.leaders, topic, state.nextCorrelationId++, context.uptime, outbox)
+}
+
+/** What did not get into the log is forgotten. */
+function takeBackUntold(state: SharesState): void {
+  state.untold = state.untold.flatMap((one) => {
+    const share = state.groups.get(one.group)?.partitions.get(shareName(one))
+    return share !== undefined && takeBack(share, one) ? { ...one, change: noteChange(state, share) } : []
+  })
 }
 
 function takeRecord(state: SharesState, { group: id, topicId, partition, kept }: ShareRecord): void {
@@ -195,12 +204,14 @@ function onWritten(state: SharesState, response: MessageOf<'produceResponse'>, c
   if (error !== null) return beginAnew(state, context, outbox)
   state.writtenCount = state.writing.change
   state.writing = null
+  state.untold = state.untold.filter(({ change }) => change > state.writtenCount)
   answerDeletions(state, outbox)
 }
 
 /** A write may be in the log although it was refused, or lost: only the log can say what counts. */
 function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   const error: ErrorName = 'COORDINATOR_LOAD_IN_PROGRESS'
+  rememberUntold(state)
   for (const one of state.waiting) answerMember(state, one, error, context.uptime, outbox)
   state.waiting = []
   state.writtenCount = state.changeCount
@@ -213,6 +224,17 @@ function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   state.phase = 'barrier'
   state.log = newLog(state.self, state.config)
   loadLater(state, outbox)
+}
+
+/** Attempts that may be in the log, though nobody will ever hear of them. */
+function rememberUntold(state: SharesState): void {
+  for (const { partitions } of state.groups.values()) {
+    for (const share of partitions.values()) {
+      const { group, topicId, partition } = share
+      for (const { first, last, deliveryCount } of untoldRanges(share))
+        state.untold.push({ group, topicId, partition, first, last, deliveryCount, change: Infinity })
+    }
+  }
 }
 
 function onUndeliverable(state: SharesState, correlationId: number, context: Context, outbox: Outbox): void {

@@ -158,6 +158,22 @@ export function releaseMember(partition: SharePartition, memberId: string): bool
   return settleAll(partition, (range) => range.memberId === memberId, 'release')
 }
 
+/** What was given out, and its member has not been told yet. */
+export function untoldRanges({ ranges }: SharePartition): ShareRange[] {
+  return ranges.filter(({ state, lockUntil }) => state === 'acquired' && lockUntil === LOCK_PENDING)
+}
+
+/** An attempt that nobody was ever told of does not count. Says whether it is still there. */
+export function takeBack(
+  partition: SharePartition,
+  { first, last, deliveryCount }: Pick<ShareRange, 'first' | 'last' | 'deliveryCount'>,
+): boolean {
+  const meant = overlapping(partition, first, last).filter((one) => one.state === 'available' && one.deliveryCount === deliveryCount)
+  for (const range of meant)
+    replace(partition, { ...settled(range, 'return'), first: Math.max(first, range.first), last: Math.min(last, range.last) })
+  return meant.length > 0
+}
+
 /** Records below it are gone. */
 export function raiseStart(partition: SharePartition, offset: number): boolean {
   if (offset <= partition.startOffset) return false

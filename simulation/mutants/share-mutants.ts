@@ -78,4 +78,12 @@ export const shareMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'S8',
+    title: 'an attempt counts although its write failed, and nobody was told of it',
+    why: 'a record is given up that was hardly ever given out',
+    edits: [{ file: 'actors/shares.ts', text: '  rememberUntold(state)\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

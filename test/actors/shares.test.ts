@@ -145,6 +145,29 @@ describe('an acknowledgement', () => {
     expect(stage.state.groups.get('g')?.partitions.get('5/0')).toMatchObject({ startOffset: 2, nextOffset: 5 })
   })
 
+  test.each([true, false])('an attempt that nobody was told of does not count, whether it is in the log or not: %s', (isInLog) => {
+    const stage = active()
+    for (let round = 0; round < 3; round++) {
+      const refused = written(stage, round === 0 ? given(stage, 3) : ask(stage, 'a', round + 1), 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
+      expect(sentOne(refused, 'shareFetchResponse').errorCode).toBe(codeOf('COORDINATOR_LOAD_IN_PROGRESS'))
+      const one = { first: 0, last: 2, state: 'available' as const, deliveryCount: 1, memberId: '', lockUntil: 0 }
+      const inLog = isInLog ? [kept({ startOffset: 0, nextOffset: 3, ranges: [one] })] : []
+      const loaded = load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), ...inLog)
+      // It is written that it does not count, if it was written that it does.
+      if (isInLog) expect(recordsOf(loaded)).toMatchObject([{ kept: { ranges: [{ first: 0, last: 2, deliveryCount: 0 }] } }])
+      else expect(sent(loaded, 'produce')).toEqual([])
+      if (isInLog && round < 2) written(stage, loaded)
+      else if (isInLog) {
+        // That is in doubt, too: it is said again.
+        written(stage, loaded, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
+        written(stage, load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), ...inLog))
+      }
+    }
+    const last = ask(stage, 'a', 9)
+    expect(sentOne(written(stage, last), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 1 }])
+    expect(stage.state.untold).toEqual([])
+  })
+
   test('of one whose lease is over is not confirmed', () => {
     const stage = sharesStage({ leaseUntil: 100 })
     load(stage, stage.deliver({ kind: 'started' }))

@@ -62,6 +62,7 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   J18: ['actors/consumer-classic', 'knows by which counts it has shared out'],
   S5: ['actors/shares', 'of one whose lease is over is not confirmed'],
   S7: ['actors/shares', 'and has lost them meanwhile'],
+  S8: ['actors/shares', 'an attempt that nobody was told of does not count'],
   R3: ['actors/replica-consumed', 'stay when what was committed is of a former topic of that name'],
 }
 

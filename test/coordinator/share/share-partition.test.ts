@@ -15,6 +15,8 @@ import {
   newSharePartition,
   raiseStart,
   releaseMember,
+  takeBack,
+  untoldRanges,
 } from '../../../coordinator/share/share-partition.ts'
 import type { Acquisition, SharePartition, ShareRecordState } from '../../../coordinator/share/share-partition.ts'
 import type { AcknowledgeType } from '../../../protocol/messages/share.ts'
@@ -86,6 +88,19 @@ describe('a share partition', () => {
     acquire(partition, wanted)
     acknowledge(partition, { first: 0, last: 9, type: 'return' }, 'a', 0)
     expect(acquire(partition, wanted)).toMatchObject([{ first: 0, last: 9, deliveryCount: 1 }])
+  })
+
+  test('takes back attempts that nobody was told of, and those only', () => {
+    const partition = newSharePartition(0)
+    acquire(partition, { ...wanted, lockUntil: LOCK_PENDING })
+    beginLocks(partition, { first: 0, last: 3 }, 'a', 100)
+    const untold = untoldRanges(partition)
+    expect(untold).toMatchObject([{ first: 4, last: 9, deliveryCount: 1 }])
+    releaseMember(partition, 'a')
+    acquire(partition, { ...wanted, countMax: 6 })
+    expect(takeBack(partition, untold[0]!)).toBe(true)
+    expect(texts(partition)).toEqual(['0-5 acquired 2 a', '6-9 available 0'])
+    expect(takeBack(partition, untold[0]!)).toBe(false)
   })
 
   test('gives alone what has failed so often that it may be to blame', () => {
