@@ -155,8 +155,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 9,
+    seedsToFind: 9,
   },
   {
     id: 'A30',
