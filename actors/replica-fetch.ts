@@ -32,6 +32,9 @@ function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null
   if (request.leaderEpoch > role.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
   const isFollower = request.replicaId !== CONSUMER_REPLICA
   if (isFollower && !role.replicas.includes(request.replicaId)) return 'REPLICA_NOT_AVAILABLE'
+  // Its node has registered anew since, perhaps with less.
+  if (isFollower && request.brokerEpoch < (state.replication?.followers.get(request.replicaId)?.brokerEpoch ?? -1))
+    return 'NOT_LEADER_OR_FOLLOWER'
   // A follower that is ahead is told where to cut.
   const isAhead = request.fetchOffset > log.logEndOffset && !(isFollower && request.lastFetchedEpoch !== NO_EPOCH)
   return request.fetchOffset < beginOf(state, request) || isAhead ? 'OFFSET_OUT_OF_RANGE' : null

@@ -127,15 +127,12 @@ export function proposeIsr(state: ReplicaState, context: Context, outbox: Outbox
   if (pending !== null && !pending.isRefused && context.uptime < pending.timeoutAt) return
   const options = { lagMillis: state.replicaLagMillis, ledSince: state.ledSince }
   // A refused proposal may still be under way a second time: a change, be it none, makes sure that it comes too late.
-  const isr =
-    pending === null
-      ? wantedIsr(replication, state.highWatermark.offset, context.uptime, options)
-      : pending.isRefused
-        ? replication.isr
-        : pending.isr
-  if (isr === null) return
+  const wanted = pending === null ? wantedIsr(replication, state.highWatermark.offset, context.uptime, options) : replication.isr
+  if (wanted === null) return
+  const isAgain = pending !== null && !pending.isRefused
+  const isr = isAgain ? pending.isr : wanted.map((node) => ({ node, brokerEpoch: brokerEpochOf(state, node) }))
   const correlationId = state.nextToken++
-  const union = [...new Set([...(pending?.union ?? []), ...isr])]
+  const union = [...new Set([...(pending?.union ?? []), ...isr.map(({ node }) => node)])]
   replication.pending = { isr, union, correlationId, timeoutAt: context.uptime + PROPOSAL_TIMEOUT_MILLIS, isRefused: false }
   outbox.push({
     kind: 'send',
@@ -149,7 +146,7 @@ export function proposeIsr(state: ReplicaState, context: Context, outbox: Outbox
       partition: state.partition,
       leaderEpoch: role.leaderEpoch,
       partitionEpoch: replication.partitionEpoch,
-      isr: isr.map((node) => ({ node, brokerEpoch: brokerEpochOf(state, node) })),
+      isr,
     },
   })
 }

@@ -24,9 +24,17 @@ export interface Follower {
   brokerEpoch: number
 }
 
+/** A replica that shall be in sync. */
+export interface ProposedReplica {
+  readonly node: number
+  /** The registration of its node; -1: not heard of in this leader epoch. */
+  readonly brokerEpoch: number
+}
+
 /** A change of the ISR that the coordinator has not answered yet. */
 export interface PendingIsr {
-  readonly isr: readonly number[]
+  /** As it was proposed: who had caught up is that registration of a node, and no later one (KIP-903). */
+  readonly isr: readonly ProposedReplica[]
   /** With those of earlier proposals that may still be accepted: they were made for the same partition epoch. */
   readonly union: readonly number[]
   readonly correlationId: number

@@ -103,6 +103,34 @@ export const replicationMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A10b',
+    title: 'a proposal for the ISR that is made again names the present life of a node (KIP-903)',
+    why: 'its former life had everything; the node that has come back since has not',
+    edits: [
+      {
+        file: 'actors/replica-role.ts',
+        text: 'isAgain ? pending.isr : wanted.map(',
+        replacement: '(isAgain ? pending.isr.map((one) => one.node) : wanted).map(',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A10c',
+    title: 'what an earlier life of a node says late counts as said by the present one (KIP-903)',
+    why: 'records count as copied there that went with its disk',
+    edits: [
+      {
+        file: 'actors/replica-fetch.ts',
+        text: 'if (isFollower && request.brokerEpoch <',
+        replacement: 'if (request.brokerEpoch < -1 && request.brokerEpoch <',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A12',
     title: 'a node that is fenced may join the ISR (KIP-841)',
     why: 'nobody waits for it to be heard of again, and the partition has fewer live replicas than it counts on',

@@ -2,11 +2,34 @@
 
 import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../protocol/errors.ts'
+import type { Effect } from '../../actors/effect.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { ReplicatedPartition } from './replication-support.ts'
+import { sentOne } from './stage.ts'
 
 const NONE = 0
+
+/** A fetch of the follower on node 1, in a life of its node. */
+function followerFetch(brokerEpoch: number, fetchOffset: number): FetchRequest {
+  return {
+    kind: 'fetch',
+    correlationId: 1,
+    topicId: 5,
+    leaderEpoch: 0,
+    replicaId: 1,
+    brokerEpoch,
+    lastFetchedEpoch: fetchOffset > 0 ? 0 : -1,
+    fetchOffset,
+    logStartOffset: 0,
+    minBytes: 1,
+    maxBytes: 1000,
+    maxWaitMillis: 500,
+    mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
+  }
+}
 
 describe('a leader and its followers', () => {
   test('have the same bytes, and a producer that asked for the quorum is answered when all in sync have its batch', () => {
@@ -64,6 +87,26 @@ describe('a leader and its followers', () => {
       partition.pass(250)
     }
     expect(partition.outcome(partition.produce(0))).toBeUndefined()
+  })
+
+  test('a proposal that is made again is that of the life of the node that had caught up, and what that life says later is refused', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.stop(1)
+    partition.decide({ isr: [0] })
+    partition.produce(0)
+    const fetch = (brokerEpoch: number, fetchOffset: number): Effect[] =>
+      partition.at(0).stage.deliver(followerFetch(brokerEpoch, fetchOffset), { node: 1, actor: 'replica/t-0' })
+    const first = sentOne(fetch(7, 1), 'alterPartition')
+    expect(first.isr).toEqual([
+      { node: 0, brokerEpoch: 1 },
+      { node: 1, brokerEpoch: 7 },
+    ])
+    // The node has lost its disk meanwhile, and registers again.
+    fetch(9, 0)
+    partition.pass(2000)
+    expect(partition.proposals.at(-1)).toEqual({ ...first, correlationId: expect.any(Number) as number })
+    expect(sentOne(fetch(7, 1), 'fetchResponse').errorCode).toBe(codeOf('NOT_LEADER_OR_FOLLOWER'))
+    expect(partition.state(0).replication?.followers.get(1)).toMatchObject({ brokerEpoch: 9, endOffset: 0 })
   })
 
   test('below the minimum of in-sync replicas nothing is acknowledged to the quorum, nor exposed', () => {

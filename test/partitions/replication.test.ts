@@ -30,7 +30,13 @@ function fetched(
 
 /** The leader has proposed an ISR, and perhaps others before, for the same partition epoch. */
 function propose(replication: Replication, isr: readonly number[], union: readonly number[] = isr): void {
-  replication.pending = { isr, union, correlationId: 1, timeoutAt: 500, isRefused: false }
+  replication.pending = {
+    isr: isr.map((node) => ({ node, brokerEpoch: 100 + node })),
+    union,
+    correlationId: 1,
+    timeoutAt: 500,
+    isRefused: false,
+  }
 }
 
 function highWatermark(replication: Replication, ownEndOffset: number, uptime = 0): number {
@@ -118,7 +124,7 @@ describe('the word of the coordinator', () => {
     const replication = leading([0, 1, 2], [0, 1])
     propose(replication, [0, 1, 2])
     confirmIsr(replication, { replicas: [0, 1, 2], isr: [0, 1], partitionEpoch: 7 }, 2)
-    expect(replication).toMatchObject({ minInsync: 2, partitionEpoch: 7, pending: { isr: [0, 1, 2] } })
+    expect(replication).toMatchObject({ minInsync: 2, partitionEpoch: 7, pending: { union: [0, 1, 2] } })
     confirmIsr(replication, { replicas: [0, 1, 2], isr: [0, 1, 2], partitionEpoch: 8 }, 1)
     expect(replication).toMatchObject({ isr: [0, 1, 2], minInsync: 1, partitionEpoch: 8, pending: null })
   })
@@ -271,7 +277,8 @@ test('whatever is fetched and proposed, everyone who may be elected has what is 
         const partition = { replicas: [0, 1, 2, 3], partitionEpoch: partitionEpoch + 1 }
         if (one.kind === 'wait') uptime += one.millis
         else if (one.kind === 'fetch') fetched(replication, one.node, one.endOffset, 20, uptime, one.epoch)
-        else if (one.kind === 'accept' && pending !== null) confirmIsr(replication, { ...partition, isr: pending.isr }, minInsync)
+        else if (one.kind === 'accept' && pending !== null)
+          confirmIsr(replication, { ...partition, isr: pending.isr.map(({ node }) => node) }, minInsync)
         else if (one.kind === 'refuse') confirmIsr(replication, { ...partition, isr: replication.isr }, minInsync)
         else if (one.kind === 'propose') {
           const isr = wanted(replication, reached, uptime)

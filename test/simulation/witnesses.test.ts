@@ -13,6 +13,8 @@ const WITNESSES: Readonly<Record<string, readonly [file: string, name: string]>>
   A5: ['actors/replica-read', 'FENCED_LEADER_EPOCH, and it counts for nothing'],
   A6: ['actors/replica-read', 'UNKNOWN_LEADER_EPOCH'],
   A10: ['coordinator/brokers', 'has nobody who is not the incarnation that the leader has heard'],
+  A10b: ['actors/replication', 'a proposal that is made again'],
+  A10c: ['actors/replication', 'a proposal that is made again'],
   A17: ['actors/coordinator-brokers', 'does not unfence an incarnation that was registered meanwhile'],
   A19: ['actors/replication', 'counts for the high watermark before the coordinator has answered'],
   A20: ['actors/replica-read', 'REPLICA_NOT_AVAILABLE, and it counts for nothing'],
