@@ -58,8 +58,8 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'return quota.isKnown &&',
       },
     ],
-    seed: 37,
-    seedsToFind: 37,
+    seed: 99,
+    seedsToFind: 99,
   },
   {
     id: 'U5',

@@ -111,8 +111,8 @@ export const readerMutants: readonly Mutant[] = [
         replacement: '  return true',
       },
     ],
-    seed: 39,
-    seedsToFind: 39,
+    seed: 45,
+    seedsToFind: 45,
   },
   {
     id: 'G10',

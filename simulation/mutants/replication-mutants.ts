@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 9,
-    seedsToFind: 9,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'A30',
@@ -321,8 +321,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    seed: 25,
+    seedsToFind: 25,
   },
   {
     id: 'A23',

@@ -324,8 +324,8 @@ export const transactionMutants: readonly Mutant[] = [
           "      draft.next = ruling.next\n      if (request.kind === 'endTransaction') respond({ request, from, error: ruling.error }, ruling.next, outbox)\n      else draft.answers.push({ request, from, error: ruling.error })",
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 20,
+    seedsToFind: 20,
   },
   {
     id: 'C39',
