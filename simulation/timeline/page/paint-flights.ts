@@ -6,6 +6,7 @@ import { COPIES } from '../model.ts'
 import { binsOf } from './bins.ts'
 import type { Brush } from './brush.ts'
 import { fontOf } from './brush.ts'
+import { lineOf } from './flight-line.ts'
 import type { Scene } from './pick.ts'
 import { FATE } from './run.ts'
 import { xOf } from './view.ts'
@@ -108,18 +109,8 @@ function forSeen({ run, mask, view }: Scene, paint: (index: number) => void): vo
   for (let i = 0; i < count; i++) if (mask.flights[i] === 1 && sentAt[i]! <= view.end && endAt[i]! >= view.begin) paint(i)
 }
 
-/** What is lost goes half the way. */
-function endsOf({ run, view, rows: { laneMiddle } }: Scene, i: number): readonly [number, number, number, number] {
-  const { sentAt, endAt, fromLane, toLane, fate } = run.flights
-  const [x, y] = [xOf(view, sentAt[i]!), laneMiddle[fromLane[i]!] ?? 0]
-  const [toX, toY] = [xOf(view, endAt[i]!), laneMiddle[toLane[i]!] ?? 0]
-  if (fate[i] !== FATE.lost) return [x, y, toX, toY]
-  const way = toY - y
-  return [x, y, x + 5, y + Math.sign(way) * Math.min(Math.abs(way) / 2, 22)]
-}
-
 function line({ context }: Brush, scene: Scene, i: number): void {
-  const [x, y, toX, toY] = endsOf(scene, i)
+  const { x, y, toX, toY } = lineOf(scene, i)
   context.moveTo(x, y)
   context.lineTo(toX, toY)
 }
@@ -159,7 +150,7 @@ function paintMissed(brush: Brush, scene: Scene): void {
   context.beginPath()
   forSeen(scene, (i) => {
     if (fate[i]! < FATE.lost) return
-    const [, , x, y] = endsOf(scene, i)
+    const { toX: x, toY: y } = lineOf(scene, i)
     context.moveTo(x - 3, y - 3)
     context.lineTo(x + 3, y + 3)
     context.moveTo(x + 3, y - 3)
@@ -176,7 +167,7 @@ function paintHeads(brush: Brush, scene: Scene): void {
 }
 
 function head({ context }: Brush, scene: Scene, i: number, colour: string): void {
-  const [x, y, toX, toY] = endsOf(scene, i)
+  const { x, y, toX, toY } = lineOf(scene, i)
   const angle = Math.atan2(toY - y, toX - x)
   context.fillStyle = colour
   context.beginPath()
@@ -195,7 +186,7 @@ function paintNames({ context, theme }: Brush, scene: Scene): void {
   forSeen(scene, (i) => {
     if (isReplay(scene, i)) return
     const text = timeline.kinds[timeline.flights.kind[i]!]?.name ?? ''
-    const [x, y, toX, toY] = endsOf(scene, i)
+    const { x, y, toX, toY } = lineOf(scene, i)
     const width = context.measureText(text).width
     const place = { x: x + (toX - x) * 0.4 + 5, y: y + (toY - y) * 0.4, width }
     if (

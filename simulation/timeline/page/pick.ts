@@ -4,6 +4,8 @@
 import type { Span } from '../model.ts'
 import { groupOf } from './fault-groups.ts'
 import type { Mask } from './filter.ts'
+import { lineOf } from './flight-line.ts'
+import type { Line } from './flight-line.ts'
 import { groupsOf, transactionalIds } from './rows.ts'
 import type { Row, Rows } from './rows.ts'
 import type { Run } from './run.ts'
@@ -103,15 +105,14 @@ function nearestStep({ run, mask, view }: Scene, row: Row, { x, y }: Place): Thi
   return thing('step', best)
 }
 
-function nearestFlight({ run, mask, view, rows: { laneMiddle } }: Scene, { x, y }: Place): Thing | null {
-  const { sentAt, endAt, fromLane, toLane, count } = run.flights
+function nearestFlight(scene: Scene, place: Place): Thing | null {
+  const { run, mask, view } = scene
+  const { sentAt, endAt, count } = run.flights
   let best = -1
   let bestDistance = NEAR
   for (let i = 0; i < count; i++) {
     if (mask.flights[i] === 0 || sentAt[i]! > view.end || endAt[i]! < view.begin) continue
-    const from = { x: xOf(view, sentAt[i]!), y: laneMiddle[fromLane[i]!] ?? 0 }
-    const to = { x: xOf(view, endAt[i]!), y: laneMiddle[toLane[i]!] ?? 0 }
-    const distance = distanceTo(from, to, { x, y })
+    const distance = distanceTo(lineOf(scene, i), place)
     if (distance >= bestDistance) continue
     best = i
     bestDistance = distance
@@ -120,11 +121,11 @@ function nearestFlight({ run, mask, view, rows: { laneMiddle } }: Scene, { x, y 
 }
 
 /** From a place to the nearest point of a line. */
-export function distanceTo(from: Place, to: Place, { x, y }: Place): number {
-  const [dx, dy] = [to.x - from.x, to.y - from.y]
+export function distanceTo({ x, y, toX, toY }: Line, place: Place): number {
+  const [dx, dy] = [toX - x, toY - y]
   const length = dx * dx + dy * dy
-  const share = length === 0 ? 0 : Math.max(0, Math.min(1, ((x - from.x) * dx + (y - from.y) * dy) / length))
-  return Math.hypot(from.x + share * dx - x, from.y + share * dy - y)
+  const share = length === 0 ? 0 : Math.max(0, Math.min(1, ((place.x - x) * dx + (place.y - y) * dy) / length))
+  return Math.hypot(x + share * dx - place.x, y + share * dy - place.y)
 }
 
 function pickLife({ run, view }: Scene, row: Row, { x }: Place): Thing | null {
