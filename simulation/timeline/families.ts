@@ -32,10 +32,7 @@ const PATTERNS: readonly (readonly [RegExp, Family])[] = [
   [/transaction/i, 'transactions'],
   [/^(initProducerId|produce|submit|delivered)/, 'produce'],
   [/group|^offset(Commit|Fetch|Delete|sCommitted)|coordinator|heartbeat$|^heartbeatResponse|^commit|^member|^askMember/i, 'groups'],
-  [
-    /^(fetch|listOffsets|chunk|consumer|assign|revoking|released|progress|position|pause|seek|subscribe|closeConsumer|rebalance$)/,
-    'consume',
-  ],
+  [/^(fetch|listOffsets|chunk|consumer|assign|revoking|released|progress|position|pause|seek|subscribe|closeConsumer)/, 'consume'],
   [/^(started|undeliverable|nodeDown|drain|stopNode|replica|configureReplica)/, 'inside'],
 ]
 

@@ -4,6 +4,7 @@
 import { COPIES, FATES } from '../model.ts'
 import type { Span, Timeline } from '../model.ts'
 import { durationText, timeText } from './axis.ts'
+import { groupOf } from './fault-groups.ts'
 import { actorName, hostName } from './run.ts'
 import type { Run } from './run.ts'
 import type { Thing } from './thing.ts'
@@ -26,16 +27,8 @@ export function describe(run: Run, thing: Thing): Description {
       return describeFlight(run, thing.index)
     case 'step':
       return describeStep(run, thing.index)
-    case 'fault': {
-      const { kind, hosts, text, begin, end } = timeline.faults[thing.index]!
-      const names = hosts.map((host) => hostName(run, host)).join(', ')
-      return plain(`fault: ${kind}`, { begin, end }, [
-        ['at', timeText(begin)],
-        ...duration(begin, end),
-        ...some('strikes', names),
-        ...some('what', text),
-      ])
-    }
+    case 'fault':
+      return describeFault(run, thing.index)
     case 'reign':
       return describeReign(run, thing)
     case 'transaction': {
@@ -104,6 +97,19 @@ function describeStep(run: Run, index: number): Description {
     body: bodies[steps.body[index]!] ?? '',
     span: { begin: at, end: at },
   }
+}
+
+/** Faults of the network say which hosts they strike; others say where, if anywhere. */
+function describeFault(run: Run, index: number): Description {
+  const { kind, hosts, text, begin, end } = run.timeline.faults[index]!
+  const name = (host: number): string => hostName(run, host)
+  const isNetwork = groupOf(kind) === 'network'
+  return plain(`fault: ${kind}`, { begin, end }, [
+    ['at', timeText(begin)],
+    ...duration(begin, end),
+    ...some('where', isNetwork && text !== '' ? '' : hosts.map(name).join(', ')),
+    ...some('what', isNetwork ? text.replaceAll(/-?\b\d+\b/g, (host) => name(Number(host))) : text),
+  ])
 }
 
 function describeReign(run: Run, { index, owner }: Thing): Description {

@@ -170,6 +170,7 @@ test.each([
   ['shareFetch', 'client', 'shares/0', 'share'],
   ['leaderAndIsr', 'broker', 'replica/a-0', 'metadata'],
   ['timerFired', 'broker', 'broker', 'timers'],
+  ['rebalance', 'admin', 'coordinator', 'metadata'],
   ['alterClientQuotas', 'admin', 'coordinator', 'quotas'],
 ])('%s from %s to %s is of the family %s', (kind, from, to, family) => {
   expect(familyOf(kind, `${from}`, to)).toBe(family)

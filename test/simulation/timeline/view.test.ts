@@ -228,6 +228,16 @@ test('messages are counted at both ends, those that nobody heard at one', () => 
   expect(bins.missed.reduce((sum, one) => sum + one, 0)).toBe(1)
 })
 
+test('a fault of the network is described with the names of its hosts', () => {
+  const { title, facts } = describeThing(run, { of: 'fault', index: 0 })
+  expect([title, ...facts.map((fact) => fact.join(' '))]).toEqual([
+    'fault: symmetricCut',
+    'at 0.150000 s',
+    'for 200 ms',
+    'what node 0 from node 1',
+  ])
+})
+
 test('a message is described with both ends and all that it says', () => {
   const { title, facts, body } = describeThing(run, { of: 'flight', index: 0 })
   expect(title).toBe('initProducerId')
