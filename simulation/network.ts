@@ -7,7 +7,7 @@ import type { Message } from '../protocol/messages/message.ts'
 import { Codec } from '../runtime/codec.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import type { Faults } from './faults.ts'
-import type { FlightKind, Struck } from './onlooker.ts'
+import type { Struck } from './onlooker.ts'
 import { Outages } from './outages.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
@@ -98,19 +98,18 @@ export class Network {
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)
-    const { onlooker } = this.#world
     const isReplayed = this.#faults.strikes('lateReplay')
     const frame = this.#frame(to, from, message)
     const isCut = this.#faults.active && (this.#world.nowMicros < link.cutUntil || this.#outages.loses(message.kind))
     const isLost = this.#faults.strikes('loss') || isCut
     const isTwice = this.#faults.strikes('duplicate')
     if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
-    const flightOf = (kind: FlightKind): number => onlooker?.sent(from, to, message, kind) ?? -1
-    const flight = flightOf('sent')
+    const { onlooker } = this.#world
+    const flight = onlooker?.sent(from, to, message, 'sent') ?? -1
     if (isLost) onlooker?.missed(flight, 'lost')
     else this.#carry(to.node, link, frame, flight)
-    if (isReplayed) this.#replay(to.node, copyOf(frame), flightOf('replay'))
-    if (isTwice) this.#carry(to.node, link, copyOf(frame), flightOf('twice'))
+    if (isReplayed) this.#replay(to.node, copyOf(frame), onlooker?.sent(from, to, message, 'replay') ?? -1)
+    if (isTwice) this.#carry(to.node, link, copyOf(frame), onlooker?.sent(from, to, message, 'twice') ?? -1)
   }
 
   #carry(to: number, link: Link, frame: Frame, flight: number): void {
@@ -134,6 +133,7 @@ export class Network {
     const sentAt = this.#world.nowMicros
     this.#world.after(this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), () => {
       if (this.#faults.active) this.#arrive(to, frame, sentAt, flight)
+      else this.#world.onlooker?.missed(flight, 'unheard')
     })
   }
 

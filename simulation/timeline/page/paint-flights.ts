@@ -119,37 +119,41 @@ function isReplay({ run: { timeline } }: Scene, i: number): boolean {
   return COPIES[timeline.flights.copy[i]!] === 'replay'
 }
 
-/** What was stuck somewhere for long crosses everything: it is faint. */
+/** What was stuck somewhere for long crosses everything: it is faint, heard or not. */
 function paintReplays(brush: Brush, scene: Scene): void {
   const { context, theme } = brush
-  const { fate } = scene.run.flights
   const alpha = context.globalAlpha
   context.globalAlpha = alpha / 2
   context.strokeStyle = theme.quiet
   context.setLineDash([1, 4])
   context.beginPath()
   forSeen(scene, (i) => {
-    if (isReplay(scene, i) && fate[i]! < FATE.lost) line(brush, scene, i)
+    if (isReplay(scene, i)) line(brush, scene, i)
   })
   context.stroke()
   context.setLineDash([])
   context.globalAlpha = alpha
 }
 
+/** Dashes up to where a message was lost, or was not heard, and a cross there. */
 function paintMissed(brush: Brush, scene: Scene): void {
   const { context, theme } = brush
   const { fate } = scene.run.flights
+  const isMissed = (i: number): boolean => fate[i]! >= FATE.lost && !isReplay(scene, i)
+  const alpha = context.globalAlpha
+  context.globalAlpha = alpha * 0.65
   context.strokeStyle = theme.broken
   context.setLineDash([3, 3])
   context.beginPath()
   forSeen(scene, (i) => {
-    if (fate[i]! >= FATE.lost) line(brush, scene, i)
+    if (isMissed(i)) line(brush, scene, i)
   })
   context.stroke()
   context.setLineDash([])
+  context.globalAlpha = alpha
   context.beginPath()
   forSeen(scene, (i) => {
-    if (fate[i]! < FATE.lost) return
+    if (!isMissed(i)) return
     const { toX: x, toY: y } = lineOf(scene, i)
     context.moveTo(x - 3, y - 3)
     context.lineTo(x + 3, y + 3)

@@ -17,6 +17,7 @@ const READY = "document.body?.dataset.ready === 'yes'"
 const directory = mkdtempSync(join(tmpdir(), 'timeline-'))
 const wholePath = join(directory, 'whole.html')
 const brokenPath = join(directory, 'broken.html')
+let starting: Promise<Browser> | null = null
 let browser: Browser
 let printed = ''
 
@@ -36,11 +37,12 @@ async function drawWhole(): Promise<void> {
 }
 
 beforeAll(async () => {
-  ;[printed, , browser] = await Promise.all([drawBroken(), drawWhole(), startBrowser()])
+  starting = startBrowser()
+  ;[printed, , browser] = await Promise.all([drawBroken(), drawWhole(), starting])
 }, 60_000)
 
 afterAll(async () => {
-  await browser.close()
+  await (await starting)?.close()
   rmSync(directory, { recursive: true, force: true })
 })
 
@@ -69,7 +71,7 @@ const painted = (colour: string): Promise<[number, number][]> =>
     return found
   })()`)
 
-describe('the page of a whole run', { timeout: 20_000 }, () => {
+describe('the page of a whole run', () => {
   beforeEach(async () => {
     await browser.colours('light')
     await browser.open(pathToFileURL(wholePath).href, READY)
@@ -187,7 +189,7 @@ describe('the page of a whole run', { timeout: 20_000 }, () => {
   })
 })
 
-describe('the page of a broken run', { timeout: 20_000 }, () => {
+describe('the page of a broken run', () => {
   beforeEach(async () => {
     await browser.open(pathToFileURL(brokenPath).href, READY)
     return () => expect(browser.errors).toEqual([])
