@@ -36,6 +36,7 @@ const ARGUMENTS = [
 ]
 
 const LOAD_MILLIS_MAX = 15_000
+const ANSWER_MILLIS_MAX = 20_000
 
 type Answer = (answer: Reply) => void
 
@@ -61,13 +62,19 @@ export async function startBrowser(): Promise<Browser> {
   const { path, environment } = await unpack(directory)
   const parameters = [...ARGUMENTS, `--user-data-dir=${join(directory, 'profile')}`, `--window-size=${WINDOW.width},${WINDOW.height}`]
   const child = spawn(path, [...parameters, 'about:blank'], { stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe'], env: environment })
-  const connection = new Connection(child)
-  return new Page(connection, await attach(connection), async () => {
-    const isOver = new Promise((resolve) => child.once('exit', resolve))
+  const isOver = new Promise((resolve) => child.once('exit', resolve).once('error', resolve))
+  const end = async (): Promise<void> => {
     child.kill('SIGKILL')
     await isOver
     rmSync(directory, { recursive: true, force: true, maxRetries: 3 })
-  })
+  }
+  const connection = new Connection(child)
+  try {
+    return new Page(connection, await attach(connection), end)
+  } catch (error) {
+    await end()
+    throw error
+  }
 }
 
 /** Unpacks it, and what it needs, into a directory. The package looks at the environment when it is loaded. */
@@ -81,11 +88,21 @@ async function unpack(directory: string): Promise<{ path: string; environment: N
     const { default: chromium } = await import('@sparticuz/chromium')
     chromium.setGraphicsMode = false
     const path = await chromium.executablePath()
-    return { path, environment: { ...process.env, HOME: directory } }
+    return { path, environment: { ...process.env, HOME: directory, FONTCONFIG_FILE: describeFonts(directory) } }
   } finally {
     for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
     Object.assign(process.env, before)
   }
+}
+
+/** The package looks for its font in one place only, which may not be ours. */
+function describeFonts(directory: string): string {
+  const path = join(directory, 'fonts.conf')
+  writeFileSync(
+    path,
+    `<fontconfig><dir>${join(directory, 'fonts')}</dir><cachedir>${join(directory, 'fonts-cache')}</cachedir></fontconfig>\n`,
+  )
+  return path
 }
 
 async function attach(connection: Connection): Promise<string> {
@@ -127,8 +144,10 @@ class Connection {
     const id = ++this.#id
     const { promise, resolve } = Promise.withResolvers<Reply>()
     this.#waiting.set(id, resolve)
+    const tooLate = { error: { message: `no answer after ${ANSWER_MILLIS_MAX} ms: ${this.#said}` } }
+    const timer = setTimeout(() => resolve(tooLate), ANSWER_MILLIS_MAX)
     this.#toBrowser.write(`${JSON.stringify({ id, method, params, sessionId })}\0`)
-    const { result, error } = await promise
+    const { result, error } = await promise.finally(() => clearTimeout(timer))
     if (error !== undefined) throw new Error(`${method}: ${error.message}`)
     return result as Result
   }
