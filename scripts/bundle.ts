@@ -1,11 +1,13 @@
 /**
  * Puts what the compiler has written into fewer files. What is inside a room goes into one file: finding and reading three hundred small ones
  * takes most of the time in which an engine opens, on each of its threads. Modules that are loaded by where they lie keep a file of their own, there.
+ * The page of timelines is made here, because a package has no sources to make it from.
  */
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
+import { makeTemplate } from '../simulation/timeline/template.ts'
 
 const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'testing', 'bench']
 
@@ -55,3 +57,5 @@ for (const one of output) {
   mkdirSync(dirname(path), { recursive: true })
   writeFileSync(path, one.type === 'chunk' ? one.code : one.source)
 }
+
+writeFileSync(`${root}/simulation/timeline/page.html`, await makeTemplate())

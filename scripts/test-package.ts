@@ -85,6 +85,8 @@ function testOn(node: string): void {
   check(`${version}: it helps`, ...cli('--help'), 'topics')
   check(`${version}: npx finds it`, 'npx', ['--no-install', 'odradek', '--help'], 'consume', node)
   check(`${version}: the simulator is in the package`, ...cli('simulate', '--help'), 'seed')
+  const page = join(work, `timeline-${version}.html`)
+  check(`${version}: it draws timelines`, ...cli('simulate', '--seed', '1', '--seconds', '2', '--timeline', page), 'shows the whole run')
 }
 
 function check(name: string, command: string, parameters: readonly string[], expected: string, node?: string): void {

@@ -5,7 +5,9 @@
  */
 import type { Cluster } from './cluster.ts'
 import { Damage } from './damage.ts'
-import type { FaultKind } from './faults.ts'
+import type { FaultKind, Strike } from './faults.ts'
+import type { Host } from './host.ts'
+import type { Struck } from './onlooker.ts'
 import type { Random } from './random.ts'
 import type { DeleterWorkload } from './workloads/deleter.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -37,14 +39,13 @@ export function unleash(
   deleter: DeleterWorkload,
 ): void {
   const node = (random: Random): number => random.below(cluster.nodes.length)
-  const repeat: (kind: FaultKind, strike: Parameters<typeof cluster.faults.repeat>[2]) => void = (kind, strike) =>
-    cluster.faults.repeat(cluster.world, kind, strike)
-  repeat('kill', (random) => cluster.crash(node(random), false))
-  repeat('powerLoss', (random) => cluster.crash(node(random), true))
-  repeat('cleanRestart', (random) => cluster.stopCleanly(node(random)))
+  const repeat: (kind: FaultKind, strike: Strike) => void = (kind, strike) => cluster.faults.repeat(cluster.world, kind, strike)
+  repeat('kill', (random) => onNode(node(random), (one) => cluster.crash(one, false)))
+  repeat('powerLoss', (random) => onNode(node(random), (one) => cluster.crash(one, true)))
+  repeat('cleanRestart', (random) => onNode(node(random), (one) => cluster.stopCleanly(one)))
   repeat('appendError', (random) => fill(cluster, node(random), random))
   repeat('pause', (random) => pause(cluster, random))
-  repeat('clockStep', (random) => anyHost(cluster, random).clock.step(random.below(2 * STEP_MILLIS) - STEP_MILLIS))
+  repeat('clockStep', (random) => stepClock(anyHost(cluster, random), random.below(2 * STEP_MILLIS) - STEP_MILLIS))
   repeat('clientCrash', crashClient)
   repeat('recreateTopic', (random) => admin.recreate(random))
   repeat('addPartitions', (random) => admin.addPartition(random))
@@ -59,9 +60,19 @@ export function unleash(
   repeat('bitRot', (random) => damage.rot(node(random), random))
   repeat('wipe', (random) => damage.wipe(node(random)))
   repeat('lostFile', (random, timed) => damage.loseFile(node(random), random, timed))
-  repeat('restartStorm', (random) => storm(cluster, node(random), random))
+  repeat('restartStorm', (random) => onNode(node(random), (one) => storm(cluster, one, random)))
   repeat('rollingRestart', (random) => roll(cluster, node(random)))
   repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))
+}
+
+function onNode(node: number, strike: (node: number) => void): Struck {
+  strike(node)
+  return { hosts: [node] }
+}
+
+function stepClock({ node, clock }: Host, millis: number): Struck {
+  clock.step(millis)
+  return { hosts: [node], text: `${millis} ms` }
 }
 
 /** Kills, each of which may come before the node has found its feet again. */
@@ -91,26 +102,29 @@ function roll(cluster: Cluster, first: number): void {
   stop(0)
 }
 
-function breakDisk(cluster: Cluster, node: number, random: Random): boolean {
+function breakDisk(cluster: Cluster, node: number, random: Random): false | Struck {
   const { disk, host } = cluster.nodes[node]!
   if (!host.isUp) return false
   disk.failsToSync = true
   cluster.world.after(random.exponential(NOTICE_MICROS), () => {
     if (disk.failsToSync && cluster.faults.active) cluster.crash(node, false)
   })
-  return true
+  return { hosts: [node] }
 }
 
-function fill(cluster: Cluster, node: number, random: Random): void {
+function fill(cluster: Cluster, node: number, random: Random): Struck {
   const { disk } = cluster.nodes[node]!
   disk.fullUntil = cluster.world.nowMicros + random.exponential(FULL_MICROS)
+  return { untilMicros: disk.fullUntil, hosts: [node] }
 }
 
-function pause(cluster: Cluster, random: Random): void {
+function pause(cluster: Cluster, random: Random): Struck {
   const host = anyHost(cluster, random)
-  host.pause(cluster.world.nowMicros + random.pick(PAUSES_MILLIS) * 1000)
+  const until = cluster.world.nowMicros + random.pick(PAUSES_MILLIS) * 1000
+  host.pause(until)
+  return { untilMicros: until, hosts: [host.node] }
 }
 
-function anyHost(cluster: Cluster, random: Random): Cluster['nodes'][number]['host'] {
+function anyHost(cluster: Cluster, random: Random): Host {
   return random.pick([...cluster.nodes.map(({ host }) => host), ...cluster.clients])
 }

@@ -133,9 +133,10 @@ export class Cluster {
     return voting.every((state) => state?.seat.image.endOffset === active.seat.image.endOffset)
   }
 
-  /** A host for a new life of a client. */
-  newClient(): Host {
+  /** A host for a new life of a client, and what that plays. */
+  newClient(role: string): Host {
     const node = -1 - this.#clientCount++
+    this.world.onlooker?.booted(node, role)
     const parts = { world: this.world, network: this.#network, clock: new Clock(this.world), disk: null, watcher: this.clientWatcher }
     const host = new Host(node, parts)
     host.boot()
@@ -145,6 +146,7 @@ export class Cluster {
 
   /** A client's process is gone. */
   killClient(host: Host): void {
+    if (host.isUp) this.world.onlooker?.died(host.node, 'client killed')
     host.die()
     this.#network.leave(host)
     this.clients.delete(host)
@@ -166,6 +168,7 @@ export class Cluster {
     if (!host.isUp) return
     const isPowerLoss = isWithoutPower && !this.#isSomebodyWiped()
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
+    this.world.onlooker?.died(node, isPowerLoss ? 'power loss' : 'kill')
     this.latestImage()
     host.die()
     disk.crash(isPowerLoss)
@@ -192,6 +195,7 @@ export class Cluster {
     const stop = (): void => {
       if (!host.isUp) return
       this.world.log?.(`clean stop of node ${node}`)
+      this.world.onlooker?.died(node, 'clean stop')
       this.latestImage()
       host.die()
       disk.crash(false)
@@ -207,6 +211,7 @@ export class Cluster {
   #boot(node: number): void {
     const { host } = this.nodes[node]!
     if (host.isUp) return
+    this.world.onlooker?.booted(node, null)
     host.boot()
     const coordinatorConfig: CoordinatorConfig = {
       defaultReplicationFactor: Math.min(3, this.plan.nodeCount),
@@ -318,6 +323,7 @@ export class Cluster {
   #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {
     const { host } = this.nodes[node]!
     if (!host.isUp || !this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
+    this.world.onlooker?.struck('killPending', { hosts: [node] })
     const random = this.faults.draws('killPending')
     if (stage === 'between' && random.below(2) === 0) {
       host.dieAfterEffects = random.below(3)

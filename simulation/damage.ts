@@ -13,6 +13,7 @@ import type { Cluster } from './cluster.ts'
 import { flipBit } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { TimedStrike } from './faults.ts'
+import type { Struck } from './onlooker.ts'
 import { Random } from './random.ts'
 
 /** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
@@ -29,7 +30,7 @@ export class Damage {
   }
 
   /** A bit flips in a synced batch; false if there is none that may be harmed. */
-  rot(node: number, random: Random): boolean {
+  rot(node: number, random: Random): false | Struck {
     const { disk } = this.#cluster.nodes[node]!
     const harmless = disk.logNames().filter((log) => this.#mayRot(node, log))
     const places = harmless.flatMap((log) => vouchedPlaces(disk.files(log)).map((place) => ({ ...place, log })))
@@ -38,7 +39,7 @@ export class Damage {
     const position = random.between(begin + FIELD.crc, end - 1)
     flipBit(file, position, random.below(8))
     this.#cluster.world.log?.(`bit rot on node ${node} in ${log}/${name} at ${position}`)
-    return true
+    return { hosts: [node], text: `${log}/${name} at ${position}` }
   }
 
   /** A node is killed, and its directory comes back empty; a metadata log has a disk of its own. Not counted here: it may come to nothing. */
@@ -80,6 +81,7 @@ export class Damage {
       this.#cluster.noteHarm(node)
       faults.counts[kind]++
       world.log?.(`${kind} on node ${node}: ${what}`)
+      world.onlooker?.struck(kind, { hosts: [node], text: what })
     }
     look()
     return false

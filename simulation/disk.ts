@@ -18,7 +18,7 @@ import {
   truncateFile,
 } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
-import type { Faults } from './faults.ts'
+import type { FaultKind, Faults } from './faults.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -154,7 +154,7 @@ export class Disk {
         continue
       }
       for (const [file, content] of log.files) {
-        const isLost = content.before !== undefined && this.#faults.strikes('renameLost')
+        const isLost = content.before !== undefined && this.#strikes('renameLost')
         const left = isLost ? beforeReplace(content) : afterPowerLoss(content, this.#random, isTearing)
         if (left === null) log.files.delete(file)
         else log.files.set(file, left)
@@ -176,13 +176,14 @@ export class Disk {
       this.#perform(log, { ...torn, renames: torn.renames.slice(0, this.#cleaningRandom.below(torn.renames.length + 1)) })
     if (isTearing && torn?.kind === 'append' && torn.bytes.length > 1) {
       this.#faults.counts.tornWrite++
+      this.#world.onlooker?.struck('tornWrite', { hosts: [this.#owner.node] })
       this.#perform(log, { ...torn, bytes: torn.bytes.slice(0, 1 + this.#random.below(torn.bytes.length - 1)) })
     }
     queue.length = 0
   }
 
   #duration(effect: StorageEffect): number {
-    if (this.#faults.strikes('slowDisk')) return this.#faults.draws('slowDisk').exponential(SLOW_MICROS / 5)
+    if (this.#strikes('slowDisk')) return this.#faults.draws('slowDisk').exponential(SLOW_MICROS / 5)
     return effect.kind === 'sync' ? this.#random.between(...SYNC_MICROS) : this.#random.between(1, QUICK_MICROS)
   }
 
@@ -200,8 +201,14 @@ export class Disk {
 
   #errorOf(effect: StorageEffect): StorageError | null {
     if ((effect.kind === 'append' || effect.kind === 'replace') && this.#world.nowMicros < this.fullUntil) return 'full'
-    if (effect.kind === 'sync' && (this.failsToSync || this.#faults.strikes('syncError'))) return 'io'
-    return effect.kind === 'read' && this.#faults.strikes('readError') ? 'io' : null
+    if (effect.kind === 'sync' && (this.failsToSync || this.#strikes('syncError'))) return 'io'
+    return effect.kind === 'read' && this.#strikes('readError') ? 'io' : null
+  }
+
+  #strikes(kind: FaultKind): boolean {
+    const isStruck = this.#faults.strikes(kind)
+    if (isStruck) this.#world.onlooker?.struck(kind, { hosts: [this.#owner.node] })
+    return isStruck
   }
 
   #failed(log: LogDirectory, effect: StorageEffect, error: StorageError): StorageAnswer {

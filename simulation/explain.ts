@@ -6,7 +6,7 @@ import { drawPlan } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { describeReduction, parseReduction, wholeOf } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
-import type { Repeated, RunResult } from './run.ts'
+import type { repeatSeed, RunResult, Witnesses } from './run.ts'
 import { shrink } from './shrink.ts'
 import { Story } from './story.ts'
 
@@ -50,23 +50,24 @@ export async function explain(
   return { ...(await tell({ seed, options, mutant }, reduction)), tries, isMinimal }
 }
 
-/** Runs what `keep` leaves of a run. `log` takes the lines of its transcript. Throws an Error for a line that makes no sense. */
-export async function repeatKept(subject: Subject, keep: string, log: (line: string) => void = () => undefined): Promise<Explanation> {
+/** Runs what `keep` leaves of a run. `log` takes the lines of its transcript, `onlooking` looks at it. Throws an Error for a line that makes no sense. */
+export async function repeatKept(subject: Subject, keep: string, witnesses: Partial<Witnesses> = {}): Promise<Explanation> {
   const reduction = parseReduction(drawPlan(subject.seed, subject.options), keep)
-  return { ...(await tell(subject, reduction, log)), tries: 1, isMinimal: false }
+  return { ...(await tell(subject, reduction, witnesses)), tries: 1, isMinimal: false }
 }
 
 async function tell(
   subject: Subject,
   reduction: Reduction,
-  log: (line: string) => void = () => undefined,
+  { log = null, onlooking = null }: Partial<Witnesses> = {},
 ): Promise<Pick<Explanation, 'result' | 'keep' | 'story'>> {
   const { plan, timed, repeat } = await prepare(subject)
   const story = new Story()
-  const result = repeat(plan, { reduction, timed }, (line) => {
+  const hear = (line: string): void => {
     story.hear(line)
-    log(line)
-  })
+    log?.(line)
+  }
+  const result = repeat(plan, { reduction, timed }, hear, onlooking)
   return { result, keep: describeReduction(plan, reduction), story: story.tell(result.violation) }
 }
 
@@ -74,9 +75,9 @@ async function tell(
 async function prepare({ seed, options, mutant }: Subject): Promise<{
   readonly plan: Plan
   readonly timed: RunResult['timed']
-  readonly repeat: (plan: Plan, repeated: Repeated, log?: (line: string) => void) => RunResult
+  readonly repeat: typeof repeatSeed
 }> {
   const run = await loadRunner(mutant, false)
-  const { repeatSeed } = await import('./run.ts')
-  return { plan: drawPlan(seed, options), timed: run(seed, options).timed, repeat: repeatSeed }
+  const { repeatSeed: repeat } = await import('./run.ts')
+  return { plan: drawPlan(seed, options), timed: run(seed, options).timed, repeat }
 }

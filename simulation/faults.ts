@@ -5,6 +5,7 @@
  * The promise stays decidable: a power loss takes only unsynced bytes, a disk that answered "synced" has told the truth, and what is synced is
  * harmed only where another copy of it is in sync and whole (damage.ts).
  */
+import type { Struck } from './onlooker.ts'
 import { Random } from './random.ts'
 import type { RandomState } from './random.ts'
 import type { World } from './world.ts'
@@ -154,6 +155,9 @@ export interface TimedStrike {
   lateState?: RandomState
 }
 
+/** One that finds nothing to strike says false, and does not count; others may say what they struck. */
+export type Strike = (random: Random, timed: TimedStrike) => boolean | void | Struck
+
 /** All strikes at times of their own, by kind and in order. */
 export type TimedStrikes = Readonly<Record<FaultKind, TimedStrike[]>>
 
@@ -197,8 +201,8 @@ export class Faults {
     return true
   }
 
-  /** Strikes again and again, at times of its own; one that finds nothing to strike says false, and does not count. */
-  repeat(world: World, kind: FaultKind, strike: (random: Random, timed: TimedStrike) => boolean | void): void {
+  /** Strikes again and again, at times of its own. */
+  repeat(world: World, kind: FaultKind, strike: Strike): void {
     const mean = this.options[kind]
     if (mean === 0) return
     const ordinal = this.timed[kind].length
@@ -213,7 +217,11 @@ export class Faults {
       one.state ??= draws.state
       if (this.#happens(kind, ordinal)) {
         world.log?.(`fault ${kind}`)
-        if (strike(before === undefined ? draws : Random.from(one.state), one) !== false) this.counts[kind]++
+        const struck = strike(before === undefined ? draws : Random.from(one.state), one)
+        if (struck !== false) {
+          this.counts[kind]++
+          world.onlooker?.struck(kind, typeof struck === 'object' ? struck : {})
+        }
       }
       this.repeat(world, kind, strike)
     })

@@ -4,11 +4,12 @@
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { findMutant, installMutant } from './mutants/loader.ts'
+import type { Onlooking } from './onlooker.ts'
 import type { PlanOptions } from './plan.ts'
 import type { RunResult } from './run.ts'
 
 /** Runs one seed. */
-export type Runner = (seed: number, options?: PlanOptions, log?: ((line: string) => void) | null) => RunResult
+export type Runner = (seed: number, options?: PlanOptions, log?: ((line: string) => void) | null, onlooking?: Onlooking | null) => RunResult
 
 /** What to run. */
 export interface FleetOptions {

@@ -115,6 +115,7 @@ export class Host {
   pause(untilMicros: number): void {
     if (!this.isUp || untilMicros <= this.#pausedUntil) return
     this.#pausedUntil = untilMicros
+    this.#world.onlooker?.paused(this.node, untilMicros)
     this.#world.at(untilMicros, () => this.#resume(untilMicros))
   }
 
@@ -126,6 +127,7 @@ export class Host {
   wake(): void {
     if (this.#pausedUntil <= this.#world.nowMicros) return
     this.#pausedUntil = this.#world.nowMicros
+    this.#world.onlooker?.paused(this.node, this.#pausedUntil)
     this.#resume(this.#pausedUntil)
   }
 
@@ -239,6 +241,7 @@ export class Host {
     try {
       cell.behaviour?.receive(cell.state, message, context, effects)
       this.#watcher?.received(this, cell.address.actor, cell.state, message, from, effects)
+      this.#world.onlooker?.became(cell.address, cell.state)
     } catch (error) {
       const what =
         error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
@@ -258,11 +261,12 @@ export class Host {
 
   /** Every step goes into the fingerprint: when, who, what. */
   #note(cell: Cell, message: Message, from: Address): void {
-    const { trace, nowMicros, log } = this.#world
+    const { trace, nowMicros, log, onlooker } = this.#world
     trace.addTime(nowMicros)
     trace.add(cell.nameHash + this.node)
     if (message.kind === 'timerFired') trace.add(hashText(message.timer))
     else if (from.node === this.node) trace.addValue(message)
+    onlooker?.told(cell.address, from, message)
     if (log !== null) log(`${from.actor}@${from.node} -> ${cell.address.actor}@${this.node} ${describeMessage(message)}`)
   }
 
@@ -291,6 +295,7 @@ export class Host {
         return this.stop(effect.actor)
       case 'fatal':
         this.#world.log?.(`node ${this.node} stops: ${effect.reason}`)
+        this.#world.onlooker?.noted(this.node, `stops: ${effect.reason}`)
         return this.onDeath()
       default:
         return this.#storage(cell, effect)

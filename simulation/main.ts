@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
 import type { Subject } from './explain.ts'
@@ -12,8 +12,10 @@ import { loadRunner, runFleet } from './fleet.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
 import { describeReport, summarise } from './report.ts'
-import type { Report } from './report.ts'
+import type { Report, SeedViolation } from './report.ts'
 import type { RunResult } from './run.ts'
+import { timelinePage } from './timeline/page.ts'
+import { recordRun } from './timeline/record.ts'
 
 const HELP = `npm run simulate -- [options]
 
@@ -26,6 +28,8 @@ const HELP = `npm run simulate -- [options]
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
   --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
+  --timeline FILE   draw a run as a page for the browser: what is left of the first broken run when it has been made smaller,
+                    else that run as it is, else the first seed
   --keep WHAT       run only what is left of a seed, and tell its story: seconds=12,producers=1,kill=0+3
                     (the line that is printed when a broken run has been made smaller)
   --no-shrink       do not make the first broken run smaller (that takes up to ${SHRINK_MILLIS / 1000} s)
@@ -41,6 +45,7 @@ interface Command {
   readonly mutant: string | null
   readonly isQuorum: boolean
   readonly trace: string | null
+  readonly timeline: string | null
   readonly keep: string | null
   readonly shrinks: boolean
   readonly isJson: boolean
@@ -60,6 +65,7 @@ function readCommand(): Command | null {
       mutant: { type: 'string' },
       quorum: { type: 'boolean', default: false },
       trace: { type: 'string' },
+      timeline: { type: 'string' },
       keep: { type: 'string' },
       'no-shrink': { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -71,6 +77,8 @@ function readCommand(): Command | null {
   const mutant = values.mutant ?? null
   const found = mutants.find(({ id }) => id === mutant)
   if (mutant !== null && found === undefined) throw new Error(`there is no mutant ${mutant}`)
+  const isQuorum = values.quorum || found?.run === 'quorum'
+  if (isQuorum && values.timeline !== undefined) throw new Error('the quorum in small has no timeline')
   return {
     seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
     runs: wholeNumber(
@@ -83,8 +91,9 @@ function readCommand(): Command | null {
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
     workers: wholeNumber('workers', values.workers, 1, 64),
     mutant,
-    isQuorum: values.quorum || found?.run === 'quorum',
+    isQuorum,
     trace: values.trace ?? null,
+    timeline: values.timeline ?? null,
     keep: values.keep ?? null,
     shrinks: !values['no-shrink'],
     isJson: values.json,
@@ -129,7 +138,9 @@ async function intoFile<Result>(path: string, run: (log: (line: string) => void)
 async function runKept(command: Command, keep: string): Promise<RunResult[]> {
   const subject = subjectOf(command, command.seed)
   const { trace } = command
-  const { story, result } = await (trace === null ? repeatKept(subject, keep) : intoFile(trace, (log) => repeatKept(subject, keep, log)))
+  const { story, result } = await (trace === null
+    ? repeatKept(subject, keep)
+    : intoFile(trace, (log) => repeatKept(subject, keep, { log })))
   if (!command.isJson) console.log(`\n${story.join('\n')}\n`)
   return [result]
 }
@@ -138,18 +149,37 @@ function subjectOf({ seconds, mutant }: Command, seed: number): Subject {
   return { seed, options: { seconds }, mutant }
 }
 
-/** Makes the first broken run smaller, and tells the story of what is left. */
-async function explainFirst(command: Command, { seed }: Pick<RunResult, 'seed'>): Promise<void> {
+/** Makes the first broken run smaller, and tells the story of what is left. Returns that; null if it is not broken when it is run again. */
+async function explainFirst(command: Command, { seed }: Pick<RunResult, 'seed'>): Promise<string | null> {
   const showProgress = process.stderr.isTTY
   if (showProgress) process.stderr.write(`\nmaking seed ${seed} smaller, for ${SHRINK_MILLIS / 1000} s at most …`)
   const found = await explain(subjectOf(command, seed), SHRINK_MILLIS, (keep, tries) => {
     if (showProgress) process.stderr.write(`\r\u001b[K${tries} tries: ${keep}`.slice(0, process.stderr.columns))
   })
   if (showProgress) process.stderr.write('\r\u001b[K')
-  if (found === null) return
+  if (found === null) return null
   const { result, keep, story, tries, isMinimal } = found
   console.log(`\nThe least of seed ${seed} that is still broken${isMinimal ? '' : ' (there was no time for less)'}, after ${tries} tries:`)
   console.log(`  ${keep}\n\n${story.join('\n')}\n\n  ${replayLine(command, result.seed, keep)}`)
+  return keep
+}
+
+/** Draws what has been found. */
+async function draw(command: Command, path: string, { commit, broken, keep }: Found): Promise<void> {
+  const seed = broken?.seed ?? command.seed
+  const isShrunk = keep !== null && command.keep === null
+  const left = isShrunk ? `the least of seed ${seed} that is still broken` : `what --keep leaves of seed ${seed}`
+  const what = keep !== null ? left : `the whole run of seed ${seed}`
+  const { timeline } = await recordRun({ subject: subjectOf(command, seed), keep, what, commit })
+  writeFileSync(path, await timelinePage(timeline))
+  if (!command.isJson) console.log(`\n${path} shows ${what}`)
+}
+
+interface Found {
+  readonly commit: string
+  readonly broken: SeedViolation | undefined
+  /** What is left of the seed; null: all of it. */
+  readonly keep: string | null
 }
 
 async function runAll(command: Command): Promise<RunResult[]> {
@@ -190,7 +220,9 @@ async function main(): Promise<number> {
   print(command, report)
   const [broken] = report.violations
   const isExplained = command.keep !== null || command.trace !== null
-  if (broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum) await explainFirst(command, broken)
+  const isShrinking = broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum
+  const keep = isShrinking ? await explainFirst(command, broken) : command.keep
+  if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep })
   return report.violations.length > 0 || (command.mutant === null && report.unseen.length > 0) ? 1 : 0
 }
 

@@ -7,6 +7,7 @@ import type { Message } from '../protocol/messages/message.ts'
 import { Codec } from '../runtime/codec.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import type { Faults } from './faults.ts'
+import type { Struck } from './onlooker.ts'
 import { Outages } from './outages.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
@@ -103,12 +104,15 @@ export class Network {
     const isLost = this.#faults.strikes('loss') || isCut
     const isTwice = this.#faults.strikes('duplicate')
     if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
-    if (!isLost) this.#carry(to.node, link, frame)
-    if (isReplayed) this.#replay(to.node, copyOf(frame))
-    if (isTwice) this.#carry(to.node, link, copyOf(frame))
+    const { onlooker } = this.#world
+    const flight = onlooker?.sent(from, to, message, 'sent') ?? -1
+    if (isLost) onlooker?.missed(flight, 'lost')
+    else this.#carry(to.node, link, frame, flight)
+    if (isReplayed) this.#replay(to.node, copyOf(frame), onlooker?.sent(from, to, message, 'replay') ?? -1)
+    if (isTwice) this.#carry(to.node, link, copyOf(frame), onlooker?.sent(from, to, message, 'twice') ?? -1)
   }
 
-  #carry(to: number, link: Link, frame: Frame): void {
+  #carry(to: number, link: Link, frame: Frame, flight: number): void {
     const faults = this.#faults
     let delay = this.#random.between(...DELAY_MICROS)
     const isLate = faults.strikes('latencyTail')
@@ -121,22 +125,26 @@ export class Network {
       link.lastArrival = arrival
     }
     const sentAt = this.#world.nowMicros
-    this.#world.at(arrival, () => this.#arrive(to, frame, sentAt))
+    this.#world.at(arrival, () => this.#arrive(to, frame, sentAt, flight))
   }
 
   /** A copy that was stuck somewhere arrives long after. */
-  #replay(to: number, frame: Frame): void {
+  #replay(to: number, frame: Frame, flight: number): void {
     const sentAt = this.#world.nowMicros
     this.#world.after(this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), () => {
-      if (this.#faults.active) this.#arrive(to, frame, sentAt)
+      if (this.#faults.active) this.#arrive(to, frame, sentAt, flight)
+      else this.#world.onlooker?.missed(flight, 'unheard')
     })
   }
 
-  #arrive(to: number, frame: Frame, sentAt: number): void {
+  #arrive(to: number, frame: Frame, sentAt: number, flight: number): void {
+    const { onlooker } = this.#world
     const station = this.#stations.get(to)
-    if (station?.isUp !== true) return
+    if (station?.isUp !== true) return onlooker?.missed(flight, 'unheard')
     const envelope = codec.decode(frame.bytes, frame.start, frame.end)
-    if (sentAt > (this.#silencedAt.get(envelope.from.node) ?? -1)) station.arrive(envelope, frame)
+    if (sentAt <= (this.#silencedAt.get(envelope.from.node) ?? -1)) return onlooker?.missed(flight, 'unheard')
+    onlooker?.arrived(flight)
+    station.arrive(envelope, frame)
   }
 
   /** Whoever receives it owns its bytes: nothing else is ever written there. */
@@ -167,21 +175,24 @@ export class Network {
   }
 
   /** Cuts a node off from everybody for a while. */
-  #isolate(random: Random): void {
+  #isolate(random: Random): Struck {
     const nodes = [...this.#stations.keys()]
     const alone = random.pick(nodes.filter((node) => node >= 0))
     const until = this.#world.nowMicros + random.exponential(CUT_MICROS)
     for (const other of nodes) for (const link of [this.#link(alone, other), this.#link(other, alone)]) link.cutUntil = until
     this.#world.log?.(`isolate ${alone}`)
+    return { untilMicros: until, hosts: [alone] }
   }
 
   /** Cuts one direction of a link for a while. */
-  #cut(random: Random): void {
+  #cut(random: Random): Struck {
     const nodes = [...this.#stations.keys()]
     const from = random.pick(nodes)
     const to = random.pick(nodes)
-    this.#link(from, to).cutUntil = this.#world.nowMicros + random.exponential(CUT_MICROS)
+    const until = this.#world.nowMicros + random.exponential(CUT_MICROS)
+    this.#link(from, to).cutUntil = until
     this.#world.log?.(`cut ${from} -> ${to}`)
+    return { untilMicros: until, hosts: [from, to], text: `nothing comes from ${from} to ${to}` }
   }
 }
 

@@ -3,6 +3,7 @@
  * one after the other and come free in another order; one kind of message is lost for a while; answers are lost when what was asked for is done.
  */
 import type { FaultKind, Faults } from './faults.ts'
+import type { Struck } from './onlooker.ts'
 import type { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -58,15 +59,16 @@ export class Outages {
     return this.#losesReplies && kind.endsWith('Response') && this.#faults.strikes('replyLost')
   }
 
-  #plan(kind: FaultKind, strike: (random: Random) => string): void {
+  #plan(kind: FaultKind, strike: (random: Random) => Struck): void {
     this.#faults.repeat(this.#world, kind, (random) => {
-      const what = strike(random)
-      this.#world.log?.(`${kind} ${what}`)
+      const struck = strike(random)
+      this.#world.log?.(`${kind} ${struck.text ?? ''}`)
+      return struck
     })
   }
 
   /** Hosts of one side do not reach those of the other; with a bridge, one node reaches both. */
-  #cutInTwo(random: Random, isBridged: boolean): string {
+  #cutInTwo(random: Random, isBridged: boolean): Struck {
     const hosts = this.#wires.hosts()
     const bridge = isBridged ? random.pick(hosts.filter((host) => host >= 0)) : null
     const left = hosts.filter((host) => host !== bridge && random.below(2) === 0)
@@ -78,10 +80,10 @@ export class Outages {
         this.#wires.cut(other, one, until)
       }
     }
-    return `${left.join(' ')} from ${right.join(' ')}`
+    return { untilMicros: until, hosts: [...left, ...right], text: `${left.join(' ')} from ${right.join(' ')}` }
   }
 
-  #swizzle(random: Random): string {
+  #swizzle(random: Random): Struck {
     const hosts = this.#wires.hosts()
     const nodes = shuffled(
       hosts.filter((host) => host >= 0),
@@ -89,12 +91,13 @@ export class Outages {
     )
     const chosen = nodes.slice(0, random.between(1, nodes.length))
     let at = 0
+    const { nowMicros } = this.#world
     const begins = chosen.map(() => (at += random.exponential(SWIZZLE_MICROS)))
     for (const node of shuffled(chosen, random)) {
-      const until = this.#world.nowMicros + (at += random.exponential(SWIZZLE_MICROS))
+      const until = nowMicros + (at += random.exponential(SWIZZLE_MICROS))
       this.#world.after(begins[chosen.indexOf(node)]!, () => this.#clog(node, until))
     }
-    return chosen.join(' ')
+    return { untilMicros: nowMicros + at, hosts: chosen, text: chosen.join(' ') }
   }
 
   #clog(node: number, until: number): void {
@@ -104,10 +107,10 @@ export class Outages {
     }
   }
 
-  #loseKind(random: Random): string {
+  #loseKind(random: Random): Struck {
     this.#lostKind = random.pick(KINDS)
     this.#lostUntil = this.#world.nowMicros + random.exponential(KIND_MICROS)
-    return this.#lostKind
+    return { untilMicros: this.#lostUntil, text: this.#lostKind }
   }
 }
 

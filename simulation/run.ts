@@ -14,6 +14,7 @@ import { Cluster, SESSION_MILLIS } from './cluster.ts'
 import { Faults } from './faults.ts'
 import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
+import type { Onlooking } from './onlooker.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
@@ -68,19 +69,25 @@ export interface Repeated {
   readonly timed: TimedStrikes
 }
 
-/** Runs a seed. `log` takes the lines of the transcript. */
-export function runSeed(seed: number, options: PlanOptions = {}, log: Log = null): RunResult {
-  return withoutAmbientTime(() => new Run(drawPlan(seed, options), null, log).result())
+/** Runs a seed. `log` takes the lines of the transcript; `onlooking` looks at the run itself. */
+export function runSeed(seed: number, options: PlanOptions = {}, log: Log = null, onlooking: Onlooking | null = null): RunResult {
+  return withoutAmbientTime(() => new Run(drawPlan(seed, options), null, { log, onlooking }).result())
 }
 
 /** Runs what is left of a seed; `timed` is of a run of all of it. */
-export function repeatSeed(plan: Plan, { reduction, timed }: Repeated, log: Log = null): RunResult {
+export function repeatSeed(plan: Plan, { reduction, timed }: Repeated, log: Log = null, onlooking: Onlooking | null = null): RunResult {
   const repetition = { timed, kept: reduction.strikes }
-  return withoutAmbientTime(() => new Run(reducePlan(plan, reduction), repetition, log).result())
+  return withoutAmbientTime(() => new Run(reducePlan(plan, reduction), repetition, { log, onlooking }).result())
 }
 
 /** Takes the lines of a transcript. */
 type Log = ((line: string) => void) | null
+
+/** Who hears of a run while it is under way. */
+export interface Witnesses {
+  readonly log: Log
+  readonly onlooking: Onlooking | null
+}
 
 /** Commits for what goes once it is consumed; null: nothing does. */
 function newCustodian(cluster: Cluster): CustodianWorkload | null {
@@ -119,9 +126,10 @@ class Run {
   readonly #modes: ReaderClients
   readonly #classic: ClassicClients
 
-  constructor(plan: Plan, repetition: Repetition | null, log: Log) {
+  constructor(plan: Plan, repetition: Repetition | null, { log, onlooking }: Witnesses) {
     const { seed } = plan
     const world = new World(seed)
+    world.onlooker = onlooking?.(world) ?? null
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
     const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0)

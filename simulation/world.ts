@@ -3,6 +3,7 @@
  * events were made. Virtual time is whole microseconds and jumps from event to event; nothing ever waits.
  * A violation stops the loop: the first one is the one to understand.
  */
+import type { Onlooker } from './onlooker.ts'
 import { Random } from './random.ts'
 import { TraceHash } from './trace-hash.ts'
 
@@ -32,6 +33,8 @@ export class World {
   violation: Violation | null = null
   /** Takes lines of the transcript; null unless somebody wants one. */
   log: ((line: string) => void) | null = null
+  /** Looks at what happens; null unless somebody does. */
+  onlooker: Onlooker | null = null
   readonly #eventsMax: number
   readonly #ties: Random
   readonly #heap: Scheduled[] = []

@@ -52,7 +52,7 @@ export class Processes {
 
   /** Runs the scenario itself, which nothing kills. */
   async main<Result>(run: (cluster: SimulatedCluster) => Promise<Result>): Promise<Result> {
-    const host = this.#nodes.newClient()
+    const host = this.#nodes.newClient('scenario')
     return await this.#current.run({ host }, () => run(this.#clusterOn(host)))
   }
 
@@ -98,7 +98,7 @@ export class Processes {
   }
 
   #live(process: RunningProcess): void {
-    const host = this.#nodes.newClient()
+    const host = this.#nodes.newClient(process.name)
     const life: Life = { host }
     process.lives++
     this.#running.set(process, life)

@@ -39,7 +39,7 @@ export class CommittedReader {
 
   /** Begins a life: reads everything from the beginning. */
   start(): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient('committed reader')
     this.#host = host
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('consumer', actor.url, this.#config(host))

@@ -91,7 +91,7 @@ export class ConsumerWorkload {
 
   /** Begins a life as a new member. */
   start(): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient(this.#role())
     this.#host = host
     this.#life++
     host.attach('client', { receive: (message) => this.#receive(message) })
@@ -133,6 +133,11 @@ export class ConsumerWorkload {
 
   get isAlive(): boolean {
     return this.#host !== null
+  }
+
+  #role(): string {
+    if (this.#group === null) return 'reader'
+    return `${this.#classic === null ? 'member' : 'classic member'} ${this.#index}`
   }
 
   #memberId(): string {

@@ -57,7 +57,7 @@ export class CustodianWorkload {
 
   /** Begins to commit. */
   start(): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient(this.#custody.purpose)
     host.attach('custodian', { receive: (message) => this.#receive(message) })
     this.#loop(host)
   }

@@ -93,7 +93,7 @@ export class DeleterWorkload {
 
   #connect(): Host {
     if (this.#host !== null) return this.#host
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient('deleter')
     host.attach('deleter', { receive: (message) => this.#receive(message) })
     this.#host = host
     return host

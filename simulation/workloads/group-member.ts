@@ -90,8 +90,8 @@ export class GroupMember {
 
   /** Begins a life as a new member. */
   start(): void {
-    const host = this.#cluster.newClient()
-    const { purpose, topic } = this.#identity
+    const { purpose, topic, index } = this.#identity
+    const host = this.#cluster.newClient(`${purpose} ${index}`)
     this.#host = host
     this.#lives++
     this.#isWorking = false

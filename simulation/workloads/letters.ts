@@ -54,7 +54,7 @@ export class LetterWriter {
 
   /** Begins to write. */
   start(): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient('letters')
     this.#host = host
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },

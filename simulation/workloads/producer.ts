@@ -62,7 +62,7 @@ export class ProducerWorkload {
   /** Begins a life. */
   start(): void {
     const { plan, world } = this.#cluster
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient(`producer ${this.#index}`)
     this.#host = host
     this.#life++
     this.#counter = 0

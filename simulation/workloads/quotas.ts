@@ -53,7 +53,7 @@ export class QuotaWorkload {
   start(done: () => void): void {
     const { quota } = this.#cluster.plan
     if (quota === null) return done()
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient('quotas')
     this.#host = host
     host.attach('admin', { receive: (message) => this.#receive(message) })
     this.#set(this.#drawn(), () => {

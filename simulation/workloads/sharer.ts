@@ -65,7 +65,7 @@ export class SharerWorkload {
 
   /** Begins a life as a new member. */
   start(): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient(`sharer ${this.#index}`)
     this.#host = host
     this.#life++
     this.#sessionEpoch = 0

@@ -79,7 +79,7 @@ export class AdminWorkload {
 
   /** Creates the topics, then calls back once. */
   start(done: () => void): void {
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient('admin')
     const { recreateTopic, addPartitions, reassign, transferLeader } = this.#cluster.faults.options
     this.#host = host
     host.attach('admin', { receive: (message) => this.#receive(message) })

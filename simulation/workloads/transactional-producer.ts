@@ -12,6 +12,7 @@ import type { GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
+import type { TransactionStage } from '../onlooker.ts'
 import { TABLE } from '../plan.ts'
 import { Random } from '../random.ts'
 import { buildBatch } from '../records.ts'
@@ -151,6 +152,7 @@ export class TransactionalProducer {
     const transaction = this.#transaction
     if (transaction === null) return
     if (committed) transaction.commitAskedAt = this.#cluster.world.nowMicros
+    this.#show(transaction, committed ? 'committing' : 'aborting')
     this.#ask(
       (correlationId) => ({ kind: 'finishTransaction', correlationId, committed }),
       (error) => {
@@ -173,6 +175,7 @@ export class TransactionalProducer {
       transaction.outcome = 'unknown'
       counts.unknown++
     } else transaction.outcome = 'aborted'
+    this.#show(transaction, transaction.outcome === 'open' ? 'failed' : transaction.outcome)
     this.#cluster.world.log?.(`${transaction.name} ${committed ? 'commit' : 'abort'}: ${error ?? 'done'}`)
   }
 
@@ -202,6 +205,11 @@ export class TransactionalProducer {
     this.#transaction = begun
     this.isBroken = false
     world.log?.(`${name} begins`)
+    this.#show(begun, 'open')
+  }
+
+  #show({ transactionalId, name }: TransactionTruth, stage: TransactionStage): void {
+    this.#cluster.world.onlooker?.transacted({ transactionalId, name, host: this.host.node }, stage)
   }
 
   #ask(request: (correlationId: number) => Message, done: Answer): void {

@@ -147,7 +147,7 @@ export class TransactionWorkload {
 
   #live(): void {
     if (this.#goal === 'done') return
-    const host = this.#cluster.newClient()
+    const host = this.#cluster.newClient(this.#planned.transactionalId)
     const writer = (FIRST_WRITER + this.#index) * PRODUCER_LIVES_MAX + ++this.#lives
     const producer = new TransactionalProducer(this.#cluster, host, { ...this.#planned, writer })
     host.attach('client', { receive: (message) => void producer.receive(message) })
