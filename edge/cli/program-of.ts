@@ -1,5 +1,5 @@
 /**
- * The commands that are programs of their own: the simulator and the benchmarks. They run in a child process with the same terminal, because
+ * The commands that are programs of their own: the simulator, replay and the benchmarks. They run in a child process with the same terminal, because
  * they want all threads and their own exit code, and because this room may not import them.
  */
 import { spawn } from 'node:child_process'
@@ -14,6 +14,11 @@ const EXTENSION = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
 /** `odradek simulate`: seeds, faults and checks. */
 export function simulateCommand(): Command {
   return programCommand('simulate', 'simulation', 'run whole clusters from seeds, with faults, and check every promise')
+}
+
+/** `odradek replay`: what a recorded process has done, once more. */
+export function replayCommand(): Command {
+  return programCommand('replay', 'simulation/replay', 'run a recording again, and compare what comes of it')
 }
 
 /** `odradek bench`: questions with numbers. */
