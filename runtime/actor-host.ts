@@ -9,6 +9,7 @@ import { unreachable } from '../protocol/assert.ts'
 import { isRequest, isTimed } from '../protocol/messages/message.ts'
 import type { Message, Request } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
+import { withOwnRecords } from './recorder.ts'
 import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
 import { TimerWheel } from './timer-wheel.ts'
@@ -135,7 +136,7 @@ export class ActorHost {
     let handled = this.#timers.advance(this.#context.uptime, this.#fire)
     for (let queue = this.#queue; queue.length > 0 && handled < LOCAL_MESSAGES_MAX; queue = this.#queue) {
       this.#queue = []
-      for (const { to, from, message } of queue) this.#handle(to, from, message)
+      for (const { to, from, message } of queue) this.#handle(to, from, this.#recorder === null ? message : withOwnRecords(message))
       handled += queue.length
     }
     this.#options.storage.startSyncs()

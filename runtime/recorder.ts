@@ -150,6 +150,14 @@ export class Recorder {
   }
 }
 
+/**
+ * A message on its own. Actors of one thread pass record batches by reference, and a leader stamps its offsets into the very batch that a producer may send again:
+ * what an actor has in its hands would change without a message, and a recording could not say why.
+ */
+export function withOwnRecords(message: Message): Message {
+  return 'records' in message && message.records !== null ? { ...message, records: new Uint8Array(message.records) } : message
+}
+
 /** Where modules lie is different on each machine. */
 function withoutPlace(effect: Effect): Effect {
   return effect.kind === 'spawn' ? { ...effect, url: behaviourName(effect.url) } : effect

@@ -105,7 +105,7 @@ export class ValueReader {
   #ownBytes(): Uint8Array {
     const count = this.#count(1)
     const at = this.#take(count)
-    return this.#bytes.slice(at, at + count)
+    return new Uint8Array(this.#bytes.subarray(at, at + count))
   }
 
   #list(depth: number): unknown[] {
