@@ -16,24 +16,32 @@ export interface Difference {
   readonly effect: number | null
   /** The way to the value within the effect, `message.records`; empty: the whole effect. */
   readonly field: string
-  /** What was recorded; undefined: nothing. */
+  /** What was recorded there; undefined: nothing. */
   readonly expected: unknown
-  /** What there is now; undefined: nothing. */
+  /** What is there now; undefined: nothing. */
   readonly actual: unknown
+  /** The whole effects, recorded and now; or what was thrown. */
+  readonly outcomes: readonly [expected: unknown, actual: unknown]
 }
 
 /** The first difference; null if there is none. */
 export function compareOutcomes(expected: Outcome, actual: LiveOutcome): Difference | null {
   if ('thrown' in expected || 'thrown' in actual) {
     const isSame = 'thrown' in expected && 'thrown' in actual && expected.thrown === actual.thrown
-    return isSame ? null : { effect: null, field: '', expected: shown(expected), actual: shown(actual) }
+    return isSame ? null : { effect: null, field: '', ...bothOf(shown(expected), shown(actual)) }
   }
   const count = Math.max(expected.effects.length, actual.effects.length)
   for (let index = 0; index < count; index++) {
-    const found = compare(expected.effects[index], comparable(actual.effects[index]), '')
-    if (found !== null) return { effect: index + 1, ...found }
+    const [before, now] = [expected.effects[index], comparable(actual.effects[index])]
+    const found = compare(before, now, '')
+    if (found !== null) return { effect: index + 1, ...found, outcomes: [before, now] }
   }
   return null
+}
+
+/** Where there is nothing but the whole to be compared. */
+export function bothOf(expected: unknown, actual: unknown): Pick<Difference, 'expected' | 'actual' | 'outcomes'> {
+  return { expected, actual, outcomes: [expected, actual] }
 }
 
 function shown(outcome: Outcome | LiveOutcome): unknown {
@@ -45,7 +53,7 @@ function comparable(effect: Effect | undefined): unknown {
   return effect?.kind === 'spawn' ? { ...effect, url: behaviourName(effect.url) } : effect
 }
 
-function compare(expected: unknown, actual: unknown, field: string): Omit<Difference, 'effect'> | null {
+function compare(expected: unknown, actual: unknown, field: string): Pick<Difference, 'field' | 'expected' | 'actual'> | null {
   if (Object.is(expected, actual)) return null
   const live: unknown = actual instanceof Uint8Array ? digestOf(actual) : actual
   if (!isObject(expected) || !isObject(live) || Array.isArray(expected) !== Array.isArray(live)) return { field, expected, actual: live }

@@ -8,7 +8,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { Entry, SpawnedEntry, StepEntry } from '../../protocol/recording/entries.ts'
 import { behaviourNamed } from '../behaviours.ts'
 import type { Behaviour } from '../behaviours.ts'
-import { compareOutcomes } from './difference.ts'
+import { bothOf, compareOutcomes } from './difference.ts'
 import type { Difference, LiveOutcome } from './difference.ts'
 
 interface ReplayedActor {
@@ -83,7 +83,7 @@ export class ReplayedThread {
       this.#actors.set(keyOf(entry), { behaviour, state: behaviour.start(actor, entry.config) })
       return null
     } catch (error) {
-      const difference = { effect: null, field: '', expected: 'starts', actual: `throws: ${messageOf(error)}` }
+      const difference = { effect: null, field: '', ...bothOf('starts', `throws: ${messageOf(error)}`) }
       const input = this.inputCount + 1
       return { input, step: null, effects: [], divergence: { thread: this.name, actor, input, step: null, difference } }
     }

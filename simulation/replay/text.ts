@@ -2,6 +2,8 @@
  * A replay as text: one line per input and per effect for `--trace`, what has been shown at the end, and where something is not as it was. For people.
  */
 import type { Effect } from '../../actors/effect.ts'
+import { digestOf } from '../../protocol/recording/value-writer.ts'
+import { describeMessage } from '../transcript.ts'
 import type { ReplayReport } from './replay.ts'
 import type { Divergence, ReplayedStep } from './replayed-thread.ts'
 
@@ -12,7 +14,7 @@ const SHOWN_LENGTH_MAX = 2000
 export function traceLines(thread: string, { input, step, effects }: ReplayedStep, millis: number): string[] {
   if (step === null) return []
   const { node, actor, context, message } = step
-  const head = `${millis.toFixed(0).padStart(9)} ${thread} #${input} ${context.from.actor}@${context.from.node} -> ${actor}@${node} ${describe(message)}`
+  const head = `${millis.toFixed(0).padStart(9)} ${thread} #${input} ${context.from.actor}@${context.from.node} -> ${actor}@${node} ${describeMessage(message)}`
   return [head, ...effects.map((effect) => `${' '.repeat(10)}  ${describeEffect(effect)}`)]
 }
 
@@ -28,37 +30,37 @@ export function reportLines(report: ReplayReport): string[] {
   return lines
 }
 
-/** The report as one JSON object. */
+/** The report as one JSON object; bytes by their size and checksum. */
 export function reportJson(report: ReplayReport): string {
-  return JSON.stringify(report, withoutBytes)
+  return JSON.stringify(report, withDigests)
 }
 
-/** A value in one line: bytes by their size. */
+/** A value in one line; bytes by their size and checksum, as in a recording. */
 function describe(value: unknown): string {
-  const text = JSON.stringify(value, withoutBytes) ?? 'nothing'
+  const text = JSON.stringify(value, withDigests) ?? 'nothing'
   return text.length <= SHOWN_LENGTH_MAX ? text : `${text.slice(0, SHOWN_LENGTH_MAX)}…`
 }
 
 function divergenceLines({ thread, actor, input, step, difference }: Divergence): string[] {
-  const { effect, field, expected, actual } = difference
+  const { effect, field, expected, actual, outcomes } = difference
   const what =
     step === null ? 'when it is started' : `input ${input}, ${step.message.kind} from ${step.context.from.actor}@${step.context.from.node}`
-  const where = effect === null ? 'outcome' : `effect ${effect}${field === '' ? '' : `, ${field}`}`
+  const where = field === '' ? 'is another' : `differs in ${field}: ${describe(expected)} then, ${describe(actual)} now`
   return [
     `DIFFERENT: ${actor.actor}@${actor.node} on ${thread}, ${what}`,
     ...(step === null ? [] : [`  message   ${describe(step.message)}`]),
-    `  ${where}`,
-    `  recorded  ${describe(expected)}`,
-    `  now       ${describe(actual)}`,
+    `  ${effect === null ? 'the outcome' : `effect ${effect}`} ${where}`,
+    `  recorded  ${describe(outcomes[0])}`,
+    `  now       ${describe(outcomes[1])}`,
   ]
 }
 
-function withoutBytes(_name: string, value: unknown): unknown {
-  return value instanceof Uint8Array ? `<${value.length} bytes>` : value
+function withDigests(_name: string, value: unknown): unknown {
+  return value instanceof Uint8Array ? digestOf(value) : value
 }
 
 function describeEffect(effect: Effect): string {
-  if (effect.kind === 'send') return `send -> ${effect.to.actor}@${effect.to.node} ${describe(effect.message)}`
+  if (effect.kind === 'send') return `send -> ${effect.to.actor}@${effect.to.node} ${describeMessage(effect.message)}`
   const { kind, ...rest } = effect
   return `${kind} ${describe(rest)}`
 }

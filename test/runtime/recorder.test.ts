@@ -37,7 +37,7 @@ function entriesOf(file: string): Entry[] {
   const header = decodeHeader(bytes)
   if (header.kind !== 'header') throw new Error(header.kind)
   const entries: Entry[] = []
-  for (let at = header.end; at < bytes.length; ) {
+  for (let at = header.end; at < bytes.length;) {
     const { sizeBytes } = chunkHeader(bytes.subarray(at))
     at += CHUNK_HEADER_BYTES
     entries.push(...readEntries(bytes.subarray(at, at + sizeBytes))!)

@@ -43,7 +43,14 @@ describe('values', () => {
   })
 
   test('of which a part is missing are a failure', () => {
-    const value = { kind: 'x', list: [1, 300, 1.5, -0], text: 'lone \ud800', long: 'y'.repeat(70), bytes: new Uint8Array(9), again: { kind: 'x' } }
+    const value = {
+      kind: 'x',
+      list: [1, 300, 1.5, -0],
+      text: 'lone \ud800',
+      long: 'y'.repeat(70),
+      bytes: new Uint8Array(9),
+      again: { kind: 'x' },
+    }
     const bytes = written(value)
     for (let size = 0; size < bytes.length; size++) {
       const reader = new ValueReader(bytes.subarray(0, size))
