@@ -85,6 +85,8 @@ function testOn(node: string): void {
   check(`${version}: it helps`, ...cli('--help'), 'topics')
   check(`${version}: npx finds it`, 'npx', ['--no-install', 'odradek', '--help'], 'consume', node)
   check(`${version}: the simulator is in the package`, ...cli('simulate', '--help'), 'seed')
+  check(`${version}: the command line records`, ...cli('topics', 'list', '--record', `${directory}-recording`), 'numbers')
+  check(`${version}: what was recorded is replayed`, ...cli('replay', `${directory}-recording`), 'identical')
 }
 
 function check(name: string, command: string, parameters: readonly string[], expected: string, node?: string): void {

@@ -1,5 +1,5 @@
 /**
- * The commands that are programs of their own: the simulator, replay and the benchmarks. They run in a child process with the same terminal, because
+ * The commands that are programs of their own: the simulator, replay (replay.ts) and the benchmarks. They run in a child process with the same terminal, because
  * they want all threads and their own exit code, and because this room may not import them.
  */
 import { spawn } from 'node:child_process'
@@ -16,17 +16,13 @@ export function simulateCommand(): Command {
   return programCommand('simulate', 'simulation', 'run whole clusters from seeds, with faults, and check every promise')
 }
 
-/** `odradek replay`: what a recorded process has done, once more. */
-export function replayCommand(): Command {
-  return programCommand('replay', 'simulation/replay', 'run a recording again, and compare what comes of it')
-}
-
 /** `odradek bench`: questions with numbers. */
 export function benchCommand(): Command {
   return programCommand('bench', 'bench', 'measure what this machine can do')
 }
 
-function programCommand(name: string, room: string, description: string): Command {
+/** A command that runs the main module of a room, or of a part of one. */
+export function programCommand(name: string, room: string, description: string): Command {
   return new Command(name)
     .description(description)
     .argument('[arguments...]', `passed on; odradek ${name} --help lists them`)

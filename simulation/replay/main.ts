@@ -53,6 +53,8 @@ function readCommand(): Command | null {
 async function run({ directory, actor, trace, mutant, isJson }: Command): Promise<ReplayReport> {
   const found = mutant === null ? null : findMutant(mutant)
   if (found === undefined) throw new Error(`there is no mutant ${mutant}`)
+  if (found !== null && !import.meta.url.endsWith('.ts'))
+    throw new Error('mutants are put into the sources: use a checkout of the repository')
   if (found !== null) installMutant(found)
   const { replay } = await import('./replay.ts')
   const showsProgress = !isJson && !trace && process.stderr.isTTY

@@ -39,7 +39,12 @@ export class RecordingFile {
     this.#fd = openSync(path, 'r')
     this.sizeBytes = fstatSync(this.#fd).size
     this.readBytes = 0
-    this.header = this.#readHeader()
+    try {
+      this.header = this.#readHeader()
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   /** The next entry; null after the last one. Throws CORRUPT_MESSAGE where bytes are damaged that others follow. */
