@@ -56,8 +56,8 @@ export interface NodeStop {
   waiter: Address
   /** Heartbeats say that the node wants to stop. */
   readonly handOver: boolean
-  /** Replicas that are still to answer; -1 before they are asked. */
-  drainsMissing: number
+  /** Replicas that are still to answer, by the names of their actors; null before they are asked. */
+  draining: Set<string> | null
 }
 
 /** What a broker knows. */

@@ -15,7 +15,7 @@ const HAND_OVER_MILLIS = 1000
 /** The node is to stop. Without a hand-over, or a registration, there is nothing to wait for. */
 export function onStopNode(state: BrokerState, handOver: boolean, context: Context, outbox: Outbox): void {
   if (state.stop !== null) return onStopAgain(state, context, outbox)
-  state.stop = { waiter: context.from, handOver, drainsMissing: -1 }
+  state.stop = { waiter: context.from, handOver, draining: null }
   if (!handOver || state.brokerEpoch < 0) return drainReplicas(state, outbox)
   outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: HAND_OVER_MILLIS })
   // A heartbeat under way does not say it.
@@ -27,24 +27,24 @@ export function onStopNode(state: BrokerState, handOver: boolean, context: Conte
 function onStopAgain(state: BrokerState, context: Context, outbox: Outbox): void {
   if (state.stop === null) return
   state.stop.waiter = context.from
-  if (state.stop.drainsMissing === 0) finishStop(state, outbox)
+  if (state.stop.draining?.size === 0) finishStop(state, outbox)
 }
 
 /** Others lead now, or that is not waited for any longer. Once is enough. */
 export function drainReplicas(state: BrokerState, outbox: Outbox): void {
   const { stop, self } = state
-  if (stop === null || stop.drainsMissing >= 0) return
+  if (stop === null || stop.draining !== null) return
   const names = [...state.replicas.keys()]
-  stop.drainsMissing = names.length
+  stop.draining = new Set(names)
   for (const actor of names) outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'drain' } })
   if (names.length === 0) finishStop(state, outbox)
 }
 
-/** A replica is drained. */
-export function onDrained(state: BrokerState, outbox: Outbox): void {
-  if (state.stop === null) return
-  state.stop.drainsMissing--
-  if (state.stop.drainsMissing === 0) finishStop(state, outbox)
+/** A replica is drained, or gone: its topic was deleted meanwhile, say. */
+export function onDrained(state: BrokerState, replica: string, outbox: Outbox): void {
+  const draining = state.stop?.draining ?? null
+  if (draining === null || !draining.delete(replica)) return
+  if (draining.size === 0) finishStop(state, outbox)
 }
 
 /** Everything is synced: the next life may say so. */

@@ -73,7 +73,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'stopNode':
         return onStopNode(state, message.handOver, context, outbox)
       case 'drained':
-        return onDrained(state, outbox)
+        return onDrained(state, context.from.actor, outbox)
       default:
         assert(false, `a broker does not understand ${message.kind}`)
     }

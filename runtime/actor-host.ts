@@ -9,6 +9,8 @@ import { unreachable } from '../protocol/assert.ts'
 import { isRequest, isTimed } from '../protocol/messages/message.ts'
 import type { Message, Request } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
+import { withOwnRecords } from './recorder.ts'
+import type { Recorder } from './recorder.ts'
 import type { Storage } from './storage.ts'
 import { TimerWheel } from './timer-wheel.ts'
 
@@ -46,6 +48,8 @@ export interface HostOptions {
   readonly onQueued: () => void
   /** An actor has broken an invariant, or the node cannot go on (`actor` null). */
   readonly onFailure: (actor: string | null, error: Error) => void
+  /** Writes down what actors are given and what they make of it. Default: nobody does. */
+  readonly recorder?: Recorder | null
 }
 
 /** Messages of the local queue handled in one cycle, so that rings and timers get their turn. */
@@ -55,6 +59,7 @@ const LOCAL_MESSAGES_MAX = 10_000
 export class ActorHost {
   readonly node: number
   readonly #options: HostOptions
+  readonly #recorder: Recorder | null
   readonly #behaviours: Map<string, AnyActor> = new Map()
   readonly #actors: Map<string, RunningActor> = new Map()
   readonly #ports: Map<string, (message: Message, from: Address) => void> = new Map()
@@ -69,6 +74,7 @@ export class ActorHost {
   constructor(options: HostOptions) {
     this.node = options.node
     this.#options = options
+    this.#recorder = options.recorder ?? null
     this.#timers = new TimerWheel(0)
     this.#context = { from: { node: options.node, actor: '' }, now: 0, uptime: 0, random: 0 }
     this.#outboxFace = { push: (effect) => void this.#outbox.push(effect) }
@@ -88,13 +94,14 @@ export class ActorHost {
     const behaviour = this.#behaviours.get(url)
     if (behaviour === undefined) return this.#options.onFailure(name, new Error(`no behaviour was loaded from ${url}`))
     const address = { node: this.node, actor: name }
+    this.#recorder?.spawned(address, url, config)
     this.#actors.set(name, { address, behaviour, url, config, state: behaviour.start(address, config) })
     this.post(address, address, { kind: 'started' })
   }
 
   /** Stops an actor: its timers and outstanding answers are dropped. */
   stop(name: string): void {
-    this.#actors.delete(name)
+    if (this.#actors.delete(name)) this.#recorder?.stopped({ node: this.node, actor: name })
   }
 
   /** Opens an address on this host whose messages go to a callback. */
@@ -129,7 +136,7 @@ export class ActorHost {
     let handled = this.#timers.advance(this.#context.uptime, this.#fire)
     for (let queue = this.#queue; queue.length > 0 && handled < LOCAL_MESSAGES_MAX; queue = this.#queue) {
       this.#queue = []
-      for (const { to, from, message } of queue) this.#handle(to, from, message)
+      for (const { to, from, message } of queue) this.#handle(to, from, this.#recorder === null ? message : withOwnRecords(message))
       handled += queue.length
     }
     this.#options.storage.startSyncs()
@@ -185,13 +192,17 @@ export class ActorHost {
     context.from = from
     context.random = (Math.random() * 0x1_0000_0000) >>> 0
     this.messagesHandled++
+    const recorder = this.#recorder
+    if (recorder !== null) recorder.received(actor.address, message, context)
     try {
       actor.behaviour.receive(actor.state, message, context, this.#outboxFace)
     } catch (error) {
       this.#outbox.length = 0
+      if (recorder !== null) recorder.crashed(error)
       return this.#onCrash(actor, error)
     }
     const outbox = this.#outbox
+    if (recorder !== null) recorder.emitted(outbox)
     for (let i = 0; i < outbox.length; i++) this.#perform(actor, outbox[i]!)
     outbox.length = 0
   }

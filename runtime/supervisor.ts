@@ -10,6 +10,7 @@ import type { ThreadControl } from './control.ts'
 import { Doorbell } from './doorbell.ts'
 import { makeLink, threadOfNode } from './links.ts'
 import type { LinkSetup } from './links.ts'
+import type { RecordingSetup } from './recorder.ts'
 import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
 import { workerUrl } from './worker-url.ts'
 
@@ -21,6 +22,8 @@ export interface SupervisorOptions {
   readonly nodeSetup: (node: number, restarts: number) => NodeSetup
   readonly nodes: readonly number[]
   readonly caller: ThreadRuntime
+  /** Where all workers record. Default: nowhere. */
+  readonly recording?: RecordingSetup | null
   readonly onDown: (node: number, restarts: number) => void
   readonly onUp: (node: number, restarts: number) => void
   /** An actor on a worker, or (null) all of it, has failed. */
@@ -106,7 +109,7 @@ export class Supervisor {
 
   /** Whether it runs; throws if it never did. */
   async #startThread(node: number, restarts: number, links: readonly LinkSetup[]): Promise<boolean> {
-    const { caller, doorbells, preload, nodeSetup } = this.#options
+    const { caller, doorbells, preload, nodeSetup, recording = null } = this.#options
     const thread = threadOfNode(node)
     const link = makeLink(0, thread)
     const worker = new Worker(workerUrl, { name: `odradek node ${node}`, resourceLimits: RESOURCE_LIMITS })
@@ -128,7 +131,7 @@ export class Supervisor {
     })
     worker.once('exit', () => this.#onExit(supervised))
     caller.links.connect(link.a)
-    const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload }
+    const setup: ThreadSetup = { thread, doorbells, links: [link.b, ...links], nodes: [nodeSetup(node, restarts)], preload, recording }
     supervised.started = await endsBefore(() => control.start(setup), supervised)
     if (!supervised.started && restarts === 0) throw new Error(`the worker thread of node ${node} ended while it started`)
     return supervised.started

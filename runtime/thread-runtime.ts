@@ -17,6 +17,8 @@ import { JobPool } from './jobs.ts'
 import { Links } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import { MemoryStorage } from './memory-storage.ts'
+import { Recorder, RECORDER } from './recorder.ts'
+import type { RecordingSetup } from './recorder.ts'
 import type { Storage } from './storage.ts'
 
 /** An actor that runs from the start of a node. */
@@ -42,6 +44,8 @@ export interface ThreadSetup {
   readonly nodes: readonly NodeSetup[]
   /** Modules of behaviours to load before anything runs. */
   readonly preload: readonly string[]
+  /** Where to record what the actors of this thread are given. Default: nowhere. */
+  readonly recording?: RecordingSetup | null
 }
 
 /** Counters of one thread. */
@@ -65,6 +69,7 @@ export class ThreadRuntime {
   readonly #onEnvelope: (envelope: Envelope) => void
   readonly #setup: ThreadSetup
   readonly #jobs: JobPool = new JobPool()
+  readonly #recorder: Recorder | null
   #cycles = 0
   #cycling = false
   #wake: () => void = () => undefined
@@ -72,6 +77,7 @@ export class ThreadRuntime {
   constructor(setup: ThreadSetup, onFailure: (node: number, actor: string | null, error: Error) => void) {
     this.#setup = setup
     this.#onFailure = onFailure
+    this.#recorder = setup.recording ? this.#recorderFor(setup.recording) : null
     this.bell = new Doorbell(setup.doorbells, setup.thread)
     this.links = new Links(setup.doorbells, setup.links)
     this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
@@ -113,6 +119,7 @@ export class ThreadRuntime {
     } finally {
       this.links.release()
       this.links.flush()
+      this.#recorder?.flushIfDue()
       this.#cycling = false
     }
   }
@@ -131,7 +138,7 @@ export class ThreadRuntime {
   }
 
   millisToNextTimer(): number {
-    let millis = Infinity
+    let millis = this.#recorder?.millisToFlush() ?? Infinity
     for (const host of this.#hosts.values()) millis = Math.min(millis, host.millisToNextTimer())
     return Math.max(0, millis)
   }
@@ -166,6 +173,7 @@ export class ThreadRuntime {
   /** Closes all files. */
   close(): void {
     for (const storage of this.#storages.values()) storage.close()
+    this.#recorder?.close()
     void this.#jobs.close()
   }
 
@@ -195,8 +203,21 @@ export class ThreadRuntime {
     }
     this.#hosts.set(
       node,
-      new ActorHost({ node, storage, sendAway, onQueued, onFailure: (actor, error) => this.#onFailure(node, actor, error) }),
+      new ActorHost({
+        node,
+        storage,
+        sendAway,
+        onQueued,
+        onFailure: (actor, error) => this.#onFailure(node, actor, error),
+        recorder: this.#recorder,
+      }),
     )
+  }
+
+  /** Its failures are told as those of the first node here. */
+  #recorderFor(recording: RecordingSetup): Recorder {
+    const node = this.#setup.nodes[0]?.node ?? 0
+    return new Recorder(recording, this.#setup.thread, (error) => this.#onFailure(node, RECORDER, error))
   }
 
   #drainNode(node: number, handOver: boolean): Promise<void> {

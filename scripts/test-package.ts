@@ -87,6 +87,8 @@ function testOn(node: string): void {
   check(`${version}: the simulator is in the package`, ...cli('simulate', '--help'), 'seed')
   const page = join(work, `timeline-${version}.html`)
   check(`${version}: it draws timelines`, ...cli('simulate', '--seed', '1', '--seconds', '2', '--timeline', page), 'shows the whole run')
+  check(`${version}: the command line records`, ...cli('topics', 'list', '--record', `${directory}-recording`), 'numbers')
+  check(`${version}: what was recorded is replayed`, ...cli('replay', `${directory}-recording`), 'identical')
 }
 
 function check(name: string, command: string, parameters: readonly string[], expected: string, node?: string): void {

@@ -1,5 +1,5 @@
 /**
- * The commands that are programs of their own: the simulator and the benchmarks. They run in a child process with the same terminal, because
+ * The commands that are programs of their own: the simulator, replay (replay.ts) and the benchmarks. They run in a child process with the same terminal, because
  * they want all threads and their own exit code, and because this room may not import them.
  */
 import { spawn } from 'node:child_process'
@@ -21,7 +21,8 @@ export function benchCommand(): Command {
   return programCommand('bench', 'bench', 'measure what this machine can do')
 }
 
-function programCommand(name: string, room: string, description: string): Command {
+/** A command that runs the main module of a room, or of a part of one. */
+export function programCommand(name: string, room: string, description: string): Command {
   return new Command(name)
     .description(description)
     .argument('[arguments...]', `passed on; odradek ${name} --help lists them`)

@@ -9,11 +9,12 @@ import { nodesCommand } from './nodes.ts'
 import { produceCommand } from './produce.ts'
 import { benchCommand, simulateCommand } from './program-of.ts'
 import { quotasCommand } from './quotas.ts'
+import { replayCommand } from './replay.ts'
 import { withGlobals } from './session.ts'
 import { shareGroupsCommand } from './share-groups.ts'
 import { topicsCommand } from './topics.ts'
 import { transactionsCommand } from './transactions.ts'
-import { version } from './version.ts'
+import { version } from '../client/version.ts'
 import { votersCommand } from './voters.ts'
 
 const EXAMPLES = `
@@ -24,6 +25,7 @@ Examples:
   odradek consume orders --group billing --follow --json
   odradek groups describe billing
   odradek cluster
+  odradek consume orders --group billing --record ./recording && odradek replay ./recording
 
 Data lives in ./data; --directory or ODRADEK_DIRECTORY name another place.
 One process at a time can have it open.`
@@ -47,6 +49,7 @@ export function buildProgram(): Command {
   program.addCommand(nodesCommand())
   program.addCommand(votersCommand())
   program.addCommand(simulateCommand())
+  program.addCommand(replayCommand())
   program.addCommand(benchCommand())
   throwInsteadOfExit(program)
   return program

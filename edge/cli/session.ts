@@ -16,6 +16,7 @@ import { parseDirectory } from './parse.ts'
 export interface GlobalOptions {
   readonly directory?: string
   readonly json?: boolean
+  readonly record?: string
   /** Only where a directory can be made. */
   readonly nodes?: number
 }
@@ -38,6 +39,7 @@ export function withGlobals(command: Command): Command {
   return command
     .option('-d, --directory <dir>', 'where the data is (default: ./data)', parseDirectory)
     .option('--json', 'write JSON, for programs')
+    .option('--record <dir>', 'record all that the cluster does, for odradek replay', parseDirectory)
 }
 
 /** Opens the cluster that the options name (and with what the command itself wants), does the work, and closes it whatever happens. Reading never makes a directory. */
@@ -53,8 +55,8 @@ export async function withCluster(
   if (purpose === 'read') checkThere(directory)
   const interrupted = interruption()
   // A command is over before a second thread would have paid for its start.
-  const { nodes } = options
-  const wanted = nodes === undefined ? {} : { nodes }
+  const { nodes, record } = options
+  const wanted = { ...(nodes === undefined ? {} : { nodes }), ...(record === undefined ? {} : { record }) }
   const cluster = await open(directory, { mustExist: purpose === 'read', threads: 0, ...wanted, ...clusterOptions })
   try {
     await work({ cluster, interrupted, asJson: options.json === true })

@@ -61,7 +61,13 @@ function create(): Command {
 }
 
 /** Those that are the topic's. */
-function topicOptions({ directory: _directory, json: _json, nodes: _nodes, ...options }: CreateOptions): CreateTopicOptions {
+function topicOptions({
+  directory: _directory,
+  json: _json,
+  record: _record,
+  nodes: _nodes,
+  ...options
+}: CreateOptions): CreateTopicOptions {
   return options
 }
 

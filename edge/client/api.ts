@@ -50,6 +50,11 @@ export interface ClusterOptions {
   readonly maxConnections?: number
   /** Who all clients of this cluster object are, where quotas are for users (`admin.alterClientQuotas`). Default: 'ANONYMOUS', as in Kafka. */
   readonly user?: string
+  /**
+   * Writes down everything that the actors of this cluster are given, for `odradek replay`: all records that are written and replicated, keys and values included, are in it.
+   * A directory of its own, empty or absent, on another disk if possible: it grows with the cluster's traffic, without limit. Default: nothing is recorded.
+   */
+  readonly record?: string
 }
 
 /**

@@ -19,6 +19,7 @@ import type { ClusterEvent as MetadataEvent } from '../../protocol/messages/meta
 import { CallerLoop } from '../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../runtime/doorbell.ts'
 import { report } from '../../runtime/report.ts'
+import type { RecordingSetup } from '../../runtime/recorder.ts'
 import { Supervisor } from '../../runtime/supervisor.ts'
 import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../runtime/thread-runtime.ts'
@@ -30,6 +31,7 @@ import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
 import { openDataDirectory } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
+import { explain } from './durable-file.ts'
 import { closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { EventListeners } from './event-listeners.ts'
@@ -40,6 +42,7 @@ import { checkNodeVersion } from './node-version.ts'
 import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
+import { openRecording } from './recording-directory.ts'
 import { Requests } from './requests.ts'
 import type { ShareConsumer, ShareConsumerOptions } from './share-api.ts'
 import { ShareConsumerClient } from './share-consumer.ts'
@@ -55,6 +58,7 @@ const RULES = {
   reassignmentBytesPerSecond: { kind: 'integer', min: 1, max: Number.MAX_SAFE_INTEGER, default: 0 },
   maxConnections: { kind: 'integer', min: 1, max: 1_000_000, default: 10_000 },
   user: { kind: 'string' },
+  record: { kind: 'string' },
 } as const satisfies Record<string, OptionRule>
 
 /** `open` waits so long for nodes that do not come; the others are enough to go on with. */
@@ -80,10 +84,12 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   checkOptions('open', options, RULES)
   checkRacks(options.racks)
   checkQuotaName('open', 'user', options.user)
-  const held = directory === MEMORY ? null : openDataDirectory(directory, options.nodes ?? null, options.mustExist ?? false)
+  const { nodes = null, mustExist = false, record } = options
+  const recording = record === undefined ? null : openRecording(record, directory === MEMORY ? null : directory)
+  const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
-  const cluster = new LocalCluster(held, threads > 0, options)
+  const cluster = makeCluster(held, threads > 0, options, recording)
   try {
     await cluster.start()
   } catch (error) {
@@ -91,6 +97,21 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
     throw error
   }
   return cluster
+}
+
+/** A recording that cannot be begun is found here: its directory may be somebody else's since we looked. */
+function makeCluster(
+  held: DataDirectory | null,
+  threaded: boolean,
+  options: ClusterOptions,
+  recording: RecordingSetup | null,
+): LocalCluster {
+  try {
+    return new LocalCluster(held, threaded, options, recording)
+  } catch (error) {
+    held?.release()
+    throw recording === null ? error : explain(error, recording.directory)
+  }
 }
 
 class LocalCluster implements Cluster {
@@ -108,7 +129,7 @@ class LocalCluster implements Cluster {
   #counter = 0
   #closing: Promise<void> | null = null
 
-  constructor(held: DataDirectory | null, threaded: boolean, options: ClusterOptions) {
+  constructor(held: DataDirectory | null, threaded: boolean, options: ClusterOptions, recording: RecordingSetup | null) {
     this.#held = held
     const { user = null } = options
     this.#connectionsMax = integerOption(options.maxConnections, RULES.maxConnections)
@@ -119,9 +140,8 @@ class LocalCluster implements Cluster {
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
     const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, watcher].map((actor) => actor.url)
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
-    this.#runtime = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes: [own, ...local], preload }, (node, actor, error) =>
-      this.#onFailure(node, actor, error),
-    )
+    const setup = { thread: 0, doorbells, links: [], nodes: [own, ...local], preload, recording }
+    this.#runtime = new ThreadRuntime(setup, (node, actor, error) => this.#onFailure(node, actor, error))
     this.#loop = new CallerLoop(this.#runtime)
     this.#supervisor = !threaded
       ? null
@@ -130,6 +150,7 @@ class LocalCluster implements Cluster {
           preload,
           nodes: nodes.ids,
           caller: this.#runtime,
+          recording,
           nodeSetup: (node) => nodes.setupOf(node),
           onDown: (node, restarts) => this.#onNodeDown(node, restarts),
           onUp: (node, restarts) => void this.#listeners.tell('nodeUp', { node, restarts }),

@@ -97,8 +97,8 @@ function notMade(error: unknown, path: string): Error {
   return new KafkaError('FOREIGN_DIRECTORY', `the directory ${path} cannot be made: ${reason}`, { cause: error })
 }
 
-/** With its parents. Step by step: Node's own recursive mkdir never returns where a file system answers ENOENT for ever (/proc). */
-function makeDirectory(path: string): void {
+/** Makes a directory with its parents, or reads one that is there. Step by step: Node's own recursive mkdir never returns where a file system answers ENOENT for ever (/proc). */
+export function makeDirectory(path: string): void {
   if (existsSync(path)) return void readdirSync(path)
   const parent = dirname(path)
   if (parent !== path) makeDirectory(parent)

@@ -4,21 +4,33 @@ import { describe, expect, test } from 'vitest'
 import { HAND_OVER_TIMER } from '../../actors/broker-stop.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import { created } from '../coordinator/support.ts'
-import { answerHeartbeat, brokerOn, coordinatorAt, diskOf, joined, remembered, tell } from './broker-support.ts'
+import { answerHeartbeat, brokerOn, coordinatorAt, diskOf, joined, metadata, remembered, replicaAt, tell } from './broker-support.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
 const HAND_OVER = { kind: 'stopNode', handOver: true } as const
 const ALL_AT_ONCE = { kind: 'stopNode', handOver: false } as const
+const DRAINED = { kind: 'drained' } as const
 
 describe('a clean stop', () => {
   test('is over when every replica has drained; the next life will know that nothing is lost', () => {
     const one = joined([created('a', 1, [1, 1])])
     expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
     expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['to replica/a-0: drain', 'to replica/a-1: drain'])
-    expect(tell(one, { kind: 'drained' })).toEqual([])
+    expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
+    expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
     expect(remembered(one)).toHaveLength(1)
-    expect(lines(tell(one, { kind: 'drained' }))).toContain('to client: drained')
+    expect(lines(tell(one, DRAINED, replicaAt('a-1')))).toContain('to client: drained')
     expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
+  })
+
+  test('does not wait for a replica that goes meanwhile with its topic', () => {
+    const one = joined([created('a', 1, [1]), created('b', 2, [1])])
+    tell(one, ALL_AT_ONCE)
+    expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
+    const effects = tell(one, metadata(200, 201, [{ type: 'topicDeleted', topicId: 2 }]), coordinatorAt(0))
+    expect(lines(effects)).toContain('stop replica/b-0')
+    expect(lines(effects)).toContain('to client: drained')
+    expect(tell(one, DRAINED, replicaAt('b-0'))).toEqual([])
   })
 
   test('is over at once when there is nothing to drain', () => {
@@ -37,7 +49,7 @@ describe('a clean stop', () => {
     const one = joined([created('a', 1, [1])])
     tell(one, ALL_AT_ONCE)
     expect(tell(one, ALL_AT_ONCE, { node: -1, actor: 'second' })).toEqual([])
-    expect(lines(tell(one, { kind: 'drained' }))).toContain('to second: drained')
+    expect(lines(tell(one, DRAINED, replicaAt('a-0')))).toContain('to second: drained')
     expect(lines(tell(one, ALL_AT_ONCE, { node: -1, actor: 'third' }))).toContain('to third: drained')
   })
 })

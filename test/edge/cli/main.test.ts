@@ -41,6 +41,14 @@ test('records of a partition are deleted up to an offset, or to the end', () => 
   expect(ok('consume', 'orders', '--from', 'earliest')).toBe('')
 })
 
+test('what a command has done is recorded, and replayed', () => {
+  const recording = join(directory, '../recording')
+  ok('topics', 'create', 'orders', '--record', recording)
+  expect(run(['replay', recording]).stdout).toMatch(/^\d+ inputs of \d+ actors on 1 thread, .*\nidentical: /)
+  expect(run(['topics', 'list', '--record', recording]).stderr).toMatch(/^FOREIGN_DIRECTORY: .* holds another recording/)
+  expect(run(['replay', directory]).status).toBe(2)
+})
+
 test('share groups are listed, described and deleted', async () => {
   ok('topics', 'create', 'jobs')
   expect(ok('share-groups', 'list')).toBe('')
