@@ -8,10 +8,27 @@ const NULL_WORD = 0x6e756c6c
 const TRUE_WORD = 0x74727565
 const FALSE_WORD = 0x66616c73
 
+/** The two lanes of a fingerprint that is not finished. */
+export type HashLanes = readonly [low: number, high: number]
+
+/** The lanes before anything has happened. */
+const BEGIN: HashLanes = [0x9e3779b9, 0x85ebca6b]
+
 /** A rolling 64-bit hash. */
 export class TraceHash {
-  #low = 0x9e3779b9
-  #high = 0x85ebca6b
+  #low: number
+  #high: number
+
+  /** Begins anew, or goes on where another one is. */
+  constructor([low, high]: HashLanes = BEGIN) {
+    this.#low = low
+    this.#high = high
+  }
+
+  /** Where it is: another one goes on from there. */
+  get lanes(): HashLanes {
+    return [this.#low, this.#high]
+  }
 
   /** Mixes in one number; only its low 32 bits count. */
   add(word: number): void {
@@ -75,11 +92,4 @@ export function hashText(text: string): number {
   let hash = 0x811c9dc5
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193)
   return hash >>> 0
-}
-
-/** One hash for many runs, whatever the order in which they ended: callers sort by seed. */
-export function combineHashes(hashes: readonly string[]): string {
-  const combined = new TraceHash()
-  for (const hash of hashes) combined.add(hashText(hash))
-  return combined.toString()
 }
