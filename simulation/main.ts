@@ -10,7 +10,7 @@ import type { Subject } from './explain.ts'
 import { loadRunner } from './fleet.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
-import { describeReport, reportOf } from './report.ts'
+import { describeReport, describeUncovered, reportOf } from './report.ts'
 import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
 import { runSession } from './session.ts'
@@ -34,6 +34,7 @@ const HELP = `npm run simulate -- [options]
   --keep WHAT       run only what is left of a seed, and tell its story: seconds=12,producers=1,kill=0+3
                     (the line that is printed when a broken run has been made smaller)
   --no-shrink       do not make the first broken run smaller (that takes up to ${SHRINK_MILLIS / 1000} s)
+  --coverage        say in which states of which actor which messages have never come
   --json            print one JSON object
 `
 
@@ -51,6 +52,7 @@ interface Command {
   readonly trace: string | null
   readonly keep: string | null
   readonly shrinks: boolean
+  readonly showsCoverage: boolean
   readonly isJson: boolean
 }
 
@@ -72,6 +74,7 @@ function readCommand(): Command | null {
       trace: { type: 'string' },
       keep: { type: 'string' },
       'no-shrink': { type: 'boolean', default: false },
+      coverage: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -97,6 +100,7 @@ function readCommand(): Command | null {
     trace: values.trace ?? null,
     keep: values.keep ?? null,
     shrinks: !values['no-shrink'],
+    showsCoverage: values.coverage,
     isJson: values.json,
   }
 }
@@ -185,6 +189,7 @@ function alone(result: RunResult): Session {
 function print(command: Command, report: Report): void {
   if (command.isJson) return console.log(JSON.stringify(report))
   console.log(describeReport(report))
+  if (command.showsCoverage) console.log(describeUncovered(report.coverage))
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
     const line = replayLine(command, seed)
     // One run shows nothing: it takes two, and a seed that is alone is run twice.

@@ -1,6 +1,7 @@
 /**
  * One line that says how far a fleet is: how much of it is done, how fast, what has happened, and what has broken first.
  */
+import { coverageOf } from './coverage/coverage.ts'
 import { FAULT_KINDS } from './faults.ts'
 import type { Totals } from './totals.ts'
 
@@ -23,6 +24,7 @@ export function progressLine(totals: Totals, { runs, seedsBefore, millis, timeMi
   const share = Math.max(isEndless ? 0 : totals.seeds / runs, timeMillis === null ? 0 : millis / timeMillis)
   const perMinute = ((totals.seeds - seedsBefore) * 60_000) / Math.max(millis, 1)
   const fired = FAULT_KINDS.filter((kind) => totals.faults[kind] > 0).length
+  const { covered, possible } = coverageOf(totals.pairs)
   const [first] = totals.violations
   return [
     ...(isEndless && timeMillis === null ? [] : bar(share)),
@@ -30,6 +32,7 @@ export function progressLine(totals: Totals, { runs, seedsBefore, millis, timeMi
     `${Math.round(perMinute)}/min`,
     `${duration(totals.virtualSeconds)} virtual`,
     `${fired} of ${FAULT_KINDS.length} faults`,
+    `${Math.floor((covered / possible) * 100)} % covered`,
     first === undefined ? 'nothing broken' : `${first.code} with seed ${first.seed}`,
   ].join(' · ')
 }

@@ -2,6 +2,8 @@
  * Many runs as one report: what was broken, how often each fault struck, and whether the weaker modes were seen to be weaker. A fault that
  * never struck, or an allowed anomaly that was never seen, means that the others prove nothing.
  */
+import { coverageOf, describeCoverage } from './coverage/coverage.ts'
+import type { Coverage } from './coverage/coverage.ts'
 import { READER_EVENTS } from './checkers/readers.ts'
 import { FAULT_KINDS } from './faults.ts'
 import type { SeedViolation, Totals } from './totals.ts'
@@ -10,13 +12,14 @@ import { TRANSACTION_EVENTS } from './transactions-truth.ts'
 import type { Anomaly } from './truth.ts'
 
 /** What a program reads. */
-export interface Report extends Readonly<Omit<Totals, 'hash'>> {
+export interface Report extends Readonly<Omit<Totals, 'hash' | 'pairs'>> {
   readonly commit: string
   /** The first thousand, in the order of their seeds. */
   readonly violations: SeedViolation[]
   readonly realSeconds: number
   /** Kinds of faults and anomalies that never happened, if there were enough runs for each to happen. */
   readonly unseen: readonly string[]
+  readonly coverage: Coverage
   readonly hash: string
 }
 
@@ -39,13 +42,14 @@ const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'leaderOnlyLost'
 
 /** What a fleet came to. */
 export function reportOf(totals: Totals, { commit, realSeconds, isWhole }: ReportContext): Report {
-  const { hash } = totals
+  const { hash, pairs, ...sums } = totals
   return {
-    ...totals,
+    ...sums,
     commit,
     virtualSeconds: Math.round(totals.virtualSeconds),
     realSeconds: Math.round(realSeconds * 100) / 100,
     unseen: isWhole && totals.seeds >= RUNS_TO_SEE_ALL ? unseenOf(totals) : [],
+    coverage: coverageOf(pairs),
     hash: new TraceHash(hash).toString(),
   }
 }
@@ -73,6 +77,7 @@ export function describeReport(report: Report): string {
     `allowed    ${counts(anomalies)}`,
     `transacted ${counts(report.transactions)}`,
     `read       ${counts(report.readers)}`,
+    `covered    ${describeCoverage(report.coverage)}`,
     `hash       ${report.hash}`,
   ]
   if (report.repeated > 0) lines.push(`run twice  ${report.repeated} seeds, to compare`)
@@ -82,4 +87,17 @@ export function describeReport(report: Report): string {
     lines.push(`never struck: ${dead.join(', ')}. A fault that never strikes proves nothing: ${RUNS_TO_SEE_ALL} seeds must meet each`)
   if (others.length > 0) lines.push(`never seen: ${others.join(', ')}. These runs prove too little`)
   return lines.join('\n')
+}
+
+/** What a fleet has not met, line by line: by actor and message, the states in which that never came to it. */
+export function describeUncovered({ never, unexpected }: Coverage): string {
+  const states = new Map<string, string[]>()
+  for (const name of never) {
+    const [actor = '', state = '', kind = ''] = name.split(' ')
+    const key = `${actor.padEnd(11)} ${kind}`
+    states.set(key, [...(states.get(key) ?? []), state])
+  }
+  const lines = [...states].map(([key, met]) => `  ${key}: ${met.join(', ')}`)
+  const surprises = unexpected.map((name) => `  ${name}, which is said not to happen: see simulation/coverage/exceptions.ts`)
+  return ['never met:', ...(lines.length === 0 ? ['  nothing'] : lines), ...surprises].join('\n')
 }

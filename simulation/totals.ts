@@ -4,6 +4,7 @@
  */
 import { noReaderEvents, READER_EVENTS } from './checkers/readers.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
+import { noPairs } from './coverage/pairs.ts'
 import { FAULT_KINDS, mapKinds } from './faults.ts'
 import type { FaultKind } from './faults.ts'
 import type { RunResult } from './run.ts'
@@ -37,6 +38,8 @@ export interface Totals {
   readonly anomalies: Record<Anomaly, number>
   readonly transactions: Record<TransactionEvent, number>
   readonly readers: Record<ReaderEvent, number>
+  /** By pair: how often such a message came to an actor in such a state. */
+  readonly pairs: number[]
   hash: HashLanes
 }
 
@@ -57,6 +60,7 @@ export function newTotals(): Totals {
     anomalies: noAnomalies(),
     transactions: noTransactionEvents(),
     readers: noReaderEvents(),
+    pairs: Array.from(noPairs()),
     hash: new TraceHash().lanes,
   }
 }
@@ -72,6 +76,7 @@ export function addResult(totals: Totals, result: RunResult, isRepeated: boolean
   for (const kind of Object.keys(totals.anomalies) as Anomaly[]) totals.anomalies[kind] += result.anomalies[kind]
   for (const kind of TRANSACTION_EVENTS) totals.transactions[kind] += result.transactions[kind]
   for (const kind of READER_EVENTS) totals.readers[kind] += result.readers[kind]
+  result.pairs.forEach((count, pair) => (totals.pairs[pair]! += count))
   const hash = new TraceHash(totals.hash)
   hash.add(hashText(result.hash))
   totals.hash = hash.lanes

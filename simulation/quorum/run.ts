@@ -96,6 +96,7 @@ class QuorumRun {
       anomalies: noAnomalies(),
       transactions: noTransactionEvents(),
       readers: noReaderEvents(),
+      pairs: world.pairs,
     }
   }
 

@@ -163,11 +163,11 @@ describe('the line of progress', () => {
     const pace = { runs: 100, seedsBefore: 20, millis: 60_000, timeMillis: null }
     const many = FAULT_KINDS.length
     expect(progressLine(sums, pace)).toBe(
-      `██████████░░░░░░░░░░ · 50 of 100 seeds · 30/min · 2 h virtual · 1 of ${many} faults · nothing broken`,
+      `██████████░░░░░░░░░░ · 50 of 100 seeds · 30/min · 2 h virtual · 1 of ${many} faults · 0 % covered · nothing broken`,
     )
     sums.violations.push({ seed: 7, code: 'LOST', message: 'x', atSeconds: 1 })
     const endless = { ...pace, runs: Number.MAX_SAFE_INTEGER }
-    expect(progressLine(sums, endless)).toBe(`50 seeds · 30/min · 2 h virtual · 1 of ${many} faults · LOST with seed 7`)
+    expect(progressLine(sums, endless)).toBe(`50 seeds · 30/min · 2 h virtual · 1 of ${many} faults · 0 % covered · LOST with seed 7`)
     expect(progressLine(sums, { ...endless, timeMillis: 240_000 })).toMatch(/^█████░{15} · 50 seeds/)
   })
 })
