@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 104,
-    seedsToFind: 104,
+    seed: 176,
+    seedsToFind: 176,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (group === undefined || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 397,
-    seedsToFind: 397,
+    seed: 94,
+    seedsToFind: 94,
   },
   {
     id: 'D18',
@@ -212,8 +212,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: "acks: 'leader',",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'D17',
@@ -226,7 +226,7 @@ export const clientMutants: readonly Mutant[] = [
         replacement: '{ memberId, memberEpoch: membership.memberEpoch - 1 }',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 11,
+    seedsToFind: 11,
   },
 ]

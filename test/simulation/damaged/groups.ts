@@ -169,7 +169,7 @@ export const damagedGroups: readonly Damaged[] = [
     const known = newMixedGroup(truth, 'billing', -1)
     for (const offset of [5, 3]) {
       checkMixed(known, STATE, commitOf('', offset), [record(offset)])
-      checkMixed(known, STATE, { ...PRODUCED, baseOffset: 10 - offset } as Message, [])
+      checkMixed(known, STATE, { ...PRODUCED, baseOffset: 10 - offset }, [])
     }
     checkMixed(known, STATE, asked(), [told(isDamaged ? 5 : 3)])
   }),

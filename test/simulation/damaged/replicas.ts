@@ -108,7 +108,7 @@ export const damagedReplicas: readonly Damaged[] = [
     step()
     state.log.logStartOffset = 5
     const request = { kind: 'deleteRecords', correlationId: 1, topicId: 1, leaderEpoch: 3, beforeOffset: isDamaged ? 4 : 5 } as const
-    step(request as Extract<Message, { kind: 'deleteRecords' }>)
+    step(request)
   }),
   replica('RET', 'a reader is served from below the beginning', ({ state, step }, isDamaged) => {
     state.log.logStartOffset = 5
@@ -132,7 +132,7 @@ export const damagedReplicas: readonly Damaged[] = [
       truth.acknowledgedBy.set('workers', () => (isDamaged ? 4 : null))
       step()
       state.log.logStartOffset = 5
-      step({ kind: 'describeShareGroupOffsetsResponse', correlationId: 1, errorCode: 0, startOffset: 5 } as Message)
+      step({ kind: 'describeShareGroupOffsetsResponse', correlationId: 1, errorCode: 0, startOffset: 5 })
     },
     { deleteOnceAcknowledgedBy: ['workers'] },
   ),
