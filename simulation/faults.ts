@@ -99,8 +99,8 @@ export interface FaultOptions {
 /** A kind of fault. */
 export type FaultKind = keyof FaultOptions
 
-/** The intensities between which a seed draws, weakest first. */
-const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
+/** The intensities between which a seed draws, weakest first. docs/faults.md has them, too. */
+export const FAULT_RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   latencyTail: [1_000, 50_000],
   loss: [1_000, 60_000],
   duplicate: [1_000, 60_000],
@@ -145,7 +145,7 @@ const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
 }
 
 /** All kinds, in a fixed order. */
-export const FAULT_KINDS: readonly FaultKind[] = Object.keys(RANGES) as FaultKind[]
+export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULT_RANGES) as FaultKind[]
 
 /** A strike of a kind that chooses its own times: when, and what it draws. Null: everything was over before. */
 export interface TimedStrike {
@@ -243,7 +243,7 @@ export class Faults {
 export function drawFaults(seed: number): FaultOptions {
   const random = new Random(seed, 'swarm')
   return mapKinds((kind) => {
-    const [weak, strong] = RANGES[kind]
+    const [weak, strong] = FAULT_RANGES[kind]
     const isOn = random.below(2) === 0
     const share = random.below(1001)
     return isOn ? Math.round(weak + ((strong - weak) * share) / 1000) : 0

@@ -3,6 +3,9 @@
  * the seeds are spread. This file is also what the workers run.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { setImmediate } from 'node:timers/promises'
+import { Dispatch } from './dispatch.ts'
+import type { DispatchOptions } from './dispatch.ts'
 import { findMutant, installMutant } from './mutants/loader.ts'
 import type { Onlooking } from './onlooker.ts'
 import type { PlanOptions } from './plan.ts'
@@ -12,12 +15,7 @@ import type { RunResult } from './run.ts'
 export type Runner = (seed: number, options?: PlanOptions, log?: ((line: string) => void) | null, onlooking?: Onlooking | null) => RunResult
 
 /** What to run. */
-export interface FleetOptions {
-  readonly firstSeed: number
-  readonly runs: number
-  readonly workers: number
-  /** Stop after the first run with a violation. */
-  readonly untilFail: boolean
+export interface FleetOptions extends DispatchOptions {
   readonly mutant: string | null
   /** Only the metadata quorum, in small. */
   readonly isQuorum: boolean
@@ -35,41 +33,56 @@ export async function loadRunner(mutant: string | null, isQuorum: boolean): Prom
   return (await import('./run.ts')).runSeed
 }
 
-/** Runs the seeds; `onResult` hears of each as it ends. */
-export async function runFleet(options: FleetOptions, onResult: (result: RunResult) => void): Promise<RunResult[]> {
-  const results: RunResult[] = []
-  const take = (result: RunResult): void => {
-    results.push(result)
-    onResult(result)
+/** Hears of a seed when all is known of it; `isRepeated`: it was run twice. */
+export type Take = (result: RunResult, isRepeated: boolean) => void
+
+/** Runs the seeds; `take` hears of each as it ends, in whatever order. From when on `isOver` says so, no new ones are begun. */
+export async function runFleet(options: FleetOptions, take: Take, isOver: () => boolean = () => false): Promise<void> {
+  const dispatch = new Dispatch(options)
+  const desk: Desk = {
+    next: (worker) => {
+      if (isOver()) dispatch.stop()
+      return dispatch.next(worker)
+    },
+    done: (worker, result) => {
+      const finished = dispatch.done(worker, result)
+      if (finished !== null) take(finished.result, finished.isRepeated)
+    },
   }
   // A thread that has loaded a mutant keeps it: it gets one of its own.
-  if (options.workers > 1 || options.mutant !== null) await runWorkers(options, take)
-  else await runHere(options, take)
-  return results
+  if (options.workers > 1 || options.mutant !== null) await runWorkers(options, desk)
+  else await runHere(options, desk)
 }
 
-async function runHere(options: FleetOptions, take: (result: RunResult) => void): Promise<void> {
+/** Where workers get their work, and leave what they have done. */
+interface Desk {
+  next(worker: number): number | 'wait' | null
+  done(worker: number, result: RunResult): void
+}
+
+async function runHere(options: FleetOptions, desk: Desk): Promise<void> {
   const runSeed = await loadRunner(options.mutant, options.isQuorum)
-  for (let i = 0; i < options.runs; i++) {
-    const result = runSeed(options.firstSeed + i, options.plan)
-    take(result)
-    if (options.untilFail && result.violation !== null) return
+  for (let seed = desk.next(0); typeof seed === 'number'; seed = desk.next(0)) {
+    desk.done(0, runSeed(seed, options.plan))
+    // Signals are heard between two runs.
+    await setImmediate()
   }
 }
 
-async function runWorkers(options: FleetOptions, take: (result: RunResult) => void): Promise<void> {
-  let next = 0
-  let isOver = false
-  const hand = (worker: Worker): void => {
-    if (isOver || next >= options.runs) worker.postMessage(null)
-    else worker.postMessage(options.firstSeed + next++)
+async function runWorkers(options: FleetOptions, desk: Desk): Promise<void> {
+  const idle = new Map<number, Worker>()
+  const hand = (index: number, worker: Worker): void => {
+    const next = desk.next(index)
+    if (next === 'wait') idle.set(index, worker)
+    else worker.postMessage(next)
   }
-  const workers = Array.from({ length: options.workers }, async () => {
+  const workers = Array.from({ length: options.workers }, async (_, index) => {
     const worker = new Worker(new URL(import.meta.url), { workerData: options })
     worker.on('message', (result: RunResult | null) => {
-      if (result !== null) take(result)
-      if (options.untilFail && result !== null && result.violation !== null) isOver = true
-      hand(worker)
+      if (result !== null) desk.done(index, result)
+      const waiting = [...idle]
+      idle.clear()
+      for (const [other, one] of [[index, worker] as const, ...waiting]) hand(other, one)
     })
     await new Promise<void>((resolve, reject) => {
       worker.on('error', reject)

@@ -12,6 +12,8 @@ import type { Envelope } from '../runtime/codec.ts'
 import { behaviourOf } from './behaviours.ts'
 import type { Behaviour } from './behaviours.ts'
 import type { Clock } from './clock.ts'
+import { countPair, probeOf } from './coverage/pairs.ts'
+import type { Probe } from './coverage/pairs.ts'
 import type { Disk } from './disk.ts'
 import type { Frame, Network } from './network.ts'
 import { Random } from './random.ts'
@@ -43,6 +45,7 @@ interface Cell {
   readonly address: Address
   readonly nameHash: number
   readonly behaviour: Behaviour | null
+  readonly probe: Probe | null
   readonly resident: Resident | null
   state: unknown
   /** By timer name: which start of it counts. */
@@ -190,7 +193,8 @@ export class Host {
 
   #cell(name: string, behaviour: Behaviour | null, resident: Resident | null): Cell {
     const address = { node: this.node, actor: name }
-    const cell: Cell = { address, nameHash: hashText(name), behaviour, resident, state: undefined, timers: new Map(), isAlive: true }
+    const probe = behaviour === null ? null : probeOf(behaviour.url)
+    const cell: Cell = { address, nameHash: hashText(name), behaviour, probe, resident, state: undefined, timers: new Map(), isAlive: true }
     this.#cells.set(name, cell)
     return cell
   }
@@ -231,6 +235,7 @@ export class Host {
     if (!cell.isAlive || this.#world.violation !== null) return
     this.#note(cell, message, from)
     if (cell.resident !== null) return cell.resident.receive(message, from)
+    if (cell.probe !== null) countPair(this.#world.pairs, cell.probe, cell.state, message.kind)
     const context = this.#context
     context.from = from
     context.now = this.clock.now()

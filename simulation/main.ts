@@ -2,20 +2,24 @@
  * The command line of the simulator: `npm run simulate -- --help`. Exit code 0: nothing is broken; 1: something is, and one line says how to replay it;
  * 2: the command line makes no sense.
  */
-import { execFileSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { createWriteStream, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
 import type { Subject } from './explain.ts'
-import { loadRunner, runFleet } from './fleet.ts'
+import { loadRunner } from './fleet.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
-import { describeReport, summarise } from './report.ts'
-import type { Report, SeedViolation } from './report.ts'
+import { describeReport, describeUncovered, reportOf } from './report.ts'
+import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
+import { runSession } from './session.ts'
+import type { Session } from './session.ts'
+import { currentCode, currentCommit } from './state-file.ts'
 import { timelinePage } from './timeline/page.ts'
 import { recordRun } from './timeline/record.ts'
+import { addResult, newTotals } from './totals.ts'
+import type { SeedViolation } from './totals.ts'
 
 const HELP = `npm run simulate -- [options]
 
@@ -25,6 +29,8 @@ const HELP = `npm run simulate -- [options]
   --until-found     the same, for mutants: up to 20000 seeds
   --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
   --workers 1|2     worker threads (default 1)
+  --time T          no new seeds after that much real time: 90s, 10m, 8h
+  --state FILE      keep there how far the fleet is; the same command line goes on from there
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
   --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
@@ -33,21 +39,26 @@ const HELP = `npm run simulate -- [options]
   --keep WHAT       run only what is left of a seed, and tell its story: seconds=12,producers=1,kill=0+3
                     (the line that is printed when a broken run has been made smaller)
   --no-shrink       do not make the first broken run smaller (that takes up to ${SHRINK_MILLIS / 1000} s)
+  --coverage        say in which states of which actor which messages have never come
   --json            print one JSON object
 `
 
 interface Command {
   readonly seed: number
+  readonly isSeedGiven: boolean
   readonly runs: number
   readonly untilFail: boolean
   readonly seconds: number
   readonly workers: number
+  readonly timeMillis: number | null
+  readonly state: string | null
   readonly mutant: string | null
   readonly isQuorum: boolean
   readonly trace: string | null
   readonly timeline: string | null
   readonly keep: string | null
   readonly shrinks: boolean
+  readonly showsCoverage: boolean
   readonly isJson: boolean
 }
 
@@ -62,12 +73,15 @@ function readCommand(): Command | null {
       'until-found': { type: 'boolean', default: false },
       seconds: { type: 'string' },
       workers: { type: 'string' },
+      time: { type: 'string' },
+      state: { type: 'string' },
       mutant: { type: 'string' },
       quorum: { type: 'boolean', default: false },
       trace: { type: 'string' },
       timeline: { type: 'string' },
       keep: { type: 'string' },
       'no-shrink': { type: 'boolean', default: false },
+      coverage: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -79,23 +93,24 @@ function readCommand(): Command | null {
   if (mutant !== null && found === undefined) throw new Error(`there is no mutant ${mutant}`)
   const isQuorum = values.quorum || found?.run === 'quorum'
   if (isQuorum && values.timeline !== undefined) throw new Error('the quorum in small has no timeline')
+  const isEndless = values['until-fail'] || values.time !== undefined
+  const runs = untilFound ? RUNS_UNTIL_FOUND : isEndless ? Number.MAX_SAFE_INTEGER : 1
   return {
     seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
-    runs: wholeNumber(
-      'runs',
-      values.runs,
-      untilFound ? RUNS_UNTIL_FOUND : values['until-fail'] ? Number.MAX_SAFE_INTEGER : 1,
-      Number.MAX_SAFE_INTEGER,
-    ),
+    isSeedGiven: values.seed !== undefined,
+    runs: wholeNumber('runs', values.runs, runs, Number.MAX_SAFE_INTEGER),
     untilFail: values['until-fail'] || untilFound,
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
     workers: wholeNumber('workers', values.workers, 1, 64),
+    timeMillis: values.time === undefined ? null : duration(values.time),
+    state: values.state ?? null,
     mutant,
     isQuorum,
     trace: values.trace ?? null,
     timeline: values.timeline ?? null,
     keep: values.keep ?? null,
     shrinks: !values['no-shrink'],
+    showsCoverage: values.coverage,
     isJson: values.json,
   }
 }
@@ -107,24 +122,23 @@ function wholeNumber(name: string, text: string | undefined, fallback: number, m
   return number
 }
 
-/** The commit of the working tree, with a plus if it was changed since. */
-function currentCommit(): string {
-  try {
-    const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+')
-  } catch {
-    return 'unknown'
-  }
+function duration(text: string): number {
+  const [, count, unit] = /^(\d{1,6})([smh])$/.exec(text) ?? []
+  if (count === undefined || Number(count) < 1)
+    throw new Error(`--time is a number of seconds, minutes or hours (90s, 10m, 8h), not ${text}`)
+  return Number(count) * (unit === 's' ? 1000 : unit === 'm' ? 60_000 : 3_600_000)
 }
+
+const TRACE = ' --trace trace.txt'
 
 function replayLine(command: Command, seed: number, keep: string | null = null): string {
   const seconds = command.isQuorum ? ' --quorum' : command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
-  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}${keep === null ? '' : ` --keep ${keep}`} --trace trace.txt`
+  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}${keep === null ? '' : ` --keep ${keep}`}${TRACE}`
 }
 
-async function runTraced(command: Command, path: string): Promise<RunResult[]> {
+async function runTraced(command: Command, path: string): Promise<RunResult> {
   const runSeed = await loadRunner(command.mutant, command.isQuorum)
-  return [await intoFile(path, (log) => runSeed(command.seed, { seconds: command.seconds }, log))]
+  return intoFile(path, (log) => runSeed(command.seed, { seconds: command.seconds }, log))
 }
 
 async function intoFile<Result>(path: string, run: (log: (line: string) => void) => Result | Promise<Result>): Promise<Result> {
@@ -135,14 +149,14 @@ async function intoFile<Result>(path: string, run: (log: (line: string) => void)
 }
 
 /** What is left of a seed, and its story. */
-async function runKept(command: Command, keep: string): Promise<RunResult[]> {
+async function runKept(command: Command, keep: string): Promise<RunResult> {
   const subject = subjectOf(command, command.seed)
   const { trace } = command
   const { story, result } = await (trace === null
     ? repeatKept(subject, keep)
     : intoFile(trace, (log) => repeatKept(subject, keep, { log })))
   if (!command.isJson) console.log(`\n${story.join('\n')}\n`)
-  return [result]
+  return result
 }
 
 function subjectOf({ seconds, mutant }: Command, seed: number): Subject {
@@ -182,24 +196,35 @@ interface Found {
   readonly keep: string | null
 }
 
-async function runAll(command: Command): Promise<RunResult[]> {
-  if (command.keep !== null) return runKept(command, command.keep)
-  if (command.trace !== null) return runTraced(command, command.trace)
-  const { seed: firstSeed, runs, workers, untilFail, mutant, isQuorum, seconds, isJson } = command
-  let count = 0
-  const showProgress = !isJson && process.stderr.isTTY && runs > 1
-  const results = await runFleet({ firstSeed, runs, workers, untilFail, mutant, isQuorum, plan: { seconds } }, () => {
-    if (showProgress && ++count % 10 === 0) process.stderr.write(`\r${count}${untilFail ? '' : ` of ${runs}`} seeds`)
-  })
-  if (showProgress) process.stderr.write('\r\u001b[K')
-  return results
+async function runAll(command: Command): Promise<Session> {
+  if (command.keep !== null) return alone(await runKept(command, command.keep))
+  if (command.trace !== null) return alone(await runTraced(command, command.trace))
+  const { seed, runs, workers, untilFail, mutant, isQuorum, seconds, isJson, timeMillis, state } = command
+  const fleet = { firstSeed: seed, runs, workers, untilFail, isGuarded: true, mutant, isQuorum, plan: { seconds } }
+  const common = { runs, seconds, mutant, quorum: isQuorum, untilFail, seed: command.isSeedGiven ? seed : null }
+  const identity = state === null ? common : { commit: currentCode(), ...common }
+  const isShown = !isJson && process.stderr.isTTY && runs > 1
+  const show = (line: string): void => void process.stderr.write(`\r\u001b[K${line.slice(0, process.stderr.columns - 1)}`)
+  const session = await runSession({ fleet, stateFile: state, identity, timeMillis, show: isShown ? show : null })
+  if (isShown) show('')
+  return session
+}
+
+/** A run that is no fleet. */
+function alone(result: RunResult): Session {
+  const totals = newTotals()
+  addResult(totals, result, false)
+  return { identity: {}, firstSeed: result.seed, totals, realSeconds: performance.now() / 1000, isInterrupted: false }
 }
 
 function print(command: Command, report: Report): void {
   if (command.isJson) return console.log(JSON.stringify(report))
   console.log(describeReport(report))
+  if (command.showsCoverage) console.log(describeUncovered(report.coverage))
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
-    console.log(`\n${code} at ${atSeconds} s with seed ${seed}: ${message}\n  ${replayLine(command, seed)}`)
+    const line = replayLine(command, seed)
+    // One run shows nothing: it takes two, and a seed that is alone is run twice.
+    console.log(`\n${code} at ${atSeconds} s with seed ${seed}: ${message}\n  ${code === 'DET' ? line.replace(TRACE, '') : line}`)
   }
 }
 
@@ -214,16 +239,20 @@ async function main(): Promise<number> {
     console.log(
       `commit ${commit} · npm run simulate -- --seed ${command.seed} --runs ${command.runs}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}`,
     )
-  const startedAt = performance.now()
-  const results = await runAll(command)
-  const report = summarise(results, commit, (performance.now() - startedAt) / 1000, command.isQuorum)
+  const { totals, firstSeed, realSeconds, isInterrupted } = await runAll(command)
+  const report = reportOf(totals, { commit, realSeconds, isWhole: command.mutant === null && !command.isQuorum })
   print(command, report)
+  if (isInterrupted)
+    console.error(
+      `\ninterrupted before seed ${firstSeed + totals.seeds}${command.state === null ? '' : ': the same command line goes on there'}`,
+    )
   const [broken] = report.violations
   const isExplained = command.keep !== null || command.trace !== null
   const isShrinking = broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum
   const keep = isShrinking ? await explainFirst(command, broken) : command.keep
   if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep })
-  return report.violations.length > 0 || (command.mutant === null && report.unseen.length > 0) ? 1 : 0
+  if (report.violations.length > 0 || report.unseen.length > 0) return 1
+  return isInterrupted ? 130 : 0
 }
 
 try {

@@ -2,40 +2,33 @@
  * Many runs as one report: what was broken, how often each fault struck, and whether the weaker modes were seen to be weaker. A fault that
  * never struck, or an allowed anomaly that was never seen, means that the others prove nothing.
  */
-import { FAULT_KINDS, mapKinds } from './faults.ts'
-import { noReaderEvents, READER_EVENTS } from './checkers/readers.ts'
-import type { ReaderEvent } from './checkers/readers.ts'
-import type { FaultKind } from './faults.ts'
-import type { RunResult } from './run.ts'
-import { combineHashes } from './trace-hash.ts'
-import { noTransactionEvents, TRANSACTION_EVENTS } from './transactions-truth.ts'
-import type { TransactionEvent } from './transactions-truth.ts'
+import { coverageOf, describeCoverage } from './coverage/coverage.ts'
+import type { Coverage } from './coverage/coverage.ts'
+import { READER_EVENTS } from './checkers/readers.ts'
+import { FAULT_KINDS } from './faults.ts'
+import type { SeedViolation, Totals } from './totals.ts'
+import { TraceHash } from './trace-hash.ts'
+import { TRANSACTION_EVENTS } from './transactions-truth.ts'
 import type { Anomaly } from './truth.ts'
 
-/** A violation, with the seed that replays it. */
-export interface SeedViolation {
-  readonly seed: number
-  readonly code: string
-  readonly message: string
-  readonly atSeconds: number
-}
-
 /** What a program reads. */
-export interface Report {
+export interface Report extends Readonly<Omit<Totals, 'hash' | 'pairs'>> {
   readonly commit: string
-  readonly seeds: number
-  readonly violations: readonly SeedViolation[]
-  readonly virtualSeconds: number
+  /** The first thousand, in the order of their seeds. */
+  readonly violations: SeedViolation[]
   readonly realSeconds: number
-  readonly events: number
-  readonly acknowledged: number
-  readonly faults: Readonly<Record<FaultKind, number>>
-  readonly anomalies: Readonly<Record<Anomaly, number>>
-  readonly transactions: Readonly<Record<TransactionEvent, number>>
-  readonly readers: Readonly<Record<ReaderEvent, number>>
   /** Kinds of faults and anomalies that never happened, if there were enough runs for each to happen. */
   readonly unseen: readonly string[]
+  readonly coverage: Coverage
   readonly hash: string
+}
+
+/** What a report says beside the sums. */
+export interface ReportContext {
+  readonly commit: string
+  readonly realSeconds: number
+  /** Ran what the product is, all of it: whatever can happen must have happened, if there were enough runs. */
+  readonly isWhole: boolean
 }
 
 /** From so many full runs on, every kind must have happened. */
@@ -47,45 +40,27 @@ const RUNS_TO_SEE_ALL = 200
  */
 const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'leaderOnlyLost', 'uncleanLost', 'processedAgain']
 
-/** Adds up the results, in whatever order they came. The quorum in small has faults of its own, which are not counted. */
-export function summarise(results: readonly RunResult[], commit: string, realSeconds: number, isQuorum = false): Report {
-  const sorted = results.toSorted((a, b) => a.seed - b.seed)
-  const faults = mapKinds((kind) => sum(sorted, (result) => result.faults[kind]))
-  const anomalies = {
-    unsyncedLost: sum(sorted, (result) => result.anomalies.unsyncedLost),
-    uncleanLost: sum(sorted, (result) => result.anomalies.uncleanLost),
-    processedAgain: sum(sorted, (result) => result.anomalies.processedAgain),
-    zombieBelief: sum(sorted, (result) => result.anomalies.zombieBelief),
-    positionReset: sum(sorted, (result) => result.anomalies.positionReset),
-    leaderOnlyLost: sum(sorted, (result) => result.anomalies.leaderOnlyLost),
+/** What a fleet came to. */
+export function reportOf(totals: Totals, { commit, realSeconds, isWhole }: ReportContext): Report {
+  const { hash, pairs, ...sums } = totals
+  return {
+    ...sums,
+    commit,
+    virtualSeconds: Math.round(totals.virtualSeconds),
+    realSeconds: Math.round(realSeconds * 100) / 100,
+    unseen: isWhole && totals.seeds >= RUNS_TO_SEE_ALL ? unseenOf(totals) : [],
+    coverage: coverageOf(pairs),
+    hash: new TraceHash(hash).toString(),
   }
-  const transactions = noTransactionEvents()
-  for (const kind of TRANSACTION_EVENTS) transactions[kind] = sum(sorted, (result) => result.transactions[kind])
-  const readers = noReaderEvents()
-  for (const kind of READER_EVENTS) readers[kind] = sum(sorted, (result) => result.readers[kind])
-  const unseen = [
+}
+
+function unseenOf({ faults, anomalies, transactions, readers }: Totals): string[] {
+  return [
     ...FAULT_KINDS.filter((kind) => faults[kind] === 0),
     ...EXPECTED_ANOMALIES.filter((kind) => anomalies[kind] === 0),
     ...TRANSACTION_EVENTS.filter((kind) => transactions[kind] === 0),
     ...READER_EVENTS.filter((kind) => readers[kind] === 0),
   ]
-  return {
-    commit,
-    seeds: sorted.length,
-    violations: sorted.flatMap(({ seed, violation }) =>
-      violation === null ? [] : [{ seed, code: violation.code, message: violation.message, atSeconds: violation.atMicros / 1_000_000 }],
-    ),
-    virtualSeconds: Math.round(sum(sorted, (result) => result.virtualSeconds)),
-    realSeconds: Math.round(realSeconds * 100) / 100,
-    events: sum(sorted, (result) => result.events),
-    acknowledged: sum(sorted, (result) => result.acknowledged),
-    faults,
-    anomalies,
-    transactions,
-    readers,
-    unseen: isQuorum || sorted.length < RUNS_TO_SEE_ALL ? [] : unseen,
-    hash: combineHashes(sorted.map(({ hash }) => hash)),
-  }
 }
 
 /** The report for people. */
@@ -102,12 +77,27 @@ export function describeReport(report: Report): string {
     `allowed    ${counts(anomalies)}`,
     `transacted ${counts(report.transactions)}`,
     `read       ${counts(report.readers)}`,
+    `covered    ${describeCoverage(report.coverage)}`,
     `hash       ${report.hash}`,
   ]
-  if (unseen.length > 0) lines.push(`never seen ${unseen.join(', ')}: these runs prove too little`)
+  if (report.repeated > 0) lines.push(`run twice  ${report.repeated} seeds, to compare`)
+  const dead = unseen.filter((kind) => Object.hasOwn(faults, kind))
+  const others = unseen.filter((kind) => !dead.includes(kind))
+  if (dead.length > 0)
+    lines.push(`never struck: ${dead.join(', ')}. A fault that never strikes proves nothing: ${RUNS_TO_SEE_ALL} seeds must meet each`)
+  if (others.length > 0) lines.push(`never seen: ${others.join(', ')}. These runs prove too little`)
   return lines.join('\n')
 }
 
-function sum(results: readonly RunResult[], value: (result: RunResult) => number): number {
-  return results.reduce((total, result) => total + value(result), 0)
+/** What a fleet has not met, line by line: by actor and message, the states in which that never came to it. */
+export function describeUncovered({ never, unexpected }: Coverage): string {
+  const states = new Map<string, string[]>()
+  for (const name of never) {
+    const [actor = '', state = '', kind = ''] = name.split(' ')
+    const key = `${actor.padEnd(11)} ${kind}`
+    states.set(key, [...(states.get(key) ?? []), state])
+  }
+  const lines = [...states].map(([key, met]) => `  ${key}: ${met.join(', ')}`)
+  const surprises = unexpected.map((name) => `  ${name}, which is said not to happen: see simulation/coverage/exceptions.ts`)
+  return ['never met:', ...(lines.length === 0 ? ['  nothing'] : lines), ...surprises].join('\n')
 }

@@ -52,6 +52,8 @@ export interface RunResult {
   readonly anomalies: Readonly<Record<Anomaly, number>>
   readonly transactions: Readonly<Record<TransactionEvent, number>>
   readonly readers: Readonly<Record<ReaderEvent, number>>
+  /** By pair: how often such a message came to an actor in such a state. */
+  readonly pairs: Uint32Array
 }
 
 /** Everything must have settled so long after healing. */
@@ -191,6 +193,7 @@ class Run {
       anomalies: truth.anomalies,
       transactions: truth.transactions.counts,
       readers: this.#modes.counts,
+      pairs: world.pairs,
     }
   }
 

@@ -8,10 +8,27 @@ const NULL_WORD = 0x6e756c6c
 const TRUE_WORD = 0x74727565
 const FALSE_WORD = 0x66616c73
 
+/** The two lanes of a fingerprint that is not finished. */
+export type HashLanes = readonly [low: number, high: number]
+
+/** The lanes before anything has happened. */
+const BEGIN: HashLanes = [0x9e3779b9, 0x85ebca6b]
+
 /** A rolling 64-bit hash. */
 export class TraceHash {
-  #low = 0x9e3779b9
-  #high = 0x85ebca6b
+  #low: number
+  #high: number
+
+  /** Begins anew, or goes on where another one is. */
+  constructor([low, high]: HashLanes = BEGIN) {
+    this.#low = low
+    this.#high = high
+  }
+
+  /** Where it is: another one goes on from there. */
+  get lanes(): HashLanes {
+    return [this.#low, this.#high]
+  }
 
   /** Mixes in one number; only its low 32 bits count. */
   add(word: number): void {
@@ -77,9 +94,9 @@ export function hashText(text: string): number {
   return hash >>> 0
 }
 
-/** One hash for many runs, whatever the order in which they ended: callers sort by seed. */
-export function combineHashes(hashes: readonly string[]): string {
-  const combined = new TraceHash()
-  for (const hash of hashes) combined.add(hashText(hash))
-  return combined.toString()
+/** The hash of many runs, with one more: in the order of their seeds. */
+export function withRun(lanes: HashLanes, hash: string): HashLanes {
+  const all = new TraceHash(lanes)
+  all.add(hashText(hash))
+  return all.lanes
 }

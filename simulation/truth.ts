@@ -98,14 +98,13 @@ type TruthConfig = Pick<
 
 /** Nothing has happened yet. */
 export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolean = false): Truth {
-  const anomalies = { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
   return {
     world,
     acks,
     partitions: new Map(),
     hasClockSteps,
     keyed: new Map(),
-    anomalies,
+    anomalies: noAnomalies(),
     acknowledgedCount: 0,
     metadataOffset: 0,
     acknowledgedBy: new Map(),
@@ -113,6 +112,11 @@ export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolea
     onLoss: [],
     transactions: newTransactionsTruth(),
   }
+}
+
+/** None of them has happened. */
+export function noAnomalies(): Record<Anomaly, number> {
+  return { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
 }
 
 /** The truth about a partition, begun when it is first heard of. */

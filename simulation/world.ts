@@ -3,6 +3,7 @@
  * events were made. Virtual time is whole microseconds and jumps from event to event; nothing ever waits.
  * A violation stops the loop: the first one is the one to understand.
  */
+import { noPairs } from './coverage/pairs.ts'
 import type { Onlooker } from './onlooker.ts'
 import { Random } from './random.ts'
 import { TraceHash } from './trace-hash.ts'
@@ -31,6 +32,8 @@ export class World {
   nowMicros = 0
   eventCount = 0
   violation: Violation | null = null
+  /** How often each kind of message came to an actor in each of its states. */
+  readonly pairs: Uint32Array = noPairs()
   /** Takes lines of the transcript; null unless somebody wants one. */
   log: ((line: string) => void) | null = null
   /** Looks at what happens; null unless somebody does. */

@@ -265,6 +265,62 @@ export const mutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'C4',
+    title: 'numbers are given anew in another order (KAFKA-8483, KAFKA-8484)',
+    why: 'batches of an epoch that began again while several were in flight are written in the wrong order',
+    edits: [
+      {
+        file: 'actors/producer-queue.ts',
+        text: 'for (const one of queue.batches) one.sequence = -1',
+        replacement: 'for (const one of queue.batches) one.sequence = -1\n  queue.batches.reverse()',
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'E6',
+    title: 'the last batch of a producer is told by its number, whatever its epoch (KAFKA-8335)',
+    why: 'what is known of a producer stays in an epoch that is over: batches of the next one are refused',
+    edits: [
+      {
+        file: 'partitions/idempotence.ts',
+        text: 'const isSameEpoch = known !== undefined && known.producerEpoch === producerEpoch',
+        replacement: 'const isSameEpoch = known !== undefined',
+      },
+    ],
+    seed: 9,
+    seedsToFind: 9,
+  },
+  {
+    id: 'E7',
+    title: 'retention deletes above the high watermark (KAFKA-5634)',
+    why: 'records go that are not committed: followers are left with a hole, or begin anew',
+    edits: [
+      {
+        file: 'partitions/retention.ts',
+        text: 'if (segment === undefined || next === undefined || next.baseOffset > highWatermark) break',
+        replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'E13',
+    title: 'a log that begins inside of a batch begins there for followers, too (KAFKA-6975)',
+    why: 'who copies it anew is given a batch that begins before its log',
+    edits: [
+      {
+        file: 'actors/replica-read-answers.ts',
+        text: 'return replicaId === CONSUMER_REPLICA ? log.logStartOffset : (log.segments[0]?.baseOffset ?? log.logStartOffset)',
+        replacement: 'return log.logStartOffset',
+      },
+    ],
+    seed: 25,
+    seedsToFind: 25,
+  },
   ...replicationMutants,
   ...trustMutants,
   ...compactionMutants,

@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 104,
-    seedsToFind: 104,
+    seed: 176,
+    seedsToFind: 176,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (group === undefined || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 397,
-    seedsToFind: 397,
+    seed: 94,
+    seedsToFind: 94,
   },
   {
     id: 'D18',
@@ -186,5 +186,47 @@ export const clientMutants: readonly Mutant[] = [
     ],
     seed: 2,
     seedsToFind: 2,
+  },
+  {
+    id: 'D8',
+    title: 'a commit has no deadline (KAFKA-14024)',
+    why: 'who gives partitions up, or closes, waits for an answer that never comes',
+    edits: [
+      {
+        file: 'actors/consumer-commits.ts',
+        text: 'if (context.uptime >= commit.deadline) {',
+        replacement: 'if (context.uptime < 0) {',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D12',
+    title: 'what coordinators write is acknowledged by the leader alone',
+    why: 'a commit, or the end of a transaction, is answered and gone with its node',
+    edits: [
+      {
+        file: 'coordinator/state-log.ts',
+        text: "acks: 'quorum',",
+        replacement: "acks: 'leader',",
+      },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'D17',
+    title: 'a consumer says that it is in an epoch that is over (KAFKA-16285)',
+    why: 'offsets in a transaction are refused although the member has the partitions',
+    edits: [
+      {
+        file: 'actors/consumer-member.ts',
+        text: '{ memberId, memberEpoch: membership.memberEpoch }',
+        replacement: '{ memberId, memberEpoch: membership.memberEpoch - 1 }',
+      },
+    ],
+    seed: 11,
+    seedsToFind: 11,
   },
 ]

@@ -1,32 +1,40 @@
 /**
- * Looks for every mutant: `npm run mutants -- --help`. The noted seed is tried first; if it does not find the mutant, seeds are counted up. Each
- * hunt has worker threads of its own, for a thread never gets rid of a mutant. Exit code 0: all are found; 1: one is not; 2: the command line makes
- * no sense.
+ * Goes through the catalogue of mutants: `npm run mutants -- --help`. Unless it is to search, it runs again what is noted: the seed that has found a mutant, and the test that
+ * notices it. Exit code 0: all is as it is noted, and no mutant is found by neither; 1: it is not; 2: the command line makes no sense.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { runFleet } from '../fleet.ts'
 import type { RunResult } from '../run.ts'
 import { mutants } from './catalogue.ts'
+import { elsewhere } from './elsewhere.ts'
+import { figuresOf, killRateLine, verdictsOf } from './figures.ts'
 import { findMutant } from './loader.ts'
 import type { Mutant } from './mutant.ts'
-import { noteInCatalogue, noteInTable } from './notes.ts'
+import { CATALOGUE_FILES, noteInCatalogue, noteInReadme, noteInTable } from './notes.ts'
 import type { Found } from './notes.ts'
+import { isNoticed } from './witness.ts'
+import { WITNESSES } from './witnesses.ts'
 
 const HELP = `npm run mutants -- [options]
 
   --id ID           only this mutant; may be repeated
-  --from S          count up from S; the noted seeds are not tried first
+  --noted           run nothing: what the catalogue says
+  --hunt            look for what its noted seed does not find, counting up from seed 1
+  --from S          the same from seed S, whatever is noted
   --max N           give a mutant up after so many seeds (default 2000)
-  --workers N       worker threads (default 2)
-  --update          write what was found into catalogue.ts and docs/simulation.md
+  --workers N       mutants at a time (default 2)
+  --update          write what was found into the catalogue, docs/simulation.md and README.md
   --json            print one JSON object
 `
 
 interface Command {
   readonly hunted: readonly Mutant[]
-  /** Null: the noted seed first, then from 1. */
+  readonly isWhole: boolean
+  readonly isNoted: boolean
+  /** Null: nothing is searched. */
   readonly from: number | null
+  readonly triesNoted: boolean
   readonly max: number
   readonly workers: number
   readonly update: boolean
@@ -36,6 +44,7 @@ interface Command {
 interface Hunted {
   readonly mutant: Mutant
   readonly found: Found | null
+  readonly isWitnessed: boolean
   readonly seconds: number
 }
 
@@ -43,6 +52,8 @@ function readCommand(): Command | null {
   const { values } = parseArgs({
     options: {
       id: { type: 'string', multiple: true },
+      noted: { type: 'boolean', default: false },
+      hunt: { type: 'boolean', default: false },
       from: { type: 'string' },
       max: { type: 'string', default: '2000' },
       workers: { type: 'string', default: '2' },
@@ -59,7 +70,10 @@ function readCommand(): Command | null {
   })
   return {
     hunted: hunted ?? mutants,
-    from: values.from === undefined ? null : wholeNumber('from', values.from),
+    isWhole: hunted === undefined,
+    isNoted: values.noted,
+    from: values.from === undefined ? (values.hunt ? 1 : null) : wholeNumber('from', values.from),
+    triesNoted: values.from === undefined,
     max: wholeNumber('max', values.max),
     workers: wholeNumber('workers', values.workers),
     update: values.update,
@@ -76,80 +90,67 @@ function wholeNumber(name: string, text: string): number {
 /** The quorum in small takes milliseconds a seed. */
 const QUORUM_FACTOR = 10
 
-async function hunt(mutant: Mutant, command: Command, showProgress: (text: string) => void): Promise<Hunted> {
+async function hunt(mutant: Mutant, { from, triesNoted, max }: Command): Promise<Hunted> {
   const startedAt = performance.now()
-  const { id, seed } = mutant
-  let found: Found | null = null
-  if (command.from === null) {
-    const code = seed === 0 ? undefined : (await search(mutant, seed, 1, 1, () => undefined))?.violation?.code
-    if (code !== undefined) found = { id, code, seed, seeds: mutant.seedsToFind }
-  }
-  const from = command.from ?? 1
-  if (found === null) {
-    const runs = mutant.run === 'quorum' ? command.max * QUORUM_FACTOR : command.max
-    const first = await search(mutant, from, runs, command.workers, (count) => showProgress(`${id}: ${count} seeds`))
-    if (first?.violation) found = { id, code: first.violation.code, seed: first.seed, seeds: first.seed - from + 1 }
-  }
-  return { mutant, found, seconds: (performance.now() - startedAt) / 1000 }
+  const { id, seed, seedsToFind: seeds } = mutant
+  const noted = triesNoted && seed > 0 ? await search(mutant, seed, 1) : undefined
+  const searched =
+    noted === undefined && from !== null ? await search(mutant, from, mutant.run === 'quorum' ? max * QUORUM_FACTOR : max) : undefined
+  const isWitnessed = await isNoticed(id)
+  const code = (noted ?? searched)?.violation?.code
+  const place =
+    noted === undefined && searched !== undefined ? { seed: searched.seed, seeds: searched.seed - (from ?? 1) + 1 } : { seed, seeds }
+  return { mutant, found: code === undefined ? null : { id, code, ...place }, isWitnessed, seconds: (performance.now() - startedAt) / 1000 }
 }
 
-/** The lowest seed that finds the mutant; undefined if none does. */
-async function search(
-  { id: mutant, run }: Mutant,
-  firstSeed: number,
-  runs: number,
-  workers: number,
-  onCount: (count: number) => void,
-): Promise<RunResult | undefined> {
-  let count = 0
-  const results = await runFleet({ firstSeed, runs, workers, untilFail: true, mutant, isQuorum: run === 'quorum', plan: {} }, () =>
-    onCount(++count),
-  )
-  return results.filter(({ violation }) => violation !== null).toSorted((a, b) => a.seed - b.seed)[0]
+/** The first seed that finds the mutant; undefined if none does. */
+async function search({ id, run }: Mutant, firstSeed: number, runs: number): Promise<RunResult | undefined> {
+  let found: RunResult | undefined
+  const fleet = { firstSeed, runs, workers: 1, untilFail: true, isGuarded: false, mutant: id, isQuorum: run === 'quorum', plan: {} }
+  await runFleet(fleet, (result) => {
+    if (result.violation !== null) found ??= result
+  })
+  return found
 }
 
-function describe({ mutant, found, seconds }: Hunted): string {
+/** Several at a time: a mutant has a thread of its own anyway, for a thread never gets rid of it. */
+async function huntAll(command: Command, onHunted: (hunted: Hunted, count: number) => void): Promise<Hunted[]> {
+  const rest = [...command.hunted]
+  const done: Hunted[] = []
+  const work = async (): Promise<void> => {
+    for (let mutant = rest.shift(); mutant !== undefined; mutant = rest.shift()) {
+      const hunted = await hunt(mutant, command)
+      onHunted(hunted, done.push(hunted))
+    }
+  }
+  await Promise.all(Array.from({ length: command.workers }, work))
+  return command.hunted.flatMap(({ id }) => done.find(({ mutant }) => mutant.id === id) ?? [])
+}
+
+function describe({ mutant, found, isWitnessed, seconds }: Hunted): string {
   const cells = [
     mutant.id.padEnd(4),
-    (found?.code ?? 'missed').padEnd(6),
+    (found?.code ?? (mutant.seed > 0 ? 'missed' : '-')).padEnd(6),
     String(found?.seeds ?? '-').padStart(5),
+    (isWitnessed ? 'noticed' : '-').padEnd(7),
     seconds.toFixed(1).padStart(7),
   ]
   return `${cells.join('  ')}  ${mutant.title}`
 }
 
-/** Where mutants are, and where they are described; from the root of the repository. */
-const CATALOGUE = [
-  'catalogue.ts',
-  'replication-mutants.ts',
-  'trust-mutants.ts',
-  'compaction-mutants.ts',
-  'classic-mutants.ts',
-  'client-mutants.ts',
-  'group-mutants.ts',
-  'quota-mutants.ts',
-  'share-mutants.ts',
-  'reader-mutants.ts',
-  'transaction-mutants.ts',
-  'quorum.ts',
-].map((file) => inRoot(`simulation/mutants/${file}`))
-const TABLE = inRoot('docs/simulation.md')
-
-function inRoot(path: string): URL {
-  return new URL(`../../${path}`, import.meta.url)
-}
-
 function note(found: readonly Found[]): void {
-  const texts = noteInCatalogue(
-    CATALOGUE.map((file) => readFileSync(file, 'utf8')),
-    found,
-  )
-  CATALOGUE.forEach((file, i) => writeFileSync(file, texts[i] ?? ''))
-  writeFileSync(TABLE, noteInTable(readFileSync(TABLE, 'utf8'), found))
+  const files = [...CATALOGUE_FILES, 'docs/simulation.md', 'README.md'].map((path) => new URL(`../../${path}`, import.meta.url))
+  const texts = files.map((file) => readFileSync(file, 'utf8'))
+  const [table = '', readme = ''] = texts.splice(-2)
+  const known = mutants.map((mutant) => ({ ...mutant, seedsToFind: found.find(({ id }) => id === mutant.id)?.seeds ?? mutant.seedsToFind }))
+  const line = killRateLine(figuresOf(verdictsOf(known, WITNESSES), elsewhere))
+  const noted = [...noteInCatalogue(texts, found), noteInTable(table, found), noteInReadme(readme, line)]
+  files.forEach((file, i) => writeFileSync(file, noted[i] ?? ''))
 }
 
-function middle(numbers: readonly number[]): number | null {
-  return numbers.toSorted((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? null
+/** What was noted of a mutant is not so any more, or was searched for in vain. */
+function isOff({ mutant, found, isWitnessed }: Hunted, isSearching: boolean): boolean {
+  return (found === null && (isSearching || mutant.seed > 0)) || (!isWitnessed && Object.hasOwn(WITNESSES, mutant.id))
 }
 
 async function main(): Promise<number> {
@@ -158,23 +159,29 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
+  const { hunted: chosen, isWhole, isNoted, isJson, update } = command
+  const isLoud = !isJson && !isNoted
+  if (isLoud) console.log('id    found   seeds  witness  seconds  title')
   const showProgress = (text: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\u001B[K${text}`))
-  if (!command.isJson) console.log('id    code    seeds  seconds  title')
-  const hunted: Hunted[] = []
-  for (const mutant of command.hunted) {
-    showProgress(mutant.id)
-    const one = await hunt(mutant, command, showProgress)
-    showProgress('')
-    hunted.push(one)
-    if (!command.isJson) console.log(describe(one))
+  const hunted = isNoted
+    ? null
+    : await huntAll(command, (one, count) => {
+        showProgress('')
+        if (isLoud) console.log(describe(one))
+        showProgress(`${count} of ${chosen.length}`)
+      })
+  showProgress('')
+  if (update) note(hunted?.flatMap((one) => one.found ?? []) ?? [])
+  const verdicts = hunted?.map(({ mutant: { id }, found, isWitnessed }) => ({ id, isWitnessed, seedsToFind: found?.seeds ?? 0 }))
+  const figures = figuresOf(verdicts ?? verdictsOf(chosen, WITNESSES), isWhole ? elsewhere : [])
+  const off = hunted?.filter((one) => isOff(one, command.from !== null)).map(({ mutant }) => mutant.id) ?? []
+  const rerun = {
+    seeds: hunted?.filter(({ mutant }) => mutant.seed > 0).length ?? 0,
+    witnesses: hunted?.filter(({ mutant }) => Object.hasOwn(WITNESSES, mutant.id)).length ?? 0,
   }
-  const found = hunted.flatMap((one) => one.found ?? [])
-  const missed = hunted.filter((one) => one.found === null).map(({ mutant }) => mutant.id)
-  if (command.update) note(found)
-  const report = { total: hunted.length, found: found.length, medianSeeds: middle(found.map(({ seeds }) => seeds)), missed }
-  if (command.isJson) console.log(JSON.stringify(report))
-  else console.log(`${report.found} of ${report.total} found · half of them within ${report.medianSeeds ?? '-'} seeds`)
-  return missed.length > 0 ? 1 : 0
+  if (isJson) console.log(JSON.stringify({ ...figures, rerun, off }))
+  else console.log(`${killRateLine(figures)}${off.length > 0 ? `\nnot as noted: ${off.join(', ')}` : ''}`)
+  return figures.missed.length > 0 || off.length > 0 ? 1 : 0
 }
 
 try {

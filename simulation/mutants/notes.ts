@@ -1,5 +1,6 @@
 /**
- * What a hunt has found, and where it is noted: `seed` and `seedsToFind` in catalogue.ts, the last two columns of the table in docs/simulation.md.
+ * What a hunt has found, and where it is noted: `seed` and `seedsToFind` in catalogue.ts, the last two columns of the table in docs/simulation.md,
+ * and one line in README.
  */
 
 /** A mutant that was found. */
@@ -11,6 +12,22 @@ export interface Found {
   /** How many seeds the search took. */
   readonly seeds: number
 }
+
+/** The files in which mutants are, from the root of the repository. */
+export const CATALOGUE_FILES: readonly string[] = [
+  'catalogue',
+  'replication-mutants',
+  'trust-mutants',
+  'compaction-mutants',
+  'classic-mutants',
+  'client-mutants',
+  'group-mutants',
+  'quota-mutants',
+  'share-mutants',
+  'reader-mutants',
+  'transaction-mutants',
+  'quorum',
+].map((name) => `simulation/mutants/${name}.ts`)
 
 /** The files of the catalogue with what was found; throws if a mutant is in none of them. */
 export function noteInCatalogue(texts: readonly string[], found: readonly Found[]): string[] {
@@ -36,6 +53,13 @@ export function noteInTable(text: string, found: readonly Found[]): string {
     const row = new RegExp(String.raw`^(\| ${id} \| .* \| )[A-Z0-9a-z ]+ \| [^|]+ \|$`, 'm')
     return replaceOnce(noted, row, id, (_, before) => `${before}${code} | ${seeds} |`)
   }, text)
+}
+
+/** README with its line about the kill rate; throws if it has none. */
+export function noteInReadme(text: string, line: string): string {
+  const old = /^Of \d+ known bugs .*$/m
+  if (!old.test(text)) throw new Error('there is no place in README to note the kill rate')
+  return text.replace(old, line)
 }
 
 function replaceOnce(text: string, pattern: RegExp, id: string, write: (...groups: string[]) => string): string {

@@ -29,8 +29,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'at most once goes back to where a round began when it fails',
     why: 'a commit that was answered too late had counted',
     edits: [{ file: RULES, text: '!isAtMostOnce(state) && held.has(name)', replacement: 'held.has(name)' }],
-    seed: 46,
-    seedsToFind: 46,
+    seed: 75,
+    seedsToFind: 75,
   },
   {
     id: 'G3',
@@ -59,8 +59,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'the keys of a partition that was given up still count when it comes back',
     why: 'those that somebody else has seen meanwhile are not among them',
     edits: [{ file: RULES, text: '    state.recent.delete(name)\n', replacement: '' }],
-    seed: 277,
-    seedsToFind: 277,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'G6',

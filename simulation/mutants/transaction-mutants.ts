@@ -230,8 +230,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (response.errorCode !== NONE || response.errorCode === NONE)\n    noteTransactional(',
       },
     ],
-    seed: 61,
-    seedsToFind: 61,
+    seed: 56,
+    seedsToFind: 56,
   },
   {
     id: 'C30',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 151,
-    seedsToFind: 151,
+    seed: 45,
+    seedsToFind: 45,
   },
   {
     id: 'C34',
@@ -287,8 +287,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const isUnstable = group !== undefined && group.pendingCount > 0 && !isOpen(group, [])',
       },
     ],
-    seed: 41,
-    seedsToFind: 41,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C36',

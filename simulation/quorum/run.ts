@@ -12,6 +12,7 @@ import { noReaderEvents } from '../checkers/readers.ts'
 import { mapKinds } from '../faults.ts'
 import type { RunResult } from '../run.ts'
 import { noTransactionEvents } from '../transactions-truth.ts'
+import { noAnomalies } from '../truth.ts'
 import { Member } from './member.ts'
 import { newQuorumTruth } from './truth.ts'
 
@@ -92,9 +93,10 @@ class QuorumRun {
       acknowledged: this.#truth.committedEnd,
       faults: mapKinds(() => 0),
       timed: mapKinds(() => []),
-      anomalies: { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 },
+      anomalies: noAnomalies(),
       transactions: noTransactionEvents(),
       readers: noReaderEvents(),
+      pairs: world.pairs,
     }
   }
 

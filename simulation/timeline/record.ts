@@ -8,7 +8,7 @@ import type { Onlooking } from '../onlooker.ts'
 import { DEFAULT_SECONDS, drawPlan } from '../plan.ts'
 import { parseReduction, reducePlan } from '../reduction.ts'
 import type { RunResult } from '../run.ts'
-import { combineHashes } from '../trace-hash.ts'
+import { TraceHash, withRun } from '../trace-hash.ts'
 import type { Timeline, TimelineHead } from './model.ts'
 import { Recorder } from './recorder.ts'
 
@@ -37,7 +37,9 @@ export async function recordRun({ subject, keep, what, commit }: Recording): Pro
     keep === null
       ? (await loadRunner(mutant, false))(seed, options, null, onlooking)
       : (await repeatKept(subject, keep, { onlooking })).result
-  const head: TimelineHead = { seed, commit, mutant, keep, what, command: commandOf(subject, keep), hash: combineHashes([result.hash]) }
+  // As the report of this one run has it.
+  const hash = new TraceHash(withRun(new TraceHash().lanes, result.hash)).toString()
+  const head: TimelineHead = { seed, commit, mutant, keep, what, command: commandOf(subject, keep), hash }
   const timeline = recordedBy(recorder).timeline({ head, healedAt: troubleMicros(subject, keep), violation: result.violation })
   return { timeline, result }
 }

@@ -100,6 +100,19 @@ describe('a producer whose requests are timed', () => {
     expect(ids(toldOfTime(stage, 2))).toHaveLength(1)
   })
 
+  test('asks for the time of each of them', () => {
+    const stage = ready({ quota })
+    toldOfTime(stage, 0)
+    for (let i = 0; i < 20; i++) {
+      const { correlationId, isTimed } = sentOne(submit(stage, i), 'produce')
+      expect([i, isTimed]).toEqual([i, true])
+      answer(stage, correlationId, i)
+      // The first was handled twice.
+      for (let times = i === 0 ? 2 : 1; times > 0; times--) stage.deliver({ kind: 'requestTimed', correlationId, micros: 1 })
+      toldOfTime(stage, stage.state.quota?.charges ?? 0)
+    }
+  })
+
   test('pays for a request that was handled twice, and for one whose time comes late', () => {
     const stage = ready({ quota })
     toldOfTime(stage, 0)

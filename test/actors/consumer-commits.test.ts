@@ -28,6 +28,22 @@ describe('commits', () => {
     expect(said(late).some((line) => line.startsWith('to client: commitResult #71 '))).toBe(true)
   })
 
+  test('that nobody answers are given up when the time of a session is over, in no group', () => {
+    const stage = consumer()
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
+    stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found })
+    expect(said(stage.deliver(topicsAnswer({ t: [0] }))).join()).toContain('offsetCommit')
+    expect(said(tick(stage, 9_999)).join()).not.toContain('commitResult')
+    expect(said(tick(stage, 1)).join()).toContain('commitResult #71 REQUEST_TIMED_OUT')
+  })
+
+  test('in a transaction are of the member that has the partitions, in its epoch', () => {
+    const { stage } = consuming()
+    const answer = sentOne(stage.deliver({ kind: 'askMember', correlationId: 72, offsets: null }), 'memberAnswer')
+    expect(answer).toMatchObject({ errorCode: NONE, member: { memberId: 'm', memberEpoch: 1 } })
+  })
+
   test('of a member that is lost are refused: another one may have committed more since', () => {
     const { stage } = consuming()
     refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')

@@ -202,6 +202,15 @@ describe('numbers', () => {
     expect(answer(stage, lost[1]!, 'UNKNOWN_PRODUCER_ID')).toEqual([])
   })
 
+  test('that begin anew are given in the order of submission', () => {
+    const stage = ready()
+    answer(stage, ids(submit(stage, 1))[0]!, 0)
+    const lost = ids([2, 3, 4].flatMap((token) => submit(stage, token)))
+    const again = ids(answer(stage, lost[0]!, 'UNKNOWN_PRODUCER_ID'))
+    const delivered = again.flatMap((id, i) => sent(answer(stage, id, i), 'delivered').map(({ token }) => token))
+    expect(delivered).toEqual([2, 3, 4])
+  })
+
   test('stay when a batch before is still on its way: the gap may be an accident of the network', () => {
     const stage = ready()
     const [one, two] = ids([1, 2].flatMap((token) => submit(stage, token)))

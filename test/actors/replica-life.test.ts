@@ -45,6 +45,16 @@ describe('opening', () => {
     expect(decodeCheckpoint(partition.files.get('checkpoint-1')!)).toMatchObject({ recoveryPoint: 0, clean: false })
   })
 
+  test('syncs the segment in which the recovery point lies: what follows may be in the page cache only', () => {
+    const { files } = threeSegments()
+    expect(decodeCheckpoint(files.get('checkpoint-0')!)).toMatchObject({ recoveryPoint: 5 })
+    const partition = partitionOn(files, small)
+    partition.hold.add('sync')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    expect(lines(partition.held)).toEqual(['sync 4.log'])
+    expect(partition.stage.state.phase).toBe('settling')
+  })
+
   test('that cannot sync tries again', () => {
     const partition = partitionOn(new Map([[LOG, batchAt(0, 2)]]))
     partition.failing.set('sync', 'io')

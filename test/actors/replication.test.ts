@@ -124,6 +124,13 @@ describe('a leader and its followers', () => {
   })
 })
 
+test('what only its leader has acknowledged is read by nobody before others have it', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.isolate(1)
+  expect(partition.outcome(partition.produce(0, 'leader'))?.errorCode).toBe(NONE)
+  expect(partition.state(0)).toMatchObject({ durableEndOffset: 1, highWatermark: { offset: 0 } })
+})
+
 describe('when the leader changes', () => {
   test('what was acknowledged to the quorum is there, whoever of those in sync leads (KIP-101, scenario 1)', () => {
     const partition = new ReplicatedPartition(2)

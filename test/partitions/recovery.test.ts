@@ -51,7 +51,7 @@ describe('a directory', () => {
       [1002, 1000],
       [1004, 1003],
     ])
-    expect(recovered).toMatchObject({ recoveryPoint: 0, checkpointSequence: 0, cutBytes: 0 })
+    expect(recovered).toMatchObject({ recoveryPoint: 0, checkpointSequence: 0, cutBytes: 0, epochs: [{ epoch: 0, startOffset: 0 }] })
     expect(producersOf(recovered)).toEqual(leader.producers)
     expectConsistent(leader.directory, recovered)
   })

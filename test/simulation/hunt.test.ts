@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { noteInCatalogue, noteInTable } from '../../simulation/mutants/notes.ts'
+import type { Figures } from '../../simulation/mutants/figures.ts'
+import { noteInCatalogue, noteInReadme, noteInTable } from '../../simulation/mutants/notes.ts'
 
 const run = promisify(execFile)
 const main = fileURLToPath(new URL('../../simulation/mutants/hunt.ts', import.meta.url))
@@ -15,17 +16,39 @@ const CATALOGUE = ['A1', 'A10']
 const TABLE = '| id | known as | found as | seeds |\n|---|---|---|---|\n| A1 | one | DUP | 1 |\n| A10 | ten: A1 | LOST | 1 |\n'
 
 describe('a hunt', () => {
-  test('counts what is found', async () => {
+  test('runs again what is noted: the seed, and the witness', { timeout: 60_000 }, async () => {
     const { stdout } = await run(process.execPath, [main, '--id', 'B15', '--json'])
-    expect(JSON.parse(stdout)).toEqual({ total: 1, found: 1, medianSeeds: 1, missed: [] })
+    expect(JSON.parse(stdout)).toEqual({
+      total: 1,
+      applicable: 1,
+      witness: { found: 1, missed: [] },
+      unaided: { found: 1, medianSeeds: 1, missed: [] },
+      missed: [],
+      rerun: { seeds: 1, witnesses: 1 },
+      off: [],
+    })
   })
 
-  test('fails, and names what is missed', async () => {
+  test('fails when it looks for something in vain, and names it', { timeout: 60_000 }, async () => {
     const missed = await run(process.execPath, [main, '--id', 'E16', '--from', '1', '--max', '1', '--json']).catch(
       (error: { code: number; stdout: string }) => error,
     )
     expect(missed).toMatchObject({ code: 1 })
-    expect(JSON.parse(missed.stdout)).toEqual({ total: 1, found: 0, medianSeeds: null, missed: ['E16'] })
+    expect(JSON.parse(missed.stdout)).toMatchObject({
+      witness: { found: 1 },
+      unaided: { found: 0, medianSeeds: null, missed: ['E16'] },
+      missed: [],
+      off: ['E16'],
+    })
+  })
+
+  test('says what is noted, and runs nothing, when that is asked for', async () => {
+    const { stdout } = await run(process.execPath, [main, '--noted', '--json'])
+    const figures = JSON.parse(stdout) as Figures
+    expect(figures).toMatchObject({ missed: [], rerun: { seeds: 0, witnesses: 0 } })
+    expect(figures.applicable).toBeGreaterThan(150)
+    expect(figures.total).toBeGreaterThan(figures.applicable)
+    expect(figures.unaided.found + figures.unaided.missed.length).toBe(figures.applicable)
   })
 
   test('refuses what it does not know', async () => {
@@ -43,6 +66,11 @@ describe('what a hunt has found', () => {
 
   test('is noted in the table, at that mutant only', () => {
     expect(noteInTable(TABLE, found)).toBe(TABLE.replace('| DUP | 1 |', '| LIVE | 5 |'))
+  })
+
+  test('is noted in README', () => {
+    expect(noteInReadme('# A\n\nOf 1 known bugs many.\nMore.\n', 'Of 2 known bugs all.')).toBe('# A\n\nOf 2 known bugs all.\nMore.\n')
+    expect(() => noteInReadme('# A\n', 'Of 2 known bugs all.')).toThrow(/no place/)
   })
 
   test('is not lost silently', () => {

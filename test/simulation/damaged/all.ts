@@ -1,0 +1,19 @@
+// Every history that is damaged to see whether a checker notices.
+
+import type { Damaged } from './damaged.ts'
+import { damagedGroups } from './groups.ts'
+import { damagedLogs } from './logs.ts'
+import { damagedOthers } from './others.ts'
+import { damagedQuorums } from './quorum.ts'
+import { damagedReplicas } from './replicas.ts'
+import { damagedTransactions } from './transactions.ts'
+
+/** All of them. */
+export const damagedHistories: readonly Damaged[] = [
+  ...damagedLogs,
+  ...damagedReplicas,
+  ...damagedGroups,
+  ...damagedTransactions,
+  ...damagedQuorums,
+  ...damagedOthers,
+]

@@ -1,0 +1,227 @@
+// Share groups, readers, quotas, images; and what the simulator says of itself: a run without an end, an actor that fails, a seed that is two runs.
+
+import { actor as producer } from '../../../actors/producer.ts'
+import type { CoordinatorState } from '../../../actors/coordinator.ts'
+import type { Effect } from '../../../actors/effect.ts'
+import type { SharesState } from '../../../actors/shares-state.ts'
+import type { AcquiredRange, ShareAcknowledgement, ShareFetchRequest } from '../../../protocol/messages/share.ts'
+import type { Message } from '../../../protocol/messages/message.ts'
+import { noteQuotaUse, noteRequestTime } from '../../../simulation/checkers/quotas.ts'
+import { checkReaders, newReadersTruth, noteCovered, noteHandled, noteLeftOut } from '../../../simulation/checkers/readers.ts'
+import type { ReadersTruth } from '../../../simulation/checkers/readers.ts'
+import { checkShares, newShareTruth } from '../../../simulation/checkers/share.ts'
+import { NodeWatcher } from '../../../simulation/checkers/watch.ts'
+import { Clock } from '../../../simulation/clock.ts'
+import { Dispatch } from '../../../simulation/dispatch.ts'
+import { Faults, noFaults } from '../../../simulation/faults.ts'
+import { Host } from '../../../simulation/host.ts'
+import { Network } from '../../../simulation/network.ts'
+import type { ReadMode } from '../../../simulation/reader-plan.ts'
+import type { RunResult } from '../../../simulation/run.ts'
+import type { PlacedRecord } from '../../../simulation/transactions-truth.ts'
+import { World } from '../../../simulation/world.ts'
+import { inScene } from './damaged.ts'
+import type { Damaged } from './damaged.ts'
+
+/** Some record of the one partition there is. */
+const RANGE = { topic: 'orders', topicId: 1, partition: 0, first: 0, last: 0 }
+
+interface ShareScene {
+  /** A member asks, and is given records, or told that what it says is written. */
+  readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[]) => void
+  readonly pass: (millis: number) => void
+}
+
+/** A share group with locks of a second, and three attempts. */
+function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => void): Damaged {
+  return inScene('SHARE', what, ({ truth }, isDamaged) => {
+    const group = newShareTruth(truth, 'workers')
+    const state = { phase: 'active' } as SharesState
+    let asked = 0
+    const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = []) => {
+      const correlationId = ++asked
+      const request: ShareFetchRequest = {
+        ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch: asked, topics: ['orders'] } as const),
+        ...({ reset: 'earliest', isolationLevel: 'read_uncommitted', lockMillis: 1000, deliveryCountLimit: 3, maxRecords: 1 } as const),
+        ...{ maxWaitMillis: 1, acknowledgements, leaves: false },
+      }
+      const from = { node: -1, actor: memberId }
+      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, acquired, refused: [] }
+      checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
+    }
+    play({ ask, pass: (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000) }, isDamaged)
+  })
+}
+
+const attempt = (deliveryCount: number): readonly AcquiredRange[] => [{ ...RANGE, deliveryCount }]
+const accepted: readonly ShareAcknowledgement[] = [{ ...RANGE, type: 'accept' }]
+
+const TENURE = { member: 'first', sinceMicros: 0 }
+
+/** Readers of two records with these keys. */
+function readers(
+  code: string,
+  mode: ReadMode,
+  what: string,
+  keys: readonly number[],
+  play: (truth: ReadersTruth, record: (offset: number) => PlacedRecord, isDamaged: boolean) => void,
+): Damaged {
+  return inScene(code, what, ({ truth, partition }, isDamaged) => {
+    const known = newReadersTruth({ truth, mode, rememberedKeys: 2, takenEnd: () => -1 })
+    keys.forEach((key, offset) => {
+      partition.values[offset] = 100 + offset
+      truth.keyed.set(100 + offset, { key, isTombstone: false, atMicros: 0 })
+    })
+    play(known, (offset) => ({ partition, offset, value: 100 + offset }), isDamaged)
+    if (truth.world.violation === null) checkReaders(known, [partition])
+  })
+}
+
+/** A client that may have 1000 bytes, or 1000 us of requests, in a second, with a burst of 100 ms. */
+function quota(what: string, play: (account: Parameters<typeof noteQuotaUse>[0], isDamaged: boolean) => void): Damaged {
+  return inScene('QUOTA', what, ({ truth: { world } }, isDamaged) => {
+    const about = {
+      name: 'a reader',
+      bytesPerSecondMax: 1000,
+      beganMicros: 0,
+      underWayBytes: 0,
+      usedBytes: 0,
+      usedMicros: 0,
+      isOver: false,
+    }
+    play({ world, ...about, microsPerSecondMax: 1000 }, isDamaged)
+  })
+}
+
+function chunk(sizeBytes: number): Message {
+  const about = { topic: 't', partition: 0, session: 1, fetchOffset: 0, highWatermark: 9, abortedTransactions: [], node: 0, range: null }
+  return { kind: 'chunk', ...about, records: new Uint8Array(sizeBytes) }
+}
+
+const FETCH = { kind: 'fetch', isTimed: true } as Extract<Message, { kind: 'fetch' }>
+
+/** A node of the cluster is fenced, and is in an ISR, or not. */
+function isr(): Damaged {
+  return inScene('ISR', 'a fenced node stays in the ISR', ({ truth }, isDamaged) => {
+    const partitions = [{ leader: 0, isr: isDamaged ? [0, 1] : [0] }]
+    const image = {
+      ...{ endOffset: 5, nextTopicId: 1, names: new Map() },
+      topics: new Map([['orders', { name: 'orders', partitions }]]),
+      brokers: new Map([0, 1].map((node) => [node, { fenced: node === 1 }])),
+    }
+    const state = { self: { node: 0, actor: 'coordinator' }, seat: { image, isActive: true, quorum: null } } as unknown as CoordinatorState
+    const quorum = { truth: { world: truth.world }, disks: new Map() }
+    const groups = { inside: [], outside: [], mixed: [], shared: [] }
+    const watcher = new NodeWatcher(truth, null as never, groups, quorum as never, true)
+    watcher.received(null as never, 'coordinator', state, { kind: 'started' }, state.self, [] as readonly Effect[])
+  })
+}
+
+/** What a host does, seen from outside. */
+function host(code: string, what: string, play: (one: Host, isDamaged: boolean) => void): Damaged {
+  return inScene(code, what, ({ truth: { world } }, isDamaged) => {
+    const network = new Network(world, new Faults(1, noFaults()))
+    const one = new Host(-1, { world, network, clock: new Clock(world), disk: null, watcher: null })
+    one.boot()
+    play(one, isDamaged)
+    world.runUntil(1_000)
+  })
+}
+
+const PRODUCER = {
+  ...{
+    client: { node: -1, actor: 'client' },
+    coordinatorNodes: [0],
+    acks: 'quorum',
+    requestTimeoutMillis: 100,
+    deliveryTimeoutMillis: 100,
+  },
+  ...{ retryBackoffMillis: 10, isIdempotent: false, transactionalId: null, transactionTimeoutMillis: 100 },
+}
+
+/** Everything else. */
+export const damagedOthers: readonly Damaged[] = [
+  share('a record is given to two members', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(isDamaged ? 999 : 1000)
+    ask('b', attempt(2))
+  }),
+  share('a record that is done with is given again', ({ ask }, isDamaged) => {
+    ask('a', attempt(1))
+    ask('a', [], accepted)
+    if (isDamaged) ask('b', attempt(2))
+  }),
+  share('a member is done with what another one has', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(1000)
+    if (isDamaged) ask('b', attempt(2))
+    ask('a', [], accepted)
+  }),
+  share('a delivery count does not grow', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(1000)
+    ask('b', attempt(isDamaged ? 1 : 2))
+  }),
+  share('a record is given once too often', ({ ask }, isDamaged) => ask('a', attempt(isDamaged ? 4 : 3))),
+  readers('AMO', 'at-most-once', 'a record is handled twice', [1, 2], (known, record, isDamaged) => {
+    for (const offset of isDamaged ? [0, 0] : [0, 1]) noteHandled(known, record(offset), TENURE)
+  }),
+  readers('ALO', 'at-least-once', 'a record is handled by nobody', [1, 2], (known, record, isDamaged) => {
+    for (const offset of isDamaged ? [0] : [0, 1]) noteHandled(known, record(offset), TENURE)
+  }),
+  readers('EFF', 'effectively-once', 'a key is handled by nobody', [1, 2], (known, record, isDamaged) => {
+    for (const offset of isDamaged ? [0] : [0, 1]) noteHandled(known, record(offset), TENURE)
+  }),
+  readers('EFF', 'effectively-once', 'a key is left out that nobody has handled', [1, 2], (known, record, isDamaged) => {
+    noteHandled(known, record(0), TENURE)
+    if (isDamaged) noteLeftOut(known, record(1), TENURE)
+    noteHandled(known, record(1), TENURE)
+  }),
+  readers('EFF', 'effectively-once', 'a key is handled again after its commit', [1, 1], (known, record, isDamaged) => {
+    noteHandled(known, record(0), TENURE)
+    if (isDamaged) noteCovered(known, [record(0)], new Map([['orders-0', TENURE]]))
+    noteHandled(known, record(1), TENURE)
+  }),
+  quota('a client gets more bytes than were due', (account, isDamaged) => {
+    for (const sizeBytes of [isDamaged ? 102 : 101, 1]) noteQuotaUse(account, chunk(sizeBytes))
+  }),
+  quota('a client goes on after more time than was due', (account, isDamaged) => {
+    noteRequestTime(account, { kind: 'requestTimed', correlationId: 1, micros: isDamaged ? 102 : 101 })
+    noteQuotaUse(account, FETCH)
+  }),
+  quota('a client does not ask for the time of a request', (account, isDamaged) =>
+    noteQuotaUse(account, { ...FETCH, isTimed: !isDamaged } as Message),
+  ),
+  isr(),
+  {
+    code: 'LIVE',
+    what: 'a run does not come to an end',
+    play: (isDamaged) => {
+      const world = new World(1, 100)
+      const again = (left: number): void => world.after(1, () => left > 0 && again(left - 1))
+      again(isDamaged ? 1000 : 10)
+      world.runUntil(10_000)
+      return world.violation?.code ?? null
+    },
+  },
+  host('ASSERT', 'an actor is started that there is not', (one, isDamaged) =>
+    one.spawn('producer', isDamaged ? 'nowhere' : producer.url, PRODUCER),
+  ),
+  host('ASSERT', 'an actor is told what it does not understand', (one, isDamaged) => {
+    one.spawn('producer', producer.url, PRODUCER)
+    const message: Message = isDamaged ? { kind: 'drained' } : { kind: 'nodeDown', node: 1 }
+    one.send({ node: -1, actor: 'client' }, { node: -1, actor: 'producer' }, message)
+  }),
+  {
+    code: 'DET',
+    what: 'a seed is another run the second time',
+    play: (isDamaged) => {
+      const run = (hash: string): RunResult => ({ seed: 1, hash, violation: null, virtualSeconds: 1, events: 1 }) as RunResult
+      const desk = new Dispatch({ firstSeed: 1, runs: 1, workers: 1, untilFail: false, isGuarded: true })
+      desk.next(0)
+      desk.done(0, run('a'))
+      desk.next(0)
+      return desk.done(0, run(isDamaged ? 'b' : 'a'))?.result.violation?.code ?? null
+    },
+  },
+]

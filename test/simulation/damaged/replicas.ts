@@ -1,0 +1,139 @@
+// Replicas, after a step: with a high watermark that falls, or exposes too much, a log that begins too late or ends too early, and a second leader.
+
+import { checkReplica, watchReplica } from '../../../simulation/checkers/replicas.ts'
+import type { ReplicaStep } from '../../../simulation/checkers/replicas.ts'
+import type { Disk } from '../../../simulation/disk.ts'
+import { appendBytes, newFile, syncFile } from '../../../simulation/disk-file.ts'
+import type { SimulatedFile } from '../../../simulation/disk-file.ts'
+import { newSegment } from '../../../partitions/log.ts'
+import { newReplicaState, NO_ROLE } from '../../../partitions/replica-state.ts'
+import type { ReplicaState } from '../../../partitions/replica-state.ts'
+import type { FetchRequest } from '../../../protocol/messages/fetch.ts'
+import type { Message } from '../../../protocol/messages/message.ts'
+import { defaultTopicConfig } from '../../../protocol/topic-config.ts'
+import type { TopicConfig } from '../../../protocol/topic-config.ts'
+import { inScene } from './damaged.ts'
+import type { Damaged, Scene } from './damaged.ts'
+
+/** A leader of ten records, of which eight are committed. */
+interface Stage extends Scene {
+  readonly state: ReplicaState
+  /** It has handled a message. */
+  readonly step: (message?: Message, effects?: ReplicaStep['effects']) => void
+}
+
+const SEGMENT = '00000000000000000000.log'
+
+function stage(scene: Scene, settings: Partial<TopicConfig>, node = 0): Stage {
+  const topicConfig = { ...defaultTopicConfig, ...settings }
+  const config = { topic: 'orders', topicId: 1, partition: 0, topicConfig, replicaLagMillis: 1000 }
+  const state = newReplicaState({ node, actor: 'replica/orders-0' }, config)
+  state.phase = 'leading'
+  state.role = { ...NO_ROLE, leader: node, leaderEpoch: 3, replicas: [0, 1], isr: [0, 1] }
+  state.log = { segments: [newSegment(0, 0)], logStartOffset: 0, logEndOffset: 10 }
+  state.highWatermark = { offset: 8, segmentBaseOffset: 0, position: 80 }
+  const watched = watchReplica(scene.truth, config)
+  const file = newFile()
+  appendBytes(file, new Uint8Array(100))
+  syncFile(file)
+  const disk = { files: () => new Map<string, SimulatedFile>([[SEGMENT, file]]) } as unknown as Disk
+  const step: Stage['step'] = (message = { kind: 'started' }, effects = []) =>
+    checkReplica(scene.truth, watched, state, disk, { message, effects })
+  return { ...scene, state, step }
+}
+
+function replica(
+  code: string,
+  what: string,
+  play: (stage: Stage, isDamaged: boolean) => void,
+  settings: Partial<TopicConfig> = {},
+): Damaged {
+  return inScene(code, what, (scene, isDamaged) => play(stage(scene, settings), isDamaged), settings)
+}
+
+const FETCH: FetchRequest = {
+  ...{ kind: 'fetch', correlationId: 1, topicId: 1, leaderEpoch: 3, replicaId: -1, brokerEpoch: -1, lastFetchedEpoch: -1 },
+  ...{ fetchOffset: 2, logStartOffset: -1, minBytes: 1, maxBytes: 1, maxWaitMillis: 1, mode: 'bytes', isolationLevel: 'read_uncommitted' },
+} as const
+
+/** An answer to it. */
+function answer(errorCode: number): ReplicaStep['effects'] {
+  const message = { kind: 'fetchResponse', correlationId: 1, errorCode } as Extract<Message, { kind: 'fetchResponse' }>
+  return [{ kind: 'send', to: { node: -1, actor: 'consumer' }, message }]
+}
+
+/** Who leads next, after everybody had ten records, eight of which are exposed and six acknowledged. */
+function succession(code: string, what: string, sound: number, damaged: number): Damaged {
+  return replica(code, what, ({ state, step, partition }, isDamaged) => {
+    partition.acknowledgedEnd = 6
+    partition.exposedEnd = 8
+    state.log.logEndOffset = isDamaged ? damaged : sound
+    state.highWatermark = { offset: 4, segmentBaseOffset: 0, position: 40 }
+    step()
+  })
+}
+
+/** Replicas. */
+export const damagedReplicas: readonly Damaged[] = [
+  replica('HW', 'a high watermark falls', ({ state, step }, isDamaged) => {
+    step()
+    state.highWatermark = { offset: isDamaged ? 7 : 9, segmentBaseOffset: 0, position: 70 }
+    step()
+  }),
+  replica('HW', 'a high watermark is above the log end', ({ state, step }, isDamaged) => {
+    state.highWatermark = { offset: isDamaged ? 11 : 10, segmentBaseOffset: 0, position: 100 }
+    step()
+  }),
+  replica('HW', 'more is exposed than is synced', ({ state, step }, isDamaged) => {
+    state.highWatermark = { offset: 10, segmentBaseOffset: 0, position: isDamaged ? 101 : 100 }
+    step()
+  }),
+  replica('2LDR', 'a second node leads in the same epoch', ({ step, ...scene }, isDamaged) => {
+    step()
+    const other = stage(scene, {}, isDamaged ? 1 : 0)
+    other.step()
+  }),
+  succession('REC', 'who leads next lacks what was exposed', 8, 7),
+  succession('LOST', 'who leads next lacks what was acknowledged', 8, 5),
+  replica('RET', 'a log begins above its high watermark', ({ state, step }, isDamaged) => {
+    state.log.logStartOffset = isDamaged ? 9 : 8
+    step()
+  }),
+  replica('RET', 'what was deleted comes back with the next leader', ({ state, step, partition }, isDamaged) => {
+    partition.deletedOffset = 5
+    state.log.logStartOffset = isDamaged ? 4 : 5
+    step()
+  }),
+  replica('LOST', 'a leader drops what nobody has deleted', ({ state, step }, isDamaged) => {
+    step()
+    state.log.logStartOffset = 5
+    const request = { kind: 'deleteRecords', correlationId: 1, topicId: 1, leaderEpoch: 3, beforeOffset: isDamaged ? 4 : 5 } as const
+    step(request)
+  }),
+  replica('RET', 'a reader is served from below the beginning', ({ state, step }, isDamaged) => {
+    state.log.logStartOffset = 5
+    step(FETCH, answer(isDamaged ? 0 : 1))
+  }),
+  replica(
+    'RET',
+    'records go although a group has not committed past them',
+    ({ truth, state, step }, isDamaged) => {
+      truth.committedEnds.set('billing', () => (isDamaged ? 4 : 5))
+      step()
+      state.log.logStartOffset = 5
+      step({ kind: 'offsetFetchResponse', correlationId: 1, errorCode: 0, requested: [], offsets: [] })
+    },
+    { deleteOnceConsumedBy: ['billing'] },
+  ),
+  replica(
+    'RET',
+    'records go although a share group has not done with them',
+    ({ truth, state, step }, isDamaged) => {
+      truth.acknowledgedBy.set('workers', () => (isDamaged ? 4 : null))
+      step()
+      state.log.logStartOffset = 5
+      step({ kind: 'describeShareGroupOffsetsResponse', correlationId: 1, errorCode: 0, startOffset: 5 })
+    },
+    { deleteOnceAcknowledgedBy: ['workers'] },
+  ),
+]
