@@ -1,6 +1,6 @@
 /**
- * Goes through the catalogue of mutants: `npm run mutants -- --help`. Unless it is to search, it runs again what is noted: the seed that has found a mutant, and the test that
- * notices it. Exit code 0: all is as it is noted, and no mutant is found by neither; 1: it is not; 2: the command line makes no sense.
+ * Goes through the catalogue of mutants: `npm run mutants -- --help`. Unless it is to search, it runs again the noted seed of each, and with `--witnesses` the
+ * test that notices it. Exit code 0: all is as it is noted, and no mutant is found by neither; 1: it is not; 2: the command line makes no sense.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -20,6 +20,7 @@ const HELP = `npm run mutants -- [options]
 
   --id ID           only this mutant; may be repeated
   --noted           run nothing: what the catalogue says
+  --witnesses       run the witnesses, too: each is a test run of its own
   --hunt            look for what its noted seed does not find, counting up from seed 1
   --from S          the same from seed S, whatever is noted
   --max N           give a mutant up after so many seeds (default 2000)
@@ -32,6 +33,7 @@ interface Command {
   readonly hunted: readonly Mutant[]
   readonly isWhole: boolean
   readonly isNoted: boolean
+  readonly runsWitnesses: boolean
   /** Null: nothing is searched. */
   readonly from: number | null
   readonly triesNoted: boolean
@@ -53,6 +55,7 @@ function readCommand(): Command | null {
     options: {
       id: { type: 'string', multiple: true },
       noted: { type: 'boolean', default: false },
+      witnesses: { type: 'boolean', default: false },
       hunt: { type: 'boolean', default: false },
       from: { type: 'string' },
       max: { type: 'string', default: '2000' },
@@ -72,6 +75,7 @@ function readCommand(): Command | null {
     hunted: hunted ?? mutants,
     isWhole: hunted === undefined,
     isNoted: values.noted,
+    runsWitnesses: values.witnesses,
     from: values.from === undefined ? (values.hunt ? 1 : null) : wholeNumber('from', values.from),
     triesNoted: values.from === undefined,
     max: wholeNumber('max', values.max),
@@ -90,13 +94,13 @@ function wholeNumber(name: string, text: string): number {
 /** The quorum in small takes milliseconds a seed. */
 const QUORUM_FACTOR = 10
 
-async function hunt(mutant: Mutant, { from, triesNoted, max }: Command): Promise<Hunted> {
+async function hunt(mutant: Mutant, { from, triesNoted, max, runsWitnesses }: Command): Promise<Hunted> {
   const startedAt = performance.now()
   const { id, seed, seedsToFind: seeds } = mutant
   const noted = triesNoted && seed > 0 ? await search(mutant, seed, 1) : undefined
   const searched =
     noted === undefined && from !== null ? await search(mutant, from, mutant.run === 'quorum' ? max * QUORUM_FACTOR : max) : undefined
-  const isWitnessed = await isNoticed(id)
+  const isWitnessed = runsWitnesses ? await isNoticed(id) : Object.hasOwn(WITNESSES, id)
   const code = (noted ?? searched)?.violation?.code
   const place =
     noted === undefined && searched !== undefined ? { seed: searched.seed, seeds: searched.seed - (from ?? 1) + 1 } : { seed, seeds }
@@ -176,8 +180,8 @@ async function main(): Promise<number> {
   const figures = figuresOf(verdicts ?? verdictsOf(chosen, WITNESSES), isWhole ? elsewhere : [])
   const off = hunted?.filter((one) => isOff(one, command.from !== null)).map(({ mutant }) => mutant.id) ?? []
   const rerun = {
-    seeds: hunted?.filter(({ mutant }) => mutant.seed > 0).length ?? 0,
-    witnesses: hunted?.filter(({ mutant }) => Object.hasOwn(WITNESSES, mutant.id)).length ?? 0,
+    seeds: command.triesNoted ? (hunted?.filter(({ mutant }) => mutant.seed > 0).length ?? 0) : 0,
+    witnesses: command.runsWitnesses ? (hunted?.filter(({ mutant }) => Object.hasOwn(WITNESSES, mutant.id)).length ?? 0) : 0,
   }
   if (isJson) console.log(JSON.stringify({ ...figures, rerun, off }))
   else console.log(`${killRateLine(figures)}${off.length > 0 ? `\nnot as noted: ${off.join(', ')}` : ''}`)

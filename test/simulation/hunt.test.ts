@@ -17,7 +17,7 @@ const TABLE = '| id | known as | found as | seeds |\n|---|---|---|---|\n| A1 | o
 
 describe('a hunt', () => {
   test('runs again what is noted: the seed, and the witness', { timeout: 60_000 }, async () => {
-    const { stdout } = await run(process.execPath, [main, '--id', 'B15', '--json'])
+    const { stdout } = await run(process.execPath, [main, '--id', 'B15', '--witnesses', '--json'])
     expect(JSON.parse(stdout)).toEqual({
       total: 1,
       applicable: 1,
