@@ -99,8 +99,8 @@ export interface FaultOptions {
 /** A kind of fault. */
 export type FaultKind = keyof FaultOptions
 
-/** The intensities between which a seed draws, weakest first. */
-const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
+/** The intensities between which a seed draws, weakest first: means in milliseconds, or shares per million. */
+export const RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   latencyTail: [1_000, 50_000],
   loss: [1_000, 60_000],
   duplicate: [1_000, 60_000],
