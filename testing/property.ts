@@ -3,7 +3,7 @@
  * and the simulation of what is left by `simulate`.
  */
 import type * as FastCheck from 'fast-check'
-import { simulate } from './simulate.ts'
+import { simulateAfter } from './simulate.ts'
 import type { SimulateOptions } from './simulate.ts'
 import type { ScenarioContext, ScenarioFaultChoice } from './scenario.ts'
 
@@ -13,7 +13,7 @@ export interface PropertyOptions<Value = unknown> extends Omit<SimulateOptions, 
   readonly examples?: number
   /** Seeds for each example. Default 1. */
   readonly seedsPerExample?: number
-  /** Where fast-check shall go on, as its error says it. */
+  /** The counterexample of before, as the error says it beside the seed: it is run again, and not made smaller. */
   readonly path?: string
   /** What goes wrong, as for `simulate`; or a function that says it of what was drawn, so that fast-check makes that smaller, too. */
   readonly faults?: ScenarioFaultChoice | ((value: Value) => ScenarioFaultChoice)
@@ -32,14 +32,18 @@ export async function property<Value>(
 ): Promise<void> {
   const fc = await import('fast-check')
   const { examples = EXAMPLES, seedsPerExample = 1, path, seed = seedOfEnvironment(), faults, ...rest } = options
+  let seedsBefore = 0
   const run = async (value: Value, exampleSeed: number, more: SimulateOptions): Promise<void> => {
     const choice = typeof faults === 'function' ? faults(value) : faults
     const chosen = choice === undefined ? {} : { faults: choice }
-    await simulate((context) => scenario(value, context), { ...rest, ...chosen, ...more, seed: exampleSeed, runs: seedsPerExample })
+    const simulateOptions = { ...rest, ...chosen, ...more, seed: exampleSeed, runs: seedsPerExample }
+    const before = seedsBefore
+    seedsBefore += seedsPerExample
+    await simulateAfter(before, (context) => scenario(value, context), simulateOptions)
   }
   const seeds = fc.noShrink(fc.integer({ min: 1, max: 2 ** 31 - 1 }))
   const drawn = fc.asyncProperty(arbitrary, seeds, (value, exampleSeed) => run(value, exampleSeed, { shrinkMillis: 0 }))
-  const where = { ...(path === undefined ? {} : { path }), ...(seed === undefined ? {} : { seed }) }
+  const where = { ...(path === undefined ? {} : { path, endOnFailure: true }), ...(seed === undefined ? {} : { seed }) }
   const details = await fc.check(drawn, { numRuns: examples, ...where })
   if (!details.failed) return
   const [value, exampleSeed] = details.counterexample ?? []
