@@ -3,13 +3,9 @@
  * must never be seen. `checkRead` compares it with what a reader has seen.
  */
 import type { ConsumerRecord, RecordMetadata } from '../../edge/client/api.ts'
-import type { DrawnRecord } from '../arbitraries.ts'
 import { LawError } from '../laws.ts'
-
-/** A drawn record with a number, by which it is known again: it travels in the header `number`. */
-export interface NumberedRecord extends DrawnRecord {
-  readonly number: number
-}
+import { nameOf, numberOf } from './numbered-record.ts'
+import type { NumberedRecord } from './numbered-record.ts'
 
 /** A record that is known to be in a partition. */
 export interface ModelRecord extends NumberedRecord {
@@ -49,11 +45,6 @@ export function newTopicModel(partitions: number): TopicModel {
     gone: new Map(),
     nextNumber: 1,
   }
-}
-
-/** Gives drawn records their numbers. */
-export function numbered(model: TopicModel, records: readonly DrawnRecord[]): NumberedRecord[] {
-  return records.map((record) => ({ ...record, number: model.nextNumber++ }))
 }
 
 /** The records are there from now on, where the producer was told. */
@@ -119,22 +110,11 @@ export function checkRead(model: TopicModel, seen: readonly ConsumerRecord<strin
     checkOrder(
       partition,
       known.filter((number) => numbers.includes(number)),
-      numbers,
+      numbers.filter((number) => known.includes(number)),
     )
     settle(model.partitions[partition]!, seen)
   }
   return missing
-}
-
-/** The number of a record that was read; 0 if it has none. */
-export function numberOf({ headers }: Pick<ConsumerRecord, 'headers'>): number {
-  const value = headers.find(({ key }) => key === 'number')?.value
-  return value === undefined || value === null ? 0 : Number(new TextDecoder().decode(value))
-}
-
-/** A record, in the words of an error. */
-export function nameOf({ number, key, value }: NumberedRecord): string {
-  return `record ${number} (key ${JSON.stringify(key)}, value ${JSON.stringify(value)})`
 }
 
 function checkOffsets(model: TopicModel, seen: readonly ConsumerRecord<string, string>[]): void {

@@ -6,8 +6,10 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { string } from '../../edge/client/serdes.ts'
 import { PARTITIONS } from '../arbitraries.ts'
 import type { ScenarioContext } from '../scenario.ts'
+import { toSend } from './numbered-record.ts'
+import type { NumberedRecord } from './numbered-record.ts'
 import { newTopicModel } from './topic-model.ts'
-import type { NumberedRecord, TopicModel } from './topic-model.ts'
+import type { TopicModel } from './topic-model.ts'
 
 /** The topic, and who writes and reads it. */
 export interface TopicUnderTestOptions {
@@ -50,7 +52,7 @@ export interface TopicUnderTest {
 }
 
 /** Longer than faults last: what fails for them is tried until it succeeds. */
-const DELIVERY_MILLIS = 250_000
+export const DELIVERY_MILLIS = 250_000
 const POLL_MILLIS = 200
 /** What is not read in that time is not there. */
 const READ_MILLIS = 20_000
@@ -66,12 +68,10 @@ export async function topicUnderTest(context: ScenarioContext, options: TopicUnd
   const transaction = transactionRunner(() =>
     cluster.producer<string, string>({ ...producerOptions, acks: 'quorum', transactionalId: topic }),
   )
-  const placed = (records: readonly NumberedRecord[]): ProducerRecord<string, string>[] =>
-    records.map(({ number, ...record }) => ({ topic, ...record, headers: { number: String(number) } }))
   const real: TopicReal = {
     context,
-    send: (records) => producer.send(placed(records)),
-    transaction: (records, end) => transaction(placed(records), end),
+    send: (records) => producer.send(toSend(topic, records)),
+    transaction: (records, end) => transaction(toSend(topic, records), end),
     deleteRecords: async (partition, beforeOffset) => void (await cluster.admin.deleteRecords([{ topic, partition, beforeOffset }])),
     read: () => readAll(context, topic, partitions, options.consumer ?? {}),
   }

@@ -10,9 +10,10 @@ import {
   noteMaybeDeleted,
   noteUncertain,
   noteWritten,
-  numbered,
 } from '../../../testing/models/topic-model.ts'
-import type { NumberedRecord, TopicModel } from '../../../testing/models/topic-model.ts'
+import { numbered } from '../../../testing/models/numbered-record.ts'
+import type { NumberedRecord } from '../../../testing/models/numbered-record.ts'
+import type { TopicModel } from '../../../testing/models/topic-model.ts'
 
 const TOPIC = 't'
 
