@@ -31,21 +31,21 @@ type MemberOption = 'key' | 'value' | 'group' | 'topics' | 'autoCommit' | 'group
 
 /** What hears of the partitions of a member. */
 export interface MemberListener {
-  onAssigned(partitions: readonly number[]): void
+  readonly onAssigned: (partitions: readonly number[]) => void
   /** They were revoked, or lost. */
-  onGone(partitions: readonly number[]): void
+  readonly onGone: (partitions: readonly number[]) => void
 }
 
 /** The real group: what commands ask of it. Members have names, and are there from `join` to `leave`. */
 export interface GroupReal {
   readonly context: ScenarioContext
   /** Rejects with REQUEST_TIMED_OUT if it may be there or not. */
-  send(records: readonly NumberedRecord[]): Promise<readonly RecordMetadata[]>
-  join(member: string, listener: MemberListener): Promise<void>
-  poll(member: string): Promise<readonly ConsumerRecord<string, string>[]>
+  readonly send: (records: readonly NumberedRecord[]) => Promise<readonly RecordMetadata[]>
+  readonly join: (member: string, listener: MemberListener) => Promise<void>
+  readonly poll: (member: string) => Promise<readonly ConsumerRecord<string, string>[]>
   /** Commits all that the member was given. */
-  commit(member: string): Promise<void>
-  leave(member: string): Promise<void>
+  readonly commit: (member: string) => Promise<void>
+  readonly leave: (member: string) => Promise<void>
 }
 
 /** Both sides of a model run. */

@@ -37,12 +37,12 @@ export interface TransactionOutcome {
 export interface TopicReal {
   readonly context: ScenarioContext
   /** Rejects with REQUEST_TIMED_OUT if it may be there or not. */
-  send(records: readonly NumberedRecord[]): Promise<readonly RecordMetadata[]>
-  transaction(records: readonly NumberedRecord[], end: 'commit' | 'abort'): Promise<TransactionOutcome>
+  readonly send: (records: readonly NumberedRecord[]) => Promise<readonly RecordMetadata[]>
+  readonly transaction: (records: readonly NumberedRecord[], end: 'commit' | 'abort') => Promise<TransactionOutcome>
   /** Rejects with REQUEST_TIMED_OUT if it may have been done or not. */
-  deleteRecords(partition: number, beforeOffset: number): Promise<void>
+  readonly deleteRecords: (partition: number, beforeOffset: number) => Promise<void>
   /** All partitions, from their beginning to the end of what is committed. */
-  read(): Promise<readonly ConsumerRecord<string, string>[]>
+  readonly read: () => Promise<readonly ConsumerRecord<string, string>[]>
 }
 
 /** Both sides of a model run. */
