@@ -45,9 +45,17 @@ describe('the model of a topic', () => {
         await checkTopic(setup.model, setup.real)
         records += setup.model.nextNumber - 1
       },
-      { seed: 1, examples: 30, faults: ({ faults }) => faults },
+      { seed: 1, examples: 24, faults: ({ faults }) => faults },
     )
     expect(records).toBeGreaterThan(100)
+  })
+
+  test('finds a reader of what is not committed', { timeout: 60_000 }, async () => {
+    const topic: TopicUnderTestOptions = { consumer: { isolationLevel: 'read_uncommitted' } }
+    const found = await counterexampleOf(trial({ topic, nodes: 0, deletions: false }, { seed: 1, examples: 20 }))
+    expect(found.message).toMatch(/LawError: partition \d has too much: record \d .*, though its transaction was aborted/)
+    expect(found.commands).toContain('abort(')
+    expect(found.commands.length).toBeLessThanOrEqual(3)
   })
 
   test('finds a reader that skips a record', { timeout: 60_000 }, async () => {
