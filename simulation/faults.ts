@@ -99,7 +99,7 @@ export interface FaultOptions {
 /** A kind of fault. */
 export type FaultKind = keyof FaultOptions
 
-/** The intensities between which a seed draws, weakest first. docs/faults.md has them, too. */
+/** The intensities between which a seed draws, weakest first: means in milliseconds, or shares per million. docs/faults.md has them, too. */
 export const FAULT_RANGES: Readonly<Record<FaultKind, readonly [number, number]>> = {
   latencyTail: [1_000, 50_000],
   loss: [1_000, 60_000],
