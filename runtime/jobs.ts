@@ -13,9 +13,6 @@ const THREADS_MAX = Math.max(1, availableParallelism() - 1)
 /** A pool holds so many waiting jobs; one more is refused, so that a caller that outruns it notices. */
 const QUEUE_MAX = 10_000
 
-/** Jobs give way to nodes and callers where cores are few: with Linux, a tenth of the share of one of those (nice 10). */
-const NICE_INCREMENT = 10
-
 /** A thread without work stays so long: the next file of a scrub is usually close behind. */
 const IDLE_MILLIS = 1000
 
@@ -52,12 +49,5 @@ export class JobPool implements AsyncDisposable {
 
 async function startPool(): Promise<Piscina> {
   const { Piscina } = await import('piscina')
-  return new Piscina({
-    filename: jobWorkerUrl,
-    minThreads: 0,
-    maxThreads: THREADS_MAX,
-    idleTimeout: IDLE_MILLIS,
-    maxQueue: QUEUE_MAX,
-    niceIncrement: NICE_INCREMENT,
-  })
+  return new Piscina({ filename: jobWorkerUrl, minThreads: 0, maxThreads: THREADS_MAX, idleTimeout: IDLE_MILLIS, maxQueue: QUEUE_MAX })
 }
