@@ -220,7 +220,7 @@ function alone(result: RunResult): Session {
 function print(command: Command, report: Report): void {
   if (command.isJson) return console.log(JSON.stringify(report))
   console.log(describeReport(report))
-  if (command.showsCoverage) console.log(describeUncovered(report.coverage))
+  if (command.showsCoverage && report.coverage !== null) console.log(describeUncovered(report.coverage))
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
     const line = replayLine(command, seed)
     // One run shows nothing: it takes two, and a seed that is alone is run twice.

@@ -19,7 +19,8 @@ export interface Report extends Readonly<Omit<Totals, 'hash' | 'pairs'>> {
   readonly realSeconds: number
   /** Kinds of faults and anomalies that never happened, if there were enough runs for each to happen. */
   readonly unseen: readonly string[]
-  readonly coverage: Coverage
+  /** Null: nothing was met, as the quorum in small has no actors. */
+  readonly coverage: Coverage | null
   readonly hash: string
 }
 
@@ -49,7 +50,7 @@ export function reportOf(totals: Totals, { commit, realSeconds, isWhole }: Repor
     virtualSeconds: Math.round(totals.virtualSeconds),
     realSeconds: Math.round(realSeconds * 100) / 100,
     unseen: isWhole && totals.seeds >= RUNS_TO_SEE_ALL ? unseenOf(totals) : [],
-    coverage: coverageOf(pairs),
+    coverage: pairs.some((count) => count > 0) ? coverageOf(pairs) : null,
     hash: new TraceHash(hash).toString(),
   }
 }
@@ -77,7 +78,7 @@ export function describeReport(report: Report): string {
     `allowed    ${counts(anomalies)}`,
     `transacted ${counts(report.transactions)}`,
     `read       ${counts(report.readers)}`,
-    `covered    ${describeCoverage(report.coverage)}`,
+    ...(report.coverage === null ? [] : [`covered    ${describeCoverage(report.coverage)}`]),
     `hash       ${report.hash}`,
   ]
   if (report.repeated > 0) lines.push(`run twice  ${report.repeated} seeds, to compare`)
