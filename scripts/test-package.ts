@@ -12,6 +12,9 @@ const OLDEST_NODE = '22.18.0'
 const COMMAND_MILLIS_MAX = 30_000
 const OUTPUT_CHARACTERS_MAX = 2000
 
+/** Simulated with each Node: what comes of them must not depend on it. */
+const SEEDS = ['--seed', '11', '--runs', '3', '--seconds', '20', '--json']
+
 /** What a strict TypeScript project sees of the package. */
 const TYPES_SAMPLE = `
 import { json, open, string } from 'odradek'
@@ -85,10 +88,17 @@ function testOn(node: string): void {
   check(`${version}: it helps`, ...cli('--help'), 'topics')
   check(`${version}: npx finds it`, 'npx', ['--no-install', 'odradek', '--help'], 'consume', node)
   check(`${version}: the simulator is in the package`, ...cli('simulate', '--help'), 'seed')
+  check(`${version}: a seed gives the same run as here`, ...cli('simulate', ...SEEDS), `"hash":"${hashHere()}"`)
   const page = join(work, `timeline-${version}.html`)
   check(`${version}: it draws timelines`, ...cli('simulate', '--seed', '1', '--seconds', '2', '--timeline', page), 'shows the whole run')
   check(`${version}: the command line records`, ...cli('topics', 'list', '--record', `${directory}-recording`), 'numbers')
   check(`${version}: what was recorded is replayed`, ...cli('replay', `${directory}-recording`), 'identical')
+}
+
+/** Of the runs that the checkout simulates, on the Node that runs this. */
+function hashHere(): string {
+  const report = execFileSync(process.execPath, [join(root, 'simulation/main.ts'), ...SEEDS], { encoding: 'utf8' })
+  return (JSON.parse(report) as { readonly hash: string }).hash
 }
 
 function check(name: string, command: string, parameters: readonly string[], expected: string, node?: string): void {
