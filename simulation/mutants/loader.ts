@@ -13,8 +13,14 @@ export function findMutant(id: string): Mutant | undefined {
   return mutants.find((mutant) => mutant.id === id)
 }
 
-/** From now on, modules are loaded with the mutant's bug. */
+/** What this thread has loaded. */
+let installed: Mutant | null = null
+
+/** From now on, modules are loaded with the mutant's bug. Throws if the thread has another one. */
 export function installMutant(mutant: Mutant): void {
+  if (installed === mutant) return
+  if (installed !== null) throw new Error(`this thread has loaded ${installed.id}, and cannot load ${mutant.id}`)
+  installed = mutant
   const edits = new Map<string, Edit[]>()
   for (const edit of mutant.edits) {
     const url = new URL(edit.file, root).href
