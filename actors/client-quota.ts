@@ -31,7 +31,9 @@ export interface ClientQuotaState {
   answered: number
   mutedUntil: number
   burstBytes: number
-  /** Of a consumer: it has just asked for something, and does not ask for more before that is answered, or this uptime. */
+  /** Of a consumer: the fetch that is to be answered at once; -1: there is none. */
+  askedId: number
+  /** Nothing more is asked for before it is answered, or this uptime: then its leader is not there. */
   askedUntil: number
 }
 
@@ -56,6 +58,7 @@ export function newClientQuota(identity: QuotaIdentity | undefined): ClientQuota
     answered: 0,
     mutedUntil: 0,
     burstBytes: 0,
+    askedId: -1,
     askedUntil: 0,
   }
 }
@@ -90,6 +93,14 @@ export function timing(quota: ClientQuotaState | null, correlationId: number, up
 export function onRequestTimed(quota: ClientQuotaState | null, { correlationId, micros }: RequestTimed, outbox: Outbox): void {
   forgetTiming(quota, correlationId)
   charge(quota, 0, micros, outbox)
+}
+
+/** A fetch is answered, or nobody was there to answer it; true if others have waited for that. */
+export function forgetQuestion(quota: ClientQuotaState | null, correlationId: number): boolean {
+  if (quota === null || quota.askedId !== correlationId) return false
+  quota.askedId = -1
+  quota.askedUntil = 0
+  return true
 }
 
 /** Nobody was there whom the request could have taken time. */

@@ -1,6 +1,7 @@
 /**
- * What a consumer asks a leader for, and what becomes of an answer with records. A consumer that is limited asks one partition after the other, for as much as its quota lets
- * through at once, and for bytes: of a range nobody knows how much of it is read.
+ * What a consumer asks a leader for, and what becomes of its answer. A consumer that is limited asks one partition after the other, for as much as its quota lets through at
+ * once, and for bytes: of a range nobody knows how much of it is read. Each answers at once; one that had nothing is asked again, to answer when it has something, and keeps
+ * nobody from asking the next.
  */
 import type { Address } from '../protocol/address.ts'
 import { CHUNKS_PER_PARTITION_MAX } from '../protocol/messages/client.ts'
@@ -11,8 +12,8 @@ import type { Context, Outbox } from './actor.ts'
 import { chargeQuota, isMuted, onThrottled, timing } from './client-quota.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
-/** A leader that has something answers sooner; one that has nothing yet does not keep a limited consumer from asking the next. */
-const ANSWER_MILLIS = 5
+/** A leader that lives answers sooner what it is not to wait for; longer than this nobody keeps a limited consumer from asking the next. */
+const ANSWER_MILLIS_MAX = 1000
 
 /** However many partitions there are. */
 const FETCH_BYTES_MIN = 1024
@@ -33,8 +34,12 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
   const { config, quota, partitions } = state
   const { correlationId, leaderEpoch, topicId, fetchOffset } = one
   const limited = quota?.isLimited === true ? quota : null
+  const isPatient = limited === null || one.isAtEnd
   if (limited !== null) {
-    limited.askedUntil = uptime + ANSWER_MILLIS
+    if (!isPatient) {
+      limited.askedId = correlationId
+      limited.askedUntil = uptime + ANSWER_MILLIS_MAX
+    }
     partitions.delete(one.name)
     partitions.set(one.name, one)
   }
@@ -50,7 +55,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     logStartOffset: -1,
     minBytes: config.fetchMinBytes,
     maxBytes: Math.min(config.fetchMaxBytes, roomOf(state), limited?.burstBytes ?? Infinity),
-    maxWaitMillis: config.fetchMaxWaitMillis,
+    maxWaitMillis: isPatient ? config.fetchMaxWaitMillis : 0,
     mode: limited === null ? config.fetchMode : 'bytes',
     isolationLevel: config.isolationLevel,
     ...timing(quota, correlationId, uptime),
@@ -72,6 +77,7 @@ export function deliver(
 ): void {
   const { topic, partition, session, fetchOffset } = one
   const { highWatermark, abortedTransactions, records } = response
+  one.isAtEnd = records === null && response.range === null
   const range = state.quota?.isLimited === true ? null : response.range
   if (range === null && records === null) return
   one.hungry = false

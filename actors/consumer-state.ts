@@ -68,6 +68,8 @@ export interface ConsumedPartition extends LastLeader {
   committed: number
   /** The application waits for a chunk. */
   hungry: boolean
+  /** What it was asked last it had nothing for. */
+  isAtEnd: boolean
   paused: boolean
   /** Of the request under way; -1 while there is none. */
   correlationId: number
@@ -252,6 +254,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.fetchOffset = offset
   one.position = offset
   one.hungry = true
+  one.isAtEnd = false
   one.failures = 0
   const { topic, partition, session } = one
   if (first)
@@ -293,6 +296,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     position: -1,
     committed: -1,
     hungry: true,
+    isAtEnd: false,
     paused: false,
     correlationId: -1,
     refusedEpoch: -1,

@@ -12,7 +12,7 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
+import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
 import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
 import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
@@ -107,7 +107,9 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
     case 'metadataResponse':
       return onMetadata(state, message, context, outbox)
     case 'fetchResponse':
-      return onFetched(state, message, context, outbox)
+      onFetched(state, message, context, outbox)
+      if (forgetQuestion(state.quota, message.correlationId)) work(state, context, outbox)
+      return
     case 'listOffsetsResponse':
       return onLocated(state, message, context, outbox)
     case 'findCoordinatorResponse':
@@ -272,7 +274,6 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
 
 function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
   const one = takeRequest(state, response.correlationId)
-  if (state.quota !== null) state.quota.askedUntil = 0
   if (one === null || one.phase !== 'fetching') return
   const error = errorOf(response.errorCode)
   if (response.errorCode === NONE) {
@@ -311,6 +312,7 @@ function takeRequest(state: ConsumerState, correlationId: number): ConsumedParti
 
 function onUndeliverable(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
   forgetTiming(state.quota, correlationId)
+  forgetQuestion(state.quota, correlationId)
   const one = takeRequest(state, correlationId)
   if (one === null) {
     giveUpRequest(state.leaders)

@@ -171,13 +171,23 @@ describe('a consumer', () => {
 
   test('that is limited fetches bytes, as many as its quota lets through at once, and one partition after the other', () => {
     const { stage, effects } = limitedConsumer()
-    expect(sentOne(effects, 'fetch')).toMatchObject({ mode: 'bytes', maxBytes: 500 })
-    expect(sent(consumerTick(stage, 4), 'fetch')).toEqual([])
-    // The first one has nothing, or it would have said so.
-    const second = consumerTick(stage, 1)
+    const first = sentOne(effects, 'fetch')
+    expect(first).toMatchObject({ mode: 'bytes', maxBytes: 500, maxWaitMillis: 0 })
+    expect(sent(consumerTick(stage, 999), 'fetch')).toEqual([])
+    const second = stage.deliver(fetched(null, 10, { correlationId: first.correlationId }))
     expect(lines(second)).toContainEqual(expect.stringMatching(/^to replica\/t-1: fetch/))
-    expect(sent(second, 'fetch')).toHaveLength(1)
-    expect(sent(consumerTick(stage, 5), 'fetch')).toEqual([])
+    expect(sentOne(second, 'fetch').maxWaitMillis).toBe(0)
+    // Who had nothing may take its time, and keeps nobody waiting.
+    const third = stage.deliver(fetched(null, 10, { correlationId: sentOne(second, 'fetch').correlationId }))
+    expect(sent(third, 'fetch').map(({ maxWaitMillis }) => maxWaitMillis)).toEqual([500, 500])
+  })
+
+  test('that is limited does not wait for ever for a leader that does not answer', () => {
+    const { stage, effects } = limitedConsumer()
+    const { correlationId } = sentOne(effects, 'fetch')
+    expect(sent(consumerTick(stage, 1000), 'fetch')).toHaveLength(1)
+    // Its answer comes after all, and ends no other's time.
+    expect(sent(stage.deliver(fetched(null, 10, { correlationId })), 'fetch')).toEqual([])
   })
 
   test('that is limited says what it was given, waits until that is paid for, and goes on with the next partition', () => {
@@ -209,6 +219,7 @@ describe('a consumer', () => {
     const first = sentOne(toldOfTime(stage, 0), 'fetch')
     expect(first).toMatchObject({ isTimed: true, mode: 'bytes' })
     expect(sent(consumerTick(stage, 50), 'fetch')).toEqual([])
+    expect(sent(stage.deliver(fetched(null, 10, { correlationId: first.correlationId })), 'fetch')).toEqual([])
     const timed = stage.deliver({ kind: 'requestTimed', correlationId: first.correlationId, micros: 90 })
     expect(sentOne(timed, 'chargeQuota').micros).toBe(90)
     expect(sent(toldOfTime(stage, 1), 'fetch')).toHaveLength(1)
