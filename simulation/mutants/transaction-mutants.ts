@@ -338,7 +338,7 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const isDue = uptime - openSince >= timeoutMillis + TRANSACTIONAL_ID_EXPIRATION_MILLIS',
       },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 31,
+    seedsToFind: 31,
   },
 ]
