@@ -212,8 +212,14 @@ export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.drainWaiter === null) return
   if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
   const isOpen = state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle'
+  if (isOpen && isUntouched(state)) return finishDrain(state, outbox)
   // What waits for other replicas need not be waited for: it is in this log.
   if (isOpen && state.durableEndOffset === state.log.logEndOffset) requestFlush(state, true, outbox)
+}
+
+/** Nothing was ever in it: there is no file to vouch for. */
+function isUntouched({ log, flush, checkpointSequence }: ReplicaState): boolean {
+  return log.logEndOffset === 0 && checkpointSequence === 0 && flush === null
 }
 
 /** Tells whoever waits that the replica has come to rest. */

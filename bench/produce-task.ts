@@ -20,6 +20,8 @@ export interface ProduceParameters {
   readonly lane: ProduceLane
   /** Default true. */
   readonly enableIdempotence?: boolean
+  /** Each partition gets a record before. Default false. */
+  readonly hasFiles?: boolean
   readonly warmUpCount: number
   readonly recordCount: number
 }
@@ -31,17 +33,25 @@ export const PROMISES_IN_FLIGHT = 10_000
 export const produceTask: Task<ProduceParameters, number> = { url: import.meta.url, name: 'produceTask', run: produce }
 
 async function produce(parameters: ProduceParameters): Promise<number> {
-  const { directory, nodes = 1, partitions, flush, lane, warmUpCount, recordCount, enableIdempotence = true } = parameters
+  const { directory, nodes = 1, partitions, flush, lane, warmUpCount, recordCount, enableIdempotence = true, hasFiles = false } = parameters
   await using cluster = await open(directory, { nodes })
   await cluster.admin.createTopic(TOPIC, { partitions, config: { flush } })
   await using producer = cluster.producer({ enableIdempotence })
+  if (hasFiles) await touchPartitions(producer, partitions)
   await lanes[lane](producer, warmUpCount)
   const startedAt = performance.now()
   await lanes[lane](producer, recordCount)
   const elapsedMillis = performance.now() - startedAt
   const counted = await countRecords(cluster.admin)
-  if (counted !== warmUpCount + recordCount) throw new Error(`wrote ${warmUpCount + recordCount} records, the topic has ${counted}`)
+  const expected = (hasFiles ? partitions : 0) + warmUpCount + recordCount
+  if (counted !== expected) throw new Error(`wrote ${expected} records, the topic has ${counted}`)
   return (recordCount / elapsedMillis) * 1000
+}
+
+async function touchPartitions(producer: Producer, partitions: number): Promise<void> {
+  const record = benchRecord()
+  for (let partition = 0; partition < partitions; partition++) if (!producer.write({ ...record, partition })) await producer.drained()
+  await producer.flush()
 }
 
 const lanes: Readonly<Record<ProduceLane, (producer: Producer, count: number) => Promise<void>>> = {

@@ -40,7 +40,7 @@ import { unreachable } from '../protocol/assert.ts'
 import type { StorageError } from '../protocol/messages/storage.ts'
 import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
 import type { JobPool } from './jobs.ts'
-import { OpenFiles } from './open-files.ts'
+import { isMissing, OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
 
@@ -221,15 +221,20 @@ export class FileStorage implements Storage {
   #replace({ log, file, bytes }: ReplaceEffect): void {
     const path = this.#path(log, file)
     this.#files.close(path)
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, bytes)
+    try {
+      writeFileSync(path, bytes)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      mkdirSync(dirname(path), { recursive: true })
+      writeFileSync(path, bytes)
+    }
     this.#fresh.add(path)
   }
 
   #remove({ log, files }: RemoveEffect): void {
     const directory = `${this.#directory}/${log}`
     if (files === null) {
-      this.#files.close(directory)
+      this.#files.closeAllIn(directory)
       // A cleaning may be writing there.
       rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 1 })
       return syncDirectory(this.#directory)
@@ -324,7 +329,7 @@ function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    if (isMissing(error)) return []
     throw error
   }
 }
@@ -334,7 +339,7 @@ function renameIfThere(from: string, to: string): boolean {
     renameSync(from, to)
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    if (isMissing(error)) return false
     throw error
   }
 }
@@ -353,7 +358,7 @@ function unlinkIfThere(path: string): void {
   try {
     unlinkSync(path)
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+    if (!isMissing(error)) throw error
   }
 }
 

@@ -47,14 +47,19 @@ export class OpenFiles {
     return file
   }
 
-  /** Forgets a file, or all files below a directory. */
+  /** Forgets a file. */
   close(path: string): void {
-    for (const file of this.#files.values()) {
-      if (file.path !== path && !file.path.startsWith(`${path}/`)) continue
-      this.#files.delete(file.path)
-      if (file.syncs > 0) file.doomed = true
-      else closeSync(file.fd)
-    }
+    const file = this.#files.get(path)
+    if (file === undefined) return
+    this.#files.delete(path)
+    if (file.syncs > 0) file.doomed = true
+    else closeSync(file.fd)
+  }
+
+  /** Forgets all files of a directory. */
+  closeAllIn(directory: string): void {
+    const prefix = `${directory}/`
+    for (const path of this.#files.keys()) if (path.startsWith(prefix)) this.close(path)
   }
 
   /** A sync is over. */
@@ -84,12 +89,17 @@ function openFile(path: string, create: boolean, onMade: (path: string) => void)
     const fd = openSync(path, constants.O_RDWR)
     return { path, fd, sizeBytes: fstatSync(fd).size, syncs: 0, doomed: false }
   } catch (error) {
-    if (!create || !(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
+    if (!create || !isMissing(error)) throw error
   }
   mkdirSync(dirname(path), { recursive: true })
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   onMade(path)
   return { path, fd, sizeBytes: 0, syncs: 0, doomed: false }
+}
+
+/** Whether it was said because a file, or its directory, is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 function ignore(): void {

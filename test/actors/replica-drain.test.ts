@@ -17,6 +17,12 @@ describe('draining', () => {
     expect(partition.files.has(indexFileName(0))).toBe(true)
   })
 
+  test('leaves nothing behind where nothing ever was', () => {
+    const partition = leading()
+    expect(drain(partition)).toEqual(['to broker: drained'])
+    expect([...partition.files.keys()]).toEqual([])
+  })
+
   test('waits for what is not acknowledged yet, and takes nothing new', () => {
     const partition = leading()
     partition.hold.add('sync')

@@ -80,7 +80,7 @@ describe('when there are too many', () => {
 describe('closing', () => {
   test('a directory closes what is in it, and not its neighbour of a longer name', () => {
     const [a, b] = [open('logs/a'), open('logs-2/a')]
-    files.close(join(directory, 'logs'))
+    files.closeAllIn(join(directory, 'logs'))
     expect([a, b].map(isOpen)).toEqual([false, true])
   })
 
