@@ -51,13 +51,22 @@ export function startChild<Parameters, Outcome>(
   const end = atEnd(() => child.kill('SIGKILL'))
   const order: Order = { url: task.url, name: task.name, parameters }
   child.send(order)
-  const outcome = outcomeOf(child, task.name).finally(end) as Promise<Outcome>
+  const outcome = untilGone(outcomeOf(child, task.name), child, gone).finally(end) as Promise<Outcome>
   outcome.catch(() => undefined)
   const kill = async (): Promise<void> => {
     child.kill('SIGKILL')
     await gone
   }
   return { outcome, kill }
+}
+
+/** Whoever has answered ends by itself; if it is profiled, it writes what was found then. */
+async function untilGone(outcome: Promise<unknown>, { pid }: ChildProcess, gone: Promise<unknown>): Promise<unknown> {
+  try {
+    return await outcome
+  } finally {
+    if (pid !== undefined) await gone
+  }
 }
 
 function outcomeOf(child: ChildProcess, name: string): Promise<unknown> {
