@@ -126,7 +126,14 @@ export class LargeCluster {
   #newHost(node: number, watcher: Watcher | null): Host {
     const owner = { node, crashesAt: () => false }
     const disk = node < 0 ? null : new Disk(this.#world, owner, this.#faults)
-    return new Host(node, { world: this.#world, network: this.#network, clock: new Clock(this.#world), disk, watcher })
+    return new Host(node, {
+      world: this.#world,
+      network: this.#network,
+      clock: new Clock(this.#world),
+      disk,
+      faults: this.#faults,
+      watcher,
+    })
   }
 
   #receive(message: Message): void {

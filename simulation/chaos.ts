@@ -8,7 +8,7 @@ import { Damage } from './damage.ts'
 import type { FaultKind, Strike } from './faults.ts'
 import type { Host } from './host.ts'
 import type { Struck } from './onlooker.ts'
-import type { Random } from './random.ts'
+import { Random } from './random.ts'
 import type { DeleterWorkload } from './workloads/deleter.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
 
@@ -17,6 +17,9 @@ const PAUSES_MILLIS = [20, 200, 1000, 4000, 9000] as const
 
 /** A wall clock steps at most so far, in milliseconds. */
 const STEP_MILLIS = 60_000
+
+/** A wall clock runs at most so much too fast or too slow, in millionths. */
+const DRIFT_PPM = 100_000
 
 /** Kills of a storm, least and most, and the time between two on average. */
 const STORM_KILLS = [3, 6] as const
@@ -46,7 +49,9 @@ export function unleash(
   repeat('appendError', (random) => fill(cluster, node(random), random))
   repeat('pause', (random) => pause(cluster, random))
   repeat('clockStep', (random) => stepClock(anyHost(cluster, random), random.below(2 * STEP_MILLIS) - STEP_MILLIS))
+  repeat('clockDrift', (random) => drift(anyHost(cluster, random), random.below(2 * DRIFT_PPM) - DRIFT_PPM))
   repeat('clientCrash', crashClient)
+  repeat('rebalanceStorm', (random) => stormClients(cluster, crashClient, random))
   repeat('recreateTopic', (random) => admin.recreate(random))
   repeat('addPartitions', (random) => admin.addPartition(random))
   repeat('voterChange', (random) => admin.changeVoters(random))
@@ -58,6 +63,8 @@ export function unleash(
   if (cluster.faults.options.uncleanElection > 0) cluster.faults.counts.uncleanElection++
   const damage = new Damage(cluster)
   repeat('bitRot', (random) => damage.rot(node(random), random))
+  repeat('droppedWrite', (random) => damage.dropWrite(node(random), random))
+  repeat('misdirectedWrite', (random) => damage.misdirectWrite(node(random), random))
   repeat('wipe', (random) => damage.wipe(node(random)))
   repeat('lostFile', (random, timed) => damage.loseFile(node(random), random, timed))
   repeat('restartStorm', (random) => onNode(node(random), (one) => storm(cluster, one, random)))
@@ -73,6 +80,24 @@ function onNode(node: number, strike: (node: number) => void): Struck {
 function stepClock({ node, clock }: Host, millis: number): Struck {
   clock.step(millis)
   return { hosts: [node], text: `${millis} ms` }
+}
+
+function drift({ node, clock }: Host, ppm: number): Struck {
+  clock.drift(ppm)
+  return { hosts: [node], text: `${ppm} ppm` }
+}
+
+/** Clients die, one after the other: their groups hand over what they have no time to take. */
+function stormClients(cluster: Cluster, crashClient: (random: Random) => boolean | void, random: Random): boolean | void {
+  let after = 0
+  for (let left = random.between(...STORM_KILLS) - 1; left > 0; left--) {
+    const own = Random.from(random.state)
+    random.next()
+    cluster.world.after((after += random.exponential(STORM_MICROS)), () => {
+      if (cluster.faults.active) crashClient(own)
+    })
+  }
+  return crashClient(random)
 }
 
 /** Kills, each of which may come before the node has found its feet again. */

@@ -106,7 +106,14 @@ export class Cluster {
       const disk = new Disk(this.world, owner, this.faults)
       this.#quorum.disks.set(node, disk)
       const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
-      const host = new Host(node, { world: this.world, network: this.#network, clock: new Clock(this.world), disk, watcher })
+      const host = new Host(node, {
+        world: this.world,
+        network: this.#network,
+        clock: new Clock(this.world),
+        disk,
+        faults: this.faults,
+        watcher,
+      })
       host.onDeath = () => this.crash(node, false)
       this.nodes.push({ host, disk })
       this.#boot(node)
@@ -137,7 +144,8 @@ export class Cluster {
   newClient(role: string): Host {
     const node = -1 - this.#clientCount++
     this.world.onlooker?.booted(node, role)
-    const parts = { world: this.world, network: this.#network, clock: new Clock(this.world), disk: null, watcher: this.clientWatcher }
+    const { world, faults, clientWatcher: watcher } = this
+    const parts = { world, network: this.#network, clock: new Clock(world), disk: null, faults, watcher }
     const host = new Host(node, parts)
     host.boot()
     this.clients.add(host)

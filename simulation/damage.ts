@@ -1,7 +1,7 @@
 /**
- * Harm to what is synced: a bit flips, a file is lost, a directory is wiped. The atlas keeps the promise decidable: nothing is harmed unless somebody else who is in
+ * Harm to what is synced: a bit flips, a sector was never written, or has what belongs elsewhere, a file is lost, a directory is wiped. The atlas keeps the promise decidable: nothing is harmed unless somebody else who is in
  * sync has a whole copy of the partition. So a file is lost, or all of them, only while the node is down and fenced: it must present itself before it counts
- * again. A bit flips in what a checkpoint vouches for, where the CRC covers it: above, a flipped bit cannot be told from a torn tail.
+ * again. Bits and sectors are harmed in what a checkpoint vouches for, where the CRC of one batch covers it: above, they cannot be told from a torn tail.
  */
 import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
@@ -10,7 +10,7 @@ import { FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
-import { flipBit } from './disk-file.ts'
+import { rotBytes, SECTOR_BYTES } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { TimedStrike } from './faults.ts'
 import type { Struck } from './onlooker.ts'
@@ -31,15 +31,41 @@ export class Damage {
 
   /** A bit flips in a synced batch; false if there is none that may be harmed. */
   rot(node: number, random: Random): false | Struck {
+    return this.#harm(node, 'bit rot', random, ({ file, position }) => {
+      const flipped = (file.bytes[position] ?? 0) ^ (1 << random.below(8))
+      return { from: position, bytes: Uint8Array.of(flipped) }
+    })
+  }
+
+  /** A sector of a synced batch was never written; false if there is none that may be harmed. */
+  dropWrite(node: number, random: Random): false | Struck {
+    return this.#harm(node, 'a dropped write', random, (spot) => {
+      const [from, to] = sectorOf(spot)
+      return { from, bytes: new Uint8Array(to - from) }
+    })
+  }
+
+  /** A sector of a synced batch has what belongs to another one; false if there is none that may be harmed. */
+  misdirectWrite(node: number, random: Random): false | Struck {
+    return this.#harm(node, 'a misdirected write', random, (spot, another) => {
+      const [from, to] = sectorOf(spot)
+      const other = another()
+      const [source, end] = sectorOf(other)
+      return { from, bytes: other.file.bytes.slice(source, Math.min(end, source + to - from)) }
+    })
+  }
+
+  #harm(node: number, what: string, random: Random, change: Change): false | Struck {
     const { disk } = this.#cluster.nodes[node]!
     const harmless = disk.logNames().filter((log) => this.#mayRot(node, log))
     const places = harmless.flatMap((log) => vouchedPlaces(disk.files(log)).map((place) => ({ ...place, log })))
     if (places.length === 0) return false
-    const { log, name, file, begin, end } = random.pick(places)
-    const position = random.between(begin + FIELD.crc, end - 1)
-    flipBit(file, position, random.below(8))
-    this.#cluster.world.log?.(`bit rot on node ${node} in ${log}/${name} at ${position}`)
-    return { hosts: [node], text: `${log}/${name} at ${position}` }
+    const { log, name, ...place } = random.pick(places)
+    const { from, bytes } = change(spotIn(place, random), () => spotIn(random.pick(places), random))
+    if (bytes.every((byte, i) => byte === place.file.bytes[from + i])) return false
+    rotBytes(place.file, from, bytes)
+    this.#cluster.world.log?.(`${what} on node ${node} in ${log}/${name} at ${from}`)
+    return { hosts: [node], text: `${log}/${name} at ${from}` }
   }
 
   /** A node is killed, and its directory comes back empty; a metadata log has a disk of its own. Not counted here: it may come to nothing. */
@@ -144,6 +170,27 @@ interface Place {
   readonly file: SimulatedFile
   readonly begin: number
   readonly end: number
+}
+
+/** A byte of such a batch that its CRC covers. */
+interface Spot {
+  readonly file: SimulatedFile
+  readonly begin: number
+  readonly end: number
+  readonly position: number
+}
+
+/** What the disk has instead, of that spot; from another one, if it asks for one. */
+type Change = (spot: Spot, another: () => Spot) => { readonly from: number; readonly bytes: Uint8Array }
+
+function spotIn(place: Omit<Place, 'name'>, random: Random): Spot {
+  return { ...place, position: random.between(place.begin + FIELD.crc, place.end - 1) }
+}
+
+/** What of the sector around a spot is of the same batch, and covered by its CRC. */
+function sectorOf({ begin, end, position }: Spot): readonly [from: number, to: number] {
+  const sector = position - (position % SECTOR_BYTES)
+  return [Math.max(begin + FIELD.crc, sector), Math.min(end, sector + SECTOR_BYTES)]
 }
 
 /** The batches of a log that are durable and below a recovery point that is durable, too. */

@@ -6,7 +6,9 @@
 import type { Random } from './random.ts'
 
 /** The unit in which a disk writes or does not. */
-const SECTOR_BYTES = 512
+export const SECTOR_BYTES = 512
+
+const NOTHING = new Uint8Array(0)
 
 /** A file. `bytes` has room beyond `sizeBytes`. */
 export interface SimulatedFile {
@@ -19,9 +21,9 @@ export interface SimulatedFile {
   isEntryDurable: boolean
   /** From here a failed sync may have lost pages; -1 if none did. Nothing above becomes durable any more. */
   lostFrom: number
-  /** Where a bit has flipped, and which; -1 if none has. */
+  /** Where the disk has other bytes than were written, and those that were; -1 if it has not. */
   rottenAt: number
-  rottenBit: number
+  rottenBytes: Uint8Array
   /** An append failed and may have left some bytes. */
   isTorn: boolean
   /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
@@ -39,7 +41,7 @@ export function newFile(): SimulatedFile {
     isEntryDurable: false,
     lostFrom: -1,
     rottenAt: -1,
-    rottenBit: 0,
+    rottenBytes: NOTHING,
     isTorn: false,
     before: undefined,
     generation: 0,
@@ -71,7 +73,7 @@ export function truncateFile(file: SimulatedFile, sizeBytes: number): void {
   file.sizeBytes = Math.min(file.sizeBytes, sizeBytes)
   file.durableBytes = Math.min(file.durableBytes, sizeBytes)
   if (file.lostFrom >= sizeBytes) file.lostFrom = -1
-  if (file.rottenAt >= sizeBytes) file.rottenAt = -1
+  keepRot(file, sizeBytes)
   file.isTorn = false
 }
 
@@ -85,19 +87,25 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   file.lostFrom = -1
 }
 
-/** Flips a bit, in the page cache and beneath it. */
-export function flipBit(file: SimulatedFile, position: number, bit: number): void {
-  file.bytes[position] = (file.bytes[position] ?? 0) ^ (1 << bit)
+/** Puts other bytes where these were, in the page cache and beneath it. */
+export function rotBytes(file: SimulatedFile, position: number, bytes: Uint8Array): void {
   file.rottenAt = position
-  file.rottenBit = bit
+  file.rottenBytes = file.bytes.slice(position, position + bytes.length)
+  file.bytes.set(bytes, position)
 }
 
-/** What was written: the content of a file, without the bit that has flipped. A copy, if one has. */
-export function writtenBytes({ bytes, sizeBytes, rottenAt, rottenBit }: SimulatedFile): Uint8Array {
+/** What was written: the content of a file, before something of it rotted. A copy, if it has. */
+export function writtenBytes({ bytes, sizeBytes, rottenAt, rottenBytes }: SimulatedFile): Uint8Array {
   if (rottenAt < 0) return bytes.subarray(0, sizeBytes)
   const written = bytes.slice(0, sizeBytes)
-  written[rottenAt] = (written[rottenAt] ?? 0) ^ (1 << rottenBit)
+  written.set(rottenBytes, rottenAt)
   return written
+}
+
+/** What has rotted beyond the end is gone. */
+function keepRot(file: SimulatedFile, sizeBytes: number): void {
+  if (file.rottenAt >= sizeBytes) file.rottenAt = -1
+  else if (file.rottenAt >= 0) file.rottenBytes = file.rottenBytes.subarray(0, sizeBytes - file.rottenAt)
 }
 
 /** A successful sync: everything written so far is durable, unless an earlier failure lost some of it. */
@@ -123,9 +131,10 @@ export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: b
     sizeBytes: kept,
     durableBytes: kept,
     isEntryDurable: true,
-    rottenAt: file.rottenAt < kept ? file.rottenAt : -1,
-    rottenBit: file.rottenBit,
+    rottenAt: file.rottenAt,
+    rottenBytes: file.rottenBytes,
   }
+  keepRot(survivor, kept)
   if (isTearing || file.lostFrom >= 0) loseSectors(survivor, file.durableBytes, random)
   return survivor
 }

@@ -1,6 +1,6 @@
 /**
- * What can go wrong in a run, how often, and how often it did. Each seed switches about half of the kinds off and draws the intensity
- * of the others (swarm testing): faults that mask each other get to act alone.
+ * What can go wrong in a run, how often, and how often it did. Each seed switches about half of the kinds off (of the rare ones seven of eight) and draws the
+ * intensity of the others (swarm testing): faults that mask each other get to act alone.
  *
  * The promise stays decidable: a power loss takes only unsynced bytes, a disk that answered "synced" has told the truth, and what is synced is
  * harmed only where another copy of it is in sync and whole (damage.ts).
@@ -94,6 +94,18 @@ export interface FaultOptions {
   readonly lostFile: number
   /** Mean time between deletions of the oldest records of a partition. */
   readonly deleteRecords: number
+  /** Share of timers that fire late. */
+  readonly lateTimer: number
+  /** Mean time between changes of the pace of a wall clock. */
+  readonly clockDrift: number
+  /** Mean time between spells in which a link takes nothing: what is sent waits. */
+  readonly queueOverflow: number
+  /** Mean time between series of crashes of clients in quick succession. */
+  readonly rebalanceStorm: number
+  /** Mean time between losses of a synced sector of a replica, whose write the disk forgot. */
+  readonly droppedWrite: number
+  /** Mean time between losses of a synced sector of a replica, where the disk put what belongs elsewhere. */
+  readonly misdirectedWrite: number
 }
 
 /** A kind of fault. */
@@ -142,7 +154,18 @@ export const FAULT_RANGES: Readonly<Record<FaultKind, readonly [number, number]>
   wipe: [40_000, 8_000],
   lostFile: [40_000, 8_000],
   deleteRecords: [40_000, 4_000],
+  lateTimer: [1_000, 50_000],
+  clockDrift: [30_000, 5_000],
+  queueOverflow: [20_000, 2_000],
+  rebalanceStorm: [40_000, 8_000],
+  droppedWrite: [20_000, 2_000],
+  misdirectedWrite: [20_000, 2_000],
 }
+
+/** Close relatives of other kinds, on in one seed of eight. */
+const RARE_KINDS: ReadonlySet<FaultKind> = new Set([
+  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm', 'droppedWrite', 'misdirectedWrite'] as const),
+])
 
 /** All kinds, in a fixed order. */
 export const FAULT_KINDS: readonly FaultKind[] = Object.keys(FAULT_RANGES) as FaultKind[]
@@ -244,7 +267,7 @@ export function drawFaults(seed: number): FaultOptions {
   const random = new Random(seed, 'swarm')
   return mapKinds((kind) => {
     const [weak, strong] = FAULT_RANGES[kind]
-    const isOn = random.below(2) === 0
+    const isOn = random.below(RARE_KINDS.has(kind) ? 8 : 2) === 0
     const share = random.below(1001)
     return isOn ? Math.round(weak + ((strong - weak) * share) / 1000) : 0
   })

@@ -15,6 +15,7 @@ import type { Clock } from './clock.ts'
 import { countPair, probeOf } from './coverage/pairs.ts'
 import type { Probe } from './coverage/pairs.ts'
 import type { Disk } from './disk.ts'
+import type { Faults } from './faults.ts'
 import type { Frame, Network } from './network.ts'
 import { Random } from './random.ts'
 import { hashText } from './trace-hash.ts'
@@ -38,6 +39,7 @@ export interface HostParts {
   readonly network: Network
   readonly clock: Clock
   readonly disk: Disk | null
+  readonly faults: Faults
   readonly watcher: Watcher | null
 }
 
@@ -59,6 +61,9 @@ const LOCAL_MICROS = 8
 /** No timer fires sooner: an actor that asks for "now" again and again gets virtual time to pass, as it would really. */
 const TIMER_MICROS_MIN = 100
 
+/** A late timer is so much too late on average, in microseconds. */
+const LATE_TIMER_MICROS = 200_000
+
 /** What a thread is busy with a request, and with each byte of a batch, in microseconds: much, so that quotas of it bind the few clients of a run. */
 const REQUEST_MICROS = 200
 const BYTE_MICROS = 0.2
@@ -75,6 +80,7 @@ export class Host {
   readonly #world: World
   readonly #network: Network
   readonly #disk: Disk | null
+  readonly #faults: Faults
   readonly #watcher: Watcher | null
   readonly #random: Random
   readonly #cells: Map<string, Cell> = new Map()
@@ -92,6 +98,7 @@ export class Host {
     this.#world = parts.world
     this.#network = parts.network
     this.#disk = parts.disk
+    this.#faults = parts.faults
     this.#watcher = parts.watcher
     this.#random = new Random(parts.world.seed, `actors/${node}`)
     this.#context = { from: { node, actor: '' }, now: 0, uptime: 0, random: 0 }
@@ -314,7 +321,8 @@ export class Host {
   #startTimer(cell: Cell, timer: string, afterMillis: number): void {
     const start = ++this.#timerCount
     cell.timers.set(timer, start)
-    this.after(Math.max(TIMER_MICROS_MIN, Math.ceil(afterMillis * 1000)), () => {
+    const lateMicros = this.#faults.strikes('lateTimer') ? this.#faults.draws('lateTimer').exponential(LATE_TIMER_MICROS) : 0
+    this.after(Math.max(TIMER_MICROS_MIN, Math.ceil(afterMillis * 1000)) + lateMicros, () => {
       if (cell.timers.get(timer) !== start) return
       cell.timers.delete(timer)
       this.#receive(cell, { kind: 'timerFired', timer }, cell.address)

@@ -49,6 +49,9 @@ const REPLAY_MICROS = 2_000_000
 /** A cut lasts so long on average. */
 const CUT_MICROS = 700_000
 
+/** A queue is full for so long on average. */
+const FULL_MICROS = 300_000
+
 /** Frames lie in blocks of so many bytes: an array of its own for each would take longer than everything else about it. */
 const BLOCK_BYTES = 2 ** 16
 
@@ -75,6 +78,7 @@ export class Network {
     this.#random = new Random(world.seed, 'network')
     faults.repeat(world, 'partition', (random) => this.#cut(random))
     faults.repeat(world, 'isolate', (random) => this.#isolate(random))
+    faults.repeat(world, 'queueOverflow', (random) => this.#overflow(random))
     this.#outages = new Outages(world, faults, {
       hosts: () => [...this.#stations.keys()],
       cut: (from, to, until) => void (this.#link(from, to).cutUntil = until),
@@ -182,6 +186,16 @@ export class Network {
     for (const other of nodes) for (const link of [this.#link(alone, other), this.#link(other, alone)]) link.cutUntil = until
     this.#world.log?.(`isolate ${alone}`)
     return { untilMicros: until, hosts: [alone] }
+  }
+
+  /** A link takes nothing for a while: what is sent waits for it. */
+  #overflow(random: Random): Struck {
+    const nodes = [...this.#stations.keys()]
+    const [from, to] = [random.pick(nodes), random.pick(nodes)]
+    const until = this.#world.nowMicros + random.exponential(FULL_MICROS)
+    this.#link(from, to).cloggedUntil = until
+    this.#world.log?.(`full ${from} -> ${to}`)
+    return { untilMicros: until, hosts: [from, to], text: `what ${from} sends to ${to} waits` }
   }
 
   /** Cuts one direction of a link for a while. */

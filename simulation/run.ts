@@ -134,7 +134,7 @@ class Run {
     world.onlooker = onlooking?.(world) ?? null
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
-    const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0)
+    const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0 || plan.faults.clockDrift > 0)
     const faults = new Faults(seed, plan.faults, repetition)
     if (repetition !== null) faults.log = world.log
     const cluster = new Cluster(world, plan, faults, truth)

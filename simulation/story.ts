@@ -31,6 +31,7 @@ const WORDS: readonly (readonly [RegExp, string])[] = [
   [/^cut (-?\d+) -> (-?\d+)$/, 'nothing comes from $1 to $2 for a while'],
   [/^symmetricCut (.*) from (.*)$/, 'the network is cut in two: $1 | $2'],
   [/^bridge (.*) from (.*)$/, 'the network is cut in two, but for one node: $1 | $2'],
+  [/^full (-?\d+) -> (-?\d+)$/, 'what $1 sends to $2 waits for a while'],
   [/^swizzleClog (.*)$/, 'the links of these nodes are clogged one after the other: $1'],
   [/^lossByKind (.*)$/, 'every $1 is lost for a while'],
   [/^VIOLATION (.*)$/, 'broken: $1'],
@@ -72,6 +73,8 @@ const STRIKES: Readonly<Partial<Record<FaultKind, string | null>>> = {
     voterChange: 'the voters change',
     deleteRecords: 'records are deleted',
   },
+  ...{ lateTimer: 'a timer fires late', clockDrift: 'a wall clock runs at another pace', queueOverflow: null },
+  ...{ rebalanceStorm: 'clients die one after the other', droppedWrite: null, misdirectedWrite: null },
 }
 
 /** Collects a story while its run is under way. */

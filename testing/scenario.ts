@@ -93,6 +93,7 @@ export const SCENARIO_KINDS: readonly ScenarioFaultKind[] = [
     'clockStep',
     'clientCrash',
   ] as const),
+  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm'] as const),
 ]
 
 /** A kind of fault that can strike a scenario: not those that need a topic of the simulator's own, or change a cluster's shape. */
@@ -100,7 +101,7 @@ export type ScenarioFaultKind = Exclude<FaultKind, OtherKind>
 
 type OtherKind =
   | ('recreateTopic' | 'addPartitions' | 'voterChange' | 'rebalance' | 'reassign' | 'transferLeader' | 'configChange' | 'deleteRecords')
-  | ('uncleanElection' | 'slowConsumer' | 'bitRot' | 'wipe' | 'lostFile')
+  | ('uncleanElection' | 'slowConsumer' | 'bitRot' | 'droppedWrite' | 'misdirectedWrite' | 'wipe' | 'lostFile')
 
 /** What goes wrong: kinds that the seed chooses, nothing, or these with their intensities. */
 export type ScenarioFaultChoice = 'swarm' | 'none' | Readonly<Partial<Record<ScenarioFaultKind, number>>>

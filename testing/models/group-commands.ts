@@ -1,5 +1,5 @@
 /**
- * Commands for a consumer group: members come, poll, commit and go, records are sent, and nodes die. Each does it to the real group, and notes in the model what came of it,
+ * Commands for a consumer group: members come, poll, commit (or both: they handle) and go, records are sent, and nodes die. Each does it to the real group, and notes in the model what came of it,
  * which says at every poll whether what a member was given was due.
  */
 import type * as FastCheck from 'fast-check'
@@ -59,13 +59,12 @@ export function groupCommands(fc: FastCheckApi, options: GroupCommandsOptions = 
       ({ members: those }) => !those.has(name),
     ),
   )
-  const polling = memberCommand('poll', poll)
+  const [polling, handling] = [memberCommand('poll', poll), memberCommand('handle', handle)]
   return [
     some.map((drawn) => command(`send(${fc.stringify(drawn)})`, (model, real) => send(model, real, drawn))),
     joining,
     // Most of what a member does.
-    ...[polling, polling, polling],
-    memberCommand('commit', commit),
+    ...[polling, polling, handling, handling, memberCommand('commit', commit)],
     memberCommand('leave', leave),
     fc.oneof(...mishapCommands<GroupModel, GroupReal>(fc, options)),
   ]
@@ -123,6 +122,12 @@ async function commit(model: GroupModel, real: GroupReal, name: string): Promise
     if (!(error instanceof KafkaError)) throw error
     noteMaybeCommitted(model, asked)
   }
+}
+
+/** What most applications do. */
+async function handle(model: GroupModel, real: GroupReal, name: string): Promise<void> {
+  await poll(model, real, name)
+  await commit(model, real, name)
 }
 
 async function leave(model: GroupModel, real: GroupReal, name: string): Promise<void> {

@@ -16,8 +16,10 @@ const DISK = new Set([
   'bitRot',
   'wipe',
   'lostFile',
+  'droppedWrite',
+  'misdirectedWrite',
 ])
-const NETWORK = new Set(['partition', 'isolate', 'symmetricCut', 'bridge', 'swizzleClog', 'lossByKind'])
+const NETWORK = new Set(['partition', 'isolate', 'symmetricCut', 'bridge', 'swizzleClog', 'lossByKind', 'queueOverflow'])
 const PROCESS = new Set([
   'kill',
   'killPending',
@@ -28,6 +30,8 @@ const PROCESS = new Set([
   'pause',
   'clientCrash',
   'clockStep',
+  'clockDrift',
+  'rebalanceStorm',
 ])
 
 /** All groups; what is in no other is done to the cluster. */

@@ -120,8 +120,9 @@ function isr(): Damaged {
 /** What a host does, seen from outside. */
 function host(code: string, what: string, play: (one: Host, isDamaged: boolean) => void): Damaged {
   return inScene(code, what, ({ truth: { world } }, isDamaged) => {
-    const network = new Network(world, new Faults(1, noFaults()))
-    const one = new Host(-1, { world, network, clock: new Clock(world), disk: null, watcher: null })
+    const faults = new Faults(1, noFaults())
+    const network = new Network(world, faults)
+    const one = new Host(-1, { world, network, clock: new Clock(world), disk: null, faults, watcher: null })
     one.boot()
     play(one, isDamaged)
     world.runUntil(1_000)

@@ -21,7 +21,7 @@ describe('the model of a group', () => {
         committed += model.partitions.reduce((sum, one) => sum + one.committed, 0)
         await drainGroup(model, real)
       },
-      { seed: 1, examples: 25, faults: ({ faults }) => faults },
+      { seed: 1, examples: 40, faults: ({ faults }) => faults },
     )
     expect(sent).toBeGreaterThan(100)
     expect(committed).toBeGreaterThan(10)
