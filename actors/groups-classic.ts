@@ -13,13 +13,13 @@ import type {
 } from '../protocol/messages/classic-group.ts'
 import type { MemberDescription } from '../protocol/messages/group.ts'
 import { joinRefusal, staticMemberOf, syncRefusal } from '../coordinator/groups/classic/classic-group.ts'
-import type { Answer } from '../coordinator/groups/classic/classic-group.ts'
+import type { Answer, ClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
 import { decodeAssignment, decodeSubscription } from '../coordinator/groups/classic/consumer-protocol.ts'
 import { takeJoin } from '../coordinator/groups/classic/join.ts'
 import { classicDue, passTime } from '../coordinator/groups/classic/rebalance.ts'
 import { takeClassicHeartbeat, takeLeave, takeSync } from '../coordinator/groups/classic/requests.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, errorCodeOf, groupOf, isActive } from './groups-state.ts'
+import { classicOf, dropIfGone, errorCodeOf, groupOf, isActive, speaksConsumer } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
 /** A coordinator whose lease is over looks so often whether it was extended. */
@@ -34,7 +34,7 @@ export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, conte
   if (isLate(state, request, request.memberId) || isLateStatic(state, request, context)) return
   const group = groupOf(state, request.group, uptime)
   const memberId = newMemberId(state, request, context)
-  step(state, group, () => takeJoin(group.classic, request, waiter, memberId, uptime), context, outbox)
+  step(state, group, () => takeJoin(classicOf(state, group), request, waiter, memberId, uptime), context, outbox)
   note(group, request, context)
 }
 
@@ -48,7 +48,7 @@ export function onSyncGroup(state: GroupsState, request: SyncGroupRequest, conte
   }
   if (isLate(state, request, request.memberId)) return
   note(group, request, context)
-  step(state, group, () => takeSync(group.classic, request, waiter, context.uptime), context, outbox)
+  step(state, group, () => takeSync(classicOf(state, group), request, waiter, context.uptime), context, outbox)
 }
 
 /** A member says that it lives. */
@@ -57,7 +57,8 @@ export function onClassicHeartbeat(state: GroupsState, request: HeartbeatRequest
   const group = state.groups.get(request.group)
   if (isLate(state, request, memberId)) return
   const refusal =
-    refuse(state, context) ?? (group === undefined ? 'UNKNOWN_MEMBER_ID' : takeClassicHeartbeat(group.classic, request, context.uptime))
+    refuse(state, context) ??
+    (group === undefined ? 'UNKNOWN_MEMBER_ID' : takeClassicHeartbeat(classicOf(state, group), request, context.uptime))
   if (group !== undefined) note(group, request, context)
   outbox.push({ kind: 'send', to: context.from, message: { kind: 'heartbeatResponse', correlationId, errorCode: errorCodeOf(refusal) } })
 }
@@ -72,7 +73,7 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
     return answerLeave(request, errorCodeOf(refusal), members, context, outbox)
   }
   const leave = (): Answer[] => {
-    const { answers, members } = takeLeave(group.classic, request, context.uptime)
+    const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
     answerLeave(request, NONE, members, context, outbox)
     return answers
   }
@@ -96,13 +97,13 @@ export function passClassicTime(state: GroupsState, context: Context, outbox: Ou
   if (isOver) return outbox.push({ kind: 'startTimer', timer: 'classic', afterMillis: LEASE_LOOK_MILLIS })
   for (const group of state.groups.values()) {
     const { classic } = group
-    if (classic.state === 'empty' && classic.pending.size === 0) continue
+    if (classic === null || (classic.state === 'empty' && classic.pending.size === 0)) continue
     step(state, group, () => passTime(classic, context.uptime), context, outbox)
   }
 }
 
 /** The members as an operator sees them. */
-export function describeClassic({ classic }: Group): MemberDescription[] {
+export function describeClassic(classic: ClassicGroup): MemberDescription[] {
   return [...classic.members.values()].map(({ memberId, instanceId, assignment, protocols }) => ({
     memberId,
     instanceId,
@@ -119,7 +120,8 @@ function refuse(state: GroupsState, { uptime }: Context): ErrorName | null {
 
 /** Somebody is in the group who speaks the protocol of KIP-848. */
 function refuseProtocol(state: GroupsState, { group }: JoinGroupRequest): ErrorName | null {
-  return (state.groups.get(group)?.membership.members.size ?? 0) > 0 ? 'INCONSISTENT_GROUP_PROTOCOL' : null
+  const known = state.groups.get(group)
+  return known !== undefined && speaksConsumer(known) ? 'INCONSISTENT_GROUP_PROTOCOL' : null
 }
 
 /** It comes twice, or was overtaken by another request of the member. */
@@ -128,13 +130,13 @@ function isLate(
   { group, correlationId }: Pick<JoinGroupRequest, 'group' | 'correlationId'>,
   memberId: string,
 ): boolean {
-  return correlationId <= (state.groups.get(group)?.classic.members.get(memberId)?.lastRequestId ?? -1)
+  return correlationId <= (state.groups.get(group)?.classic?.members.get(memberId)?.lastRequestId ?? -1)
 }
 
 /** The same of a static member that has not heard its member id yet. */
 function isLateStatic(state: GroupsState, { group, memberId, instanceId, correlationId }: JoinGroupRequest, { from }: Context): boolean {
-  const classic = state.groups.get(group)?.classic
-  const holder = memberId !== '' || classic === undefined ? null : staticMemberOf(classic, instanceId)
+  const classic = state.groups.get(group)?.classic ?? null
+  const holder = memberId !== '' || classic === null ? null : staticMemberOf(classic, instanceId)
   if (holder === null || holder.address.node !== from.node || holder.address.actor !== from.actor) return false
   return correlationId <= holder.lastRequestId
 }
@@ -144,7 +146,7 @@ function note(
   { memberId, correlationId }: Pick<JoinGroupRequest, 'memberId' | 'correlationId'>,
   { from }: Context,
 ): void {
-  const member = classic.members.get(memberId)
+  const member = classic?.members.get(memberId)
   if (member === undefined) return
   member.lastRequestId = correlationId
   member.address = from
@@ -157,7 +159,7 @@ function newMemberId(state: GroupsState, { clientId }: JoinGroupRequest, { rando
 
 /** Has the group do something, sends what it answers, and sees to it that it is woken when something is due. */
 function step(state: GroupsState, group: Group, act: () => readonly Answer[], context: Context, outbox: Outbox): void {
-  const { classic } = group
+  const classic = classicOf(state, group)
   const hadMembers = classic.members.size > 0
   send(act(), outbox)
   if (hadMembers && classic.members.size === 0) group.emptySince = context.uptime

@@ -18,10 +18,21 @@ import {
   takeFarewell,
   takeHeartbeat,
 } from '../coordinator/groups/membership.ts'
+import type { Membership } from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { describeClassic } from './groups-classic.ts'
-import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive, stateNameOf } from './groups-state.ts'
+import {
+  dropIfGone,
+  epochOf,
+  errorCodeOf,
+  groupOf,
+  hasMembers,
+  isActive,
+  membershipOf,
+  speaksClassic,
+  stateNameOf,
+} from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
 /** Takes a heartbeat and answers it. Says whether topics are wanted that are not known. */
@@ -30,10 +41,12 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   if (refusal !== null) return answerHeartbeat(request, context.from, refusal, outbox)
   const { memberId, memberEpoch, instanceId, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis } = request
   const known = state.groups.get(request.group)
-  if (request.correlationId <= (known?.membership.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
+  if (request.correlationId <= (known?.membership?.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
   if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
-    if (known !== undefined)
-      endMembership(state, known, () => takeFarewell(known.membership, memberId, memberEpoch, context.uptime), context, outbox)
+    if (known !== undefined) {
+      const farewell = (group: Membership): void => takeFarewell(group, memberId, memberEpoch, context.uptime)
+      endMembership(state, known, farewell, context, outbox)
+    }
     return answerHeartbeat(request, context.from, null, outbox, memberEpoch)
   }
   const group = groupOf(state, request.group, context.uptime)
@@ -42,7 +55,7 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   learnTopics(state, group, subscribedTopics)
   const wishes = { memberId, instanceId, subscribedTopics, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis }
   const heartbeat = { wishes, memberEpoch, owned: namesOf(request.ownedPartitions) }
-  const member = takeHeartbeat(group.membership, heartbeat, context.uptime)
+  const member = takeHeartbeat(membershipOf(state, group), heartbeat, context.uptime)
   dropIfGone(state, group)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
   member.lastHeartbeatId = request.correlationId
@@ -55,8 +68,9 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
 /** Ends sessions that are over. */
 export function endSessions(state: GroupsState, context: Context, outbox: Outbox): void {
   for (const group of state.groups.values()) {
+    if (group.membership === null) continue
     for (const memberId of expiredMembers(group.membership, context.uptime))
-      endMembership(state, group, () => removeMember(group.membership, memberId), context, outbox)
+      endMembership(state, group, (membership) => removeMember(membership, memberId), context, outbox)
   }
 }
 
@@ -65,7 +79,7 @@ export function topicsOfMembers(state: GroupsState): { readonly topics: Set<stri
   const topics = new Set<string>()
   let hasPattern = false
   for (const { membership } of state.groups.values()) {
-    for (const { wishes } of membership.members.values()) {
+    for (const { wishes } of membership?.members.values() ?? []) {
       hasPattern ||= wishes.topicPattern !== null
       for (const topic of wishes.subscribedTopics) topics.add(topic)
     }
@@ -77,6 +91,7 @@ export function topicsOfMembers(state: GroupsState): { readonly topics: Set<stri
 export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, number>, context: Context, outbox: Outbox): void {
   for (const [topic, count] of counts) state.topics.set(topic, count)
   for (const group of state.groups.values()) {
+    if (group.membership === null) continue
     const wanted = new Set([...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics))
     learnTopics(state, group, wanted)
     rouseMembers(group, context, outbox)
@@ -84,16 +99,17 @@ export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, numbe
 }
 
 /** Members hear at once that there is something for them: a rebalance takes messages, not heartbeats. */
-function rouseMembers(group: Group, { uptime }: Context, outbox: Outbox): void {
-  for (const { address, memberId } of membersToRouse(group.membership, uptime))
+function rouseMembers({ membership }: Group, { uptime }: Context, outbox: Outbox): void {
+  if (membership === null) return
+  for (const { address, memberId } of membersToRouse(membership, uptime))
     if (address !== null) outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
 }
 
 /** Describes a group as it is now. */
 export function onDescribeGroup(state: GroupsState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
-  const isClassic = group !== undefined && group.classic.members.size > 0
-  const members = [...(group?.membership.members.values() ?? [])].map(({ memberId, wishes, epoch, assigned }) => ({
+  const classic = group !== undefined && speaksClassic(group) ? group.classic : null
+  const members = [...(group?.membership?.members.values() ?? [])].map(({ memberId, wishes, epoch, assigned }) => ({
     memberId,
     instanceId: wishes.instanceId,
     memberEpoch: epoch,
@@ -108,10 +124,10 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       correlationId: request.correlationId,
       errorCode: errorCodeOf(!isActive(state) ? 'COORDINATOR_LOAD_IN_PROGRESS' : group === undefined ? 'GROUP_ID_NOT_FOUND' : null),
       state: group === undefined ? 'empty' : stateNameOf(group),
-      protocol: isClassic ? 'classic' : 'consumer',
-      epoch: (isClassic ? group.classic.generationId : group?.membership.epoch) ?? 0,
-      assignor: (isClassic ? group.classic.protocolName : group?.membership.assignor) ?? 'uniform',
-      members: isClassic ? describeClassic(group) : members,
+      protocol: classic === null ? 'consumer' : 'classic',
+      epoch: classic?.generationId ?? (group === undefined ? 0 : epochOf(group)),
+      assignor: (classic === null ? group?.membership?.assignor : classic.protocolName) ?? 'uniform',
+      members: classic === null ? members : describeClassic(classic),
       offsets: [...(group?.offsets.values() ?? [])].map(({ topic, partition, offset, metadata }) => ({
         topic,
         partition,
@@ -142,7 +158,8 @@ function refuseHeartbeat(
 ): ErrorName | null {
   if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
-  if ((state.groups.get(group)?.classic.members.size ?? 0) > 0) return 'INCONSISTENT_GROUP_PROTOCOL'
+  const known = state.groups.get(group)
+  if (known !== undefined && speaksClassic(known)) return 'INCONSISTENT_GROUP_PROTOCOL'
   if (topicPattern !== null && compilePattern(topicPattern) === null) return 'INVALID_REGULAR_EXPRESSION'
   return assignor === null || isAssignor(assignor) ? null : 'UNSUPPORTED_ASSIGNOR'
 }
@@ -170,10 +187,11 @@ function answerHeartbeat(
 }
 
 /** From the moment when the last member has gone the group is empty. */
-function endMembership(state: GroupsState, group: Group, end: () => unknown, context: Context, outbox: Outbox): void {
+function endMembership(state: GroupsState, group: Group, end: (membership: Membership) => unknown, context: Context, outbox: Outbox): void {
+  if (group.membership === null) return
   const { members } = group.membership
   const before = members.size
-  end()
+  end(group.membership)
   rouseMembers(group, context, outbox)
   if (members.size > 0 || before === 0) return
   group.emptySince = context.uptime
@@ -182,6 +200,7 @@ function endMembership(state: GroupsState, group: Group, end: () => unknown, con
 
 /** Has the group share out the partitions of these topics, as far as they are known, and changed. */
 function learnTopics(state: GroupsState, group: Group, topics: Iterable<string>): void {
+  group.topics ??= new Map()
   let hasChanged = false
   for (const topic of topics) {
     const count = state.topics.get(topic)
@@ -192,7 +211,7 @@ function learnTopics(state: GroupsState, group: Group, topics: Iterable<string>)
   if (!hasChanged) return
   const all = [...group.topics].toSorted(([a], [b]) => (a < b ? -1 : 1))
   setPartitions(
-    group.membership,
+    membershipOf(state, group),
     all.flatMap(([topic, count]) =>
       Array.from({ length: count }, (_, partition) => ({ topic, name: topicPartitionName(topic, partition) })),
     ),

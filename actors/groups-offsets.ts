@@ -24,7 +24,7 @@ import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive } from './groups-state.ts'
+import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive, speaksClassic } from './groups-state.ts'
 import type { Group, GroupsState, PendingWrite } from './groups-state.ts'
 
 // ── commits ──
@@ -34,7 +34,7 @@ export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest,
   const known = state.groups.get(request.group)
   const refusal = refuseCommit(state, known, request)
   if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
-  const member = known?.membership.members.get(request.memberId) ?? known?.classic.members.get(request.memberId)
+  const member = known?.membership?.members.get(request.memberId) ?? known?.classic?.members.get(request.memberId)
   if (member !== undefined) {
     // One that comes twice, or late: it has its answer, or gets it when it is in the log.
     if (request.correlationId <= member.lastCommitId) return
@@ -63,14 +63,16 @@ export function refuseCommit(
   if (group !== undefined && request.offsets.some((one) => one.topicId >= 0 && one.topicId < topicIdOf(state, group, one)))
     return 'UNKNOWN_TOPIC_ID'
   if (request.memberEpoch < 0) return group === undefined || !hasMembers(group) ? null : 'NON_EMPTY_GROUP'
-  if (group !== undefined && group.classic.members.size > 0) {
+  const classic = group !== undefined && speaksClassic(group) ? group.classic : null
+  if (classic !== null) {
     const names = request.offsets.map((one) => topicPartitionName(one.topic, one.partition))
-    return refuseClassicCommit(group.classic, { ...request, generationId: request.memberEpoch }, names, isTransactional)
+    return refuseClassicCommit(classic, { ...request, generationId: request.memberEpoch }, names, isTransactional)
   }
-  const member = group?.membership.members.get(request.memberId)
-  if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'
+  const membership = group?.membership ?? null
+  const member = membership?.members.get(request.memberId)
+  if (membership === null || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'
   if (request.memberEpoch !== member.epoch) return 'STALE_MEMBER_EPOCH'
-  const { holders } = group.membership
+  const { holders } = membership
   const holdsAll = request.offsets.every((one) => holders.get(topicPartitionName(one.topic, one.partition)) === request.memberId)
   return holdsAll ? null : 'FENCED_MEMBER_EPOCH'
 }
@@ -108,7 +110,7 @@ export function onOffsetFetch(state: GroupsState, request: OffsetFetchRequest, c
 
 /** A transaction is open that will set the offset of one of these partitions, or (null) of any (KIP-447). */
 function isOpen({ unstable }: Group, partitions: OffsetFetchRequest['partitions']): boolean {
-  if (unstable.size === 0 || partitions === null) return unstable.size > 0
+  if (unstable === null || partitions === null) return unstable !== null
   return [...namesOf(partitions)].some((name) => unstable.has(name))
 }
 
@@ -132,8 +134,8 @@ export function onOffsetDelete(state: GroupsState, request: OffsetDeleteRequest,
   const group = state.groups.get(request.group)
   const refusal = refuseDeletion(state, group)
   if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
-  const subscribed = [...group.membership.members.values()].flatMap(({ wishes }) => wishes.subscribedTopics)
-  const wanted = new Set([...subscribed, ...topicsOfClassic(group.classic)])
+  const subscribed = [...(group.membership?.members.values() ?? [])].flatMap(({ wishes }) => wishes.subscribedTopics)
+  const wanted = new Set([...subscribed, ...(group.classic === null ? [] : topicsOfClassic(group.classic))])
   if (request.partitions.some(({ topic }) => wanted.has(topic)))
     return answerDeletion(request, context.from, codeOf('GROUP_SUBSCRIBED_TO_TOPIC'), null, outbox)
   const names = [...namesOf(request.partitions)].filter((name) => group.offsets.has(name))
@@ -144,7 +146,7 @@ function refuseDeletion(state: GroupsState, group: Group | undefined): ErrorName
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (group === undefined) return 'GROUP_ID_NOT_FOUND'
   // What is on its way would come after the tombstones, or is one of them.
-  return group.pendingCount > 0 || group.unstable.size > 0 ? 'UNSTABLE_OFFSET_COMMIT' : null
+  return group.pendingCount > 0 || group.unstable !== null ? 'UNSTABLE_OFFSET_COMMIT' : null
 }
 
 function deleteOffsets(
@@ -166,7 +168,7 @@ export function expireOffsets(state: GroupsState, context: Context, outbox: Outb
   if (offsetsRetentionMillis < 0 || !isActive(state)) return
   for (const group of state.groups.values()) {
     const { offsets, pendingCount, unstable, emptySince, id } = group
-    if (hasMembers(group) || pendingCount > 0 || unstable.size > 0 || offsets.size === 0) continue
+    if (hasMembers(group) || pendingCount > 0 || unstable !== null || offsets.size === 0) continue
     if (context.uptime - emptySince < offsetsRetentionMillis) continue
     const names = [...offsets.keys()]
     write(state, group, { group: id, from: null, correlationId: -1, commit: null, names }, tombstones(group, names), context, outbox)
@@ -193,7 +195,7 @@ export function dropOrphans(state: GroupsState, response: MessageOf<'metadataRes
 function namesOnTheWay(state: GroupsState, group: Group): Set<string> {
   const writes = [...state.pending.values()].filter((one) => one.group === group.id)
   const names = writes.flatMap(({ commit }) => commit?.offsets.map((one) => topicPartitionName(one.topic, one.partition)) ?? [])
-  return new Set([...names, ...group.unstable.keys()])
+  return new Set([...names, ...(group.unstable?.keys() ?? [])])
 }
 
 function tombstones({ id }: Group, names: readonly string[]): StateRecord[] {

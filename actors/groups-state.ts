@@ -33,20 +33,22 @@ export interface GroupsConfig {
   readonly offsetsRetentionMillis: number
 }
 
-/** One group. */
+/** One group. There may be very many of which only offsets are left: what such a group has no need of is null. */
 export interface Group {
   readonly id: string
-  /** Its members, if they speak the protocol of KIP-848. */
-  readonly membership: Membership
-  /** Its members, if they speak the classic protocol. */
-  readonly classic: ClassicGroup
+  /** The epochs of its members are higher. */
+  readonly epochFloor: number
+  /** Its members, if they speak the protocol of KIP-848; null before the first. */
+  membership: Membership | null
+  /** Its members, if they speak the classic protocol; null before the first. */
+  classic: ClassicGroup | null
   readonly offsets: KeptOffsets
   /** Writes that are on their way to the log. */
   pendingCount: number
-  /** By partition name: open transactions with an offset for it. */
-  readonly unstable: Map<string, number>
-  /** Partition counts of the topics that members subscribe to. */
-  readonly topics: Map<string, number>
+  /** By partition name: open transactions with an offset for it; null without one. */
+  unstable: Map<string, number> | null
+  /** Partition counts of the topics that members subscribe to; null before the first. */
+  topics: Map<string, number> | null
   /** Uptime since which nobody is in it, and nobody commits from outside. */
   emptySince: number
 }
@@ -160,40 +162,65 @@ export function isActive(state: GroupsState): boolean {
 export function groupOf(state: GroupsState, id: string, uptime: number): Group {
   const known = state.groups.get(id)
   if (known !== undefined) return known
-  const membership = emptyMembership()
-  membership.epoch = state.epochFloor
-  membership.graceUntil = state.graceUntil
   const group: Group = {
     id,
-    membership,
-    classic: emptyClassicGroup(state.graceUntil),
+    epochFloor: state.epochFloor,
+    membership: null,
+    classic: null,
     offsets: new Map(),
     pendingCount: 0,
-    unstable: new Map(),
-    topics: new Map(),
+    unstable: null,
+    topics: null,
     emptySince: uptime,
   }
   state.groups.set(id, group)
   return group
 }
 
+/** The members of a group that speak the protocol of KIP-848, begun if there were none. */
+export function membershipOf(state: GroupsState, group: Group): Membership {
+  group.membership ??= { ...emptyMembership(), epoch: group.epochFloor, graceUntil: state.graceUntil }
+  return group.membership
+}
+
+/** The members of a group that speak the classic protocol, begun if there were none. */
+export function classicOf(state: GroupsState, group: Group): ClassicGroup {
+  group.classic ??= emptyClassicGroup(state.graceUntil)
+  return group.classic
+}
+
 /** A group that has nothing any more is none. */
 export function dropIfGone(state: GroupsState, group: Group): void {
-  if (hasMembers(group) || group.classic.pending.size > 0 || group.offsets.size > 0) return
-  if (group.pendingCount > 0 || group.unstable.size > 0) return
-  state.epochFloor = Math.max(state.epochFloor, group.membership.epoch)
+  if (hasMembers(group) || (group.classic?.pending.size ?? 0) > 0 || group.offsets.size > 0) return
+  if (group.pendingCount > 0 || group.unstable !== null) return
+  state.epochFloor = Math.max(state.epochFloor, epochOf(group))
   state.groups.delete(group.id)
 }
 
 /** Somebody is in the group, whatever protocol it speaks. */
-export function hasMembers({ membership, classic }: Group): boolean {
-  return membership.members.size > 0 || classic.members.size > 0
+export function hasMembers(group: Group): boolean {
+  return speaksConsumer(group) || speaksClassic(group)
+}
+
+/** Somebody is in the group who speaks the protocol of KIP-848. */
+export function speaksConsumer({ membership }: Group): boolean {
+  return membership !== null && membership.members.size > 0
+}
+
+/** Somebody is in the group who speaks the classic protocol. */
+export function speaksClassic({ classic }: Group): boolean {
+  return classic !== null && classic.members.size > 0
+}
+
+/** The highest epoch that was given to one of its members by the protocol of KIP-848. */
+export function epochOf({ membership, epochFloor }: Group): number {
+  return membership?.epoch ?? epochFloor
 }
 
 /** What is to be said of a group in one word. */
 export function stateNameOf({ membership, classic }: Group): GroupStateName {
-  if (classic.members.size > 0) return classic.state
-  if (membership.members.size === 0) return 'empty'
+  if (classic !== null && classic.members.size > 0) return classic.state
+  if (membership === null || membership.members.size === 0) return 'empty'
   return isStable(membership) ? 'stable' : 'reconciling'
 }
 

@@ -116,11 +116,13 @@ export function decide(state: GroupsState, producerId: number, isCommitted: bool
   }
 }
 
-function count({ unstable }: Group, { topic, partition }: TopicOffset, change: 1 | -1): void {
+function count(group: Group, { topic, partition }: TopicOffset, change: 1 | -1): void {
   const name = topicPartitionName(topic, partition)
+  const unstable = group.unstable ?? new Map<string, number>()
   const now = (unstable.get(name) ?? 0) + change
   if (now > 0) unstable.set(name, now)
   else unstable.delete(name)
+  group.unstable = unstable.size === 0 ? null : unstable
 }
 
 function answer(

@@ -140,16 +140,10 @@ function load(state: GroupsState, outbox: Outbox): void {
 
 function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
   if (state.log.loaded || response.correlationId !== state.loadId) return
-  const batches = takeLoadedBatches(state.log, response)
-  if (batches === null) return loadLater(state, outbox)
+  if (!takeLoadedBatches(state.log, response, (one) => takeBatch(state, one, context))) return loadLater(state, outbox)
   state.loadFailures = 0
-  for (const one of batches) takeBatch(state, one, context)
   // Not before now nobody else is in charge.
   state.graceUntil = context.uptime + state.config.graceMillis
-  for (const { membership, classic } of state.groups.values()) {
-    membership.graceUntil = state.graceUntil
-    classic.graceUntil = state.graceUntil
-  }
   if (state.log.loaded) takeMarks(state, context)
   load(state, outbox)
 }

@@ -89,27 +89,31 @@ export interface LoadedBatch {
   readonly records: readonly LogRecord[]
 }
 
-/** The batches of an answer; null if the partition cannot be read yet. Sets `loaded` when everything that was there at the beginning of this reign is read. */
-export function takeLoadedBatches(log: StateLog, response: MessageOf<'fetchResponse'>): LoadedBatch[] | null {
+/**
+ * Hands over the batches of an answer, one by one, so that there is never more than one of them decoded; false if the partition cannot be read yet. Sets `loaded`
+ * when everything that was there at the beginning of this reign is read.
+ */
+export function takeLoadedBatches(log: StateLog, response: MessageOf<'fetchResponse'>, take: (loaded: LoadedBatch) => void): boolean {
   if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) {
     log.nextOffset = response.logStartOffset
-    return []
+    return true
   }
-  if (response.errorCode !== NONE) return null
+  if (response.errorCode !== NONE) return false
   const bytes = response.records ?? new Uint8Array(0)
-  const batches: LoadedBatch[] = []
   for (const { at } of walkBatches(bytes)) {
     if (batch.lastOffset(bytes, at) < log.nextOffset) continue
-    batches.push(loadedBatch(bytes, at, log.nextOffset))
+    const loaded = loadedBatch(bytes, at, log.nextOffset)
+    take(loaded)
     log.nextOffset = batch.lastOffset(bytes, at) + 1
   }
   log.loaded = log.nextOffset >= Math.max(response.highWatermark, response.epochStartOffset)
-  return batches
+  return true
 }
 
-/** As `takeLoadedBatches`, for a log without transactions: the records alone. */
+/** As `takeLoadedBatches`, for a log without transactions: the records alone, all at once; null if the partition cannot be read yet. */
 export function takeLoaded(log: StateLog, response: MessageOf<'fetchResponse'>): LogRecord[] | null {
-  return takeLoadedBatches(log, response)?.flatMap(({ records }) => records) ?? null
+  const batches: (readonly LogRecord[])[] = []
+  return takeLoadedBatches(log, response, ({ records }) => batches.push(records)) ? batches.flat() : null
 }
 
 function loadedBatch(bytes: Uint8Array, at: number, fromOffset: number): LoadedBatch {

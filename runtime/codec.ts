@@ -14,7 +14,9 @@
  * Measured (2 cores, Node 24; mean of four kinds with 3 to 9 fields): encode 0.15 us, decode 0.22 us; the envelope as plain
  * MessagePack maps takes 0.66 and 0.86 us, because of the field names.
  */
-import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE, Unpackr } from 'msgpackr'
+// Not from 'msgpackr': that loads streams, and looks for an addon by way of child_process and net, on every thread.
+import { Packr, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr/pack'
+import { Unpackr } from 'msgpackr/unpack'
 import type { Address } from '../actors/actor.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { readUtf8, utf8Size, writeUtf8 } from '../protocol/utf8.ts'

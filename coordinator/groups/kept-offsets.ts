@@ -28,12 +28,20 @@ export type KeptOffsets = Map<string, KeptOffset>
 
 /** Keeps a commit that is in the log at `recordOffset`; it replaces the one before it there, but none behind it. */
 export function keepOffset(offsets: KeptOffsets, committed: TopicOffset, recordOffset: number, sinceId: number, texts: SharedTexts): void {
-  const { partition, offset, metadata, topicId } = committed
+  const { partition, metadata } = committed
   const topic = shared(texts, committed.topic)
   const name = shared(texts, topicPartitionName(topic, partition))
   if ((offsets.get(name)?.recordOffset ?? -1) > recordOffset) return
   // One object, and not two: there are many of them.
-  offsets.set(name, { topic, partition, offset, metadata, topicId, sinceId, recordOffset })
+  offsets.set(name, {
+    topic,
+    partition,
+    offset: compact(committed.offset),
+    metadata,
+    topicId: compact(committed.topicId),
+    sinceId,
+    recordOffset: compact(recordOffset),
+  })
 }
 
 /** The names of the partitions whose offsets are orphans, as an answer to a metadata request shows. */
@@ -50,6 +58,12 @@ export function orphanedOffsets(offsets: KeptOffsets, { topics, correlationId, n
     if (topicId < 0 || committed.topicId >= 0) orphans.push(name)
   }
   return orphans.toSorted()
+}
+
+/** What was calculated from 64 bits is kept as a fraction is, in an object of its own; a number that fits into 32 bits need not be. */
+function compact(value: number): number {
+  const small = value | 0
+  return small === value ? small : value
 }
 
 function shared(texts: SharedTexts, text: string): string {

@@ -193,7 +193,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const acks = options === undefined ? this.#acks : acksOf(options, this.#acks)
     if (this.#closing !== null) throw closedError('producer')
     if (typeof record !== 'object' || record === null)
-      throw new KafkaError('INVALID_RECORD', 'a record is an object { topic, key, value, … }')
+      throw new KafkaError('INVALID_RECORD', 'a record is an object such as { topic, key, value }')
     if (this.#backlog.length === 0) {
       const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
       if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
@@ -390,6 +390,6 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 function outsideError(method: 'send' | 'write'): KafkaError {
   return new KafkaError(
     'INVALID_TXN_STATE',
-    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(…)`,
+    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(work)`,
   )
 }

@@ -2,7 +2,7 @@
 // `null` is not a value but Kafka's tombstone (or "no key"): it passes as null, and `deserialize` is never called for it.
 // What cannot be turned into bytes, or back, fails with KafkaError SERIALIZATION_FAILED.
 
-import { Packr } from 'msgpackr'
+import { Packr } from 'msgpackr/pack'
 import { KafkaError } from '../../protocol/errors.ts'
 
 /** Turns values into bytes and back. Stateless as far as its users can tell: one serde may serve many producers and consumers. */

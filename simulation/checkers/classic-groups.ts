@@ -13,8 +13,8 @@ import { isInCharge } from './in-charge.ts'
 /** A coordinator has handled a message; one that is not in charge any more gives nothing that counts. */
 export function checkClassic(group: GroupTruth, state: GroupsState, message: Message): void {
   if (!group.isClassic || ('group' in message && message.group !== group.name) || !isInCharge(group.truth, state)) return
-  const classic = state.groups.get(group.name)?.classic
-  if (classic === undefined) return
+  const classic = state.groups.get(group.name)?.classic ?? null
+  if (classic === null) return
   const isHeard = message.kind === 'joinGroup' || message.kind === 'syncGroup' || message.kind === 'heartbeat'
   if (isHeard && classic.members.has(message.memberId)) group.heardAt.set(believerOf(group, message.memberId), group.truth.world.nowMicros)
   if (classic.state !== 'stable') return

@@ -271,7 +271,7 @@ function onHeartbeatTold(group: GroupTruth, member: string, assignment: readonly
 /** No partition may be with two members, not even while one of them gives it up. */
 function checkExclusive(group: GroupTruth, state: GroupsState): void {
   const holders = new Map<string, string>()
-  for (const { memberId, assigned, revoking } of state.groups.get(group.name)?.membership.members.values() ?? []) {
+  for (const { memberId, assigned, revoking } of state.groups.get(group.name)?.membership?.members.values() ?? []) {
     for (const name of [...assigned, ...revoking.keys()]) {
       const other = holders.get(name)
       if (other !== undefined && other !== memberId)

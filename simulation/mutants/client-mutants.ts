@@ -68,8 +68,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/groups-offsets.ts',
-        text: "if (group === undefined || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'",
-        replacement: 'if (group === undefined || member === undefined || member.isAway) return null',
+        text: "if (membership === null || member === undefined || member.isAway) return 'UNKNOWN_MEMBER_ID'",
+        replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
     seed: 94,
@@ -82,8 +82,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/state-log.ts',
-        text: 'if (response.errorCode !== NONE) return null',
-        replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return []`,
+        text: 'if (response.errorCode !== NONE) return false',
+        replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return true`,
       },
     ],
     seed: 2,

@@ -200,7 +200,7 @@ export const compactionMutants: readonly Mutant[] = [
       {
         file: 'coordinator/state-log.ts',
         text: 'log.nextOffset = batch.lastOffset(bytes, at) + 1',
-        replacement: 'log.nextOffset = (batches.at(-1)?.records.at(-1)?.offset ?? log.nextOffset - 1) + 1',
+        replacement: 'log.nextOffset = (loaded.records.at(-1)?.offset ?? log.nextOffset - 1) + 1',
       },
     ],
     seed: 0,

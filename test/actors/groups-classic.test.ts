@@ -46,7 +46,7 @@ function sync(stage: Stage<GroupsState>, memberId: string, assignments: Readonly
     kind: 'syncGroup',
     correlationId: ++requests,
     group: 'g',
-    generationId: groupIn(stage).classic.generationId,
+    generationId: groupIn(stage).classic!.generationId,
     memberId,
     instanceId: null,
     protocolType: 'consumer',
@@ -125,7 +125,7 @@ describe('joining', () => {
     expect(errorName(sync(stage, leader), 'syncGroupResponse')).toBe('NOT_COORDINATOR')
     expect(errorName(heartbeat(stage, leader), 'heartbeatResponse')).toBe('NOT_COORDINATOR')
     expect(pass(stage, 10_000)).toEqual([{ kind: 'startTimer', timer: 'classic', afterMillis: 250 }])
-    expect(groupIn(stage).classic.members.size).toBe(2)
+    expect(groupIn(stage).classic?.members.size).toBe(2)
     stage.deliver({ kind: 'leaseExtended', until: 1_000_000 })
     pass(stage, 250)
     expect(stage.state.groups.size).toBe(0)
@@ -225,7 +225,7 @@ describe('offsets', () => {
     stage.uptime += 30_000
     expect(sent(refresh(), 'produce')).toEqual([])
     pass(stage, 0)
-    expect(groupIn(stage).classic.members.size).toBe(0)
+    expect(groupIn(stage).classic?.members.size).toBe(0)
     stage.uptime += 19_999
     expect(sent(refresh(), 'produce')).toEqual([])
     stage.uptime += 1
@@ -260,5 +260,5 @@ test('sessions end by themselves', () => {
   heartbeat(stage, leader)
   const effects = pass(stage, 200)
   expect(sent(effects, 'groupChanged').map(({ memberId }) => memberId)).toEqual([leader])
-  expect(groupIn(stage).classic.members.has(other)).toBe(false)
+  expect(groupIn(stage).classic?.members.has(other)).toBe(false)
 })

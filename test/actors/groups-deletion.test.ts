@@ -68,7 +68,7 @@ describe('a group', () => {
     beat(stage, 'm', -1)
     expect(groups(stage)).toBe('')
     beat(stage, 'm', 0)
-    expect(stage.state.groups.get('g')?.membership.epoch).toBeGreaterThan(epoch)
+    expect(stage.state.groups.get('g')?.membership?.epoch).toBeGreaterThan(epoch)
   })
 })
 

@@ -16,7 +16,7 @@ function beat(stage: Stage<GroupsState>, memberEpoch: number, source: string, to
 
 /** What the member may have by its next heartbeat. */
 function assigned(stage: Stage<GroupsState>, source: string, topics: readonly string[] = []): string {
-  const { epoch } = stage.state.groups.get('g')!.membership.members.get('m')!
+  const { epoch } = stage.state.groups.get('g')!.membership!.members.get('m')!
   const { assignment } = sentOne(beat(stage, epoch, source, topics), 'consumerGroupHeartbeatResponse')
   return assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
 }

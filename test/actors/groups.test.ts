@@ -159,7 +159,7 @@ describe('a heartbeat', () => {
     const late = newestHeartbeat()
     beat(stage, 'm', epoch, [0, 1])
     expect(beat(stage, 'm', 0, [], late)).toEqual([])
-    expect(groupIn(stage).membership.members.get('m')?.epoch).toBe(epoch)
+    expect(groupIn(stage).membership?.members.get('m')?.epoch).toBe(epoch)
   })
 
   test('that leaves, and comes late, does not end the membership that followed', () => {
@@ -168,7 +168,7 @@ describe('a heartbeat', () => {
     beat(stage, 'm', -1, [], farewell)
     beat(stage, 'm', 0)
     expect(beat(stage, 'm', -1, [], farewell)).toEqual([])
-    expect(groupIn(stage).membership.members.get('m')?.epoch).toBeGreaterThan(epoch)
+    expect(groupIn(stage).membership?.members.get('m')?.epoch).toBeGreaterThan(epoch)
   })
 
   test('of nobody is refused, one that leaves is answered although nobody is there', () => {
@@ -181,7 +181,7 @@ describe('a heartbeat', () => {
     const { stage } = withMember()
     stage.uptime = 1000
     stage.deliver({ kind: 'timerFired', timer: 'sessions' })
-    expect(groupIn(stage).membership.members.size).toBe(1)
+    expect(groupIn(stage).membership?.members.size).toBe(1)
     stage.uptime = 1000 + ROUNDING_MILLIS
     expect(lines(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['timer sessions in 250 ms'])
     expect(stage.state.groups.size).toBe(0)
@@ -227,7 +227,7 @@ describe('a member that has something to give up, or to take', () => {
     expect(roused(beat(stage, 'm', -1))).toEqual(['n'])
     beat(stage, 'm', 0)
     stage.uptime = 500
-    beat(stage, 'n', stage.state.groups.get('g')!.membership.members.get('n')!.epoch)
+    beat(stage, 'n', stage.state.groups.get('g')!.membership!.members.get('n')!.epoch)
     stage.uptime = 1200
     expect(epoch).toBeGreaterThan(0)
     expect(roused(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['n'])

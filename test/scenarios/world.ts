@@ -195,7 +195,7 @@ function consumerSummary({ partitions, membership }: ConsumerState): string {
 }
 
 function groupSummary({ membership, offsets }: Group): string {
-  const members = [...membership.members.values()].map(({ memberId, epoch, assigned, revoking }) => {
+  const members = [...(membership?.members.values() ?? [])].map(({ memberId, epoch, assigned, revoking }) => {
     const gives = revoking.size === 0 ? '' : `, gives up ${[...revoking.keys()].join(' ')}`
     return `${memberId} (epoch ${epoch}) has ${[...assigned].join(' ') || 'nothing'}${gives}`
   })
