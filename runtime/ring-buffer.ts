@@ -4,8 +4,6 @@
  * it once per burst; the writer reads the reader's only when its cached copy says "full", the reader reads the writer's once
  * per drain. So the threads touch each other's cache lines once per burst, not once per record.
  * Measured thread to thread (2 cores, Node 24; bench/ring.ts): 50 M messages/s of 100 B, 1.5 M of 16 KiB (25 GB/s).
- * A writer that needs little of its ring stays near the beginning: when the ring is empty, and twice what was ever under way lies before the tail, it goes back
- * there. Memory that was never needed is never touched, and the rings of a cluster are many.
  * It does NOT wait, wake anybody or know what is inside a record.
  */
 import {
@@ -26,12 +24,6 @@ export type OnRecord = (bytes: Uint8Array, start: number, end: number) => void
 /** Views of a header buffer up to this size are kept, because making one costs more than the copy. */
 const KEPT_VIEW_SIZE_MAX = 512
 
-/** A writer does not go back before it has used this share of the ring: each time costs a little. */
-const FIRST_SHARE = 1 / 64
-
-/** Who has had this share of the ring under way will need all of it, and does not go back any more. */
-const BUSY_SHARE = 1 / 2
-
 /** The producing end: exactly one thread may hold one of these per ring. */
 export class RingWriter {
   /** Largest record (header and payload together) that `tryWrite` takes: a quarter of the ring less 8. */
@@ -46,10 +38,6 @@ export class RingWriter {
   #tail: number
   #publishedTail: number
   #cachedHead: number
-  /** The most bytes that were under way; counted until the writer is busy. */
-  #peakBytes = 0
-  /** Where what is under way begins: behind what was released, and behind the padding when the writer has gone back. */
-  #oldest: number
   #viewed: Uint8Array | null = null
   #views: (Uint8Array | undefined)[] = []
 
@@ -63,7 +51,6 @@ export class RingWriter {
     this.#tail = Atomics.load(this.#counters, TAIL_INDEX)
     this.#publishedTail = this.#tail
     this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX)
-    this.#oldest = this.#cachedHead
   }
 
   /**
@@ -75,14 +62,12 @@ export class RingWriter {
     if (size > this.maxRecordBytes) throw new RangeError(`a record of ${size} bytes exceeds ${this.maxRecordBytes}`)
     const span = recordSpan(size)
     let begin = this.#tail & this.#mask
-    const goesBack = this.#tail === this.#publishedTail && this.#goesBack(begin, span)
-    const padding = goesBack || begin + span > this.#capacity ? this.#capacity - begin : 0
+    const padding = begin + span > this.#capacity ? this.#capacity - begin : 0
     if (!this.#hasRoom(padding + span)) return this.#refuse()
     if (padding > 0) {
       this.#lengths[begin >> 2] = PADDING_LENGTH
       begin = 0
     }
-    if (goesBack) this.#oldest = (this.#tail + padding) | 0
     this.#lengths[begin >> 2] = size
     const at = begin + RECORD_HEADER_SIZE
     this.#data.set(header.length === headerSize ? header : this.#view(header, headerSize), at)
@@ -94,7 +79,6 @@ export class RingWriter {
   /** Makes every record written so far visible to the reader; false when there was nothing new. */
   publish(): boolean {
     if (this.#tail === this.#publishedTail) return false
-    if (!this.#isBusy()) this.#notePeak()
     this.#publishedTail = this.#tail
     Atomics.store(this.#counters, TAIL_INDEX, this.#tail)
     return true
@@ -103,23 +87,6 @@ export class RingWriter {
   /** True when a record of the largest size would be accepted now. */
   hasRoom(): boolean {
     return this.#hasRoom(2 * (this.maxRecordBytes + RECORD_HEADER_SIZE))
-  }
-
-  /** Whether the first record of a burst begins at the beginning although it would fit here. There is room for it, and for all that was ever under way. */
-  #goesBack(begin: number, span: number): boolean {
-    if (this.#isBusy() || begin < span || begin < 2 * this.#peakBytes || begin < this.#capacity * FIRST_SHARE) return false
-    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX)
-    return this.#cachedHead === this.#tail
-  }
-
-  #isBusy(): boolean {
-    return this.#peakBytes >= this.#capacity * BUSY_SHARE
-  }
-
-  #notePeak(): void {
-    this.#cachedHead = Atomics.load(this.#counters, HEAD_INDEX)
-    if (((this.#cachedHead - this.#oldest) | 0) > 0) this.#oldest = this.#cachedHead
-    this.#peakBytes = Math.max(this.#peakBytes, (this.#tail - this.#oldest) | 0)
   }
 
   #hasRoom(neededBytes: number): boolean {
