@@ -20,7 +20,7 @@ interface ProfileNode {
 
 /** What one thread did. */
 export interface ThreadSummary {
-  /** After the module that only such a thread runs. */
+  /** After the function that only such a thread runs. */
   readonly thread: string
   readonly seconds: number
   /** The part of it in which the thread worked, 0 to 1. */
@@ -29,13 +29,12 @@ export interface ThreadSummary {
   readonly parts: readonly { readonly what: string; readonly share: number }[]
 }
 
-/** The first that a thread has run names it; whoever runs none of them is the caller. */
-const THREADS: readonly (readonly [module: string, thread: string])[] = [
-  ['runtime/job-worker', 'job'],
-  ['runtime/worker', 'node'],
-  ['bench/latency-pacer', 'pacer'],
-  ['bench/ring-worker', 'ring'],
-]
+/** Who runs such a function is that thread; whoever runs none of them is the caller. */
+const THREADS: ReadonlyMap<string, string> = new Map([
+  ['runtime/job-worker compact', 'job'],
+  ['runtime/worker run', 'node'],
+  ['bench/latency-pacer pace', 'pacer'],
+])
 
 /** Functions in which a thread waits: module, or nothing for V8's own, and name. */
 const WAITS: ReadonlySet<string> = new Set(['(idle)', '(program)', '(root)', 'runtime/doorbell waitBlocking', 'bench/latency-pacer pace'])
@@ -52,8 +51,8 @@ export function summarise({ nodes, samples, timeDeltas }: CpuProfile, root: stri
     busy += delta
     micros.set(name, (micros.get(name) ?? 0) + delta)
   })
-  const modules = new Set(nodes.map(({ callFrame }) => moduleOf(callFrame.url, root)))
-  const [, thread] = THREADS.find(([module]) => modules.has(module)) ?? ['', 'caller']
+  const known = [...names.values()].find((name) => THREADS.has(name)) ?? ''
+  const thread = THREADS.get(known) ?? 'caller'
   const parts = [...micros].toSorted(([, a], [, b]) => b - a).map(([what, part]) => ({ what, share: part / busy }))
   return { thread, seconds: total / 1e6, busy: total === 0 ? 0 : busy / total, parts }
 }

@@ -46,12 +46,12 @@ describe('the summary of a profile', () => {
   })
 
   test.each([
-    ['runtime/worker', 'node'],
-    ['runtime/job-worker', 'job'],
-    ['bench/latency-pacer', 'pacer'],
-    ['edge/client/producer', 'caller'],
-  ])('knows a thread by %s', (module, thread) => {
-    expect(summarise(profileOf([[module, 'run', 10]]), ROOT).thread).toBe(thread)
+    ['runtime/worker', 'run', 'node'],
+    ['runtime/job-worker', 'compact', 'job'],
+    ['bench/latency-pacer', 'pace', 'pacer'],
+    ['bench/latency-pacer', 'nowNanos', 'caller'],
+  ])('knows a thread by what it runs: %s %s', (module, name, thread) => {
+    expect(summarise(profileOf([[module, name, 10]]), ROOT).thread).toBe(thread)
   })
 
   test('of a thread that never did anything is empty', () => {
