@@ -30,7 +30,8 @@ const MICROS_PER_PERCENT = 10_000
 type Rates = Readonly<Partial<Record<ClientQuotaKey, number | null>>>
 
 const KEEPER = 'quotas'
-const CLIENT_ID = 'limited'
+/** All clients that keep to a quota. */
+export const CLIENT_ID = 'limited'
 
 /** The client that sets quotas; it never dies. Does nothing where none are planned. */
 export class QuotaWorkload {

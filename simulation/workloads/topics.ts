@@ -164,7 +164,10 @@ export class AdminWorkload {
     const node = random.pick(voters)
     for (const kind of ['removeRaftVoter', 'addRaftVoter'] as const) {
       this.#do({
-        request: (correlationId) => ({ kind, correlationId, node }),
+        request: (correlationId) => {
+          if (kind === 'addRaftVoter') this.#cluster.startCoordinator(node)
+          return { kind, correlationId, node }
+        },
         isDone: (results) => allAre(results, 'DUPLICATE_VOTER', 'VOTER_NOT_FOUND', 'INVALID_REQUEST'),
         onDone: () => undefined,
       })
