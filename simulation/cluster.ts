@@ -153,6 +153,11 @@ export class Cluster {
     this.clients.delete(host)
   }
 
+  /** One node does not hear another for so long, in microseconds. */
+  cut(from: number, to: number, micros: number): void {
+    if (from !== to) this.#network.cutLink(from, to, micros)
+  }
+
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
   noteHarm(node: number): void {
     this.#network.silence(node)

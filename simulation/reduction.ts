@@ -7,7 +7,19 @@ import type { FaultKind, KeptStrikes } from './faults.ts'
 import type { Plan } from './plan.ts'
 
 /** What a run can do without, whole. */
-export const PARTS = ['quota', 'sharers', 'transactions', 'pipeline', 'readers', 'classic', 'guests', 'recent', 'risky', 'queue', 'table'] as const
+export const PARTS = [
+  'quota',
+  'sharers',
+  'transactions',
+  'pipeline',
+  'readers',
+  'classic',
+  'guests',
+  'recent',
+  'risky',
+  'queue',
+  'table',
+] as const
 
 /** A part of a run. */
 export type Part = (typeof PARTS)[number]

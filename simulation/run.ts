@@ -175,7 +175,7 @@ class Run {
       this.#sharing.start()
       this.#modes.start()
       this.#classic.start()
-      this.#guests.start()
+      this.#guests.start(this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
@@ -208,7 +208,7 @@ class Run {
     this.#admin.settle()
     this.#admin.rescue()
     this.#quotas.remove()
-    this.#guests.tidy()
+    this.#guests.rest()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
@@ -237,7 +237,14 @@ class Run {
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
     if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
     this.#guests.examine()
-    if (!this.#settle(() => this.#guests.isContent, () => this.#guests.complaint, 'TOLD')) return
+    if (
+      !this.#settle(
+        () => this.#guests.isContent,
+        () => this.#guests.complaint,
+        'TOLD',
+      )
+    )
+      return
     checkFiles(this.#cluster)
     if (this.#world.violation === null) checkTransactions(this.#cluster)
     if (this.#world.violation === null) this.#modes.check()
@@ -275,8 +282,8 @@ class Run {
         if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
         const behind = this.#transactions.laggard(name, end) ?? this.#transactions.pipelineLaggard(topic, partition, end)
         if (behind !== null) return behind
-        const classic = this.#classic.laggard(name, end)
-        if (classic !== null) return classic
+        const other = this.#classic.laggard(name, end) ?? this.#guests.laggard(topic, partition, end)
+        if (other !== null) return other
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`

@@ -42,11 +42,11 @@ export function checkNews(news: News, image: Pick<MetadataImage, 'topics'>, even
 
 function go<Key, Value>({ world }: News, told: Map<Key, Value>, what: string, key: Key, from: Value, to: Value): void {
   const before = told.get(key)
-  if (before !== undefined && before !== from) world.fail('TOLD', `${what} goes from ${String(from)} to ${String(to)}, and was ${String(before)}`)
+  if (before !== undefined && before !== from)
+    world.fail('TOLD', `${what} goes from ${String(from)} to ${String(to)}, and was ${String(before)}`)
   told.set(key, to)
 }
 
 function forget({ leaders, isrs }: News, topic: string): void {
-  for (const told of [leaders, isrs])
-    for (const name of told.keys()) if (name.slice(0, name.lastIndexOf('-')) === topic) told.delete(name)
+  for (const told of [leaders, isrs]) for (const name of told.keys()) if (name.slice(0, name.lastIndexOf('-')) === topic) told.delete(name)
 }

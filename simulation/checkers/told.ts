@@ -75,8 +75,7 @@ export function checkTransactionsTold(truth: Truth, { config }: TransactorState,
 function compareTransactions(truth: Truth, partition: number, { transactions }: MessageOf<'listTransactionsResponse'>): void {
   const { lives, all } = truth.transactions
   const missing = lives.find(
-    ({ transactionalId: id }) =>
-      isKeptIn(partition, id) && !transactions.some(({ transactionalId }) => transactionalId === id),
+    ({ transactionalId: id }) => isKeptIn(partition, id) && !transactions.some(({ transactionalId }) => transactionalId === id),
   )
   if (missing !== undefined) truth.world.fail('TOLD', `${missing.transactionalId} is not among the transactional ids of its transactor`)
   const ongoing = transactions.filter(({ state }) => state === 'ongoing')
@@ -117,7 +116,9 @@ function nodesOf(brokers: readonly { readonly node: number; readonly brokerEpoch
 }
 
 function quotasOf(quotas: Iterable<ClientQuota>): string {
-  return Array.from(quotas, ({ entity, quotas: values }) => JSON.stringify([Object.entries(entity).toSorted(), Object.entries(values).toSorted()]))
+  return Array.from(quotas, ({ entity, quotas: values }) =>
+    [...Object.entries(entity), ...Object.entries(values)].map(([key, value]) => `${key} ${value}`).join(),
+  )
     .toSorted()
     .join(' ')
 }

@@ -5,7 +5,14 @@
  */
 import type { WatcherState } from '../../actors/metadata-watcher.ts'
 import { actor as watcher } from '../../actors/metadata-watcher.ts'
-import { coordinatorOf, followController, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { actor as keeper } from '../../actors/quotas.ts'
+import {
+  coordinatorOf,
+  followController,
+  learnCoordinators,
+  newCoordinatorFinder,
+  nextCoordinator,
+} from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -13,11 +20,14 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { checkNews, newNews } from '../checkers/news.ts'
 import type { News } from '../checkers/news.ts'
+import { checkCounted } from '../checkers/quotas.ts'
 import type { Cluster } from '../cluster.ts'
 import type { GuestPlan } from '../guest-plan.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
+import { CLIENT_ID } from './quotas.ts'
 import {
+  BROWSER_GROUP,
   browse,
   browsersGo,
   coordinator,
@@ -41,6 +51,9 @@ import type { Knowledge, Question } from './questions.ts'
 /** In the end a question is asked again after so long, in microseconds. */
 const RETRY_MICROS = 300_000
 
+/** A keeper has counted by then what it was told, in microseconds. */
+const COUNTED_MICROS = 1000
+
 /** What wanderers may read per second, and what reassignments may copy, in bytes. */
 const RATES = [1500, 4000, 20_000] as const
 
@@ -60,6 +73,11 @@ export class InspectorWorkload {
   #correlationId = 0
   #metadataOffset = -1
   #sessionEpoch = 0
+  /** Pieces that its keeper of quotas was told of, and when, and those that it has counted in. */
+  #isIn = false
+  #said = 0
+  #saidAtMicros = 0
+  #counted = 0
   #stage: 'asking' | 'tidying' | 'examining' | 'done' = 'asking'
   /** What is left to be asked in the end, the first one now. */
   #exam: (Question | null)[] = []
@@ -84,6 +102,8 @@ export class InspectorWorkload {
     host.attach('inspector', { receive: (message, from) => this.#receive(message, from) })
     host.attach('news', { receive: (message) => this.#hear(host, message) })
     host.spawn('watcher', watcher.url, { coordinatorNodes: this.#cluster.voters, client: { node: host.node, actor: 'news' } })
+    host.attach('gate', { receive: (message) => void (message.kind === 'throttled' && (this.#counted = message.charges)) })
+    host.spawn('quotas', keeper.url, { coordinatorNodes: this.#cluster.voters })
     this.#loop(host)
   }
 
@@ -112,19 +132,19 @@ export class InspectorWorkload {
   #loop(host: Host): void {
     host.after(this.#random.exponential(this.#plan.askMillis * 1000), () => {
       if (!this.#cluster.faults.active) return
-      const question = this.#drawn()
+      const question = this.#drawn(host)
       if (question !== null) this.#ask(question, { node: this.#random.pick(this.#cluster.voters), actor: COORDINATOR_ACTOR })
       this.#loop(host)
     })
   }
 
-  #drawn(): Question | null {
+  #drawn(host: Host): Question | null {
     const known = this.#knowledge
     const random = this.#random
     const index = random.below(this.#cluster.nodes.length)
     const { name, partitions } = random.pick(this.#cluster.plan.topics)
     const one = (some: readonly (Question | null)[]): Question | null => (some.length === 0 ? null : random.pick(some))
-    switch (random.below(16)) {
+    switch (random.below(17)) {
       case 0:
         return offsets(known, name, random.below(this.#cluster.topics.get(name) ?? partitions), random.below(4) > 0)
       case 1:
@@ -153,9 +173,26 @@ export class InspectorWorkload {
         return fewerPartitions(name)
       case 13:
         return coordinator(random.pick(KEPT))
+      case 14:
+        this.#pass(host)
+        return null
       default:
         return everything(known)
     }
+  }
+
+  /** A client without an actor of its own keeps to its quota: it comes, says what it has had, and goes. */
+  #pass(host: Host): void {
+    const tell = (message: Message): void => host.send({ node: host.node, actor: 'gate' }, { node: host.node, actor: 'quotas' }, message)
+    const { nowMicros } = this.#cluster.world
+    const draw = this.#random.below(4)
+    if (nowMicros - this.#saidAtMicros > COUNTED_MICROS) checkCounted(this.#cluster.world, 'the inspector', this.#said, this.#counted)
+    this.#saidAtMicros = nowMicros
+    if (draw === 0) tell({ kind: 'leaveQuota' })
+    else if (draw === 1) tell({ kind: 'joinQuota', key: 'consumerByteRate', user: null, clientId: CLIENT_ID, group: BROWSER_GROUP })
+    else tell({ kind: 'chargeQuota', sizeBytes: 100, micros: 0 })
+    if (draw > 1 && this.#isIn) this.#said++
+    else if (draw <= 1) [this.#isIn, this.#said, this.#counted] = [draw === 1, 0, 0]
   }
 
   #ask({ to, asked }: Question, chosen: Address): void {
@@ -180,7 +217,14 @@ export class InspectorWorkload {
     const logs = [...known.wanted()].flatMap(([topic, count]) =>
       Array.from({ length: 2 * count }, (_, i) => offsets(known, topic, i >> 1, i % 2 === 0)),
     )
-    const kept = [...groupLists(known), ...groups(known), browse(known, ++this.#sessionEpoch, true), ...browsersGo(known), ...shareGroups(known), ...transactions(known)]
+    const kept = [
+      ...groupLists(known),
+      ...groups(known),
+      browse(known, ++this.#sessionEpoch, true),
+      ...browsersGo(known),
+      ...shareGroups(known),
+      ...transactions(known),
+    ]
     const nodes = this.#cluster.nodes.flatMap((_, index) => [node(known, index), farewell(known, index)])
     return [...logs, ...kept, ...nodes, fewerPartitions('orders')]
   }

@@ -56,10 +56,14 @@ export function everything({ cluster, wanted }: Knowledge): Question {
     asked: { kind: 'metadata', topics: null },
     judge: (answer) => {
       if (answer.kind !== 'metadataResponse') return `topics: ${answer.kind}`
-      const names = answer.topics.filter(({ topic }) => !topic.startsWith('__')).map(({ topic, partitions }) => `${topic}/${partitions.length}`)
+      const names = answer.topics
+        .filter(({ topic }) => !topic.startsWith('__'))
+        .map(({ topic, partitions }) => `${topic}/${partitions.length}`)
       const due = [...wanted()].map(([topic, count]) => `${topic}/${count}`)
       const isSame = names.toSorted().join() === due.toSorted().join()
-      const lame = answer.topics.find(({ partitions }) => partitions.some(({ leader, isr, replicas }) => leader < 0 || isr.length < replicas.length))
+      const lame = answer.topics.find(({ partitions }) =>
+        partitions.some(({ leader, isr, replicas }) => leader < 0 || isr.length < replicas.length),
+      )
       const nodes = answer.brokers.filter(({ fenced }) => !fenced).length
       return (
         is(isSame, () => `topics are said to be ${names.join()}, not ${due.join()}`) ??
@@ -83,7 +87,10 @@ export function offsets({ topics, endOf }: Knowledge, topic: string, partition: 
       const offset = answer.kind === 'listOffsetsResponse' && answer.errorCode === NONE ? answer.offset : -1
       const end = endOf(topic, partition)
       const isRight = isEnd ? offset === end : offset >= 0 && offset <= end
-      return is(isRight, () => `${topicPartitionName(topic, partition)} is said to ${isEnd ? 'end' : 'begin'} at ${offset}, and ends at ${end}`)
+      return is(
+        isRight,
+        () => `${topicPartitionName(topic, partition)} is said to ${isEnd ? 'end' : 'begin'} at ${offset}, and ends at ${end}`,
+      )
     },
   }
 }
@@ -111,7 +118,10 @@ export function groupLists(known: Knowledge): (Question | null)[] {
     const due = membersOf(known).filter((group) => coordinatorPartitionOf(group, count) === partition)
     const judge: Question['judge'] = (answer) => {
       const groups = answer.kind === 'listGroupsResponse' && answer.errorCode === NONE ? answer.groups.map(({ group }) => group) : []
-      return is(due.every((group) => groups.includes(group)), () => `of the groups ${due.join()} only ${groups.join()} are told`)
+      return is(
+        due.every((group) => groups.includes(group)),
+        () => `of the groups ${due.join()} only ${groups.join()} are told`,
+      )
     }
     return to === null ? null : { to, asked: { kind: 'listGroups' }, judge }
   })
@@ -153,26 +163,46 @@ export function shareGroups(known: Knowledge): (Question | null)[] {
     }
     return to === null ? null : { to, asked: { kind: 'listShareGroups' }, judge }
   })
-  const describe = ofShareGroup(known, SHARE_GROUP, (group) => ({ kind: 'describeShareGroup', group }), (answer) => {
-    if (answer.kind !== 'describeShareGroupResponse') return `${SHARE_GROUP}: ${answer.kind}`
-    if (!isThere) return null
-    const due = sharedTopics(cluster.plan).flatMap((topic) =>
-      Array.from({ length: cluster.topics.get(topic) ?? 0 }, (_, partition) => `${topic}-${partition} at ${endOf(topic, partition)}`),
-    )
-    const told = answer.partitions.map(({ topic, partition, startOffset, acquired }) => `${topic}-${partition} at ${startOffset + acquired}`)
-    return is(due.every((one) => told.includes(one)), () => `${SHARE_GROUP} is said to be in ${told.join()}, but it is in ${due.join()}`)
-  })
+  const describe = ofShareGroup(
+    known,
+    SHARE_GROUP,
+    (group) => ({ kind: 'describeShareGroup', group }),
+    (answer) => {
+      if (answer.kind !== 'describeShareGroupResponse') return `${SHARE_GROUP}: ${answer.kind}`
+      if (!isThere) return null
+      const due = sharedTopics(cluster.plan).flatMap((topic) =>
+        Array.from({ length: cluster.topics.get(topic) ?? 0 }, (_, partition) => `${topic}-${partition} at ${endOf(topic, partition)}`),
+      )
+      const told = answer.partitions.map(
+        ({ topic, partition, startOffset, acquired }) => `${topic}-${partition} at ${startOffset + acquired}`,
+      )
+      return is(
+        due.every((one) => told.includes(one)),
+        () => `${SHARE_GROUP} is said to be in ${told.join()}, but it is in ${due.join()}`,
+      )
+    },
+  )
   return [...lists, describe]
 }
 
 /** The share group that is the inspector's own goes, and is gone then. */
 export function browsersGo(known: Knowledge): (Question | null)[] {
   const isGone = (answer: Message): boolean => 'errorCode' in answer && answer.errorCode === codeOf('GROUP_ID_NOT_FOUND')
-  const deletion = ofShareGroup(known, BROWSER_GROUP, (group) => ({ kind: 'deleteShareGroup', group }), (answer) =>
-    is(answer.kind === 'deleteShareGroupResponse' && (answer.errorCode === NONE || isGone(answer)), () => `${BROWSER_GROUP} is not deleted`),
+  const deletion = ofShareGroup(
+    known,
+    BROWSER_GROUP,
+    (group) => ({ kind: 'deleteShareGroup', group }),
+    (answer) =>
+      is(
+        answer.kind === 'deleteShareGroupResponse' && (answer.errorCode === NONE || isGone(answer)),
+        () => `${BROWSER_GROUP} is not deleted`,
+      ),
   )
-  const description = ofShareGroup(known, BROWSER_GROUP, (group) => ({ kind: 'describeShareGroup', group }), (answer) =>
-    is(isGone(answer), () => `${BROWSER_GROUP} is deleted, and there`),
+  const description = ofShareGroup(
+    known,
+    BROWSER_GROUP,
+    (group) => ({ kind: 'describeShareGroup', group }),
+    (answer) => is(isGone(answer), () => `${BROWSER_GROUP} is deleted, and there`),
   )
   return [deletion, description]
 }
@@ -208,10 +238,15 @@ export function transactions(known: Knowledge): (Question | null)[] {
       if (answer.kind !== 'listTransactionsResponse' || answer.errorCode !== NONE) return 'transactions are not told'
       const open = answer.transactions.find(({ state }) => state === 'ongoing')
       const ids = new Set(answer.transactions.map(({ transactionalId }) => transactionalId))
-      const due = lives.map(({ transactionalId }) => transactionalId).filter((id) => coordinatorPartitionOf(id, partitions.length) === partition)
+      const due = lives
+        .map(({ transactionalId }) => transactionalId)
+        .filter((id) => coordinatorPartitionOf(id, partitions.length) === partition)
       return (
         is(open === undefined, () => `${open?.transactionalId} is said to be open`) ??
-        is(due.every((id) => ids.has(id)), () => `of the transactional ids ${due.join()} only ${[...ids].join()} are told`)
+        is(
+          due.every((id) => ids.has(id)),
+          () => `of the transactional ids ${due.join()} only ${[...ids].join()} are told`,
+        )
       )
     }
     return to === null ? null : { to, asked: { kind: 'listTransactions' }, judge }
@@ -236,7 +271,9 @@ export function farewell({ cluster }: Knowledge, index: number): Question {
     judge: (answer) => {
       if (answer.kind !== 'adminResponse') return `node ${one}: ${answer.kind}`
       const image = cluster.latestImage()
-      const hasReplicas = [...(image?.topics.values() ?? [])].some(({ partitions }) => partitions.some(({ replicas }) => replicas.includes(one)))
+      const hasReplicas = [...(image?.topics.values() ?? [])].some(({ partitions }) =>
+        partitions.some(({ replicas }) => replicas.includes(one)),
+      )
       const mayGo = !hasReplicas && !cluster.votersNow().includes(one)
       return is((answer.results[0]?.errorCode === NONE) === mayGo, () => `node ${one} ${mayGo ? 'may not' : 'may'} go, it is said`)
     },

@@ -128,7 +128,7 @@ export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { 
   if (plan.quota === null) return {}
   host.spawn(KEEPER, keeper.url, { coordinatorNodes: voters })
   const partitions = [...cluster.topics.values()].reduce((sum, count) => sum + count, 0)
-  clientWatcher.watchQuota(host, {
+  clientWatcher.watchQuota(host, key === 'producerByteRate' ? 'producer' : 'consumer', {
     world,
     name: `${key} on ${host.node}`,
     bytesPerSecondMax: plan.quota[key],
