@@ -158,6 +158,11 @@ export class Cluster {
     if (from !== to) this.#network.cutLink(from, to, micros)
   }
 
+  /** What one node says to another arrives late. */
+  clog(from: number, to: number, micros: number): void {
+    this.#network.clogLink(from, to, micros)
+  }
+
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
   noteHarm(node: number): void {
     this.#network.silence(node)
