@@ -74,7 +74,7 @@ export class InspectorWorkload {
   #metadataOffset = -1
   #sessionEpoch = 0
   /** Pieces that its keeper of quotas was told of, and when, and those that it has counted in. */
-  #isIn = false
+  #isLimited = false
   #said = 0
   #saidAtMicros = 0
   #counted = 0
@@ -102,7 +102,11 @@ export class InspectorWorkload {
     host.attach('inspector', { receive: (message, from) => this.#receive(message, from) })
     host.attach('news', { receive: (message) => this.#hear(host, message) })
     host.spawn('watcher', watcher.url, { coordinatorNodes: this.#cluster.voters, client: { node: host.node, actor: 'news' } })
-    host.attach('gate', { receive: (message) => void (message.kind === 'throttled' && (this.#counted = message.charges)) })
+    host.attach('gate', {
+      receive: (message) => {
+        if (message.kind === 'throttled') [this.#isLimited, this.#counted] = [message.isLimited, message.charges]
+      },
+    })
     host.spawn('quotas', keeper.url, { coordinatorNodes: this.#cluster.voters })
     this.#loop(host)
   }
@@ -181,7 +185,7 @@ export class InspectorWorkload {
     }
   }
 
-  /** A client without an actor of its own keeps to its quota: it comes, says what it has had, and goes. */
+  /** A client without an actor of its own keeps to its quota: it comes, says what it has had while it is limited, and goes. */
   #pass(host: Host): void {
     const tell = (message: Message): void => host.send({ node: host.node, actor: 'gate' }, { node: host.node, actor: 'quotas' }, message)
     const { nowMicros } = this.#cluster.world
@@ -190,9 +194,9 @@ export class InspectorWorkload {
     this.#saidAtMicros = nowMicros
     if (draw === 0) tell({ kind: 'leaveQuota' })
     else if (draw === 1) tell({ kind: 'joinQuota', key: 'consumerByteRate', user: null, clientId: CLIENT_ID, group: BROWSER_GROUP })
-    else tell({ kind: 'chargeQuota', sizeBytes: 100, micros: 0 })
-    if (draw > 1 && this.#isIn) this.#said++
-    else if (draw <= 1) [this.#isIn, this.#said, this.#counted] = [draw === 1, 0, 0]
+    else if (this.#isLimited) tell({ kind: 'chargeQuota', sizeBytes: 100, micros: 0 })
+    if (draw <= 1) [this.#isLimited, this.#said, this.#counted] = [false, 0, 0]
+    else if (this.#isLimited) this.#said++
   }
 
   #ask({ to, asked }: Question, chosen: Address): void {
