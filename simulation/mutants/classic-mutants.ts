@@ -200,8 +200,8 @@ export const classicMutants: readonly Mutant[] = [
     edits: [
       {
         file: MEMBER,
-        text: 'if (isToGiveUp && isSubscribed(state)) beginRejoin',
-        replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin',
+        text: 'if ((isToGiveUp || isOther) && isSubscribed(state)) beginRejoin',
+        replacement: 'if (isOther && isSubscribed(state)) beginRejoin',
       },
     ],
     seed: 0,
