@@ -42,6 +42,11 @@ function mayJoin(state: ConsumerState, { isCooperative, topics }: ClassicMembers
   return isCooperative ? ![...partitions.values()].some(({ phase }) => phase === 'revoking') : partitions.size === 0
 }
 
+/** What it would name if it joined now. */
+export function wantedTopics({ topics }: ConsumerState['membership'], classic: ClassicMembership): string[] {
+  return [...new Set([...topics, ...(classic.topics.matching ?? [])])]
+}
+
 /** The answer says that it can go on. */
 function waitForTopics({ membership, config }: ConsumerState, { uptime }: Context): void {
   membership.dueAt = uptime + config.requestTimeoutMillis
@@ -55,7 +60,7 @@ function sendJoin(state: ConsumerState, classic: ClassicMembership, context: Con
   classic.joinId = correlationId
   classic.joinSentAt = context.uptime
   const generationId = membership.memberEpoch > 0 ? membership.memberEpoch : -1
-  const wanted = [...new Set([...membership.topics, ...(classic.topics.matching ?? [])])]
+  classic.joinTopics = wantedTopics(membership, classic)
   send(state, outbox, {
     kind: 'joinGroup',
     correlationId,
@@ -66,7 +71,7 @@ function sendJoin(state: ConsumerState, classic: ClassicMembership, context: Con
     memberId: membership.memberId,
     instanceId: config.instanceId,
     protocolType: CONSUMER_PROTOCOL_TYPE,
-    protocols: protocolsOf(classic, wanted, partitionsOf(partitions.keys()), generationId),
+    protocols: protocolsOf(classic, classic.joinTopics, partitionsOf(partitions.keys()), generationId),
     requiresKnownMemberId: true,
     supportsSkippingAssignment: true,
   })

@@ -49,6 +49,8 @@ export interface ClassicMembership {
   joinId: number
   formerJoinId: number
   joinSentAt: number
+  /** The topics that it has named: its application may want others by the time when it is answered. */
+  joinTopics: readonly string[]
   readonly topics: TopicWatch
 }
 
@@ -69,6 +71,7 @@ export function newClassicMembership(assignors: readonly ClassicAssignorName[]):
     joinId: -1,
     formerJoinId: -1,
     joinSentAt: 0,
+    joinTopics: [],
     topics: { correlationId: -1, timeoutAt: 0, dueAt: 0, metadataOffset: -1, matching: null },
   }
 }

@@ -16,6 +16,7 @@ import { namesOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { adopt, beginRejoin, lose } from './consumer-group.ts'
 import { onRequestRefused } from './consumer-heartbeat.ts'
+import { wantedTopics } from './consumer-classic-requests.ts'
 import { countsText, share } from './consumer-classic-state.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { endMembership, heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
@@ -90,7 +91,9 @@ function onSynced(
   const given = isSubscribed(state) ? namesOf(partitions) : new Set<string>()
   const isToGiveUp = [...state.partitions.keys()].some((name) => !given.has(name))
   adopt(state, given, context, outbox)
-  if (isToGiveUp && isSubscribed(state)) beginRejoin(state, context, outbox)
+  // What it wants may have changed since it asked to join: the group knows the former wish.
+  const isOther = wantedTopics(membership, classic).join() !== classic.joinTopics.join()
+  if ((isToGiveUp || isOther) && isSubscribed(state)) beginRejoin(state, context, outbox)
 }
 
 function onBeaten(state: ConsumerState, { uptime }: Context): void {

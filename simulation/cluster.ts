@@ -22,7 +22,7 @@ import type { DiskStage } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
-import { votersOf } from './plan.ts'
+import { COORDINATOR_PARTITIONS, votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
 import { lifeOf } from './truth.ts'
@@ -31,9 +31,6 @@ import type { World } from './world.ts'
 
 /** Session time-out of group members, and how long a group waits at its start. */
 export const SESSION_MILLIS = 3000
-
-/** Partitions of each topic of coordinators. */
-export const COORDINATOR_PARTITIONS = 2
 
 /** The metadata log is small: snapshots come often. */
 const SNAPSHOT_BYTES = 2000
@@ -77,6 +74,8 @@ export class Cluster {
   readonly clients: Set<Host> = new Set()
   readonly #network: Network
   readonly #restarts: Random
+  /** What brokers hear of deaths, where there are guests. */
+  readonly #news: Random
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
@@ -96,6 +95,7 @@ export class Cluster {
     this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
+    this.#news = new Random(world.seed, 'guests/news')
     this.#quorum = { truth: newQuorumTruth(world), disks: new Map() }
   }
 
@@ -129,6 +129,7 @@ export class Cluster {
       if (disk.failsToSync) this.crash(host.node, false)
     }
     for (const client of this.clients) client.wake()
+    for (const node of this.votersNow()) this.startCoordinator(node)
   }
 
   /** One coordinator is active, and all that vote have the same image. */
@@ -158,6 +159,16 @@ export class Cluster {
     host.die()
     this.#network.leave(host)
     this.clients.delete(host)
+  }
+
+  /** One node does not hear another for so long, in microseconds. */
+  cut(from: number, to: number, micros: number): void {
+    if (from !== to) this.#network.cutLink(from, to, micros)
+  }
+
+  /** What one node says to another arrives late. */
+  clog(from: number, to: number, micros: number): void {
+    this.#network.clogLink(from, to, micros)
   }
 
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
@@ -221,13 +232,6 @@ export class Cluster {
     if (host.isUp) return
     this.world.onlooker?.booted(node, null)
     host.boot()
-    const coordinatorConfig: CoordinatorConfig = {
-      defaultReplicationFactor: Math.min(3, this.plan.nodeCount),
-      sessionTimeoutMillis: NODE_SESSION_MILLIS,
-      offsetsPartitions: COORDINATOR_PARTITIONS,
-      voters: this.voters,
-      snapshotBytes: SNAPSHOT_BYTES,
-    }
     const brokerConfig: BrokerConfig = {
       voters: this.voters,
       rack: null,
@@ -239,8 +243,23 @@ export class Cluster {
       replicaLagMillis: REPLICA_LAG_MILLIS,
       reassignmentBytesPerSecond: 0,
     }
-    if (this.voters.includes(node)) host.spawn(COORDINATOR_ACTOR, coordinator.url, coordinatorConfig)
+    // A node that does not vote has no coordinator; elsewhere one that may be asked to vote again keeps it.
+    if (this.plan.guests === null || this.votersNow().includes(node)) this.startCoordinator(node)
     host.spawn(BROKER_ACTOR, broker.url, brokerConfig)
+  }
+
+  /** A node is to vote, or does: it has a coordinator from then on, while it is up. */
+  startCoordinator(node: number): void {
+    const { host } = this.nodes[node]!
+    if (!host.isUp || !this.voters.includes(node)) return
+    const config: CoordinatorConfig = {
+      defaultReplicationFactor: Math.min(3, this.plan.nodeCount),
+      sessionTimeoutMillis: NODE_SESSION_MILLIS,
+      offsetsPartitions: COORDINATOR_PARTITIONS,
+      voters: this.voters,
+      snapshotBytes: SNAPSHOT_BYTES,
+    }
+    host.spawn(COORDINATOR_ACTOR, coordinator.url, config)
   }
 
   /** Most clients and coordinators hear that a node is dead, sooner or later. */
@@ -255,6 +274,16 @@ export class Cluster {
       const from = { node: voter, actor: '' }
       const to = { node: voter, actor: COORDINATOR_ACTOR }
       host.after(this.#restarts.exponential(NEWS_MICROS), () => host.send(from, to, { kind: 'nodeDown', node }))
+    }
+    if (this.plan.guests !== null) this.#tellBrokers(node)
+  }
+
+  #tellBrokers(dead: number): void {
+    for (const { host } of this.nodes) {
+      const { node } = host
+      if (node === dead || this.#news.below(4) === 0) continue
+      const to = { node, actor: BROKER_ACTOR }
+      host.after(this.#news.exponential(NEWS_MICROS), () => host.send({ node, actor: '' }, to, { kind: 'nodeDown', node: dead }))
     }
   }
 
@@ -317,6 +346,13 @@ export class Cluster {
   /** A node has lost its page cache, and has not been back since. */
   isPowerless(node: number): boolean {
     return this.#powerlessEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+  }
+
+  /** Who votes, as the active coordinator has it; all that may, while there is none. */
+  votersNow(): readonly number[] {
+    const states = this.voters.map((node) => this.nodes[node]?.host.stateOf(COORDINATOR_ACTOR) as CoordinatorState | undefined)
+    const active = states.find((state) => state?.seat.isActive === true)
+    return active === undefined ? this.voters : seatVoters(active.seat)
   }
 
   /** The metadata as the best informed coordinator has it, or had it when all of them were gone. */

@@ -99,6 +99,18 @@ export class Network {
     this.#silencedAt.set(node, this.#world.nowMicros)
   }
 
+  /** Nothing arrives from one node at another for so long, in microseconds. */
+  cutLink(from: number, to: number, micros: number): void {
+    const link = this.#link(from, to)
+    link.cutUntil = Math.max(link.cutUntil, this.#world.nowMicros + micros)
+  }
+
+  /** What one node says to another arrives after so long, in microseconds, and not before. */
+  clogLink(from: number, to: number, micros: number): void {
+    const link = this.#link(from, to)
+    link.cloggedUntil = Math.max(link.cloggedUntil, this.#world.nowMicros + micros)
+  }
+
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)

@@ -5,6 +5,8 @@ import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
+import { drawGuests } from './guest-plan.ts'
+import type { GuestPlan } from './guest-plan.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
@@ -56,12 +58,13 @@ export interface Plan {
   /** How often a producer submits something of its own accord, at most. */
   readonly submissionsMax: number
   readonly deliveryTimeoutMillis: number
-  /** In a quarter of the runs the first producer and the reader are limited; null: nobody is. */
+  /** In a quarter of the runs the first producer and the reader are limited, and all clients where there are guests; null: nobody is. */
   readonly quota: PlannedQuota | null
   readonly transactions: TransactionPlan | null
   /** Their topic is not among the others. */
   readonly readers: ReaderPlan | null
   readonly classic: ClassicPlan | null
+  readonly guests: GuestPlan | null
   readonly faults: FaultOptions
 }
 
@@ -91,6 +94,9 @@ export const INSIDE_GROUP = 'billing'
 export const SHARE_GROUP = 'workers'
 /** The topic that it reads, beside the one whose records go once it has done with them. */
 const SHARED_TOPIC = 'orders'
+
+/** Partitions of each topic of coordinators. */
+export const COORDINATOR_PARTITIONS = 2
 
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
@@ -212,6 +218,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)
+  const guests = drawGuests(seed)
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
@@ -227,10 +234,11 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     submitMillis: random.pick([150, 300, 600, 1200]),
     submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
-    quota: drawQuota(seed),
+    quota: drawQuota(seed) ?? guests?.quota ?? null,
     transactions,
     readers: drawReaders(seed, nodeCount),
     classic: drawClassic(seed),
+    guests,
     faults,
   }
 }

@@ -20,6 +20,7 @@ import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
 import { ClassicClients } from './classic-clients.ts'
+import { GuestClients } from './guest-clients.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
@@ -127,6 +128,7 @@ class Run {
   readonly #sharing: ShareClients
   readonly #modes: ReaderClients
   readonly #classic: ClassicClients
+  readonly #guests: GuestClients
 
   constructor(plan: Plan, repetition: Repetition | null, { log, onlooking }: Witnesses) {
     const { seed } = plan
@@ -152,6 +154,8 @@ class Run {
     this.#transactions = new TransactionClients(cluster)
     this.#modes = new ReaderClients(cluster)
     this.#classic = new ClassicClients(cluster)
+    const wanted = (): Map<string, number> => new Map([...cluster.topics, ...this.#modes.topics])
+    this.#guests = new GuestClients(cluster, wanted, (topic, partition) => this.#endOf(topic, partition))
   }
 
   /** Runs to the end. */
@@ -171,6 +175,7 @@ class Run {
       this.#sharing.start()
       this.#modes.start()
       this.#classic.start()
+      this.#guests.start(this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
@@ -203,6 +208,7 @@ class Run {
     this.#admin.settle()
     this.#admin.rescue()
     this.#quotas.remove()
+    this.#guests.rest()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
@@ -230,18 +236,30 @@ class Run {
       return
     if (!this.#settle(() => this.#isEmptied(), 'what is consumed was not deleted')) return
     if (!this.#settle(() => this.#cluster.hasQuorum(), 'the coordinators do not agree')) return
+    this.#guests.examine()
+    if (
+      !this.#settle(
+        () => this.#guests.isContent,
+        () => this.#guests.complaint,
+        'TOLD',
+      )
+    )
+      return
     checkFiles(this.#cluster)
     if (this.#world.violation === null) checkTransactions(this.#cluster)
     if (this.#world.violation === null) this.#modes.check()
   }
 
   /** Goes on until it is so; a violation if it takes too long. */
-  #settle(isSettled: () => boolean, what: string, code = 'LIVE'): boolean {
+  #settle(isSettled: () => boolean, what: string | (() => string), code = 'LIVE'): boolean {
     const world = this.#world
     const deadline = world.nowMicros + SETTLE_MICROS
     while (world.violation === null && !isSettled()) {
-      if (world.nowMicros >= deadline) world.fail(code, `${what}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
-      else world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
+      if (world.nowMicros >= deadline) {
+        const wrong = typeof what === 'string' ? what : what()
+        world.fail(code, `${wrong}${this.#laggard() ?? ''} ${SETTLE_MICROS / 1_000_000} s after healing`)
+      }
+      if (world.violation === null) world.runUntil(world.nowMicros + SETTLE_STEP_MICROS)
     }
     return world.violation === null
   }
@@ -264,8 +282,8 @@ class Run {
         if (this.#reader.positionOf(name) !== end) return `: the reader is at ${this.#reader.positionOf(name)} of ${end} in ${name}`
         const behind = this.#transactions.laggard(name, end) ?? this.#transactions.pipelineLaggard(topic, partition, end)
         if (behind !== null) return behind
-        const classic = this.#classic.laggard(name, end)
-        if (classic !== null) return classic
+        const other = this.#classic.laggard(name, end) ?? this.#guests.laggard(topic, partition, end)
+        if (other !== null) return other
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`

@@ -126,6 +126,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   readonly #transactions: Transactions<K, V>
   readonly #owner: TransactionOwner<K, V>
   #state: 'open' | 'ending' | 'over' = 'open'
+  #isAborted = false
   #failure: KafkaError | null = null
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
   readonly #offsetsUnderWay: Set<Promise<void>> = new Set()
@@ -178,6 +179,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     if (!isSource(consumer)) throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster')
     for (let retries = 0; ; retries++) {
       const { group, member, offsets } = await consumer.memberOffsets(what)
+      // The producer may be in its next transaction by now.
+      if (this.#isAborted) throw overError()
       try {
         await this.#transactions.ask((correlationId) => ({ kind: 'sendOffsets', correlationId, group, member, offsets }))
         this.#committed.push({ source: consumer, offsets })
@@ -215,6 +218,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   async abort(): Promise<void> {
     if (this.#state === 'over') return
     this.#state = 'ending'
+    this.#isAborted = true
     this.#owner.giveUp(new KafkaError('TRANSACTION_ABORTABLE', 'the transaction was aborted before the record was acknowledged'))
     try {
       await this.#finish(false)

@@ -17,15 +17,15 @@ export class ClientWatcher implements Watcher {
   readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
-  /** Of clients that are limited. */
-  readonly #accounts: Map<Host, QuotaAccount> = new Map()
+  /** Of clients that are limited, by the names of their actors. */
+  readonly #accounts: Map<Host, Map<string, QuotaAccount>> = new Map()
 
   spawned(): void {}
 
   received(host: Host, name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
-    const account = this.#accounts.get(host)
+    const account = this.#accounts.get(host)?.get(name)
     if (account !== undefined) noteRequestTime(account, message)
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
@@ -40,13 +40,14 @@ export class ClientWatcher implements Watcher {
     }
   }
 
-  /** What this client gets is counted. */
-  watchQuota(host: Host, account: QuotaAccount): void {
-    this.#accounts.set(host, account)
+  /** What this client's actor gets is counted. */
+  watchQuota(host: Host, name: string, account: QuotaAccount): void {
+    const accounts = this.#accounts.get(host) ?? new Map<string, QuotaAccount>()
+    this.#accounts.set(host, accounts.set(name, account))
   }
 
-  accounts(): Iterable<QuotaAccount> {
-    return this.#accounts.values()
+  accounts(): QuotaAccount[] {
+    return [...this.#accounts.values()].flatMap((accounts) => [...accounts.values()])
   }
 
   /** The topic id that a message to an application is about; -1 if its actor did not know. */

@@ -43,6 +43,11 @@ export function noteQuotaUse(account: QuotaAccount, message: Message): void {
   account.usedBytes += sizeBytes
 }
 
+/** The keeper tells a client how many of its pieces are counted in: all that it had said by then, once each. */
+export function checkCounted(world: World, name: string, said: number, counted: number): void {
+  if (counted !== said) world.fail('QUOTA', `${counted} pieces of ${name} are counted, and it has had ${said}`)
+}
+
 function checkTime({ world, name, microsPerSecondMax, beganMicros, usedMicros, isOver }: QuotaAccount, message: Message): void {
   if (microsPerSecondMax === null || isOver || (message.kind !== 'produce' && message.kind !== 'fetch')) return
   if (message.isTimed !== true) return world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)

@@ -5,6 +5,7 @@ import type { Effect } from '../../actors/effect.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
+import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
 import { isLive } from '../../coordinator/metadata.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
@@ -25,6 +26,7 @@ import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
+import { checkCoordinatorTold, checkTransactionsTold } from './told.ts'
 import { checkTransactor } from './transactions.ts'
 import type { WatchedReplica } from './replicas.ts'
 
@@ -63,12 +65,16 @@ export class NodeWatcher implements Watcher {
   received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
     if (name === COORDINATOR_ACTOR) {
       checkImage(this.#truth, state as CoordinatorState)
+      checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
     if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
-    if (name.startsWith('transactor/')) return checkTransactor(this.#truth, effects)
+    if (name.startsWith('transactor/')) {
+      checkTransactionsTold(this.#truth, state as TransactorState, effects)
+      return checkTransactor(this.#truth, effects)
+    }
     if (name.startsWith('shares/'))
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     if (!name.startsWith('groups/')) return

@@ -124,8 +124,8 @@ export const classicMutants: readonly Mutant[] = [
         replacement: ': partitions.size >= 0',
       },
     ],
-    seed: 38,
-    seedsToFind: 38,
+    seed: 35,
+    seedsToFind: 35,
   },
   {
     id: 'J9',
@@ -200,8 +200,8 @@ export const classicMutants: readonly Mutant[] = [
     edits: [
       {
         file: MEMBER,
-        text: 'if (isToGiveUp && isSubscribed(state)) beginRejoin',
-        replacement: 'if (isToGiveUp && !isSubscribed(state)) beginRejoin',
+        text: 'if ((isToGiveUp || isOther) && isSubscribed(state)) beginRejoin',
+        replacement: 'if (isOther && isSubscribed(state)) beginRejoin',
       },
     ],
     seed: 0,

@@ -67,8 +67,8 @@ export const shareMutants: readonly Mutant[] = [
         replacement: "held.every((one) => one.state === 'acquired')",
       },
     ],
-    seed: 15,
-    seedsToFind: 15,
+    seed: 25,
+    seedsToFind: 25,
   },
   {
     id: 'S7',

@@ -166,7 +166,7 @@ export class ConsumerWorkload {
       isolationLevel: 'read_uncommitted',
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
-      ...(this.#group === null ? limited(this.#cluster, host, 'consumerByteRate') : {}),
+      ...(this.#group === null || this.#cluster.plan.guests !== null ? limited(this.#cluster, host, 'consumerByteRate') : {}),
       ...(this.#classic === null ? {} : { partitionAssignors: this.#classic.assignors, instanceId: this.#classic.instanceId }),
     }
   }

@@ -18,6 +18,7 @@ import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
 import { lifeOf } from '../truth.ts'
 import { CommittedPartition } from './committed-partition.ts'
+import { limited } from './quotas.ts'
 
 /** Who it is. */
 export interface MemberIdentity {
@@ -215,6 +216,7 @@ export class GroupMember {
       isolationLevel: this.#identity.isolationLevel,
       requestTimeoutMillis: 300,
       retryBackoffMillis: 50,
+      ...(this.#cluster.plan.guests === null ? {} : limited(this.#cluster, host, 'consumerByteRate')),
       ...(group.isClassic ? { partitionAssignors: this.#cluster.plan.classic?.processing ?? [] } : {}),
     }
   }

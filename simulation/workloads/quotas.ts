@@ -30,7 +30,8 @@ const MICROS_PER_PERCENT = 10_000
 type Rates = Readonly<Partial<Record<ClientQuotaKey, number | null>>>
 
 const KEEPER = 'quotas'
-const CLIENT_ID = 'limited'
+/** All clients that keep to a quota. */
+export const CLIENT_ID = 'limited'
 
 /** The client that sets quotas; it never dies. Does nothing where none are planned. */
 export class QuotaWorkload {
@@ -127,7 +128,7 @@ export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { 
   if (plan.quota === null) return {}
   host.spawn(KEEPER, keeper.url, { coordinatorNodes: voters })
   const partitions = [...cluster.topics.values()].reduce((sum, count) => sum + count, 0)
-  clientWatcher.watchQuota(host, {
+  clientWatcher.watchQuota(host, key === 'producerByteRate' ? 'producer' : 'consumer', {
     world,
     name: `${key} on ${host.node}`,
     bytesPerSecondMax: plan.quota[key],

@@ -162,13 +162,24 @@ export class AdminWorkload {
     const { voters } = this.#cluster
     if (voters.length < 3) return
     const node = random.pick(voters)
-    for (const kind of ['removeRaftVoter', 'addRaftVoter'] as const) {
-      this.#do({
-        request: (correlationId) => ({ kind, correlationId, node }),
-        isDone: (results) => allAre(results, 'DUPLICATE_VOTER', 'VOTER_NOT_FOUND', 'INVALID_REQUEST'),
-        onDone: () => undefined,
-      })
-    }
+    for (const kind of ['removeRaftVoter', 'addRaftVoter'] as const) this.changeVoter(kind, node)
+  }
+
+  /** A node votes no more, or again; then it has a coordinator first. */
+  changeVoter(kind: 'removeRaftVoter' | 'addRaftVoter', node: number): void {
+    this.#do({
+      request: (correlationId) => {
+        if (kind === 'addRaftVoter') this.#cluster.startCoordinator(node)
+        return { kind, correlationId, node }
+      },
+      isDone: (results) => allAre(results, 'DUPLICATE_VOTER', 'VOTER_NOT_FOUND', 'INVALID_REQUEST'),
+      onDone: () => undefined,
+    })
+  }
+
+  /** The first of these replicas is to lead. */
+  lead(topic: string, partition: number, replicas: readonly number[]): void {
+    this.#place({ topic, partition, replicas }, replicas)
   }
 
   #pickPartition(random: Random): PartitionReplicas | undefined {

@@ -20,6 +20,7 @@ import { newPresence } from '../transactions-truth.ts'
 import type { PlacedRecord, TransactionalPresence, TransactionTruth } from '../transactions-truth.ts'
 import { acknowledge, lifeOf, nameOf } from '../truth.ts'
 import { keyedBatch } from './keyed.ts'
+import { limited } from './quotas.ts'
 
 /** Hears how a request ended; null: well. */
 export type Answer = (error: ErrorName | null) => void
@@ -97,6 +98,7 @@ export class TransactionalProducer {
       isIdempotent: true,
       transactionalId,
       transactionTimeoutMillis,
+      ...(cluster.plan.guests === null ? {} : limited(cluster, host, 'producerByteRate')),
     }
     this.#presence = newPresence(cluster.truth.transactions, transactionalId)
     host.spawn('producer', actor.url, config)

@@ -56,6 +56,9 @@ const ZOMBIE_MICROS = 5_000_000
 /** A process that is gone comes back after so long on average, in microseconds. */
 const RESTART_MICROS = 300_000
 
+/** A process that can do nothing any more is noticed after so long on average, in microseconds. */
+const LINGER_MICROS = 400_000
+
 /** A process whose transactions do not begin so often is started anew. */
 const FAILURES_MAX = 3
 
@@ -70,6 +73,8 @@ export class TransactionWorkload {
   readonly #random: Random
   /** Whether, and what, it commits for a group. */
   readonly #offsets: Random
+  /** Where there are guests: what it tries in a transaction that has failed. */
+  readonly #trials: Random
   /** Where it writes. */
   readonly #topics: readonly PlannedTopic[]
   readonly #zombies: Set<Life> = new Set()
@@ -85,6 +90,7 @@ export class TransactionWorkload {
     this.#ledger = ledger
     this.#random = new Random(cluster.world.seed, `transactions/${index}`)
     this.#offsets = new Random(cluster.world.seed, `transactions/${index}/offsets`)
+    this.#trials = new Random(cluster.world.seed, `guests/transactions/${index}`)
     this.#topics = cluster.plan.topics.filter(({ name }) => plan.hasKeys || name !== TABLE)
   }
 
@@ -233,8 +239,37 @@ export class TransactionWorkload {
     const committed = isCommit && !producer.isBroken
     producer.finish(committed, (error) => {
       if (error === null) return this.#onEnded(life, committed)
-      if (committed) this.#finish(life, false)
-      else this.#replace(life)
+      if (committed && this.#cluster.plan.guests !== null) this.#goOn(life, () => this.#finish(life, false))
+      else if (committed) this.#finish(life, false)
+      else this.#giveUp(life)
+    })
+  }
+
+  /** An application may not look at what became of its commit: it writes on, and nothing of that may count. */
+  #goOn({ producer }: Life, then: () => void): void {
+    const { name: topic } = this.#trials.pick(this.#topics)
+    for (let left = this.#trials.below(3); left > 0; left--) producer.submit({ topic, partition: 0, count: 1, sizeBytes: 8, input: null })
+    const place = placesOf(this.#cluster, [LEDGER_TOPIC])[0]
+    if (this.#ledger === null || place === undefined) return producer.host.after(this.#trials.exponential(GAP_MICROS), then)
+    const offsets = [{ topic: place.topic, partition: place.partition, offset: 0, metadata: '', topicId: place.life.topicId }]
+    producer.sendOffsets(this.#ledger.name, null, offsets, (error) => {
+      if (error === null)
+        this.#cluster.world.fail('FENCE', `offsets are taken for a transaction of ${this.#planned.transactionalId} that has failed`)
+      then()
+    })
+  }
+
+  /** It cannot even be aborted. Some applications only believe that when no other one begins. */
+  #giveUp(life: Life): void {
+    if (this.#cluster.plan.guests === null) return this.#replace(life)
+    life.producer.begin((error) => {
+      if (error === null)
+        this.#cluster.world.fail(
+          'FENCE',
+          `a producer of ${this.#planned.transactionalId} begins again, although it does not know how it has ended`,
+        )
+      // Answers may still come.
+      life.producer.host.after(this.#trials.exponential(LINGER_MICROS), () => this.#replace(life))
     })
   }
 

@@ -105,6 +105,14 @@ describe('joining', () => {
     ])
   })
 
+  test('who wants other topics by the time when it has joined joins once more', () => {
+    const { stage, effects } = joining(speaks('cooperative-sticky'))
+    stage.deliver({ kind: 'subscribe', topics: ['t', 'u'], topicPattern: null })
+    const synced = syncAnswer(stage, newest(joinAnswer(stage, newest(effects, 'joinGroup')), 'syncGroup'), [0])
+    const again = sentOne([...synced, ...tick(stage, 0)], 'joinGroup')
+    expect(decodeSubscription(again.protocols[0]?.metadata ?? '')?.topics).toEqual(['t', 'u'])
+  })
+
   test('what is not answered is asked again at the pace of heartbeats; the answer to the older request says that the newer is there', () => {
     const { stage, effects } = joining({ ...speaks('cooperative-sticky'), heartbeatIntervalMillis: 1000 })
     const former = newest(effects, 'joinGroup')

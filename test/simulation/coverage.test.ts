@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { coverageOf } from '../../simulation/coverage/coverage.ts'
-import { IMPOSSIBLE, pairsOf, UNSIMULATED } from '../../simulation/coverage/exceptions.ts'
+import { IMPOSSIBLE, pairsOf } from '../../simulation/coverage/exceptions.ts'
 import { noPairs, PAIRS } from '../../simulation/coverage/pairs.ts'
 import { CHART } from '../../simulation/coverage/states.ts'
 import { behaviourOf } from '../../simulation/behaviours.ts'
@@ -52,19 +52,18 @@ describe('what can be met', () => {
 })
 
 describe('an exception', () => {
-  const exceptions = [...IMPOSSIBLE, ...UNSIMULATED]
-  const excepted = exceptions.flatMap(pairsOf)
+  const excepted = IMPOSSIBLE.flatMap(pairsOf)
 
   test('is of pairs that there are, and has a reason', () => {
     expect(excepted.filter((name) => !names.includes(name))).toEqual([])
-    expect(exceptions.filter(({ why }) => why.length < 20)).toEqual([])
+    expect(IMPOSSIBLE.filter(({ why }) => why.length < 20)).toEqual([])
   })
 
   test('is made once', () => expect(excepted.filter((name, i) => excepted.indexOf(name) !== i)).toEqual([]))
 
   test('is not met by the first seeds, which meet much', () => {
     const counts = noPairs()
-    for (const seed of [3, 5, 9, 17]) runSeed(seed, { seconds: 20 }).pairs.forEach((count, pair) => (counts[pair]! += count))
+    for (const seed of [3, 5, 6, 15]) runSeed(seed, { seconds: 20 }).pairs.forEach((count, pair) => (counts[pair]! += count))
     const { covered, possible, unexpected } = coverageOf([...counts])
     expect(unexpected).toEqual([])
     expect(covered / possible).toBeGreaterThan(0.4)

@@ -195,6 +195,20 @@ describe('offsets in a transaction', () => {
     return values
   }
 
+  test('that are late when it is aborted are none of the next one', async () => {
+    await using p = producer()
+    const late = Promise.withResolvers<object>()
+    const source = { memberOffsets: () => late.promise, markCommitted: () => undefined } as unknown as Consumer
+    const aborted = await p.beginTransaction()
+    const sent = aborted.sendOffsets(source)
+    await aborted.abort()
+    const next = await p.beginTransaction()
+    late.resolve({ group: 'g', member: null, offsets: [{ topic: 't', partition: 0, offset: 1, metadata: '', topicId: -1 }] })
+    await expect(sent).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
+    await next.commit()
+    await expect(cluster.admin.listGroups()).resolves.toEqual([])
+  })
+
   test('count when it is committed, and not when it is aborted', async () => {
     await using plain = cluster.producer({ value: string })
     await plain.send(['1', '2', '3'].map((value) => ({ topic: 'u', value })))

@@ -6,6 +6,7 @@ import { damagedLogs } from './logs.ts'
 import { damagedOthers } from './others.ts'
 import { damagedQuorums } from './quorum.ts'
 import { damagedReplicas } from './replicas.ts'
+import { damagedAnswers } from './told.ts'
 import { damagedTransactions } from './transactions.ts'
 
 /** All of them. */
@@ -14,6 +15,7 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedReplicas,
   ...damagedGroups,
   ...damagedTransactions,
+  ...damagedAnswers,
   ...damagedQuorums,
   ...damagedOthers,
 ]
