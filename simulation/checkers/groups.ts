@@ -288,7 +288,7 @@ function onListed(group: GroupTruth, state: GroupsState, groups: readonly GroupL
 /** What it has committed for certain, of topics of which there is only one of that name. */
 function keptBy(group: GroupTruth, state: GroupsState): { readonly name: string; readonly committed: number }[] {
   // An open transaction may have replaced what is told.
-  if ((state.groups.get(group.name)?.unstable.size ?? 0) > 0) return []
+  if ((state.groups.get(group.name)?.unstable ?? null) !== null) return []
   return [...group.progress].flatMap(([life, { committed }]) => {
     const isAlone = livesOf(group.truth, life.name).every((one) => one === life || one.isOver)
     const isSure = isAlone && !life.isOver && !life.isUnclean && committed > life.lossEnd
