@@ -1,6 +1,8 @@
 /**
  * What a run simulates: how many nodes and clients, which topics, how fast. A seed draws it; options may fix parts of it.
  */
+import { drawCalm } from './calm-plan.ts'
+import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
@@ -62,6 +64,8 @@ export interface Plan {
   /** Their topic is not among the others. */
   readonly readers: ReaderPlan | null
   readonly classic: ClassicPlan | null
+  /** What happens when everything has come to its end; null: nothing. */
+  readonly calm: CalmPlan | null
   readonly faults: FaultOptions
 }
 
@@ -231,6 +235,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     transactions,
     readers: drawReaders(seed, nodeCount),
     classic: drawClassic(seed),
+    calm: options.quiet === true ? null : drawCalm(seed),
     faults,
   }
 }

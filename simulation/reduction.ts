@@ -7,7 +7,19 @@ import type { FaultKind, KeptStrikes } from './faults.ts'
 import type { Plan } from './plan.ts'
 
 /** What a run can do without, whole. */
-export const PARTS = ['quota', 'sharers', 'transactions', 'pipeline', 'readers', 'classic', 'recent', 'risky', 'queue', 'table'] as const
+export const PARTS = [
+  'quota',
+  'sharers',
+  'transactions',
+  'pipeline',
+  'readers',
+  'classic',
+  'calm',
+  'recent',
+  'risky',
+  'queue',
+  'table',
+] as const
 
 /** A part of a run. */
 export type Part = (typeof PARTS)[number]
@@ -46,7 +58,7 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, classic, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, sharerCount, transactions, readers, classic, calm, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
       return quota !== null
@@ -60,6 +72,8 @@ function hasPart({ quota, sharerCount, transactions, readers, classic, topics }:
       return readers !== null
     case 'classic':
       return classic !== null
+    case 'calm':
+      return calm !== null
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -87,6 +101,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
         ? null
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
     classic: isOut('classic') ? null : plan.classic,
+    calm: isOut('calm') ? null : plan.calm,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

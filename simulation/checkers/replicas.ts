@@ -167,6 +167,7 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
   if (other !== undefined && other !== node)
     truth.world.fail('2LDR', `${partition.name}: nodes ${other} and ${node} lead in epoch ${leaderEpoch}`)
   partition.leaders.set(leaderEpoch, node)
+  if (other === undefined) partition.ledSince.set(leaderEpoch, truth.world.nowMicros)
   watched.leaderEpoch = leaderEpoch
   watched.highWatermark = -1
   // One that does not know yet that it was deposed exposes nothing that others do not have.
