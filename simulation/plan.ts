@@ -12,6 +12,7 @@ import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
+import { drawSurveyor } from './workloads/surveyor.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 
@@ -66,6 +67,8 @@ export interface Plan {
   readonly classic: ClassicPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
+  /** Somebody asks all the time where partitions end. */
+  readonly isSurveyed: boolean
   readonly faults: FaultOptions
 }
 
@@ -236,6 +239,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     readers: drawReaders(seed, nodeCount),
     classic: drawClassic(seed),
     calm: options.quiet === true ? null : drawCalm(seed),
+    isSurveyed: drawSurveyor(seed),
     faults,
   }
 }

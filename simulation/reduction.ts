@@ -15,6 +15,7 @@ export const PARTS = [
   'readers',
   'classic',
   'calm',
+  'survey',
   'recent',
   'risky',
   'queue',
@@ -58,7 +59,7 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, classic, calm, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, sharerCount, transactions, readers, classic, calm, isSurveyed, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
       return quota !== null
@@ -74,6 +75,8 @@ function hasPart({ quota, sharerCount, transactions, readers, classic, calm, top
       return classic !== null
     case 'calm':
       return calm !== null
+    case 'survey':
+      return isSurveyed
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -102,6 +105,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
     classic: isOut('classic') ? null : plan.classic,
     calm: isOut('calm') ? null : plan.calm,
+    isSurveyed: plan.isSurveyed && !isOut('survey'),
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

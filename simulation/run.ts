@@ -31,6 +31,7 @@ import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { newOutsideGroup, toldOffset } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
+import { survey } from './workloads/surveyor.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
@@ -172,6 +173,7 @@ class Run {
       this.#sharing.start()
       this.#modes.start()
       this.#classic.start()
+      survey(this.#cluster)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
