@@ -62,6 +62,6 @@ export function drawClassic(seed: number): ClassicPlan | null {
     processing: random.pick(PROCESSING),
     crashMillis: random.pick([1000, 3000, 10_000]),
     restartMillis: random.pick([400, 2000, 4000]),
-    releaseMillis: new Random(seed, 'classic/release').pick([0, 0, 5000]),
+    releaseMillis: new Random(seed, 'classic/letting-go').pick([0, 0, 5000]),
   }
 }

@@ -95,7 +95,7 @@ export class ConsumerWorkload {
     this.#group = group
     this.#classic = classic
     this.#random = new Random(cluster.world.seed, `${classic === null ? 'consumer' : 'classic'}/${index}`)
-    this.#releases = new Random(cluster.world.seed, `classic/release/${index}`)
+    this.#releases = new Random(cluster.world.seed, `classic/letting-go/${index}`)
   }
 
   /** Begins a life as a new member. */

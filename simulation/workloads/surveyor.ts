@@ -17,14 +17,14 @@ const PAUSE_MICROS = 20_000
 
 /** Whether a seed has it. */
 export function drawSurveyor(seed: number): boolean {
-  return new Random(seed, 'survey').below(SHARE) === 0
+  return new Random(seed, 'latest').below(SHARE) === 0
 }
 
 /** Begins to ask, as long as faults strike; it never dies. */
 export function survey(cluster: Cluster): void {
   if (!cluster.plan.isSurveyed) return
   const { world, faults, nodes, topics, truth } = cluster
-  const random = new Random(world.seed, 'survey/questions')
+  const random = new Random(world.seed, 'latest/questions')
   const host = cluster.newClient('surveyor')
   host.attach('surveyor', { receive: () => undefined })
   let correlationId = 0
