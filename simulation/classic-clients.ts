@@ -10,11 +10,16 @@ import type { Cluster } from './cluster.ts'
 import { Random } from './random.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
 
+/** Tells the generators and the lives of members apart that have one place. */
+const TWIN = 10
+
 /** What there is, where there is such a group. */
 interface Parts {
   readonly plan: ClassicPlan
   readonly group: GroupTruth
-  readonly members: readonly ConsumerWorkload[]
+  readonly members: ConsumerWorkload[]
+  /** By place: those that somebody else has taken the name of, and that must give way. */
+  readonly former: ConsumerWorkload[]
 }
 
 /** See the header. */
@@ -45,10 +50,30 @@ export class ClassicClients {
     })
   }
 
+  /** Its members that are to live. */
+  get members(): readonly ConsumerWorkload[] {
+    return this.#parts?.members ?? []
+  }
+
+  /** Another process comes under the name of a static member, which lives: that one must notice, and give way (KIP-345). */
+  twin(random: Random): void {
+    const parts = this.#parts
+    if (parts === null || !parts.plan.isStatic) return
+    const index = random.below(parts.members.length)
+    const former = parts.members[index]
+    if (former === undefined) return
+    former.giveWay()
+    parts.former.push(former)
+    const member = memberOf(this.#cluster, parts, index, TWIN * parts.former.length)
+    parts.members[index] = member
+    member.start()
+  }
+
   /** Who has not come to the end of a partition; null if the group has. */
   laggard(name: string, end: number): string | null {
     if (this.#parts === null) return null
-    const { members, group } = this.#parts
+    const { members, former, group } = this.#parts
+    if (former.some(({ isAlive }) => isAlive)) return `: two members of ${CLASSIC_GROUP} have one instance id`
     const owners = members.filter((member) => member.positionOf(name) >= 0)
     if (owners.length !== 1) return `: ${owners.length} members of ${CLASSIC_GROUP} have ${name}`
     const position = owners[0]?.positionOf(name)
@@ -62,10 +87,20 @@ function partsOf(cluster: Cluster, plan: ClassicPlan): Parts {
   const group = newGroupTruth(cluster.truth, CLASSIC_GROUP, SESSION_MILLIS, cluster.plan.offsetsRetentionMillis)
   group.isClassic = true
   cluster.groups.inside.push(group)
-  const members = plan.assignors.map((assignors, index) => {
-    const instanceId = plan.isStatic ? `joiner-${index}` : null
-    const { hasPattern, restartMillis } = plan
-    return new ConsumerWorkload(cluster, index, group, { assignors, instanceId, restartMillis, hasPattern: hasPattern[index] ?? false })
+  const members = plan.assignors.map((_, index) => memberOf(cluster, { plan, group }, index))
+  return { plan, group, members, former: [] }
+}
+
+/** The member at a place, or (`twin`) another one that is meant to take it. */
+function memberOf(cluster: Cluster, { plan, group }: Pick<Parts, 'plan' | 'group'>, index: number, twin = 0): ConsumerWorkload {
+  const instanceId = plan.isStatic ? `joiner-${index}` : null
+  const { hasPattern, restartMillis, releaseMillis } = plan
+  const assignors = plan.assignors[index] ?? []
+  return new ConsumerWorkload(cluster, twin + index, group, {
+    assignors,
+    instanceId,
+    restartMillis,
+    releaseMillis,
+    hasPattern: hasPattern[index] ?? false,
   })
-  return { plan, group, members }
 }

@@ -18,6 +18,8 @@ export interface ClassicPlan {
   /** Mean time between two deaths of a member, and until it lives again: shorter or longer than the group takes to notice. */
   readonly crashMillis: number
   readonly restartMillis: number
+  /** A member that must let go takes so long now and then, on average, in which its group may go on without it; 0: never. */
+  readonly releaseMillis: number
 }
 
 /** The group. */
@@ -60,5 +62,6 @@ export function drawClassic(seed: number): ClassicPlan | null {
     processing: random.pick(PROCESSING),
     crashMillis: random.pick([1000, 3000, 10_000]),
     restartMillis: random.pick([400, 2000, 4000]),
+    releaseMillis: new Random(seed, 'classic/letting-go').pick([0, 0, 5000]),
   }
 }

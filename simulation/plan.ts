@@ -1,6 +1,8 @@
 /**
  * What a run simulates: how many nodes and clients, which topics, how fast. A seed draws it; options may fix parts of it.
  */
+import { drawCalm } from './calm-plan.ts'
+import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
@@ -12,6 +14,7 @@ import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
+import { drawSurveyor } from './workloads/surveyor.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 
@@ -65,6 +68,10 @@ export interface Plan {
   readonly readers: ReaderPlan | null
   readonly classic: ClassicPlan | null
   readonly guests: GuestPlan | null
+  /** What happens when everything has come to its end; null: nothing. */
+  readonly calm: CalmPlan | null
+  /** Somebody asks all the time where partitions end. */
+  readonly isSurveyed: boolean
   readonly faults: FaultOptions
 }
 
@@ -239,6 +246,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     readers: drawReaders(seed, nodeCount),
     classic: drawClassic(seed),
     guests,
+    calm: options.quiet === true ? null : drawCalm(seed),
+    isSurveyed: drawSurveyor(seed),
     faults,
   }
 }

@@ -15,6 +15,8 @@ export const PARTS = [
   'readers',
   'classic',
   'guests',
+  'calm',
+  'survey',
   'recent',
   'risky',
   'queue',
@@ -58,7 +60,7 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, classic, guests, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, sharerCount, transactions, readers, classic, guests, calm, isSurveyed, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
       return quota !== null
@@ -74,6 +76,10 @@ function hasPart({ quota, sharerCount, transactions, readers, classic, guests, t
       return classic !== null
     case 'guests':
       return guests !== null
+    case 'calm':
+      return calm !== null
+    case 'survey':
+      return isSurveyed
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -102,6 +108,8 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
     classic: isOut('classic') ? null : plan.classic,
     guests: isOut('guests') ? null : plan.guests,
+    calm: isOut('calm') ? null : plan.calm,
+    isSurveyed: plan.isSurveyed && !isOut('survey'),
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

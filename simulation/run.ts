@@ -5,6 +5,7 @@
 import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
+import { playCalm } from './calm.ts'
 import { unleash } from './chaos.ts'
 import { checkFiles } from './checkers/final.ts'
 import { checkTransactions } from './checkers/transactions.ts'
@@ -31,6 +32,7 @@ import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { newOutsideGroup, toldOffset } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
+import { survey } from './workloads/surveyor.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
@@ -176,6 +178,7 @@ class Run {
       this.#modes.start()
       this.#classic.start()
       this.#guests.start(this.#admin)
+      survey(this.#cluster)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
@@ -227,7 +230,10 @@ class Run {
     this.#reader.restart()
     this.#transactions.restart()
     // Whoever reads everything may find damage: then a replica is copied anew.
-    if (!this.#settle(() => this.#laggard() === null && this.#isInSync(), 'consumers did not reach the end')) return
+    const isAtEnd = (): boolean => this.#laggard() === null && this.#isInSync()
+    if (!this.#settle(isAtEnd, 'consumers did not reach the end')) return
+    const struck = { admin: this.#admin, members: this.#members, classic: this.#classic }
+    if (!playCalm(this.#cluster, struck, isAtEnd, (isSettled, what) => this.#settle(isSettled, what))) return
     if (!this.#settle(() => this.#custodian?.isAtEnd !== false, 'the group that nobody is in is not at the end')) return
     if (!this.#settle(() => this.#transactions.isBalanced, 'the ledger is not at the end')) return
     if (

@@ -42,6 +42,8 @@ export interface PartitionTruth {
   replicaCount: number
   /** Which node leads, or led, in which leader epoch. */
   readonly leaders: Map<number, number>
+  /** Since when, by leader epoch. */
+  readonly ledSince: Map<number, number>
   /** Values that only a leader has acknowledged: it may take them with it. */
   readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
@@ -139,6 +141,7 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, conf
     unplaced: new Set(),
     replicaCount: 1,
     leaders: new Map(),
+    ledSince: new Map(),
     leaderOnly: new Set(),
     lossFloor: -1,
     keptEnds: new Map(),

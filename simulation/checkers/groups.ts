@@ -64,6 +64,8 @@ export interface GroupTruth {
   readonly accepted: Map<string, AcceptedCommit>
   /** By member: when the group last took its heartbeat. */
   readonly heardAt: Map<string, number>
+  /** Members whose instance id somebody else has by now: they do not know until they are answered next. */
+  readonly succeeded: Set<string>
   /** Is told when an offset expires. */
   readonly onExpired: ((partition: TopicPartition) => void)[]
   /** A commit counts when its coordinator says so, or when the application hears it: one that commits by hand may go back behind what it never heard of. */
@@ -83,6 +85,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     progress: new Map(),
     accepted: new Map(),
     heardAt: new Map(),
+    succeeded: new Set(),
     onExpired: [],
     countsWhen: 'told',
     isClassic: false,
@@ -148,11 +151,16 @@ export function beginBelief(group: GroupTruth, name: string, member: string, hos
   for (const [other, sleeper] of known.believers) {
     if (other === member) continue
     const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
-    if (silentMicros < group.sessionMillis * 1000 && sleeper?.isPaused !== true)
+    if (silentMicros < group.sessionMillis * 1000 && sleeper?.isPaused !== true && !group.succeeded.has(other))
       world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
     else anomalies.zombieBelief++
   }
   known.believers.set(member, host)
+}
+
+/** Another process has come under the instance id of a member. */
+export function markSucceeded(group: GroupTruth, member: string): void {
+  group.succeeded.add(member)
 }
 
 /** It lets go, knows that it lost it, or dies. */

@@ -7,7 +7,7 @@ import type { GroupsState } from '../../actors/groups-state.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
 import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
-import { isLive } from '../../coordinator/metadata.ts'
+import { isLive, OFFSETS_TOPIC, SHARE_TOPIC } from '../../coordinator/metadata.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -17,6 +17,7 @@ import type { Truth } from '../truth.ts'
 import { checkClassic } from './classic-groups.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
+import { checkLease } from './lease.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
 import { checkOutside } from './outside-groups.ts'
@@ -75,9 +76,12 @@ export class NodeWatcher implements Watcher {
       checkTransactionsTold(this.#truth, state as TransactorState, effects)
       return checkTransactor(this.#truth, effects)
     }
-    if (name.startsWith('shares/'))
+    if (name.startsWith('shares/')) {
+      checkLease(this.#truth, SHARE_TOPIC, (state as SharesState).config, effects)
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
+    }
     if (!name.startsWith('groups/')) return
+    checkLease(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, effects)
     for (const group of this.#groups.inside) {
       checkGroup(group, state as GroupsState, message, from, effects)
       checkClassic(group, state as GroupsState, message)

@@ -262,8 +262,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!write',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 82,
+    seedsToFind: 82,
   },
   {
     id: 'C4',
@@ -304,8 +304,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 51,
+    seedsToFind: 51,
   },
   {
     id: 'E13',

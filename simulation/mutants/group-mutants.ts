@@ -112,8 +112,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'void uptime',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'R1',

@@ -335,8 +335,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (state.highWatermark.offset < 0)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'A24',

@@ -216,8 +216,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'void recordOffset',
       },
     ],
-    seed: 48,
-    seedsToFind: 48,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C27',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 45,
-    seedsToFind: 45,
+    seed: 254,
+    seedsToFind: 254,
   },
   {
     id: 'C34',

@@ -10,7 +10,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
 import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { beginAt, beginBelief, endBelief, markProcessed } from '../checkers/groups.ts'
+import { beginAt, beginBelief, endBelief, markProcessed, markSucceeded } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
 import { SESSION_MILLIS } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
@@ -44,6 +44,8 @@ export interface ClassicIdentity {
   readonly hasPattern: boolean
   /** It lives again after so long on average. */
   readonly restartMillis: number
+  /** It takes so long now and then to let go, on average; 0: never. */
+  readonly releaseMillis: number
 }
 
 /** Chunks that an application takes in advance. */
@@ -51,6 +53,9 @@ const BACKLOG_MAX = 3
 
 /** So much likelier than over a chunk is an application slow when it has to let go. */
 const RELEASE_FACTOR = 5
+
+/** Of so many times that a member that is slow to let go has to, it is slow once. */
+const RELUCTANT_SHARE = 3
 
 /** The most time between chunk and progress of a quick application, in microseconds. */
 const QUICK_MICROS = 3000
@@ -75,8 +80,11 @@ export class ConsumerWorkload {
   readonly #group: GroupTruth | null
   readonly #classic: ClassicIdentity | null
   readonly #random: Random
+  /** When a classic member takes long to let go; it draws by itself. */
+  readonly #releases: Random
   #host: Host | null = null
   #life = 0
+  #isRetiring = false
   readonly #holdings: Map<string, Holding> = new Map()
   /** Partitions that were taken away and are not let go yet. */
   readonly #releasing: Set<string> = new Set()
@@ -87,10 +95,12 @@ export class ConsumerWorkload {
     this.#group = group
     this.#classic = classic
     this.#random = new Random(cluster.world.seed, `${classic === null ? 'consumer' : 'classic'}/${index}`)
+    this.#releases = new Random(cluster.world.seed, `classic/letting-go/${index}`)
   }
 
   /** Begins a life as a new member. */
   start(): void {
+    if (this.#isRetiring) return
     const host = this.#cluster.newClient(this.#role())
     this.#host = host
     this.#life++
@@ -129,6 +139,18 @@ export class ConsumerWorkload {
   /** How far it has read a partition that it has; -1 if it has it not. */
   positionOf(name: string): number {
     return this.#holdings.get(name)?.position ?? -1
+  }
+
+  /** Dies, and does not live again. */
+  retire(): void {
+    this.#isRetiring = true
+    this.#end()
+  }
+
+  /** Somebody else has its name: when it hears of that it ends, and does not live again. */
+  giveWay(): void {
+    this.#isRetiring = true
+    if (this.#group !== null) markSucceeded(this.#group, this.#memberId())
   }
 
   get isAlive(): boolean {
@@ -181,6 +203,7 @@ export class ConsumerWorkload {
     for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
     this.#cluster.killClient(this.#host)
     this.#host = null
+    if (this.#isRetiring) return
     this.#cluster.world.after(this.#random.exponential(1000 * (this.#classic?.restartMillis ?? 400)), () => this.start())
   }
 
@@ -328,7 +351,8 @@ export class ConsumerWorkload {
   #onRevoking({ partitions, lost }: Revoking): void {
     const { faults } = this.#cluster
     const isSlow = faults.strikes('slowConsumer', RELEASE_FACTOR)
-    const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    const usual = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    const delay = usual + this.#reluctanceMicros()
     const names = partitions.map(({ topic, partition }) => topicPartitionName(topic, partition))
     for (const name of names) {
       this.#holdings.delete(name)
@@ -339,6 +363,12 @@ export class ConsumerWorkload {
       for (const name of names) if (!this.#holdings.has(name)) this.#letGo(name)
       this.#tell({ kind: 'released', partitions })
     })
+  }
+
+  #reluctanceMicros(): number {
+    const millis = this.#classic?.releaseMillis ?? 0
+    if (millis === 0 || !this.#cluster.faults.active || this.#releases.below(RELUCTANT_SHARE) > 0) return 0
+    return this.#releases.exponential(millis * 1000)
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {

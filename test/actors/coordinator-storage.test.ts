@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { newQuorumStorage, onQuorumStorage, performQuorum } from '../../actors/coordinator-storage.ts'
 import type { Effect } from '../../actors/effect.ts'
+import { dataBatch } from '../../coordinator/quorum-records.ts'
 import { lines } from './stage.ts'
 
 test('a snapshot that comes from the leader and is taken here at the same time is written once: it is relied upon as soon as it is synced', () => {
@@ -18,4 +19,23 @@ test('a snapshot that comes from the leader and is taken here at the same time i
     return onQuorumStorage(storage, { kind: 'storageDone', token, error: null }, outbox)
   })
   expect(news).toEqual([null, { kind: 'snapshotSaved', snapshot }])
+})
+
+test('a sync of the log counts for what was there when it began: what was appended since waits for the next one', () => {
+  const storage = newQuorumStorage('__cluster_metadata-0.0', [0, 1, 2])
+  const effects: Effect[] = []
+  const outbox = { push: (effect: Effect) => void effects.push(effect) }
+  storage.files = [{ baseOffset: 0, ends: [] }]
+  const batches = [0, 1].map((baseOffset) => dataBatch({ baseOffset, epoch: 1, now: 0 }, [new Uint8Array(3)]))
+  for (const batch of batches) performQuorum(storage, { kind: 'append', batch }, outbox)
+  expect(lines(effects).map((line) => line.split(' ')[0])).toEqual(['append', 'sync', 'append'])
+  const first = batches[0]!.bytes.length
+  const synced = (sizeBytes: number): unknown => {
+    const token = effects.findLast(({ kind }) => kind === 'sync')
+    if (token?.kind !== 'sync') throw new Error('nothing is to be synced')
+    return onQuorumStorage(storage, { kind: 'synced', token: token.token, file: token.file, sizeBytes, error: null }, outbox)
+  }
+  expect(synced(first)).toEqual({ kind: 'logSynced', endOffset: 1 })
+  expect(effects.filter(({ kind }) => kind === 'sync')).toHaveLength(2)
+  expect(synced(first + batches[1]!.bytes.length)).toEqual({ kind: 'logSynced', endOffset: 2 })
 })

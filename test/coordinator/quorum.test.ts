@@ -192,6 +192,17 @@ describe('a leader', () => {
     expect(nextDeadline(b!.state)).toBe(b!.uptime + 50)
   })
 
+  test('that is asked to take over stands for election, and leads when a majority has voted for it', () => {
+    const b = member(1, VOTERS, [1, 2])
+    const asked = tell(b, 0, { kind: 'quorumEndEpoch', epoch: 2, successors: [1, 2] })
+    expect(asked.map(({ kind }) => kind)).toEqual(['persistVote'])
+    expect(messages(settle(b)).map(({ message }) => message.kind)).toEqual(['quorumVote', 'quorumVote'])
+    tell(b, 2, { kind: 'quorumVoteResponse', epoch: 3, preVote: false, voteGranted: false })
+    expect([b.state.role, epochsOf(b)]).toEqual(['candidate', [1, 2]])
+    tell(b, 0, { kind: 'quorumVoteResponse', epoch: 3, preVote: false, voteGranted: true })
+    expect([b.state.role, epochsOf(b)]).toEqual(['leader', [1, 2, 3]])
+  })
+
   test('does not leave when nobody else votes', () => {
     const a = member(0, [0], [1])
     act(a, startQuorum)
@@ -226,6 +237,14 @@ describe('a follower', () => {
     const end = endOf(all[1]!.state.log)
     expect(tell(all[1]!, 0, late).map(({ kind }) => kind)).toEqual(['send'])
     expect(endOf(all[1]!.state.log)).toBe(end)
+  })
+
+  test('takes nothing from a leader of the past, and tells it of the epoch that has begun', () => {
+    const b = member(1, VOTERS, [1, 3])
+    const old = entry(1, 2, 'old')
+    const outputs = tell(b, 0, { kind: 'quorumAppend', epoch: 2, prevOffset: 1, prevEpoch: 1, highWatermark: 0, records: old.bytes })
+    expect(outputs).toEqual([{ kind: 'send', to: 0, message: { kind: 'quorumAppendResponse', epoch: 3, isMatch: false, endOffset: 0 } }])
+    expect([b.state.epoch, b.state.leader, epochsOf(b)]).toEqual([3, -1, [1, 3]])
   })
 
   test('cuts nothing that is committed', () => {

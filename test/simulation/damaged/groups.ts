@@ -10,6 +10,7 @@ import type { Message } from '../../../protocol/messages/message.ts'
 import { checkClassic } from '../../../simulation/checkers/classic-groups.ts'
 import { beginAt, beginBelief, checkGroup, markProcessed, newGroupTruth, noteCommitted } from '../../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../../simulation/checkers/groups.ts'
+import { checkLease, LEASE_MICROS } from '../../../simulation/checkers/lease.ts'
 import { checkMixed, newMixedGroup } from '../../../simulation/checkers/mixed-groups.ts'
 import { checkOutside, newOutsideGroup } from '../../../simulation/checkers/outside-groups.ts'
 import { inScene } from './damaged.ts'
@@ -154,6 +155,11 @@ export const damagedGroups: readonly Damaged[] = [
   group('EXCL', 'a classic generation gives a partition to two members', ({ group: known }, isDamaged) => {
     known.isClassic = true
     checkClassic(known, sharedOut({ 'a-1': [0], 'b-1': [isDamaged ? 0 : 1] }), TIMER)
+  }),
+  inScene('FENCE', 'a coordinator that was succeeded long ago answers a member', ({ truth, partition }, isDamaged) => {
+    partition.ledSince.set(1, 0)
+    truth.world.runUntil(LEASE_MICROS + (isDamaged ? 1 : 0))
+    checkLease(truth, 'orders', { partition: 0, leaderEpoch: 0 }, [send({ kind: 'heartbeatResponse', correlationId: 1, errorCode: 0 })])
   }),
   outside('BACK', 'another offset is told than was committed last', (says, _, isDamaged) => says(isDamaged ? 2 : 3)),
   outside('GONE', 'a deleted offset comes back', (says, take, isDamaged) => {
