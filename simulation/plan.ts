@@ -14,7 +14,6 @@ import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
-import { drawSurveyor } from './workloads/surveyor.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 
@@ -70,8 +69,6 @@ export interface Plan {
   readonly guests: GuestPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
-  /** Somebody asks all the time where partitions end. */
-  readonly isSurveyed: boolean
   readonly faults: FaultOptions
 }
 
@@ -247,7 +244,6 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     classic: drawClassic(seed),
     guests,
     calm: options.quiet === true ? null : drawCalm(seed),
-    isSurveyed: drawSurveyor(seed),
     faults,
   }
 }

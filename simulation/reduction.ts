@@ -16,7 +16,6 @@ export const PARTS = [
   'classic',
   'guests',
   'calm',
-  'survey',
   'recent',
   'risky',
   'queue',
@@ -60,7 +59,7 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, classic, guests, calm, isSurveyed, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, sharerCount, transactions, readers, classic, guests, calm, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
       return quota !== null
@@ -78,8 +77,6 @@ function hasPart({ quota, sharerCount, transactions, readers, classic, guests, c
       return guests !== null
     case 'calm':
       return calm !== null
-    case 'survey':
-      return isSurveyed
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -109,7 +106,6 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     classic: isOut('classic') ? null : plan.classic,
     guests: isOut('guests') ? null : plan.guests,
     calm: isOut('calm') ? null : plan.calm,
-    isSurveyed: plan.isSurveyed && !isOut('survey'),
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

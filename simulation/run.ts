@@ -32,7 +32,6 @@ import { newTruth } from './truth.ts'
 import type { Anomaly } from './truth.ts'
 import { newOutsideGroup, toldOffset } from './checkers/outside-groups.ts'
 import { ConsumerWorkload } from './workloads/consumer.ts'
-import { survey } from './workloads/surveyor.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
@@ -178,7 +177,6 @@ class Run {
       this.#modes.start()
       this.#classic.start()
       this.#guests.start(this.#admin)
-      survey(this.#cluster)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

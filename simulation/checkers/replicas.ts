@@ -10,7 +10,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import { fileOfSegment, nameOfSegment } from '../../partitions/log.ts'
 import type { Log, Segment } from '../../partitions/log.ts'
 import type { Effect } from '../../actors/effect.ts'
-import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
+import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messages/fetch.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
@@ -67,7 +67,6 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
   checkOffsetsTold(truth, watched.truth, state, step.message, step.effects)
   if (step.message.kind === 'fetch') checkRead(truth, state, step.message, step.effects)
-  if (step.message.kind === 'listOffsets') checkEnd(truth, watched.truth, state, step.message, step.effects)
 }
 
 /** Who has left the ISR since it lost power must have everything again before it is counted on. */
@@ -144,23 +143,6 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
 function cleanedEnd({ segments, logEndOffset }: Log): number {
   const last = segments.findLastIndex(({ generation }) => generation > 0)
   return last < 0 ? 0 : (segments[last + 1]?.baseOffset ?? logEndOffset)
-}
-
-/** Whoever leads says of no end that readers have passed (KIP-207); one that was deposed and does not know it may. */
-function checkEnd(
-  { world }: Truth,
-  { name, leaders, exposedEnd, isUnclean }: PartitionTruth,
-  { role, self }: ReplicaState,
-  { timestamp, isolationLevel }: Extract<Message, { kind: 'listOffsets' }>,
-  effects: readonly Effect[],
-): void {
-  if (timestamp !== LATEST_TIMESTAMP || isolationLevel !== 'read_uncommitted' || isUnclean) return
-  if (Math.max(...leaders.keys()) > role.leaderEpoch) return
-  for (const effect of effects) {
-    if (effect.kind !== 'send' || effect.message.kind !== 'listOffsetsResponse' || effect.message.errorCode !== NONE) continue
-    if (effect.message.offset < exposedEnd)
-      world.fail('HW', `node ${self.node} says that ${name} ends at ${effect.message.offset}, but it was read up to ${exposedEnd}`)
-  }
 }
 
 function checkRead(

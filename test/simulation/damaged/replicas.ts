@@ -8,7 +8,6 @@ import type { SimulatedFile } from '../../../simulation/disk-file.ts'
 import { newSegment } from '../../../partitions/log.ts'
 import { newReplicaState, NO_ROLE } from '../../../partitions/replica-state.ts'
 import type { ReplicaState } from '../../../partitions/replica-state.ts'
-import { LATEST_TIMESTAMP } from '../../../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../../../protocol/messages/fetch.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { defaultTopicConfig } from '../../../protocol/topic-config.ts'
@@ -110,19 +109,6 @@ export const damagedReplicas: readonly Damaged[] = [
     state.log.logStartOffset = 5
     const request = { kind: 'deleteRecords', correlationId: 1, topicId: 1, leaderEpoch: 3, beforeOffset: isDamaged ? 4 : 5 } as const
     step(request)
-  }),
-  replica('HW', 'a leader says that its log ends where readers have been', ({ partition, state, step }, isDamaged) => {
-    partition.exposedEnd = isDamaged ? 9 : 8
-    const asked = {
-      kind: 'listOffsets',
-      correlationId: 1,
-      topicId: 1,
-      timestamp: LATEST_TIMESTAMP,
-      isolationLevel: 'read_uncommitted',
-    } as const
-    const end = { kind: 'listOffsetsResponse', correlationId: 1, errorCode: 0, errorMessage: null, offset: 8, timestamp: -1 } as const
-    state.role = { ...state.role, leaderEpoch: -1 }
-    step(asked, [{ kind: 'send', to: { node: -1, actor: 'surveyor' }, message: end }])
   }),
   replica('RET', 'a reader is served from below the beginning', ({ state, step }, isDamaged) => {
     state.log.logStartOffset = 5
