@@ -37,7 +37,14 @@ const THREADS: ReadonlyMap<string, string> = new Map([
 ])
 
 /** Functions in which a thread waits: module, or nothing for V8's own, and name. */
-const WAITS: ReadonlySet<string> = new Set(['(idle)', '(program)', '(root)', 'runtime/doorbell waitBlocking', 'bench/latency-pacer pace'])
+const WAITS: ReadonlySet<string> = new Set([
+  '(idle)',
+  '(program)',
+  '(root)',
+  'runtime/doorbell waitBlocking',
+  'bench/latency-pacer pace',
+  'node_modules/piscina/dist/worker atomicsWaitLoop',
+])
 
 /** Sums a profile up. `root` is the URL below which the project's modules are. */
 export function summarise({ nodes, samples, timeDeltas }: CpuProfile, root: string): ThreadSummary {
