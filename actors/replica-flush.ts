@@ -162,6 +162,7 @@ function needsCheckpoint({ log, removals }: ReplicaState): boolean {
 /** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
 export function onCheckpointProved(state: ReplicaState, flush: Flush, message: MessageOf<'synced'>, outbox: Outbox): void {
   state.checkpointTrust = message.error === null ? 'safe' : 'torn'
+  if (message.error === null) state.syncedCheckpoint = state.checkpointSequence
   if (state.flush === flush) writeCheckpoint(state, outbox)
 }
 
@@ -175,8 +176,9 @@ export function onCheckpointWritten(state: ReplicaState, write: CheckpointWrite,
 
 /** The checkpoint outlives a power loss, or may not. */
 export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'synced'>, outbox: Outbox): void {
-  if (message.error === null) onCheckpointSafe(state, write, outbox)
-  else onCheckpointFailed(state, write, outbox)
+  if (message.error !== null) return onCheckpointFailed(state, write, outbox)
+  state.syncedCheckpoint = write.sequence
+  onCheckpointSafe(state, write, outbox)
 }
 
 /** Nothing counts on a checkpoint that failed: files wait for the next one, and a stop is not a clean one. */

@@ -34,6 +34,7 @@ export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): 
   if (endOffset < state.highWatermark.offset) {
     const token = expectAnswer(state, { kind: 'ignore' })
     outbox.push({ kind: 'remove', log: state.logName, files: ['checkpoint-0', 'checkpoint-1'], token })
+    state.syncedCheckpoint = -1
   }
   reopenLog(state, outbox, endOffset)
 }
@@ -43,6 +44,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   const { checkpointSequence } = state
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
   forget(state, Infinity)
+  state.syncedCheckpoint = -1
   state.recovery = null
   state.log = emptyLog(startOffset)
   const end = { offset: startOffset, segmentBaseOffset: startOffset, position: 0 }
@@ -71,12 +73,12 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
-  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark } = state
+  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   // No name of a file is used twice: a cleaning may still be writing.
   fresh.cleaning.generation = state.cleaning.generation
   fresh.cleaning.isArmed = state.cleaning.isArmed
-  Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset })
+  Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, syncedCheckpoint })
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {
@@ -115,6 +117,8 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   for (const { numbered } of tail) if (numbered !== null) rememberBatch(state.appended, numbered)
   state.pending = tail.map((one) => ({ ...one, logAppendTime: -1, waiters: [], written: true, synced: false }))
   state.checkpointSequence = recovered.checkpointSequence
+  // A sync that fails now says nothing against it.
+  if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
   state.cleaning.cleanedOffset = recovered.cleanedOffset

@@ -271,6 +271,8 @@ export interface ReplicaState {
   readonly cleaning: CleaningState
   /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. */
   checkpointTrust: 'unknown' | 'safe' | 'torn'
+  /** The newest checkpoint that was synced since the process began, by its sequence, however often the log is opened again; -1: none was. */
+  syncedCheckpoint: number
   /** Who waits for the drain. */
   drainWaiter: Address | null
   /** From the request to drain on; the replica takes nothing any more until it is started again. */
@@ -355,6 +357,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     checkpointSequence: 0,
     cleaning: newCleaningState(),
     checkpointTrust: 'unknown',
+    syncedCheckpoint: -1,
     drainWaiter: null,
     isDraining: false,
     rollBackWaiting: 0,

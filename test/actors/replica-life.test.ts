@@ -331,6 +331,21 @@ describe('retention', () => {
     expect([...steps]).toEqual(['sync 4.log', 'sync checkpoint-1', 'replace 4.index', 'replace checkpoint-0', 'sync checkpoint-0'])
   })
 
+  test('has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again', () => {
+    const partition = threeSegments({ ...small, flush: 'os', retentionMillis: 1000 })
+    fire(partition, 'retention', 1002)
+    expect(partition.stage.state).toMatchObject({ checkpointSequence: 3, log: { logStartOffset: 2 } })
+    partition.failing.set('sync', 'io')
+    produce(partition, 6, 1, { valueBytes: 7000 })
+    expect(produce(partition, 7, 1, { valueBytes: 7000 })).not.toEqual([])
+    expect(partition.stage.state.phase).toBe('failed')
+    partition.failing.clear()
+    fire(partition, 'reopen')
+    produce(partition, 8, 1, { valueBytes: 7000 })
+    // A sync of checkpoint-1 could fail, and would prove nothing then: what is in the other file would go.
+    expect(steps(partition, 'flush')).toEqual(['sync 6.log', 'replace checkpoint-0', 'sync checkpoint-0'])
+  })
+
   test('does not close a segment with appends that are not acknowledged', () => {
     const partition = leading({ retentionMillis: 1000 })
     partition.hold.add('sync')
