@@ -9,17 +9,20 @@ import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-inde
 import { noTransactions } from '../../partitions/transactions.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { writeI16 } from '../../protocol/bytes.ts'
-import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run, producersOf } from './recovery-support.ts'
-import type { Leader } from './recovery-support.ts'
+import {
+  append,
+  checkpoint,
+  copyOf,
+  damage,
+  expectConsistent,
+  fiveBatches,
+  newLeader,
+  recover,
+  refusal,
+  run,
+  producersOf,
+} from './recovery-support.ts'
 import { shapeOf } from './support.ts'
-
-/** Five batches of two records in segments of three and two batches: `0:… 6:…`. */
-function fiveBatches(): Leader {
-  const leader = newLeader()
-  for (let i = 0; i < 5; i++)
-    append(leader, 2, { producerId: 7, producerEpoch: 0, baseSequence: 2 * i, timestamp: 1000 + i, valueBytes: 50 })
-  return leader
-}
 
 const FIRST = logFileName(0)
 const SECOND = logFileName(6)
@@ -190,36 +193,6 @@ describe('damage below the recovery point', () => {
     expect(damaged(SECOND, () => null)).toBe('offsets 6 to 9 are missing')
     // Position 175 + 23: the last offset delta of the last batch, which seems to go on beyond what the checkpoint vouches for.
     expect(damaged(SECOND, (bytes) => bytes.fill(1, 175 + 24, 175 + 25))).toContain('the batch at offset 8 is damaged')
-  })
-
-  test('is refused where it makes a batch end at the recovery point: what follows is no torn tail', () => {
-    const leader = fiveBatches()
-    checkpoint(leader)
-    append(leader, 2, { valueBytes: 50 })
-    // The batch at 6 ends at 10, not at 8, as its last offset delta has it now.
-    damage(leader.directory, SECOND, (bytes) => bytes.with(FIELD.lastOffsetDelta + 3, 3))
-    const before = copyOf(leader.directory)
-    expect(refusal(leader.directory)).toBe('the batch at offset 6 is damaged (00000000000000000006.log, position 175)')
-    expect(leader.directory).toEqual(before)
-  })
-
-  test('is refused where it makes the last batch of a segment end at the recovery point, in the next one', () => {
-    const leader = fiveBatches()
-    // Longer than the checkpoint knows it, it is looked at.
-    leader.log.segments[0]!.sizeBytes = 350
-    checkpoint(leader)
-    leader.log.segments[0]!.sizeBytes = 525
-    // The batch at 4 ends at 10, not at 6, as its last offset delta has it now.
-    damage(leader.directory, FIRST, (bytes) => bytes.with(350 + FIELD.lastOffsetDelta + 3, 5))
-    expect(refusal(leader.directory)).toBe('the segment with offset 10 is missing (the next file begins at 6)')
-  })
-
-  test('of what a batch holds that ends there is left to whoever reads it: the log opens, and what follows is sound', () => {
-    const leader = fiveBatches()
-    checkpoint(leader)
-    append(leader, 2, { valueBytes: 30 })
-    damage(leader.directory, SECOND, (bytes) => bytes.fill(9, 300, 310))
-    expect(recover(leader.directory).log.logEndOffset).toBe(12)
   })
 
   test('is refused for the first segment, which retention does not take before a checkpoint says so', () => {
