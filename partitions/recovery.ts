@@ -25,7 +25,7 @@ import type { RecoveryAnswer, RecoveryDemand } from './recovery-demand.ts'
 import { chooseFiles, findSummary, isReplaced, strayFiles } from './log-files.ts'
 import type { LogFile } from './log-files.ts'
 import { decodeIndex } from './segment-index.ts'
-import { hasSoundBatch } from './torn-tail.ts'
+import { damagedOffset, hasSoundBatch } from './torn-tail.ts'
 import { noTransactions } from './transactions.ts'
 
 /** Where recovery stands. Plain data. */
@@ -34,9 +34,7 @@ export interface Recovery {
   readonly indexIntervalBytes: number
   /** Batches from there on are cut, sound or not. */
   readonly endOffsetMax: number
-  /** The last file is cut although nothing is wrong with it: one that could not be written may refuse the next write until then. */
-  mustCut: boolean
-  /** It was open in this life, or may be cut: then what is unsound is a write that has failed. */
+  /** It was open in this life, or may be cut: what is unsound is a write that has failed. The last file is cut in any case: it may refuse writes until then. */
   readonly isAgain: boolean
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
@@ -54,6 +52,8 @@ export interface Recovery {
   producers: ProducerStates
   readonly tail: RecoveredBatch[]
   expectedOffset: number
+  /** The batch that seems to end at the recovery point, and is not what was written; -1 if it is. */
+  unsoundEnd: number
   /** Bytes of the current segment that are scanned. */
   scannedBytes: number
   chunkBytes: number
@@ -71,7 +71,6 @@ export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number =
     step: 'listing',
     indexIntervalBytes,
     endOffsetMax,
-    mustCut: isAgain,
     isAgain,
     files: new Map(),
     checkpoints: [],
@@ -85,6 +84,7 @@ export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number =
     producers: new Map(),
     tail: [],
     expectedOffset: 0,
+    unsoundEnd: -1,
     scannedBytes: 0,
     chunkBytes: CHUNK_BYTES,
     cutBytes: 0,
@@ -198,14 +198,14 @@ function openSegment(recovery: Recovery): RecoveryDemand {
 /** Everything is sound. */
 function cutLast(recovery: Recovery): RecoveryDemand {
   const last = recovery.segments[recovery.segments.length - 1]
-  if (!recovery.mustCut || last === undefined) return removeRest(recovery)
+  if (!recovery.isAgain || last === undefined) return removeRest(recovery)
   recovery.step = 'cutting'
   return { kind: 'truncate', file: nameOfSegment(last), sizeBytes: last.sizeBytes }
 }
 
 /** A file is missing at the beginning or in between, or a stray one follows. Below the recovery point that is damage; above, it was never acknowledged. */
 function onGap(recovery: Recovery, base: number): RecoveryDemand {
-  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0))
+  if (damagedOffset(recovery) >= 0)
     return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)
   return doubtOf(recovery, true) ?? removeRest(recovery)
 }
@@ -283,15 +283,18 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
     return 'unsound'
   if (available < sizeBytes) return 'partial'
   // An empty batch may cover the place where the log is to be cut: then all of it goes.
-  if (batch.lastOffset(bytes, at) >= recovery.endOffsetMax) return 'unsound'
-  const isBelow = baseOffset < (recovery.checkpoint?.recoveryPoint ?? 0)
+  const endOffset = batch.lastOffset(bytes, at) + 1
+  if (endOffset > recovery.endOffsetMax) return 'unsound'
+  const recoveryPoint = recovery.checkpoint?.recoveryPoint ?? 0
+  const isBelow = baseOffset < recoveryPoint
   // What goes on beyond the recovery point is not what the checkpoint vouched for: it was compacted since, or is damaged.
-  const isTrusted = isBelow && batch.lastOffset(bytes, at) < (recovery.checkpoint?.recoveryPoint ?? 0)
+  const isTrusted = isBelow && endOffset <= recoveryPoint
   if (!isTrusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
+  if (isTrusted && endOffset === recoveryPoint && !batch.checkBatch(bytes, at, available, 'sparse').ok) recovery.unsoundEnd = baseOffset
   if (!isBelow && !noteTail(recovery, segment, bytes, at)) return 'unsound'
   extendSegment(segment, baseOffset, sizeBytes, batch.maxTimestamp(bytes, at), recovery.indexIntervalBytes)
   if (segment.createdAt < 0) segment.createdAt = segment.maxTimestamp
-  recovery.expectedOffset = batch.lastOffset(bytes, at) + 1
+  recovery.expectedOffset = endOffset
   return sizeBytes
 }
 
@@ -314,12 +317,9 @@ function noteTail(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: n
 
 /** Cuts the current segment behind its last sound batch; everything that follows goes, too. `rest`: how it goes on there. */
 function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Uint8Array): RecoveryDemand {
-  if (recovery.expectedOffset < (recovery.checkpoint?.recoveryPoint ?? 0)) {
-    return fail(
-      recovery,
-      `the batch at offset ${recovery.expectedOffset} is damaged (${nameOfSegment(segment)}, position ${segment.sizeBytes})`,
-    )
-  }
+  const damaged = damagedOffset(recovery)
+  const place = `${nameOfSegment(segment)}, position ${segment.sizeBytes}`
+  if (damaged >= 0) return fail(recovery, `the batch at offset ${damaged} is damaged (${place})`)
   const doubt = doubtOf(recovery, recovery.current < recovery.found.length - 1 || hasSoundBatch(rest, recovery.expectedOffset))
   if (doubt !== null) return doubt
   recovery.cutBytes += fileBytes - segment.sizeBytes

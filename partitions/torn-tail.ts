@@ -5,6 +5,7 @@
  * What it does not know: whether a batch that rotted at the very end was acknowledged. Only a checkpoint can say so.
  */
 import * as batch from '../protocol/record-batch.ts'
+import type { Checkpoint } from './checkpoint.ts'
 
 /** Whether bytes hold a whole, sound batch with a base offset of at least `offset`, wherever it begins: of an unsound one not even the size counts. */
 export function hasSoundBatch(bytes: Uint8Array, offset: number): boolean {
@@ -13,4 +14,18 @@ export function hasSoundBatch(bytes: Uint8Array, offset: number): boolean {
     if (batch.checkBatch(bytes, at, bytes.length - at).ok) return true
   }
   return false
+}
+
+/**
+ * Which batch is damaged where a log does not go on as it should: everything below the recovery point was sound. Also one that seems to end just there, and is not
+ * what was written: where it ends is what may be wrong, and what follows is no tail. -1 if none is.
+ */
+export function damagedOffset(found: {
+  readonly checkpoint: Checkpoint | null
+  readonly expectedOffset: number
+  readonly unsoundEnd: number
+}): number {
+  const recoveryPoint = found.checkpoint?.recoveryPoint ?? 0
+  if (found.expectedOffset < recoveryPoint) return found.expectedOffset
+  return found.expectedOffset === recoveryPoint ? found.unsoundEnd : -1
 }

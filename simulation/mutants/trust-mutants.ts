@@ -63,6 +63,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A41',
+    title: 'a batch that seems to end at the recovery point is believed',
+    why: 'damage in where it ends makes a torn tail of what follows: a leader that opens its log again cuts what it had acknowledged',
+    edits: [
+      {
+        file: 'partitions/torn-tail.ts',
+        text: 'return found.expectedOffset === recoveryPoint ? found.unsoundEnd : -1',
+        replacement: 'return -1',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',

@@ -54,6 +54,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A38: ['coordinator/partition-image', 'what that one says late does not count when it is given the partition again'],
   A39: ['actors/replica-compact', 'one empty batch of takes the rest of it'],
   A40: ['coordinator/broker-losses', 'in the leader epoch that begins: it is copied anew'],
+  A41: ['partitions/recovery-damage', 'is no torn tail where it makes a batch end there, but refused'],
   B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
   B2: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],
   B4: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],

@@ -56,6 +56,14 @@ export function append(leader: Leader, count: number, options: BatchOptions = {}
   leader.ends.push(log.logEndOffset)
 }
 
+/** Five batches of two records in segments of three and two batches: `0:… 6:…`. */
+export function fiveBatches(): Leader {
+  const leader = newLeader()
+  for (let i = 0; i < 5; i++)
+    append(leader, 2, { producerId: 7, producerEpoch: 0, baseSequence: 2 * i, timestamp: 1000 + i, valueBytes: 50 })
+  return leader
+}
+
 /** Writes a checkpoint that vouches for everything there is; a clean one writes the index of the active segment, too. */
 export function checkpoint(leader: Leader, clean = false): void {
   const { log, directory } = leader

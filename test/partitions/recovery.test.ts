@@ -9,17 +9,20 @@ import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-inde
 import { noTransactions } from '../../partitions/transactions.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { writeI16 } from '../../protocol/bytes.ts'
-import { append, checkpoint, copyOf, damage, expectConsistent, newLeader, recover, refusal, run, producersOf } from './recovery-support.ts'
-import type { Leader } from './recovery-support.ts'
+import {
+  append,
+  checkpoint,
+  copyOf,
+  damage,
+  expectConsistent,
+  fiveBatches,
+  newLeader,
+  recover,
+  refusal,
+  run,
+  producersOf,
+} from './recovery-support.ts'
 import { shapeOf } from './support.ts'
-
-/** Five batches of two records in segments of three and two batches: `0:… 6:…`. */
-function fiveBatches(): Leader {
-  const leader = newLeader()
-  for (let i = 0; i < 5; i++)
-    append(leader, 2, { producerId: 7, producerEpoch: 0, baseSequence: 2 * i, timestamp: 1000 + i, valueBytes: 50 })
-  return leader
-}
 
 const FIRST = logFileName(0)
 const SECOND = logFileName(6)

@@ -1,0 +1,41 @@
+// Damage just below the recovery point, where it is easily taken for a torn tail above it.
+
+import { describe, expect, test } from 'vitest'
+import { logFileName } from '../../partitions/log.ts'
+import { FIELD } from '../../protocol/record-batch.ts'
+import { append, checkpoint, copyOf, damage, fiveBatches, recover, refusal } from './recovery-support.ts'
+
+const FIRST = logFileName(0)
+const SECOND = logFileName(6)
+
+describe('damage in a batch that ends at the recovery point, or seems to', () => {
+  test('is no torn tail where it makes a batch end there, but refused', () => {
+    const leader = fiveBatches()
+    checkpoint(leader)
+    append(leader, 2, { valueBytes: 50 })
+    // The batch at 6 ends at 10, not at 8, as its last offset delta has it now.
+    damage(leader.directory, SECOND, (bytes) => bytes.with(FIELD.lastOffsetDelta + 3, 3))
+    const before = copyOf(leader.directory)
+    expect(refusal(leader.directory)).toBe('the batch at offset 6 is damaged (00000000000000000006.log, position 175)')
+    expect(leader.directory).toEqual(before)
+  })
+
+  test('is refused where it makes the last batch of a segment end there, in the next one', () => {
+    const leader = fiveBatches()
+    // Longer than the checkpoint knows it, it is looked at.
+    leader.log.segments[0]!.sizeBytes = 350
+    checkpoint(leader)
+    leader.log.segments[0]!.sizeBytes = 525
+    // The batch at 4 ends at 10, not at 6, as its last offset delta has it now.
+    damage(leader.directory, FIRST, (bytes) => bytes.with(350 + FIELD.lastOffsetDelta + 3, 5))
+    expect(refusal(leader.directory)).toBe('the segment with offset 10 is missing (the next file begins at 6)')
+  })
+
+  test('of what that batch holds is left to whoever reads it: the log opens, and what follows is sound', () => {
+    const leader = fiveBatches()
+    checkpoint(leader)
+    append(leader, 2, { valueBytes: 30 })
+    damage(leader.directory, SECOND, (bytes) => bytes.fill(9, 300, 310))
+    expect(recover(leader.directory).log.logEndOffset).toBe(12)
+  })
+})
