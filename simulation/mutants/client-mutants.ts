@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 176,
-    seedsToFind: 176,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 94,
-    seedsToFind: 94,
+    seed: 37,
+    seedsToFind: 37,
   },
   {
     id: 'D18',
@@ -142,8 +142,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (expired.length === 0) return\n  startEpoch(state, queue)\n`,
       },
     ],
-    seed: 24,
-    seedsToFind: 24,
+    seed: 26,
+    seedsToFind: 26,
   },
   {
     id: 'M8',

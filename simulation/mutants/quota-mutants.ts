@@ -58,8 +58,8 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'return quota.isKnown &&',
       },
     ],
-    seed: 99,
-    seedsToFind: 99,
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'U5',

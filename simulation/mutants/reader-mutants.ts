@@ -29,8 +29,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'at most once goes back to where a round began when it fails',
     why: 'a commit that was answered too late had counted',
     edits: [{ file: RULES, text: '!isAtMostOnce(state) && held.has(name)', replacement: 'held.has(name)' }],
-    seed: 75,
-    seedsToFind: 75,
+    seed: 91,
+    seedsToFind: 91,
   },
   {
     id: 'G3',
@@ -89,8 +89,8 @@ export const readerMutants: readonly Mutant[] = [
       },
       { file: RULES, text: 'state.last.offset = offset + 1', replacement: 'state.last.offset = Math.max(state.last.offset, offset + 1)' },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'G8',
@@ -119,8 +119,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'the keys of a round that failed still count',
     why: 'a record whose handler has thrown is left out when it comes again',
     edits: [{ file: RULES, text: '  state.recent.clear()\n', replacement: '' }],
-    seed: 56,
-    seedsToFind: 56,
+    seed: 12,
+    seedsToFind: 12,
   },
   {
     id: 'G11',
@@ -141,8 +141,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'a round that is lost is committed',
     why: 'what was handled of partitions that begin anew elsewhere counts, and nobody goes back',
     edits: [{ file: RULES, text: "state.isLost ? 'takeBack' : 'commit'", replacement: "'commit'" }],
-    seed: 49,
-    seedsToFind: 49,
+    seed: 100,
+    seedsToFind: 100,
   },
   {
     id: 'G13',
