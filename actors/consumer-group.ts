@@ -93,6 +93,11 @@ function isReadyToLeave(state: ConsumerState): boolean {
   return membership.step === 'ready' && !isSubscribed(state) && hasJoined(state) && hasLetGo
 }
 
+/** It has something to commit, and does not know where: whoever closes looks for that, and for nothing else. */
+function isLookingForCommit({ membership, commits }: ConsumerState): boolean {
+  return membership.step === 'finding' && commits.length > 0
+}
+
 /** A member that lost its partitions joins again when its application has let go of all of them. */
 function isLettingGo({ membership, partitions }: ConsumerState): boolean {
   return membership.lost && partitions.size > 0
@@ -109,7 +114,7 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
       membership.step = 'finding'
     }
   }
-  if (!needsGroup(state) || state.closing >= 0) return
+  if (!needsGroup(state) || (state.closing >= 0 && !isLookingForCommit(state))) return
   if (isReadyToLeave(state)) return void leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
   if (membership.step === 'finding') return askForCoordinator(state, context, outbox)

@@ -1,12 +1,13 @@
 /**
  * Harm to what is synced: a bit flips, a sector was never written, or has what belongs elsewhere, a file is lost, a directory is wiped. The atlas keeps the promise decidable: nothing is harmed unless somebody else who is in
  * sync has a whole copy of the partition. So a file is lost, or all of them, only while the node is down and fenced: it must present itself before it counts
- * again. Bits and sectors are harmed in what a checkpoint vouches for, where the CRC of one batch covers it: above, they cannot be told from a torn tail.
+ * again. Bits and sectors are harmed in what a checkpoint vouches for, where the CRC of one batch covers it, and no longer fits: above, they cannot be told from
+ * a torn tail, and another batch of the same size with its own CRC would be as good as any.
  */
 import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
-import { FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
+import { checkBatch, FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
@@ -62,7 +63,7 @@ export class Damage {
     if (places.length === 0) return false
     const { log, name, ...place } = random.pick(places)
     const { from, bytes } = change(spotIn(place, random), () => spotIn(random.pick(places), random))
-    if (bytes.every((byte, i) => byte === place.file.bytes[from + i])) return false
+    if (!breaksCrc(place.file.bytes.subarray(place.begin, place.end), from - place.begin, bytes)) return false
     rotBytes(place.file, from, bytes)
     this.#cluster.world.log?.(`${what} on node ${node} in ${log}/${name} at ${from}`)
     return { hosts: [node], text: `${log}/${name} at ${from}` }
@@ -163,6 +164,17 @@ export class Damage {
       return [...this.#cluster.nodes[other]!.disk.files(log).values()].every(({ rottenAt }) => rottenAt < 0)
     })
   }
+}
+
+/**
+ * Whether it shows in a sound batch that other bytes are there from `at` on, which is not before its CRC. It does not if nothing changes, nor with
+ * the CRC of another batch and all that it covers: no CRC covers the base offset (as in Kafka), so that this is a sound batch.
+ */
+export function breaksCrc(batch: Uint8Array, at: number, bytes: Uint8Array): boolean {
+  const changed = batch.slice()
+  changed.set(bytes, at)
+  const check = checkBatch(changed, 0, changed.length)
+  return !check.ok && check.reason === 'crc'
 }
 
 interface Place {
