@@ -36,6 +36,8 @@ async function directoryWith(bytes: Uint8Array): Promise<string> {
   const directory = temporaryDirectory()
   const before = await openCluster(directory)
   await before.admin.createTopic('t')
+  // A log in which there was never anything has no directory.
+  await before.producer().send({ topic: 't', value: new Uint8Array(1) })
   await before.close()
   const node = join(directory, 'node-0')
   const name = readdirSync(node).find((one) => one.startsWith('t-0.'))!
