@@ -7,11 +7,14 @@
 import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
+import type { ReplicaState } from '../partitions/replica-state.ts'
+import { replicaActor } from '../protocol/address.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
 import { checkBatch, FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
-import { rotBytes, SECTOR_BYTES } from './disk-file.ts'
+import { mendBytes, rotBytes, SECTOR_BYTES } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { TimedStrike } from './faults.ts'
 import type { Struck } from './onlooker.ts'
@@ -162,6 +165,26 @@ export class Damage {
     return partitions[index]!.isr.some((other) => {
       if (other === node || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
       return [...this.#cluster.nodes[other]!.disk.files(log).values()].every(({ rottenAt }) => rottenAt < 0)
+    })
+  }
+}
+
+/**
+ * What an operator does when the copy that is left in sync turns out to be harmed, because all others have left the ISR before anybody looked: a backup of its files is put back, and
+ * the node is started again. Nobody else may lead, although others may have everything (decision 12).
+ */
+export function restoreLastCopies(cluster: Cluster): void {
+  for (const { name, topicId, partitions } of cluster.latestImage()?.topics.values() ?? []) {
+    partitions.forEach(({ isr }, index) => {
+      const [last, ...others] = isr
+      if (last === undefined || others.length > 0) return
+      const { host, disk } = cluster.nodes[last]!
+      const state = host.stateOf(replicaActor(name, index)) as ReplicaState | undefined
+      const harmed = [...disk.files(logNameOf(name, topicId, index)).values()].filter(({ rottenAt }) => rottenAt >= 0)
+      if (state?.phase !== 'failed' || harmed.length === 0) return
+      cluster.world.log?.(`the last copy of ${topicPartitionName(name, index)} is put back on node ${last}`)
+      for (const file of harmed) mendBytes(file)
+      cluster.crash(last, false)
     })
   }
 }

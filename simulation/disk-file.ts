@@ -94,6 +94,12 @@ export function rotBytes(file: SimulatedFile, position: number, bytes: Uint8Arra
   file.bytes.set(bytes, position)
 }
 
+/** Somebody puts back what was written. */
+export function mendBytes(file: SimulatedFile): void {
+  file.bytes.set(file.rottenBytes, file.rottenAt)
+  file.rottenAt = -1
+}
+
 /** What was written: the content of a file, before something of it rotted. A copy, if it has. */
 export function writtenBytes({ bytes, sizeBytes, rottenAt, rottenBytes }: SimulatedFile): Uint8Array {
   if (rottenAt < 0) return bytes.subarray(0, sizeBytes)

@@ -7,6 +7,7 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { playCalm } from './calm.ts'
 import { unleash } from './chaos.ts'
+import { restoreLastCopies } from './damage.ts'
 import { checkFiles } from './checkers/final.ts'
 import { checkTransactions } from './checkers/transactions.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
@@ -208,6 +209,7 @@ class Run {
     this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
     this.#admin.settle()
     this.#admin.rescue()
+    restoreLastCopies(this.#cluster)
     this.#quotas.remove()
     this.#guests.rest()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
