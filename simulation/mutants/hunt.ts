@@ -4,8 +4,6 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { runFleet } from '../fleet.ts'
-import type { RunResult } from '../run.ts'
 import { mutants } from './catalogue.ts'
 import { elsewhere } from './elsewhere.ts'
 import { figuresOf, killRateLine, verdictsOf } from './figures.ts'
@@ -13,6 +11,7 @@ import { findMutant } from './loader.ts'
 import type { Mutant } from './mutant.ts'
 import { CATALOGUE_FILES, noteInCatalogue, noteInReadme, noteInTable } from './notes.ts'
 import type { Found } from './notes.ts'
+import { search, searchTogether } from './search.ts'
 import { isNoticed } from './witness.ts'
 import { WITNESSES } from './witnesses.ts'
 
@@ -23,6 +22,7 @@ const HELP = `npm run mutants -- [options]
   --witnesses       run the witnesses, too: each is a test run of its own
   --hunt            look for what its noted seed does not find, counting up from seed 1
   --from S          the same from seed S, whatever is noted
+  --together        from seed 1, or from S, for all at once that the search has not found: N seeds cost little more than for one
   --max N           give a mutant up after so many seeds (default 2000)
   --workers N       mutants at a time (default 2)
   --update          write what was found into the catalogue, docs/simulation.md and README.md
@@ -37,6 +37,7 @@ interface Command {
   /** Null: nothing is searched. */
   readonly from: number | null
   readonly triesNoted: boolean
+  readonly isTogether: boolean
   readonly max: number
   readonly workers: number
   readonly update: boolean
@@ -58,6 +59,7 @@ function readCommand(): Command | null {
       witnesses: { type: 'boolean', default: false },
       hunt: { type: 'boolean', default: false },
       from: { type: 'string' },
+      together: { type: 'boolean', default: false },
       max: { type: 'string', default: '2000' },
       workers: { type: 'string', default: '2' },
       update: { type: 'boolean', default: false },
@@ -78,6 +80,7 @@ function readCommand(): Command | null {
     runsWitnesses: values.witnesses,
     from: values.from === undefined ? (values.hunt ? 1 : null) : wholeNumber('from', values.from),
     triesNoted: values.from === undefined,
+    isTogether: values.together,
     max: wholeNumber('max', values.max),
     workers: wholeNumber('workers', values.workers),
     update: values.update,
@@ -97,24 +100,15 @@ const QUORUM_FACTOR = 10
 async function hunt(mutant: Mutant, { from, triesNoted, max, runsWitnesses }: Command): Promise<Hunted> {
   const startedAt = performance.now()
   const { id, seed, seedsToFind: seeds } = mutant
-  const noted = triesNoted && seed > 0 ? await search(mutant, seed, 1) : undefined
-  const searched =
-    noted === undefined && from !== null ? await search(mutant, from, mutant.run === 'quorum' ? max * QUORUM_FACTOR : max) : undefined
+  const isQuorum = mutant.run === 'quorum'
+  const runs = isQuorum ? max * QUORUM_FACTOR : max
+  const noted = triesNoted && seed > 0 ? await search({ id, firstSeed: seed, runs: 1, isQuorum }) : undefined
+  const searched = noted === undefined && from !== null ? await search({ id, firstSeed: from, runs, isQuorum }) : undefined
   const isWitnessed = runsWitnesses ? await isNoticed(id) : Object.hasOwn(WITNESSES, id)
   const code = (noted ?? searched)?.violation?.code
   const place =
     noted === undefined && searched !== undefined ? { seed: searched.seed, seeds: searched.seed - (from ?? 1) + 1 } : { seed, seeds }
   return { mutant, found: code === undefined ? null : { id, code, ...place }, isWitnessed, seconds: (performance.now() - startedAt) / 1000 }
-}
-
-/** The first seed that finds the mutant; undefined if none does. */
-async function search({ id, run }: Mutant, firstSeed: number, runs: number): Promise<RunResult | undefined> {
-  let found: RunResult | undefined
-  const fleet = { firstSeed, runs, workers: 1, untilFail: true, isGuarded: false, mutant: id, isQuorum: run === 'quorum', plan: {} }
-  await runFleet(fleet, (result) => {
-    if (result.violation !== null) found ??= result
-  })
-  return found
 }
 
 /** Several at a time: a mutant has a thread of its own anyway, for a thread never gets rid of it. */
@@ -129,6 +123,22 @@ async function huntAll(command: Command, onHunted: (hunted: Hunted, count: numbe
   }
   await Promise.all(Array.from({ length: command.workers }, work))
   return command.hunted.flatMap(({ id }) => done.find(({ mutant }) => mutant.id === id) ?? [])
+}
+
+/** The search for all at once that are not found yet; those of the quorum in small are looked for alone. Ends at the last of its seeds, or when all are found. */
+async function huntTogether({ hunted, from, max, workers, update, isJson }: Command): Promise<number> {
+  const ids = hunted.flatMap(({ id, run, seedsToFind }) => (seedsToFind === 0 && run !== 'quorum' ? id : []))
+  const found: Found[] = []
+  await searchTogether(ids, { firstSeed: from ?? 1, runs: max, workers }, (seed, those) => {
+    const names = those.map(({ id, code }) => `${id} (${code})`)
+    if (!isJson) console.log(`seed ${seed}: ${names.length > 0 ? names.join(', ') : 'only several together'}`)
+    found.push(...those)
+    if (update) note(found)
+  })
+  const missed = ids.filter((id) => !found.some((one) => one.id === id))
+  if (isJson) console.log(JSON.stringify({ runs: max, found, missed }))
+  else console.log(`${found.length} of ${ids.length} found in ${max} seeds; not found: ${missed.join(', ')}`)
+  return 0
 }
 
 function describe({ mutant, found, isWitnessed, seconds }: Hunted): string {
@@ -163,6 +173,7 @@ async function main(): Promise<number> {
     console.log(HELP)
     return 0
   }
+  if (command.isTogether) return await huntTogether(command)
   const { hunted: chosen, isWhole, isNoted, isJson, update } = command
   const isLoud = !isJson && !isNoted
   if (isLoud) console.log('id    found   seeds  witness  seconds  title')

@@ -8,9 +8,12 @@ import type { Edit, Mutant } from './mutant.ts'
 
 const root = new URL('../../', import.meta.url)
 
-/** The mutant of that name; undefined if there is none. */
+/** The mutant of that name, or the one that has all the bugs of `A1+A2`; undefined if there is none. */
 export function findMutant(id: string): Mutant | undefined {
-  return mutants.find((mutant) => mutant.id === id)
+  const found = id.split('+').map((one) => mutants.find((mutant) => mutant.id === one))
+  const [first, ...others] = found.filter((one) => one !== undefined)
+  if (first === undefined || others.length + 1 < found.length) return undefined
+  return others.length === 0 ? first : { ...first, id, edits: [first, ...others].flatMap(({ edits }) => edits) }
 }
 
 /** What this thread has loaded. */
@@ -18,7 +21,7 @@ let installed: Mutant | null = null
 
 /** From now on, modules are loaded with the mutant's bug. Throws if the thread has another one. */
 export function installMutant(mutant: Mutant): void {
-  if (installed === mutant) return
+  if (installed?.id === mutant.id) return
   if (installed !== null) throw new Error(`this thread has loaded ${installed.id}, and cannot load ${mutant.id}`)
   installed = mutant
   const edits = new Map<string, Edit[]>()

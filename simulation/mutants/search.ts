@@ -1,0 +1,60 @@
+/**
+ * The random search for mutants: one at a time, or many in the same code. Together they cost what one costs, for a mutant that a run does not meet changes
+ * nothing in it; which of them a broken run has met is found by halving (group testing: Dorfman 1943). What only several do together counts for none of them.
+ */
+import { runFleet } from '../fleet.ts'
+import type { RunResult } from '../run.ts'
+import type { Found } from './notes.ts'
+
+/** What is searched: `id` may name several mutants, as the loader takes them. */
+export interface Search {
+  readonly id: string
+  readonly firstSeed: number
+  readonly runs: number
+  readonly workers?: number
+  readonly isQuorum?: boolean
+}
+
+/** The lowest of the seeds that found something; undefined if none did. */
+export async function search({ id, firstSeed, runs, workers = 1, isQuorum = false }: Search): Promise<RunResult | undefined> {
+  let found: RunResult | undefined
+  const fleet = { firstSeed, runs, workers, untilFail: true, isGuarded: false, mutant: id, isQuorum, plan: {} }
+  await runFleet(fleet, (result) => {
+    if (result.violation !== null && (found === undefined || result.seed < found.seed)) found = result
+  })
+  return found
+}
+
+/** How far many are searched. */
+export type TogetherOptions = Required<Pick<Search, 'firstSeed' | 'runs' | 'workers'>>
+
+/** Where a search of many stands: the seed that broke, and who of them breaks it alone. */
+export type Tell = (seed: number, found: readonly Found[]) => void
+
+/** Searches for all of them at once, counting up from a seed: whoever is found is taken out, and the search goes on with that seed. */
+export async function searchTogether(ids: readonly string[], { firstSeed, runs, workers }: TogetherOptions, tell: Tell): Promise<void> {
+  let rest = [...ids]
+  for (let seed = firstSeed; rest.length > 0;) {
+    const broken = await search({ id: rest.join('+'), firstSeed: seed, runs: firstSeed + runs - seed, workers })
+    if (broken === undefined) break
+    const found = (await guilty(rest, broken.seed)).map(({ id, code }) => ({
+      id,
+      code,
+      seed: broken.seed,
+      seeds: broken.seed - firstSeed + 1,
+    }))
+    tell(broken.seed, found)
+    rest = rest.filter((id) => !found.some((one) => one.id === id))
+    seed = found.length > 0 ? broken.seed : broken.seed + 1
+  }
+}
+
+/** Those that break the seed alone. */
+async function guilty(ids: readonly string[], seed: number): Promise<Pick<Found, 'id' | 'code'>[]> {
+  const code = (await search({ id: ids.join('+'), firstSeed: seed, runs: 1 }))?.violation?.code
+  if (code === undefined) return []
+  const [id, ...others] = ids
+  if (id === undefined || others.length === 0) return id === undefined ? [] : [{ id, code }]
+  const half = ids.length >> 1
+  return [...(await guilty(ids.slice(0, half), seed)), ...(await guilty(ids.slice(half), seed))]
+}
