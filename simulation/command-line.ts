@@ -9,7 +9,7 @@ import type { Subject } from './explain.ts'
 import { loadRunner } from './fleet.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
-import { describeReport, describeUncovered, reportOf } from './report.ts'
+import { describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
 import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
 import { runSession } from './session.ts'
@@ -250,8 +250,7 @@ async function main(): Promise<number> {
   const isShrinking = broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum
   const keep = isShrinking ? await explainFirst(command, broken) : command.keep
   if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep })
-  if (report.violations.length > 0 || report.unseen.length > 0) return 1
-  return isInterrupted ? 130 : 0
+  return exitCodeOf(report, isInterrupted)
 }
 
 /** Does it, and sets the exit code. */

@@ -64,6 +64,12 @@ function unseenOf({ faults, anomalies, transactions, readers }: Totals): string[
   ]
 }
 
+/** 0: all is well, and was looked for; 1: something is broken, or something never happened that must happen in so many runs; 130: interrupted before either. */
+export function exitCodeOf({ violations, unseen }: Report, isInterrupted: boolean): number {
+  if (violations.length > 0 || unseen.length > 0) return 1
+  return isInterrupted ? 130 : 0
+}
+
 /** The report for people. */
 export function describeReport(report: Report): string {
   const { seeds, virtualSeconds, realSeconds, events, faults, anomalies, unseen } = report

@@ -29,8 +29,9 @@ export function programCommand(name: string, room: string, description: string):
     .allowUnknownOption()
     .passThroughOptions()
     .helpOption(false)
-    .action(async (parameters: string[]) => {
-      process.exitCode = await runProgram(`../../${room}/main${EXTENSION}`, parameters)
+    .action(async (parameters: string[], _options: unknown, command: Command) => {
+      const isJson = command.optsWithGlobals()['json'] === true && !parameters.includes('--json')
+      process.exitCode = await runProgram(`../../${room}/main${EXTENSION}`, isJson ? [...parameters, '--json'] : parameters)
     })
 }
 

@@ -19,6 +19,12 @@ export const classicMutants: readonly Mutant[] = [
         text: "  if (asking.generationId !== group.generationId) return 'ILLEGAL_GENERATION'\n  if (group.state === 'completing-rebalance' &&",
         replacement: "  if (group.state === 'completing-rebalance' &&",
       },
+      // As Kafka, which does not look who holds what.
+      {
+        file: REQUESTS,
+        text: "  return names.some((name) => (group.holders.get(name) ?? asking.memberId) !== asking.memberId) ? 'FENCED_MEMBER_EPOCH' : null",
+        replacement: '  return null',
+      },
     ],
     seed: 0,
     seedsToFind: 0,
@@ -208,6 +214,8 @@ export const classicMutants: readonly Mutant[] = [
         text: 'if ((isToGiveUp || isOther) && isSubscribed(state)) beginRejoin',
         replacement: 'if (isOther && isSubscribed(state)) beginRejoin',
       },
+      // As Kafka, whose leader does not look whether it has shared out everything.
+      { file: 'actors/consumer-classic-state.ts', text: "(isAll ? '' : UNFINISHED)", replacement: "''" },
     ],
     seed: 0,
     seedsToFind: 0,

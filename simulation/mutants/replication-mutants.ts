@@ -234,6 +234,12 @@ export const replicationMutants: readonly Mutant[] = [
         text: "if (request.leaderEpoch >= 0 && request.leaderEpoch < role.leaderEpoch) return 'FENCED_LEADER_EPOCH'\n",
         replacement: '',
       },
+      // As before KIP-595, when a fetch did not say where its log comes from.
+      {
+        file: 'actors/replica-fetch.ts',
+        text: 'const differs = isComparable && (',
+        replacement: 'const differs = isComparable && request.leaderEpoch >= state.role.leaderEpoch && (',
+      },
     ],
     seed: 0,
     seedsToFind: 0,

@@ -11,7 +11,7 @@ import { Dispatch, isGuarded } from '../../simulation/dispatch.ts'
 import type { DispatchOptions } from '../../simulation/dispatch.ts'
 import { FAULT_KINDS, mapKinds } from '../../simulation/faults.ts'
 import { progressLine } from '../../simulation/progress.ts'
-import { describeReport, reportOf } from '../../simulation/report.ts'
+import { describeReport, exitCodeOf, reportOf } from '../../simulation/report.ts'
 import { runSeed } from '../../simulation/run.ts'
 import type { RunResult } from '../../simulation/run.ts'
 import { runSession } from '../../simulation/session.ts'
@@ -139,12 +139,14 @@ describe('a report', () => {
       const report = reportOf(totals(200, { faults: { ...mapKinds(() => 1), [kind]: 0 } }), context)
       expect(report.unseen).toEqual([kind])
       expect(describeReport(report)).toContain(`never struck: ${kind}.`)
+      expect(exitCodeOf(report, true)).toBe(1)
     }
   })
 
   test('of less, or of something else than the product, has nothing to say about that', () => {
     const faults = mapKinds(() => 0)
     expect(reportOf(totals(200), context).unseen).toEqual([])
+    expect([false, true].map((isInterrupted) => exitCodeOf(reportOf(totals(200), context), isInterrupted))).toEqual([0, 130])
     expect(reportOf(totals(199, { faults }), context).unseen).toEqual([])
     expect(reportOf(totals(200, { faults }), { ...context, isWhole: false }).unseen).toEqual([])
   })

@@ -45,6 +45,7 @@ test('what a command has done is recorded, and replayed', () => {
   const recording = join(directory, '../recording')
   ok('topics', 'create', 'orders', '--record', recording)
   expect(run(['replay', recording]).stdout).toMatch(/^\d+ inputs of \d+ actors on 1 thread, .*\nidentical: /)
+  expect(JSON.parse(run(['--json', 'replay', recording]).stdout)).toMatchObject({ identical: true, divergence: null })
   expect(run(['topics', 'list', '--record', recording]).stderr).toMatch(/^FOREIGN_DIRECTORY: .* holds another recording/)
   expect(run(['replay', directory]).status).toBe(2)
 })
