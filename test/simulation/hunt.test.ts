@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import type { Figures } from '../../simulation/mutants/figures.ts'
+import { searchTogether } from '../../simulation/mutants/search.ts'
 import { noteInCatalogue, noteInReadme, noteInTable } from '../../simulation/mutants/notes.ts'
 
 const run = promisify(execFile)
@@ -40,6 +41,14 @@ describe('a hunt', () => {
       missed: [],
       off: ['E16'],
     })
+  })
+
+  test('for several at once says who of them broke which seed, and goes on without those', { timeout: 120_000 }, async () => {
+    const told: string[] = []
+    await searchTogether(['A6', 'HW', 'E11'], { firstSeed: 1, runs: 2, workers: 1 }, (seed, found) => {
+      told.push(...found.map(({ id, seeds }) => `${id} ${seed} ${seeds}`))
+    })
+    expect(told).toEqual(['HW 1 1', 'E11 2 2'])
   })
 
   test('says what is noted, and runs nothing, when that is asked for', async () => {
