@@ -277,6 +277,7 @@ export function forget<R extends Place>(state: ProcessingState<R>, partitions: r
     state.recent.delete(name)
   }
   state.last = null
+  if (!hasRound(state)) state.endsAt = Infinity
 }
 
 /** What was polled of them until now is not to be handled. */

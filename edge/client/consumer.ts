@@ -182,10 +182,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     signal?.throwIfAborted()
     this.#moveOn()
     this.#consumption.throwFailure()
-    for (;;) {
+    for (let hasWaited = false; ; hasWaited = true) {
       const records = this.#takeRecords()
       if (records.length > 0) this.#processSlot.polled()
-      if (records.length > 0 || performance.now() >= deadline) return records
+      // Who does not want to wait waits for a moment all the same: in a loop that never does, nothing would ever arrive.
+      if (records.length > 0 || (hasWaited && performance.now() >= deadline)) return records
       await this.#consumption.wait(signal, deadline)
       this.#assertOpen()
     }

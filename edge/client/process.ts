@@ -135,10 +135,15 @@ export class Processing<K, V, OK, OV> {
     notePoll(this.#state)
   }
 
-  /** Partitions are about to go: what was handled of them is committed first. If that fails, the call does, too. */
-  async revoking(partitions: readonly TopicPartition[]): Promise<void> {
-    await this.#end().catch((error: unknown) => (this.#failure ??= { error }))
-    forget(this.#state, partitions)
+  /**
+   * Partitions are about to go: what was handled of them is committed first. If that fails, the call does, too. In one turn: the next round must not begin with what is
+   * then forgotten.
+   */
+  revoking(partitions: readonly TopicPartition[]): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#endRound().catch((error: unknown) => (this.#failure ??= { error }))
+      forget(this.#state, partitions)
+    })
   }
 
   /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */

@@ -109,9 +109,10 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()
-    for (;;) {
+    for (let hasWaited = false; ; hasWaited = true) {
       const records = this.#take()
-      if (records.length > 0 || performance.now() >= deadline) return records
+      // As a consumer's: nothing arrives while nobody waits.
+      if (records.length > 0 || (hasWaited && performance.now() >= deadline)) return records
       await this.#wait(signal, deadline)
       this.#assertOpen()
     }

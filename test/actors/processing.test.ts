@@ -174,6 +174,13 @@ describe('a round', () => {
     poll(state, records([5]))
     expect(handle(state, 9)).toEqual([5])
   })
+
+  test('is none, and never due, when all of it has gone', () => {
+    const state = polled(records([5, 6]))
+    beginRound(state, 0)
+    forget(state, [P0])
+    expect([nextStep(state, INTERVAL, false), nextRecord(state), state.endsAt]).toEqual(['handle', null, Infinity])
+  })
 })
 
 describe('keys', () => {

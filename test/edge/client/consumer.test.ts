@@ -135,6 +135,19 @@ test('a consumer either subscribes or is assigned; partitions of commits are che
   expect((await failureOf(() => consumer.poll({ timeoutMillis: Number.NaN }))).name).toBe('INVALID_OPTION')
 })
 
+test('is given what is there by polls that do not wait, one after the other', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, numbers(5))
+  const consumer = cluster.consumer({ value: string })
+  consumer.assign([PARTITION])
+  await using sharer = cluster.shareConsumer({ group: 'g', topics: ['t'], value: string, autoOffsetReset: 'earliest' })
+  for (const poll of [() => consumer.poll({ timeoutMillis: 0 }), () => sharer.poll({ timeoutMillis: 0 })]) {
+    const seen: (string | null)[] = []
+    for (let polls = 0; polls < 10_000 && seen.length < 5; polls++) for (const { value } of await poll()) seen.push(value)
+    expect(seen).toEqual(numbers(5))
+  }
+})
+
 test('an assigned topic that is deleted is read anew when it is created again, and said to be gone when it is not', async () => {
   const cluster = await openCluster()
   await fill(cluster, ['old 0', 'old 1'])
