@@ -320,9 +320,9 @@ export class ProcessSlot {
     }
   }
 
-  /** A partition goes on elsewhere. */
-  reset(partition: TopicPartition): void {
-    this.#processing?.lost([partition])
+  /** They are others' already, or begin anew elsewhere; the application hears of that otherwise. */
+  gone(partitions: readonly TopicPartition[]): void {
+    this.#processing?.lost(partitions)
   }
 
   lost(listener: PartitionListener | undefined): PartitionListener {

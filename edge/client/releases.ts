@@ -13,6 +13,8 @@ export interface ReleaseListeners {
   readonly onRevoked: PartitionListener | undefined
   /** Default: onRevoked. */
   readonly onLost: PartitionListener | undefined
+  /** They were lost while their listener was at work: they are gone before that is done. */
+  readonly onGone: (partitions: readonly TopicPartition[]) => void
 }
 
 /** What is done with partitions in the end, and with what a listener throws. */
@@ -51,6 +53,8 @@ export class Releases {
   /** Calls the listeners for all that are due; nobody waits any longer for those that were lost meanwhile. */
   begin(): void {
     const due = this.#due.splice(0)
+    const gone = [...this.#held].filter((one) => this.#lost.has(one))
+    if (gone.length > 0) this.#listeners.onGone(gone.map(({ topic, partition }) => ({ topic, partition })))
     this.#call(
       this.#listeners.onRevoked,
       due.filter((one) => !this.#lost.has(one)),

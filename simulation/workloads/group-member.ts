@@ -294,6 +294,8 @@ export class GroupMember {
   #beginRelease(): void {
     const due = [...this.#due]
     this.#due.clear()
+    const gone = [...this.#releasing].filter(([name]) => this.#lost.has(name)).map(([, partition]) => partition)
+    if (gone.length > 0) this.#application.lose(gone)
     for (const [name, partition] of due) this.#releasing.set(name, partition)
     const lost = due.filter(([name]) => this.#lost.has(name)).map(([, partition]) => partition)
     const revoked = due.filter(([name]) => !this.#lost.has(name)).map(([, partition]) => partition)

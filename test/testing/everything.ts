@@ -3,7 +3,7 @@
  * and a compacted table; everybody but the judge may be killed at any await. What each promises is judged in the end.
  */
 import { json, KafkaError } from '../../edge/client/index.ts'
-import type { Cluster, Consumer } from '../../edge/client/index.ts'
+import type { Cluster } from '../../edge/client/index.ts'
 import { atomicTransactions, eventually, exactlyOnce, LawError, noLoss, ordered } from '../../testing/index.ts'
 import type { ScenarioContext } from '../../testing/index.ts'
 
@@ -12,6 +12,13 @@ const ORDERS = 40
 const PAUSE_MILLIS = 250
 const SHOPS = ['north', 'south'] as const
 const PARTITIONS = 3
+
+interface Found<V> {
+  readonly partition: number
+  readonly offset: number
+  readonly key: string | null
+  readonly value: V
+}
 
 interface Order {
   readonly id: string
@@ -25,6 +32,8 @@ interface Books {
   readonly taken: Order[]
   readonly sent: Set<string>
   readonly queued: Set<string>
+  readonly audited: Set<string>
+  readonly counted: Map<string, number>
   readonly transfers: { readonly items: string[]; end: 'unknown' | 'committed' | 'aborted' }[]
   /** Newest value of each key that was acknowledged, and those that may be newer. */
   readonly table: Map<string, number[]>
@@ -33,7 +42,15 @@ interface Books {
 /** See the header. */
 export async function everything(context: ScenarioContext): Promise<void> {
   const { cluster, faults, spawn } = context
-  const books: Books = { taken: [], sent: new Set(), queued: new Set(), transfers: [], table: new Map() }
+  const books: Books = {
+    taken: [],
+    sent: new Set(),
+    queued: new Set(),
+    audited: new Set(),
+    counted: new Map(),
+    transfers: [],
+    table: new Map(),
+  }
   const config = { flush: 'commit' } as const
   await cluster.admin.createTopic('orders', { partitions: PARTITIONS, replicationFactor: 3, ifNotExists: true, config })
   await cluster.admin.createTopic('bills', { partitions: PARTITIONS, replicationFactor: 3, ifNotExists: true, config })
@@ -52,6 +69,10 @@ export async function everything(context: ScenarioContext): Promise<void> {
   const keeper = spawn('table', async ({ cluster: own }) => keepTable(context, own, books))
   for (const name of ['biller 0', 'biller 1']) spawn(name, async ({ cluster: own }) => again(context, () => bill(own)))
   for (const name of ['packer 0', 'packer 1']) spawn(name, async ({ cluster: own }) => again(context, () => pack(own, books)))
+  const protocol = Math.random() < 0.5 ? 'classic' : 'consumer'
+  for (const name of ['auditor 0', 'auditor 1'])
+    spawn(name, async ({ cluster: own }) => again(context, () => audit(context, own, books, { groupProtocol: protocol, instance: name })))
+  for (const name of ['counter 0', 'counter 1']) spawn(name, async ({ cluster: own }) => again(context, () => count(context, own, books)))
   await Promise.all([...shops, transfers, keeper].map(({ done }) => done))
   faults.heal()
   await judge(context, books)
@@ -120,6 +141,52 @@ async function pack(own: Cluster, books: Books): Promise<void> {
   }
 }
 
+/** Reads batches, and commits by hand what it is done with: at least once. It pauses, and is away for too long, now and then. */
+async function audit(
+  { clock }: ScenarioContext,
+  own: Cluster,
+  books: Books,
+  { groupProtocol, instance }: { readonly groupProtocol: 'classic' | 'consumer'; readonly instance: string },
+): Promise<void> {
+  await using consumer = own.consumer<string, Order>({
+    group: 'audit',
+    topics: /^ord/,
+    key: json(),
+    value: json(),
+    autoCommit: false,
+    groupProtocol,
+    groupInstanceId: instance,
+    maxPollIntervalMillis: 2000,
+    sessionTimeoutMillis: 3000,
+    rebalanceTimeoutMillis: 3000,
+    isolationLevel: 'read_committed',
+  })
+  for await (const batch of consumer.batches()) {
+    const seen = [...batch].map(({ value }) => value?.id ?? '')
+    if (Math.random() < 0.1) await clock.sleep(Math.random() < 0.2 ? 2500 : 100)
+    const [one] = consumer.assignment()
+    if (one !== undefined && Math.random() < 0.1) {
+      consumer.pause([one])
+      await clock.sleep(50)
+      if (consumer.assignment().some(({ partition }) => partition === one.partition)) consumer.resume([one])
+    }
+    for (const id of seen) books.audited.add(id)
+    await consumer.commit(batch)
+  }
+}
+
+/** Counts orders at least once, but each once: it remembers what it has counted. */
+async function count({ clock }: ScenarioContext, own: Cluster, books: Books): Promise<void> {
+  await using consumer = own.consumer<string, Order>({ group: 'counting', topics: ['orders'], key: json(), value: json() })
+  await consumer.process(
+    async ({ value }) => {
+      if (Math.random() < 0.2) await clock.sleep(30 * Math.random())
+      if (value !== null) books.counted.set(value.id, (books.counted.get(value.id) ?? 0) + 1)
+    },
+    { guarantee: 'effectively-once', deduplicateBy: ({ value }) => value?.id ?? '' },
+  )
+}
+
 async function transfer(context: ScenarioContext, own: Cluster, books: Books): Promise<void> {
   await again(context, async () => {
     await using producer = own.producer<string, string>({
@@ -167,19 +234,24 @@ async function keepTable(context: ScenarioContext, own: Cluster, books: Books): 
 }
 
 /** Reads a topic to its end. */
-async function readAll<V>(
-  cluster: Cluster,
-  topic: string,
-  partitions: number,
-): Promise<{ partition: number; key: string | null; value: V }[]> {
-  await using consumer: Consumer<string, V> = cluster.consumer<string, V>({ key: json(), value: json(), isolationLevel: 'read_committed' })
+async function readAll<V>(cluster: Cluster, topic: string, partitions: number): Promise<Found<V>[]> {
+  await using consumer = cluster.consumer<string, V>({ key: json(), value: json(), isolationLevel: 'read_committed' })
   consumer.assign(Array.from({ length: partitions }, (_, partition) => ({ topic, partition })))
-  const found: { partition: number; key: string | null; value: V }[] = []
+  const found: Found<V>[] = []
   for (;;) {
     const records = await consumer.poll({ timeoutMillis: 2000 })
-    for (const { partition, key, value } of records) if (value !== null) found.push({ partition, key, value })
+    for (const { partition, offset, key, value } of records) if (value !== null) found.push({ partition, offset, key, value })
     if (records.length === 0) return found
   }
+}
+
+/** An order that is there twice is billed twice: its second one is another item. */
+function numbered(ids: readonly string[]): string[] {
+  const counts = new Map<string, number>()
+  return ids.map((id) => {
+    counts.set(id, (counts.get(id) ?? 0) + 1)
+    return `${id} #${counts.get(id)}`
+  })
 }
 
 async function judge({ cluster, clock }: ScenarioContext, books: Books): Promise<void> {
@@ -200,20 +272,16 @@ async function judge({ cluster, clock }: ScenarioContext, books: Books): Promise
   const billed = async (): Promise<boolean> => {
     const bills = await readAll<string>(cluster, 'bills', PARTITIONS)
     places.clear()
-    for (const { value } of bills) {
-      if (places.has(value)) throw new LawError(`billed twice: ${value}`)
-      places.set(value, value.split('@')[0] ?? '')
+    for (const { partition, offset, value } of bills) {
+      const other = places.get(value)
+      if (other !== undefined) throw new LawError(`${value} is billed twice, at ${other} and ${partition}:${offset}`)
+      places.set(value, `${partition}:${offset}`)
     }
     return places.size >= orders.length
   }
   await eventually('every record is billed', billed, { clock, withinMillis: 60_000 })
-  exactlyOnce(
-    orders
-      .map(({ value }) => value.id)
-      .toSorted()
-      .map((id, i) => `${id} #${i}`),
-    [...places.values()].toSorted().map((id, i) => `${id} #${i}`),
-  )
+  const billedIds = [...places.keys()].map((value) => value.split('@')[0] ?? '')
+  exactlyOnce(numbered(orders.map(({ value }) => value.id)), numbered(billedIds))
   // Transfers: whole or not at all; what was answered counts.
   const transfers = (await readAll<string>(cluster, 'transfers', PARTITIONS)).map(({ value }) => value)
   atomicTransactions(
@@ -225,6 +293,8 @@ async function judge({ cluster, clock }: ScenarioContext, books: Books): Promise
   for (const item of of('aborted')) if (transfers.includes(item)) throw new LawError(`${item} was aborted, and is seen`)
   // The queue.
   await eventually('every order is packed', () => ids.every((id) => books.queued.has(id)), { clock, withinMillis: 60_000 })
+  await eventually('every order is audited', () => ids.every((id) => books.audited.has(id)), { clock, withinMillis: 60_000 })
+  await eventually('every order is counted', () => ids.every((id) => books.counted.has(id)), { clock, withinMillis: 60_000 })
   // The table: of each key the newest value that was acknowledged, or a newer one.
   const table = new Map((await readAll<number>(cluster, 'table', 1)).map(({ key, value }) => [key, value]))
   for (const [key, values] of books.table) {

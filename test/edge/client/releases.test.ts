@@ -11,7 +11,11 @@ function scene(listeners: Partial<ReleaseListeners>): { releases: Releases; rele
     release: (partitions: readonly ConsumedPartition[]): void => void released.push(...partitions.map(({ name }) => name)),
     fail: (error: unknown): void => void failures.push(error),
   }
-  return { releases: new Releases({ onRevoked: undefined, onLost: undefined, ...listeners }, actions), released, failures }
+  return {
+    releases: new Releases({ onRevoked: undefined, onLost: undefined, onGone: () => undefined, ...listeners }, actions),
+    released,
+    failures,
+  }
 }
 
 const partition = (number: number): ConsumedPartition => new ConsumedPartition('t', number)
@@ -28,19 +32,21 @@ test('a partition goes when what its listener does is done', async () => {
   expect(released).toEqual(['t-0'])
 })
 
-test('one that is lost while its listener is at work goes at once, and once', async () => {
+test('one that is lost while its listener is at work goes at once, and once, and is said to be gone', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const { releases, released } = scene({ onRevoked: () => promise })
+  const gone: number[] = []
+  const onGone: ReleaseListeners['onGone'] = (partitions) => void gone.push(...partitions.map((one) => one.partition))
+  const { releases, released } = scene({ onRevoked: () => promise, onGone })
   const one = partition(0)
   releases.add(one, false)
   releases.begin()
   releases.add(one, true)
   releases.begin()
-  expect(released).toEqual(['t-0'])
+  expect([released, gone]).toEqual([['t-0'], [0]])
   resolve()
   await promise
   await Promise.resolve()
-  expect(released).toEqual(['t-0'])
+  expect([released, gone]).toEqual([['t-0'], [0]])
 })
 
 test('lost ones are told to onLost, or to onRevoked if there is none; others beside them to onRevoked', () => {
