@@ -33,6 +33,7 @@ interface Books {
   readonly sent: Set<string>
   readonly queued: Set<string>
   readonly audited: Set<string>
+  readonly polled: Set<string>
   readonly counted: Map<string, number>
   readonly transfers: { readonly items: string[]; end: 'unknown' | 'committed' | 'aborted' }[]
   /** Newest value of each key that was acknowledged, and those that may be newer. */
@@ -47,6 +48,7 @@ export async function everything(context: ScenarioContext): Promise<void> {
     sent: new Set(),
     queued: new Set(),
     audited: new Set(),
+    polled: new Set(),
     counted: new Map(),
     transfers: [],
     table: new Map(),
@@ -73,6 +75,8 @@ export async function everything(context: ScenarioContext): Promise<void> {
   for (const name of ['auditor 0', 'auditor 1'])
     spawn(name, async ({ cluster: own }) => again(context, () => audit(context, own, books, { groupProtocol: protocol, instance: name })))
   for (const name of ['counter 0', 'counter 1']) spawn(name, async ({ cluster: own }) => again(context, () => count(context, own, books)))
+  for (const name of ['poller 0', 'poller 1']) spawn(name, async ({ cluster: own }) => again(context, () => poll(context, own, books)))
+  spawn('administrator', async ({ cluster: own }) => again(context, () => administer(context, own)))
   await Promise.all([...shops, transfers, keeper].map(({ done }) => done))
   faults.heal()
   await judge(context, books)
@@ -97,9 +101,15 @@ async function sell(context: ScenarioContext, own: Cluster, shop: string, books:
       // An order that nobody knows of whether it is there is sent once more, before any later one.
       const mine = books.taken.filter((order) => order.shop === shop)
       const open = mine.filter(({ id }) => !books.sent.has(id))
-      for (const order of open) {
-        await producer.send({ topic: 'orders', key: shop, value: order })
-        books.sent.add(order.id)
+      if (Math.random() < 0.5) {
+        for (const order of open) {
+          await producer.send({ topic: 'orders', key: shop, value: order })
+          books.sent.add(order.id)
+        }
+      } else {
+        for (const order of open) if (!producer.write({ topic: 'orders', key: shop, value: order })) await producer.drained()
+        await producer.flush()
+        for (const { id } of open) books.sent.add(id)
       }
       if (mine.length >= ORDERS) return
       for (let more = 1 + Math.floor(Math.random() * 3); more > 0; more--) {
@@ -172,6 +182,40 @@ async function audit(
     }
     for (const id of seen) books.audited.add(id)
     await consumer.commit(batch)
+  }
+}
+
+/** Commits by itself what it has asked past, and keeps what it was given for a while. */
+async function poll({ clock }: ScenarioContext, own: Cluster, books: Books): Promise<void> {
+  const assignor = Math.random() < 0.5 ? 'range' : 'uniform'
+  await using consumer = own.consumer<string, Order>({
+    group: 'polling',
+    topics: ['orders'],
+    key: json(),
+    value: json(),
+    assignor,
+    maxPollRecords: 3,
+  })
+  for (;;) {
+    const records = await consumer.poll({ timeoutMillis: Math.random() < 0.5 ? 0 : 300 })
+    if (records.length > 0) await clock.sleep(20 * Math.random())
+    for (const { value } of records) books.polled.add(value?.id ?? '')
+    if (Math.random() < 0.01) {
+      consumer.subscribe([])
+      await clock.sleep(500 * Math.random())
+      consumer.subscribe(['orders'])
+    }
+  }
+}
+
+/** Topics grow, and partitions move. */
+async function administer({ clock }: ScenarioContext, own: Cluster): Promise<void> {
+  for (let round = 0; round < 6; round++) {
+    await clock.sleep(5000 * Math.random())
+    const nodes = [0, 1, 2].toSorted(() => Math.random() - 0.5)
+    const partition = Math.floor(Math.random() * PARTITIONS)
+    const topic = ['orders', 'bills', 'transfers'][Math.floor(Math.random() * 3)] ?? 'orders'
+    await own.admin.reassign(topic, partition, nodes.slice(0, 2 + Math.floor(Math.random() * 2)))
   }
 }
 
@@ -295,6 +339,7 @@ async function judge({ cluster, clock }: ScenarioContext, books: Books): Promise
   await eventually('every order is packed', () => ids.every((id) => books.queued.has(id)), { clock, withinMillis: 60_000 })
   await eventually('every order is audited', () => ids.every((id) => books.audited.has(id)), { clock, withinMillis: 60_000 })
   await eventually('every order is counted', () => ids.every((id) => books.counted.has(id)), { clock, withinMillis: 60_000 })
+  await eventually('every order is polled', () => ids.every((id) => books.polled.has(id)), { clock, withinMillis: 60_000 })
   // The table: of each key the newest value that was acknowledged, or a newer one.
   const table = new Map((await readAll<number>(cluster, 'table', 1)).map(({ key, value }) => [key, value]))
   for (const [key, values] of books.table) {
