@@ -1,8 +1,9 @@
 /**
  * QUOTA: a client that is limited never gets more than flows in at the highest rate that it ever had, the burst, and what was under way when it was stopped. What it got is
  * seen where it cannot lie: the batches that its producer sends, the chunks that its consumer hands on. Where the time of its requests is limited, it asks for each of them
- * to be timed, and sends none while what it has heard of is more than what was due.
+ * to be timed, whatever it asks, and sends and reads nothing while what it has heard of is more than what was due.
  */
+import { isRequest } from '../../protocol/messages/message.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { BURST_MILLIS } from '../../coordinator/quota-bucket.ts'
 import type { World } from '../world.ts'
@@ -19,6 +20,8 @@ export interface QuotaAccount {
   /** Of the time of its requests, in microseconds per second; null: it is not limited. */
   readonly microsPerSecondMax: number | null
   usedMicros: number
+  /** It has been told that. */
+  isTold: boolean
   /** Its quota may be gone. */
   isOver: boolean
 }
@@ -26,9 +29,10 @@ export interface QuotaAccount {
 /** The uptime that quotas go by is in whole milliseconds. */
 const CLOCK_MILLIS = 1
 
-/** A message comes to the client's actor: it may say how long a request took. */
-export function noteRequestTime(account: QuotaAccount, message: Message): void {
+/** A message comes to the client's actor: it may say how long a request took, or that this counts. */
+export function noteQuotaNews(account: QuotaAccount, message: Message): void {
   if (message.kind === 'requestTimed') account.usedMicros += message.micros
+  if (message.kind === 'throttled') account.isTold = message.isTimed
 }
 
 /** A message leaves the client's actor; bytes, or requests, beyond what was due are a violation. */
@@ -48,9 +52,12 @@ export function checkCounted(world: World, name: string, said: number, counted: 
   if (counted !== said) world.fail('QUOTA', `${counted} pieces of ${name} are counted, and it has had ${said}`)
 }
 
-function checkTime({ world, name, microsPerSecondMax, beganMicros, usedMicros, isOver }: QuotaAccount, message: Message): void {
-  if (microsPerSecondMax === null || isOver || (message.kind !== 'produce' && message.kind !== 'fetch')) return
-  if (message.isTimed !== true) return world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)
+function checkTime({ world, name, microsPerSecondMax, beganMicros, usedMicros, isTold, isOver }: QuotaAccount, message: Message): void {
+  if (microsPerSecondMax === null || isOver || !isRequest(message)) return
+  const isPiece = message.kind === 'produce' || message.kind === 'fetch'
+  if ((isPiece || isTold) && message.isTimed !== true)
+    return world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)
+  if (!isPiece) return
   const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
   const dueMicros = (microsPerSecondMax * millis) / 1000
   if (usedMicros > dueMicros)

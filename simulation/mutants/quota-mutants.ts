@@ -82,8 +82,8 @@ export const quotaMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/client-quota.ts',
-        text: 'if (quota === null || !quota.isTimed) return NOT_TIMED',
-        replacement: 'if (quota === null || !quota.isTimed || quota.charges % 8 === 7) return NOT_TIMED',
+        text: 'outbox.push(quota.isTimed ?',
+        replacement: 'outbox.push(quota.isTimed && quota.charges % 8 !== 7 ?',
       },
     ],
     seed: 4,
@@ -98,6 +98,20 @@ export const quotaMutants: readonly Mutant[] = [
         file: 'actors/quotas.ts',
         text: 'isTime ? micros : sizeBytes',
         replacement: 'isTime ? 0 * micros : sizeBytes',
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U8',
+    title: 'only what sends or reads asks for its time',
+    why: 'a client whose requests are limited in time asks coordinators for nothing that it pays for',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: '!isRequest(effect.message)) return effect',
+        replacement: "(effect.message.kind !== 'produce' && effect.message.kind !== 'fetch')) return effect",
       },
     ],
     seed: 4,

@@ -221,4 +221,5 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   U5: ['actors/client-quota', 'sends the next batch when it has heard what the one before took, and has paid for it'],
   U6: ['actors/client-quota', 'asks for the time of each of them'],
   U7: ['actors/quotas', 'counts the time of requests in per cent of a thread, beside the bytes, and shared by whoever sends and reads'],
+  U8: ['actors/client-quota', 'asks for the time of its questions, too, which holds up no question, and pays for it before the next batch'],
 }

@@ -123,7 +123,11 @@ export class QuotaWorkload {
 }
 
 /** A client keeps to its quota, if one is planned: who it is, with a keeper on its host; and what it gets is counted. */
-export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { readonly quota?: QuotaIdentity } {
+export function limited(
+  cluster: Cluster,
+  host: Host,
+  key: Exclude<JoinQuota['key'], 'requestPercentage'>,
+): { readonly quota?: QuotaIdentity } {
   const { plan, world, clientWatcher, voters } = cluster
   if (plan.quota === null) return {}
   host.spawn(KEEPER, keeper.url, { coordinatorNodes: voters })
@@ -138,6 +142,7 @@ export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { 
     usedBytes: 0,
     microsPerSecondMax: plan.quota.requestPercentage === null ? null : plan.quota.requestPercentage * MICROS_PER_PERCENT,
     usedMicros: 0,
+    isTold: false,
     isOver: !cluster.faults.active,
   })
   return { quota: { keeper: { node: host.node, actor: KEEPER }, user: null, clientId: CLIENT_ID } }

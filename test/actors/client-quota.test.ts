@@ -138,6 +138,19 @@ describe('a producer whose requests are timed', () => {
     expect(stage.state.quota?.timedUntil).toBe(0)
   })
 
+  test('asks for the time of its questions, too, which holds up no question, and pays for it before the next batch', () => {
+    const stage = ready({ quota })
+    const asked = [...toldOfTime(stage, 0), ...submit(stage, 1, 0)].concat(stage.deliver({ kind: 'nodeDown', node: 1 }), tick(stage, 3000))
+    const questions = asked.flatMap((effect) => (effect.kind === 'send' && effect.message.kind === 'metadata' ? [effect.message] : []))
+    expect(questions.length).toBeGreaterThan(0)
+    expect(questions.every(({ isTimed }) => isTimed === true)).toBe(true)
+    toldOfTime(stage, stage.state.quota?.charges ?? 0)
+    const { correlationId = -1 } = questions[0] ?? {}
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId, micros: 40 })
+    expect(sentOne(timed, 'chargeQuota')).toMatchObject({ sizeBytes: 0, micros: 40 })
+    expect(ids(submit(stage, 2))).toEqual([])
+  })
+
   test('asks for it without acknowledgements, too, and not where nobody limits the time', () => {
     const stage = ready({ quota })
     toldOfTime(stage, 0)
@@ -223,6 +236,26 @@ describe('a consumer', () => {
     const timed = stage.deliver({ kind: 'requestTimed', correlationId: first.correlationId, micros: 90 })
     expect(sentOne(timed, 'chargeQuota').micros).toBe(90)
     expect(sent(toldOfTime(stage, 1), 'fetch')).toHaveLength(1)
+  })
+
+  test('whose requests are timed is a member as before while it reads nothing, and pays for its heartbeats later', () => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    const { correlationId } = sentOne(toldOfTime(stage, 0), 'fetch')
+    stage.deliver({ kind: 'requestTimed', correlationId, micros: 90 })
+    stage.deliver({ kind: 'throttled', isLimited: true, isTimed: true, charges: 1, millis: 60_000, burstBytes: 500 }, KEEPER)
+    const heartbeat = sentOne(consumerTick(stage, 5000), 'consumerGroupHeartbeat')
+    expect(heartbeat.isTimed).toBe(true)
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId: heartbeat.correlationId, micros: 30 })
+    expect(sentOne(timed, 'chargeQuota').micros).toBe(30)
+  })
+
+  test.each([
+    ['is not limited in their time', [told]],
+    ['is not limited in it any more', [toldOfTime, told]],
+  ])('that %s asks nobody to measure it', (_, steps) => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    for (const step of steps) step(stage, 0, 0)
+    expect(Object.hasOwn(sentOne(consumerTick(stage, 5000), 'consumerGroupHeartbeat'), 'isTimed')).toBe(false)
   })
 
   test('whose requests are timed does not wait for ever for what one took', () => {
