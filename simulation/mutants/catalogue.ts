@@ -108,8 +108,8 @@ export const mutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    seed: 34,
+    seedsToFind: 34,
   },
   {
     id: 'E11',
@@ -304,8 +304,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
       },
     ],
-    seed: 34,
-    seedsToFind: 34,
+    seed: 92,
+    seedsToFind: 92,
   },
   {
     id: 'E13',
