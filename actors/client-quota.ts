@@ -76,6 +76,13 @@ export function isMuted(quota: ClientQuotaState | null, uptime: number): boolean
   return !quota.isKnown || quota.answered < quota.charges || uptime < Math.max(quota.mutedUntil, quota.timedUntil)
 }
 
+/** When a client may go on that waits at its quota, as an uptime: one that is over, now; Infinity, when its keeper says more. */
+export function gateDue(quota: ClientQuotaState | null, uptime: number): number {
+  if (quota === null || !isMuted(quota, uptime)) return uptime
+  const until = Math.max(quota.mutedUntil, quota.timedUntil)
+  return quota.isKnown && until > uptime ? until : Infinity
+}
+
 /** Says what was sent, or read; true if that has to be counted before there is more. */
 export function chargeQuota(quota: ClientQuotaState | null, sizeBytes: number, outbox: Outbox): boolean {
   return charge(quota, sizeBytes, 0, outbox)

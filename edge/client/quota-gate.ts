@@ -2,7 +2,7 @@
  * How a client without an actor of its own keeps to its quotas: it asks to pass before it asks for more, says what it has been given, and what its questions took. The
  * rest is as for others (actors/client-quota.ts), with the keeper of this host.
  */
-import { chargeQuota, isMuted, joinQuota, newClientQuota, onRequestTimed, onThrottled } from '../../actors/client-quota.ts'
+import { chargeQuota, gateDue, joinQuota, newClientQuota, onRequestTimed, onThrottled } from '../../actors/client-quota.ts'
 import type { ClientQuotaState } from '../../actors/client-quota.ts'
 import type { Effect } from '../../actors/effect.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -58,12 +58,14 @@ export class QuotaGate {
   /** Waits until it may ask for more, but no longer than that; false if it may not. */
   async pass(waitMillis: number): Promise<boolean> {
     const deadline = performance.now() + waitMillis
-    for (let now = performance.now(); this.#isOpen && isMuted(this.#quota, now); now = performance.now()) {
+    while (this.#isOpen) {
+      const now = performance.now()
+      const due = gateDue(this.#quota, now)
+      if (due <= now) return true
       if (now >= deadline) return false
-      const { mutedUntil = 0 } = this.#quota ?? {}
-      await this.#news(Math.ceil(Math.min(mutedUntil > now ? mutedUntil : deadline, deadline) - now))
+      await this.#news(Math.ceil(Math.min(due, deadline) - now))
     }
-    return this.#isOpen
+    return false
   }
 
   /** Waits as long as a question does that is asked in any case. */

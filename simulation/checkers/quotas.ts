@@ -37,14 +37,24 @@ export function noteQuotaNews(account: QuotaAccount, message: Message): void {
 
 /** A message leaves the client's actor; bytes, or requests, beyond what was due are a violation. */
 export function noteQuotaUse(account: QuotaAccount, message: Message): void {
-  checkTime(account, message)
+  checkTimed(account, message)
+  if (message.kind === 'produce' || message.kind === 'fetch') checkTime(account)
   const sizeBytes = message.kind === 'produce' ? message.records.length : message.kind === 'chunk' ? (message.records?.length ?? 0) : 0
-  const { world, name, bytesPerSecondMax, beganMicros, underWayBytes, usedBytes, isOver } = account
-  const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
-  const dueBytes = (bytesPerSecondMax * millis) / 1000 + underWayBytes
-  if (sizeBytes > 0 && usedBytes > dueBytes && !isOver)
-    world.fail('QUOTA', `${name} had ${usedBytes} bytes and goes on; ${Math.floor(dueBytes)} were due at ${bytesPerSecondMax} bytes/s`)
+  if (sizeBytes > 0) checkBytes(account)
   account.usedBytes += sizeBytes
+}
+
+/** A client asks for more that passes a gate before: it has paid for all that it was given, and for all that its questions took. */
+export function notePassed(account: QuotaAccount): void {
+  checkTime(account)
+  checkBytes(account)
+}
+
+/** A message leaves a client: where the time of its requests is limited, it asks for that of each. */
+export function checkTimed({ world, name, microsPerSecondMax, isTold, isOver }: QuotaAccount, message: Message): void {
+  if (microsPerSecondMax === null || isOver || !isRequest(message) || message.isTimed === true) return
+  if (isTold || message.kind === 'produce' || message.kind === 'fetch')
+    world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)
 }
 
 /** The keeper tells a client how many of its pieces are counted in: all that it had said by then, once each. */
@@ -52,14 +62,23 @@ export function checkCounted(world: World, name: string, said: number, counted: 
   if (counted !== said) world.fail('QUOTA', `${counted} pieces of ${name} are counted, and it has had ${said}`)
 }
 
-function checkTime({ world, name, microsPerSecondMax, beganMicros, usedMicros, isTold, isOver }: QuotaAccount, message: Message): void {
-  if (microsPerSecondMax === null || isOver || !isRequest(message)) return
-  const isPiece = message.kind === 'produce' || message.kind === 'fetch'
-  if ((isPiece || isTold) && message.isTimed !== true)
-    return world.fail('QUOTA', `${name} does not ask for the time of its ${message.kind}`)
-  if (!isPiece) return
-  const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
-  const dueMicros = (microsPerSecondMax * millis) / 1000
+function checkBytes(account: QuotaAccount): void {
+  const { world, name, bytesPerSecondMax, underWayBytes, usedBytes, isOver } = account
+  const dueBytes = dueOf(account, bytesPerSecondMax) + underWayBytes
+  if (usedBytes > dueBytes && !isOver)
+    world.fail('QUOTA', `${name} had ${usedBytes} bytes and goes on; ${Math.floor(dueBytes)} were due at ${bytesPerSecondMax} bytes/s`)
+}
+
+function checkTime(account: QuotaAccount): void {
+  const { world, name, microsPerSecondMax, usedMicros, isOver } = account
+  if (microsPerSecondMax === null || isOver) return
+  const dueMicros = dueOf(account, microsPerSecondMax)
   if (usedMicros > dueMicros)
     world.fail('QUOTA', `${name} had ${usedMicros} us and goes on; ${Math.floor(dueMicros)} were due at ${microsPerSecondMax} us/s`)
+}
+
+/** What has flown in since the client began, and the burst. */
+function dueOf({ world, beganMicros }: QuotaAccount, perSecond: number): number {
+  const millis = (world.nowMicros - beganMicros) / 1000 + BURST_MILLIS + CLOCK_MILLIS
+  return (perSecond * millis) / 1000
 }

@@ -117,4 +117,18 @@ export const quotaMutants: readonly Mutant[] = [
     seed: 4,
     seedsToFind: 4,
   },
+  {
+    id: 'U9',
+    title: 'a member of a share group passes the gate of its quota as soon as that is known',
+    why: 'it asks for more before what it was given is paid for',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: 'if (quota === null || !isMuted(quota, uptime)) return uptime',
+        replacement: 'if (quota === null || quota.isKnown) return uptime',
+      },
+    ],
+    seed: 28,
+    seedsToFind: 28,
+  },
 ]

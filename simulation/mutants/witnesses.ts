@@ -222,4 +222,8 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   U6: ['actors/client-quota', 'asks for the time of each of them'],
   U7: ['actors/quotas', 'counts the time of requests in per cent of a thread, beside the bytes, and shared by whoever sends and reads'],
   U8: ['actors/client-quota', 'asks for the time of its questions, too, which holds up no question, and pays for it before the next batch'],
+  U9: [
+    'actors/client-quota',
+    'passes when it knows its quota and has paid, and looks again when that will be so, or when its keeper says something',
+  ],
 }

@@ -1,6 +1,7 @@
 // Producers and consumers that keep to a quota: nothing before it is known, one piece at a time, all partitions in turn, and nothing more for who has none.
 
 import { describe, expect, test } from 'vitest'
+import { chargeQuota, gateDue, newClientQuota, onThrottled } from '../../actors/client-quota.ts'
 import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import type { ProducerState } from '../../actors/producer-state.ts'
@@ -26,6 +27,26 @@ function toldOfTime(stage: Stage<ProducerState> | Stage<ConsumerState>, charges:
 function partitions(effects: readonly Effect[]): string[] {
   return lines(effects).flatMap((line) => /to replica\/(t-\d): produce/.exec(line)?.[1] ?? [])
 }
+
+describe('a client that waits at its quota', () => {
+  test('passes when it knows its quota and has paid, and looks again when that will be so, or when its keeper says something', () => {
+    const outbox = { push: (): void => undefined }
+    const gate = newClientQuota(quota)
+    const hear = (charges: number, millis: number, isLimited = true): boolean =>
+      onThrottled(gate, { kind: 'throttled', isLimited, isTimed: false, charges, millis, burstBytes: 500 }, 1000)
+    expect(gateDue(null, 1000)).toBe(1000)
+    expect(gateDue(gate, 1000)).toBe(Infinity)
+    hear(0, 0)
+    expect(gateDue(gate, 1000)).toBe(1000)
+    chargeQuota(gate, 700, outbox)
+    expect(gateDue(gate, 1000)).toBe(Infinity)
+    hear(1, 30)
+    expect([1000, 1029, 1030].map((uptime) => gateDue(gate, uptime))).toEqual([1030, 1030, 1030])
+    chargeQuota(gate, 700, outbox)
+    hear(1, 0, false)
+    expect(gateDue(gate, 1000)).toBe(1000)
+  })
+})
 
 describe('a producer', () => {
   test('sends nothing before it knows whether it is limited, and goes on as ever if it is not', () => {

@@ -6,7 +6,7 @@ import type { Effect } from '../../../actors/effect.ts'
 import type { SharesState } from '../../../actors/shares-state.ts'
 import type { AcquiredRange, ShareAcknowledgement, ShareFetchRequest } from '../../../protocol/messages/share.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
-import { noteQuotaUse, noteQuotaNews } from '../../../simulation/checkers/quotas.ts'
+import { notePassed, noteQuotaNews, noteQuotaUse } from '../../../simulation/checkers/quotas.ts'
 import { checkReaders, newReadersTruth, noteCovered, noteHandled, noteLeftOut } from '../../../simulation/checkers/readers.ts'
 import type { ReadersTruth } from '../../../simulation/checkers/readers.ts'
 import { checkShares, newShareTruth } from '../../../simulation/checkers/share.ts'
@@ -194,6 +194,10 @@ export const damagedOthers: readonly Damaged[] = [
   quota('a client does not ask for the time of a request', (account, isDamaged) =>
     noteQuotaUse(account, { ...FETCH, isTimed: !isDamaged } as Message),
   ),
+  quota('a member of a share group passes before what it was given is paid for', (account, isDamaged) => {
+    account.usedBytes = isDamaged ? 102 : 101
+    notePassed(account)
+  }),
   quota('a client does not ask for the time of a question', (account, isDamaged) =>
     noteQuotaUse(account, { kind: 'metadata', correlationId: 1, topics: [], ...(isDamaged ? {} : { isTimed: true }) }),
   ),
