@@ -154,6 +154,20 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 1,
   },
   {
+    id: 'E31',
+    title: 'a checkpoint that was synced counts as unknown when its log is opened again',
+    why: 'its next sync fails, the next one is written over it, and nobody knows where the log begins',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: "if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'E12',
     title: 'the checkpoint vouches for what is appended, not for what is synced (KAFKA-16541)',
     why: 'after a power loss the log ends below its recovery point',

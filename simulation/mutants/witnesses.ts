@@ -214,6 +214,11 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S6: ['actors/shares', 'are given to others when the lock is over'],
   S7: ['actors/shares', 'and has lost them meanwhile'],
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
+  E31: [
+    'actors/replica-life',
+    'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',
+  ],
+  D27: ['actors/consumer-close', 'by hand looks for the group first whose node is down, for its last commit'],
   U1: ['actors/client-quota', 'fetches nothing before it knows whether it is limited, and goes on as ever if it is not'],
   U2: ['coordinator/quota-bucket', 'gives in any span of time no more than the burst, what flows in, and the last piece'],
   U3: ['actors/quotas', 'gives each client that a default stands for a bucket of its own'],
