@@ -32,7 +32,7 @@ export function drawSharing(seed: number): SharePlan {
 }
 
 function drawQuota(seed: number): ShareQuota | null {
-  const random = new Random(seed, 'sharers/quota')
+  const random = new Random(seed, 'share-plan/quota')
   if (random.below(QUOTA_SHARE) > 0) return null
   return { consumerByteRate: random.pick([500, 1000, 3000]), requestPercentage: random.pick([null, 0.05, 0.1]) }
 }

@@ -164,7 +164,7 @@ export const mutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 0,
+    seed: 1110598,
     seedsToFind: 0,
   },
   {

@@ -128,7 +128,7 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'if (quota === null || quota.isKnown) return uptime',
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 40,
+    seedsToFind: 40,
   },
 ]
