@@ -1,5 +1,5 @@
 /**
- * Known ways to get quotas wrong, as data: the part of the catalogue about those.
+ * Known ways to get quotas wrong, those of clients and those of reassignments, as data: the part of the catalogue about those.
  */
 import type { Mutant } from './mutant.ts'
 
@@ -130,5 +130,33 @@ export const quotaMutants: readonly Mutant[] = [
     ],
     seed: 40,
     seedsToFind: 40,
+  },
+  {
+    id: 'U10',
+    title: 'a replica that a reassignment brings does not pause after what it has copied (KIP-73)',
+    why: 'it takes what the node and its disk have, however little it may copy',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: '  if (throttleBytesPerSecond > 0) following.pausedUntil = uptime + (sizeBytes * 1000) / throttleBytesPerSecond\n',
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'U11',
+    title: 'each replica that a reassignment brings to a node may copy what all of them may',
+    why: 'the more of them are moved at a time, the faster they copy',
+    edits: [
+      {
+        file: 'actors/broker-replicas.ts',
+        text: 'Math.ceil(limitOf(state) / Math.max(1, state.throttledCount))',
+        replacement: 'limitOf(state)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

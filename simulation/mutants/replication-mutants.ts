@@ -391,32 +391,4 @@ export const replicationMutants: readonly Mutant[] = [
     seed: 16,
     seedsToFind: 16,
   },
-  {
-    id: 'A42',
-    title: 'a replica that a reassignment brings does not pause after what it has copied (KIP-73)',
-    why: 'it takes what the node and its disk have, however little it may copy',
-    edits: [
-      {
-        file: 'actors/replica-follow.ts',
-        text: '  if (throttleBytesPerSecond > 0) following.pausedUntil = uptime + (sizeBytes * 1000) / throttleBytesPerSecond\n',
-        replacement: '',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
-    id: 'A43',
-    title: 'each replica that a reassignment brings to a node may copy what all of them may',
-    why: 'the more of them are moved at a time, the faster they copy',
-    edits: [
-      {
-        file: 'actors/broker-replicas.ts',
-        text: 'Math.ceil(limitOf(state) / Math.max(1, state.throttledCount))',
-        replacement: 'limitOf(state)',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
 ]

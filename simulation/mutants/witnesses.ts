@@ -55,8 +55,6 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A39: ['actors/replica-compact', 'one empty batch of takes the rest of it'],
   A40: ['coordinator/broker-losses', 'in the leader epoch that begins: it is copied anew'],
   A41: ['partitions/recovery-damage', 'is no torn tail where it makes a batch end there, but refused'],
-  A42: ['actors/replication', 'that a reassignment brings copies no faster than it may'],
-  A43: ['actors/broker', 'shares the limit for reassignments with all that are brought here, until it is in sync'],
   B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
   B2: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],
   B4: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],
@@ -233,4 +231,6 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/client-quota',
     'passes when it knows its quota and has paid, and looks again when that will be so, or when its keeper says something',
   ],
+  U10: ['actors/replication', 'that a reassignment brings copies no faster than it may'],
+  U11: ['actors/broker', 'shares the limit for reassignments with all that are brought here, until it is in sync'],
 }
