@@ -40,8 +40,9 @@ export class RequestPort {
     return this.#closed
   }
 
-  /** The answer, whatever it says; null if there is none. With a listener the request is timed. */
+  /** The answer, whatever it says; null if there is none, or the port is closed. With a listener the request is timed. */
   attempt(to: Address, asked: Asked, onTimed: TimingListener | null): Promise<Response | null> {
+    if (this.#closed) return Promise.resolve(null)
     const correlationId = this.#nextCorrelationId++
     if (onTimed !== null) this.#noteTiming(correlationId, onTimed)
     return new Promise((resolve) => {

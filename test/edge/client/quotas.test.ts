@@ -196,6 +196,19 @@ test('whoever asks much of the administration waits for what it took, a while ea
   expect(await admin.describeClientQuotas()).toEqual([])
 })
 
+test('a question that waits for what others took ends with its cluster', async () => {
+  const cluster = await openCluster(':memory:', { user: 'u' })
+  const { admin } = cluster
+  await admin.createTopic('orders')
+  await admin.alterClientQuotas({ user: 'u' }, { requestPercentage: 0.01 })
+  const isPaying = async (): Promise<boolean> =>
+    [...((await actors(cluster))['quotas'] as QuotasState).buckets.values()].some(({ tokens }) => tokens < 0)
+  while (!(await isPaying())) await admin.describeTopic('orders')
+  const questions = Array.from({ length: 20 }, () => failureOf(() => admin.describeTopic('orders')))
+  await cluster.close()
+  expect((await Promise.all(questions)).map(({ name }) => name)).toEqual(questions.map(() => 'CLIENT_CLOSED'))
+})
+
 test('a member of a share group pays for its questions, also where there is nothing to read', async () => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('orders')
