@@ -142,8 +142,8 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 29,
+    seedsToFind: 29,
   },
   {
     id: 'U11',
