@@ -1,12 +1,15 @@
 /**
  * How a producer or a consumer keeps to its quotas: it says who it is when it starts, and hears from the keeper (quotas.ts) whether it is limited. Who is not does nothing
  * more. Who is says after each piece how large it was, and sends or reads nothing before it is answered, and for as long as the answer says. Who is limited in the time
- * of its requests asks for each of them to be timed, hears what it took from the leader's host, and says that, too, before the next one.
+ * of its requests asks for each of them to be timed, whatever it asks, hears what it took from the host that it went to, and says that, too. Only what sends or reads
+ * waits for that, and is held back: a member whose heartbeats had to wait would be none any more, and what it has read would be given to others.
  */
 import type { Address } from '../protocol/address.ts'
-import type { MessageOf } from '../protocol/messages/message.ts'
+import { isRequest } from '../protocol/messages/message.ts'
+import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { JoinQuota, RequestTimed } from '../protocol/messages/quota.ts'
 import type { Outbox } from './actor.ts'
+import type { Effect } from './effect.ts'
 
 /** Who a client is, and who keeps its quotas. */
 export interface QuotaIdentity {
@@ -22,7 +25,7 @@ export interface ClientQuotaState {
   isKnown: boolean
   isLimited: boolean
   isTimed: boolean
-  /** The request whose time is not known yet; -1: there is none. */
+  /** The request that sends, or reads, whose time is not known yet; -1: there is none. */
   timedId: number
   /** Nothing goes before that is known, or this uptime: then nobody will say. */
   timedUntil: number
@@ -39,9 +42,6 @@ export interface ClientQuotaState {
 
 /** A host that lives says sooner how long a request took. */
 const TIMED_MILLIS_MAX = 1000
-
-const TIMED = { isTimed: true } as const
-const NOT_TIMED = {} as const
 
 /** Null where nobody counts. */
 export function newClientQuota(identity: QuotaIdentity | undefined): ClientQuotaState | null {
@@ -76,17 +76,29 @@ export function isMuted(quota: ClientQuotaState | null, uptime: number): boolean
   return !quota.isKnown || quota.answered < quota.charges || uptime < Math.max(quota.mutedUntil, quota.timedUntil)
 }
 
+/** When a client may go on that waits at its quota, as an uptime: one that is over, now; Infinity, when its keeper says more. */
+export function gateDue(quota: ClientQuotaState | null, uptime: number): number {
+  if (quota === null || !isMuted(quota, uptime)) return uptime
+  const until = Math.max(quota.mutedUntil, quota.timedUntil)
+  return quota.isKnown && until > uptime ? until : Infinity
+}
+
 /** Says what was sent, or read; true if that has to be counted before there is more. */
 export function chargeQuota(quota: ClientQuotaState | null, sizeBytes: number, outbox: Outbox): boolean {
   return charge(quota, sizeBytes, 0, outbox)
 }
 
-/** What a request says of it: where its time is limited, that it wants to hear what it took, and that the next one waits for that. */
-export function timing(quota: ClientQuotaState | null, correlationId: number, uptime: number): { readonly isTimed?: true } {
-  if (quota === null || !quota.isTimed) return NOT_TIMED
+/** Where the requests of a client go that is at `message`: those of one whose time is limited want to be timed. */
+export function timedOutbox(quota: ClientQuotaState | null, message: Message, outbox: Outbox): Outbox {
+  if (quota === null || !(quota.isTimed || message.kind === 'throttled')) return outbox
+  return { push: (effect) => outbox.push(quota.isTimed ? timed(effect) : effect) }
+}
+
+/** A request that sends, or reads, goes now: where its time is limited, the next one waits until it is known. */
+export function awaitTiming(quota: ClientQuotaState | null, correlationId: number, uptime: number): void {
+  if (quota === null || !quota.isTimed) return
   quota.timedId = correlationId
   quota.timedUntil = uptime + TIMED_MILLIS_MAX
-  return TIMED
 }
 
 /** A host says what a request has taken: that is paid for, however late it comes. */
@@ -108,6 +120,11 @@ export function forgetTiming(quota: ClientQuotaState | null, correlationId: numb
   if (quota === null || quota.timedId !== correlationId) return
   quota.timedId = -1
   quota.timedUntil = 0
+}
+
+function timed(effect: Effect): Effect {
+  if (effect.kind !== 'send' || !isRequest(effect.message)) return effect
+  return { ...effect, message: { ...effect.message, isTimed: true } }
 }
 
 function charge(quota: ClientQuotaState | null, sizeBytes: number, micros: number, outbox: Outbox): boolean {

@@ -9,7 +9,7 @@ import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { chargeQuota, isMuted, onThrottled, timing } from './client-quota.ts'
+import { awaitTiming, chargeQuota, isMuted, onThrottled } from './client-quota.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 
 /** A leader that lives answers sooner what it is not to wait for; longer than this nobody keeps a limited consumer from asking the next. */
@@ -43,6 +43,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     partitions.delete(one.name)
     partitions.set(one.name, one)
   }
+  awaitTiming(quota, correlationId, uptime)
   return {
     kind: 'fetch',
     correlationId,
@@ -58,7 +59,6 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     maxWaitMillis: isPatient ? config.fetchMaxWaitMillis : 0,
     mode: limited === null ? config.fetchMode : 'bytes',
     isolationLevel: config.isolationLevel,
-    ...timing(quota, correlationId, uptime),
   }
 }
 

@@ -12,7 +12,7 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../protocol/messages/fetch
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed } from './client-quota.ts'
+import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed, timedOutbox } from './client-quota.ts'
 import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
 import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
@@ -56,7 +56,8 @@ import {
 export const actor: Actor<ConsumerState, ConsumerConfig> = {
   url: import.meta.url,
   start: newConsumerState,
-  receive(state: ConsumerState, message: Message, context: Context, outbox: Outbox): void {
+  receive(state: ConsumerState, message: Message, context: Context, bare: Outbox): void {
+    const outbox = timedOutbox(state.quota, message, bare)
     switch (message.kind) {
       case 'started':
         return joinQuota(state.config.quota, 'consumerByteRate', state.config.group, outbox)

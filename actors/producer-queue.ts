@@ -9,7 +9,7 @@ import type { TransactionOf } from '../protocol/messages/transaction.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
-import { chargeQuota, timing } from './client-quota.ts'
+import { awaitTiming, chargeQuota } from './client-quota.ts'
 import { hasMoved, SILENCE_MILLIS } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
@@ -96,7 +96,8 @@ export function send(
   const { acks, records, sentFirst: isFirst } = one
   // Without acknowledgements it has no id: only its time is answered.
   const correlationId = one.correlationId >= 0 || state.quota?.isTimed !== true ? one.correlationId : state.nextCorrelationId++
-  const asked = { correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records, ...timing(state.quota, correlationId, uptime) }
+  const asked = { correlationId, topicId, leaderEpoch, acks, transaction, isFirst, records }
+  awaitTiming(state.quota, correlationId, uptime)
   outbox.push({ kind: 'send', to: { node: leader, actor: replicaActor(topic, partition) }, message: { kind: 'produce', ...asked } })
   if (!chargeQuota(state.quota, records.length, outbox)) return false
   const name = topicPartitionName(topic, partition)

@@ -19,7 +19,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { forgetTiming, isMuted, joinQuota, onRequestTimed, onThrottled } from './client-quota.ts'
+import { forgetTiming, isMuted, joinQuota, onRequestTimed, onThrottled, timedOutbox } from './client-quota.ts'
 import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
 import {
   askForDoubted,
@@ -72,7 +72,8 @@ const QUOTA_TIMER = 'quota'
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
   start: newProducerState,
-  receive(state: ProducerState, message: Message, context: Context, outbox: Outbox): void {
+  receive(state: ProducerState, message: Message, context: Context, bare: Outbox): void {
+    const outbox = timedOutbox(state.quota, message, bare)
     switch (message.kind) {
       case 'started':
         return onStarted(state, context, outbox)

@@ -102,7 +102,8 @@ export function ruleAlterClientQuotas({ quotas }: MetadataImage, { entries, vali
 
 /** The quotas that bind a client, of its bytes and of its requests: of each one at most of its user and client id, one at most of its group. */
 export function sharesOf(quotas: ClientQuotas, { key, ...client }: Omit<JoinQuota, 'kind'>): QuotaShare[] {
-  return [...sharesOfKey(quotas, key, client), ...sharesOfKey(quotas, 'requestPercentage', client)]
+  const ofBytes = key === 'requestPercentage' ? [] : sharesOfKey(quotas, key, client)
+  return [...ofBytes, ...sharesOfKey(quotas, 'requestPercentage', client)]
 }
 
 function sharesOfKey(

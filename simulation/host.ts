@@ -64,8 +64,12 @@ const TIMER_MICROS_MIN = 100
 /** A late timer is so much too late on average, in microseconds. */
 const LATE_TIMER_MICROS = 200_000
 
-/** What a thread is busy with a request, and with each byte of a batch, in microseconds: much, so that quotas of it bind the few clients of a run. */
+/**
+ * What a thread is busy with a request that sends or reads, with each byte of a batch, and with another request, in microseconds: much, so that quotas of it bind the few clients
+ * of a run; and of the others so little that they leave something to send and read.
+ */
 const REQUEST_MICROS = 200
+const QUESTION_MICROS = 20
 const BYTE_MICROS = 0.2
 
 /** A host. It starts out dead. */
@@ -267,7 +271,8 @@ export class Host {
   /** Nothing takes time here: what a request would take is a rule. */
   #sayTime(cell: Cell, message: Request, from: Address): void {
     const sizeBytes = message.kind === 'produce' ? message.records.length : 0
-    const micros = REQUEST_MICROS + Math.ceil(sizeBytes * BYTE_MICROS)
+    const isPiece = message.kind === 'produce' || message.kind === 'fetch'
+    const micros = (isPiece ? REQUEST_MICROS : QUESTION_MICROS) + Math.ceil(sizeBytes * BYTE_MICROS)
     this.send(cell.address, from, { kind: 'requestTimed', correlationId: message.correlationId, micros })
   }
 

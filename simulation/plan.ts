@@ -14,6 +14,8 @@ import type { Acks } from '../protocol/messages/produce.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
+import { drawSharing } from './share-plan.ts'
+import type { SharePlan } from './share-plan.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 
@@ -36,7 +38,7 @@ export interface PlannedQuota {
 }
 
 /** One run, before it begins. */
-export interface Plan {
+export interface Plan extends SharePlan {
   readonly seed: number
   /** How long faults strike and producers produce. */
   readonly seconds: number
@@ -53,8 +55,6 @@ export interface Plan {
   /** What all members wish for; null: each has another wish. */
   readonly assignor: AssignorName | null
   readonly offsetsRetentionMillis: number
-  /** Members of the share group; 0: there is none. */
-  readonly sharerCount: number
   /** Mean time between two submissions of one producer. */
   readonly submitMillis: number
   /** How often a producer submits something of its own accord, at most. */
@@ -113,7 +113,7 @@ function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
   const random = new Random(seed, 'queue')
   if (random.below(2) === 0) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
-  const isShared = drawSharers(seed) > 0
+  const isShared = drawSharing(seed).sharerCount > 0
   const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
   return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
@@ -158,12 +158,6 @@ function drawWishes(seed: number, groupSize: number): Pick<Plan, 'hasPattern' | 
   const share = random.pick([0, 0, 1, 2])
   const hasPattern = Array.from({ length: groupSize }, () => random.below(2) < share)
   return { hasPattern, assignor: random.pick<AssignorName | null>(['uniform', 'uniform', 'uniform', 'range', 'round-robin', null]) }
-}
-
-/** In a quarter of the runs, one to three members of a share group. */
-function drawSharers(seed: number): number {
-  const random = new Random(seed, 'sharers')
-  return random.below(4) === 0 ? random.between(1, 3) : 0
 }
 
 /** Draws by itself, so that runs without quotas are what they were before there were any. */
@@ -234,7 +228,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
-    sharerCount: drawSharers(seed),
+    ...drawSharing(seed),
     submitMillis: random.pick([150, 300, 600, 1200]),
     submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),

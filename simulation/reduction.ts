@@ -59,10 +59,10 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, sharerCount, transactions, readers, classic, guests, calm, topics }: Plan, part: Part): boolean {
+function hasPart({ quota, shareQuota, sharerCount, transactions, readers, classic, guests, calm, topics }: Plan, part: Part): boolean {
   switch (part) {
     case 'quota':
-      return quota !== null
+      return quota !== null || shareQuota !== null
     case 'sharers':
       return sharerCount > 0
     case 'transactions':
@@ -99,6 +99,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     submissionsMax: submissions,
     sharerCount: isOut('sharers') ? 0 : plan.sharerCount,
     quota: isOut('quota') ? null : plan.quota,
+    shareQuota: isOut('quota') || isOut('sharers') ? null : plan.shareQuota,
     transactions:
       isOut('transactions') || transactions === null
         ? null

@@ -36,7 +36,7 @@ import { ConsumerWorkload } from './workloads/consumer.ts'
 import { CustodianWorkload } from './workloads/custodian.ts'
 import { DeleterWorkload } from './workloads/deleter.ts'
 import { ProducerWorkload } from './workloads/producer.ts'
-import { QuotaWorkload } from './workloads/quotas.ts'
+import { clientQuota, QuotaWorkload, shareQuota } from './workloads/quotas.ts'
 import { AdminWorkload } from './workloads/topics.ts'
 import { World } from './world.ts'
 import type { Violation } from './world.ts'
@@ -121,6 +121,7 @@ class Run {
   readonly #group: GroupTruth
   readonly #admin: AdminWorkload
   readonly #quotas: QuotaWorkload
+  readonly #shareQuotas: QuotaWorkload
   readonly #producers: ProducerWorkload[]
   readonly #reader: ConsumerWorkload
   readonly #members: ConsumerWorkload[]
@@ -149,7 +150,8 @@ class Run {
     this.#custodian = newCustodian(cluster)
     this.#sharing = new ShareClients(cluster)
     this.#admin = new AdminWorkload(cluster)
-    this.#quotas = new QuotaWorkload(cluster)
+    this.#quotas = new QuotaWorkload(cluster, clientQuota(cluster))
+    this.#shareQuotas = new QuotaWorkload(cluster, shareQuota(cluster))
     this.#producers = Array.from({ length: plan.producerCount }, (_, index) => new ProducerWorkload(cluster, index))
     this.#reader = new ConsumerWorkload(cluster, 0, null)
     this.#members = Array.from({ length: plan.groupSize }, (_, index) => new ConsumerWorkload(cluster, 1 + index, this.#group))
@@ -181,7 +183,7 @@ class Run {
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
-    this.#admin.start(() => this.#quotas.start(begin))
+    this.#admin.start(() => this.#quotas.start(() => this.#shareQuotas.start(begin)))
     world.runUntil(plan.seconds * 1_000_000)
     this.#cluster.heal()
     for (const producer of this.#producers) producer.stop()
@@ -211,9 +213,10 @@ class Run {
     this.#admin.rescue()
     restoreLastCopies(this.#cluster)
     this.#quotas.remove()
+    this.#shareQuotas.remove()
     this.#guests.rest()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
-    if (!this.#settle(() => this.#quotas.isGone, 'quotas were not taken away')) return
+    if (!this.#settle(() => this.#quotas.isGone && this.#shareQuotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return
     // The next transaction would end what hangs there.
     if (!this.#settle(() => this.#openTransaction() === null, `transactions are open${this.#openTransaction() ?? ''}`, 'LSO')) return

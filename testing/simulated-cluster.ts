@@ -11,7 +11,7 @@ import { ConsumerClient } from '../edge/client/consumer.ts'
 import type { Engine } from '../edge/client/engine.ts'
 import { closedError } from '../edge/client/engine.ts'
 import { ProducerClient } from '../edge/client/producer.ts'
-import { Requests } from '../edge/client/requests.ts'
+import { openRequests } from '../edge/client/requests.ts'
 import type { ShareConsumer, ShareConsumerOptions } from '../edge/client/share-api.ts'
 import { ShareConsumerClient } from '../edge/client/share-consumer.ts'
 import type { Address } from '../protocol/address.ts'
@@ -48,19 +48,21 @@ export class SimulatedCluster implements Cluster {
       post: (to: Address, from: Address, message: Message) => host.send(from, to, message),
     }
     const loop = { kick: () => undefined }
-    const requests = new Requests(clientHost, loop, voters)
+    const payer = { keeper: { node: host.node, actor: QUOTAS }, user: null }
+    const requests = openRequests({ host: clientHost, loop, quotas: payer }, voters)
     this.#engine = {
       host: clientHost,
       loop,
       requests,
       coordinatorNodes: () => voters,
-      quotas: { keeper: { node: host.node, actor: QUOTAS }, user: null },
+      quotas: payer,
       directory: null,
       clients: new Set(),
       nextName: (kind) => `${kind}-${++this.#counter}`,
     }
     const config: QuotasConfig = { coordinatorNodes: [...voters] }
     host.spawn(QUOTAS, quotas.url, config)
+    requests.join()
     const ids = Array.from({ length: nodes }, (_, node) => node)
     const refuse = (): Promise<never> => Promise.reject(unsupported('adding and removing nodes'))
     this.admin = new AdminClient(requests, {

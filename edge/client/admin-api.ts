@@ -90,7 +90,7 @@ export interface CreateTopicOptions {
 export interface ClientQuotaChange {
   readonly producerByteRate?: number | null
   readonly consumerByteRate?: number | null
-  /** What the nodes' threads spend on requests that send and read (KIP-124). 0.01 … 100,000; 100 is one thread, all the time. */
+  /** What the nodes' threads spend on requests, whatever they ask (KIP-124). 0.01 … 100,000; 100 is one thread, all the time. */
   readonly requestPercentage?: number | null
 }
 

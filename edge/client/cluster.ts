@@ -43,7 +43,7 @@ import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
 import { ProducerClient } from './producer.ts'
 import { openRecording } from './recording-directory.ts'
-import { Requests } from './requests.ts'
+import { openRequests } from './requests.ts'
 import type { ShareConsumer, ShareConsumerOptions } from './share-api.ts'
 import { ShareConsumerClient } from './share-consumer.ts'
 
@@ -157,13 +157,14 @@ class LocalCluster implements Cluster {
           onFailure: (node, actor, error) => this.#onFailure(node, actor, error),
         })
     const host = this.#runtime.host(CALLER_NODE)
-    const requests = new Requests(host, this.#loop, nodes.voters)
+    const payer = { keeper: { node: CALLER_NODE, actor: QUOTAS }, user }
+    const requests = openRequests({ host, loop: this.#loop, quotas: payer }, nodes.voters)
     this.#engine = {
       host,
       loop: this.#loop,
       requests,
       coordinatorNodes: () => nodes.voters,
-      quotas: { keeper: { node: CALLER_NODE, actor: QUOTAS }, user },
+      quotas: payer,
       directory: this.directory,
       clients: new Set(),
       nextName: (kind) => this.#nextName(kind),
@@ -179,6 +180,7 @@ class LocalCluster implements Cluster {
     await this.#nodesJoin()
     const config: QuotasConfig = { coordinatorNodes: this.#coordinatorsToAsk() }
     this.#engine.host.spawn(QUOTAS, quotas.url, config)
+    this.#engine.requests.join()
     const { voters } = await this.admin.describeCluster()
     // What a crash has kept from being written down.
     this.#nodes.setVoters(voters)

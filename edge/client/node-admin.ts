@@ -10,7 +10,8 @@ import type { ClusterDescription, Reassignment } from './admin-api.ts'
 import type { Waiting } from './api.ts'
 import { checkLimit, checkNode, checkWaiting } from './arguments.ts'
 import { throwIfError } from './requests.ts'
-import type { Asked, Requests } from './requests.ts'
+import type { Asked } from './request-port.ts'
+import type { Requests } from './requests.ts'
 
 /** What the administrator has done to the nodes of this process. */
 export interface NodeActions {

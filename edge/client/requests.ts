@@ -1,6 +1,6 @@
 /**
- * Questions of the public client to actors, as promises: each has a correlation id, a time-out, and is repeated while the answer
- * says that it may work later.
+ * Questions of the public client to actors, as promises: each has a time-out, and is repeated while the answer says that it may work later. What they take of the
+ * nodes' threads is paid for by whoever asks.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
@@ -14,14 +14,13 @@ import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor, replicaActor, sharesActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
-import type { Message, MessageOf, Request, Response } from '../../protocol/messages/message.ts'
+import type { MessageOf, Response } from '../../protocol/messages/message.ts'
 import type { GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
-import type { RequestTimed } from '../../protocol/messages/quota.ts'
-import type { ClientHost, ClientLoop } from './engine.ts'
-
-/** A request without its correlation id, which `Requests` gives. */
-export type Asked = Request extends infer One ? (One extends Request ? Omit<One, 'correlationId'> : never) : never
+import { QuotaGate } from './quota-gate.ts'
+import type { GateEngine, GateIdentity } from './quota-gate.ts'
+import { RequestPort } from './request-port.ts'
+import type { Asked } from './request-port.ts'
 
 /** A request to the coordinator of a group, without the group, which `askGroup` is told. */
 export type GroupAsked = Asked extends infer One ? (One extends { readonly group: string } ? Omit<One, 'group'> : never) : never
@@ -29,32 +28,41 @@ export type GroupAsked = Asked extends infer One ? (One extends { readonly group
 /** Longest wait for an answer, repetitions included. */
 const TIMEOUT_MILLIS = 30_000
 
-/** Longest wait for one attempt: the addressee may have died without a word. */
-const ATTEMPT_MILLIS = 1000
-
-/** Requests whose time is not known yet, at most: a host that is gone says nothing of those that it had. */
-const TIMINGS_MAX = 1000
+/**
+ * What no producer or consumer asks itself: the administration, and whoever looks topics up. It has no client id, and waits for the time that its questions took no longer
+ * than Kafka's clients do at a time (a window of its quotas), so that whoever has limited himself too much can still change that.
+ */
+const ANYBODY: GateIdentity = { name: 'requests', clientId: null, group: null, key: 'requestPercentage', patienceMillis: 1000 }
 
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
 
-/** All questions of one cluster's clients. */
-export class Requests {
-  readonly #host: ClientHost
-  readonly #loop: ClientLoop
-  readonly #port: Address
-  readonly #coordinators: CoordinatorFinder
-  /** Who wants to hear how long a request took, by its id. */
-  readonly #timings: Map<number, (timed: RequestTimed) => void> = new Map()
-  readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
-  #nextCorrelationId = 1
-  #closed = false
+/** The questions of the clients of a host. */
+export function openRequests(engine: GateEngine, coordinatorNodes: readonly number[]): Requests {
+  const port = new RequestPort(engine.host, engine.loop)
+  return new Requests(port, newCoordinatorFinder(coordinatorNodes), new QuotaGate(engine, ANYBODY))
+}
 
-  constructor(host: ClientHost, loop: ClientLoop, coordinatorNodes: readonly number[]) {
-    this.#coordinators = newCoordinatorFinder(coordinatorNodes)
-    this.#host = host
-    this.#loop = loop
-    this.#port = host.openPort('requests', (message) => this.#onAnswer(message))
+/** Questions of one cluster's clients, whose time is paid for at the gate. */
+export class Requests {
+  readonly #port: RequestPort
+  readonly #coordinators: CoordinatorFinder
+  readonly #gate: QuotaGate
+
+  constructor(port: RequestPort, coordinators: CoordinatorFinder, gate: QuotaGate) {
+    this.#port = port
+    this.#coordinators = coordinators
+    this.#gate = gate
+  }
+
+  /** The keeper of quotas is there now: what is asked before is free. */
+  join(): void {
+    this.#gate.join()
+  }
+
+  /** The same, paid for at another gate. */
+  paidBy(gate: QuotaGate): Requests {
+    return new Requests(this.#port, this.#coordinators, gate)
   }
 
   /** The node whose coordinator answered last. */
@@ -87,8 +95,7 @@ export class Requests {
   }
 
   /**
-   * The answer of a partition's leader, or of another actor that lives there, whoever leads by then. `topic` is what is known of it. `onTimed` hears how long each
-   * attempt at a fetch took. Throws like `ask`.
+   * The answer of a partition's leader, or of another actor that lives there, whoever leads by then. `topic` is what is known of it. Throws like `ask`.
    */
   askLeader<Kind extends Response['kind']>(
     topic: TopicMetadata,
@@ -96,14 +103,13 @@ export class Requests {
     asked: Asked,
     kind: Kind,
     actor: string = replicaActor(topic.topic, partition),
-    onTimed: ((timed: RequestTimed) => void) | null = null,
   ): Promise<MessageOf<Kind>> {
     let known = topic
     let isFirst = true
     const attempt = async (): Promise<Response | null> => {
       if (!isFirst) known = await this.topic(topic.topic)
       isFirst = false
-      return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked, onTimed)
+      return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked)
     }
     return this.#repeat(attempt, asked, kind)
   }
@@ -115,7 +121,7 @@ export class Requests {
   ): Promise<MessageOf<Kind>> {
     const deadline = performance.now() + TIMEOUT_MILLIS
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
-      if (this.#closed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
+      if (this.#port.isClosed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await attempt()
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
       if (performance.now() + pause > deadline)
@@ -190,45 +196,19 @@ export class Requests {
 
   /** A node is dead: nobody waits for its answers. */
   giveUp(): void {
-    for (const answer of this.#waiting.values()) answer(null)
+    this.#port.giveUp()
   }
 
   close(): void {
-    this.#closed = true
-    this.giveUp()
-    this.#host.closePort('requests')
+    this.#gate.close()
+    this.#port.close()
   }
 
-  #attempt(to: Address, asked: Asked, onTimed: ((timed: RequestTimed) => void) | null = null): Promise<Response | null> {
-    const correlationId = this.#nextCorrelationId++
-    if (onTimed !== null) this.#noteTiming(correlationId, onTimed)
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#waiting.get(correlationId)?.(null), ATTEMPT_MILLIS)
-      this.#waiting.set(correlationId, (response) => {
-        clearTimeout(timer)
-        this.#waiting.delete(correlationId)
-        resolve(response)
-      })
-      this.#host.post(to, this.#port, { ...asked, correlationId })
-      this.#loop.kick()
-    })
-  }
-
-  #noteTiming(correlationId: number, onTimed: (timed: RequestTimed) => void): void {
-    this.#timings.set(correlationId, onTimed)
-    const [oldest] = this.#timings.keys()
-    if (oldest !== undefined && this.#timings.size > TIMINGS_MAX) this.#timings.delete(oldest)
-  }
-
-  #onAnswer(message: Message): void {
-    if (!('correlationId' in message)) return
-    if (message.kind === 'requestTimed') {
-      this.#timings.get(message.correlationId)?.(message)
-      return void this.#timings.delete(message.correlationId)
-    }
-    // The bytes are lent for this call only, and the promise resolves later.
-    const kept = message.kind === 'fetchResponse' && message.records !== null ? { ...message, records: message.records.slice() } : message
-    this.#waiting.get(message.correlationId)?.(kept as Response)
+  async #attempt(to: Address, asked: Asked): Promise<Response | null> {
+    const gate = this.#gate
+    if (!gate.isTimed) return this.#port.attempt(to, asked, null)
+    await gate.admit()
+    return this.#port.attempt(to, asked, (timed) => gate.onTimed(timed))
   }
 }
 

@@ -22,6 +22,7 @@ import { QuotaGate } from './quota-gate.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
 import type { Acknowledgement, ShareConsumer, ShareConsumerOptions, ShareRecord } from './share-api.ts'
+import type { Requests } from './requests.ts'
 import { readAcquired } from './share-reader.ts'
 import { ShareSession } from './share-session.ts'
 import type { ShareMembership } from './share-session.ts'
@@ -61,6 +62,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
   readonly #maxPollRecords: number
   readonly #session: ShareSession
   readonly #gate: QuotaGate
+  readonly #requests: Requests
   readonly #topics: Map<string, TopicMetadata> = new Map()
   /** Not given to the application yet, in order. */
   #buffer: HeldRecord[] = []
@@ -86,7 +88,10 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
     this.#maxPollRecords = integerOption(options.maxPollRecords, RULES.maxPollRecords)
     const name = engine.nextName('share')
-    this.#gate = new QuotaGate(engine, name, options.clientId ?? null, options.group)
+    const { clientId = null, group } = options
+    this.#gate = new QuotaGate(engine, { name, clientId, group, key: 'consumerByteRate', patienceMillis: 0 })
+    this.#gate.join()
+    this.#requests = engine.requests.paidBy(this.#gate)
     this.#membership = {
       group: options.group,
       memberId: `${name}-${randomUUID()}`,
@@ -96,9 +101,9 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
       lockMillis: integerOption(options.acquisitionLockMillis, RULES.acquisitionLockMillis),
       deliveryCountLimit: integerOption(options.deliveryCountLimit, RULES.deliveryCountLimit),
     }
-    this.#session = new ShareSession(engine.requests, this.#membership, options.onRefused, (error) => this.#fail(error))
+    this.#session = new ShareSession(this.#requests, this.#membership, options.onRefused, (error) => this.#fail(error))
     engine.clients.add(this)
-    for (const topic of this.#membership.topics) engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
+    for (const topic of this.#membership.topics) this.#requests.topic(topic).catch((error: unknown) => this.#fail(error))
   }
 
   // ── records ──
@@ -218,7 +223,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     const { first, last } = range
     try {
       const { records, endOffset } = await readAcquired(
-        this.#engine.requests,
+        this.#requests,
         await this.#topic(range),
         range,
         this.#membership.isolationLevel,
@@ -243,7 +248,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
   async #topic({ topic, topicId }: AcquiredRange): Promise<TopicMetadata> {
     const known = this.#topics.get(topic)
     if (known?.topicId === topicId) return known
-    const found = await this.#engine.requests.topic(topic)
+    const found = await this.#requests.topic(topic)
     this.#topics.set(topic, found)
     return found
   }

@@ -43,7 +43,7 @@ export async function readAcquired(
   const records: LogRecord[] = []
   for (let emptyCount = 0; one.position <= last && emptyCount < EMPTY_COUNT_MAX;) {
     const before: number = one.position
-    const response = await askFor(requests, topic, partition, fetchOf(topicId, before, isolationLevel), gate)
+    const response = await requests.askLeader(topic, partition, fetchOf(topicId, before, isolationLevel), 'fetchResponse')
     gate.charge(response.records?.length ?? 0)
     if (!takeAnswer(one, response)) break
     if (takeRecords(one, last, records)) break
@@ -68,18 +68,6 @@ function fetchOf(topicId: number, fetchOffset: number, isolationLevel: Isolation
     mode: 'bytes',
     isolationLevel,
   } as const
-}
-
-function askFor(
-  requests: Requests,
-  topic: TopicMetadata,
-  partition: number,
-  asked: ReturnType<typeof fetchOf>,
-  gate: QuotaGate,
-): Promise<FetchResponse> {
-  if (!gate.isTimed) return requests.askLeader(topic, partition, asked, 'fetchResponse')
-  const timed = { ...asked, isTimed: true } as const
-  return requests.askLeader(topic, partition, timed, 'fetchResponse', undefined, (one) => gate.onTimed(one))
 }
 
 /** False: there is nothing any more. */

@@ -45,8 +45,6 @@ export interface FetchRequest {
   readonly mode: FetchMode
   /** Followers read uncommitted. */
   readonly isolationLevel: IsolationLevel
-  /** The sender wants to hear how long the leader's thread was busy with it (`requestTimed`). */
-  readonly isTimed?: true
 }
 
 /** A piece of a segment file below the high watermark; starts at a batch, may end inside one. */

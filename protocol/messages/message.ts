@@ -121,6 +121,7 @@ import type {
   LeaveQuota,
   RequestTimed,
   Throttled,
+  TimedOnRequest,
 } from './quota.ts'
 import type { QuorumMessage } from './quorum.ts'
 import type {
@@ -186,53 +187,55 @@ export type ClientMessage =
   | Throttled
   | DropRanges
 
-/** What is asked across nodes and carries a correlation id. */
-export type Request =
-  | ProduceRequest
-  | FetchRequest
-  | ListOffsetsRequest
-  | DeleteRecordsRequest
-  | MetadataRequest
-  | CreateTopicsRequest
-  | DeleteTopicsRequest
-  | CreatePartitionsRequest
-  | AlterConfigsRequest
-  | ReassignPartitionsRequest
-  | RebalanceRequest
-  | ThrottleRequest
-  | UnregisterBrokerRequest
-  | AlterClientQuotasRequest
-  | DescribeClientQuotasRequest
-  | VoterRequest
-  | WatchMetadata
-  | InitProducerIdRequest
-  | RegisterBroker
-  | BrokerHeartbeat
-  | AlterPartitionRequest
-  | FindCoordinatorRequest
-  | DescribeBroker
-  | GroupHeartbeatRequest
-  | JoinGroupRequest
-  | SyncGroupRequest
-  | HeartbeatRequest
-  | LeaveGroupRequest
-  | OffsetCommitRequest
-  | OffsetFetchRequest
-  | DescribeGroupRequest
-  | ListGroupsRequest
-  | DeleteGroupRequest
-  | OffsetDeleteRequest
-  | InitTransactionsRequest
-  | AddPartitionToTransactionRequest
-  | EndTransactionRequest
-  | WriteTransactionMarkerRequest
-  | TransactionalOffsetCommitRequest
-  | ListTransactionsRequest
-  | ShareFetchRequest
-  | DescribeShareGroupRequest
-  | DescribeShareGroupOffsetsRequest
-  | ListShareGroupsRequest
-  | DeleteShareGroupRequest
+/** What is asked across nodes and carries a correlation id. Clients may have each of them timed. */
+export type Request = TimedOnRequest &
+  (
+    | ProduceRequest
+    | FetchRequest
+    | ListOffsetsRequest
+    | DeleteRecordsRequest
+    | MetadataRequest
+    | CreateTopicsRequest
+    | DeleteTopicsRequest
+    | CreatePartitionsRequest
+    | AlterConfigsRequest
+    | ReassignPartitionsRequest
+    | RebalanceRequest
+    | ThrottleRequest
+    | UnregisterBrokerRequest
+    | AlterClientQuotasRequest
+    | DescribeClientQuotasRequest
+    | VoterRequest
+    | WatchMetadata
+    | InitProducerIdRequest
+    | RegisterBroker
+    | BrokerHeartbeat
+    | AlterPartitionRequest
+    | FindCoordinatorRequest
+    | DescribeBroker
+    | GroupHeartbeatRequest
+    | JoinGroupRequest
+    | SyncGroupRequest
+    | HeartbeatRequest
+    | LeaveGroupRequest
+    | OffsetCommitRequest
+    | OffsetFetchRequest
+    | DescribeGroupRequest
+    | ListGroupsRequest
+    | DeleteGroupRequest
+    | OffsetDeleteRequest
+    | InitTransactionsRequest
+    | AddPartitionToTransactionRequest
+    | EndTransactionRequest
+    | WriteTransactionMarkerRequest
+    | TransactionalOffsetCommitRequest
+    | ListTransactionsRequest
+    | ShareFetchRequest
+    | DescribeShareGroupRequest
+    | DescribeShareGroupOffsetsRequest
+    | ListShareGroupsRequest
+    | DeleteShareGroupRequest
+  )
 
 /** What answers a request: same correlation id. */
 export type Response =
@@ -353,6 +356,6 @@ export function isRequest(message: Message): message is Request {
 }
 
 /** Whether its sender wants to hear how long a thread was busy with it. */
-export function isTimed(message: Message): message is ProduceRequest | FetchRequest {
-  return (message.kind === 'produce' || message.kind === 'fetch') && message.isTimed === true
+export function isTimed(message: Message): message is Request {
+  return (message as TimedOnRequest).isTimed === true && isRequest(message)
 }

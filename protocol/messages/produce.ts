@@ -22,8 +22,6 @@ export interface ProduceRequest {
   /** No batch before it is outstanding: a leader that knows nothing of its producer (all that it wrote there is deleted) takes its sequence as it is. */
   readonly isFirst: boolean
   readonly records: Uint8Array
-  /** The sender wants to hear how long the leader's thread was busy with it (`requestTimed`). */
-  readonly isTimed?: true
 }
 
 /** Leader to producer. `baseOffset` is -1 with an error; `logAppendTime` is -1 unless the topic stamps it. */

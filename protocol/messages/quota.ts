@@ -4,9 +4,9 @@
  *
  *   client: joinQuota ─► throttled … chargeQuota ─► throttled … leaveQuota
  *
- * Where the time of requests is limited (KIP-124), a client asks leaders to have the handling of its requests timed, and says what that took:
+ * Where the time of requests is limited (KIP-124), a client asks whomever it asks to have the handling of its requests timed, and says what that took:
  *
- *   client ── produce, fetch (isTimed) ─► leader          the leader's host ── requestTimed ─► client ── chargeQuota ─► keeper
+ *   client ── any request (isTimed) ─► actor of a node          that node's host ── requestTimed ─► client ── chargeQuota ─► keeper
  */
 
 /** Whose quota it is: a client id, a user, both, or a group. Null stands for all that have no quota of their own (Kafka's default entity). */
@@ -70,8 +70,8 @@ export interface ClientQuotasDescribed {
 /** A client begins, and will say what it sends, or reads. Answered by `throttled` as soon as quotas are known. */
 export interface JoinQuota {
   readonly kind: 'joinQuota'
-  /** What counts its bytes; its requests are its requests. */
-  readonly key: Exclude<ClientQuotaKey, 'requestPercentage'>
+  /** What counts its bytes, or only its requests if it has none to count. Those count in any case. */
+  readonly key: ClientQuotaKey
   readonly user: string | null
   readonly clientId: string | null
   readonly group: string | null
@@ -89,7 +89,12 @@ export interface ChargeQuota {
   readonly micros: number
 }
 
-/** The host of a leader to a client that has asked for it: how long its thread was busy with the request, in microseconds. */
+/** What any request may say: its sender wants to hear how long the thread was busy that it was sent to (`requestTimed`). */
+export interface TimedOnRequest {
+  readonly isTimed?: true
+}
+
+/** The host of whoever was asked, to a client that wants to hear it: how long its thread was busy with the request, in microseconds. */
 export interface RequestTimed {
   readonly kind: 'requestTimed'
   readonly correlationId: number

@@ -8,7 +8,7 @@ import type { Assigned } from '../../protocol/messages/client.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
-import { noteQuotaUse, noteRequestTime } from './quotas.ts'
+import { noteQuotaNews, noteQuotaUse } from './quotas.ts'
 import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
@@ -26,7 +26,7 @@ export class ClientWatcher implements Watcher {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
     const account = this.#accounts.get(host)?.get(name)
-    if (account !== undefined) noteRequestTime(account, message)
+    if (account !== undefined) noteQuotaNews(account, message)
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue

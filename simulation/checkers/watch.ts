@@ -1,6 +1,7 @@
 /**
  * The watcher of all nodes: hands each actor's step to the checker that knows that kind of actor.
  */
+import type { BrokerState } from '../../actors/broker-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
@@ -8,7 +9,7 @@ import type { SharesState } from '../../actors/shares-state.ts'
 import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
 import { isLive, OFFSETS_TOPIC, SHARE_TOPIC } from '../../coordinator/metadata.ts'
-import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
@@ -24,6 +25,8 @@ import { checkOutside } from './outside-groups.ts'
 import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
+import { checkPace, checkShare, newCopyPace } from './pace.ts'
+import type { CopyPace, ToldPaces } from './pace.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
@@ -48,6 +51,8 @@ export class NodeWatcher implements Watcher {
   /** Records are written by our workloads: each can be told from all others. */
   readonly #knowsRecords: boolean
   readonly #replicas: Map<string, WatchedReplica> = new Map()
+  readonly #paces: Map<string, CopyPace> = new Map()
+  #told: ToldPaces = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
   constructor(truth: Truth, disk: Disk, groups: WatchedGroups, quorum: ClusterQuorum, knowsRecords: boolean) {
@@ -60,15 +65,21 @@ export class NodeWatcher implements Watcher {
 
   spawned(_host: Host, name: string, config: unknown): void {
     if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
-    if (name.startsWith('replica/')) this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
+    if (name === BROKER_ACTOR) this.#told = new Map()
+    if (!name.startsWith('replica/')) return
+    this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
+    this.#paces.set(name, newCopyPace())
   }
 
-  received(_host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+  received(host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
     if (name === COORDINATOR_ACTOR) {
       checkImage(this.#truth, state as CoordinatorState)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
+    if (name === BROKER_ACTOR) return checkShare(this.#truth.world, this.#told, state as BrokerState, effects)
+    const pace = this.#paces.get(name)
+    if (pace !== undefined) checkPace(this.#truth.world, pace, `${name}@${host.node}`, state as ReplicaState, effects)
     if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
     if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })

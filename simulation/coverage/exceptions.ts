@@ -38,7 +38,7 @@ export const IMPOSSIBLE: readonly Exception[] = [
   never('producer', 'named idle open ending fatal', 'started', ONCE),
   never('producer', 'unnamed named', 'beginTransaction sendOffsets finishTransaction findCoordinatorResponse initTransactionsResponse endTransactionResponse offsetCommitResponse', 'without a transactional id there are no transactions'),
   never('producer', 'starting idle open ending fatal', 'initProducerIdResponse', 'with a transactional id, the transactor gives the producer id'),
-  never('producer', 'starting', 'produceResponse metadataResponse endTransactionResponse offsetCommitResponse finishTransaction requestTimed', 'nothing is sent, and nothing ends, before the first transaction begins'),
+  never('producer', 'starting', 'produceResponse metadataResponse endTransactionResponse offsetCommitResponse finishTransaction', 'nothing is sent, and nothing ends, before the first transaction begins'),
   never('producer', 'starting idle ending', 'submit sendOffsets', 'the public client takes records and offsets in a transaction that is open, and not any more when it is about to end (edge/client/transactions.ts)'),
   never('producer', 'open ending', 'beginTransaction', 'the public client has one transaction at a time (Y1)'),
   never('producer', 'idle ending', 'finishTransaction', 'the public client ends a transaction that is open, once (Y2)'),

@@ -108,8 +108,8 @@ export const mutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    seed: 34,
+    seedsToFind: 34,
   },
   {
     id: 'E11',
@@ -152,6 +152,20 @@ export const mutants: readonly Mutant[] = [
     ],
     seed: 1,
     seedsToFind: 1,
+  },
+  {
+    id: 'E31',
+    title: 'a checkpoint that was synced counts as unknown when its log is opened again',
+    why: 'its next sync fails, the next one is written over it, and nobody knows where the log begins',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: "if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'",
+        replacement: '',
+      },
+    ],
+    seed: 1110598,
+    seedsToFind: 0,
   },
   {
     id: 'E12',
@@ -304,8 +318,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
       },
     ],
-    seed: 34,
-    seedsToFind: 34,
+    seed: 92,
+    seedsToFind: 92,
   },
   {
     id: 'E13',

@@ -1,5 +1,5 @@
 /**
- * Known ways to get quotas wrong, as data: the part of the catalogue about those.
+ * Known ways to get quotas wrong, those of clients and those of reassignments, as data: the part of the catalogue about those.
  */
 import type { Mutant } from './mutant.ts'
 
@@ -82,8 +82,8 @@ export const quotaMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/client-quota.ts',
-        text: 'if (quota === null || !quota.isTimed) return NOT_TIMED',
-        replacement: 'if (quota === null || !quota.isTimed || quota.charges % 8 === 7) return NOT_TIMED',
+        text: 'outbox.push(quota.isTimed ?',
+        replacement: 'outbox.push(quota.isTimed && quota.charges % 8 !== 7 ?',
       },
     ],
     seed: 4,
@@ -102,5 +102,61 @@ export const quotaMutants: readonly Mutant[] = [
     ],
     seed: 4,
     seedsToFind: 4,
+  },
+  {
+    id: 'U8',
+    title: 'only what sends or reads asks for its time',
+    why: 'a client whose requests are limited in time asks coordinators for nothing that it pays for',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: '!isRequest(effect.message)) return effect',
+        replacement: "(effect.message.kind !== 'produce' && effect.message.kind !== 'fetch')) return effect",
+      },
+    ],
+    seed: 4,
+    seedsToFind: 4,
+  },
+  {
+    id: 'U9',
+    title: 'a member of a share group passes the gate of its quota as soon as that is known',
+    why: 'it asks for more before what it was given is paid for',
+    edits: [
+      {
+        file: 'actors/client-quota.ts',
+        text: 'if (quota === null || !isMuted(quota, uptime)) return uptime',
+        replacement: 'if (quota === null || quota.isKnown) return uptime',
+      },
+    ],
+    seed: 40,
+    seedsToFind: 40,
+  },
+  {
+    id: 'U10',
+    title: 'a replica that a reassignment brings does not pause after what it has copied (KIP-73)',
+    why: 'it takes what the node and its disk have, however little it may copy',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: '  if (throttleBytesPerSecond > 0) following.pausedUntil = uptime + (sizeBytes * 1000) / throttleBytesPerSecond\n',
+        replacement: '',
+      },
+    ],
+    seed: 29,
+    seedsToFind: 29,
+  },
+  {
+    id: 'U11',
+    title: 'each replica that a reassignment brings to a node may copy what all of them may',
+    why: 'the more of them are moved at a time, the faster they copy',
+    edits: [
+      {
+        file: 'actors/broker-replicas.ts',
+        text: 'Math.ceil(limitOf(state) / Math.max(1, state.throttledCount))',
+        replacement: 'limitOf(state)',
+      },
+    ],
+    seed: 64,
+    seedsToFind: 64,
   },
 ]

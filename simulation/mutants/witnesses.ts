@@ -214,6 +214,11 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S6: ['actors/shares', 'are given to others when the lock is over'],
   S7: ['actors/shares', 'and has lost them meanwhile'],
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
+  E31: [
+    'actors/replica-life',
+    'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',
+  ],
+  D27: ['actors/consumer-close', 'by hand looks for the group first whose node is down, for its last commit'],
   U1: ['actors/client-quota', 'fetches nothing before it knows whether it is limited, and goes on as ever if it is not'],
   U2: ['coordinator/quota-bucket', 'gives in any span of time no more than the burst, what flows in, and the last piece'],
   U3: ['actors/quotas', 'gives each client that a default stands for a bucket of its own'],
@@ -221,4 +226,11 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   U5: ['actors/client-quota', 'sends the next batch when it has heard what the one before took, and has paid for it'],
   U6: ['actors/client-quota', 'asks for the time of each of them'],
   U7: ['actors/quotas', 'counts the time of requests in per cent of a thread, beside the bytes, and shared by whoever sends and reads'],
+  U8: ['actors/client-quota', 'asks for the time of its questions, too, which holds up no question, and pays for it before the next batch'],
+  U9: [
+    'actors/client-quota',
+    'passes when it knows its quota and has paid, and looks again when that will be so, or when its keeper says something',
+  ],
+  U10: ['actors/replication', 'that a reassignment brings copies no faster than it may'],
+  U11: ['actors/broker', 'shares the limit for reassignments with all that are brought here, until it is in sync'],
 }

@@ -9,9 +9,11 @@ import { coordinatorOf, newCoordinatorFinder, nextCoordinator } from '../../acto
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import type { ClientQuotaKey, JoinQuota } from '../../protocol/messages/quota.ts'
+import type { ClientQuotaEntity, ClientQuotaKey, JoinQuota } from '../../protocol/messages/quota.ts'
+import type { QuotaAccount } from '../checkers/quotas.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
+import { SHARE_GROUP } from '../plan.ts'
 import { Random } from '../random.ts'
 
 /** The request is repeated after so long, in microseconds. */
@@ -29,13 +31,38 @@ const MICROS_PER_PERCENT = 10_000
 /** What is asked for; null takes one away. */
 type Rates = Readonly<Partial<Record<ClientQuotaKey, number | null>>>
 
-const KEEPER = 'quotas'
+/** Whose quotas are set: the highest rates, of which lower ones are drawn under this name. */
+interface QuotaTarget {
+  readonly name: string
+  readonly entity: ClientQuotaEntity
+  readonly rates: Readonly<Partial<Record<ClientQuotaKey, number>>>
+}
+
+/** The actor on a client's host that keeps its quotas. */
+export const KEEPER = 'quotas'
 /** All clients that keep to a quota. */
 export const CLIENT_ID = 'limited'
+
+/** Those of the clients that keep to a quota; null: none are planned. */
+export function clientQuota({ plan: { quota } }: Cluster): QuotaTarget | null {
+  if (quota === null) return null
+  const { producerByteRate, consumerByteRate, requestPercentage, isDefault } = quota
+  const ofTime = requestPercentage === null ? {} : { requestPercentage }
+  return { name: 'quotas', entity: { clientId: isDefault ? null : CLIENT_ID }, rates: { producerByteRate, consumerByteRate, ...ofTime } }
+}
+
+/** That of the share group; null: it has none. */
+export function shareQuota({ plan: { shareQuota: quota } }: Cluster): QuotaTarget | null {
+  if (quota === null) return null
+  const { consumerByteRate, requestPercentage } = quota
+  const ofTime = requestPercentage === null ? {} : { requestPercentage }
+  return { name: 'sharers/quotas', entity: { group: SHARE_GROUP }, rates: { consumerByteRate, ...ofTime } }
+}
 
 /** The client that sets quotas; it never dies. Does nothing where none are planned. */
 export class QuotaWorkload {
   readonly #cluster: Cluster
+  readonly #target: QuotaTarget | null
   readonly #random: Random
   readonly #coordinators: CoordinatorFinder
   #host: Host | null = null
@@ -44,17 +71,17 @@ export class QuotaWorkload {
   #asked: { readonly first: number; readonly rates: Rates; readonly done: () => void } | null = null
   #isRemoved = false
 
-  constructor(cluster: Cluster) {
+  constructor(cluster: Cluster, target: QuotaTarget | null) {
     this.#cluster = cluster
-    this.#random = new Random(cluster.world.seed, 'quotas')
+    this.#target = target
+    this.#random = new Random(cluster.world.seed, target?.name ?? '')
     this.#coordinators = newCoordinatorFinder(cluster.voters)
   }
 
   /** Sets the planned quotas, then calls back. */
   start(done: () => void): void {
-    const { quota } = this.#cluster.plan
-    if (quota === null) return done()
-    const host = this.#cluster.newClient('quotas')
+    if (this.#target === null) return done()
+    const host = this.#cluster.newClient(this.#target.name)
     this.#host = host
     host.attach('admin', { receive: (message) => this.#receive(message) })
     this.#set(this.#drawn(), () => {
@@ -67,9 +94,10 @@ export class QuotaWorkload {
   remove(): void {
     if (this.#host === null) return void (this.#isRemoved = true)
     for (const account of this.#cluster.clientWatcher.accounts()) account.isOver = true
-    const { requestPercentage = null } = this.#cluster.plan.quota ?? {}
-    const removed = { producerByteRate: null, consumerByteRate: null, ...(requestPercentage === null ? {} : { requestPercentage: null }) }
-    this.#set(removed, () => (this.#isRemoved = true))
+    this.#set(
+      mapRates(this.#target, () => null),
+      () => (this.#isRemoved = true),
+    )
   }
 
   /** They are taken away, and every client knows. */
@@ -88,10 +116,8 @@ export class QuotaWorkload {
 
   /** The highest rate, or a lower one. */
   #drawn(): Rates {
-    const { producerByteRate = 0, consumerByteRate = 0, requestPercentage = null } = this.#cluster.plan.quota ?? {}
     const share = this.#random.pick([1, 1, 2, 4])
-    const rates = { producerByteRate: producerByteRate / share, consumerByteRate: consumerByteRate / share }
-    return requestPercentage === null ? rates : { ...rates, requestPercentage: requestPercentage / share }
+    return mapRates(this.#target, (rate) => rate / share)
   }
 
   #set(rates: Rates, done: () => void): void {
@@ -103,9 +129,9 @@ export class QuotaWorkload {
   #ask(first: number): void {
     const host = this.#host
     const asked = this.#asked
-    if (host === null || asked?.first !== first) return
+    if (host === null || this.#target === null || asked?.first !== first) return
+    const { entity } = this.#target
     const ops = Object.entries(asked.rates).map(([key, value]) => ({ key, value }))
-    const entity = { clientId: this.#cluster.plan.quota?.isDefault === true ? null : CLIENT_ID }
     const correlationId = ++this.#correlationId
     const message = { kind: 'alterClientQuotas', correlationId, entries: [{ entity, ops }], validateOnly: false } as const
     host.send({ node: host.node, actor: 'admin' }, coordinatorOf(this.#coordinators), message)
@@ -122,23 +148,45 @@ export class QuotaWorkload {
   }
 }
 
+function mapRates(target: QuotaTarget | null, map: (rate: number) => number | null): Rates {
+  return Object.fromEntries(Object.entries(target?.rates ?? {}).map(([key, rate]) => [key, map(rate)]))
+}
+
+/** What a client gets that begins now is counted. */
+export function accountOf(
+  { world, faults }: Cluster,
+  name: string,
+  bytesPerSecondMax: number,
+  requestPercentage: number | null,
+): QuotaAccount {
+  return {
+    world,
+    name,
+    bytesPerSecondMax,
+    beganMicros: world.nowMicros,
+    underWayBytes: 0,
+    usedBytes: 0,
+    microsPerSecondMax: requestPercentage === null ? null : requestPercentage * MICROS_PER_PERCENT,
+    usedMicros: 0,
+    isTold: false,
+    isOver: !faults.active,
+  }
+}
+
 /** A client keeps to its quota, if one is planned: who it is, with a keeper on its host; and what it gets is counted. */
-export function limited(cluster: Cluster, host: Host, key: JoinQuota['key']): { readonly quota?: QuotaIdentity } {
-  const { plan, world, clientWatcher, voters } = cluster
+export function limited(
+  cluster: Cluster,
+  host: Host,
+  key: Exclude<JoinQuota['key'], 'requestPercentage'>,
+): { readonly quota?: QuotaIdentity } {
+  const { plan, clientWatcher, voters } = cluster
   if (plan.quota === null) return {}
   host.spawn(KEEPER, keeper.url, { coordinatorNodes: voters })
   const partitions = [...cluster.topics.values()].reduce((sum, count) => sum + count, 0)
   clientWatcher.watchQuota(host, key === 'producerByteRate' ? 'producer' : 'consumer', {
-    world,
-    name: `${key} on ${host.node}`,
-    bytesPerSecondMax: plan.quota[key],
-    beganMicros: world.nowMicros,
+    ...accountOf(cluster, `${key} on ${host.node}`, plan.quota[key], plan.quota.requestPercentage),
     // A producer sends one batch at a time; of a consumer every partition may have been asked for, and wait for records; and more of them may come.
     underWayBytes: key === 'producerByteRate' ? 0 : (partitions + 2) * BATCH_BYTES_MAX,
-    usedBytes: 0,
-    microsPerSecondMax: plan.quota.requestPercentage === null ? null : plan.quota.requestPercentage * MICROS_PER_PERCENT,
-    usedMicros: 0,
-    isOver: !cluster.faults.active,
   })
   return { quota: { keeper: { node: host.node, actor: KEEPER }, user: null, clientId: CLIENT_ID } }
 }

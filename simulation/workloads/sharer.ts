@@ -14,6 +14,7 @@ import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { sharedTopics } from '../plan.ts'
 import { Random } from '../random.ts'
+import { ShareGate } from './share-gate.ts'
 
 /** How long a member has for a record. */
 const LOCK_MILLIS = 1500
@@ -45,6 +46,8 @@ export class SharerWorkload {
   readonly #group: ShareTruth
   readonly #random: Random
   #host: Host | null = null
+  /** Of this life; null: it keeps to no quota, and does not read what it is given. */
+  #gate: ShareGate | null = null
   #life = 0
   #coordinators: CoordinatorFinder
   #coordinator: Address | null = null
@@ -66,7 +69,9 @@ export class SharerWorkload {
   /** Begins a life as a new member. */
   start(): void {
     const host = this.#cluster.newClient(`sharer ${this.#index}`)
+    const { shareQuota } = this.#cluster.plan
     this.#host = host
+    this.#gate = shareQuota === null ? null : new ShareGate(this.#cluster, host, shareQuota)
     this.#life++
     this.#sessionEpoch = 0
     this.#coordinator = null
@@ -94,9 +99,25 @@ export class SharerWorkload {
   #find(host: Host): void {
     if (host !== this.#host || this.#coordinator !== null) return
     const message = { kind: 'findCoordinator', correlationId: ++this.#correlationId, keyType: 'share', key: this.#group.name } as const
-    host.send({ node: host.node, actor: 'sharer' }, coordinatorOf(this.#coordinators), message)
+    this.#post(host, coordinatorOf(this.#coordinators), message)
     nextCoordinator(this.#coordinators)
     host.after(FIND_MICROS, () => this.#find(host))
+  }
+
+  #post(host: Host, to: Address, message: Message): void {
+    if (this.#gate === null) host.send({ node: host.node, actor: 'sharer' }, to, message)
+    else this.#gate.send('sharer', to, message)
+  }
+
+  /** It wants more; what is to be said does not wait for that. */
+  #more(host: Host): void {
+    const gate = this.#gate
+    const ask = (): void => {
+      if (this.#asked === null) this.#ask(host, { leaves: false, maxRecords: this.#random.between(1, 30) })
+    }
+    if (gate === null) return ask()
+    if (gate.isShut && this.#said.length > 0) return this.#ask(host, { leaves: false, maxRecords: 0 })
+    gate.pass(ask)
   }
 
   /** The next question; it says what is to be said. */
@@ -124,7 +145,7 @@ export class SharerWorkload {
     const asked = this.#asked
     if (asked === null || host !== this.#host) return
     if (this.#coordinator === null) return this.#find(host)
-    host.send({ node: host.node, actor: 'sharer' }, this.#coordinator, { ...asked, correlationId: ++this.#correlationId })
+    this.#post(host, this.#coordinator, { ...asked, correlationId: ++this.#correlationId })
     host.after(ANSWER_MICROS, () => {
       if (this.#asked === asked) this.#look(host)
     })
@@ -144,8 +165,10 @@ export class SharerWorkload {
       case 'findCoordinatorResponse':
         if (message.errorCode !== NONE || this.#coordinator !== null) return
         this.#coordinator = { node: message.node, actor: sharesActor(message.partition) }
-        if (this.#asked === null) return this.#ask(host, { leaves: false, maxRecords: this.#random.between(1, 30) })
+        if (this.#asked === null) return this.#more(host)
         return this.#send(host)
+      case 'requestTimed':
+        return this.#gate?.onTimed(message)
       case 'shareFetchResponse':
         return this.#onAnswer(host, message)
       default:
@@ -161,12 +184,18 @@ export class SharerWorkload {
       return
     }
     this.#asked = null
+    if (this.#gate === null) this.#work(host, acquired)
+    else this.#gate.read(acquired, () => this.#work(host, acquired))
+  }
+
+  /** Whoever has records takes a while for them. */
+  #work(host: Host, acquired: readonly AcquiredRange[]): void {
     const { faults } = this.#cluster
     const isSlow = acquired.length > 0 && faults.strikes('slowConsumer', 4)
     const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
     host.after(delay, () => {
       for (const range of acquired) this.#judge(range)
-      if (this.#asked === null) this.#ask(host, { leaves: false, maxRecords: this.#random.between(1, 30) })
+      if (this.#asked === null) this.#more(host)
     })
   }
 

@@ -1,6 +1,7 @@
 // Producers and consumers that keep to a quota: nothing before it is known, one piece at a time, all partitions in turn, and nothing more for who has none.
 
 import { describe, expect, test } from 'vitest'
+import { chargeQuota, gateDue, newClientQuota, onThrottled } from '../../actors/client-quota.ts'
 import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import type { ProducerState } from '../../actors/producer-state.ts'
@@ -26,6 +27,26 @@ function toldOfTime(stage: Stage<ProducerState> | Stage<ConsumerState>, charges:
 function partitions(effects: readonly Effect[]): string[] {
   return lines(effects).flatMap((line) => /to replica\/(t-\d): produce/.exec(line)?.[1] ?? [])
 }
+
+describe('a client that waits at its quota', () => {
+  test('passes when it knows its quota and has paid, and looks again when that will be so, or when its keeper says something', () => {
+    const outbox = { push: (): void => undefined }
+    const gate = newClientQuota(quota)
+    const hear = (charges: number, millis: number, isLimited = true): boolean =>
+      onThrottled(gate, { kind: 'throttled', isLimited, isTimed: false, charges, millis, burstBytes: 500 }, 1000)
+    expect(gateDue(null, 1000)).toBe(1000)
+    expect(gateDue(gate, 1000)).toBe(Infinity)
+    hear(0, 0)
+    expect(gateDue(gate, 1000)).toBe(1000)
+    chargeQuota(gate, 700, outbox)
+    expect(gateDue(gate, 1000)).toBe(Infinity)
+    hear(1, 30)
+    expect([1000, 1029, 1030].map((uptime) => gateDue(gate, uptime))).toEqual([1030, 1030, 1030])
+    chargeQuota(gate, 700, outbox)
+    hear(1, 0, false)
+    expect(gateDue(gate, 1000)).toBe(1000)
+  })
+})
 
 describe('a producer', () => {
   test('sends nothing before it knows whether it is limited, and goes on as ever if it is not', () => {
@@ -138,6 +159,19 @@ describe('a producer whose requests are timed', () => {
     expect(stage.state.quota?.timedUntil).toBe(0)
   })
 
+  test('asks for the time of its questions, too, which holds up no question, and pays for it before the next batch', () => {
+    const stage = ready({ quota })
+    const asked = [...toldOfTime(stage, 0), ...submit(stage, 1, 0)].concat(stage.deliver({ kind: 'nodeDown', node: 1 }), tick(stage, 3000))
+    const questions = asked.flatMap((effect) => (effect.kind === 'send' && effect.message.kind === 'metadata' ? [effect.message] : []))
+    expect(questions.length).toBeGreaterThan(0)
+    expect(questions.every(({ isTimed }) => isTimed === true)).toBe(true)
+    toldOfTime(stage, stage.state.quota?.charges ?? 0)
+    const { correlationId = -1 } = questions[0] ?? {}
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId, micros: 40 })
+    expect(sentOne(timed, 'chargeQuota')).toMatchObject({ sizeBytes: 0, micros: 40 })
+    expect(ids(submit(stage, 2))).toEqual([])
+  })
+
   test('asks for it without acknowledgements, too, and not where nobody limits the time', () => {
     const stage = ready({ quota })
     toldOfTime(stage, 0)
@@ -223,6 +257,26 @@ describe('a consumer', () => {
     const timed = stage.deliver({ kind: 'requestTimed', correlationId: first.correlationId, micros: 90 })
     expect(sentOne(timed, 'chargeQuota').micros).toBe(90)
     expect(sent(toldOfTime(stage, 1), 'fetch')).toHaveLength(1)
+  })
+
+  test('whose requests are timed is a member as before while it reads nothing, and pays for its heartbeats later', () => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    const { correlationId } = sentOne(toldOfTime(stage, 0), 'fetch')
+    stage.deliver({ kind: 'requestTimed', correlationId, micros: 90 })
+    stage.deliver({ kind: 'throttled', isLimited: true, isTimed: true, charges: 1, millis: 60_000, burstBytes: 500 }, KEEPER)
+    const heartbeat = sentOne(consumerTick(stage, 5000), 'consumerGroupHeartbeat')
+    expect(heartbeat.isTimed).toBe(true)
+    const timed = stage.deliver({ kind: 'requestTimed', correlationId: heartbeat.correlationId, micros: 30 })
+    expect(sentOne(timed, 'chargeQuota').micros).toBe(30)
+  })
+
+  test.each([
+    ['is not limited in their time', [told]],
+    ['is not limited in it any more', [toldOfTime, told]],
+  ])('that %s asks nobody to measure it', (_, steps) => {
+    const { stage } = consuming({ quota, fetchMode: 'range' })
+    for (const step of steps) step(stage, 0, 0)
+    expect(Object.hasOwn(sentOne(consumerTick(stage, 5000), 'consumerGroupHeartbeat'), 'isTimed')).toBe(false)
   })
 
   test('whose requests are timed does not wait for ever for what one took', () => {

@@ -7,7 +7,7 @@ import { checkHistory } from '../../simulation/checkers/final.ts'
 import type { LogContent } from '../../simulation/checkers/final.ts'
 import { beginAt, beginBelief, checkGroup, committedOf, endBelief, markProcessed, newGroupTruth } from '../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../simulation/checkers/groups.ts'
-import { noteQuotaUse, noteRequestTime } from '../../simulation/checkers/quotas.ts'
+import { noteQuotaUse, noteQuotaNews } from '../../simulation/checkers/quotas.ts'
 import type { SeenRecord } from '../../simulation/records.ts'
 import { acknowledge, forgetFrom, newTruth, partitionTruth, place } from '../../simulation/truth.ts'
 import type { PartitionTruth, Truth } from '../../simulation/truth.ts'
@@ -282,6 +282,7 @@ describe('what a client with a quota gets', () => {
       usedBytes: 0,
       microsPerSecondMax: null,
       usedMicros: 0,
+      isTold: false,
       isOver: false,
     }
     const account = { world, ...common }
@@ -300,10 +301,10 @@ describe('what a client with a quota gets', () => {
     const spent = (...steps: readonly (readonly [atMillis: number, micros: number])[]): string | null => {
       const world = new World(1)
       const about = { name: 'a reader', bytesPerSecondMax: 1, beganMicros: 0, underWayBytes: 0, usedBytes: 0 }
-      const account = { world, ...about, microsPerSecondMax: 1000, usedMicros: 0, isOver: false }
+      const account = { world, ...about, microsPerSecondMax: 1000, usedMicros: 0, isTold: false, isOver: false }
       for (const [atMillis, micros] of steps) {
         world.runUntil(atMillis * 1000)
-        if (micros > 0) noteRequestTime(account, { kind: 'requestTimed', correlationId: 1, micros })
+        if (micros > 0) noteQuotaNews(account, { kind: 'requestTimed', correlationId: 1, micros })
         else noteQuotaUse(account, micros < 0 ? FETCH : { ...FETCH, isTimed: true })
       }
       return world.violation?.code ?? null

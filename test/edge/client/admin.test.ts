@@ -3,7 +3,8 @@ import { expect, test } from 'vitest'
 import { AdminClient } from '../../../edge/client/admin.ts'
 import { string } from '../../../edge/client/index.ts'
 import type { NodeActions } from '../../../edge/client/node-admin.ts'
-import { Requests } from '../../../edge/client/requests.ts'
+import { openRequests } from '../../../edge/client/requests.ts'
+import type { Requests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR } from '../../../protocol/address.ts'
 import { codeOf, KafkaError, NONE } from '../../../protocol/errors.ts'
 import { CallerLoop } from '../../../runtime/caller-loop.ts'
@@ -103,7 +104,7 @@ function adminOf(errorCode: number, lost: number, isUncertain: boolean | null): 
   const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes: [node], preload: [] }, () => undefined)
   const loop = new CallerLoop(runtime)
   const host = runtime.host(0)
-  const requests = new Requests(host, loop, [0])
+  const requests = openRequests({ host, loop, quotas: { keeper: { node: 0, actor: 'quotas' }, user: null } }, [0])
   let left = lost
   const coordinator = host.openPort(COORDINATOR_ACTOR, (message) => {
     if (!('correlationId' in message)) return

@@ -182,6 +182,45 @@ describe.each([
   })
 })
 
+test('whoever asks much of the administration waits for what it took, a while each time, and can still change that', async () => {
+  const cluster = await openCluster(':memory:', { user: 'u' })
+  const { admin } = cluster
+  await admin.createTopic('orders')
+  await admin.alterClientQuotas({ user: 'u' }, { requestPercentage: 0.01 })
+  const bucketOf = async () => [...((await actors(cluster))['quotas'] as QuotasState).buckets.values()][0]
+  await until(async () => (await bucketOf())?.perSecond === 100)
+  // 100 us in a second, and a tenth of that at once: each question takes a few.
+  for (let tokens = 1; tokens >= 0; tokens = (await bucketOf())?.tokens ?? -1) await admin.describeTopic('orders')
+  await admin.alterClientQuotas({ user: 'u' }, { requestPercentage: null })
+  await until(async () => ((await actors(cluster))['quotas'] as QuotasState).quotas?.size === 0)
+  expect(await admin.describeClientQuotas()).toEqual([])
+})
+
+test('a question that waits for what others took ends with its cluster', async () => {
+  const cluster = await openCluster(':memory:', { user: 'u' })
+  const { admin } = cluster
+  await admin.createTopic('orders')
+  await admin.alterClientQuotas({ user: 'u' }, { requestPercentage: 0.01 })
+  const isPaying = async (): Promise<boolean> =>
+    [...((await actors(cluster))['quotas'] as QuotasState).buckets.values()].some(({ tokens }) => tokens < 0)
+  while (!(await isPaying())) await admin.describeTopic('orders')
+  const questions = Array.from({ length: 20 }, () => failureOf(() => admin.describeTopic('orders')))
+  await cluster.close()
+  expect((await Promise.all(questions)).map(({ name }) => name)).toEqual(questions.map(() => 'CLIENT_CLOSED'))
+})
+
+test('a member of a share group pays for its questions, also where there is nothing to read', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('orders')
+  await cluster.admin.alterClientQuotas({ group: 'slow' }, { requestPercentage: 0.01 })
+  await untilKnown(cluster, 1)
+  const slow = cluster.shareConsumer({ group: 'slow', topics: ['orders'] })
+  const isPaying = async (): Promise<boolean> =>
+    [...((await actors(cluster))['quotas'] as QuotasState).buckets.values()].some(({ tokens }) => tokens < 0)
+  for (let isOver = false; !isOver; isOver = await isPaying()) expect(await slow.poll({ timeoutMillis: 1 })).toEqual([])
+  await cluster.admin.alterClientQuotas({ group: 'slow' }, { requestPercentage: null })
+})
+
 test('a consumer that has a long way to read by itself is stopped by a new quota', async () => {
   const cluster = await openCluster(temporaryDirectory())
   await cluster.admin.createTopic('orders', { partitions: 4 })

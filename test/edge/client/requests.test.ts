@@ -1,6 +1,6 @@
 // Questions of clients to actors that move while they are asked.
 import { expect, test } from 'vitest'
-import { Requests } from '../../../edge/client/requests.ts'
+import { openRequests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR, groupsActor } from '../../../protocol/address.ts'
 import { NONE } from '../../../protocol/errors.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
@@ -14,7 +14,7 @@ test('a group that has moved since it was found is found again', async () => {
   const nodes = [0, 1].map((node) => ({ node, directory: null, actors: [] }))
   const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes, preload: [] }, () => undefined)
   const loop = new CallerLoop(runtime)
-  const requests = new Requests(runtime.host(0), loop, [0])
+  const requests = openRequests({ host: runtime.host(0), loop, quotas: { keeper: { node: 0, actor: 'quotas' }, user: null } }, [0])
   const asked: string[] = []
   const answer = (node: number, actor: string, respond: (correlationId: number) => Message): void => {
     const host = runtime.host(node)

@@ -6,7 +6,7 @@ import type { Effect } from '../../../actors/effect.ts'
 import type { SharesState } from '../../../actors/shares-state.ts'
 import type { AcquiredRange, ShareAcknowledgement, ShareFetchRequest } from '../../../protocol/messages/share.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
-import { noteQuotaUse, noteRequestTime } from '../../../simulation/checkers/quotas.ts'
+import { notePassed, noteQuotaNews, noteQuotaUse } from '../../../simulation/checkers/quotas.ts'
 import { checkReaders, newReadersTruth, noteCovered, noteHandled, noteLeftOut } from '../../../simulation/checkers/readers.ts'
 import type { ReadersTruth } from '../../../simulation/checkers/readers.ts'
 import { checkShares, newShareTruth } from '../../../simulation/checkers/share.ts'
@@ -87,6 +87,7 @@ function quota(what: string, play: (account: Parameters<typeof noteQuotaUse>[0],
       underWayBytes: 0,
       usedBytes: 0,
       usedMicros: 0,
+      isTold: true,
       isOver: false,
     }
     play({ world, ...about, microsPerSecondMax: 1000 }, isDamaged)
@@ -187,11 +188,18 @@ export const damagedOthers: readonly Damaged[] = [
     for (const sizeBytes of [isDamaged ? 102 : 101, 1]) noteQuotaUse(account, chunk(sizeBytes))
   }),
   quota('a client goes on after more time than was due', (account, isDamaged) => {
-    noteRequestTime(account, { kind: 'requestTimed', correlationId: 1, micros: isDamaged ? 102 : 101 })
+    noteQuotaNews(account, { kind: 'requestTimed', correlationId: 1, micros: isDamaged ? 102 : 101 })
     noteQuotaUse(account, FETCH)
   }),
   quota('a client does not ask for the time of a request', (account, isDamaged) =>
     noteQuotaUse(account, { ...FETCH, isTimed: !isDamaged } as Message),
+  ),
+  quota('a member of a share group passes before what it was given is paid for', (account, isDamaged) => {
+    account.usedBytes = isDamaged ? 102 : 101
+    notePassed(account)
+  }),
+  quota('a client does not ask for the time of a question', (account, isDamaged) =>
+    noteQuotaUse(account, { kind: 'metadata', correlationId: 1, topics: [], ...(isDamaged ? {} : { isTimed: true }) }),
   ),
   isr(),
   {

@@ -1,7 +1,10 @@
 // Replicas, after a step: with a high watermark that falls, or exposes too much, a log that begins too late or ends too early, and a second leader.
 
+import { checkPace, checkShare, newCopyPace } from '../../../simulation/checkers/pace.ts'
 import { checkReplica, watchReplica } from '../../../simulation/checkers/replicas.ts'
 import type { ReplicaStep } from '../../../simulation/checkers/replicas.ts'
+import type { BrokerState } from '../../../actors/broker-state.ts'
+import type { Effect } from '../../../actors/effect.ts'
 import type { Disk } from '../../../simulation/disk.ts'
 import { appendBytes, newFile, syncFile } from '../../../simulation/disk-file.ts'
 import type { SimulatedFile } from '../../../simulation/disk-file.ts'
@@ -60,6 +63,42 @@ const FETCH: FetchRequest = {
 function answer(errorCode: number): ReplicaStep['effects'] {
   const message = { kind: 'fetchResponse', correlationId: 1, errorCode } as Extract<Message, { kind: 'fetchResponse' }>
   return [{ kind: 'send', to: { node: -1, actor: 'consumer' }, message }]
+}
+
+/** A follower that may copy 1000 bytes in a second, and has just been given as many. */
+function copying(what: string, play: (stage: Stage, copy: (atMillis: number) => void, isDamaged: boolean) => void): Damaged {
+  return replica('PACE', what, (scene, isDamaged) => {
+    const { state, truth } = scene
+    const pace = newCopyPace()
+    state.phase = 'following'
+    state.role = { ...state.role, leader: 1, throttleBytesPerSecond: 1000 }
+    state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1 }
+    const append: Effect = { kind: 'append', log: 'orders-0.1', file: SEGMENT, position: 0, bytes: new Uint8Array(1000), token: 1 }
+    const copy = (atMillis: number): void => {
+      truth.world.runUntil(atMillis * 1000)
+      checkPace(truth.world, pace, 'orders-0', state, [append])
+    }
+    copy(0)
+    play(scene, copy, isDamaged)
+  })
+}
+
+/** What a broker tells the two replicas that a reassignment brings to it; all that come there may copy 1000 bytes in a second. */
+function shared(what: string, sound: readonly number[], damaged: readonly number[]): Damaged {
+  return inScene('PACE', what, ({ truth }, isDamaged) => {
+    const partitions = [0, 1].map(() => ({ adding: [0], isr: [1] }))
+    const topics = new Map([['orders', { name: 'orders', topicId: 1, partitions }]])
+    const brokers = new Map([[0, { brokerEpoch: 5 }]])
+    const image = { topics, names: new Map([[1, 'orders']]), brokers, reassignmentBytesPerSecond: 1000 }
+    const replicas = [0, 1].map((partition) => [`replica/orders-${partition}`, { topic: 'orders', topicId: 1, partition, isStarted: true }])
+    const state = { self: { node: 0, actor: 'broker' }, image, brokerEpoch: 5, config: {}, replicas: new Map(replicas as []) }
+    const effects = (isDamaged ? damaged : sound).map((throttleBytesPerSecond, partition) => ({
+      kind: 'send',
+      to: { node: 0, actor: `replica/orders-${partition}` },
+      message: { kind: 'leaderAndIsr', topicId: 1, throttleBytesPerSecond },
+    }))
+    checkShare(truth.world, new Map(), state as unknown as BrokerState, effects as unknown as Effect[])
+  })
 }
 
 /** Who leads next, after everybody had ten records, eight of which are exposed and six acknowledged. */
@@ -136,4 +175,12 @@ export const damagedReplicas: readonly Damaged[] = [
     },
     { deleteOnceAcknowledgedBy: ['workers'] },
   ),
+  copying('a replica copies on before it has paid', (_, copy, isDamaged) => copy(isDamaged ? 990 : 1000)),
+  copying('a replica that follows its leader as before has another answer free', ({ state }, copy, isDamaged) => {
+    copy(1000)
+    if (!isDamaged) state.following = { ...state.following! }
+    copy(1500)
+  }),
+  shared('each replica is told that it may copy what all may', [500, 500], [1000, 1000]),
+  shared('a replica is told of no limit', [500, 500], [500, 0]),
 ]
