@@ -144,8 +144,11 @@ export class ConsumedPartition {
   #recordsOf({ chunk, view }: DeliveredBatch, keepsViews: boolean): RecordReader {
     try {
       this.#recordsChunk = chunk
-      if (keepsViews) chunk.escaped = true
-      return this.check(view).reader()
+      const { bytes, at, sizeBytes } = this.check(view)
+      if (!keepsViews || chunk.escaped) return view.reader()
+      // The views are of a copy: the chunk can be written again, and who keeps one record keeps no more than its batch.
+      this.#recordsChunk = null
+      return new RecordBatchView(bytes.slice(at, at + sizeBytes), 0, nodeCompressor).reader()
     } catch (error) {
       this.stepBack()
       throw error
