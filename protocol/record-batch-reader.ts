@@ -103,12 +103,26 @@ export class RecordBatchView implements Iterable<LogRecord> {
   }
 
   /** Decodes record by record. Throws KafkaError CORRUPT_MESSAGE at the first that is malformed, or what the compressor throws. */
-  [Symbol.iterator](): Iterator<LogRecord, undefined> {
-    return new RecordIterator(this)
+  *[Symbol.iterator](): Generator<LogRecord, undefined> {
+    for (const reader = new RecordReader(this); reader.next();) {
+      const { offset, timestamp, key, value, headers } = reader
+      yield { offset, timestamp, key, value, headers }
+    }
+  }
+
+  /** Before the first record. Throws as iterating does. */
+  reader(): RecordReader {
+    return new RecordReader(this)
   }
 }
 
-class RecordIterator implements Iterator<LogRecord, undefined> {
+/** Goes through the records of a batch, and is the one that it stands at: its fields are overwritten by the next step. Nothing is allocated for a record but the views of its bytes. */
+export class RecordReader implements LogRecord {
+  offset: Offset = -1
+  timestamp: Timestamp = -1
+  key: Uint8Array | null = null
+  value: Uint8Array | null = null
+  headers: readonly RecordHeader[] = NO_HEADERS
   readonly #reader: VarintReader
   readonly #buffer: ArrayBufferLike
   readonly #batch: RecordBatchView
@@ -133,17 +147,14 @@ class RecordIterator implements Iterator<LogRecord, undefined> {
     if (this.#remaining < 0 || this.#remaining * RECORD_BYTES_MIN > records.length) this.#fail('the count exceeds the bytes')
   }
 
-  next(): IteratorResult<LogRecord, undefined> {
+  /** Steps to the next record; false behind the last one. Throws KafkaError CORRUPT_MESSAGE if it is malformed. */
+  next(): boolean {
+    const reader = this.#reader
     if (this.#remaining === 0) {
-      if (this.#reader.position !== this.#reader.end) this.#fail('bytes follow the last record')
-      return { done: true, value: undefined }
+      if (reader.position !== reader.end) this.#fail('bytes follow the last record')
+      return false
     }
     this.#remaining--
-    return { done: false, value: this.#record() }
-  }
-
-  #record(): LogRecord {
-    const reader = this.#reader
     const length = reader.varint()
     const end = reader.position + length
     if (length < RECORD_BYTES_MIN - 1 || end > reader.end) this.#fail('a record is cut off')
@@ -153,12 +164,16 @@ class RecordIterator implements Iterator<LogRecord, undefined> {
     const key = this.#field(end)
     const value = this.#field(end)
     const headerCount = reader.varint()
-    const headers = headerCount === 0 ? NO_HEADERS : this.#headers(headerCount, end)
+    const headers = headerCount === 0 ? NO_HEADERS : this.#headersOf(headerCount, end)
     if (reader.position !== end || reader.failed) this.#fail('a record has another length than it says')
     if (offsetDelta <= this.#previousDelta || offsetDelta > this.#lastOffsetDelta) this.#fail('offsets do not ascend')
     this.#previousDelta = offsetDelta
-    const timestamp = this.#logAppendTime >= 0 ? this.#logAppendTime : this.#baseTimestamp + timestampDelta
-    return { offset: this.#baseOffset + offsetDelta, timestamp, key, value, headers }
+    this.offset = this.#baseOffset + offsetDelta
+    this.timestamp = this.#logAppendTime >= 0 ? this.#logAppendTime : this.#baseTimestamp + timestampDelta
+    this.key = key
+    this.value = value
+    this.headers = headers
+    return true
   }
 
   #field(end: number): Uint8Array | null {
@@ -171,7 +186,7 @@ class RecordIterator implements Iterator<LogRecord, undefined> {
     return new Uint8Array(this.#buffer, reader.bytes.byteOffset + begin, length)
   }
 
-  #headers(count: number, end: number): readonly RecordHeader[] {
+  #headersOf(count: number, end: number): readonly RecordHeader[] {
     const reader = this.#reader
     // A header takes two bytes at least, which bounds the count before anything is allocated.
     if (count < 0 || count * 2 > end - reader.position) this.#fail('the header count exceeds the bytes')

@@ -17,8 +17,11 @@ export interface LinkSetup {
   readonly outbound: SharedArrayBuffer
 }
 
-/** Data region of a ring. A megabyte batch travels whole in a quarter of it. */
-const RING_BYTES = 4 * 1024 * 1024
+/** Data region of a ring between nodes. What a follower fetches in one piece travels whole in a quarter of it: with half of it, catching up is half as fast. */
+const NODE_RING_BYTES = 4 * 1024 * 1024
+
+/** Data region of a ring to or from the caller's thread. All of a ring is touched in time; batches have 64 KiB, larger ones go in pieces. */
+const CALLER_RING_BYTES = 2 * 1024 * 1024
 
 /** Records drained per channel and cycle, so that timers, syncs and other channels get their turn. */
 const DRAIN_MAX = 256
@@ -35,8 +38,9 @@ export function threadOfNode(node: number): number {
 
 /** Makes the rings between two threads: one setup for each end. */
 export function makeLink(threadA: number, threadB: number): { readonly a: LinkSetup; readonly b: LinkSetup } {
-  const toA = allocateRing(RING_BYTES)
-  const toB = allocateRing(RING_BYTES)
+  const ringBytes = threadA === 0 || threadB === 0 ? CALLER_RING_BYTES : NODE_RING_BYTES
+  const toA = allocateRing(ringBytes)
+  const toB = allocateRing(ringBytes)
   return { a: { peerThread: threadB, inbound: toA, outbound: toB }, b: { peerThread: threadA, inbound: toB, outbound: toA } }
 }
 

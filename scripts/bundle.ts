@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 import { makeTemplate } from '../simulation/timeline/template.ts'
 
-const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'testing', 'bench']
+const ROOMS = ['protocol', 'partitions', 'coordinator', 'actors', 'runtime', 'simulation', 'edge/client', 'edge/cli', 'testing']
 
 /** Where a program or a thread begins. */
 const MAINS = new Set([

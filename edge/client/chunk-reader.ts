@@ -17,8 +17,8 @@ export class Chunk {
   readonly defect: WalkDefect
   /** Where the whole batches end, believed or not. */
   readonly wholeBytes: number
-  /** The application may hold views of it: it must not be written again. */
-  escaped = false
+  /** It must not be written again: the application may hold views of it, or the memory is nobody's to use again. */
+  escaped: boolean
   /** Its batches can still be decoded. */
   live = true
   /** What follows it in its file, below the high watermark of the answer: it can be read without asking again. */
@@ -32,6 +32,7 @@ export class Chunk {
     this.positions = positions
     this.defect = defect
     this.wholeBytes = wholeBytes
+    this.escaped = recycle === null
     this.#recycle = recycle
   }
 

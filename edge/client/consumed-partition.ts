@@ -8,6 +8,7 @@ import type { FileRange } from '../../protocol/messages/fetch.ts'
 import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
+import type { RecordReader } from '../../protocol/record-batch-reader.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { AbortedBatches } from './aborted-batches.ts'
 import type { Chunk } from './chunk-reader.ts'
@@ -50,7 +51,7 @@ export class ConsumedPartition {
   /** The next batch of the first chunk. */
   #batchIndex = 0
   /** The records of the batch that is being delivered one by one. */
-  #records: Iterator<LogRecord> | null = null
+  #records: RecordReader | null = null
   #recordsChunk: Chunk | null = null
 
   constructor(topic: string, partition: number) {
@@ -113,7 +114,10 @@ export class ConsumedPartition {
     if (last !== undefined && this.position !== undefined) this.position = Math.max(this.position, header.lastOffset(bytes, last.at) + 1)
   }
 
-  /** The next record; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes. Throws CORRUPT_MESSAGE, again and again. */
+  /**
+   * The next record, lent until the one after it is asked for; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes.
+   * Throws CORRUPT_MESSAGE, again and again.
+   */
   nextRecord(keepsViews: boolean): LogRecord | null {
     for (;;) {
       if (this.#records === null) {
@@ -121,12 +125,12 @@ export class ConsumedPartition {
         if (next === null) return null
         this.#records = this.#recordsOf(next, keepsViews)
       }
-      const { done, value } = this.#records.next() as { done?: boolean; value: LogRecord }
-      if (done === true) this.#records = null
-      else if (value.offset >= (this.position ?? 0)) {
-        this.position = value.offset + 1
-        if (value.headers.length > 0 && this.#recordsChunk !== null) this.#recordsChunk.escaped = true
-        return value
+      const record = this.#records
+      if (!record.next()) this.#records = null
+      else if (record.offset >= (this.position ?? 0)) {
+        this.position = record.offset + 1
+        if (record.headers.length > 0 && this.#recordsChunk !== null) this.#recordsChunk.escaped = true
+        return record
       }
     }
   }
@@ -137,11 +141,14 @@ export class ConsumedPartition {
     this.#batchIndex--
   }
 
-  #recordsOf({ chunk, view }: DeliveredBatch, keepsViews: boolean): Iterator<LogRecord> {
+  #recordsOf({ chunk, view }: DeliveredBatch, keepsViews: boolean): RecordReader {
     try {
       this.#recordsChunk = chunk
-      if (keepsViews) chunk.escaped = true
-      return this.check(view)[Symbol.iterator]()
+      const { bytes, at, sizeBytes } = this.check(view)
+      if (!keepsViews || chunk.escaped) return view.reader()
+      // The views are of a copy: the chunk can be written again, and who keeps one record keeps no more than its batch.
+      this.#recordsChunk = null
+      return new RecordBatchView(bytes.slice(at, at + sizeBytes), 0, nodeCompressor).reader()
     } catch (error) {
       this.stepBack()
       throw error

@@ -88,7 +88,7 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
     const chunk = this.#chunk
     assertLive(chunk)
     if (keepsViews(this.#key, this.#value)) chunk.escaped = true
-    for (const record of this.#one.check(this.#view)) {
+    for (const record = this.#one.check(this.#view).reader(); record.next();) {
       if (record.offset < this.#from) continue
       if (record.headers.length > 0) chunk.escaped = true
       yield toRecord(this.#one, record, this.#key, this.#value)

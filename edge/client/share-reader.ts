@@ -91,8 +91,9 @@ function takeAnswer(one: ConsumedPartition, { errorCode, logStartOffset, records
 /** Says whether the end of the range was passed; the position is behind it then. */
 function takeRecords(one: ConsumedPartition, last: number, records: LogRecord[]): boolean {
   for (let record = one.nextRecord(true); record !== null; record = one.nextRecord(true)) {
-    if (record.offset > last) return true
-    records.push(record)
+    const { offset, timestamp, key, value, headers } = record
+    if (offset > last) return true
+    records.push({ offset, timestamp, key, value, headers })
   }
   return false
 }
