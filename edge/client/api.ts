@@ -111,6 +111,11 @@ export interface Waiting {
   readonly signal?: AbortSignal
 }
 
+/** How long a poll waits: `timeoutMillis`, default 1,000. */
+export interface Polling extends Waiting {
+  readonly timeoutMillis?: number
+}
+
 /** Chooses a partition; return undefined to leave it to the default partitioner. */
 export type Partitioner<K, V> = (record: ProducerRecord<K, V>, partitionCount: number) => number | undefined
 
@@ -323,7 +328,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   assign(partitions: readonly TopicPartition[]): void
   assignment(): readonly TopicPartition[]
   /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */
-  poll(options?: Waiting & { readonly timeoutMillis?: number }): Promise<ConsumerRecord<K, V>[]>
+  poll(options?: Polling): Promise<ConsumerRecord<K, V>[]>
   records(options?: Waiting): AsyncIterable<ConsumerRecord<K, V>>
   batches(options?: Waiting): AsyncIterable<ConsumerBatch<K, V>>
   seek(partition: TopicPartition, offset: number): void

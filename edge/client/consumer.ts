@@ -8,7 +8,7 @@ import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
-import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Waiting } from './api.ts'
+import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
   checkGroup,
   checkInstance,
@@ -74,7 +74,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       actorUrl: consumerActor,
       config: consumerConfig(options, `${name}-${randomUUID()}`, engine.directory === null ? 'bytes' : 'range', engine.quotas),
       onAssigned: options.onAssigned,
-      onReset: (partition) => this.#processSlot.gone([partition]),
       onGone: (partitions) => this.#processSlot.gone(partitions),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
@@ -169,16 +168,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   // ── records ──
 
-  async poll(options: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ConsumerRecord<K, V>[]> {
+  async poll(options: Polling = {}): Promise<ConsumerRecord<K, V>[]> {
     checkPoll(options)
     this.#processSlot.assertFree()
     return this.#poll(options)
   }
 
-  async #poll({
-    signal,
-    timeoutMillis = POLL_MILLIS_DEFAULT,
-  }: Waiting & { readonly timeoutMillis?: number }): Promise<ConsumerRecord<K, V>[]> {
+  async #poll({ signal, timeoutMillis = POLL_MILLIS_DEFAULT }: Polling): Promise<ConsumerRecord<K, V>[]> {
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()

@@ -23,8 +23,6 @@ export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
   readonly onAssigned: PartitionListener | undefined
-  /** What the partition had where the application was is gone: it goes on elsewhere. */
-  readonly onReset: (partition: TopicPartition) => void
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
   readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
@@ -295,7 +293,7 @@ export class Consumption {
     const one = this.#partitions.get(topicPartitionName(topic, partition))
     if (one === undefined || session <= one.session) return
     this.moveTo(one, position, session)
-    this.#listeners.onReset({ topic, partition })
+    this.#listeners.onGone([{ topic, partition }])
   }
 
   #onChunk({ topic, partition, session, fetchOffset, abortedTransactions, node, range, records }: MessageOf<'chunk'>): void {

@@ -28,6 +28,7 @@ export type {
   ConsumerRecord,
   OffsetToCommit,
   Partitioner,
+  Polling,
   Producer,
   ProducerOptions,
   ProducerRecord,

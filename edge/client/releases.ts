@@ -13,7 +13,7 @@ export interface ReleaseListeners {
   readonly onRevoked: PartitionListener | undefined
   /** Default: onRevoked. */
   readonly onLost: PartitionListener | undefined
-  /** They were lost while their listener was at work: they are gone before that is done. */
+  /** What the application had of them is gone, and no other listener says so: they were lost while theirs was at work, or what they had there is gone and they go on elsewhere. */
   readonly onGone: (partitions: readonly TopicPartition[]) => void
 }
 

@@ -5,7 +5,7 @@
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { ShareAcknowledgement, ShareGroupStateName, ShareMemberDescription } from '../../protocol/messages/share.ts'
-import type { ConsumerRecord, Waiting } from './api.ts'
+import type { ConsumerRecord, Polling, Waiting } from './api.ts'
 import type { Serde } from './serdes.ts'
 
 /** What is said of a record: it is done with; it shall be given to somebody again; it shall be given to nobody again. */
@@ -51,7 +51,7 @@ export interface ShareRecord<K = Uint8Array, V = Uint8Array> extends ConsumerRec
  */
 export interface ShareConsumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ShareRecord<K, V>>, AsyncDisposable {
   /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */
-  poll(options?: Waiting & { readonly timeoutMillis?: number }): Promise<ShareRecord<K, V>[]>
+  poll(options?: Polling): Promise<ShareRecord<K, V>[]>
   records(options?: Waiting): AsyncIterable<ShareRecord<K, V>>
   /** Says of a record what shall become of it; it is sent soon. INVALID_RECORD_STATE for one that this member does not have, or has acknowledged. */
   acknowledge(record: ShareRecord<K, V>, type?: Acknowledgement): void

@@ -10,7 +10,7 @@ import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { AcquiredRange, ShareRangeName } from '../../protocol/messages/share.ts'
 import { RECORD_LOCKS_MAX } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
-import type { Waiting } from './api.ts'
+import type { Polling, Waiting } from './api.ts'
 import { checkGroup, checkName, checkQuotaName, checkWaiting } from './arguments.ts'
 import { toRecord } from './consumer-batch.ts'
 import { checkPoll } from './consumer-options.ts'
@@ -108,7 +108,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
 
   // ── records ──
 
-  async poll(options: Waiting & { readonly timeoutMillis?: number } = {}): Promise<ShareRecord<K, V>[]> {
+  async poll(options: Polling = {}): Promise<ShareRecord<K, V>[]> {
     checkPoll(options)
     const { signal, timeoutMillis = POLL_MILLIS } = options
     const deadline = performance.now() + timeoutMillis
