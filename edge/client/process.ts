@@ -248,7 +248,11 @@ export class Processing<K, V, OK, OV> {
   }
 
   #goBack(places: readonly Place[]): void {
-    for (const { topic, partition, offset } of places) this.#consumer.seek({ topic, partition }, offset)
+    for (const { topic, partition, offset } of places) {
+      // Each step back lets news in: a partition may have gone since they were listed.
+      const isHeld = this.#consumer.assignment().some((one) => one.topic === topic && one.partition === partition)
+      if (isHeld) this.#consumer.seek({ topic, partition }, offset)
+    }
   }
 }
 
