@@ -4,6 +4,7 @@
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
+import type { StorageEffect } from '../actors/effect.ts'
 import type { BrokerConfig, BrokerState } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
 import { seatVoters } from '../actors/coordinator-quorum.ts'
@@ -18,7 +19,7 @@ import type { WatchedGroups } from './checkers/watch.ts'
 import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
-import type { DiskStage } from './disk.ts'
+import type { DiskOwner, DiskStage } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
@@ -50,6 +51,16 @@ const NEWS_MICROS = 30_000
 /** A drained node that does not answer is killed. */
 const DRAIN_MICROS = 5_000_000
 
+/** How a node dies. */
+export type Death = 'kill' | 'powerLoss'
+
+/** Where a disk is. */
+export interface DiskStep {
+  readonly node: number
+  readonly stage: DiskStage
+  readonly effect: StorageEffect
+}
+
 /** A node of the cluster. */
 export interface SimulatedNode {
   readonly host: Host
@@ -72,6 +83,8 @@ export class Cluster {
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
+  /** Asked at each step of a disk: whether the node dies there, and how. */
+  onDiskStep: ((step: DiskStep) => Death | null) | null = null
   readonly #network: Network
   readonly #restarts: Random
   /** What brokers hear of deaths, where there are guests. */
@@ -102,7 +115,7 @@ export class Cluster {
   /** Starts all nodes; groups must be known by then. */
   start(): void {
     for (let node = 0; node < this.plan.nodeCount; node++) {
-      const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
+      const owner = { node, crashesAt: (stage, isWrite, effect) => this.#crashesAt({ node, stage, effect }, isWrite) } satisfies DiskOwner
       const disk = new Disk(this.world, owner, this.faults)
       this.#quorum.disks.set(node, disk)
       const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
@@ -169,6 +182,11 @@ export class Cluster {
   /** What one node says to another arrives late. */
   clog(from: number, to: number, micros: number): void {
     this.#network.clogLink(from, to, micros)
+  }
+
+  /** What a host says for so long is heard again, half of it, in microseconds. */
+  echo(node: number, micros: number): void {
+    this.#network.echo(node, micros)
   }
 
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
@@ -364,9 +382,16 @@ export class Cluster {
     return this.#image
   }
 
-  #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {
+  #crashesAt(step: DiskStep, isWrite: boolean): boolean {
+    const { node, stage } = step
     const { host } = this.nodes[node]!
-    if (!host.isUp || !this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
+    if (!host.isUp) return false
+    const death = this.faults.active ? (this.onDiskStep?.(step) ?? null) : null
+    if (death !== null) {
+      this.crash(node, death === 'powerLoss')
+      return true
+    }
+    if (!this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
     this.world.onlooker?.struck('killPending', { hosts: [node] })
     const random = this.faults.draws('killPending')
     if (stage === 'between' && random.below(2) === 0) {

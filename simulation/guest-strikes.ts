@@ -72,7 +72,7 @@ function succeed(cluster: Cluster, admin: AdminWorkload, random: Random): void {
     if (!faults.active) return
     world.log?.(`guests: the transactor of partition ${partition} on node ${leader} is succeeded, and does not hear of it`)
     cluster.cut(active, leader, UNAWARE_MICROS)
-    admin.lead(TRANSACTIONS_TOPIC, partition, [...heirs, leader])
+    admin.place(TRANSACTIONS_TOPIC, partition, [...heirs, leader])
   })
 }
 

@@ -11,6 +11,8 @@ import { drawGuests } from './guest-plan.ts'
 import type { GuestPlan } from './guest-plan.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
+import { drawOrdeals } from './ordeal-plan.ts'
+import type { Company, Ordeal, OrdealPlan } from './ordeal-plan.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
@@ -67,6 +69,7 @@ export interface Plan {
   readonly readers: ReaderPlan | null
   readonly classic: ClassicPlan | null
   readonly guests: GuestPlan | null
+  readonly ordeals: OrdealPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
   readonly faults: FaultOptions
@@ -105,15 +108,41 @@ export const COORDINATOR_PARTITIONS = 2
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
 
+/** What is compacted is compacted as soon as somebody looks. */
+const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompactionLagMillis: 1, deleteRetentionMillis: 0 }
+
+/** What a run has for certain, because it has ordeals. */
+interface Certain {
+  readonly has: (part: Company) => boolean
+  readonly isTidy: boolean
+}
+
+function certainOf(ordeals: OrdealPlan | null): Certain {
+  const kinds = ordeals?.kinds ?? []
+  const company = ordeals?.company ?? []
+  return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness') }
+}
+
+/** Disks whose power flickers lose what was not synced; where everything is cleaned, some of it rots. */
+function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null): FaultOptions {
+  const has = (kind: Ordeal): boolean => ordeals?.kinds.includes(kind) === true
+  return {
+    ...faults,
+    ...(has('flicker') || has('tidiness') ? { renameLost: 700_000, tornWrite: 700_000 } : {}),
+    ...(has('tidiness') ? { bitRot: 5000 } : {}),
+    ...(has('flicker') ? { deleteRecords: 3000 } : {}),
+  }
+}
+
 /** In half of the runs offsets of groups expire that nobody has used for so long. */
 const OFFSETS_RETENTION_MILLIS = 20_000
 
 /** In half of the runs, a topic whose records go once they are consumed. */
-function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
+function drawQueue(seed: number, nodeCount: number, { has }: Certain): PlannedTopic[] {
   const random = new Random(seed, 'queue')
-  if (random.below(2) === 0) return []
+  if (random.below(2) === 0 && !has('queue')) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
-  const isShared = drawSharers(seed) > 0
+  const isShared = drawSharers(seed, has('sharers')) > 0
   const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
   return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
@@ -127,9 +156,9 @@ function drawResults(seed: number, nodeCount: number, transactions: TransactionP
 }
 
 /** In a third of the runs, a topic that keeps the newest record of each key. */
-function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
+function drawTable(seed: number, nodeCount: number, { has, isTidy }: Certain): PlannedTopic[] {
   const random = new Random(seed, 'table')
-  if (random.below(3) > 0) return []
+  if (random.below(3) > 0 && !has('table')) return []
   const configs = {
     segmentBytes: SEGMENT_BYTES,
     indexIntervalBytes: 512,
@@ -140,6 +169,7 @@ function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
     minCompactionLagMillis: random.pick([0, 0, 4000]),
     maxCompactionLagMillis: random.pick([10_000, 30_000, Number.MAX_SAFE_INTEGER]),
     deleteRetentionMillis: random.pick([0, 3000, 12_000]),
+    ...(isTidy ? TIDY : {}),
   }
   return [{ name: TABLE, partitions: 1, replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
 }
@@ -161,9 +191,9 @@ function drawWishes(seed: number, groupSize: number): Pick<Plan, 'hasPattern' | 
 }
 
 /** In a quarter of the runs, one to three members of a share group. */
-function drawSharers(seed: number): number {
+function drawSharers(seed: number, isCertain: boolean): number {
   const random = new Random(seed, 'sharers')
-  return random.below(4) === 0 ? random.between(1, 3) : 0
+  return random.below(4) === 0 || isCertain ? random.between(1, 3) : 0
 }
 
 /** Draws by itself, so that runs without quotas are what they were before there were any. */
@@ -186,11 +216,18 @@ export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
 }
 
+function drawNodeCount(random: Random, ordeals: OrdealPlan | null): number {
+  const drawn = random.between(1, 5)
+  return ordeals?.nodeCount ?? drawn
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
   const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
-  const nodeCount = random.between(1, 5)
+  const ordeals = options.quiet === true ? null : drawOrdeals(seed)
+  const certain = certainOf(ordeals)
+  const nodeCount = drawNodeCount(random, ordeals)
   const replicationFactor = (): number => Math.min(nodeCount, random.pick([1, 2, 3, 3]))
   const topics: PlannedTopic[] = [
     {
@@ -215,10 +252,10 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
     })
   }
-  const faults = options.quiet === true ? noFaults() : drawFaults(seed)
+  const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
-  const transactions = drawTransactions(seed)
-  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
+  const transactions = drawTransactions(seed, certain.has('transactions'))
+  topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)
@@ -234,15 +271,16 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
-    sharerCount: drawSharers(seed),
+    sharerCount: drawSharers(seed, certain.has('sharers')),
     submitMillis: random.pick([150, 300, 600, 1200]),
     submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed) ?? guests?.quota ?? null,
     transactions,
-    readers: drawReaders(seed, nodeCount),
-    classic: drawClassic(seed),
+    readers: drawReaders(seed, nodeCount, certain.has('readers')),
+    classic: drawClassic(seed, certain.has('classic')),
     guests,
+    ordeals,
     calm: options.quiet === true ? null : drawCalm(seed),
     faults,
   }
