@@ -236,14 +236,15 @@ interface Placed {
   readonly image: PartitionImage
 }
 
-/** A partition with several replicas and a leader; mostly one of those that coordinators write to. */
+/** A partition with several replicas, none of which is moving, and a leader; mostly one of those that coordinators write to. */
 function placed(cluster: Cluster, random: Random, isInternal: boolean): Placed | null {
   const topics = [...(cluster.latestImage()?.topics.values() ?? [])].filter(({ name }) => !isInternal || name.startsWith('__'))
   if (topics.length === 0) return null
   const { name, partitions } = random.pick(topics)
   const partition = random.below(partitions.length)
   const image = partitions[partition]
-  return image === undefined || image.replicas.length < 2 || image.leader < 0 ? null : { topic: name, partition, image }
+  const isSettled = image !== undefined && image.adding.length === 0 && image.removing.length === 0
+  return !isSettled || image.replicas.length < 2 || image.leader < 0 ? null : { topic: name, partition, image }
 }
 
 function activeNode({ nodes }: Cluster): number {

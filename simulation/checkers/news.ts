@@ -38,6 +38,8 @@ export function checkNews(news: News, image: Pick<MetadataImage, 'topics'>, even
     if (event.type === 'leaderChanged') go(news, news.leaders, `the leader of ${name}`, name, event.formerLeader, event.leader)
     else go(news, news.isrs, `the ISR of ${name}`, name, event.formerIsr.join(), event.isr.join())
   }
+  // What was told together with a new topic may have been of the one before it under its name.
+  for (const topic of isNew) forget(news, topic)
 }
 
 function go<Key, Value>({ world }: News, told: Map<Key, Value>, what: string, key: Key, from: Value, to: Value): void {
