@@ -55,8 +55,10 @@ const CLEANING_MICROS = [500, 400_000] as const
 /** What a slow operation takes at most. */
 const SLOW_MICROS = 2_000_000
 
-/** Where there is too much to do, an operation takes so much longer at most. */
-const STRAINED_MICROS = 30_000
+/** Where there is too much to do, an operation takes so much longer at most, and one in so many longer than that. */
+const STRAINED_MICROS = 10_000
+const STUCK_SHARE = 4
+const STUCK_MICROS = 300_000
 
 /** The queue of operations that concern no log directory. */
 const NODE_QUEUE = ''
@@ -190,7 +192,8 @@ export class Disk {
   }
 
   #strained(): number {
-    return this.#faults.active && this.#world.nowMicros < this.strainedUntil ? this.#strain.below(STRAINED_MICROS) : 0
+    if (!this.#faults.active || this.#world.nowMicros >= this.strainedUntil) return 0
+    return this.#strain.below(this.#strain.below(STUCK_SHARE) === 0 ? STUCK_MICROS : STRAINED_MICROS)
   }
 
   #duration(effect: StorageEffect): number {

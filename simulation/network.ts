@@ -136,8 +136,15 @@ export class Network {
     const flight = onlooker?.sent(from, to, message, 'sent') ?? -1
     if (isLost) onlooker?.missed(flight, 'lost')
     else this.#carry(to.node, link, frame, flight)
-    if (isReplayed) this.#replay(to.node, copyOf(frame), this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), onlooker?.sent(from, to, message, 'replay') ?? -1)
-    if (this.#isEchoed(from.node)) this.#replay(to.node, copyOf(frame), this.#echoes.between(1, ECHO_MICROS), onlooker?.sent(from, to, message, 'replay') ?? -1)
+    if (isReplayed)
+      this.#replay(
+        to.node,
+        copyOf(frame),
+        this.#faults.draws('lateReplay').exponential(REPLAY_MICROS),
+        onlooker?.sent(from, to, message, 'replay') ?? -1,
+      )
+    if (this.#isEchoed(from.node))
+      this.#replay(to.node, copyOf(frame), this.#echoes.between(1, ECHO_MICROS), onlooker?.sent(from, to, message, 'replay') ?? -1)
     if (isTwice) this.#carry(to.node, link, copyOf(frame), onlooker?.sent(from, to, message, 'twice') ?? -1)
   }
 

@@ -26,7 +26,7 @@ export type Ordeal =
   | 'island'
   /** What a client says, or is told, arrives after its session is over; or the client sleeps that long. */
   | 'molasses'
-  /** Nodes have so much to do that all that their disks and actors do takes milliseconds, also when one of them has died. */
+  /** Nodes have so much to do that all that their disks and actors do takes milliseconds, also when one of them has died; some of them are full. */
   | 'strain'
 
 /** The ordeals of a run, and what it has beside them. */
@@ -47,7 +47,7 @@ const NODES = [3, 5] as const
 const SHARE = 6
 
 /** Kinds of a run, one less if one is drawn twice. */
-const KINDS_COUNT = [1, 4] as const
+const KINDS_COUNT = [2, 4] as const
 
 /** What an ordeal is interesting with. */
 const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {

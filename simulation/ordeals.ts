@@ -9,6 +9,7 @@ import { METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Cluster, Death, DiskStep } from './cluster.ts'
 import type { DiskStage } from './disk.ts'
+import { succeed } from './guest-strikes.ts'
 import type { Ordeal } from './ordeal-plan.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -252,6 +253,7 @@ function activeNode({ nodes }: Cluster): number {
 }
 
 function swing(cluster: Cluster, admin: AdminWorkload, random: Random): void {
+  if (cluster.plan.transactions !== null && random.below(2) === 0) return succeed(cluster, admin, random)
   const one = placed(cluster, random, random.below(4) > 0)
   if (one === null || !admin.isIdle) return
   const { topic, partition } = one
@@ -314,6 +316,7 @@ function strain(cluster: Cluster, random: Random): void {
     if (random.below(2) === 0) continue
     host.strain(micros)
     disk.strainedUntil = cluster.world.nowMicros + micros
+    if (random.below(2) === 0) disk.fullUntil = cluster.world.nowMicros + random.below(micros)
   }
   if (random.below(2) === 0) cluster.crash(random.pick(cluster.nodes).host.node, false)
 }
@@ -327,6 +330,8 @@ function slow(cluster: Cluster, random: Random): void {
   for (const client of cluster.clients) {
     if (random.below(SLOW_SHARE) > 0) continue
     if (manner === 0) client.pause(cluster.world.nowMicros + micros)
-    else for (const { host } of nodes) cluster.clog(...(manner === 1 ? [client.node, host.node] : [host.node, client.node]) as [number, number], micros)
+    else
+      for (const { host } of nodes)
+        cluster.clog(...((manner === 1 ? [client.node, host.node] : [host.node, client.node]) as [number, number]), micros)
   }
 }

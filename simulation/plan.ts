@@ -108,6 +108,10 @@ export const COORDINATOR_PARTITIONS = 2
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
 
+/** Replicas of a topic; where nodes have too much to do, more have one alone: only that takes back what it could not write. */
+const FACTORS = [1, 2, 3, 3] as const
+const LONELY_FACTORS = [1, 1, 2, 3] as const
+
 /** What is compacted is compacted as soon as somebody looks. */
 const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompactionLagMillis: 1, deleteRetentionMillis: 0 }
 
@@ -115,12 +119,13 @@ const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompacti
 interface Certain {
   readonly has: (part: Company) => boolean
   readonly isTidy: boolean
+  readonly isStrained: boolean
 }
 
 function certainOf(ordeals: OrdealPlan | null): Certain {
   const kinds = ordeals?.kinds ?? []
   const company = ordeals?.company ?? []
-  return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness') }
+  return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain') }
 }
 
 /** Disks whose power flickers lose what was not synced; where everything is cleaned, some of it rots. */
@@ -138,14 +143,21 @@ function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null): FaultOpt
 const OFFSETS_RETENTION_MILLIS = 20_000
 
 /** In half of the runs, a topic whose records go once they are consumed. */
-function drawQueue(seed: number, nodeCount: number, { has }: Certain): PlannedTopic[] {
+function drawQueue(seed: number, nodeCount: number, { has, isStrained }: Certain): PlannedTopic[] {
   const random = new Random(seed, 'queue')
   if (random.below(2) === 0 && !has('queue')) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
   const isShared = drawSharers(seed, has('sharers')) > 0
   const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
-  return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
+  return [
+    {
+      name: 'queue',
+      partitions: random.between(1, 2),
+      replicationFactor: Math.min(nodeCount, random.pick(isStrained ? LONELY_FACTORS : FACTORS)),
+      configs,
+    },
+  ]
 }
 
 /** The topic of the results, if there is a pipeline. */
@@ -228,7 +240,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const ordeals = options.quiet === true ? null : drawOrdeals(seed)
   const certain = certainOf(ordeals)
   const nodeCount = drawNodeCount(random, ordeals)
-  const replicationFactor = (): number => Math.min(nodeCount, random.pick([1, 2, 3, 3]))
+  const factors = certain.isStrained ? LONELY_FACTORS : FACTORS
+  const replicationFactor = (): number => Math.min(nodeCount, random.pick(factors))
   const topics: PlannedTopic[] = [
     {
       name: 'orders',
