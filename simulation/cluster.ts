@@ -79,7 +79,7 @@ export class Cluster {
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
   /** Knows which life of a topic clients speak of. */
-  readonly clientWatcher: ClientWatcher = new ClientWatcher()
+  readonly clientWatcher: ClientWatcher
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
@@ -106,6 +106,7 @@ export class Cluster {
     this.faults = faults
     this.truth = truth
     this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
+    this.clientWatcher = new ClientWatcher(world)
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
     this.#news = new Random(world.seed, 'guests/news')

@@ -77,6 +77,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A42',
+    title: 'a clean stop that may be in the page cache only is taken for durable',
+    why: 'the next registration takes the place of the one that is: a power loss leaves neither, and whoever was the only one in sync counts as wiped',
+    edits: [
+      {
+        file: 'actors/broker-registration.ts',
+        text: 'if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean',
+        replacement: 'void clean',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',
