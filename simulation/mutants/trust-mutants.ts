@@ -91,6 +91,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A43',
+    title: 'a follower with an empty log waits for a leader that ends below it',
+    why: 'it has nothing that could be compared, and a leader that was elected although it had fallen behind does not come there: it is never in sync again',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: '(response.logStartOffset > log.logEndOffset || isBlank)',
+        replacement: '(response.logStartOffset > log.logEndOffset || (isBlank && false))',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',
