@@ -198,8 +198,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (context.uptime < 0) {',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'D12',

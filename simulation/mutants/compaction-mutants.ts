@@ -181,8 +181,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 141,
+    seedsToFind: 141,
   },
   {
     id: 'D15',
