@@ -4,7 +4,6 @@
  */
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { actor as broker } from '../actors/broker.ts'
-import type { StorageEffect } from '../actors/effect.ts'
 import type { BrokerConfig, BrokerState } from '../actors/broker.ts'
 import { actor as coordinator } from '../actors/coordinator.ts'
 import { seatVoters } from '../actors/coordinator-quorum.ts'
@@ -19,7 +18,7 @@ import type { WatchedGroups } from './checkers/watch.ts'
 import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
-import type { DiskOwner, DiskStage } from './disk.ts'
+import type { DiskOwner, DiskStep } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
@@ -51,16 +50,6 @@ const NEWS_MICROS = 30_000
 /** A drained node that does not answer is killed. */
 const DRAIN_MICROS = 5_000_000
 
-/** How a node dies. */
-export type Death = 'kill' | 'powerLoss'
-
-/** Where a disk is. */
-export interface DiskStep {
-  readonly node: number
-  readonly stage: DiskStage
-  readonly effect: StorageEffect
-}
-
 /** A node of the cluster. */
 export interface SimulatedNode {
   readonly host: Host
@@ -83,8 +72,8 @@ export class Cluster {
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
-  /** Asked at each step of a disk: whether the node dies there, and how. */
-  onDiskStep: ((step: DiskStep) => Death | null) | null = null
+  /** Asked at each step of a disk; true: the node has died there. */
+  onDiskStep: ((step: DiskStep) => boolean) | null = null
   readonly #network: Network
   readonly #restarts: Random
   /** What brokers hear of deaths, where there are guests. */
@@ -386,12 +375,7 @@ export class Cluster {
   #crashesAt(step: DiskStep, isWrite: boolean): boolean {
     const { node, stage } = step
     const { host } = this.nodes[node]!
-    if (!host.isUp) return false
-    const death = this.faults.active ? (this.onDiskStep?.(step) ?? null) : null
-    if (death !== null) {
-      this.crash(node, death === 'powerLoss')
-      return true
-    }
+    if (!host.isUp || this.onDiskStep?.(step) === true) return !host.isUp
     if (!this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
     this.world.onlooker?.struck('killPending', { hosts: [node] })
     const random = this.faults.draws('killPending')

@@ -25,6 +25,13 @@ import type { World } from './world.ts'
 /** Where in an operation a crash may strike: before it takes effect, before its answer is heard, or after what the answer led to. */
 export type DiskStage = 'before' | 'between' | 'after'
 
+/** Where the disk of a node is. */
+export interface DiskStep {
+  readonly node: number
+  readonly stage: DiskStage
+  readonly effect: StorageEffect
+}
+
 /** What the disk needs of its node. */
 export interface DiskOwner {
   readonly node: number

@@ -7,8 +7,8 @@ import type { StorageEffect } from '../actors/effect.ts'
 import type { CoordinatorState } from '../actors/coordinator.ts'
 import { METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
-import type { Cluster, Death, DiskStep } from './cluster.ts'
-import type { DiskStage } from './disk.ts'
+import type { Cluster } from './cluster.ts'
+import type { DiskStage, DiskStep } from './disk.ts'
 import { succeed } from './guest-strikes.ts'
 import type { Ordeal } from './ordeal-plan.ts'
 import { Random } from './random.ts'
@@ -92,6 +92,13 @@ const METADATA_SHARE = 4
 
 const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
+/** How a node dies. */
+type Death = 'kill' | 'powerLoss'
+
+function deathOf(random: Random): Death {
+  return random.below(2) === 0 ? 'kill' : 'powerLoss'
+}
+
 /** Begins all ordeals of a run. */
 export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
   const kinds = cluster.plan.ordeals?.kinds ?? []
@@ -117,10 +124,11 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
   const isTidy = kinds.includes('tidiness')
   if (isTidy || kinds.includes('flicker'))
     cluster.onDiskStep = (step) => {
-      const { kind } = step.effect
-      if (isTidy && (kind === 'compact' || kind === 'rename') && steps.below(CLEANINGS) === 0)
-        return steps.below(2) === 0 ? 'kill' : 'powerLoss'
-      return flickers.size > 0 ? lastStep(cluster, flickers, step, steps) : null
+      if (!cluster.faults.active) return false
+      const isTidying = isTidy && (step.effect.kind === 'compact' || step.effect.kind === 'rename')
+      const death = isTidying && steps.below(CLEANINGS) === 0 ? deathOf(steps) : lastStep(cluster, flickers, step, steps)
+      if (death !== null) cluster.crash(step.node, death === 'powerLoss')
+      return death !== null
     }
 }
 
@@ -332,6 +340,7 @@ function slow(cluster: Cluster, random: Random): void {
     if (manner === 0) client.pause(cluster.world.nowMicros + micros)
     else
       for (const { host } of nodes)
-        cluster.clog(...((manner === 1 ? [client.node, host.node] : [host.node, client.node]) as [number, number]), micros)
+        if (manner === 1) cluster.clog(client.node, host.node, micros)
+        else cluster.clog(host.node, client.node, micros)
   }
 }

@@ -91,6 +91,9 @@ const SEGMENT_BYTES = 16 * 1024
 /** A topic that would rather lose records than be offline. */
 const RISKY = { segmentBytes: SEGMENT_BYTES, flush: 'commit', retentionMillis: -1, minInsyncReplicas: 1, uncleanLeaderElection: true }
 
+/** What is old goes, or what is too much. */
+const RECENT = { flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 }
+
 /** The group that nobody is in: somebody commits for it from outside. */
 export const OUTSIDE_GROUP = 'audit'
 
@@ -111,6 +114,10 @@ export const TABLE = 'table'
 /** Replicas of a topic; where nodes have too much to do, more have one alone: only that takes back what it could not write. */
 const FACTORS = [1, 2, 3, 3] as const
 const LONELY_FACTORS = [1, 1, 2, 3] as const
+
+function drawFactor(random: Random, nodeCount: number, { isStrained }: Pick<Certain, 'isStrained'>): number {
+  return Math.min(nodeCount, random.pick(isStrained ? LONELY_FACTORS : FACTORS))
+}
 
 /** What is compacted is compacted as soon as somebody looks. */
 const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompactionLagMillis: 1, deleteRetentionMillis: 0 }
@@ -143,18 +150,18 @@ function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null): FaultOpt
 const OFFSETS_RETENTION_MILLIS = 20_000
 
 /** In half of the runs, a topic whose records go once they are consumed. */
-function drawQueue(seed: number, nodeCount: number, { has, isStrained }: Certain): PlannedTopic[] {
+function drawQueue(seed: number, nodeCount: number, certain: Certain): PlannedTopic[] {
   const random = new Random(seed, 'queue')
-  if (random.below(2) === 0 && !has('queue')) return []
+  if (random.below(2) === 0 && !certain.has('queue')) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
-  const isShared = drawSharers(seed, has('sharers')) > 0
+  const isShared = drawSharers(seed, certain.has('sharers')) > 0
   const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
   return [
     {
       name: 'queue',
       partitions: random.between(1, 2),
-      replicationFactor: Math.min(nodeCount, random.pick(isStrained ? LONELY_FACTORS : FACTORS)),
+      replicationFactor: drawFactor(random, nodeCount, certain),
       configs,
     },
   ]
@@ -240,8 +247,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const ordeals = options.quiet === true ? null : drawOrdeals(seed)
   const certain = certainOf(ordeals)
   const nodeCount = drawNodeCount(random, ordeals)
-  const factors = certain.isStrained ? LONELY_FACTORS : FACTORS
-  const replicationFactor = (): number => Math.min(nodeCount, random.pick(factors))
+  const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
   const topics: PlannedTopic[] = [
     {
       name: 'orders',
@@ -257,13 +263,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     },
   ]
   if (random.below(2) === 0) {
-    const flush = random.pick(['commit', 'interval'])
-    topics.push({
-      name: 'recent',
-      partitions: 1,
-      replicationFactor: replicationFactor(),
-      configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
-    })
+    const configs = { ...small, flush: random.pick(['commit', 'interval']), ...RECENT }
+    topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
   const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })

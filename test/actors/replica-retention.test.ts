@@ -79,8 +79,8 @@ describe('a deletion', () => {
 
   test('of everything leaves nothing that could be compared: a follower begins anew where a leader goes on that had fallen behind', () => {
     const { files } = threeSegments()
-    const [name = '', bytes] = [...files].findLast(([file]) => file.startsWith('checkpoint'))!
-    const known = decodeCheckpoint(bytes!)
+    const [name, bytes] = [...files].findLast(([file]) => file.startsWith('checkpoint'))!
+    const known = decodeCheckpoint(bytes)
     if (typeof known === 'string') throw new Error(known)
     files.clear()
     files.set(name, encodeCheckpoint({ ...known, recoveryPoint: 6, logStartOffset: 6, segments: [], epochs: [] }))
