@@ -105,6 +105,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A44',
+    title: 'whoever knows only coordinators that were all replaced asks nobody else (KIP-899)',
+    why: 'it never finds the active one again',
+    edits: [
+      {
+        file: 'actors/coordinator-finder.ts',
+        text: 'if (++finder.silentCount > finder.nodes.length)',
+        replacement: 'if (++finder.silentCount < 0)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',
