@@ -47,7 +47,7 @@ export function onRegistrationStorage(state: BrokerState, message: StorageAnswer
   state.recording = -1
   // Who cannot say who it was must not be taken for who it is: it tries again, fenced until then; the other file has the last word meanwhile.
   if (message.error !== null || state.isRecordTorn) return recordAgain(state, outbox)
-  state.nextFile = (state.nextFile + 1) % FILES
+  state.nextFile = otherFile(state.nextFile)
   talk(state, context, outbox)
 }
 
@@ -83,8 +83,11 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
     if (one.brokerEpoch === state.previousBrokerEpoch && !one.clean) return
     state.previousBrokerEpoch = one.brokerEpoch
     state.isUnsyncedSafe = one.clean || one.bootId === config.bootId
-    state.nextFile = (file + 1) % FILES
+    state.nextFile = otherFile(file)
   })
+  // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable.
+  const clean = written.findIndex((one, file) => one?.clean === true && written[otherFile(file)]?.brokerEpoch === one.brokerEpoch)
+  if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean
   talk(state, context, outbox)
 }
 
@@ -189,6 +192,10 @@ function askElsewhere(state: BrokerState, hint: number, outbox: Outbox): void {
 
 function arm(afterMillis: number, outbox: Outbox): void {
   outbox.push({ kind: 'startTimer', timer: 'coordinator', afterMillis })
+}
+
+function otherFile(file: number): number {
+  return (file + 1) % FILES
 }
 
 function fileOf(file: number): string {

@@ -10,6 +10,7 @@ import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
+import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
 import { onDrained } from './broker-stop.ts'
@@ -217,7 +218,7 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
     }
     if (!leads || state.groups.has(partition)) return
     state.groups.set(partition, leaderEpoch)
-    const { voters: coordinatorNodes } = state
+    const coordinatorNodes = coordinatorNodesOf(state)
     const { offsetsRetentionMillis } = state.config
     const { topicId } = topic
     const { leaseUntil } = state

@@ -5,6 +5,7 @@
 import { sharesActor } from '../protocol/address.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Outbox } from './actor.ts'
+import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState } from './broker-state.ts'
 import { actor as shares } from './shares.ts'
 import type { SharesConfig } from './shares-state.ts'
@@ -20,7 +21,8 @@ export function keepShares(state: BrokerState, { topicId, partitions }: TopicIma
     }
     if (!leads || state.shares.has(partition)) return
     state.shares.set(partition, leaderEpoch)
-    const { voters: coordinatorNodes, leaseUntil } = state
+    const { leaseUntil } = state
+    const coordinatorNodes = coordinatorNodesOf(state)
     const config: SharesConfig = { partition, topicId, leaderEpoch, coordinatorNodes, leaseUntil }
     outbox.push({ kind: 'spawn', actor: sharesActor(partition), url: shares.url, config })
   })

@@ -152,3 +152,8 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     nextToken: 1,
   }
 }
+
+/** Where the coordinators of partitions look for the active one: all who vote may be replaced, so that those whom the node began with are among them. */
+export function coordinatorNodesOf({ voters, config }: BrokerState): readonly number[] {
+  return [...new Set([...voters, ...config.voters])]
+}

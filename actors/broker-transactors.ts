@@ -4,6 +4,7 @@
 import { transactorActor } from '../protocol/address.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Outbox } from './actor.ts'
+import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState } from './broker-state.ts'
 import { actor as transactor } from './transactor.ts'
 import type { TransactorConfig } from './transactor-state.ts'
@@ -19,7 +20,8 @@ export function keepTransactors(state: BrokerState, { topicId, partitions }: Top
     }
     if (!leads || state.transactors.has(partition)) return
     state.transactors.set(partition, leaderEpoch)
-    const { voters: coordinatorNodes, leaseUntil } = state
+    const { leaseUntil } = state
+    const coordinatorNodes = coordinatorNodesOf(state)
     const config: TransactorConfig = { partition, topicId, leaderEpoch, coordinatorNodes, leaseUntil }
     outbox.push({ kind: 'spawn', actor: transactorActor(partition), url: transactor.url, config })
   })

@@ -13,11 +13,15 @@ export interface CoordinatorFinder {
   current: number
   /** One that has just died is passed over once: a node that starts again takes what it is asked, and answers when it has read its disk. -1: none. */
   gone: number
+  /** Where it began: asked again when all that are known are silent, for they may all have been replaced (KIP-899). */
+  readonly bootstrap: readonly number[]
+  /** So many were asked in vain since one said where they are. */
+  silentCount: number
 }
 
 /** Begins with the first. */
 export function newCoordinatorFinder(nodes: readonly number[]): CoordinatorFinder {
-  return { nodes, current: nodes[0] ?? 0, gone: -1 }
+  return { nodes, current: nodes[0] ?? 0, gone: -1, bootstrap: nodes, silentCount: 0 }
 }
 
 /** Whom to ask. */
@@ -35,11 +39,14 @@ export function followController(finder: CoordinatorFinder, from: number, contro
 
 /** A coordinator says where they are by now. */
 export function learnCoordinators(finder: CoordinatorFinder, nodes: readonly number[]): void {
-  if (nodes.length > 0) finder.nodes = nodes
+  if (nodes.length === 0) return
+  finder.nodes = nodes
+  finder.silentCount = 0
 }
 
 /** The one that was asked is silent: the next. */
 export function nextCoordinator(finder: CoordinatorFinder): void {
+  if (++finder.silentCount > finder.nodes.length) Object.assign(finder, { nodes: finder.bootstrap, silentCount: 0 })
   const { nodes, current, gone } = finder
   const behind = (node: number): number => nodes[(nodes.indexOf(node) + 1) % nodes.length] ?? node
   finder.current = behind(current)

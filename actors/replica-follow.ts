@@ -144,12 +144,15 @@ export function changePace(state: ReplicaState, before: number, context: Context
 }
 
 /**
- * Out of range from below: what comes next is deleted, and the log begins anew where the leader's first batch does. Otherwise: tries again soon, for the leader is
- * ahead of us or behind, and the metadata will tell one of us.
+ * Out of range from below: what comes next is deleted, and the log begins anew where the leader's first batch does. From above, a log that is empty and knows of no epoch does
+ * so, too: nothing of it can be compared, and a leader that was elected although it had fallen behind goes on below. Otherwise: tries again soon, for the leader is ahead
+ * of us or behind, and the metadata will tell one of us.
  */
 function onRefused(state: ReplicaState, following: Following, response: FetchResponse, outbox: Outbox): void {
-  const isBelow = response.errorCode === codeOf('OFFSET_OUT_OF_RANGE') && response.logStartOffset > state.log.logEndOffset
-  if (isBelow) return restartLog(state, response.logStartOffset, outbox)
+  const { epochs, log } = state
+  const isOutOfRange = response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')
+  const isBlank = log.logStartOffset === log.logEndOffset && lastEpoch(epochs) < 0
+  if (isOutOfRange && (response.logStartOffset > log.logEndOffset || isBlank)) return restartLog(state, response.logStartOffset, outbox)
   retrySoon(following, outbox)
 }
 

@@ -50,9 +50,9 @@ export function speaksClassic(plan: ClassicPlan | null): boolean {
 }
 
 /** The classic group of a seed; null: it has none. */
-export function drawClassic(seed: number): ClassicPlan | null {
+export function drawClassic(seed: number, isCertain: boolean): ClassicPlan | null {
   const random = new Random(seed, 'classic')
-  if (random.below(SHARE) > 0) return null
+  if (random.below(SHARE) > 0 && !isCertain) return null
   const choice = random.pick(CHOICES)
   const size = random.between(2, 3)
   return {

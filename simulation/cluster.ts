@@ -18,7 +18,7 @@ import type { WatchedGroups } from './checkers/watch.ts'
 import { newQuorumTruth } from './quorum/truth.ts'
 import { Clock } from './clock.ts'
 import { Disk } from './disk.ts'
-import type { DiskStage } from './disk.ts'
+import type { DiskOwner, DiskStep } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { Network } from './network.ts'
@@ -68,10 +68,12 @@ export class Cluster {
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
   /** Knows which life of a topic clients speak of. */
-  readonly clientWatcher: ClientWatcher = new ClientWatcher()
+  readonly clientWatcher: ClientWatcher
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
+  /** Asked at each step of a disk; true: the node has died there. */
+  onDiskStep: ((step: DiskStep) => boolean) | null = null
   readonly #network: Network
   readonly #restarts: Random
   /** What brokers hear of deaths, where there are guests. */
@@ -93,6 +95,7 @@ export class Cluster {
     this.faults = faults
     this.truth = truth
     this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
+    this.clientWatcher = new ClientWatcher(world)
     this.#network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
     this.#news = new Random(world.seed, 'guests/news')
@@ -102,7 +105,7 @@ export class Cluster {
   /** Starts all nodes; groups must be known by then. */
   start(): void {
     for (let node = 0; node < this.plan.nodeCount; node++) {
-      const owner = { node, crashesAt: (stage: DiskStage, isWrite: boolean) => this.#crashesAt(node, stage, isWrite) }
+      const owner = { node, crashesAt: (stage, isWrite, effect) => this.#crashesAt({ node, stage, effect }, isWrite) } satisfies DiskOwner
       const disk = new Disk(this.world, owner, this.faults)
       this.#quorum.disks.set(node, disk)
       const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
@@ -169,6 +172,11 @@ export class Cluster {
   /** What one node says to another arrives late. */
   clog(from: number, to: number, micros: number): void {
     this.#network.clogLink(from, to, micros)
+  }
+
+  /** What a host says for so long is heard again, half of it, in microseconds. */
+  echo(node: number, micros: number): void {
+    this.#network.echo(node, micros)
   }
 
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
@@ -364,9 +372,11 @@ export class Cluster {
     return this.#image
   }
 
-  #crashesAt(node: number, stage: DiskStage, isWrite: boolean): boolean {
+  #crashesAt(step: DiskStep, isWrite: boolean): boolean {
+    const { node, stage } = step
     const { host } = this.nodes[node]!
-    if (!host.isUp || !this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
+    if (!host.isUp || this.onDiskStep?.(step) === true) return !host.isUp
+    if (!this.faults.strikes('killPending', isWrite ? 10 : 1)) return false
     this.world.onlooker?.struck('killPending', { hosts: [node] })
     const random = this.faults.draws('killPending')
     if (stage === 'between' && random.below(2) === 0) {

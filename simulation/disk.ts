@@ -25,11 +25,18 @@ import type { World } from './world.ts'
 /** Where in an operation a crash may strike: before it takes effect, before its answer is heard, or after what the answer led to. */
 export type DiskStage = 'before' | 'between' | 'after'
 
+/** Where the disk of a node is. */
+export interface DiskStep {
+  readonly node: number
+  readonly stage: DiskStage
+  readonly effect: StorageEffect
+}
+
 /** What the disk needs of its node. */
 export interface DiskOwner {
   readonly node: number
   /** Asks whether the node crashes at this point of an operation; true if it did. */
-  crashesAt(stage: DiskStage, isWrite: boolean): boolean
+  crashesAt(stage: DiskStage, isWrite: boolean, effect: StorageEffect): boolean
 }
 
 interface Operation {
@@ -55,6 +62,11 @@ const CLEANING_MICROS = [500, 400_000] as const
 /** What a slow operation takes at most. */
 const SLOW_MICROS = 2_000_000
 
+/** Where there is too much to do, an operation takes so much longer at most, and one in so many longer than that. */
+const STRAINED_MICROS = 10_000
+const STUCK_SHARE = 4
+const STUCK_MICROS = 300_000
+
 /** The queue of operations that concern no log directory. */
 const NODE_QUEUE = ''
 
@@ -70,6 +82,9 @@ export class Disk {
   readonly #logs: Map<string, LogDirectory> = new Map()
   /** Counts crashes: completions of a former life do nothing. */
   #life = 0
+  /** Everything takes longer until then, by draws of its own. */
+  strainedUntil = 0
+  readonly #strain: Random
   /** Appends fail until then. */
   fullUntil = 0
   /** Syncs fail until the node is started again. */
@@ -81,6 +96,7 @@ export class Disk {
     this.#faults = faults
     this.#random = new Random(world.seed, `disk/${owner.node}`)
     this.#cleaningRandom = new Random(world.seed, `cleaning/${owner.node}`)
+    this.#strain = new Random(world.seed, `ordeals/strain/disk/${owner.node}`)
   }
 
   /** Takes an operation; borrowed bytes are copied. */
@@ -93,7 +109,7 @@ export class Disk {
         ? { ...effect, bytes: effect.bytes.slice() }
         : effect
     log.queue.push({ effect: owned, answer })
-    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect)
+    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect) + this.#strained()
     const life = this.#life
     this.#world.at(log.busyUntil, () => {
       if (life === this.#life) this.#complete(log)
@@ -105,10 +121,10 @@ export class Disk {
     const life = this.#life
     this.#cleanings.add(effect)
     this.#world.after(this.#cleaningRandom.between(...CLEANING_MICROS), () => {
-      if (life !== this.#life || this.#owner.crashesAt('before', true)) return
+      if (life !== this.#life || this.#owner.crashesAt('before', true, effect)) return
       this.#cleanings.delete(effect)
       const message = this.#cleaned(effect)
-      if (!this.#owner.crashesAt('between', true)) answer(message)
+      if (!this.#owner.crashesAt('between', true, effect)) answer(message)
     })
   }
 
@@ -182,6 +198,11 @@ export class Disk {
     queue.length = 0
   }
 
+  #strained(): number {
+    if (!this.#faults.active || this.#world.nowMicros >= this.strainedUntil) return 0
+    return this.#strain.below(this.#strain.below(STUCK_SHARE) === 0 ? STUCK_MICROS : STRAINED_MICROS)
+  }
+
   #duration(effect: StorageEffect): number {
     if (this.#strikes('slowDisk')) return this.#faults.draws('slowDisk').exponential(SLOW_MICROS / 5)
     return effect.kind === 'sync' ? this.#random.between(...SYNC_MICROS) : this.#random.between(1, QUICK_MICROS)
@@ -189,14 +210,15 @@ export class Disk {
 
   #complete(log: LogDirectory): void {
     const isWrite = log.queue.some(isWriting)
-    if (this.#owner.crashesAt('before', isWrite)) return
-    const operation = log.queue.shift()!
+    const operation = log.queue[0]!
     const { effect } = operation
+    if (this.#owner.crashesAt('before', isWrite, effect)) return
+    log.queue.shift()
     const error = this.#errorOf(effect)
     const message = error === null ? this.#perform(log, effect) : this.#failed(log, effect, error)
-    if (this.#owner.crashesAt('between', isWrite)) return
+    if (this.#owner.crashesAt('between', isWrite, effect)) return
     operation.answer(message)
-    this.#owner.crashesAt('after', isWrite)
+    this.#owner.crashesAt('after', isWrite, effect)
   }
 
   #errorOf(effect: StorageEffect): StorageError | null {

@@ -57,7 +57,8 @@ function changeVoter(cluster: Cluster, admin: AdminWorkload, random: Random): vo
   soon(RETURN_MICROS, () => admin.changeVoter('addRaftVoter', node))
 }
 
-function succeed(cluster: Cluster, admin: AdminWorkload, random: Random): void {
+/** A transactor is succeeded while some of its markers are not written, and does not hear of it. */
+export function succeed(cluster: Cluster, admin: AdminWorkload, random: Random): void {
   const { nodes, world, faults } = cluster
   const partitions = cluster.latestImage()?.topics.get(TRANSACTIONS_TOPIC)?.partitions ?? []
   if (partitions.length === 0) return
@@ -70,9 +71,9 @@ function succeed(cluster: Cluster, admin: AdminWorkload, random: Random): void {
   random.pick(others).host.pause(world.nowMicros + PAUSE_MICROS)
   world.after(MARKERS_MICROS, () => {
     if (!faults.active) return
-    world.log?.(`guests: the transactor of partition ${partition} on node ${leader} is succeeded, and does not hear of it`)
+    world.log?.(`the transactor of partition ${partition} on node ${leader} is succeeded, and does not hear of it`)
     cluster.cut(active, leader, UNAWARE_MICROS)
-    admin.lead(TRANSACTIONS_TOPIC, partition, [...heirs, leader])
+    admin.place(TRANSACTIONS_TOPIC, partition, [...heirs, leader])
   })
 }
 

@@ -58,6 +58,9 @@ interface Cell {
 /** A local message takes at most so long, in microseconds. */
 const LOCAL_MICROS = 8
 
+/** Where there is too much to do, a local message takes so much longer at most, in microseconds. */
+const STRAINED_MICROS = 30_000
+
 /** No timer fires sooner: an actor that asks for "now" again and again gets virtual time to pass, as it would really. */
 const TIMER_MICROS_MIN = 100
 
@@ -94,6 +97,9 @@ export class Host {
   #timerCount = 0
   #lastLocal = 0
   #pausedUntil = 0
+  #strainedUntil = 0
+  /** How late local messages are meanwhile. */
+  readonly #strain: Random
   readonly #deferred: (() => void)[] = []
 
   constructor(node: number, parts: HostParts) {
@@ -105,6 +111,7 @@ export class Host {
     this.#faults = parts.faults
     this.#watcher = parts.watcher
     this.#random = new Random(parts.world.seed, `actors/${node}`)
+    this.#strain = new Random(parts.world.seed, `ordeals/strain/${node}`)
     this.#context = { from: { node, actor: '' }, now: 0, uptime: 0, random: 0 }
   }
 
@@ -131,6 +138,11 @@ export class Host {
     this.#pausedUntil = untilMicros
     this.#world.onlooker?.paused(this.node, untilMicros)
     this.#world.at(untilMicros, () => this.#resume(untilMicros))
+  }
+
+  /** There is too much to do for so long, in microseconds: what actors say to each other takes its time. */
+  strain(micros: number): void {
+    this.#strainedUntil = this.#world.nowMicros + micros
   }
 
   get isPaused(): boolean {
@@ -213,7 +225,9 @@ export class Host {
   /** Local things happen one after the other, each a little later. */
   #soon(run: () => void): void {
     const life = this.#life
-    this.#lastLocal = Math.max(this.#lastLocal, this.#world.nowMicros) + 1 + (this.#random.next() % LOCAL_MICROS)
+    const { nowMicros } = this.#world
+    const lateMicros = this.#faults.active && nowMicros < this.#strainedUntil ? this.#strain.below(STRAINED_MICROS) : 0
+    this.#lastLocal = Math.max(this.#lastLocal, nowMicros + lateMicros) + 1 + (this.#random.next() % LOCAL_MICROS)
     this.#world.at(this.#lastLocal, () => {
       if (life === this.#life) this.#run(run)
     })

@@ -49,6 +49,9 @@ const REPLAY_MICROS = 2_000_000
 /** A cut lasts so long on average. */
 const CUT_MICROS = 700_000
 
+/** What is heard again of a host is heard so much later at most, and how much of it, of two. */
+const ECHO_MICROS = 4_000_000
+
 /** A queue is full for so long on average. */
 const FULL_MICROS = 300_000
 
@@ -67,6 +70,9 @@ export class Network {
   readonly #links: Map<number, Link> = new Map()
   /** What these nodes have sent up to then, in microseconds, does not arrive any more. */
   readonly #silencedAt: Map<number, number> = new Map()
+  /** By node: what it says until then is heard again, half of it. */
+  readonly #echoedUntil: Map<number, number> = new Map()
+  readonly #echoes: Random
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES)
   #view: DataView = new DataView(this.#block.buffer)
   #blockEnd = 0
@@ -76,6 +82,7 @@ export class Network {
     this.#world = world
     this.#faults = faults
     this.#random = new Random(world.seed, 'network')
+    this.#echoes = new Random(world.seed, 'ordeals/echoes')
     faults.repeat(world, 'partition', (random) => this.#cut(random))
     faults.repeat(world, 'isolate', (random) => this.#isolate(random))
     faults.repeat(world, 'queueOverflow', (random) => this.#overflow(random))
@@ -111,6 +118,11 @@ export class Network {
     link.cloggedUntil = Math.max(link.cloggedUntil, this.#world.nowMicros + micros)
   }
 
+  /** What a node says for so long is heard again later, half of it, in microseconds. */
+  echo(node: number, micros: number): void {
+    this.#echoedUntil.set(node, this.#world.nowMicros + micros)
+  }
+
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)
@@ -124,8 +136,20 @@ export class Network {
     const flight = onlooker?.sent(from, to, message, 'sent') ?? -1
     if (isLost) onlooker?.missed(flight, 'lost')
     else this.#carry(to.node, link, frame, flight)
-    if (isReplayed) this.#replay(to.node, copyOf(frame), onlooker?.sent(from, to, message, 'replay') ?? -1)
+    if (isReplayed)
+      this.#replay(
+        to.node,
+        copyOf(frame),
+        this.#faults.draws('lateReplay').exponential(REPLAY_MICROS),
+        onlooker?.sent(from, to, message, 'replay') ?? -1,
+      )
+    if (this.#isEchoed(from.node))
+      this.#replay(to.node, copyOf(frame), this.#echoes.between(1, ECHO_MICROS), onlooker?.sent(from, to, message, 'replay') ?? -1)
     if (isTwice) this.#carry(to.node, link, copyOf(frame), onlooker?.sent(from, to, message, 'twice') ?? -1)
+  }
+
+  #isEchoed(node: number): boolean {
+    return this.#world.nowMicros < (this.#echoedUntil.get(node) ?? 0) && this.#echoes.below(2) === 0
   }
 
   #carry(to: number, link: Link, frame: Frame, flight: number): void {
@@ -145,9 +169,9 @@ export class Network {
   }
 
   /** A copy that was stuck somewhere arrives long after. */
-  #replay(to: number, frame: Frame, flight: number): void {
+  #replay(to: number, frame: Frame, micros: number, flight: number): void {
     const sentAt = this.#world.nowMicros
-    this.#world.after(this.#faults.draws('lateReplay').exponential(REPLAY_MICROS), () => {
+    this.#world.after(micros, () => {
       if (this.#faults.active) this.#arrive(to, frame, sentAt, flight)
       else this.#world.onlooker?.missed(flight, 'unheard')
     })

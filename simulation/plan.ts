@@ -11,6 +11,8 @@ import { drawGuests } from './guest-plan.ts'
 import type { GuestPlan } from './guest-plan.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
+import { drawOrdeals } from './ordeal-plan.ts'
+import type { Company, Ordeal, OrdealPlan } from './ordeal-plan.ts'
 import { Random } from './random.ts'
 import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
@@ -67,6 +69,7 @@ export interface Plan extends SharePlan {
   readonly readers: ReaderPlan | null
   readonly classic: ClassicPlan | null
   readonly guests: GuestPlan | null
+  readonly ordeals: OrdealPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
   readonly faults: FaultOptions
@@ -88,6 +91,9 @@ const SEGMENT_BYTES = 16 * 1024
 /** A topic that would rather lose records than be offline. */
 const RISKY = { segmentBytes: SEGMENT_BYTES, flush: 'commit', retentionMillis: -1, minInsyncReplicas: 1, uncleanLeaderElection: true }
 
+/** What is old goes, or what is too much. */
+const RECENT = { flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 }
+
 /** The group that nobody is in: somebody commits for it from outside. */
 export const OUTSIDE_GROUP = 'audit'
 
@@ -105,18 +111,60 @@ export const COORDINATOR_PARTITIONS = 2
 /** The topic that keeps the newest record of each key. */
 export const TABLE = 'table'
 
+/** Replicas of a topic; where nodes have too much to do, more have one alone: only that takes back what it could not write. */
+const FACTORS = [1, 2, 3, 3] as const
+const LONELY_FACTORS = [1, 1, 2, 3] as const
+
+function drawFactor(random: Random, nodeCount: number, { isStrained }: Pick<Certain, 'isStrained'>): number {
+  return Math.min(nodeCount, random.pick(isStrained ? LONELY_FACTORS : FACTORS))
+}
+
+/** What is compacted is compacted as soon as somebody looks. */
+const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompactionLagMillis: 1, deleteRetentionMillis: 0 }
+
+/** What a run has for certain, because it has ordeals. */
+interface Certain {
+  readonly has: (part: Company) => boolean
+  readonly isTidy: boolean
+  readonly isStrained: boolean
+}
+
+function certainOf(ordeals: OrdealPlan | null): Certain {
+  const kinds = ordeals?.kinds ?? []
+  const company = ordeals?.company ?? []
+  return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain') }
+}
+
+/** Disks whose power flickers lose what was not synced; where everything is cleaned, some of it rots. */
+function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null): FaultOptions {
+  const has = (kind: Ordeal): boolean => ordeals?.kinds.includes(kind) === true
+  return {
+    ...faults,
+    ...(has('flicker') || has('tidiness') ? { renameLost: 700_000, tornWrite: 700_000 } : {}),
+    ...(has('tidiness') ? { bitRot: 5000 } : {}),
+    ...(has('flicker') ? { deleteRecords: 3000 } : {}),
+  }
+}
+
 /** In half of the runs offsets of groups expire that nobody has used for so long. */
 const OFFSETS_RETENTION_MILLIS = 20_000
 
 /** In half of the runs, a topic whose records go once they are consumed. */
-function drawQueue(seed: number, nodeCount: number): PlannedTopic[] {
+function drawQueue(seed: number, nodeCount: number, certain: Certain): PlannedTopic[] {
   const random = new Random(seed, 'queue')
-  if (random.below(2) === 0) return []
+  if (random.below(2) === 0 && !certain.has('queue')) return []
   const deleteOnceConsumedBy = random.pick([[INSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP], [INSIDE_GROUP, OUTSIDE_GROUP]])
-  const isShared = drawSharing(seed).sharerCount > 0
+  const isShared = drawSharing(seed, certain.has('sharers')).sharerCount > 0
   const groups = { deleteOnceConsumedBy, ...(isShared ? { deleteOnceAcknowledgedBy: [SHARE_GROUP] } : {}) }
   const configs = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512, flush: 'commit', ...groups }
-  return [{ name: 'queue', partitions: random.between(1, 2), replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
+  return [
+    {
+      name: 'queue',
+      partitions: random.between(1, 2),
+      replicationFactor: drawFactor(random, nodeCount, certain),
+      configs,
+    },
+  ]
 }
 
 /** The topic of the results, if there is a pipeline. */
@@ -127,9 +175,9 @@ function drawResults(seed: number, nodeCount: number, transactions: TransactionP
 }
 
 /** In a third of the runs, a topic that keeps the newest record of each key. */
-function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
+function drawTable(seed: number, nodeCount: number, { has, isTidy }: Certain): PlannedTopic[] {
   const random = new Random(seed, 'table')
-  if (random.below(3) > 0) return []
+  if (random.below(3) > 0 && !has('table')) return []
   const configs = {
     segmentBytes: SEGMENT_BYTES,
     indexIntervalBytes: 512,
@@ -140,6 +188,7 @@ function drawTable(seed: number, nodeCount: number): PlannedTopic[] {
     minCompactionLagMillis: random.pick([0, 0, 4000]),
     maxCompactionLagMillis: random.pick([10_000, 30_000, Number.MAX_SAFE_INTEGER]),
     deleteRetentionMillis: random.pick([0, 3000, 12_000]),
+    ...(isTidy ? TIDY : {}),
   }
   return [{ name: TABLE, partitions: 1, replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
 }
@@ -180,12 +229,19 @@ export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
 }
 
+function drawNodeCount(random: Random, ordeals: OrdealPlan | null): number {
+  const drawn = random.between(1, 5)
+  return ordeals?.nodeCount ?? drawn
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
   const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
-  const nodeCount = random.between(1, 5)
-  const replicationFactor = (): number => Math.min(nodeCount, random.pick([1, 2, 3, 3]))
+  const ordeals = options.quiet === true ? null : drawOrdeals(seed)
+  const certain = certainOf(ordeals)
+  const nodeCount = drawNodeCount(random, ordeals)
+  const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
   const topics: PlannedTopic[] = [
     {
       name: 'orders',
@@ -201,18 +257,13 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     },
   ]
   if (random.below(2) === 0) {
-    const flush = random.pick(['commit', 'interval'])
-    topics.push({
-      name: 'recent',
-      partitions: 1,
-      replicationFactor: replicationFactor(),
-      configs: { ...small, flush, flushIntervalMillis: 500, retentionMillis: 30_000, retentionBytes: 40_000 },
-    })
+    const configs = { ...small, flush: random.pick(['commit', 'interval']), ...RECENT }
+    topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
-  const faults = options.quiet === true ? noFaults() : drawFaults(seed)
+  const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
-  const transactions = drawTransactions(seed)
-  topics.push(...drawQueue(seed, nodeCount), ...drawTable(seed, nodeCount), ...drawResults(seed, nodeCount, transactions))
+  const transactions = drawTransactions(seed, certain.has('transactions'))
+  topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
   const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
   const groupSize = random.between(2, 3)
@@ -228,15 +279,16 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
-    ...drawSharing(seed),
+    ...drawSharing(seed, certain.has('sharers')),
     submitMillis: random.pick([150, 300, 600, 1200]),
     submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed) ?? guests?.quota ?? null,
     transactions,
-    readers: drawReaders(seed, nodeCount),
-    classic: drawClassic(seed),
+    readers: drawReaders(seed, nodeCount, certain.has('readers')),
+    classic: drawClassic(seed, certain.has('classic')),
     guests,
+    ordeals,
     calm: options.quiet === true ? null : drawCalm(seed),
     faults,
   }

@@ -44,9 +44,9 @@ export const READER_CONFIGS: Readonly<Record<string, unknown>> = {
 const SHARE = 4
 
 /** The readers of a seed; null: it has none. */
-export function drawReaders(seed: number, nodeCount: number): ReaderPlan | null {
+export function drawReaders(seed: number, nodeCount: number, isCertain: boolean): ReaderPlan | null {
   const random = new Random(seed, 'processing')
-  if (random.below(SHARE) > 0) return null
+  if (random.below(SHARE) > 0 && !isCertain) return null
   return {
     mode: random.pick<ReadMode>(['at-most-once', 'at-least-once', 'effectively-once']),
     size: random.between(1, 3),

@@ -15,6 +15,7 @@ export const PARTS = [
   'readers',
   'classic',
   'guests',
+  'ordeals',
   'calm',
   'recent',
   'risky',
@@ -59,7 +60,8 @@ export function wholeOf(plan: Plan): Reduction {
   }
 }
 
-function hasPart({ quota, shareQuota, sharerCount, transactions, readers, classic, guests, calm, topics }: Plan, part: Part): boolean {
+function hasPart(plan: Plan, part: Part): boolean {
+  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, calm, topics } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -75,6 +77,8 @@ function hasPart({ quota, shareQuota, sharerCount, transactions, readers, classi
       return classic !== null
     case 'guests':
       return guests !== null
+    case 'ordeals':
+      return ordeals !== null
     case 'calm':
       return calm !== null
     default:
@@ -106,6 +110,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
     classic: isOut('classic') ? null : plan.classic,
     guests: isOut('guests') ? null : plan.guests,
+    ordeals: isOut('ordeals') ? null : plan.ordeals,
     calm: isOut('calm') ? null : plan.calm,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),

@@ -17,6 +17,7 @@ import { Faults } from './faults.ts'
 import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import type { Onlooking } from './onlooker.ts'
+import { unleashOrdeals } from './ordeals.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
@@ -180,6 +181,7 @@ class Run {
       this.#modes.start()
       this.#classic.start()
       this.#guests.start(this.#admin)
+      unleashOrdeals(this.#cluster, this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

@@ -24,10 +24,10 @@ const GROUP_SHARE = 4
 /** of so many share groups one keeps to a quota. */
 const QUOTA_SHARE = 5
 
-/** The share group of a seed, of one to three members. */
-export function drawSharing(seed: number): SharePlan {
+/** The share group of a seed, of one to three members; `isCertain`: there is one in any case. */
+export function drawSharing(seed: number, isCertain: boolean): SharePlan {
   const random = new Random(seed, 'sharers')
-  if (random.below(GROUP_SHARE) > 0) return { sharerCount: 0, shareQuota: null }
+  if (random.below(GROUP_SHARE) > 0 && !isCertain) return { sharerCount: 0, shareQuota: null }
   return { sharerCount: random.between(1, 3), shareQuota: drawQuota(seed) }
 }
 

@@ -2,17 +2,21 @@
  * The watcher of clients: which life of a topic they speak of. Applications know topics by name; the actors of clients know more: every request
  * to a replica carries the topic's id, so what an answer leads to is about that id; and a group says the topic of each offset that it has.
  */
+import type { ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned } from '../../protocol/messages/client.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
+import type { World } from '../world.ts'
+import { checkCommitsOver } from './commits.ts'
 import { noteQuotaNews, noteQuotaUse } from './quotas.ts'
 import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
 export class ClientWatcher implements Watcher {
+  readonly #world: World
   /** By client, then by actor and correlation id. */
   readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
@@ -20,13 +24,19 @@ export class ClientWatcher implements Watcher {
   /** Of clients that are limited, by the names of their actors. */
   readonly #accounts: Map<Host, Map<string, QuotaAccount>> = new Map()
 
+  constructor(world: World) {
+    this.#world = world
+  }
+
   spawned(): void {}
 
-  received(host: Host, name: string, _state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
+  received(host: Host, name: string, state: unknown, message: Message, _from: unknown, effects: readonly Effect[]): void {
     const isAnswer = message.kind === 'produceResponse' || message.kind === 'fetchResponse' || message.kind === 'listOffsetsResponse'
     const requests = this.#requestsOf(host)
     const account = this.#accounts.get(host)?.get(name)
     if (account !== undefined) noteQuotaNews(account, message)
+    if (name === 'consumer' && message.kind === 'timerFired')
+      checkCommitsOver(this.#world, `consumer@${host.node}`, state as ConsumerState, host.clock.uptime())
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue

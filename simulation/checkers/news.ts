@@ -25,19 +25,24 @@ export function newNews(world: World): News {
 /** An application is told of events, and whoever tells it has this image then. */
 export function checkNews(news: News, image: Pick<MetadataImage, 'topics'>, events: readonly ClusterEvent[]): void {
   const isNew = new Set<string>()
+  const isAgain = new Set<string>()
   for (const event of events) {
     if ('node' in event) {
       go(news, news.fenced, `node ${event.node}`, event.node, event.type === 'nodeUnfenced', event.type === 'nodeFenced')
       continue
     }
     const topicId = image.topics.get(event.topic)?.topicId ?? -1
-    if (news.topicIds.get(event.topic) !== topicId) isNew.add(event.topic)
+    const known = news.topicIds.get(event.topic)
+    if (known !== topicId) isNew.add(event.topic)
+    if (known !== undefined && known !== topicId) isAgain.add(event.topic)
     news.topicIds.set(event.topic, topicId)
     const name = topicPartitionName(event.topic, event.partition)
     if (isNew.has(event.topic)) forget(news, event.topic)
     if (event.type === 'leaderChanged') go(news, news.leaders, `the leader of ${name}`, name, event.formerLeader, event.leader)
     else go(news, news.isrs, `the ISR of ${name}`, name, event.formerIsr.join(), event.isr.join())
   }
+  // What was told together with a new topic may have been of the one before it under its name.
+  for (const topic of isAgain) forget(news, topic)
 }
 
 function go<Key, Value>({ world }: News, told: Map<Key, Value>, what: string, key: Key, from: Value, to: Value): void {

@@ -119,7 +119,8 @@ function letGo(record: SharedRecord, memberId: string, reign: Reign): void {
 
 function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, reign: Reign): void {
   const taken = group.taken.get(key)
-  if (taken === undefined || response.errorCode !== NONE || reign.told.has(requestName(taken.request))) return
+  if (taken === undefined || response.errorCode !== NONE) return
+  if (reign.told.has(requestName(taken.request))) return onToldAgain(group, response, taken.request, reign)
   reign.told.add(requestName(taken.request))
   const { request } = taken
   const isRefused = (one: ShareRangeName): boolean =>
@@ -138,6 +139,23 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   for (const one of response.acquired) onGiven(group, one, one.deliveryCount, taken, reign)
 }
 
+/** Whoever asks again is told what it still has. */
+function onToldAgain(group: ShareTruth, { acquired }: ShareFetchResponse, { memberId }: ShareFetchRequest, reign: Reign): void {
+  for (const range of acquired) for (const record of recordsOf(group, range)) checkFree(group, record, range, memberId, reign)
+}
+
+/** What a member is given nobody else has, and nobody has done with. */
+function checkFree(group: ShareTruth, record: SharedRecord, range: ShareRangeName, memberId: string, reign: Reign): void {
+  const { world } = group.truth
+  if (record.isDone) world.fail('SHARE', `${nameOfRange(range)} is done with, and given to ${memberId}`)
+  if (isHeld(group, record, memberId, reign))
+    world.fail('SHARE', `${nameOfRange(range)} is given to ${memberId}, but ${record.holder?.memberId} has it`)
+}
+
+function nameOfRange({ topic, partition, first, last }: ShareRangeName): string {
+  return `${topicPartitionName(topic, partition)}: ${first} to ${last}`
+}
+
 /** Whether somebody else has it for certain. */
 function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: Reign): boolean {
   return holder !== null && holder.reign === reign && holder.memberId !== memberId && truth.world.nowMicros < holder.untilMicros
@@ -146,14 +164,12 @@ function isHeld({ truth }: ShareTruth, { holder }: SharedRecord, memberId: strin
 function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number, { request, atMicros }: Taken, reign: Reign): void {
   const { world } = group.truth
   const { memberId, lockMillis, deliveryCountLimit } = request
-  const name = `${topicPartitionName(range.topic, range.partition)}: ${range.first} to ${range.last}`
+  const name = nameOfRange(range)
   if (deliveryCount > deliveryCountLimit) world.fail('SHARE', `${name} is given out ${deliveryCount} times`)
   for (const record of recordsOf(group, range)) {
-    if (record.isDone) world.fail('SHARE', `${name} is done with, and given to ${memberId}`)
+    checkFree(group, record, range, memberId, reign)
     if (deliveryCount <= record.deliveryCount)
       world.fail('SHARE', `${name} is given to ${memberId} as attempt ${deliveryCount} after ${record.deliveryCount}`)
-    if (isHeld(group, record, memberId, reign))
-      world.fail('SHARE', `${name} is given to ${memberId}, but ${record.holder?.memberId} has it`)
     record.deliveryCount = deliveryCount
     record.holder = group.left.has(memberId) ? null : { memberId, reign, untilMicros: atMicros + lockMillis * 1000 }
   }

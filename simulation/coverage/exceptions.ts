@@ -24,7 +24,6 @@ export const IMPOSSIBLE: readonly Exception[] = [
   never('coordinator', '*', 'logsListed', 'brokers ask for the list of logs; the metadata log has one name'),
   never('coordinator', 'follower prospective candidate leader active', 'readCompleted listed', 'the disk is read when it is opened, and not after that'),
   never('coordinator', 'failed', 'listed', 'nothing can fail before the files are listed'),
-  never('coordinator', 'opening', 'timerFired', 'who reads the disk, again perhaps, has no timer'),
   never('broker', 'fenced active stopping', 'started', ONCE),
   never('broker', 'fenced active stopping', 'listed readCompleted', 'who it was is read before it registers for the first time'),
   never('broker', 'unregistered fenced active', 'drained', 'replicas are drained when the node stops'),

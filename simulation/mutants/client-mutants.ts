@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return true`,
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'D19',
@@ -198,8 +198,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (context.uptime < 0) {',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'D12',

@@ -77,6 +77,48 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A42',
+    title: 'a clean stop that may be in the page cache only is taken for durable',
+    why: 'the next registration takes the place of the one that is: a power loss leaves neither, and whoever was the only one in sync counts as wiped',
+    edits: [
+      {
+        file: 'actors/broker-registration.ts',
+        text: 'if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean',
+        replacement: 'void clean',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A43',
+    title: 'a follower with an empty log waits for a leader that ends below it',
+    why: 'it has nothing that could be compared, and a leader that was elected although it had fallen behind does not come there: it is never in sync again',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: '(response.logStartOffset > log.logEndOffset || isBlank)',
+        replacement: '(response.logStartOffset > log.logEndOffset || (isBlank && false))',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A44',
+    title: 'whoever knows only coordinators that were all replaced asks nobody else (KIP-899)',
+    why: 'it never finds the active one again',
+    edits: [
+      {
+        file: 'actors/coordinator-finder.ts',
+        text: 'if (++finder.silentCount > finder.nodes.length)',
+        replacement: 'if (++finder.silentCount < 0)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',

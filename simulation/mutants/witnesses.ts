@@ -55,6 +55,12 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A39: ['actors/replica-compact', 'one empty batch of takes the rest of it'],
   A40: ['coordinator/broker-losses', 'in the leader epoch that begins: it is copied anew'],
   A41: ['partitions/recovery-damage', 'is no torn tail where it makes a batch end there, but refused'],
+  A42: [
+    'actors/broker-registration',
+    'takes the place of a clean stop that may not be durable, not of what is (the clean stop is in file 0)',
+  ],
+  A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
+  A44: ['actors/coordinator-finder', 'begins again with the nodes that it was given when all that are known are silent'],
   B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
   B2: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],
   B4: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],

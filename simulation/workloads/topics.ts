@@ -177,8 +177,8 @@ export class AdminWorkload {
     })
   }
 
-  /** The first of these replicas is to lead. */
-  lead(topic: string, partition: number, replicas: readonly number[]): void {
+  /** These nodes are to have a partition, and the first of them is to lead. */
+  place(topic: string, partition: number, replicas: readonly number[]): void {
     this.#place({ topic, partition, replicas }, replicas)
   }
 

@@ -125,6 +125,16 @@ describe('a registration', () => {
     }
   })
 
+  test.each([0, 1])('takes the place of a clean stop that may not be durable, not of what is (the clean stop is in file %d)', (clean) => {
+    const files = { [`registration-${clean}`]: written(12, 'boot-1', true), [`registration-${1 - clean}`]: written(12, 'boot-1') }
+    const here = registering(brokerOn(diskOf(files)))
+    register(here, 20)
+    expect(remembered(here)).toEqual(clean === 0 ? [record(20), record(12)] : [record(12), record(20)])
+    const later = registering(brokerOn(diskOf(files), { bootId: 'boot-2' }))
+    register(later, 20)
+    expect(remembered(later)[clean]).toMatchObject({ brokerEpoch: 12, clean: true })
+  })
+
   test.each(['replace', 'sync'] as const)(
     'that cannot be written down (%s) is written again, in the same file, and not used before',
     (operation) => {

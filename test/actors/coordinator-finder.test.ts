@@ -5,6 +5,7 @@ import {
   avoidCoordinator,
   coordinatorOf,
   followController,
+  learnCoordinators,
   newCoordinatorFinder,
   nextCoordinator,
 } from '../../actors/coordinator-finder.ts'
@@ -48,4 +49,14 @@ test('a node that has just died is passed over once, and asked again after that'
   avoidCoordinator(finder, 2)
   followController(finder, 1, 2)
   expect(finder.current).toBe(2)
+})
+
+test('begins again with the nodes that it was given when all that are known are silent', () => {
+  const finder = newCoordinatorFinder([0, 1, 2])
+  learnCoordinators(finder, [2])
+  const asked = Array.from({ length: 4 }, () => {
+    nextCoordinator(finder)
+    return coordinatorOf(finder).node
+  })
+  expect(asked).toEqual([2, 0, 1, 2])
 })

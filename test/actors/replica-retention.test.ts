@@ -6,6 +6,7 @@ import { decodeCheckpoint, encodeCheckpoint } from '../../partitions/checkpoint.
 import { codeOf } from '../../protocol/errors.ts'
 import type { DeleteRecordsRequest } from '../../protocol/messages/fetch.ts'
 import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { shapeOf } from '../partitions/support.ts'
 import {
@@ -74,6 +75,26 @@ describe('a deletion', () => {
     expect(shapeOf(partition.stage.state.log)).toBe('6:0')
     expect(sentOne(produce(partition, 9), 'produceResponse').baseOffset).toBe(6)
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
+  })
+
+  test('of everything leaves nothing that could be compared: a follower begins anew where a leader goes on that had fallen behind', () => {
+    const { files } = threeSegments()
+    const [name, bytes] = [...files].findLast(([file]) => file.startsWith('checkpoint'))!
+    const known = decodeCheckpoint(bytes)
+    if (typeof known === 'string') throw new Error(known)
+    files.clear()
+    files.set(name, encodeCheckpoint({ ...known, recoveryPoint: 6, logStartOffset: 6, segments: [], epochs: [] }))
+    const partition = partitionOn(files)
+    partition.stage.deliver({ ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [1, 0], isr: [1] })
+    const { correlationId, fetchOffset } = sent(drive(partition, partition.stage.deliver({ kind: 'started' })), 'fetch').at(-1)!
+    expect(fetchOffset).toBe(6)
+    const answer: Message = {
+      ...{ kind: 'fetchResponse', correlationId, errorCode: codeOf('OFFSET_OUT_OF_RANGE'), errorMessage: null, highWatermark: 4 },
+      ...{ logStartOffset: 1, epochStartOffset: 4, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
+      ...{ lastStableOffset: 4, abortedTransactions: [] },
+    }
+    drive(partition, partition.stage.deliver(answer, { node: 1, actor: 'replica/t-0' }))
+    expect(partition.stage.state).toMatchObject({ phase: 'following', log: { logStartOffset: 1, logEndOffset: 1 } })
   })
 
   test('is known after a crash before what follows it: the high watermark is not below the log start then', () => {

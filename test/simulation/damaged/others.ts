@@ -20,6 +20,7 @@ import type { ReadMode } from '../../../simulation/reader-plan.ts'
 import type { RunResult } from '../../../simulation/run.ts'
 import type { PlacedRecord } from '../../../simulation/transactions-truth.ts'
 import { World } from '../../../simulation/world.ts'
+import { checkCommitsOver } from '../../../simulation/checkers/commits.ts'
 import { inScene } from './damaged.ts'
 import type { Damaged } from './damaged.ts'
 
@@ -28,7 +29,7 @@ const RANGE = { topic: 'orders', topicId: 1, partition: 0, first: 0, last: 0 }
 
 interface ShareScene {
   /** A member asks, and is given records, or told that what it says is written. */
-  readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[]) => void
+  readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[], sessionEpoch?: number) => void
   readonly pass: (millis: number) => void
 }
 
@@ -38,10 +39,10 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
     const group = newShareTruth(truth, 'workers')
     const state = { phase: 'active' } as SharesState
     let asked = 0
-    const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = []) => {
+    const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = [], sessionEpoch = asked + 1) => {
       const correlationId = ++asked
       const request: ShareFetchRequest = {
-        ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch: asked, topics: ['orders'] } as const),
+        ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch, topics: ['orders'] } as const),
         ...({ reset: 'earliest', isolationLevel: 'read_uncommitted', lockMillis: 1000, deliveryCountLimit: 3, maxRecords: 1 } as const),
         ...{ maxWaitMillis: 1, acknowledgements, leaves: false },
       }
@@ -147,6 +148,16 @@ export const damagedOthers: readonly Damaged[] = [
     ask('a', attempt(1))
     pass(isDamaged ? 999 : 1000)
     ask('b', attempt(2))
+  }),
+  share('whoever asks again is told what somebody else has meanwhile', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1), [], 7)
+    pass(1000)
+    ask('b', attempt(2))
+    ask('a', isDamaged ? attempt(1) : [], [], 7)
+  }),
+  inScene('LIVE', 'a commit is waited for when its deadline is over', ({ truth }, isDamaged) => {
+    const commit = { clientCorrelationId: 1, offsets: [], deadline: 100, correlationId: -1, timeoutAt: 0, retryAt: 0 }
+    checkCommitsOver(truth.world, 'a consumer', { commits: [commit] }, isDamaged ? 100 : 99)
   }),
   share('a record that is done with is given again', ({ ask }, isDamaged) => {
     ask('a', attempt(1))

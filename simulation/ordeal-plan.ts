@@ -1,0 +1,76 @@
+/**
+ * Which seeds have ordeals, and which: trouble of a kind that comes again and again, where the faults of other seeds strike by chance. Each is something that clusters meet: disks
+ * on which everything is cleaned early, power that flickers, leaders that move to and fro, nodes that are away for long. Their streams are their own: what other seeds do stays as it is.
+ */
+import { Random } from './random.ts'
+
+/** A kind of trouble. */
+export type Ordeal =
+  /** A node or two hear nothing for longer than their session, and do not speak; when they are back, another one dies. */
+  | 'absence'
+  /** A node dies at the next step that it takes with one of its logs, however seldom it writes there, and often once more when it has hardly begun to recover. */
+  | 'flicker'
+  /** What is compacted is compacted at once, and nodes die while they do it. */
+  | 'tidiness'
+  /** Nodes die one after the other, each before the one before it has found its feet. */
+  | 'chain'
+  /** The leadership of a partition goes to another node and comes back; who led does not hear of it, perhaps. */
+  | 'seesaw'
+  /** A replica is taken away and put back at once, while what it said is still on its way. */
+  | 'shuffle'
+  /** A topic is deleted and created again, and a node does not hear of it for a while. */
+  | 'rebirth'
+  /** What a host has said for a while is heard again later, often by those who know its next life. */
+  | 'echo'
+  /** A node does not hear other nodes, and is not heard by them; clients reach it. */
+  | 'island'
+  /** What a client says, or is told, arrives after its session is over; or the client sleeps that long. */
+  | 'molasses'
+  /** Nodes have so much to do that all that their disks and actors do takes milliseconds, also when one of them has died; some of them are full. */
+  | 'strain'
+
+/** The ordeals of a run, and what it has beside them. */
+export interface OrdealPlan {
+  readonly nodeCount: number
+  readonly kinds: readonly Ordeal[]
+  /** What other seeds have now and then. */
+  readonly company: readonly Company[]
+}
+
+/** A part that a run with ordeals may have for certain. */
+export type Company = 'transactions' | 'readers' | 'classic' | 'sharers' | 'table' | 'queue'
+
+/** So many nodes, least and most: alone, a node has nobody to disagree with. */
+const NODES = [3, 5] as const
+
+/** Of so many seeds one has them. */
+const SHARE = 6
+
+/** Kinds of a run, one less if one is drawn twice. */
+const KINDS_COUNT = [2, 4] as const
+
+/** What an ordeal is interesting with. */
+const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
+  absence: ['table', 'readers', 'transactions'],
+  chain: ['transactions', 'sharers', 'table'],
+  flicker: ['table', 'queue', 'transactions'],
+  tidiness: ['table'],
+  seesaw: ['transactions', 'transactions', 'sharers', 'classic'],
+  shuffle: ['queue', 'transactions', 'table'],
+  rebirth: ['queue', 'readers', 'classic'],
+  echo: ['transactions', 'classic', 'sharers', 'queue'],
+  island: ['classic', 'transactions', 'sharers'],
+  molasses: ['classic', 'transactions', 'readers', 'sharers'],
+  strain: ['transactions', 'sharers', 'queue'],
+}
+
+const KINDS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
+
+/** The ordeals of a seed; null: it has none. */
+export function drawOrdeals(seed: number): OrdealPlan | null {
+  const random = new Random(seed, 'ordeals')
+  if (random.below(SHARE) > 0) return null
+  const kinds = new Set(Array.from({ length: random.between(...KINDS_COUNT) }, () => random.pick(KINDS)))
+  const company = new Set([...kinds].map((kind) => random.pick(COMPANY[kind])))
+  return { nodeCount: random.between(...NODES), kinds: [...kinds], company: [...company] }
+}
