@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 37,
-    seedsToFind: 37,
+    seed: 42,
+    seedsToFind: 42,
   },
   {
     id: 'D18',

@@ -152,8 +152,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'state.highWatermark',
       },
     ],
-    seed: 164,
-    seedsToFind: 164,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'A28',

@@ -47,8 +47,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  const { committed } = request',
       },
     ],
-    seed: 20,
-    seedsToFind: 20,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'C11',
@@ -287,8 +287,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const isUnstable = group !== undefined && group.pendingCount > 0 && !isOpen(group, [])',
       },
     ],
-    seed: 20,
-    seedsToFind: 20,
+    seed: 44,
+    seedsToFind: 44,
   },
   {
     id: 'C36',
