@@ -13,6 +13,8 @@ import type { World } from '../world.ts'
 export interface CopyPace {
   bytesPerSecond: number
   owedBytes: number
+  /** What clocks that count whole milliseconds may have forgotten when the limit changed. */
+  slackBytes: number
   atMicros: number
   /** Whom it follows, and since when. */
   following: Following | null
@@ -26,7 +28,7 @@ const CLOCK_MILLIS = 2
 
 /** A replica begins a life. */
 export function newCopyPace(): CopyPace {
-  return { bytesPerSecond: 0, owedBytes: 0, atMicros: 0, following: null }
+  return { bytesPerSecond: 0, owedBytes: 0, slackBytes: 0, atMicros: 0, following: null }
 }
 
 /** A replica has handled a message, and perhaps written what its leader gave it. */
@@ -36,13 +38,15 @@ export function checkPace(world: World, pace: CopyPace, name: string, { role, fo
   pace.owedBytes = following === null || following !== pace.following ? 0 : Math.max(0, pace.owedBytes - paidBytes)
   pace.atMicros = world.nowMicros
   pace.following = following
+  if (role.throttleBytesPerSecond !== bytesPerSecond) pace.slackBytes += (bytesPerSecond * CLOCK_MILLIS) / 1000
   pace.bytesPerSecond = role.throttleBytesPerSecond
   if (role.throttleBytesPerSecond === 0) pace.owedBytes = 0
   const copiedBytes = following === null || role.throttleBytesPerSecond === 0 ? 0 : appendedBytes(effects)
   if (copiedBytes === 0) return
-  if (pace.owedBytes > 1 + (role.throttleBytesPerSecond * CLOCK_MILLIS) / 1000)
+  if (pace.owedBytes > 1 + pace.slackBytes + (role.throttleBytesPerSecond * CLOCK_MILLIS) / 1000)
     world.fail('PACE', `${name} copies on at ${role.throttleBytesPerSecond} bytes/s, and owes ${Math.ceil(pace.owedBytes)} bytes`)
   pace.owedBytes += copiedBytes
+  pace.slackBytes = 0
 }
 
 /** A broker has handled a message, and perhaps told replicas what they are. */
