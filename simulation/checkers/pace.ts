@@ -45,7 +45,7 @@ export function checkPace(world: World, pace: CopyPace, name: string, { role, fo
   if (copiedBytes === 0) return
   if (pace.owedBytes > 1 + pace.slackBytes + (role.throttleBytesPerSecond * CLOCK_MILLIS) / 1000)
     world.fail('PACE', `${name} copies on at ${role.throttleBytesPerSecond} bytes/s, and owes ${Math.ceil(pace.owedBytes)} bytes`)
-  pace.owedBytes += copiedBytes
+  pace.owedBytes = copiedBytes
   pace.slackBytes = 0
 }
 
