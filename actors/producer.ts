@@ -68,6 +68,9 @@ const NAMED_MILLIS = 2
 /** Its quota lets it go on. */
 const QUOTA_TIMER = 'quota'
 
+/** What a leader says to numbers that it did not expect. */
+const NUMBERING: ReadonlySet<ErrorName> = new Set<ErrorName>(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'UNKNOWN_PRODUCER_ID'])
+
 /** The behaviour of a producer. */
 export const actor: Actor<ProducerState, ProducerConfig> = {
   url: import.meta.url,
@@ -212,13 +215,15 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   if (response.errorCode === NONE || error.name === 'DUPLICATE_SEQUENCE_NUMBER') {
     queue.failures = 0
     finish(state, queue, one, { ...DONE, baseOffset: response.baseOffset, logAppendTime: response.logAppendTime }, outbox)
+  } else if (NUMBERING.has(error.name) && !(one.sentFirst && one === queue.batches[0])) {
+    // One before it may have been lost on the way, or refused: it goes again behind that.
+    queue.retryAt = context.uptime + state.config.retryBackoffMillis
   } else if (state.transaction !== null && failsTransaction(state, error.name)) {
     const why = { errorCode: response.errorCode, errorMessage: response.errorMessage ?? error.message }
     finish(state, queue, one, failure(why.errorCode, why.errorMessage), outbox)
     failTransaction(state, why, outbox)
-  } else if (error.name === 'OUT_OF_ORDER_SEQUENCE_NUMBER' || error.name === 'UNKNOWN_PRODUCER_ID') {
-    if (one.sentFirst && one === queue.batches[0]) startEpoch(state, queue)
-    else queue.retryAt = context.uptime + state.config.retryBackoffMillis
+  } else if (NUMBERING.has(error.name)) {
+    startEpoch(state, queue)
   } else if (error.retriable) {
     lookAgain(state, queue, context, outbox)
   } else {

@@ -25,7 +25,7 @@ export const IMPOSSIBLE: readonly Exception[] = [
   never('coordinator', 'follower prospective candidate leader active', 'readCompleted listed', 'the disk is read when it is opened, and not after that'),
   never('coordinator', 'failed', 'listed', 'nothing can fail before the files are listed'),
   never('broker', 'fenced active stopping', 'started', ONCE),
-  never('broker', 'fenced active stopping', 'listed readCompleted', 'who it was is read before it registers for the first time'),
+  never('broker', 'fenced active', 'listed readCompleted', 'who it was is read before it registers for the first time'),
   never('broker', 'unregistered fenced active', 'drained', 'replicas are drained when the node stops'),
   never('groups', 'checking active', 'started', ONCE),
   never('groups', 'checking active', 'fetchResponse', 'the log is read piece by piece, and then no more'),

@@ -140,6 +140,18 @@ describe('a batch', () => {
     expect(numbers([...stage.deliver(topicsAnswer({ t: [0] })), ...tick(stage, 100)])).toEqual(['3/0'])
   })
 
+  test('is sent again when its number comes too early, for one before it is on its way; the first one fails the transaction', () => {
+    const stage = opened()
+    const [one, two] = ids([1, 2].flatMap((token) => submit(stage, token)))
+    expect(outcomes(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'))).toEqual([])
+    answer(stage, one!, 0)
+    const again = tick(stage, 50)
+    expect(numbers(again)).toEqual(['3/1'])
+    expect(outcomes(answer(stage, ids(again)[0]!, 1))).toEqual(['2: NONE'])
+    const [three] = ids(submit(stage, 3))
+    expect(outcomes(answer(stage, three!, 'OUT_OF_ORDER_SEQUENCE_NUMBER'))).toEqual([`3: ${codeOf('OUT_OF_ORDER_SEQUENCE_NUMBER')}`])
+  })
+
   test('that is refused for good leaves nothing but to abort: those that wait fail with it, those on their way when they are answered', () => {
     const stage = opened()
     const sending = [1, 2, 3, 4, 5, 6].flatMap((token) => submit(stage, token))
