@@ -7,8 +7,6 @@
 import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
-import type { ReplicaState } from '../partitions/replica-state.ts'
-import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { checkBatch, FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
@@ -179,12 +177,11 @@ export function restoreLastCopies(cluster: Cluster): void {
       const [last, ...others] = isr
       if (last === undefined || others.length > 0) return
       const { host, disk } = cluster.nodes[last]!
-      const state = host.stateOf(replicaActor(name, index)) as ReplicaState | undefined
       const harmed = [...disk.files(logNameOf(name, topicId, index)).values()].filter(({ rottenAt }) => rottenAt >= 0)
-      if (state?.phase !== 'failed' || harmed.length === 0) return
+      if (harmed.length === 0) return
       cluster.world.log?.(`the last copy of ${topicPartitionName(name, index)} is put back on node ${last}`)
       for (const file of harmed) mendBytes(file)
-      cluster.crash(last, false)
+      if (host.isUp) cluster.crash(last, false)
     })
   }
 }

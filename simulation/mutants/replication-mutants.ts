@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'A16',
@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'A30',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 23,
-    seedsToFind: 23,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'A23',
