@@ -102,8 +102,8 @@ export const classicMutants: readonly Mutant[] = [
           "if (message.correlationId !== membership.correlationId && message.kind !== 'syncGroupResponse') return noteJoinTaken(state, classic, message)",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 546,
+    seedsToFind: 546,
   },
   {
     id: 'J7',
@@ -217,8 +217,8 @@ export const classicMutants: readonly Mutant[] = [
       // As Kafka, whose leader does not look whether it has shared out everything.
       { file: 'actors/consumer-classic-state.ts', text: "(isAll ? '' : UNFINISHED)", replacement: "''" },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 201,
+    seedsToFind: 201,
   },
   {
     id: 'J16',
@@ -246,8 +246,8 @@ export const classicMutants: readonly Mutant[] = [
       },
       { file: 'actors/groups-classic.ts', text: "if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'", replacement: 'void uptime' },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 286,
+    seedsToFind: 286,
   },
   {
     id: 'J18',
