@@ -162,28 +162,32 @@ export class Damage {
     const log = logNameOf(name, topicId, index)
     return partitions[index]!.isr.some((other) => {
       if (other === node || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
-      return [...this.#cluster.nodes[other]!.disk.files(log).values()].every(({ rottenAt }) => rottenAt < 0)
+      return harmedFiles(this.#cluster, other, log).length === 0
     })
   }
 }
 
 /**
- * What an operator does when the copy that is left in sync turns out to be harmed, because all others have left the ISR before anybody looked: a backup of its files is put back, and
- * the node is started again. Nobody else may lead, although others may have everything (decision 12).
+ * What an operator does when every copy that is left in sync turns out to be harmed, because those who had a whole one have left the ISR before anybody looked: a backup of its files is put back, and
+ * the nodes are started again. Nobody else may lead, although others may have everything (decision 12).
  */
 export function restoreLastCopies(cluster: Cluster): void {
   for (const { name, topicId, partitions } of cluster.latestImage()?.topics.values() ?? []) {
     partitions.forEach(({ isr }, index) => {
-      const [last, ...others] = isr
-      if (last === undefined || others.length > 0) return
-      const { host, disk } = cluster.nodes[last]!
-      const harmed = [...disk.files(logNameOf(name, topicId, index)).values()].filter(({ rottenAt }) => rottenAt >= 0)
-      if (harmed.length === 0) return
-      cluster.world.log?.(`the last copy of ${topicPartitionName(name, index)} is put back on node ${last}`)
-      for (const file of harmed) mendBytes(file)
-      if (host.isUp) cluster.crash(last, false)
+      const log = logNameOf(name, topicId, index)
+      const copies = isr.map((node) => ({ node, harmed: harmedFiles(cluster, node, log) }))
+      if (copies.some(({ harmed }) => harmed.length === 0)) return
+      for (const { node, harmed } of copies) {
+        cluster.world.log?.(`a last copy of ${topicPartitionName(name, index)} is put back on node ${node}`)
+        for (const file of harmed) mendBytes(file)
+        if (cluster.nodes[node]!.host.isUp) cluster.crash(node, false)
+      }
     })
   }
+}
+
+function harmedFiles(cluster: Cluster, node: number, log: string): SimulatedFile[] {
+  return [...cluster.nodes[node]!.disk.files(log).values()].filter(({ rottenAt }) => rottenAt >= 0)
 }
 
 /**

@@ -9,8 +9,8 @@ test('producers, processing, transactions, a share group and a compacted table k
   expect(seeds).toBe(10)
 })
 
-// 70: a round of `process` began with what was about to be given away, and was due for ever: the loop did nothing else. 4: a round that hung failed when its partition had been
-// lost, and given back, meanwhile: the consumer went back to where the round had begun, behind what another member had committed.
-test.for([4, 70])('seed %i stays sound', { timeout: 120_000 }, async (seed) => {
-  await expect(simulate(everything, { seed, runs: 1, seconds: 30 })).resolves.toMatchObject({ seeds: 1 })
+// Here a round that hangs fails when its partition has been lost, and given back, meanwhile. Whoever takes `onGone` out of `edge/client/releases.ts` sees the consumer go back to where
+// the round had begun, behind what another member has committed: an order is billed twice.
+test('a round that fails late does not go back behind what others have done', { timeout: 120_000 }, async () => {
+  await expect(simulate(everything, { seed: 34, runs: 1, seconds: 30 })).resolves.toMatchObject({ seeds: 1 })
 })
