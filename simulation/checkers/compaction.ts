@@ -13,21 +13,29 @@ interface Newest {
   readonly value: number
 }
 
-/** Checks a log (its records below `end`, in order) against all that is known of the partition; `who` has it. */
-export function checkCompacted(truth: Truth, partition: PartitionTruth, records: readonly SeenRecord[], end: number, who: string): void {
+/** Checks a log (its records, in order) against all that is known of the partition below `end`; `who` has it, up to `logEnd`. */
+export function checkCompacted(
+  truth: Truth,
+  partition: PartitionTruth,
+  records: readonly SeenRecord[],
+  { end, logEnd, who }: { readonly end: number; readonly logEnd: number; readonly who: string },
+): void {
   if (partition.isOver || partition.isUnclean || partition.compaction === null || partition.lossEnd > 0) return
   const present = new Set(records.map(({ offset }) => offset))
   const fail = (what: string): void => truth.world.fail('CMP', `${partition.name} (${who}): ${what}`)
   for (const { offset, value } of newestOf(truth, partition, records, end).values()) {
-    if (present.has(offset)) continue
+    if (present.has(offset) || offset >= logEnd) continue
     const name = `${nameOf(value)} at ${offset}`
     const { key = -1, isTombstone = false, atMicros = 0 } = truth.keyed.get(value) ?? {}
-    if (!isTombstone) fail(`${name} is the newest record of its key, and is gone`)
-    else if (isTooEarly(truth, atMicros, partition.compaction.deleteRetentionMillis)) fail(`the tombstone ${name} went too early`)
+    if (!isTombstone) {
+      fail(`${name} is the newest record of its key, and is gone`)
+      continue
+    }
+    if (isTooEarly(truth, atMicros, partition.compaction.deleteRetentionMillis)) fail(`the tombstone ${name} went too early`)
     const older = records.find((one) => one.offset < offset && counts(truth, one.value) && truth.keyed.get(one.value)?.key === key)
     if (older !== undefined) fail(`the tombstone ${name} is gone, but ${nameOf(older.value)} at ${older.offset} is not`)
   }
-  checkLag(truth, partition, present, end, fail)
+  checkLag(truth, partition, present, Math.min(end, logEnd), fail)
 }
 
 /** Checks what was cleaned: nothing that is aborted is left. */

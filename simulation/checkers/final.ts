@@ -41,7 +41,8 @@ export interface LogContent {
 export function checkHistory(truth: Truth, partition: PartitionTruth, content: LogContent): void {
   checkOrder(truth, partition, content.records)
   checkPresence(truth, partition, content)
-  if (partition.compaction !== null) checkCompacted(truth, partition, content.records, content.end, 'the file')
+  if (partition.compaction !== null)
+    checkCompacted(truth, partition, content.records, { end: content.end, logEnd: content.end, who: 'the file' })
 }
 
 /** What a log on one disk holds; REC if some of it is not sound. */

@@ -108,13 +108,21 @@ export function markHandled(group: GroupTruth, partition: PartitionTruth, begin:
   for (let offset = begin; offset < end; offset++) processed[offset] = true
 }
 
-/** A member is told that a transaction has committed an offset: from now on it must not be forgotten. */
-export function noteCommitted(group: GroupTruth, { topic, partition, offset, topicId }: TopicOffset): void {
+/** How far a group is known to be; -1 where nothing is known. */
+export function committedSoFar(group: GroupTruth, { topic, partition, topicId }: TopicOffset): number {
+  const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
+  return life === undefined ? -1 : progressOf(group, life).committed
+}
+
+/**
+ * A member is told, maybe late, that a transaction has committed an offset: from now on it must not be forgotten. `before` was known when the commit was asked for: others may be further now.
+ */
+export function noteCommitted(group: GroupTruth, { topic, partition, offset, topicId }: TopicOffset, before: number): void {
   const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
   if (life === undefined) return
   const known = progressOf(group, life)
-  if (offset < known.committed && known.committed > life.lossEnd && !life.isOver && !life.isUnclean)
-    group.truth.world.fail('BACK', `${group.name}: a transaction commits ${offset} for ${life.name}, which was at ${known.committed}`)
+  if (offset < before && known.committed > life.lossEnd && !life.isOver && !life.isUnclean)
+    group.truth.world.fail('BACK', `${group.name}: a transaction commits ${offset} for ${life.name}, which was at ${before}`)
   known.committed = Math.max(known.committed, offset)
 }
 

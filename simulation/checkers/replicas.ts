@@ -134,10 +134,12 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
   for (const { offset, value } of records)
     if (truth.keyed.has(value) && offset < highWatermark.offset && offset >= log.logStartOffset)
       place(truth, watched.truth, offset, value, truth.world.nowMicros, `node ${state.self.node}`)
-  // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned; nor what else was, if only some of the files had got their names.
+  // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned; nor what else was, if only some of the files had got their names; nor what was
+  // behind the end of its log, which had been copied without what that made superfluous.
   const { offset: committed } = highWatermark
-  const end = committed >= cleanedEnd(log) ? committed : Math.max(committed, Math.min(log.logEndOffset, watched.truth.exposedEnd))
-  checkCompacted(truth, watched.truth, records, end, `node ${state.self.node}`)
+  const isSure = committed >= cleanedEnd(log)
+  const end = isSure ? committed : Math.max(committed, watched.truth.exposedEnd)
+  checkCompacted(truth, watched.truth, records, { end, logEnd: isSure ? end : log.logEndOffset, who: `node ${state.self.node}` })
 }
 
 /** One past what compaction has looked at. */

@@ -15,6 +15,8 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 
 /** One life of a coordinator's memory. */
 interface Reign {
+  /** Members' requests that came to it, by name. */
+  readonly asked: Set<string>
   /** Members' requests that it has answered: an answer that it repeats says nothing new. Its successor, asked the same, decides anew. */
   readonly told: Set<string>
 }
@@ -29,6 +31,8 @@ interface Holder {
 /** What is known of a record. */
 interface SharedRecord {
   deliveryCount: number
+  /** The reign that said so, or in which it was first heard of, by its place among all. */
+  reign: number
   /** Somebody was told that it is done with; */
   isDone: boolean
   /** or has at least said so. */
@@ -53,24 +57,27 @@ export interface ShareTruth {
   readonly askedAt: Map<string, number>
   /** Members that have left: what they are told then, they have given back already. */
   readonly left: Set<string>
-  readonly reigns: WeakMap<SharesState, Reign>
+  readonly current: WeakMap<SharesState, Reign>
+  /** All that were asked for something, in order. */
+  readonly reigns: Reign[]
 }
-
-/** Attempts at one record that nobody hears of, at most. */
-const UNTOLD_COUNT_MAX = 2
 
 /** Nothing is known yet. */
 export function newShareTruth(truth: Truth, name: string): ShareTruth {
-  return { truth, name, records: new Map(), taken: new Map(), askedAt: new Map(), left: new Set(), reigns: new WeakMap() }
+  return { truth, name, records: new Map(), taken: new Map(), askedAt: new Map(), left: new Set(), current: new WeakMap(), reigns: [] }
 }
 
 /** A coordinator of share groups has handled a message. */
 export function checkShares(group: ShareTruth, state: SharesState, message: Message, from: Address, effects: readonly Effect[]): void {
   // Whoever reads its log anew has forgotten who has what.
-  const known = state.phase === 'active' ? group.reigns.get(state) : undefined
-  const reign = known ?? { told: new Set() }
-  group.reigns.set(state, reign)
-  if (message.kind === 'shareFetch' && message.group === group.name) onAsked(group, message, from, reign)
+  const known = state.phase === 'active' ? group.current.get(state) : undefined
+  const reign = known ?? { asked: new Set(), told: new Set() }
+  group.current.set(state, reign)
+  if (message.kind === 'shareFetch' && message.group === group.name) {
+    if (state.phase === 'active' && reign.asked.size === 0) group.reigns.push(reign)
+    if (state.phase === 'active') reign.asked.add(requestName(message))
+    onAsked(group, message, from, reign)
+  }
   for (const effect of effects) {
     if (effect.kind === 'send' && effect.message.kind === 'shareFetchResponse')
       onTold(group, effect.message, `${effect.to.node}/${effect.message.correlationId}`, reign)
@@ -79,15 +86,18 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
 
 /**
  * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
- * none, or some may be lost. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so.
+ * none, or some may be lost. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so: one in each reign that has left a request without an answer.
  */
 export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
   const records = group.records.get(partition)
   if (partition.isUnclean || partition.lossFloor >= 0 || partition.lossEnd > 0) return null
   for (let offset = partition.startOffset; offset < startOffset; offset++) {
     const record = records?.get(offset)
-    const isExplained = record !== undefined && (record.mayBeDone || record.deliveryCount >= deliveryCountLimit - UNTOLD_COUNT_MAX)
-    if (partition.values[offset] !== undefined && !isExplained) return offset
+    if (partition.values[offset] === undefined || record?.mayBeDone === true) continue
+    const untoldCount = group.reigns
+      .slice(record?.reign ?? 0)
+      .filter(({ asked, told }) => [...asked].some((name) => !told.has(name))).length
+    if ((record?.deliveryCount ?? 0) + untoldCount < deliveryCountLimit) return offset
   }
   return null
 }
@@ -171,6 +181,7 @@ function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number
     if (deliveryCount <= record.deliveryCount)
       world.fail('SHARE', `${name} is given to ${memberId} as attempt ${deliveryCount} after ${record.deliveryCount}`)
     record.deliveryCount = deliveryCount
+    record.reign = group.reigns.indexOf(reign)
     record.holder = group.left.has(memberId) ? null : { memberId, reign, untilMicros: atMicros + lockMillis * 1000 }
   }
 }
@@ -183,7 +194,7 @@ function recordsOf(group: ShareTruth, { topic, topicId, partition, first, last }
   group.records.set(life, known)
   const records: SharedRecord[] = []
   for (let offset = first; offset <= last; offset++) {
-    const record = known.get(offset) ?? { deliveryCount: 0, isDone: false, mayBeDone: false, holder: null }
+    const record = known.get(offset) ?? { deliveryCount: 0, reign: 0, isDone: false, mayBeDone: false, holder: null }
     known.set(offset, record)
     records.push(record)
   }

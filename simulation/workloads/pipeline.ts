@@ -8,7 +8,7 @@ import { isOutOfStep } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import { markHandled, noteCommitted } from '../checkers/groups.ts'
+import { committedSoFar, markHandled, noteCommitted } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
@@ -157,10 +157,11 @@ export class PipelineMember {
 
   #finish(offsets: readonly TopicOffset[], done: Done): void {
     this.#noteAsked(offsets)
+    const before = offsets.map((one) => committedSoFar(this.#group, one))
     this.#producer?.finish(true, (error) => {
       if (error !== null) return done(error)
       this.#hasTransaction = false
-      for (const one of offsets) noteCommitted(this.#group, one)
+      offsets.forEach((one, index) => noteCommitted(this.#group, one, before[index] ?? -1))
       this.#processor.member.tell({ kind: 'offsetsCommitted', offsets })
       done(null)
     })

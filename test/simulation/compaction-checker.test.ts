@@ -16,8 +16,13 @@ const WRITTEN = [
   { key: 2, isTombstone: false },
 ]
 
-/** What is found when only these offsets are left, so many seconds after they were written. */
-function verdict(left: readonly number[], seconds: number, settings: Partial<typeof defaultTopicConfig> = {}): string | null {
+/** What is found when only these offsets are left, so many seconds after they were written; the log ends at `logEnd`. */
+function verdict(
+  left: readonly number[],
+  seconds: number,
+  settings: Partial<typeof defaultTopicConfig> = {},
+  logEnd: number = WRITTEN.length,
+): string | null {
   const world = new World(1)
   const truth = newTruth(world, ['quorum'])
   const config = { ...defaultTopicConfig, cleanupPolicy: 'compact', deleteRetentionMillis: 10_000, ...settings } as const
@@ -28,7 +33,7 @@ function verdict(left: readonly number[], seconds: number, settings: Partial<typ
   })
   world.runUntil(seconds * 1_000_000)
   const records = left.map((offset) => ({ offset, value: offset + 100 }))
-  checkCompacted(truth, partition, records, WRITTEN.length, 'the test')
+  checkCompacted(truth, partition, records, { end: WRITTEN.length, logEnd, who: 'the test' })
   return world.violation?.code ?? null
 }
 
@@ -47,6 +52,11 @@ describe('a log', () => {
     ['whose tombstone has gone before what it deletes', [2, 4, 5], 11],
     ['in which nothing is left', [], 11],
   ])('%s is found', (_, left, seconds) => expect(verdict(left, seconds)).toBe('CMP'))
+
+  test('that has lost its end may lack what the end had made superfluous, and nothing else', () => {
+    expect(verdict([3], 1, {}, 4)).toBeNull()
+    expect(verdict([0], 1, {}, 4)).toBe('CMP')
+  })
 
   test('that was cleaned before the minimum lag was over is found', () => {
     expect(verdict([3, 4, 5], 4, { minCompactionLagMillis: 5000 })).toBe('CMP')

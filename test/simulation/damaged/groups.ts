@@ -8,7 +8,15 @@ import { encodeOffsetKey, encodeOffsetValue } from '../../../coordinator/groups/
 import { appendRequest, openStateLog } from '../../../coordinator/state-log.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { checkClassic } from '../../../simulation/checkers/classic-groups.ts'
-import { beginAt, beginBelief, checkGroup, markProcessed, newGroupTruth, noteCommitted } from '../../../simulation/checkers/groups.ts'
+import {
+  beginAt,
+  beginBelief,
+  checkGroup,
+  committedSoFar,
+  markProcessed,
+  newGroupTruth,
+  noteCommitted,
+} from '../../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../../simulation/checkers/groups.ts'
 import { checkLease, LEASE_MICROS } from '../../../simulation/checkers/lease.ts'
 import { checkMixed, newMixedGroup } from '../../../simulation/checkers/mixed-groups.ts'
@@ -131,7 +139,8 @@ export const damagedGroups: readonly Damaged[] = [
   }),
   group('BACK', 'a transaction commits less than was committed', ({ group: known, commit }, isDamaged) => {
     commit('a', 3)
-    noteCommitted(known, at(isDamaged ? 2 : 3))
+    const asked = at(isDamaged ? 2 : 3)
+    noteCommitted(known, asked, committedSoFar(known, asked))
   }),
   group('BACK', 'offsets expire too early', ({ truth, group: known }, isDamaged) => {
     known.heardAt.set('a', 0)

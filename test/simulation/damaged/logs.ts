@@ -73,7 +73,7 @@ function compacted(
       })
       truth.world.runUntil(seconds * 1_000_000)
       const left = (isDamaged ? damaged : sound).map((offset) => ({ offset, value: offset + 100 }))
-      checkCompacted(truth, partition, left, KEYED.length, 'the test')
+      checkCompacted(truth, partition, left, { end: KEYED.length, logEnd: KEYED.length, who: 'the test' })
     },
     settings,
   )
