@@ -54,6 +54,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     lastFetchedEpoch: -1,
     fetchOffset,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: config.fetchMinBytes,
     maxBytes: Math.min(config.fetchMaxBytes, roomOf(state), limited?.burstBytes ?? Infinity),
     maxWaitMillis: isPatient ? config.fetchMaxWaitMillis : 0,

@@ -22,6 +22,7 @@ import { armCleaning } from './cleaning-timer.ts'
 import { onDamage } from './replica-damage.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
 import { evictIndexes } from './replica-index.ts'
+import { knownSyncedByAll, unsyncedSegments } from './replica-synced.ts'
 
 type Cleaning = Extract<Continuation, { kind: 'cleaning' }>
 type Swap = Extract<Continuation, { kind: 'swap' }>
@@ -49,23 +50,17 @@ function rollQuiet(state: ReplicaState, { now }: Context, outbox: Outbox): void 
 
 /** Begins a cleaning if one is due. */
 function clean(state: ReplicaState, context: Context, outbox: Outbox): void {
-  const { cleaning, log, config, role, producers } = state
+  const { cleaning, log, config, producers } = state
   if (cleaning.isRunning || cleaning.isStopped) return
   const { offset, segmentBaseOffset } = lastStablePosition(state.transactions, state.highWatermark, log.logStartOffset)
-  const inputs = dueSegments(log, config, cleaning, { offset, segmentBaseOffset, unsynced: unsynced(state) }, context.now)
+  const inputs = dueSegments(log, config, cleaning, { offset, segmentBaseOffset, unsynced: unsyncedSegments(state) }, context.now)
   if (inputs.length === 0) return
-  const isSeenByAll = role.replicas.length > 0 && role.isr.length === role.replicas.length
   const { aborted } = state.transactions
-  const order = cleaningOrder(log, inputs, config, cleaning, { producers, aborted, now: context.now, isSeenByAll })
+  const order = cleaningOrder(log, inputs, config, cleaning, { producers, aborted, now: context.now, syncedByAll: knownSyncedByAll(state) })
   cleaning.isRunning = true
   cleaning.generation++
   const token = expectAnswer(state, { kind: 'cleaning', inputs, generation: cleaning.generation })
   outbox.push({ kind: 'compact', log: state.logName, order, token })
-}
-
-/** Segments of which nobody knows yet whether the disk has them. */
-function unsynced({ dirty, syncing, distrusted, flush }: ReplicaState): Set<number> {
-  return new Set([...dirty, ...syncing, ...distrusted, ...(flush?.segmentBaseOffsets ?? [])])
 }
 
 function isOpen({ phase, isDraining }: ReplicaState): boolean {

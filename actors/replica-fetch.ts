@@ -44,7 +44,7 @@ function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null
 function takeFollower(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): boolean {
   const { replication, epochs, log } = state
   if (replication === null) return false
-  const { lastFetchedEpoch, fetchOffset, logStartOffset: startOffset, replicaId, brokerEpoch } = request
+  const { lastFetchedEpoch, fetchOffset, logStartOffset: startOffset, syncedOffset, replicaId, brokerEpoch } = request
   const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
   // Where nothing is left before that offset, or nothing is known of it, there is nothing to compare.
   const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > (epochs[0]?.startOffset ?? log.logEndOffset)
@@ -54,7 +54,8 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
     return false
   }
   dropParkedOf(state, replicaId)
-  noteFetch(replication, { node: replicaId, brokerEpoch, endOffset: fetchOffset, startOffset }, log.logEndOffset, context.uptime)
+  const fetch = { node: replicaId, brokerEpoch, endOffset: fetchOffset, startOffset, syncedOffset }
+  noteFetch(replication, fetch, log.logEndOffset, context.uptime)
   if (!replication.isr.includes(replicaId)) proposeIsr(state, context, outbox)
   progress(state, context, outbox)
   return true
@@ -86,6 +87,7 @@ function replyDiverging(
       abortedTransactions: [],
       logStartOffset: state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? -1,
+      syncedByAll: -1,
       divergingEpoch: end.epoch,
       divergingEndOffset: end.endOffset,
       range: null,

@@ -17,6 +17,7 @@ import { requestFlush, rollSegment } from './replica-flush.ts'
 import { cutLog, restartLog } from './replica-open.ts'
 import { progress, raiseHighWatermark } from './replica-progress.ts'
 import { raiseLogStart } from './replica-retention.ts'
+import { syncedEnd } from './replica-synced.ts'
 
 /** Most bytes of one fetch: several batches, and not more than a ring carries in one piece. */
 const FETCH_BYTES = 768 * 1024
@@ -37,7 +38,7 @@ const RETRY_MILLIS_MAX = 40
 /** Begins to follow the leader of the role. */
 export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'following'
-  state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1 }
+  state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1, syncedByAll: -1 }
   // The leader wants to know of a start that lasts.
   if (state.log.logStartOffset > state.durableStartOffset) requestFlush(state, false, outbox)
   fetchMore(state, context, outbox)
@@ -73,6 +74,7 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       lastFetchedEpoch: lastEpoch(state.epochs),
       fetchOffset: log.logEndOffset,
       logStartOffset: state.durableStartOffset,
+      syncedOffset: syncedEnd(state),
       minBytes: 1,
       maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
       maxWaitMillis: FETCH_WAIT_MILLIS,
@@ -121,6 +123,7 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   pauseAfter(following, state.role, response.records?.length ?? 0, context)
   if (response.records !== null && !take(state, response.records, context, outbox)) return retrySoon(following, outbox)
   following.failures = 0
+  following.syncedByAll = response.syncedByAll
   // What is durable here and below the leader's high watermark is committed.
   raiseHighWatermark(state, Math.min(response.highWatermark, state.durableEndOffset), outbox)
   raiseLogStart(state, Math.min(response.logStartOffset, state.highWatermark.offset), context, outbox)

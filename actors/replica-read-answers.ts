@@ -12,6 +12,7 @@ import type { LogPosition } from '../partitions/log.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import { abortedBetween, lastStablePosition } from '../partitions/transactions.ts'
 import type { Outbox } from './actor.ts'
+import { knownSyncedByAll } from './replica-synced.ts'
 
 /** The end of what this reader may see. */
 export function limitOf(state: ReplicaState, request: FetchRequest | ListOffsetsRequest): LogPosition {
@@ -47,6 +48,7 @@ export function replyFetch(
       abortedTransactions: abortedIn(state, request, range, records),
       logStartOffset: error === 'OFFSET_OUT_OF_RANGE' ? beginOf(state, request) : state.log.logStartOffset,
       epochStartOffset: state.replication?.epochStartOffset ?? state.log.logEndOffset,
+      syncedByAll: request.replicaId === CONSUMER_REPLICA ? -1 : knownSyncedByAll(state),
       divergingEpoch: -1,
       divergingEndOffset: -1,
       range,

@@ -67,6 +67,7 @@ export function watchEnd(state: SharesState, end: PartitionEnd, { uptime }: Cont
       lastFetchedEpoch: -1,
       fetchOffset: Math.max(0, end.endOffset),
       logStartOffset: -1,
+      syncedOffset: -1,
       minBytes: 1,
       maxBytes: 1,
       maxWaitMillis: end.endOffset < 0 ? 0 : PARK_MILLIS,

@@ -70,6 +70,7 @@ export function loadRequest(log: StateLog, correlationId: number): FetchRequest 
     lastFetchedEpoch: -1,
     fetchOffset: log.nextOffset,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: 1,
     maxBytes: LOAD_BYTES,
     maxWaitMillis: LOAD_WAIT_MILLIS,

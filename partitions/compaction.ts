@@ -46,8 +46,8 @@ export interface CleaningKnowledge {
   readonly aborted: readonly AbortedTransaction[]
   /** Wall clock. */
   readonly now: number
-  /** Every replica has what lies below the high watermark. */
-  readonly isSeenByAll: boolean
+  /** Everything below is on the disk of every replica; -1: not known. */
+  readonly syncedByAll: number
 }
 
 /** About how much memory the keys of one cleaning may take; Kafka's log.cleaner.dedupe.buffer.size is 128 MiB. */
@@ -82,15 +82,15 @@ export function isOverdue({ createdAt, sizeBytes }: Segment, { maxCompactionLagM
 }
 
 /**
- * What the cleaner is to do with these segments. No tombstone goes that a replica may not have: one that has the value, and comes back when the tombstone is
- * gone, would bring the value back.
+ * What the cleaner is to do with these segments. No tombstone goes that a replica may not have, or may lose again with its page cache: one that has the value, and
+ * comes back when the tombstone is gone, would bring the value back.
  */
 export function cleaningOrder(
   log: Log,
   segments: readonly Segment[],
   config: TopicConfig,
   cleaning: CleaningState,
-  { producers, aborted, now, isSeenByAll }: CleaningKnowledge,
+  { producers, aborted, now, syncedByAll }: CleaningKnowledge,
 ): CleaningOrder {
   const first = segments[0]
   assert(first !== undefined, 'C1 a cleaning has something to clean')
@@ -108,7 +108,8 @@ export function cleaningOrder(
     indexIntervalBytes: config.indexIntervalBytes,
     mapBytes: MAP_BYTES,
     now,
-    deletesUpTo: isSeenByAll ? now : -1,
+    deletesUpTo: now,
+    deletesBelow: syncedByAll,
     deleteRetentionMillis: config.deleteRetentionMillis,
     keptBatches: numberedBatches(producers, endOf(log, segments.length - 1)),
     aborted,

@@ -96,6 +96,8 @@ export interface Following {
   failures: number
   /** It has copied as much as it may: nothing more before this uptime. */
   pausedUntil: number
+  /** Everything below is on the disk of every replica, as the leader has said; -1: it has not. */
+  syncedByAll: number
 }
 
 /** A batch above the high watermark. */

@@ -15,6 +15,8 @@ export interface Follower {
   endOffset: number
   /** Its log begins there, at least, whatever becomes of it. */
   startOffset: number
+  /** Everything below is on its disk. */
+  syncedOffset: number
   /** Uptime when it last had everything there was; -Infinity if never. */
   caughtUpAt: number
   /** Where this log ended when the follower's last fetch was answered, and when: a fetch from there on has caught up with that moment. */
@@ -102,6 +104,7 @@ export function noteFetch(replication: Replication, fetch: FollowerFetch, logEnd
   else if (fetch.endOffset >= follower.lastFetchEnd) follower.caughtUpAt = Math.max(follower.caughtUpAt, follower.lastFetchAt)
   follower.endOffset = fetch.endOffset
   follower.startOffset = fetch.startOffset
+  follower.syncedOffset = fetch.syncedOffset
   follower.lastFetchEnd = logEndOffset
   follower.lastFetchAt = uptime
   return follower
@@ -113,6 +116,7 @@ export interface FollowerFetch {
   readonly brokerEpoch: number
   readonly endOffset: number
   readonly startOffset: number
+  readonly syncedOffset: number
 }
 
 /** Everyone that may be elected before the leader hears of it. */
@@ -153,6 +157,14 @@ export function startOf({ followers, self }: Replication, nodes: Iterable<number
   return startOffset
 }
 
+/** Up to where every replica has everything on its disk; -1 while not all are in sync, or one has not been heard of. */
+export function syncedByAll({ replicas, isr, followers, self }: Replication, ownSyncedOffset: number): number {
+  if (replicas.length === 0 || isr.length < replicas.length) return -1
+  let offset = ownSyncedOffset
+  for (const node of replicas) if (node !== self) offset = Math.min(offset, followers.get(node)?.syncedOffset ?? -1)
+  return offset
+}
+
 /** The ISR that the leader should propose now, or null: without those who have fallen behind for too long, with one that has caught up. */
 export function wantedIsr(replication: Replication, highWatermark: number, uptime: number, options: IsrOptions): number[] | null {
   if (replication.pending !== null) return null
@@ -189,5 +201,6 @@ function isBehind({ followers }: Replication, node: number, uptime: number, { la
 }
 
 function newFollower({ node, brokerEpoch }: FollowerFetch): Follower {
-  return { node, endOffset: -1, startOffset: -1, caughtUpAt: -Infinity, lastFetchEnd: Infinity, lastFetchAt: -Infinity, brokerEpoch }
+  const never = { endOffset: -1, startOffset: -1, syncedOffset: -1, caughtUpAt: -Infinity, lastFetchEnd: Infinity, lastFetchAt: -Infinity }
+  return { node, brokerEpoch, ...never }
 }

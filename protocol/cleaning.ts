@@ -29,8 +29,10 @@ export interface CleaningOrder {
   readonly mapBytes: number
   /** Wall clock, milliseconds: delete horizons are set from it. */
   readonly now: number
-  /** What has a delete horizon at or before it goes; -1: nothing does, for somebody may not have seen it yet. */
+  /** What has a delete horizon at or before it goes; -1: nothing does. */
   readonly deletesUpTo: number
+  /** And ends at or below this offset: from there on somebody may not have seen it yet. */
+  readonly deletesBelow: number
   /** How long tombstones stay from the first cleaning on. */
   readonly deleteRetentionMillis: number
   /** Base offsets of batches whose producer's numbers are still needed, ascending: they stay, perhaps without records. */

@@ -154,7 +154,7 @@ function choose(
   const { keep } = cleaner
   const base = header.baseOffset(bytes, at)
   const horizon = horizonOf(bytes, at)
-  const isOver = horizon >= 0 && horizon <= order.deletesUpTo
+  const isOver = horizon >= 0 && horizon <= order.deletesUpTo && header.lastOffset(bytes, at) < order.deletesBelow
   const cursor = new RecordCursor(records, 0, records.length, count)
   let keptCount = 0
   let hasTombstone = false
@@ -176,7 +176,7 @@ function cleanMarker(cleaner: Cleaner, found: FoundBatch, output: CleaningOutput
   const isNeeded = open.delete(header.producerId(bytes, at)) || kept.has(header.baseOffset(bytes, at))
   const horizon = horizonOf(bytes, at)
   if (isNeeded || horizon > order.deletesUpTo) return output.copy(found)
-  if (horizon >= 0) return output.empty(found)
+  if (horizon >= 0) return header.lastOffset(bytes, at) < order.deletesBelow ? output.empty(found) : output.copy(found)
   const records = bytes.subarray(at + BATCH_HEADER_BYTES, at + sizeBytes)
   const count = header.recordCount(bytes, at)
   const keep = new Uint8Array(count).fill(1)

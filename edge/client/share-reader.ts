@@ -62,6 +62,7 @@ function fetchOf(topicId: number, fetchOffset: number, isolationLevel: Isolation
     lastFetchedEpoch: -1,
     fetchOffset,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: 1,
     maxBytes: FETCH_BYTES,
     maxWaitMillis: WAIT_MILLIS,

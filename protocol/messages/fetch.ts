@@ -39,6 +39,8 @@ export interface FetchRequest {
   readonly fetchOffset: number
   /** Where the follower's log begins, as its disk would say after a power loss; -1 for consumers. */
   readonly logStartOffset: number
+  /** Everything below it is on the follower's disk, whatever the topic promises; -1 for consumers. */
+  readonly syncedOffset: number
   readonly minBytes: number
   readonly maxBytes: number
   readonly maxWaitMillis: number
@@ -72,6 +74,8 @@ export interface FetchResponse {
   readonly logStartOffset: number
   /** Where the log ended when this leader began: below it, what is above the high watermark is not decided yet. */
   readonly epochStartOffset: number
+  /** Everything below it is on the disk of every replica; -1: not known, or not all of them are in sync. */
+  readonly syncedByAll: number
   /** The logs differ: the leader's largest epoch up to `lastFetchedEpoch`, and where it ends. -1 and -1 if they do not. */
   readonly divergingEpoch: number
   readonly divergingEndOffset: number

@@ -50,7 +50,21 @@ export const compactionMutants: readonly Mutant[] = [
     id: 'E4b',
     title: 'tombstones go although a replica may not have them',
     why: 'it comes back with the value, leads, and shows what was deleted',
-    edits: [{ file: 'partitions/compaction.ts', text: 'deletesUpTo: isSeenByAll ? now : -1', replacement: 'deletesUpTo: now' }],
+    edits: [{ file: 'partitions/compaction.ts', text: 'deletesBelow: syncedByAll', replacement: 'deletesBelow: Infinity' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'E4c',
+    title: 'a tombstone goes although a replica has it in its page cache only',
+    why: 'its power fails, it is not given the tombstone again, and the value is back',
+    edits: [
+      {
+        file: 'partitions/replication.ts',
+        text: 'follower.syncedOffset = fetch.syncedOffset',
+        replacement: 'follower.syncedOffset = fetch.endOffset',
+      },
+    ],
     seed: 0,
     seedsToFind: 0,
   },

@@ -173,6 +173,7 @@ function fetchOf(correlationId: number, topicId: number, fetchOffset: number): M
     lastFetchedEpoch: -1,
     fetchOffset,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: 1,
     maxBytes: FETCH_BYTES,
     maxWaitMillis: 0,

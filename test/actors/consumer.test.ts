@@ -160,6 +160,7 @@ describe('fetching', () => {
       abortedTransactions: [],
       logStartOffset: 0,
       epochStartOffset: 0,
+      syncedByAll: -1,
       divergingEpoch: -1,
       divergingEndOffset: -1,
       range: null,

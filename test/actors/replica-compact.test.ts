@@ -6,6 +6,7 @@ import { codeOf } from '../../protocol/errors.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
+
 import { shapeOf } from '../partitions/support.ts'
 import { drive, fetch, fire, leading, partitionOn, produce, release, releaseOne, reopened, small, ALONE } from './replica-support.ts'
 import type { Operation, Partition } from './replica-support.ts'
@@ -213,7 +214,7 @@ function follow(partition: Partition, answer: Partial<MessageOf<'fetchResponse'>
   const { correlationId } = partition.stage.state.following!
   const message: MessageOf<'fetchResponse'> = {
     ...{ kind: 'fetchResponse', correlationId, errorCode: 0, errorMessage: null, highWatermark: 0, logStartOffset: 0 },
-    ...{ epochStartOffset: 0, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
+    ...{ epochStartOffset: 0, syncedByAll: -1, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
     ...{ lastStableOffset: 0, abortedTransactions: [] },
     ...answer,
   }
@@ -275,35 +276,6 @@ describe('a follower', () => {
     follow(partition, { errorCode: codeOf('OFFSET_OUT_OF_RANGE'), logStartOffset: 20 })
     expect(partition.stage.state.cleaning).toMatchObject({ cleanedOffset: 0, generation: 1 })
   })
-})
-
-describe('a tombstone', () => {
-  /** A record and its tombstone in closed segments, perhaps with another replica, which is not in sync. */
-  function deleted(replicas: number[]): Partition {
-    const partition = leading({ ...compacted, deleteRetentionMillis: 0 })
-    drive(partition, partition.stage.deliver({ ...ALONE, partitionEpoch: 1, replicas, isr: [0] }))
-    put(partition, 1, 'a')
-    produce(partition, 2, 1, { keys: ['a'], areTombstones: true })
-    for (let id = 3; id < 7; id++) put(partition, id, 'b')
-    return partition
-  }
-
-  /** How many records there are of the key that was deleted, after two cleanings. */
-  function left(partition: Partition): number {
-    for (let id = 10; id < 14; id++) {
-      fire(partition, 'cleaning', 5000)
-      put(partition, id, 'b')
-      put(partition, id + 10, 'b')
-    }
-    const [name = ''] = [...partition.files.keys()].filter((one) => one.endsWith('.log')).toSorted()
-    const first = partition.files.get(name)!
-    return walkBatches(first)
-      .flatMap(({ at }) => readRecords(first, at))
-      .filter(({ key }) => key?.[0] === 0x61).length
-  }
-
-  test('goes when its time is over', () => expect(left(deleted([0]))).toBe(0))
-  test('stays while a replica may not have it', () => expect(left(deleted([0, 1]))).toBe(1))
 })
 
 describe('while a cleaning runs', () => {

@@ -90,7 +90,15 @@ describe('a deletion', () => {
     expect(fetchOffset).toBe(6)
     const answer: Message = {
       ...{ kind: 'fetchResponse', correlationId, errorCode: codeOf('OFFSET_OUT_OF_RANGE'), errorMessage: null, highWatermark: 4 },
-      ...{ logStartOffset: 1, epochStartOffset: 4, divergingEpoch: -1, divergingEndOffset: -1, range: null, records: null },
+      ...{
+        logStartOffset: 1,
+        epochStartOffset: 4,
+        syncedByAll: -1,
+        divergingEpoch: -1,
+        divergingEndOffset: -1,
+        range: null,
+        records: null,
+      },
       ...{ lastStableOffset: 4, abortedTransactions: [] },
     }
     drive(partition, partition.stage.deliver(answer, { node: 1, actor: 'replica/t-0' }))

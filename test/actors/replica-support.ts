@@ -125,6 +125,7 @@ export function fetchRequest(correlationId: number, fetchOffset: number, changes
     lastFetchedEpoch: -1,
     fetchOffset,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: 1,
     maxBytes: 1_000_000,
     maxWaitMillis: 0,

@@ -76,6 +76,7 @@ export function fetched(records: Uint8Array | null, highWatermark: number, chang
     abortedTransactions: [],
     logStartOffset: 0,
     epochStartOffset: 0,
+    syncedByAll: -1,
     divergingEpoch: -1,
     divergingEndOffset: -1,
     range: null,

@@ -2,7 +2,16 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { confirmIsr, copiesOf, highWatermarkOf, maximalIsr, newReplication, noteFetch, wantedIsr } from '../../partitions/replication.ts'
+import {
+  confirmIsr,
+  copiesOf,
+  highWatermarkOf,
+  maximalIsr,
+  newReplication,
+  noteFetch,
+  syncedByAll,
+  wantedIsr,
+} from '../../partitions/replication.ts'
 import type { Replication } from '../../partitions/replication.ts'
 import './seeded.ts'
 
@@ -25,7 +34,7 @@ function fetched(
   uptime = 0,
   brokerEpoch = 100 + node,
 ): void {
-  noteFetch(replication, { node, brokerEpoch, endOffset, startOffset: 0 }, logEndOffset, uptime)
+  noteFetch(replication, { node, brokerEpoch, endOffset, startOffset: 0, syncedOffset: endOffset - 1 }, logEndOffset, uptime)
 }
 
 /** The leader has proposed an ISR, and perhaps others before, for the same partition epoch. */
@@ -46,6 +55,17 @@ function highWatermark(replication: Replication, ownEndOffset: number, uptime = 
 function wanted(replication: Replication, offset: number, uptime: number): number[] | null {
   return wantedIsr(replication, offset, uptime, { lagMillis: LAG_MILLIS, ledSince: LED_SINCE })
 }
+
+test('what is on every disk is known when all replicas are in sync, and all have said so', () => {
+  const replication = leading([0, 1, 2])
+  fetched(replication, 1, 8, 10)
+  expect(syncedByAll(replication, 10)).toBe(-1)
+  fetched(replication, 2, 6, 10)
+  expect(syncedByAll(replication, 10)).toBe(5)
+  expect(syncedByAll(replication, 4)).toBe(4)
+  confirmIsr(replication, { replicas: [0, 1, 2], isr: [0, 1], partitionEpoch: 8 }, 1)
+  expect(syncedByAll(replication, 10)).toBe(-1)
+})
 
 describe('the high watermark', () => {
   test('of a partition with one replica is where its own log is safe', () => {

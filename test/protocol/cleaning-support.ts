@@ -73,6 +73,7 @@ export function orderOf(log: MemoryLog, changes: Partial<CleaningOrder> = {}): C
     mapBytes: 1_000_000,
     now: 5000,
     deletesUpTo: 5000,
+    deletesBelow: Infinity,
     deleteRetentionMillis: 1000,
     keptBatches: [],
     aborted: [],

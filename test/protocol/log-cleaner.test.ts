@@ -84,8 +84,10 @@ describe('a tombstone', () => {
   test('stays beyond its horizon while somebody may not have seen it', () => {
     const log = logOf([written(['a=1'])], [written(['a'])])
     clean(log, { now: 5000 })
-    clean(log, { now: 9000, deletesUpTo: -1, firstDirtyOffset: 2 })
+    clean(log, { now: 9000, deletesUpTo: 9000, deletesBelow: 1, firstDirtyOffset: 2 })
     expect(lines(log)).toEqual(['1:a'])
+    clean(log, { now: 9000, deletesUpTo: 9000, deletesBelow: 2, firstDirtyOffset: 2 })
+    expect(lines(log)).toEqual([])
   })
 
   test('goes at once when its key has a newer record', () => {
@@ -131,7 +133,9 @@ describe('a transaction', () => {
     expect(extents(log)).toEqual(['0-0:0', '1-1:1', '2-2:1'])
     clean(log, { now: 5999, deletesUpTo: 5999 })
     expect(extents(log)).toEqual(['0-0:0', '1-1:1', '2-2:1'])
-    clean(log, { now: 6000, deletesUpTo: 6000 })
+    clean(log, { now: 6000, deletesUpTo: 6000, deletesBelow: 1 })
+    expect(extents(log)).toEqual(['0-0:0', '1-1:1', '2-2:1'])
+    clean(log, { now: 6000, deletesUpTo: 6000, deletesBelow: 2 })
     expect(extents(log)).toEqual(['0-1:0', '2-2:1'])
   })
 

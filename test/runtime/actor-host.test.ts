@@ -63,6 +63,7 @@ describe('messages', () => {
     } as const
     const rest = {
       logStartOffset: -1,
+      syncedOffset: -1,
       minBytes: 1,
       maxBytes: 1,
       maxWaitMillis: 0,

@@ -18,6 +18,7 @@ const fetchResponse: Message = {
   abortedTransactions: [],
   logStartOffset: 0,
   epochStartOffset: 0,
+  syncedByAll: -1,
   divergingEpoch: -1,
   divergingEndOffset: -1,
   range: { path: 'node-1/orders-7', position: 4096, sizeBytes: 100, availableBytes: 200 },

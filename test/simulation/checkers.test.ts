@@ -264,6 +264,7 @@ describe('what a client with a quota gets', () => {
     lastFetchedEpoch: -1,
     fetchOffset: 0,
     logStartOffset: -1,
+    syncedOffset: -1,
     minBytes: 1,
     maxBytes: 1,
     maxWaitMillis: 1,

@@ -56,7 +56,16 @@ function replica(
 
 const FETCH: FetchRequest = {
   ...{ kind: 'fetch', correlationId: 1, topicId: 1, leaderEpoch: 3, replicaId: -1, brokerEpoch: -1, lastFetchedEpoch: -1 },
-  ...{ fetchOffset: 2, logStartOffset: -1, minBytes: 1, maxBytes: 1, maxWaitMillis: 1, mode: 'bytes', isolationLevel: 'read_uncommitted' },
+  ...{
+    fetchOffset: 2,
+    logStartOffset: -1,
+    syncedOffset: -1,
+    minBytes: 1,
+    maxBytes: 1,
+    maxWaitMillis: 1,
+    mode: 'bytes',
+    isolationLevel: 'read_uncommitted',
+  },
 } as const
 
 /** An answer to it. */
@@ -72,7 +81,7 @@ function copying(what: string, play: (stage: Stage, copy: (atMillis: number) => 
     const pace = newCopyPace()
     state.phase = 'following'
     state.role = { ...state.role, leader: 1, throttleBytesPerSecond: 1000 }
-    state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1 }
+    state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1, syncedByAll: -1 }
     const append: Effect = { kind: 'append', log: 'orders-0.1', file: SEGMENT, position: 0, bytes: new Uint8Array(1000), token: 1 }
     const copy = (atMillis: number): void => {
       truth.world.runUntil(atMillis * 1000)

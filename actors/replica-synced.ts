@@ -1,0 +1,23 @@
+/**
+ * What is on the disk for certain. A topic may promise less than that (flush `os`), and what its replicas have in the page cache a power loss takes: so what compaction
+ * takes away for good, a tombstone or a marker, must be on every disk, for whoever loses it would not be given it again, and would keep what it has ended.
+ */
+import type { ReplicaState } from '../partitions/replica-state.ts'
+import { syncedByAll } from '../partitions/replication.ts'
+
+/** Segments of which nobody knows yet whether the disk has them. */
+export function unsyncedSegments({ dirty, syncing, distrusted, flush }: ReplicaState): Set<number> {
+  return new Set([...dirty, ...syncing, ...distrusted, ...(flush?.segmentBaseOffsets ?? [])])
+}
+
+/** Everything below is on the disk here. */
+export function syncedEnd(state: ReplicaState): number {
+  return Math.min(state.log.logEndOffset, ...unsyncedSegments(state))
+}
+
+/** Everything below is on every replica's disk, as the leader knows; -1: nobody has said so yet. */
+export function knownSyncedByAll(state: ReplicaState): number {
+  const { phase, replication, following } = state
+  if (phase === 'leading' && replication !== null) return syncedByAll(replication, syncedEnd(state))
+  return phase === 'following' ? (following?.syncedByAll ?? -1) : -1
+}
