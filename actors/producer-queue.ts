@@ -7,6 +7,7 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { Submit } from '../protocol/messages/client.ts'
 import type { TransactionOf } from '../protocol/messages/transaction.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { PRODUCER_EPOCH_MAX } from '../coordinator/transactions/transaction-state.ts'
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
 import { awaitTiming, chargeQuota } from './client-quota.ts'
@@ -61,6 +62,7 @@ export function enqueue(state: ProducerState, queue: PartitionQueue, { token, re
     correlationId: -1,
     sentFirst: false,
     isOrphan: false,
+    refusal: null,
     sentAt: -1,
   })
 }
@@ -149,6 +151,19 @@ export function startEpoch(state: ProducerState, queue: PartitionQueue): void {
   queue.nextSequence = 0
   takeBack(state, queue)
   for (const one of queue.batches) one.sequence = -1
+}
+
+/**
+ * Who submitted them does not wait for these batches any more, and no others have numbers: they are not sent again, for what is reported as failed should not be written long after. They may be in
+ * the log, or a copy may be on its way, so that the numbers begin anew under a higher epoch, which shuts out what comes late (as Kafka's producer does, KIP-360).
+ */
+export function dropOrphans(state: ProducerState, queue: PartitionQueue): void {
+  const { batches } = queue
+  if (batches[0]?.isOrphan !== true || queue.producerEpoch >= PRODUCER_EPOCH_MAX) return
+  if (batches.some(({ isOrphan, sequence }) => !isOrphan && sequence >= 0)) return
+  startEpoch(state, queue)
+  const live = batches.findIndex(({ isOrphan }) => !isOrphan)
+  batches.splice(0, live < 0 ? batches.length : live)
 }
 
 /** Nobody leads: when to look again, which is soon at first, for an election takes a moment. Answers with the pause. */

@@ -2,6 +2,7 @@
  * What a producer actor knows, as plain data.
  */
 import type { Address } from '../protocol/address.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { Acks } from '../protocol/messages/produce.ts'
 import { newClientQuota } from './client-quota.ts'
 import type { ClientQuotaState, QuotaIdentity } from './client-quota.ts'
@@ -47,6 +48,8 @@ export interface OutgoingBatch {
   sentFirst: boolean
   /** Its client has been told that it failed; it is there to leave no gap in the numbers. */
   isOrphan: boolean
+  /** Why the leader did not take it when it answered last; null: it has not refused it. */
+  refusal: ErrorName | null
   /** Of the request under way. */
   sentAt: number
 }

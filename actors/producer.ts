@@ -35,6 +35,7 @@ import {
 import {
   awaitLeader,
   backOff,
+  dropOrphans,
   enqueue,
   followLeader,
   isLeaderSilent,
@@ -225,6 +226,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   } else if (NUMBERING.has(error.name)) {
     startEpoch(state, queue)
   } else if (error.retriable) {
+    one.refusal = error.name
     lookAgain(state, queue, context, outbox)
   } else {
     finish(state, queue, one, failure(response.errorCode, response.errorMessage), outbox)
@@ -370,18 +372,21 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   }
   if (timedOut) forgetTopic(state.leaders, queue.topic)
   const expired = queue.batches.filter((one) => context.uptime >= one.deadline)
-  if (expired.length === 0) return
   // In a transaction the first takes the others with it.
   for (const one of expired) if (queue.batches.includes(one)) giveUp(state, queue, one, outbox)
+  dropOrphans(state, queue)
 }
 
 /**
  * The client has waited long enough. A batch that has a number may be in the log, or get there yet: without it the numbers would have a gap, and those behind it
- * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known.
+ * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known, or that of all that are behind it.
  */
 function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
-  const error: ErrorName = 'REQUEST_TIMED_OUT'
-  const outcome = failure(codeOf(error), `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})`)
+  const { refusal } = one
+  const isShort = refusal === 'NOT_ENOUGH_REPLICAS' && state.transaction === null
+  const why = refusal === null ? '' : `, the leader's last answer was ${refusal}`
+  const message = `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})${why}`
+  const outcome = failure(codeOf(isShort ? refusal : 'REQUEST_TIMED_OUT'), message)
   if (state.transaction !== null) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     finish(state, queue, one, outcome, outbox)

@@ -101,24 +101,43 @@ describe('a batch', () => {
     expect(lines(answer(stage, ids(submit(stage, 1))[0]!, 'DUPLICATE_SEQUENCE_NUMBER'))).toEqual(['to client: delivered #1 at offset -1'])
   })
 
-  test('that is not acknowledged in time is given up, once; as it has a number it is sent on, until its fate is known', () => {
+  test('that is not acknowledged in time is given up, once, and is not sent again: a higher epoch shuts out what is on its way', () => {
     const stage = ready()
     const [one] = ids(submit(stage, 1))
     expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     expect(answer(stage, one!, 3)).toEqual([])
-    const again = stage.deliver(topicsAnswer({ t: [0] }))
-    expect(numbers(again)).toEqual(['0/0'])
-    expect(answer(stage, ids(again)[0]!, 3)).toEqual([])
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual([])
     expect(stage.state.queues.get('t-0')?.batches).toEqual([])
+    expect(numbers(submit(stage, 2))).toEqual(['1/0'])
+  })
+
+  test('that is given up while another one with a number waits is sent on until the fate of either is known', () => {
+    const stage = ready()
+    submit(stage, 1)
+    tick(stage, 100)
+    const [two] = ids(submit(stage, 2))
+    expect(lines(tick(stage, 4900))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0', '0/1'])
+    expect(answer(stage, two!, 1)).toEqual([])
+    expect(lines(tick(stage, 100))).toContain('to client: delivered #2 REQUEST_TIMED_OUT')
+    expect(stage.state.queues.get('t-0')).toMatchObject({ batches: [], producerEpoch: 1, nextSequence: 0 })
   })
 
   test('that is given up is the memory of the client again', () => {
     const stage = ready()
     const records = batchAt(0, 1)
     stage.deliver({ kind: 'submit', token: 1, topic: 't', partition: 0, records })
-    tick(stage, 5000)
+    tick(stage, 100)
+    submit(stage, 2)
+    tick(stage, 4900)
     records.fill(0)
-    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0'])
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['0/0', '0/1'])
+  })
+
+  test('that was refused for want of replicas until its time was over fails with that name', () => {
+    const stage = ready()
+    answer(stage, ids(submit(stage, 1))[0]!, 'NOT_ENOUGH_REPLICAS')
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 NOT_ENOUGH_REPLICAS')
   })
 
   test('that has no number yet leaves nothing behind when it is given up', () => {
@@ -142,8 +161,8 @@ describe('a batch', () => {
     stage.deliver(topicsAnswer({ t: [0] }, 1))
     expect(sent(submit(stage, 2, 1), 'delivered')).toEqual([])
     tick(stage, 5000 - 1)
-    // With the first one, which was given up, but has a number.
-    expect(numbers(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual(['0/0', '0/1'])
+    // Without the first one, which was given up.
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0, 1] }, 2)))).toEqual(['1/0'])
   })
 
   test('whose addressee is not there waits, and is sent to whoever leads then', () => {
@@ -189,7 +208,7 @@ describe('a refusal', () => {
       effects = tick(stage, 249)
       if (ids(effects).length === 0) effects = tick(stage, 1)
     }
-    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 NOT_ENOUGH_REPLICAS')
   })
 })
 
@@ -222,8 +241,9 @@ describe('numbers', () => {
   test('have no gap where a batch was given up: the leader takes it, or shows that it has none, before those behind it', () => {
     const stage = ready({ deliveryTimeoutMillis: 500 })
     const [one] = ids(submit(stage, 1))
-    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    tick(stage, 100)
     const [two] = ids(submit(stage, 2))
+    expect(lines(tick(stage, 400))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
     expect(answer(stage, two!, 'OUT_OF_ORDER_SEQUENCE_NUMBER')).toEqual([])
     expect(stage.state.queues.get('t-0')).toMatchObject({ producerEpoch: 0, nextSequence: 2 })
     expect(lines(answer(stage, one!, 0))).toEqual([])
@@ -233,8 +253,9 @@ describe('numbers', () => {
   test('begin anew with a batch that was given up when the leader has lost its memory', () => {
     const stage = ready({ deliveryTimeoutMillis: 500 })
     const [one] = ids(submit(stage, 1))
-    tick(stage, 500)
+    tick(stage, 100)
     submit(stage, 2)
+    tick(stage, 400)
     expect(numbers(answer(stage, one!, 'UNKNOWN_PRODUCER_ID'))).toEqual(['1/0', '1/1'])
   })
 })
