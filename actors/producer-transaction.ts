@@ -201,8 +201,22 @@ export function onTransactorAnswer(
   if (response.errorCode === NONE) onEpoch(state, tx, response, outbox)
   else if (response.kind === 'initTransactionsResponse' && isNews(tx, response)) tx.formerInitId = response.latestInitId
   else if (retriable) retry(tx, context, ELSEWHERE.has(name))
-  else onRefusal(state, tx, name, { errorCode: response.errorCode, errorMessage: response.errorMessage ?? message }, outbox)
+  else
+    onRefusal(
+      state,
+      tx,
+      name,
+      { errorCode: response.errorCode, errorMessage: response.errorMessage ?? reasonOf(state, name) ?? message },
+      outbox,
+    )
   advanceTransaction(state, context, outbox)
+}
+
+/** Who wants to commit what is not open any more should hear why. */
+function reasonOf({ config }: ProducerState, error: ErrorName): string | null {
+  if (error !== 'INVALID_TXN_STATE') return null
+  const limit = `transactionTimeoutMillis (${config.transactionTimeoutMillis})`
+  return `the transaction was aborted, for it took longer than ${limit}: make it smaller, or raise that; or by an administrator`
 }
 
 /** Another life has begun than the one that this one was to follow: it is to follow that, and asks at once. */

@@ -72,21 +72,8 @@ export class Transactions<K, V> {
       if (!transaction.isOver) await transaction.commit()
       return result
     } catch (error) {
-      throw await this.#abortAfter(transaction, error)
+      throw await abortAfter(transaction, error)
     }
-  }
-
-  /** What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */
-  async #abortAfter(transaction: ClientTransaction<K, V>, error: unknown): Promise<unknown> {
-    const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
-    try {
-      await transaction.abort()
-    } catch (fatal) {
-      return isEpochOld ? fatal : error
-    }
-    if (!isEpochOld) return error
-    const reason = 'the transaction took longer than transactionTimeoutMillis, and was aborted: make it smaller, or raise that'
-    return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
   }
 
   /** The producer is being closed. */
@@ -207,6 +194,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
+      if (isEpochOld(error)) throw await abortAfter(this, error)
       // It may still be aborted; nothing else can be done with it. Where somebody else has the transactional id, there is nothing to abort.
       if (error instanceof KafkaError && error.name === 'PRODUCER_FENCED') this.#end()
       else if (this.#state === 'ending') this.#state = 'open'
@@ -249,6 +237,23 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   #assertOpen(): void {
     if (this.#state !== 'open') throw overError()
   }
+}
+
+/** A record was refused because the epoch has moved on: the transaction has timed out, or somebody else has the transactional id. */
+function isEpochOld(error: unknown): boolean {
+  return error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
+}
+
+/** What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */
+async function abortAfter(transaction: { abort(): Promise<void> }, error: unknown): Promise<unknown> {
+  try {
+    await transaction.abort()
+  } catch (fatal) {
+    return isEpochOld(error) ? fatal : error
+  }
+  if (!isEpochOld(error)) return error
+  const reason = 'the transaction took longer than transactionTimeoutMillis, and was aborted: make it smaller, or raise that'
+  return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
 }
 
 function overError(): KafkaError {

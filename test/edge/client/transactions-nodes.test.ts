@@ -61,8 +61,16 @@ test('one that is open for too long is aborted, and its producer goes on', async
   await late.send({ topic: 'a', value: 'late' })
   const stateOf = async (): Promise<string | undefined> => (await cluster.admin.listTransactions())[0]?.state
   while ((await stateOf()) !== 'completeAbort') await sleep(10)
-  expect((await failureOf(() => late.commit())).name).toBe('INVALID_TXN_STATE')
+  expect(await failureOf(() => late.commit())).toMatchObject({ name: 'INVALID_TXN_STATE', message: expect.stringContaining('took longer') })
   await late.abort()
+  const again = await producer.beginTransaction()
+  await again.send({ topic: 'a', value: 'late' })
+  while ((await stateOf()) !== 'completeAbort') await sleep(10)
+  expect((await failureOf(() => again.send({ topic: 'a', value: 'later' }))).name).toBe('INVALID_PRODUCER_EPOCH')
+  expect(await failureOf(() => again.commit())).toMatchObject({
+    name: 'INVALID_TXN_STATE',
+    message: expect.stringContaining('took longer'),
+  })
   await producer.transaction((transaction) => transaction.send({ topic: 'a', value: 'fine' }))
   const consumer = cluster.consumer({
     topics: ['a'],

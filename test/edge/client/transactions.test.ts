@@ -158,6 +158,17 @@ describe('a producer with a transactional id', () => {
     expect(await read('t')).toEqual(['b', 'c'])
   })
 
+  test('hears at the commit that it is fenced, also when a record has been refused before', async () => {
+    await using first = producer()
+    const open1 = await first.beginTransaction()
+    await open1.send({ topic: 't', partition: 0, value: 'a' })
+    await using second = producer()
+    await second.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'b' }))
+    await expect(open1.send({ topic: 't', partition: 0, value: 'late' })).rejects.toMatchObject({ name: 'INVALID_PRODUCER_EPOCH' })
+    await expect(open1.commit()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    expect(await read('t')).toEqual(['b'])
+  })
+
   test('hears that it is fenced at the first record that it sends', async () => {
     await using first = producer()
     await first.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'a' }))
