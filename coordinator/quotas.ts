@@ -7,7 +7,7 @@
  * looks for its own. It does NOT count bytes, or time: that is quota-bucket.ts.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import { ENTITY_NAME_LENGTH_MAX } from '../protocol/messages/quota.ts'
+import { ENTITY_NAME_LENGTH_MAX, ENTITY_TYPES } from '../protocol/messages/quota.ts'
 import type {
   AlterClientQuotasRequest,
   ClientQuota,
@@ -37,7 +37,6 @@ const ENTITIES_MAX = 1000
 /** Kafka's name for who has none. */
 const ANONYMOUS_USER = 'ANONYMOUS'
 
-const ENTITY_TYPES = ['user', 'clientId', 'group'] as const
 const QUOTA_KEYS: readonly ClientQuotaKey[] = ['producerByteRate', 'consumerByteRate', 'requestPercentage']
 
 /** One hundredth of a second in each second of a thread, in microseconds. */

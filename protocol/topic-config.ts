@@ -128,7 +128,7 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
   deleteOnceConsumedBy: {
     kafkaName: 'delete.once.consumed.by',
     allowed: { kind: 'groups', countMax: GROUPS_MAX },
-    doc: 'Groups: what all of them have committed past is deleted, and, unless retentionMillis is set, nothing else because of its age.',
+    doc: 'Groups: what all of them have committed past is deleted, whatever cleanupPolicy is, and, unless retentionMillis is set, nothing else because of its age.',
   },
   deleteOnceAcknowledgedBy: {
     kafkaName: 'delete.once.acknowledged.by',
@@ -327,6 +327,12 @@ function parseInteger(value: unknown): number | null {
 }
 
 function complaint(name: string, allowed: TopicSettingRule['allowed'], value: unknown): string {
-  const given = typeof value === 'object' && value !== null ? 'an object' : `'${String(value)}'`
-  return `the topic setting '${name}' cannot be ${given}: it is ${describeAllowed(allowed)}`
+  return `the topic setting '${name}' cannot be ${shown(value)}: it is ${describeAllowed(allowed)}`
+}
+
+function shown(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return `'${String(value)}'`
+  if (!Array.isArray(value)) return 'an object'
+  const wrong = value.findIndex((one) => checkGroupId(one) !== null)
+  return wrong < 0 ? `a list of ${value.length}` : `a list of ${value.length} with ${JSON.stringify(value[wrong]) ?? 'undefined'}`
 }

@@ -139,15 +139,18 @@ export interface ProducerOptions<K, V> {
    */
   readonly bufferMemoryBytes?: number
   readonly compression?: Compression
-  /** A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT. Default 120,000. */
+  /**
+   * A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT, or NOT_ENOUGH_REPLICAS if that was why the leader refused it, and is not sent again. It may have been written
+   * all the same. Default 120,000.
+   */
   readonly deliveryTimeoutMillis?: number
   readonly requestTimeoutMillis?: number
   readonly partitioner?: Partitioner<K, V>
   /** A batch that is sent again is not written again (KIP-98). Default true. */
   readonly enableIdempotence?: boolean
   /**
-   * Names the producer across its lives: it sends in transactions only (`transaction`). A second one of that name fences the first, whose open transaction is
-   * aborted: PRODUCER_FENCED.
+   * Names the producer across its lives: it sends in transactions only (`transaction`). A second one of that name fences the first as soon as it is made, and aborts what that has
+   * open: PRODUCER_FENCED.
    */
   readonly transactionalId?: string
   /** A transaction that is open for so long is aborted; its commit fails with INVALID_TXN_STATE. Default 60,000. 1 … 900,000. */
@@ -186,6 +189,7 @@ export interface RecordMetadata {
 /** Sends records. Records for one partition are appended in the order in which they were given. */
 export interface Producer<K = Uint8Array, V = Uint8Array> extends AsyncDisposable {
   send(record: ProducerRecord<K, V>, options?: SendOptions): Promise<RecordMetadata>
+  /** Each record succeeds or fails by itself: the others are written although one is refused, or fails, which is what is thrown. For all or nothing there are transactions. */
   send(records: readonly ProducerRecord<K, V>[], options?: SendOptions): Promise<RecordMetadata[]>
   /** The lane without a promise per record: false asks the caller to await `drained()` first. A failed record fails the next `flush`. */
   write(record: ProducerRecord<K, V>, options?: SendOptions): boolean

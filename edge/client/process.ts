@@ -35,6 +35,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { Consumer, ConsumerRecord, Producer, Waiting } from './api.ts'
 import type { Engine } from './engine.ts'
+import { describe } from './options.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
 import { outputOptions, processPlan } from './process-options.ts'
 import type { ProcessPlan } from './process-options.ts'
@@ -204,7 +205,14 @@ export class Processing<K, V, OK, OV> {
   }
 
   #isKnown(record: ConsumerRecord<K, V>): boolean {
-    return this.#deduplicateBy !== null && isKnown(this.#state, record, this.#deduplicateBy(record))
+    if (this.#deduplicateBy === null) return false
+    const key: unknown = this.#deduplicateBy(record)
+    if (typeof key === 'string') return isKnown(this.#state, record, key)
+    const { topic, partition, offset } = record
+    throw new KafkaError(
+      'INVALID_REQUEST',
+      `deduplicateBy returns a string, not ${describe(key)}, as for ${topic}-${partition} at offset ${offset}`,
+    )
   }
 
   async #putBack(): Promise<void> {

@@ -2,6 +2,7 @@
  * Administration of the quotas of clients. What is no entity, and what is no quota, is the coordinator's to say; here only what no message could carry.
  */
 import { KafkaError } from '../../protocol/errors.ts'
+import { ENTITY_TYPES } from '../../protocol/messages/quota.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { ClientQuotaChange } from './admin-api.ts'
 import { describe } from './options.ts'
@@ -22,6 +23,9 @@ export async function alterClientQuotas(requests: Requests, entity: ClientQuotaE
 /** The quotas of all entities that have all parts of the filter. */
 export async function describeClientQuotas(requests: Requests, filter: ClientQuotaEntity): Promise<ClientQuota[]> {
   const wanted = Object.entries(plainEntity('a filter', filter))
+  for (const [type] of wanted)
+    if (!ENTITY_TYPES.some((one) => one === type))
+      throw new KafkaError('INVALID_REQUEST', `a filter has a clientId, a user, both, or a group, not ${JSON.stringify(type)}`)
   const { entries } = await requests.askCoordinator({ kind: 'describeClientQuotas', version: -1 }, 'clientQuotasDescribed')
   return (entries ?? []).filter(({ entity }) => {
     const parts = new Map<string, unknown>(Object.entries(entity))

@@ -16,6 +16,9 @@ export interface ClientQuotaEntity {
   readonly group?: string | null
 }
 
+/** What an entity is made of. */
+export const ENTITY_TYPES = ['user', 'clientId', 'group'] as const
+
 /** Characters of a client id, a user or a group in an entity. */
 export const ENTITY_NAME_LENGTH_MAX = 255
 

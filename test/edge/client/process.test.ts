@@ -309,6 +309,11 @@ describe('processing', () => {
     expect(await refused({ guarantee: 'effectively-once' })).toBe('INVALID_OPTION')
     expect(await refused({ deduplicateBy: () => '' })).toBe('INVALID_OPTION')
     expect(await refused({ output: { transactionalId: 'x' } })).toBe('INVALID_OPTION')
+    await cluster.producer().send({ topic: 'in', value: new Uint8Array(1) })
+    const unkeyed = { guarantee: 'effectively-once', deduplicateBy: () => undefined as never }
+    await expect(one.process(() => undefined, unkeyed as never)).rejects.toThrow(
+      'deduplicateBy returns a string, not undefined, as for in-',
+    )
     await using alone = cluster.consumer()
     expect(await alone.process(() => undefined).catch((error: Error) => error.name)).toBe('INVALID_GROUP_ID')
   })

@@ -256,6 +256,8 @@ test('quotas are kept, described, filtered and removed', async () => {
   ])
   expect(await admin.describeClientQuotas({ clientId: null })).toEqual([{ entity, quotas: { consumerByteRate: 3 } }])
   expect(await admin.describeClientQuotas({ group: 'g' })).toEqual([])
+  const nonsense = admin.describeClientQuotas({ client: 'a' } as never)
+  await expect(nonsense).rejects.toMatchObject({ name: 'INVALID_REQUEST', message: expect.stringContaining('not "client"') })
 })
 
 test('what is no quota, no entity and no name is refused, and nothing is changed', async () => {
