@@ -138,8 +138,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/producer.ts',
-        text: `if (expired.length === 0) return\n`,
-        replacement: `if (expired.length === 0) return\n  startEpoch(state, queue)\n`,
+        text: `dropOrphans(state, queue)\n`,
+        replacement: `if (expired.length > 0) startEpoch(state, queue)\n  dropOrphans(state, queue)\n`,
       },
     ],
     seed: 26,
