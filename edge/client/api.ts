@@ -338,7 +338,11 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   resume(partitions?: readonly TopicPartition[]): void
   /** The offset of the next record to be delivered. */
   position(partition: TopicPartition): number | undefined
-  /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
+  /**
+   * Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. All or none. UNKNOWN_MEMBER_ID: the group counts this
+   * consumer as gone, or has members, of which it is none; FENCED_INSTANCE_ID: another consumer has its `groupInstanceId`; STALE_MEMBER_EPOCH, or of a classic group
+   * ILLEGAL_GENERATION: some of the partitions are not this consumer's (any more).
+   */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   /**

@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import { foreignCommitError } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
-  checkGroup,
-  checkInstance,
+  checkMembership,
   checkOffset,
   checkSubscription,
   checkTopicPartition,
@@ -61,8 +61,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   constructor(engine: Engine, options: ConsumerOptions<K, V>, reader: ChunkReader) {
     checkOptions('consumer', options, CONSUMER_RULES)
-    if (options.group !== undefined) checkGroup(options.group)
-    if (options.groupInstanceId !== undefined) checkInstance(options)
+    checkMembership(options)
     this.#engine = engine
     this.#options = options
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
@@ -85,8 +84,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
-    if (Array.isArray(options.topics) && options.topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'consumer option topics must be a list of one topic or more, or a pattern, not []')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 
@@ -286,7 +283,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets> {
     const group = this.#group('sendOffsets')
     const offsets = this.#offsetsOf(what)
-    if (this.#mode === 'subscribed') for (const one of offsets ?? []) this.#consumption.assigned(one, 'FENCED_MEMBER_EPOCH')
+    const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
+    for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
     return this.#requests.member(group, offsets)
   }
 
@@ -322,7 +320,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
     const group = this.#group('process')
     this.#consumption.link.send({ kind: 'commitByHand' })
-    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo() }
+    const isByHand = this.#mode === 'assigned'
+    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo(), isByHand }
     await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }
 
