@@ -287,7 +287,10 @@ export interface ConsumerOptions<K, V> {
    * after the group has asked for them. Also when the consumer is closed.
    */
   readonly onRevoked?: PartitionListener
-  /** The partitions are gone already, and others may have them: nothing can be committed for them any more. Default: `onRevoked`. */
+  /**
+   * The partitions are gone, and others may have them: nothing can be committed for them any more. Default: `onRevoked`. Also called while `onRevoked` is at work for them, if
+   * that takes too long; without `onLost`, nothing is called then.
+   */
   readonly onLost?: PartitionListener
 }
 
@@ -341,7 +344,8 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   /**
    * Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. All or none. UNKNOWN_MEMBER_ID: the group counts this
    * consumer as gone, or has members, of which it is none; FENCED_INSTANCE_ID: another consumer has its `groupInstanceId`; STALE_MEMBER_EPOCH, or of a classic group
-   * ILLEGAL_GENERATION: some of the partitions are not this consumer's (any more).
+   * ILLEGAL_GENERATION: some of the partitions are not this consumer's (any more). With `autoCommit: false`, a commit of everything delivered fails once with
+   * UNKNOWN_MEMBER_ID when the group has taken a partition away of which something was delivered and not committed; the rest is committed.
    */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>

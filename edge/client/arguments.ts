@@ -71,6 +71,12 @@ export function checkMembership({ group, groupInstanceId, topics }: MembershipOp
     throw new KafkaError('INVALID_OPTION', 'consumer option topics must be a list of one topic or more, or a pattern, not []')
 }
 
+/** Throws INVALID_REQUEST for a consumer that is about to have its partitions in another way than before. */
+export function checkMode(mode: string | null, wanted: string): void {
+  if (mode === null || mode === wanted) return
+  throw new KafkaError('INVALID_REQUEST', `this consumer is ${mode}: a consumer either subscribes or is assigned partitions by hand`)
+}
+
 function checkInstance(group: string | undefined, groupInstanceId: string): void {
   if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'groupInstanceId needs the option group')
   if (checkGroupId(groupInstanceId) === null) return

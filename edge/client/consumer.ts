@@ -12,6 +12,7 @@ import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
   checkMembership,
+  checkMode,
   checkOffset,
   checkSubscription,
   checkTopicPartition,
@@ -76,6 +77,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onGone: (partitions) => this.#processSlot.gone(partitions),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
+      onLostMeanwhile: this.#processSlot.lost(options.onLost),
       onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
       onMember: (message) => this.#requests.onMember(message),
       onClosed: () => this.#onClosed?.(),
@@ -276,7 +278,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void> {
     this.#group('commit')
-    await this.#requests.commit(this.#offsetsOf(what))
+    const offsets = this.#offsetsOf(what)
+    // What is committed automatically is not noted.
+    const done = this.#options.autoCommit === false ? this.#consumption.uncommitted.committing(offsets) : null
+    await this.#requests.commit(offsets)
+    done?.()
   }
 
   /** What a transaction is to commit of this consumer, and who it is in its group. */
@@ -290,6 +296,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   /** A transaction has committed them. */
   markCommitted(offsets: readonly TopicOffset[]): void {
+    this.#consumption.uncommitted.committing(offsets)()
     if (!this.#closed) this.#consumption.link.send({ kind: 'offsetsCommitted', offsets })
   }
 
@@ -378,12 +385,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   #choose(mode: 'assigned' | 'subscribed'): void {
-    if (this.#mode !== null && this.#mode !== mode) {
-      throw new KafkaError(
-        'INVALID_REQUEST',
-        `this consumer is ${this.#mode}: a consumer either subscribes or is assigned partitions by hand`,
-      )
-    }
+    checkMode(this.#mode, mode)
     this.#mode = mode
   }
 

@@ -16,6 +16,7 @@ import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
 import { callListener, Releases } from './releases.ts'
 import { errorFrom } from './requests.ts'
+import { Uncommitted } from './uncommitted.ts'
 import type { PartitionListener, ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
@@ -43,6 +44,7 @@ export class Consumption {
   readonly #reader: ChunkReader
   readonly #listeners: ConsumptionListeners
   readonly #partitions: Map<string, ConsumedPartition> = new Map()
+  readonly uncommitted: Uncommitted = new Uncommitted(this.#partitions)
   /** Partitions with chunks, in the order of their turns. */
   #turns: ConsumedPartition[] = []
   /** What the application has been given and not yet asked past. */
@@ -89,6 +91,7 @@ export class Consumption {
     this.#forget(one)
     one.session = session
     one.position = position
+    one.saved = position
     one.processed = position
     one.reported = position
   }
@@ -346,6 +349,7 @@ export class Consumption {
     for (const { topic, partition } of partitions) {
       const one = this.#partitions.get(topicPartitionName(topic, partition))
       if (one === undefined) continue
+      if (lost) this.uncommitted.lose(one)
       one.revoking = true
       one.clear()
       this.#releases.add(one, lost || one.isForfeit)

@@ -13,7 +13,9 @@ export interface ReleaseListeners {
   readonly onRevoked: PartitionListener | undefined
   /** Default: onRevoked. */
   readonly onLost: PartitionListener | undefined
-  /** What the application had of them is gone, and no other listener says so: they were lost while theirs was at work, or what they had there is gone and they go on elsewhere. */
+  /** They were lost while `onRevoked` was at work for them. */
+  readonly onLostMeanwhile: PartitionListener
+  /** What the application had of them is gone, and no other listener says so: they go on elsewhere. */
   readonly onGone: (partitions: readonly TopicPartition[]) => void
 }
 
@@ -54,7 +56,7 @@ export class Releases {
   begin(): void {
     const due = this.#due.splice(0)
     const gone = [...this.#held].filter((one) => this.#lost.has(one))
-    if (gone.length > 0) this.#listeners.onGone(gone.map(({ topic, partition }) => ({ topic, partition })))
+    this.#callLate(gone)
     this.#call(
       this.#listeners.onRevoked,
       due.filter((one) => !this.#lost.has(one)),
@@ -76,6 +78,17 @@ export class Releases {
     )
     if (done === null) this.#end(partitions)
     else void done.then(() => this.#end(partitions))
+  }
+
+  /** Nobody waits for it: they are let go of. */
+  #callLate(partitions: readonly ConsumedPartition[]): void {
+    if (partitions.length === 0) return
+    const { onLostMeanwhile } = this.#listeners
+    void callListener(
+      onLostMeanwhile,
+      partitions.map(({ topic, partition }) => ({ topic, partition })),
+      this.#actions.fail,
+    )
   }
 
   #end(partitions: readonly ConsumedPartition[]): void {

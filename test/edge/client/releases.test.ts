@@ -12,7 +12,10 @@ function scene(listeners: Partial<ReleaseListeners>): { releases: Releases; rele
     fail: (error: unknown): void => void failures.push(error),
   }
   return {
-    releases: new Releases({ onRevoked: undefined, onLost: undefined, onGone: () => undefined, ...listeners }, actions),
+    releases: new Releases(
+      { onRevoked: undefined, onLost: undefined, onLostMeanwhile: () => undefined, onGone: () => undefined, ...listeners },
+      actions,
+    ),
     released,
     failures,
   }
@@ -32,11 +35,11 @@ test('a partition goes when what its listener does is done', async () => {
   expect(released).toEqual(['t-0'])
 })
 
-test('one that is lost while its listener is at work goes at once, and once, and is said to be gone', async () => {
+test('one that is lost while its listener is at work goes at once, and once, and is said to be lost', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const gone: number[] = []
-  const onGone: ReleaseListeners['onGone'] = (partitions) => void gone.push(...partitions.map((one) => one.partition))
-  const { releases, released } = scene({ onRevoked: () => promise, onGone })
+  const onLostMeanwhile: ReleaseListeners['onLostMeanwhile'] = (partitions) => void gone.push(...partitions.map((one) => one.partition))
+  const { releases, released } = scene({ onRevoked: () => promise, onLostMeanwhile })
   const one = partition(0)
   releases.add(one, false)
   releases.begin()
