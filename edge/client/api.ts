@@ -252,7 +252,10 @@ export interface ConsumerOptions<K, V> {
    * they let go of everything before. Default ['range', 'cooperative-sticky'].
    */
   readonly partitionAssignors?: readonly ClassicAssignorName[]
-  /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
+  /**
+   * Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none': then what asks for records fails with OFFSET_OUT_OF_RANGE, until
+   * the application seeks.
+   */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
   /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */
   readonly isolationLevel?: IsolationLevel
