@@ -283,7 +283,11 @@ export interface ConsumerOptions<K, V> {
   readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
-  /** The partitions are the consumer's from now on. */
+  /**
+   * The partitions are the consumer's from now on. What this listener throws, and the next ones, is thrown by the question for records that is under way, or the next one:
+   * LISTENER_FAILED, with the `cause`; a KafkaError as it is. This one's promise is not awaited: when it is rejected, a later question throws that. The partitions come and
+   * go all the same.
+   */
   readonly onAssigned?: PartitionListener
   /**
    * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`

@@ -364,7 +364,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async #sayGoodbye(millis: number): Promise<void> {
     const partitions = this.#mode === 'subscribed' ? this.assignment() : []
     if (partitions.length === 0) return
-    const done = callListener(this.#options.onRevoked, partitions, () => undefined)
+    const done = callListener('onRevoked', this.#options.onRevoked, partitions, () => undefined)
     if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
   }
 

@@ -13,7 +13,14 @@ function scene(listeners: Partial<ReleaseListeners>): { releases: Releases; rele
   }
   return {
     releases: new Releases(
-      { onRevoked: undefined, onLost: undefined, onLostMeanwhile: () => undefined, onGone: () => undefined, ...listeners },
+      {
+        onAssigned: undefined,
+        onRevoked: undefined,
+        onLost: undefined,
+        onLostMeanwhile: () => undefined,
+        onGone: () => undefined,
+        ...listeners,
+      },
       actions,
     ),
     released,
@@ -73,9 +80,12 @@ test('what a listener throws, at once or later, is told, and the partition goes 
     releases.add(partition(0), false)
     releases.begin()
     await new Promise((resolve) => setImmediate(resolve))
-    expect([released, failures]).toEqual([['t-0'], [error]])
+    expect(released).toEqual(['t-0'])
+    expect(failures).toMatchObject([
+      { name: 'LISTENER_FAILED', message: "the application's onRevoked has thrown: Error: no", cause: error },
+    ])
   }
-  expect(callListener(undefined, [], () => undefined)).toBeNull()
+  expect(callListener('onLost', undefined, [], () => undefined)).toBeNull()
 })
 
 function raise(error: Error): never {
