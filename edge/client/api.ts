@@ -355,6 +355,10 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
    * UNKNOWN_MEMBER_ID when the group has taken a partition away of which something was delivered and not committed; the rest is committed.
    */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
+  /**
+   * What the group has committed. It waits while a transaction is open that commits offsets for one of the partitions (without partitions: any of the group), up to 30 seconds:
+   * UNSTABLE_OFFSET_COMMIT.
+   */
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   /**
    * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was
