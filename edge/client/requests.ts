@@ -217,7 +217,7 @@ export class Requests {
 function lateness(last: Response | null, { kind }: Asked, timeoutMillis: number): KafkaError {
   const isUnstable = last !== null && 'errorCode' in last && errorOf(last.errorCode).name === 'UNSTABLE_OFFSET_COMMIT'
   if (!isUnstable) return new KafkaError('REQUEST_TIMED_OUT', `no answer to ${kind} within ${timeoutMillis} ms`)
-  const reason = `a transaction that commits offsets of the group was open for ${timeoutMillis} ms, and ${kind} waits for it`
+  const reason = `a transaction that commits offsets of the group was open for ${timeoutMillis} ms, and this waits for it`
   return new KafkaError('UNSTABLE_OFFSET_COMMIT', `${reason}: commit or abort it, or try again when its transactionTimeoutMillis are over`)
 }
 
