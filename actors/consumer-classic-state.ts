@@ -31,6 +31,8 @@ export interface ClassicMembership {
   /** It keeps its partitions while the group rebalances (KIP-429). */
   readonly isCooperative: boolean
   phase: 'joining' | 'sharing' | 'syncing' | 'stable'
+  /** Another member has come under its instance id since it joined last. */
+  isFenced: boolean
   /** As the group has chosen. */
   protocolName: string | null
   isLeader: boolean
@@ -60,6 +62,7 @@ export function newClassicMembership(assignors: readonly ClassicAssignorName[]):
     assignors,
     isCooperative: isCooperative(assignors),
     phase: 'joining',
+    isFenced: false,
     protocolName: null,
     isLeader: false,
     leader: '',

@@ -59,6 +59,7 @@ function onJoined({ membership }: ConsumerState, classic: ClassicMembership, mes
   membership.memberEpoch = generationId
   membership.dueAt = uptime
   classic.protocolName = protocolName
+  classic.isFenced = false
   classic.leader = leader
   classic.isLeader = leader === memberId
   classic.assignments = []
@@ -124,6 +125,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
     case 'ILLEGAL_GENERATION':
       return lose(state, context, outbox)
     case 'FENCED_INSTANCE_ID':
+      classic.isFenced = true
       return fence(state, message.errorCode, context, outbox)
     default:
       if (classic.phase === 'syncing' && !errorOf(message.errorCode).retriable) classic.phase = 'joining'

@@ -6,7 +6,7 @@ import { groupsActor } from '../protocol/address.ts'
 import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { isOutOfStep } from '../protocol/messages/group.ts'
+import { foreignCommitError, isOutOfStep } from '../protocol/messages/group.ts'
 import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -24,10 +24,20 @@ export function queueCommit(
 ): boolean {
   const deadline = context.uptime + state.config.sessionTimeoutMillis
   const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0 }
-  const isLost = isMember(state) && state.membership.lost
-  if (offsets.length === 0 || isLost) answerCommit(state, commit, isLost ? 'UNKNOWN_MEMBER_ID' : null, outbox)
+  const isLost = (isMember(state) && state.membership.lost) || state.membership.classic?.isFenced === true
+  if (offsets.length === 0 || isLost) answerCommit(state, commit, isLost ? lostError(state) : null, outbox)
   else state.commits.push(commit)
   return offsets.length > 0 && !isLost
+}
+
+/** Why a member that is none any more commits nothing. */
+export function lostError({ membership: { classic } }: ConsumerState): ErrorName {
+  return classic?.isFenced === true ? 'FENCED_INSTANCE_ID' : 'UNKNOWN_MEMBER_ID'
+}
+
+/** A member is none any more: nothing of what it has queued is committed. */
+export function dropCommits(state: ConsumerState, outbox: Outbox): void {
+  for (const commit of state.commits.splice(0)) answerCommit(state, commit, lostError(state), outbox)
 }
 
 /** What the application has processed and nobody has committed. */
@@ -126,8 +136,12 @@ export function takeCommitAnswer(
     // A commit that is refused for good will not be tried again: who gets the partition next processes those records again.
     if (one !== undefined) one.committed = offset
   }
-  answerCommit(state, commit, message.errorCode === NONE ? null : error.name, outbox)
-  return error.name === 'UNKNOWN_MEMBER_ID' ? 'lost' : 'done'
+  const { classic } = state.membership
+  if (error.name === 'FENCED_INSTANCE_ID' && classic !== null) classic.isFenced = true
+  const isForeign = error.name === 'FENCED_MEMBER_EPOCH'
+  const name = isForeign ? foreignCommitError(classic === null ? 'consumer' : 'classic') : error.name
+  answerCommit(state, commit, message.errorCode === NONE ? null : name, outbox, message.errorMessage)
+  return isMember(state) && (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_INSTANCE_ID') ? 'lost' : 'done'
 }
 
 /** The commit is sent again after a pause. */
@@ -137,8 +151,14 @@ export function retryCommit(state: ConsumerState, commit: QueuedCommit, context:
   wakeAt(state, commit.retryAt, context, outbox)
 }
 
-/** Tells the client what became of its commit. */
-export function answerCommit(state: ConsumerState, commit: QueuedCommit, error: ErrorName | null, outbox: Outbox): void {
+/** Tells the client what became of its commit. `reason`: what the name of the error does not say. */
+function answerCommit(
+  state: ConsumerState,
+  commit: QueuedCommit,
+  error: ErrorName | null,
+  outbox: Outbox,
+  reason: string | null = null,
+): void {
   if (commit.clientCorrelationId < 0) return
   outbox.push({
     kind: 'send',
@@ -147,7 +167,7 @@ export function answerCommit(state: ConsumerState, commit: QueuedCommit, error: 
       kind: 'commitResult',
       correlationId: commit.clientCorrelationId,
       errorCode: error === null ? NONE : codeOf(error),
-      errorMessage: error === null ? null : `the commit was refused: ${errorOf(codeOf(error)).message}`,
+      errorMessage: error === null ? null : `the commit was refused: ${reason ?? errorOf(codeOf(error)).message}`,
     },
   })
 }

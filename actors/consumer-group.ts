@@ -16,7 +16,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
-import { answerCommit, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import { dropCommits, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { sendClassicLeave, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
@@ -277,7 +277,7 @@ export function lose(state: ConsumerState, context: Context, outbox: Outbox): vo
   membership.correlationId = -1
   if (membership.classic !== null) membership.classic.phase = 'joining'
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
-  for (const commit of state.commits.splice(0)) answerCommit(state, commit, 'UNKNOWN_MEMBER_ID', outbox)
+  dropCommits(state, outbox)
   // What the application is still busy with: it may not go on.
   const late = [...state.partitions.values()].filter((one) => one.phase === 'revoking' && !one.released)
   revokeAll(state, true, outbox)

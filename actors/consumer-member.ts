@@ -6,7 +6,7 @@ import { topicPartitionName } from '../protocol/ids.ts'
 import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Outbox } from './actor.ts'
-import { uncommitted } from './consumer-commits.ts'
+import { lostError, uncommitted } from './consumer-commits.ts'
 import { isMember } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
@@ -14,7 +14,8 @@ import type { ConsumerState } from './consumer-state.ts'
 export function onAskMember(state: ConsumerState, { correlationId, offsets }: MessageOf<'askMember'>, outbox: Outbox): void {
   const { membership, config, partitions, leaders } = state
   const isIn = isMember(state)
-  const isLost = isIn && (membership.lost || membership.memberEpoch <= 0)
+  const isFenced = membership.classic?.isFenced === true
+  const isLost = isFenced || (isIn && (membership.lost || membership.memberEpoch <= 0))
   const topicIdOf = ({ topic, partition }: Pick<TopicOffset, 'topic' | 'partition'>): number =>
     partitions.get(topicPartitionName(topic, partition))?.topicId ?? leaders.topics.get(topic)?.topicId ?? -1
   const given = offsets?.map((one) => ({ ...one, topicId: topicIdOf(one) })) ?? uncommitted(partitions.values())
@@ -26,8 +27,8 @@ export function onAskMember(state: ConsumerState, { correlationId, offsets }: Me
     message: {
       kind: 'memberAnswer',
       correlationId,
-      errorCode: isLost ? codeOf('UNKNOWN_MEMBER_ID') : NONE,
-      errorMessage: isLost ? 'the group has given the partitions of this consumer away' : null,
+      errorCode: isLost ? codeOf(lostError(state)) : NONE,
+      errorMessage: isLost && !isFenced ? 'the group has given the partitions of this consumer away' : null,
       member: isIn && !isLost ? { memberId, memberEpoch: membership.memberEpoch } : null,
       offsets: isLost ? [] : given,
     },

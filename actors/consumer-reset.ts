@@ -29,18 +29,15 @@ export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logSt
 /** There is nowhere to go on: the application must seek. */
 export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
   const never = one.position < 0
-  const what = never ? `no offset is committed for ${one.name}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  const { group } = state.config
+  const by =
+    group === null ? 'the consumer has no group that could have committed one' : `group ${JSON.stringify(group)} has committed none`
+  const what = never ? `no offset to begin at for ${one.name}: ${by}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
   one.phase = 'fetching'
   one.hungry = false
   one.topicId = -1
   one.committed = one.position
-  failPartition(
-    state,
-    one,
-    codeOf(never ? 'OFFSET_NOT_AVAILABLE' : 'OFFSET_OUT_OF_RANGE'),
-    `${what}, and autoOffsetReset is 'none'`,
-    outbox,
-  )
+  failPartition(state, one, codeOf('OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'; seek to go on`, outbox)
 }
 
 /**

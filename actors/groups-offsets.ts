@@ -33,7 +33,7 @@ import type { Group, GroupsState, PendingWrite } from './groups-state.ts'
 export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest, context: Context, outbox: Outbox): void {
   const known = state.groups.get(request.group)
   const refusal = refuseCommit(state, known, request)
-  if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), null, outbox)
+  if (refusal !== null) return answerCommit(request, context.from, codeOf(refusal), reasonOf(known, request, refusal), outbox)
   const member = known?.membership?.members.get(request.memberId) ?? known?.classic?.members.get(request.memberId)
   if (member !== undefined) {
     // One that comes twice, or late: it has its answer, or gets it when it is in the log.
@@ -50,7 +50,10 @@ export function onOffsetCommit(state: GroupsState, request: OffsetCommitRequest,
   write(state, group, { group: group.id, from: context.from, correlationId, commit: request, names: [] }, records, context, outbox)
 }
 
-/** A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. */
+/**
+ * A member commits for what it holds, under its present epoch; outsiders may commit while the group is empty. FENCED_MEMBER_EPOCH: it does not hold all of it. (Kafka
+ * takes that commit, and takes back what the holder has committed.)
+ */
 export function refuseCommit(
   state: GroupsState,
   group: Group | undefined,
@@ -62,7 +65,7 @@ export function refuseCommit(
   // Topic ids count up: it comes late, and would replace what is committed for the topic that has the name now.
   if (group !== undefined && request.offsets.some((one) => one.topicId >= 0 && one.topicId < topicIdOf(state, group, one)))
     return 'UNKNOWN_TOPIC_ID'
-  if (request.memberEpoch < 0) return group === undefined || !hasMembers(group) ? null : 'NON_EMPTY_GROUP'
+  if (request.memberEpoch < 0) return group === undefined || !hasMembers(group) ? null : 'UNKNOWN_MEMBER_ID'
   const classic = group !== undefined && speaksClassic(group) ? group.classic : null
   if (classic !== null) {
     const names = request.offsets.map((one) => topicPartitionName(one.topic, one.partition))
@@ -75,6 +78,20 @@ export function refuseCommit(
   const { holders } = membership
   const holdsAll = request.offsets.every((one) => holders.get(topicPartitionName(one.topic, one.partition)) === request.memberId)
   return holdsAll ? null : 'FENCED_MEMBER_EPOCH'
+}
+
+/** What the name of a refusal does not say; null: nothing. */
+export function reasonOf(
+  group: Group | undefined,
+  { memberId, memberEpoch, offsets }: Pick<OffsetCommitRequest, 'memberId' | 'memberEpoch' | 'offsets'>,
+  refusal: ErrorName | null,
+): string | null {
+  if (refusal === 'UNKNOWN_MEMBER_ID' && memberEpoch < 0) return 'the group has members, and only they commit its offsets'
+  if (refusal !== 'FENCED_MEMBER_EPOCH' || group === undefined) return null
+  const holders = speaksClassic(group) ? group.classic?.holders : group.membership?.holders
+  const names = offsets.map((one) => topicPartitionName(one.topic, one.partition))
+  const foreign = names.filter((name) => holders?.get(name) !== memberId)
+  return `${foreign.join(', ')} ${foreign.length === 1 ? 'is' : 'are'} not assigned to this consumer`
 }
 
 /** The topic of which something is committed under that name, or about to be; -1 if there is none. */

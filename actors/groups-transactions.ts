@@ -12,7 +12,7 @@ import { keepOffset } from '../coordinator/groups/kept-offsets.ts'
 import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset-record.ts'
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
-import { refuseCommit } from './groups-offsets.ts'
+import { reasonOf, refuseCommit } from './groups-offsets.ts'
 import { dropIfGone, errorCodeOf, groupOf, hasMembers } from './groups-state.ts'
 import type { Group, GroupsState, OpenTransaction } from './groups-state.ts'
 
@@ -28,7 +28,10 @@ export function onTransactionalOffsetCommit(
 ): void {
   const { offsets, producerId, producerEpoch, transaction } = request
   const refusal = refuseCommit(state, state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets }, true)
-  if (refusal !== null || offsets.length === 0) return answer(request, context.from, errorCodeOf(refusal), null, outbox)
+  if (refusal !== null || offsets.length === 0) {
+    const reason = reasonOf(state.groups.get(request.group), { ...(request.member ?? OUTSIDER), offsets }, refusal)
+    return answer(request, context.from, errorCodeOf(refusal), reason, outbox)
+  }
   const open = transactionOf(state, producerId, producerEpoch)
   // One that comes twice, or late: it has its answer, or gets it when it is in the log.
   if (open === null || request.correlationId <= open.lastCommitId) return

@@ -70,6 +70,7 @@ export interface ProcessingState<R extends Place> {
 const REBALANCED: ReadonlySet<string> = new Set<ErrorName>([
   'UNKNOWN_MEMBER_ID',
   'FENCED_MEMBER_EPOCH',
+  'FENCED_INSTANCE_ID',
   'STALE_MEMBER_EPOCH',
   'ILLEGAL_GENERATION',
   'REBALANCE_IN_PROGRESS',

@@ -148,4 +148,5 @@ export const ERROR_TABLE = {
   BUFFER_EXHAUSTED: [-1006, true, "The producer's buffer is full: it sends more slowly than you do."],
   SERIALIZATION_FAILED: [-1007, false, 'A key or a value cannot be turned into bytes, or back.'],
   INVALID_OPTION: [-1008, false, 'An option is unknown or its value is not allowed.'],
+  LISTENER_FAILED: [-1009, false, 'A listener of the application has thrown an error.'],
 } as const

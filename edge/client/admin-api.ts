@@ -152,11 +152,14 @@ export interface Admin {
    * least that young (milliseconds since 1970; the end where there is none). Answers what is committed now. NON_EMPTY_GROUP while somebody is in it.
    */
   resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]>
-  /** Forgets a group and its committed offsets. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
+  /**
+   * Forgets a group and its committed offsets. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none, UNSTABLE_OFFSET_COMMIT when a transaction that
+   * commits offsets of the group stays open for 30 seconds.
+   */
   deleteGroup(group: string): Promise<void>
   /**
    * Forgets committed offsets of a group; what is not committed is passed over. GROUP_SUBSCRIBED_TO_TOPIC, and none are forgotten, while members want one of
-   * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group.
+   * the topics (KIP-496); GROUP_ID_NOT_FOUND if there is no such group; UNSTABLE_OFFSET_COMMIT as for `deleteGroup`.
    */
   deleteGroupOffsets(group: string, partitions: readonly TopicPartition[]): Promise<void>
   /** Share groups that have members, or have read something, by id: 'empty' without members. */

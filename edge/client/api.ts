@@ -256,7 +256,10 @@ export interface ConsumerOptions<K, V> {
    * they let go of everything before. Default ['range', 'cooperative-sticky'].
    */
   readonly partitionAssignors?: readonly ClassicAssignorName[]
-  /** Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none' (fail). */
+  /**
+   * Where to begin without a committed offset, or out of range: 'earliest' (default), 'latest', or 'none': then what asks for records fails with OFFSET_OUT_OF_RANGE, until
+   * the application seeks.
+   */
   readonly autoOffsetReset?: 'earliest' | 'latest' | 'none'
   /** 'read_committed': of transactions only what is committed, and nothing beyond the first one that is open. Default 'read_uncommitted'. */
   readonly isolationLevel?: IsolationLevel
@@ -284,14 +287,21 @@ export interface ConsumerOptions<K, V> {
   readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
-  /** The partitions are the consumer's from now on. */
+  /**
+   * The partitions are the consumer's from now on. What this listener throws, and the next ones, is thrown by the question for records that is under way, or the next one:
+   * LISTENER_FAILED, with the `cause`; a KafkaError as it is. This one's promise is not awaited: when it is rejected, a later question throws that. The partitions come and
+   * go all the same.
+   */
   readonly onAssigned?: PartitionListener
   /**
    * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`
    * after the group has asked for them. Also when the consumer is closed.
    */
   readonly onRevoked?: PartitionListener
-  /** The partitions are gone already, and others may have them: nothing can be committed for them any more. Default: `onRevoked`. */
+  /**
+   * The partitions are gone, and others may have them: nothing can be committed for them any more. Default: `onRevoked`. Also called while `onRevoked` is at work for them, if
+   * that takes too long; without `onLost`, nothing is called then.
+   */
   readonly onLost?: PartitionListener
 }
 
@@ -342,8 +352,17 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   resume(partitions?: readonly TopicPartition[]): void
   /** The offset of the next record to be delivered. */
   position(partition: TopicPartition): number | undefined
-  /** Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. */
+  /**
+   * Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. All or none. UNKNOWN_MEMBER_ID: the group counts this
+   * consumer as gone, or has members, of which it is none; FENCED_INSTANCE_ID: another consumer has its `groupInstanceId`; STALE_MEMBER_EPOCH, or of a classic group
+   * ILLEGAL_GENERATION: some of the partitions are not this consumer's (any more). With `autoCommit: false`, a commit of everything delivered fails once with
+   * UNKNOWN_MEMBER_ID when the group has taken a partition away of which something was delivered and not committed; the rest is committed.
+   */
   commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void>
+  /**
+   * What the group has committed. It waits while a transaction is open that commits offsets for one of the partitions (without partitions: any of the group), up to 30 seconds:
+   * UNSTABLE_OFFSET_COMMIT.
+   */
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   /**
    * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was

@@ -56,8 +56,28 @@ export function checkGroup(group: unknown): void {
   if (problem !== null) throw new KafkaError('INVALID_GROUP_ID', problem)
 }
 
-/** Throws INVALID_GROUP_ID without a group, INVALID_OPTION for a name that no group could have. */
-export function checkInstance({ group, groupInstanceId }: { readonly group?: string; readonly groupInstanceId?: string }): void {
+/** What a consumer says of itself as a member. */
+interface MembershipOptions {
+  readonly group?: string
+  readonly groupInstanceId?: string
+  readonly topics?: unknown
+}
+
+/** Throws INVALID_GROUP_ID for a group that cannot be one, or an instance id without a group, INVALID_OPTION for the others. */
+export function checkMembership({ group, groupInstanceId, topics }: MembershipOptions): void {
+  if (group !== undefined) checkGroup(group)
+  if (groupInstanceId !== undefined) checkInstance(group, groupInstanceId)
+  if (Array.isArray(topics) && topics.length === 0)
+    throw new KafkaError('INVALID_OPTION', 'consumer option topics must be a list of one topic or more, or a pattern, not []')
+}
+
+/** Throws INVALID_REQUEST for a consumer that is about to have its partitions in another way than before. */
+export function checkMode(mode: string | null, wanted: string): void {
+  if (mode === null || mode === wanted) return
+  throw new KafkaError('INVALID_REQUEST', `this consumer is ${mode}: a consumer either subscribes or is assigned partitions by hand`)
+}
+
+function checkInstance(group: string | undefined, groupInstanceId: string): void {
   if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'groupInstanceId needs the option group')
   if (checkGroupId(groupInstanceId) === null) return
   throw new KafkaError('INVALID_OPTION', `consumer option groupInstanceId must be text that prints, not ${describe(groupInstanceId)}`)

@@ -27,6 +27,8 @@ export class ConsumedPartition {
   session = 1
   /** The next record to deliver; undefined until the beginning is found. */
   position: number | undefined = undefined
+  /** Everything below it is committed, or was when the partition began. */
+  saved = -1
   /** Everything below it is processed: the application has asked for more. */
   processed = -1
   /** As the actor knows it. */

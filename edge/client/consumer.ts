@@ -7,11 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
+import { foreignCommitError } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
-  checkGroup,
-  checkInstance,
+  checkMembership,
+  checkMode,
   checkOffset,
   checkSubscription,
   checkTopicPartition,
@@ -61,8 +62,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   constructor(engine: Engine, options: ConsumerOptions<K, V>, reader: ChunkReader) {
     checkOptions('consumer', options, CONSUMER_RULES)
-    if (options.group !== undefined) checkGroup(options.group)
-    if (options.groupInstanceId !== undefined) checkInstance(options)
+    checkMembership(options)
     this.#engine = engine
     this.#options = options
     this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
@@ -77,6 +77,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onGone: (partitions) => this.#processSlot.gone(partitions),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
+      onLostMeanwhile: this.#processSlot.lost(options.onLost),
       onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
       onMember: (message) => this.#requests.onMember(message),
       onClosed: () => this.#onClosed?.(),
@@ -85,8 +86,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
-    if (Array.isArray(options.topics) && options.topics.length === 0)
-      throw new KafkaError('INVALID_OPTION', 'consumer option topics must be a list of one topic or more, or a pattern, not []')
     if (options.topics !== undefined) this.subscribe(options.topics)
   }
 
@@ -279,19 +278,25 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async commit(what?: ConsumerBatch<K, V> | readonly OffsetToCommit[]): Promise<void> {
     this.#group('commit')
-    await this.#requests.commit(this.#offsetsOf(what))
+    const offsets = this.#offsetsOf(what)
+    // What is committed automatically is not noted.
+    const done = this.#options.autoCommit === false ? this.#consumption.uncommitted.committing(offsets) : null
+    await this.#requests.commit(offsets)
+    done?.()
   }
 
   /** What a transaction is to commit of this consumer, and who it is in its group. */
   async memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets> {
     const group = this.#group('sendOffsets')
     const offsets = this.#offsetsOf(what)
-    if (this.#mode === 'subscribed') for (const one of offsets ?? []) this.#consumption.assigned(one, 'FENCED_MEMBER_EPOCH')
+    const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
+    for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
     return this.#requests.member(group, offsets)
   }
 
   /** A transaction has committed them. */
   markCommitted(offsets: readonly TopicOffset[]): void {
+    this.#consumption.uncommitted.committing(offsets)()
     if (!this.#closed) this.#consumption.link.send({ kind: 'offsetsCommitted', offsets })
   }
 
@@ -322,7 +327,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
     const group = this.#group('process')
     this.#consumption.link.send({ kind: 'commitByHand' })
-    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo() }
+    const isByHand = this.#mode === 'assigned'
+    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo(), isByHand }
     await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }
 
@@ -358,7 +364,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async #sayGoodbye(millis: number): Promise<void> {
     const partitions = this.#mode === 'subscribed' ? this.assignment() : []
     if (partitions.length === 0) return
-    const done = callListener(this.#options.onRevoked, partitions, () => undefined)
+    const done = callListener('onRevoked', this.#options.onRevoked, partitions, () => undefined)
     if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
   }
 
@@ -379,12 +385,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   #choose(mode: 'assigned' | 'subscribed'): void {
-    if (this.#mode !== null && this.#mode !== mode) {
-      throw new KafkaError(
-        'INVALID_REQUEST',
-        `this consumer is ${this.#mode}: a consumer either subscribes or is assigned partitions by hand`,
-      )
-    }
+    checkMode(this.#mode, mode)
     this.#mode = mode
   }
 

@@ -14,15 +14,15 @@ import type { Chunk, ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
-import { callListener, Releases } from './releases.ts'
+import { Releases } from './releases.ts'
 import { errorFrom } from './requests.ts'
-import type { PartitionListener, ReleaseListeners } from './releases.ts'
+import { Uncommitted } from './uncommitted.ts'
+import type { ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
 export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
-  readonly onAssigned: PartitionListener | undefined
   readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
   readonly onMember: (message: MessageOf<'memberAnswer'>) => void
   readonly onClosed: () => void
@@ -43,6 +43,7 @@ export class Consumption {
   readonly #reader: ChunkReader
   readonly #listeners: ConsumptionListeners
   readonly #partitions: Map<string, ConsumedPartition> = new Map()
+  readonly uncommitted: Uncommitted = new Uncommitted(this.#partitions)
   /** Partitions with chunks, in the order of their turns. */
   #turns: ConsumedPartition[] = []
   /** What the application has been given and not yet asked past. */
@@ -55,7 +56,6 @@ export class Consumption {
   #failure: KafkaError | null = null
   #reportedAt = 0
   #kickScheduled = false
-  readonly #newlyAssigned: TopicPartition[] = []
 
   constructor(engine: Engine, name: string, reader: ChunkReader, listeners: ConsumptionListeners) {
     this.#engine = engine
@@ -89,6 +89,7 @@ export class Consumption {
     this.#forget(one)
     one.session = session
     one.position = position
+    one.saved = position
     one.processed = position
     one.reported = position
   }
@@ -97,10 +98,12 @@ export class Consumption {
   moveOn(): void {
     const some = this.#delivered.size > 0
     this.askedAt = performance.now()
+    this.#releases.announce()
     this.settle()
     this.#delivered.clear()
     if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
+    if (this.#failure !== null) this.throwFailure()
   }
 
   /** Between two records of a poll: whether partitions are to go. The application is alive. */
@@ -166,14 +169,14 @@ export class Consumption {
     this.#scheduleKick()
   }
 
-  /** Waits until something arrives, fails or is resumed, or until `deadline` (by performance.now()). Throws when aborted. */
+  /** Waits until something arrives, fails or is resumed, or until `deadline` (by performance.now()). Throws when aborted, and what a listener has thrown meanwhile. */
   wait(signal: AbortSignal | undefined, deadline: number): Promise<void> {
     signal?.throwIfAborted()
     this.report()
     this.#engine.loop.kick()
     this.throwFailure()
     if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
-    return new Promise((resolve, reject) => {
+    return new Promise<void>((resolve, reject) => {
       const millis = Math.min(Math.max(0, deadline - performance.now()), TIMEOUT_MILLIS_MAX)
       const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
       const end = (): void => {
@@ -192,7 +195,7 @@ export class Consumption {
       }
       signal?.addEventListener('abort', onAbort, { once: true })
       this.#wakes.add(wake)
-    })
+    }).then(() => this.throwFailure())
   }
 
   /** The application waits for something to arrive. */
@@ -282,11 +285,8 @@ export class Consumption {
       const one = this.#add(topic, partition)
       // The application may have sought elsewhere meanwhile: its session is the newer one.
       if (session >= one.session) this.moveTo(one, position, session)
-      this.#newlyAssigned.push({ topic, partition })
+      this.#releases.begun({ topic, partition })
     }
-    // Partitions begin one by one; the application hears of those that come together at once.
-    if (this.#newlyAssigned.length > partitions.length) return
-    queueMicrotask(() => void callListener(this.#listeners.onAssigned, this.#newlyAssigned.splice(0), (error) => this.fail(error)))
   }
 
   #onPositionReset({ topic, partition, position, session }: MessageOf<'positionReset'>): void {
@@ -346,6 +346,7 @@ export class Consumption {
     for (const { topic, partition } of partitions) {
       const one = this.#partitions.get(topicPartitionName(topic, partition))
       if (one === undefined) continue
+      if (lost) this.uncommitted.lose(one)
       one.revoking = true
       one.clear()
       this.#releases.add(one, lost || one.isForfeit)

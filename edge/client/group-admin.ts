@@ -1,7 +1,7 @@
 /**
  * Administration of groups: which there are, how far behind they are, where they go on, and how they go. Each question is asked of who coordinates the group.
  */
-import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import { codeOf, errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -95,8 +95,11 @@ export class GroupAdmin {
       ofTopics.push({ ...one, topicId: topic.topicId })
     }
     const asked: GroupAsked = { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets: ofTopics }
-    const response = await this.#requests.askGroup(group, asked, 'offsetCommitResponse')
-    throwIfError(response.errorCode, response.errorMessage ?? problemOf(group, response.errorCode))
+    const { errorCode, errorMessage } = await this.#requests.askGroup(group, asked, 'offsetCommitResponse')
+    // An administrator is no member, nor means to be one.
+    const isInUse = errorOf(errorCode).name === 'UNKNOWN_MEMBER_ID'
+    if (isInUse) throw new KafkaError('NON_EMPTY_GROUP', problemOf(group, codeOf('NON_EMPTY_GROUP')) ?? undefined)
+    throwIfError(errorCode, errorMessage ?? problemOf(group, errorCode))
   }
 
   async resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]> {

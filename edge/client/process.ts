@@ -56,6 +56,8 @@ export interface ProcessHooks<K, V> {
   poll(options: Waiting & { readonly timeoutMillis: number }): Promise<ConsumerRecord<K, V>[]>
   /** Between two records: whether partitions are to go, and wait for it. It says, too, that the application is alive. */
   mustLetGo(): boolean
+  /** It was assigned its partitions by hand, and is no member of its group. */
+  readonly isByHand: boolean
 }
 
 /** The work of one call. */
@@ -198,7 +200,7 @@ export class Processing<K, V, OK, OV> {
     try {
       return await this.#rounds.begin(records)
     } catch (error) {
-      if (!isRebalance(error)) throw error
+      if (!this.#isRebalance(error)) throw error
       this.#state.isLost = true
       return null
     }
@@ -241,7 +243,7 @@ export class Processing<K, V, OK, OV> {
       await this.#rounds.commit(offsetsToCommit(this.#state))
       endRound(this.#state)
     } catch (error) {
-      if (!isRebalance(error)) throw error
+      if (!this.#isRebalance(error)) throw error
       await this.#takeBack()
     }
   }
@@ -255,6 +257,11 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
+  /** Who was assigned by hand is in nobody's way: it would be refused for ever. */
+  #isRebalance(error: unknown): boolean {
+    return !this.#hooks.isByHand && error instanceof KafkaError && isRebalanced(error.name)
+  }
+
   #goBack(places: readonly Place[]): void {
     for (const { topic, partition, offset } of places) {
       // Each step back lets news in: a partition may have gone since they were listed.
@@ -262,10 +269,6 @@ export class Processing<K, V, OK, OV> {
       if (isHeld) this.#consumer.seek({ topic, partition }, offset)
     }
   }
-}
-
-function isRebalance(error: unknown): boolean {
-  return error instanceof KafkaError && isRebalanced(error.name)
 }
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */

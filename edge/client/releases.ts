@@ -2,18 +2,25 @@
  * Partitions on their way out: the application's listener is called, and when what it does is done (it may answer a promise), the partition is let go of. What is
  * lost is let go of at once: others have it already.
  */
+import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
 
 /** What an application does about partitions that come or go. */
 export type PartitionListener = (partitions: readonly TopicPartition[]) => void | Promise<void>
 
+/** The listeners, as the application knows them. */
+type ListenerName = 'onAssigned' | 'onRevoked' | 'onLost'
+
 /** Who is told. */
 export interface ReleaseListeners {
+  readonly onAssigned: PartitionListener | undefined
   readonly onRevoked: PartitionListener | undefined
   /** Default: onRevoked. */
   readonly onLost: PartitionListener | undefined
-  /** What the application had of them is gone, and no other listener says so: they were lost while theirs was at work, or what they had there is gone and they go on elsewhere. */
+  /** They were lost while `onRevoked` was at work for them. */
+  readonly onLostMeanwhile: PartitionListener
+  /** What the application had of them is gone, and no other listener says so: they go on elsewhere. */
   readonly onGone: (partitions: readonly TopicPartition[]) => void
 }
 
@@ -28,6 +35,8 @@ export interface ReleaseActions {
 export class Releases {
   readonly #listeners: ReleaseListeners
   readonly #actions: ReleaseActions
+  /** Those that have come, and nobody has been told. */
+  readonly #begun: TopicPartition[] = []
   /** Those whose listener has not been called. */
   #due: ConsumedPartition[] = []
   /** Those whose listener is at work. */
@@ -44,6 +53,17 @@ export class Releases {
     return this.#due
   }
 
+  /** A partition is the consumer's from now on. They begin one by one; the application hears of those that come together at once. */
+  begun(partition: TopicPartition): void {
+    if (this.#begun.push(partition) === 1) queueMicrotask(() => this.announce())
+  }
+
+  /** The application is about to get records: it hears of their partitions before. */
+  announce(): void {
+    if (this.#begun.length === 0) return
+    void callListener('onAssigned', this.#listeners.onAssigned, this.#begun.splice(0), this.#actions.fail)
+  }
+
   /** The application shall let go of a partition, or (lost) has it no more. */
   add(one: ConsumedPartition, isLost: boolean): void {
     if (isLost) this.#lost.add(one)
@@ -54,28 +74,43 @@ export class Releases {
   begin(): void {
     const due = this.#due.splice(0)
     const gone = [...this.#held].filter((one) => this.#lost.has(one))
-    if (gone.length > 0) this.#listeners.onGone(gone.map(({ topic, partition }) => ({ topic, partition })))
+    this.#callLate(gone)
     this.#call(
+      'onRevoked',
       this.#listeners.onRevoked,
       due.filter((one) => !this.#lost.has(one)),
     )
     this.#call(
+      'onLost',
       this.#listeners.onLost ?? this.#listeners.onRevoked,
       due.filter((one) => this.#lost.has(one)),
     )
     this.#end([...this.#held].filter((one) => this.#lost.has(one)))
   }
 
-  #call(listener: PartitionListener | undefined, partitions: readonly ConsumedPartition[]): void {
+  #call(name: ListenerName, listener: PartitionListener | undefined, partitions: readonly ConsumedPartition[]): void {
     if (partitions.length === 0) return
     for (const one of partitions) this.#held.add(one)
     const done = callListener(
+      name,
       listener,
       partitions.map(({ topic, partition }) => ({ topic, partition })),
       this.#actions.fail,
     )
     if (done === null) this.#end(partitions)
     else void done.then(() => this.#end(partitions))
+  }
+
+  /** Nobody waits for it: they are let go of. */
+  #callLate(partitions: readonly ConsumedPartition[]): void {
+    if (partitions.length === 0) return
+    const { onLostMeanwhile } = this.#listeners
+    void callListener(
+      'onLost',
+      onLostMeanwhile,
+      partitions.map(({ topic, partition }) => ({ topic, partition })),
+      this.#actions.fail,
+    )
   }
 
   #end(partitions: readonly ConsumedPartition[]): void {
@@ -86,15 +121,24 @@ export class Releases {
 
 /** Calls an application's listener; null unless there is something to wait for. What it throws, or its promise is rejected with, goes to `fail`. */
 export function callListener(
+  name: ListenerName,
   listener: PartitionListener | undefined,
   partitions: readonly TopicPartition[],
   fail: (error: unknown) => void,
 ): Promise<void> | null {
+  const failed = (error: unknown): void => fail(failureOf(name, error))
   try {
     const result = listener?.(partitions)
-    return result instanceof Promise ? result.catch(fail) : null
+    return result instanceof Promise ? result.catch(failed) : null
   } catch (error) {
-    fail(error)
+    failed(error)
     return null
   }
+}
+
+/** What the consumer has thrown to a listener that did not catch it, goes on as it is, as in Kafka. */
+function failureOf(name: ListenerName, error: unknown): KafkaError {
+  if (error instanceof KafkaError) return error
+  const what = name === 'onLost' ? 'onLost (or onRevoked in its place)' : name
+  return new KafkaError('LISTENER_FAILED', `the application's ${what} has thrown: ${String(error)}`, { cause: error })
 }

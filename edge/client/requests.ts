@@ -38,9 +38,9 @@ const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
 
 /** The questions of the clients of a host. */
-export function openRequests(engine: GateEngine, coordinatorNodes: readonly number[]): Requests {
+export function openRequests(engine: GateEngine, coordinatorNodes: readonly number[], timeoutMillis: number = TIMEOUT_MILLIS): Requests {
   const port = new RequestPort(engine.host, engine.loop)
-  return new Requests(port, newCoordinatorFinder(coordinatorNodes), new QuotaGate(engine, ANYBODY))
+  return new Requests(port, newCoordinatorFinder(coordinatorNodes), new QuotaGate(engine, ANYBODY), timeoutMillis)
 }
 
 /** Questions of one cluster's clients, whose time is paid for at the gate. */
@@ -48,11 +48,13 @@ export class Requests {
   readonly #port: RequestPort
   readonly #coordinators: CoordinatorFinder
   readonly #gate: QuotaGate
+  readonly #timeoutMillis: number
 
-  constructor(port: RequestPort, coordinators: CoordinatorFinder, gate: QuotaGate) {
+  constructor(port: RequestPort, coordinators: CoordinatorFinder, gate: QuotaGate, timeoutMillis: number) {
     this.#port = port
     this.#coordinators = coordinators
     this.#gate = gate
+    this.#timeoutMillis = timeoutMillis
   }
 
   /** The keeper of quotas is there now: what is asked before is free. */
@@ -62,7 +64,7 @@ export class Requests {
 
   /** The same, paid for at another gate. */
   paidBy(gate: QuotaGate): Requests {
-    return new Requests(this.#port, this.#coordinators, gate)
+    return new Requests(this.#port, this.#coordinators, gate, this.#timeoutMillis)
   }
 
   /** The node whose coordinator answered last. */
@@ -70,7 +72,7 @@ export class Requests {
     return coordinatorOf(this.#coordinators).node
   }
 
-  /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT, and CLIENT_CLOSED. */
+  /** The answer, with an error code or not. Throws REQUEST_TIMED_OUT (UNSTABLE_OFFSET_COMMIT while a transaction is open that will set offsets), and CLIENT_CLOSED. */
   ask<Kind extends Response['kind']>(to: Address, asked: Asked, kind: Kind): Promise<MessageOf<Kind>> {
     return this.#repeat(() => this.#attempt(to, asked), asked, kind)
   }
@@ -119,13 +121,12 @@ export class Requests {
     asked: Asked,
     kind: Kind,
   ): Promise<MessageOf<Kind>> {
-    const deadline = performance.now() + TIMEOUT_MILLIS
+    const deadline = performance.now() + this.#timeoutMillis
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       if (this.#port.isClosed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await attempt()
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
-      if (performance.now() + pause > deadline)
-        throw new KafkaError('REQUEST_TIMED_OUT', `no answer to ${asked.kind} within ${TIMEOUT_MILLIS} ms`)
+      if (performance.now() + pause > deadline) throw lateness(response, asked, this.#timeoutMillis)
       await sleep(pause)
     }
   }
@@ -210,6 +211,14 @@ export class Requests {
     await gate.admit()
     return this.#port.attempt(to, asked, (timed) => gate.onTimed(timed))
   }
+}
+
+/** Why there is no answer in time: somebody is waited for who is there, or nobody has answered. */
+function lateness(last: Response | null, { kind }: Asked, timeoutMillis: number): KafkaError {
+  const isUnstable = last !== null && 'errorCode' in last && errorOf(last.errorCode).name === 'UNSTABLE_OFFSET_COMMIT'
+  if (!isUnstable) return new KafkaError('REQUEST_TIMED_OUT', `no answer to ${kind} within ${timeoutMillis} ms`)
+  const reason = `a transaction that commits offsets of the group was open for ${timeoutMillis} ms, and this waits for it`
+  return new KafkaError('UNSTABLE_OFFSET_COMMIT', `${reason}: commit or abort it, or try again when its transactionTimeoutMillis are over`)
 }
 
 /** The error of an answer; null if it is none. */

@@ -92,6 +92,11 @@ export function isOutOfStep(error: ErrorName): boolean {
   return error === 'STALE_MEMBER_EPOCH' || error === 'ILLEGAL_GENERATION' || error === 'REBALANCE_IN_PROGRESS'
 }
 
+/** What an application hears when its member commits for what others hold (FENCED_MEMBER_EPOCH): to its group it is behind, and it need not join again. */
+export function foreignCommitError(protocol: GroupProtocolName): ErrorName {
+  return protocol === 'classic' ? 'ILLEGAL_GENERATION' : 'STALE_MEMBER_EPOCH'
+}
+
 /** Sent when the commit is in the log, or will never be. */
 export interface OffsetCommitResponse {
   readonly kind: 'offsetCommitResponse'

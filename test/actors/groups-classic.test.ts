@@ -196,7 +196,7 @@ describe('offsets', () => {
     expect(errorName(commit(stage, 2, [commitOf(0, 3)], leader, 0), 'offsetCommitResponse')).toBe('ILLEGAL_GENERATION')
     expect(errorName(commit(stage, 3, [commitOf(0, 3)], other, 1), 'offsetCommitResponse')).toBe('FENCED_MEMBER_EPOCH')
     expect(errorName(commit(stage, 4, [commitOf(0, 3)], 'x', 1), 'offsetCommitResponse')).toBe('UNKNOWN_MEMBER_ID')
-    expect(errorName(commit(stage, 5, [commitOf(0, 3)]), 'offsetCommitResponse')).toBe('NON_EMPTY_GROUP')
+    expect(errorName(commit(stage, 5, [commitOf(0, 3)]), 'offsetCommitResponse')).toBe('UNKNOWN_MEMBER_ID')
   })
 
   test('a transaction is fenced by the generation, too (KIP-447)', () => {

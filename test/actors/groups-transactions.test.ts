@@ -137,7 +137,7 @@ describe('whoever commits in a transaction', () => {
       refusal(transactional(stage, 1, [commitOf(0, 7)], { member: { memberId, memberEpoch } }))
     expect(by('stranger', epoch)).toEqual([codeOf('UNKNOWN_MEMBER_ID')])
     expect(by('m', epoch - 1)).toEqual([codeOf('STALE_MEMBER_EPOCH')])
-    expect(refusal(transactional(stage, 1, [commitOf(0, 7)]))).toEqual([codeOf('NON_EMPTY_GROUP')])
+    expect(refusal(transactional(stage, 1, [commitOf(0, 7)]))).toEqual([codeOf('UNKNOWN_MEMBER_ID')])
     expect(refusal(transactional(stage, 1, [commitOf(9, 7)], { member: { memberId: 'm', memberEpoch: epoch } }))).toEqual([
       codeOf('FENCED_MEMBER_EPOCH'),
     ])

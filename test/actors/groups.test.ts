@@ -120,7 +120,10 @@ describe('a commit', () => {
     expect(refused(stage, 1, [commitOf(0, 5)], 'stranger', epoch)).toBe('UNKNOWN_MEMBER_ID')
     expect(refused(stage, 1, [commitOf(0, 5)], 'm', epoch - 1)).toBe('STALE_MEMBER_EPOCH')
     expect(refused(stage, 1, [commitOf(2, 5)], 'm', epoch)).toBe('FENCED_MEMBER_EPOCH')
-    expect(refused(stage, 1, [commitOf(0, 5)])).toBe('NON_EMPTY_GROUP')
+    expect(sentOne(commit(stage, 1, [commitOf(0, 5), commitOf(2, 5)], 'm', epoch), 'offsetCommitResponse').errorMessage).toBe(
+      't-2 is not assigned to this consumer',
+    )
+    expect(refused(stage, 1, [commitOf(0, 5)])).toBe('UNKNOWN_MEMBER_ID')
     expect(lines(commit(stage, 1, [commitOf(0, 5), commitOf(1, 1)], 'm', epoch))).toEqual([expect.stringMatching(/^to replica/)])
   })
 

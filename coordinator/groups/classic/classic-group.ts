@@ -36,6 +36,8 @@ export interface Waiter {
 export interface ClassicMember {
   memberId: string
   readonly instanceId: string | null
+  /** The member whose place it took, under the same instance id. */
+  readonly replacedId: string | null
   sessionTimeoutMillis: number
   rebalanceTimeoutMillis: number
   protocols: readonly JoinGroupProtocol[]

@@ -63,6 +63,7 @@ function newMember(memberId: string, request: JoinGroupRequest, waiter: Waiter, 
   return {
     memberId,
     instanceId,
+    replacedId: null,
     sessionTimeoutMillis,
     rebalanceTimeoutMillis,
     protocols,
@@ -108,7 +109,9 @@ function replace(
   if (former.join !== null) answers.push(joinRefusal(former.join, 'FENCED_INSTANCE_ID', former.memberId))
   if (former.sync !== null) answers.push(syncRefusal(former.sync, 'FENCED_INSTANCE_ID'))
   const isLeader = group.leader === former.memberId
-  const member: ClassicMember = { ...former, memberId, sync: null, join: null, lastCommitId: -1, lastRequestId: request.correlationId }
+  const { correlationId } = request
+  const replacedId = former.memberId
+  const member: ClassicMember = { ...former, memberId, replacedId, sync: null, join: null, lastCommitId: -1, lastRequestId: correlationId }
   // In its place, so that the order of members stays.
   const members = [...group.members.values()].map((one) => (one === former ? member : one))
   group.members.clear()

@@ -86,10 +86,16 @@ export function refuseClassicCommit(
   names: readonly string[],
   isTransactional: boolean,
 ): ErrorName | null {
-  if (!group.members.has(asking.memberId)) return 'UNKNOWN_MEMBER_ID'
+  if (!group.members.has(asking.memberId)) return isReplaced(group, asking.memberId) ? 'FENCED_INSTANCE_ID' : 'UNKNOWN_MEMBER_ID'
   if (asking.generationId !== group.generationId) return 'ILLEGAL_GENERATION'
   if (group.state === 'completing-rebalance' && !isTransactional) return 'REBALANCE_IN_PROGRESS'
   return names.some((name) => (group.holders.get(name) ?? asking.memberId) !== asking.memberId) ? 'FENCED_MEMBER_EPOCH' : null
+}
+
+/** Another member has come under its instance id. */
+function isReplaced({ members }: ClassicGroup, memberId: string): boolean {
+  for (const { replacedId } of members.values()) if (replacedId === memberId) return true
+  return false
 }
 
 function memberOf(group: ClassicGroup, { memberId, instanceId }: Omit<Asking, 'generationId'>): ClassicMember | ErrorName {

@@ -116,7 +116,16 @@ test('consumers: no group, unknown topic, not assigned, negative offset, no offs
   expect((await failureOf(() => stray.poll({ timeoutMillis: 10_000 }))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
   const consumer = cluster.consumer({ autoOffsetReset: 'none' })
   consumer.assign([{ topic: 't', partition: 0 }])
-  expect((await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).message).toMatch(/autoOffsetReset is 'none'/)
+  expect(await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).toMatchObject({
+    name: 'OFFSET_OUT_OF_RANGE',
+    retriable: false,
+    message:
+      "no offset to begin at for t-0: the consumer has no group that could have committed one, and autoOffsetReset is 'none'; seek to go on",
+  })
+  const member = cluster.consumer({ group: 'h', topics: ['t'], autoOffsetReset: 'none' })
+  expect((await failureOf(() => member.poll({ timeoutMillis: 10_000 }))).message).toMatch(
+    /t-0: group "h" has committed none, and autoOffsetReset is 'none'/,
+  )
   expect((await failureOf(() => consumer.seek({ topic: 't', partition: 0 }, -1))).name).toBe('OFFSET_OUT_OF_RANGE')
   expect((await failureOf(() => consumer.seek({ topic: 't', partition: 1 }, 0))).message).toMatch(/t-1 is not assigned/)
   expect((await failureOf(() => consumer.commit())).name).toBe('INVALID_GROUP_ID')

@@ -124,7 +124,10 @@ test('a static member that is closed and comes back has its partitions again, in
   expect([namesOf(again.assignment()), stays.assignment().length]).toEqual([had, 2])
   const second = member(cluster, { groupInstanceId: 'i' })
   await settle([second], [2])
+  const commit = (): Promise<void> => again.commit([{ ...second.assignment()[0]!, offset: 1 }])
+  expect((await failureOf(commit)).name).toBe('FENCED_INSTANCE_ID')
   expect((await failureOf(() => settle([again], [99]))).name).toBe('FENCED_INSTANCE_ID')
+  expect((await failureOf(commit)).name).toBe('FENCED_INSTANCE_ID')
   expect((await cluster.admin.describeGroup('g')).epoch).toBe(epoch)
 })
 

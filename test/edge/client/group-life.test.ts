@@ -1,7 +1,7 @@
 // Groups that come and go: descriptions with lag, deletions that outlive a restart, static members, patterns, listeners.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { string } from '../../../edge/client/index.ts'
+import { KafkaError, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, TopicPartition } from '../../../edge/client/index.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
 
@@ -162,6 +162,82 @@ test('a listener that takes too long loses the partitions, and onLost hears of i
   expect(lost.join(' ')).toMatch(/t-[01]/)
   await until(() => first.assignment().length === 1 && second.assignment().length === 1, first, second)
 })
+
+test.each(['consumer', 'classic'] as const)(
+  'the poll that brings partitions throws what onAssigned throws, and the next one has their records (%s)',
+  async (groupProtocol) => {
+    const cluster = await openCluster()
+    await fill(cluster, 't', 8, 2)
+    const cause = new Error('no')
+    let count = 0
+    const one = member(cluster, {
+      groupProtocol,
+      onAssigned: () => {
+        if (count++ === 0) throw cause
+      },
+    })
+    expect(await failureOf(() => one.poll({ timeoutMillis: 10_000 }))).toMatchObject({
+      name: 'LISTENER_FAILED',
+      retriable: false,
+      message: "the application's onAssigned has thrown: Error: no",
+      cause,
+    })
+    expect(await take(one, 8)).toHaveLength(8)
+    const other = member(cluster, {
+      groupProtocol,
+      group: 'h',
+      onAssigned: () => {
+        throw cause
+      },
+    })
+    const read = other.records()[Symbol.asyncIterator]()
+    expect((await failureOf(() => read.next())).name).toBe('LISTENER_FAILED')
+  },
+)
+
+test.each(['consumer', 'classic'] as const)(
+  'who lets go too late hears of all that it lost, and so does its commit, once (%s)',
+  async (groupProtocol) => {
+    const cluster = await openCluster()
+    await fill(cluster, 't', 8, 2)
+    const { promise: hasTaken, resolve: taken } = Promise.withResolvers<void>()
+    const { promise: isOver, resolve: over } = Promise.withResolvers<void>()
+    const lost = new Set<string>()
+    const commits: string[] = []
+    const revoked: string[] = []
+    const first = member(cluster, {
+      groupProtocol,
+      autoCommit: false,
+      rebalanceTimeoutMillis: 200,
+      onRevoked: async (partitions) => {
+        revoked.push(namesOf(partitions))
+        if (revoked.length > 1) return
+        await hasTaken
+        for (let count = 0; count < 2; count++) {
+          commits.push(
+            await first.commit().then(
+              () => 'done',
+              (error: unknown) => (error instanceof KafkaError ? `${error.name} ${error.message}` : 'failed'),
+            ),
+          )
+        }
+        over()
+      },
+      onLost: (partitions) => {
+        for (const name of namesOf(partitions).split(' ')) lost.add(name)
+      },
+    })
+    await take(first, 8)
+    const second = member(cluster, { groupProtocol, autoCommit: false })
+    await until(() => second.assignment().length > 0, first, second)
+    taken()
+    await isOver
+    expect([...lost].toSorted()).toEqual(['t-0', 't-1'])
+    expect(commits[0]).toMatch(/UNKNOWN_MEMBER_ID .*t-0, t-1/)
+    expect(commits[1]).toBe('done')
+    expect((await first.committed(second.assignment())).filter(({ offset }) => offset > 0)).toEqual([])
+  },
+)
 
 test('an application that does not ask in time loses its partitions, and hears of it', async () => {
   const cluster = await openCluster()

@@ -81,6 +81,49 @@ test('batches are committed one by one; offsets of an empty group can be set', a
   expect((await again.poll({ timeoutMillis: 10_000 }))[0]?.value).toBe('2')
 })
 
+test.each([
+  ['consumer', 'STALE_MEMBER_EPOCH'],
+  ['classic', 'ILLEGAL_GENERATION'],
+] as const)('a commit for what others hold is refused and says why, and changes nothing (%s)', async (groupProtocol, name) => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 2)
+  const options = { group: 'g', topics: ['t'], value: string, autoCommit: false, groupProtocol, heartbeatIntervalMillis: 20 } as const
+  const [one, other] = [cluster.consumer(options), cluster.consumer(options)]
+  while (one.assignment().length !== 1 || other.assignment().length !== 1)
+    await Promise.all([one.poll({ timeoutMillis: 20 }), other.poll({ timeoutMillis: 20 })])
+  const [own, foreign] = [one.assignment()[0]!, other.assignment()[0]!]
+  const refusal = await failureOf(() =>
+    one.commit([
+      { ...own, offset: 1 },
+      { ...foreign, offset: 3 },
+    ]),
+  )
+  expect([refusal.name, refusal.message]).toEqual([name, `the commit was refused: t-${foreign.partition} is not assigned to this consumer`])
+  expect(await one.committed()).toEqual([])
+  await one.commit([{ ...own, offset: 2 }])
+  expect((await one.committed()).map(({ offset }) => offset)).toEqual([2])
+})
+
+test('who is no member commits nothing while the group has members, and keeps what it was assigned', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 10, 2)
+  const member = cluster.consumer({ group: 'g', topics: ['t'], value: string })
+  await take(member, 10)
+  const stranger = cluster.consumer({ group: 'g', value: string })
+  stranger.assign([{ topic: 't', partition: 0 }])
+  expect(await take(stranger, 5)).toHaveLength(5)
+  const refusal = await failureOf(() => stranger.commit([{ topic: 't', partition: 0, offset: 1 }]))
+  expect([refusal.name, refusal.message]).toEqual([
+    'UNKNOWN_MEMBER_ID',
+    'the commit was refused: the group has members, and only they commit its offsets',
+  ])
+  expect(stranger.assignment()).toEqual([{ topic: 't', partition: 0 }])
+  stranger.seek({ topic: 't', partition: 0 }, 0)
+  expect((await failureOf(() => stranger.process(() => undefined))).name).toBe('UNKNOWN_MEMBER_ID')
+  await member.close()
+  await stranger.commit([{ topic: 't', partition: 0, offset: 1 }])
+})
+
 test('offsets go with the topic: one that is created again under the name begins anew, also after a restart', async () => {
   const directory = temporaryDirectory()
   const cluster = await openCluster(directory)

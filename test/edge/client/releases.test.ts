@@ -12,7 +12,17 @@ function scene(listeners: Partial<ReleaseListeners>): { releases: Releases; rele
     fail: (error: unknown): void => void failures.push(error),
   }
   return {
-    releases: new Releases({ onRevoked: undefined, onLost: undefined, onGone: () => undefined, ...listeners }, actions),
+    releases: new Releases(
+      {
+        onAssigned: undefined,
+        onRevoked: undefined,
+        onLost: undefined,
+        onLostMeanwhile: () => undefined,
+        onGone: () => undefined,
+        ...listeners,
+      },
+      actions,
+    ),
     released,
     failures,
   }
@@ -32,11 +42,11 @@ test('a partition goes when what its listener does is done', async () => {
   expect(released).toEqual(['t-0'])
 })
 
-test('one that is lost while its listener is at work goes at once, and once, and is said to be gone', async () => {
+test('one that is lost while its listener is at work goes at once, and once, and is said to be lost', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   const gone: number[] = []
-  const onGone: ReleaseListeners['onGone'] = (partitions) => void gone.push(...partitions.map((one) => one.partition))
-  const { releases, released } = scene({ onRevoked: () => promise, onGone })
+  const onLostMeanwhile: ReleaseListeners['onLostMeanwhile'] = (partitions) => void gone.push(...partitions.map((one) => one.partition))
+  const { releases, released } = scene({ onRevoked: () => promise, onLostMeanwhile })
   const one = partition(0)
   releases.add(one, false)
   releases.begin()
@@ -70,9 +80,12 @@ test('what a listener throws, at once or later, is told, and the partition goes 
     releases.add(partition(0), false)
     releases.begin()
     await new Promise((resolve) => setImmediate(resolve))
-    expect([released, failures]).toEqual([['t-0'], [error]])
+    expect(released).toEqual(['t-0'])
+    expect(failures).toMatchObject([
+      { name: 'LISTENER_FAILED', message: "the application's onRevoked has thrown: Error: no", cause: error },
+    ])
   }
-  expect(callListener(undefined, [], () => undefined)).toBeNull()
+  expect(callListener('onLost', undefined, [], () => undefined)).toBeNull()
 })
 
 function raise(error: Error): never {

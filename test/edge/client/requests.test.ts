@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { openRequests } from '../../../edge/client/requests.ts'
 import { COORDINATOR_ACTOR, groupsActor } from '../../../protocol/address.ts'
-import { NONE } from '../../../protocol/errors.ts'
+import { codeOf, NONE } from '../../../protocol/errors.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { CallerLoop } from '../../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../../runtime/doorbell.ts'
@@ -42,6 +42,40 @@ test('a group that has moved since it was found is found again', async () => {
   const { offsets } = await requests.askGroup(GROUP, { kind: 'offsetFetch', partitions: null }, 'offsetFetchResponse')
   expect(offsets).toEqual([])
   expect(asked).toEqual(['findCoordinator 0', 'findCoordinator 0', 'offsetFetch 1'])
+  requests.close()
+  await loop.close()
+  runtime.close()
+})
+
+test('who waits for a transaction to end is told that it is open, not that nobody answers', async () => {
+  const nodes = [{ node: 0, directory: null, actors: [] }]
+  const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes, preload: [] }, () => undefined)
+  const loop = new CallerLoop(runtime)
+  const host = runtime.host(0)
+  const requests = openRequests({ host, loop, quotas: { keeper: { node: 0, actor: 'quotas' }, user: null } }, [0], 50)
+  const answer = (actor: string, respond: (correlationId: number) => Message): void => {
+    const self = host.openPort(actor, (message) => {
+      if ('correlationId' in message) host.post({ node: 0, actor: 'requests' }, self, respond(message.correlationId))
+      runtime.bell.ring()
+    })
+  }
+  answer(COORDINATOR_ACTOR, (correlationId) => ({
+    kind: 'findCoordinatorResponse',
+    correlationId,
+    errorCode: NONE,
+    node: 0,
+    partition: 3,
+    topicId: 7,
+  }))
+  let errorCode = codeOf('UNSTABLE_OFFSET_COMMIT')
+  answer(groupsActor(3), (correlationId) => ({ kind: 'groupDeletionResponse', correlationId, errorCode, errorMessage: null }))
+  const ask = (): Promise<unknown> => requests.askGroup(GROUP, { kind: 'deleteGroup' }, 'groupDeletionResponse')
+  await expect(ask()).rejects.toMatchObject({
+    name: 'UNSTABLE_OFFSET_COMMIT',
+    message: expect.stringMatching(/^a transaction .* was open/),
+  })
+  errorCode = codeOf('COORDINATOR_LOAD_IN_PROGRESS')
+  await expect(ask()).rejects.toMatchObject({ name: 'REQUEST_TIMED_OUT', message: 'no answer to deleteGroup within 50 ms' })
   requests.close()
   await loop.close()
   runtime.close()

@@ -247,9 +247,9 @@ describe('offsets in a transaction', () => {
     const transaction = await p.beginTransaction()
     await transaction.send({ topic: 't', value: 'a' })
     await expect(transaction.sendOffsets(outsider, [{ topic: 'u', partition: 0, offset: 1 }])).rejects.toMatchObject({
-      name: 'NON_EMPTY_GROUP',
+      name: 'UNKNOWN_MEMBER_ID',
     })
-    await expect(transaction.commit()).rejects.toMatchObject({ name: 'NON_EMPTY_GROUP' })
+    await expect(transaction.commit()).rejects.toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
     await transaction.abort()
     expect(await read('t')).toEqual([])
   })
