@@ -12,6 +12,12 @@ import type { GlobalOptions, Session } from './session.ts'
 import { deleteRecordsCommand } from './topics-delete-records.ts'
 import { reassignCommand } from './topics-reassign.ts'
 
+const DESCRIBE_HELP = `
+What only the leader of a partition knows is \`-\` (null with --json) while there is none, or it does not answer soon.
+
+Example:
+  odradek topics describe orders`
+
 /** `nodes` and the global options are read by the session, which opens the directory. */
 type CreateOptions = CreateTopicOptions & GlobalOptions
 
@@ -75,6 +81,7 @@ function describe(): Command {
   return new Command('describe')
     .description('show leader, replicas, ISR, ELR and offsets of each partition, and the settings of a topic')
     .argument('<name>')
+    .addHelpText('after', DESCRIBE_HELP)
     .action((name: string, _options: unknown, command: Command) => withCluster(command, 'read', (session) => show(session, name)))
 }
 
@@ -137,8 +144,8 @@ function describeText(topic: TopicDescription): string {
     replicas.join(),
     isr.join(),
     elr.length === 0 ? '-' : elr.join(),
-    beginOffset,
-    endOffset,
+    beginOffset ?? '-',
+    endOffset ?? '-',
   ])
   const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'begin', 'end']
   const settings = Object.entries(topic.config).map(([setting, value]) => [setting, String(value)])

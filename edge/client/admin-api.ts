@@ -12,13 +12,14 @@ import type { ListOffsetsOptions } from './offset-lookup.ts'
 import type { GroupDescription } from './group-description.ts'
 import type { ShareGroupDescription } from './share-api.ts'
 
-/** A topic as it is now. `endOffset` is one past the last record that can be read. */
+/** A topic as it is now, and its logs as their leaders know them: what a leader that is not there, or does not answer soon, would know is null. */
 export interface TopicDescription {
   readonly name: string
   readonly topicId: number
   readonly config: TopicConfig
   readonly partitions: readonly {
     readonly partition: number
+    /** -1: nobody leads it. It is offline. */
     readonly leader: number
     readonly leaderEpoch: number
     /** Nodes that have it, the preferred leader first. */
@@ -30,8 +31,9 @@ export interface TopicDescription {
     /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
     readonly adding: readonly number[]
     readonly removing: readonly number[]
-    readonly beginOffset: number
-    readonly endOffset: number
+    readonly beginOffset: number | null
+    /** One past the last record that can be read. */
+    readonly endOffset: number | null
   }[]
 }
 

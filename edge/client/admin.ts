@@ -6,12 +6,10 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type {
   Admin,
   ClientQuotaChange,
@@ -28,6 +26,7 @@ import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
+import { knownOffsetsOf, offsetsOf } from './offset-lookup.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
 import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
@@ -62,8 +61,8 @@ export class AdminClient implements Admin {
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
     this.#nodeAdmin = new NodeAdmin(requests, actions)
-    this.#groupAdmin = new GroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
-    this.#shareGroupAdmin = new ShareGroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
+    this.#groupAdmin = new GroupAdmin(requests)
+    this.#shareGroupAdmin = new ShareGroupAdmin(requests)
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -101,14 +100,16 @@ export class AdminClient implements Admin {
   async describeTopic(name: string): Promise<TopicDescription> {
     checkName(name)
     const topic = await this.#requests.topic(name)
-    const begins = await this.#offsetsOf(topic, EARLIEST_TIMESTAMP)
-    const ends = await this.#offsetsOf(topic, LATEST_TIMESTAMP)
+    if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    const [begins, ends] = await Promise.all([
+      knownOffsetsOf(this.#requests, topic, EARLIEST_TIMESTAMP),
+      knownOffsetsOf(this.#requests, topic, LATEST_TIMESTAMP),
+    ])
     const partitions = topic.partitions.map((one) => ({
       ...one,
-      beginOffset: begins.get(one.partition) ?? 0,
-      endOffset: ends.get(one.partition) ?? 0,
+      beginOffset: begins.get(one.partition) ?? null,
+      endOffset: ends.get(one.partition) ?? null,
     }))
-    if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     return { name, topicId: topic.topicId, config: topic.config, partitions }
   }
 
@@ -132,7 +133,7 @@ export class AdminClient implements Admin {
     checkName(name)
     checkOptions('listOffsets', options, LIST_OFFSETS_RULES)
     const wanted = timestampToList(timestamp)
-    return this.#offsetsOf(await this.#requests.topic(name), wanted, options.isolationLevel)
+    return offsetsOf(this.#requests, await this.#requests.topic(name), wanted, options.isolationLevel)
   }
 
   async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]> {
@@ -246,24 +247,5 @@ export class AdminClient implements Admin {
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
     if (isDoneFine && errorOf(errorCode).name === done) return
     throwIfError(errorCode, errorMessage)
-  }
-
-  async #offsetsOf(
-    topic: TopicMetadata,
-    timestamp: number,
-    isolationLevel: IsolationLevel = 'read_uncommitted',
-  ): Promise<Map<number, number>> {
-    const { topicId } = topic
-    const responses = await Promise.all(
-      topic.partitions.map(({ partition }) =>
-        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp, isolationLevel }, 'listOffsetsResponse'),
-      ),
-    )
-    const offsets = new Map<number, number>()
-    responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
-      throwIfError(errorCode, errorMessage)
-      if (offset >= 0) offsets.set(partition, offset)
-    })
-    return offsets
   }
 }
