@@ -31,9 +31,16 @@ export interface TopicDescription {
     /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
     readonly adding: readonly number[]
     readonly removing: readonly number[]
+    /** In-sync replicas below which nothing is acknowledged by the quorum: `minInsyncReplicas`, or a majority of the replicas. */
+    readonly minInsync: number
     readonly beginOffset: number | null
     /** One past the last record that can be read. */
     readonly endOffset: number | null
+    /**
+     * Of each replica, in their order: how many offsets it is behind the leader's log end, which may be beyond `endOffset`; 0 of the leader itself. null as well while
+     * the leader has not heard of the replica since it leads.
+     */
+    readonly lags: readonly { readonly node: number; readonly lag: number | null }[]
   }[]
 }
 
@@ -60,6 +67,10 @@ export interface ClusterDescription {
   readonly underMinIsrPartitions: number
   /** Partitions without a leader. */
   readonly offlinePartitions: number
+  /** Which they are. */
+  readonly underReplicated: readonly TopicPartition[]
+  readonly underMinIsr: readonly TopicPartition[]
+  readonly offline: readonly TopicPartition[]
 }
 
 /** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */

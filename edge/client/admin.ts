@@ -5,7 +5,6 @@ import { isInternalTopic } from '../../protocol/topic-name.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
@@ -24,9 +23,10 @@ import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
+import { ledPartitions } from './led-partitions.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
-import { knownOffsetsOf, offsetsOf } from './offset-lookup.ts'
+import { offsetsOf } from './offset-lookup.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
 import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
@@ -101,15 +101,9 @@ export class AdminClient implements Admin {
     checkName(name)
     const topic = await this.#requests.topic(name)
     if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
-    const [begins, ends] = await Promise.all([
-      knownOffsetsOf(this.#requests, topic, EARLIEST_TIMESTAMP),
-      knownOffsetsOf(this.#requests, topic, LATEST_TIMESTAMP),
-    ])
-    const partitions = topic.partitions.map((one) => ({
-      ...one,
-      beginOffset: begins.get(one.partition) ?? null,
-      endOffset: ends.get(one.partition) ?? null,
-    }))
+    const led = await ledPartitions(this.#requests, topic)
+    const unled = { beginOffset: null, endOffset: null, lags: [] }
+    const partitions = topic.partitions.map((one, index) => ({ ...one, ...(led[index] ?? unled) }))
     return { name, topicId: topic.topicId, config: topic.config, partitions }
   }
 

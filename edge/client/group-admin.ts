@@ -11,7 +11,8 @@ import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { OffsetToCommit } from './api.ts'
 import { checkGroup, checkName, checkTopicPartitions, offsetsToAlter, timestampToList } from './arguments.ts'
 import type { GroupDescription, GroupLag } from './group-description.ts'
-import { knownOffsetsOf, offsetsOf } from './offset-lookup.ts'
+import { knownEndsOf } from './led-partitions.ts'
+import { offsetsOf } from './offset-lookup.ts'
 import { throwIfError } from './requests.ts'
 import type { GroupAsked, Requests } from './requests.ts'
 
@@ -75,8 +76,7 @@ export class GroupAdmin {
         throw error
       })
       if (topic === null) continue
-      for (const [partition, end] of await knownOffsetsOf(this.#requests, topic, LATEST_TIMESTAMP))
-        ends.set(topicPartitionName(name, partition), end)
+      for (const [partition, end] of await knownEndsOf(this.#requests, topic)) ends.set(topicPartitionName(name, partition), end)
     }
     return ends
   }

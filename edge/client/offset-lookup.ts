@@ -5,7 +5,6 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
-import type { MessageOf } from '../../protocol/messages/message.ts'
 import { throwIfError } from './requests.ts'
 import type { Requests } from './requests.ts'
 
@@ -29,16 +28,12 @@ export async function offsetsOf(
   const responses = await Promise.all(
     topic.partitions.map(({ partition }) => requests.askLeader(topic, partition, asked, 'listOffsetsResponse')),
   )
-  return offsetsIn(responses)
-}
-
-/** The same of an end of the logs, soon: partitions whose leader is not there, or does not answer, are absent, too. */
-export async function knownOffsetsOf(requests: Requests, topic: TopicMetadata, timestamp: number): Promise<Map<number, number>> {
-  const asked = { kind: 'listOffsets', topicId: topic.topicId, timestamp, isolationLevel: 'read_uncommitted' } as const
-  const responses = await Promise.all(
-    topic.partitions.map(({ partition }) => requests.askLeaderBriefly(topic, partition, asked, 'listOffsetsResponse')),
-  )
-  return offsetsIn(responses)
+  const offsets = new Map<number, number>()
+  responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
+    throwIfError(errorCode, errorMessage)
+    if (offset >= 0) offsets.set(partition, offset)
+  })
+  return offsets
 }
 
 /** The first offset at least that young, or the end of what such a reader sees of the partition. */
@@ -57,14 +52,4 @@ export async function offsetAt(
     if (found.offset >= 0) return found.offset
   }
   return 0
-}
-
-function offsetsIn(responses: readonly (MessageOf<'listOffsetsResponse'> | null)[]): Map<number, number> {
-  const offsets = new Map<number, number>()
-  responses.forEach((response, partition) => {
-    if (response === null) return
-    throwIfError(response.errorCode, response.errorMessage)
-    if (response.offset >= 0) offsets.set(partition, response.offset)
-  })
-  return offsets
 }

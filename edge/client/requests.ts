@@ -110,7 +110,10 @@ export class Requests {
     return this.#repeat(this.#leaderAttempts(topic, partition, asked, actor), asked, kind)
   }
 
-  /** The same, if it comes soon: null if the partition has no leader, or the leader does not answer. Throws CLIENT_CLOSED. */
+  /**
+   * The same, as far as it comes soon: null if the partition has no leader, or the leader does not answer; and what it says last, if that is that it may work
+   * later. Throws CLIENT_CLOSED, and UNKNOWN_TOPIC_OR_PARTITION.
+   */
   async askLeaderBriefly<Kind extends Response['kind']>(
     topic: TopicMetadata,
     partition: number,
@@ -118,13 +121,19 @@ export class Requests {
     kind: Kind,
   ): Promise<MessageOf<Kind> | null> {
     if ((topic.partitions[partition]?.leader ?? -1) < 0) return null
-    const attempt = this.#leaderAttempts(topic, partition, asked, replicaActor(topic.topic, partition))
+    const ask = this.#leaderAttempts(topic, partition, asked, replicaActor(topic.topic, partition))
+    let last: MessageOf<Kind> | null = null
+    const attempt = async (): Promise<Response | null> => {
+      const response = await ask()
+      if (response?.kind === kind) last = response as MessageOf<Kind>
+      return response
+    }
     const answered = new AbortController()
     const late = sleep(BRIEF_MILLIS, null, { signal: answered.signal })
     try {
-      return await Promise.race([this.#repeat(attempt, asked, kind, BRIEF_MILLIS), late])
+      return (await Promise.race([this.#repeat(attempt, asked, kind, BRIEF_MILLIS), late])) ?? last
     } catch (error) {
-      if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return null
+      if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return last
       throw error
     } finally {
       answered.abort()
