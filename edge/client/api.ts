@@ -103,7 +103,7 @@ export interface ClusterEventDetails {
 /** The name of an event. */
 export type ClusterEvent = keyof ClusterEventDetails
 
-/** What hears of one kind of event. */
+/** What hears of one kind of event. What it throws is an uncaught exception, as with EventTarget: the other listeners are called, and the cluster goes on. */
 export type ClusterListener<Event extends ClusterEvent> = (detail: ClusterEventDetails[Event]) => void
 
 /** Everything that waits can be given up. */
@@ -280,7 +280,7 @@ export interface ConsumerOptions<K, V> {
   readonly maxPollIntervalMillis?: number
   /** Most records of one `poll`. Default 500. */
   readonly maxPollRecords?: number
-  /** The partitions are the consumer's from now on. */
+  /** The partitions are the consumer's from now on. What this listener, or one of the next two, throws, the next question for records throws, or `close`. */
   readonly onAssigned?: PartitionListener
   /**
    * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`
