@@ -27,8 +27,11 @@ export interface ClusterOptions {
   readonly threads?: number
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean
-  /** The rack of each node, by its id: replicas of a partition are on different racks as far as there are racks. */
-  readonly racks?: readonly string[]
+  /**
+   * The rack of each node, by its id; null: it is on none. Replicas of a partition are on different racks as far as there are racks. They are given at each opening:
+   * without them, nodes are on none.
+   */
+  readonly racks?: readonly (string | null)[]
   /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */
   readonly nodeSessionTimeoutMillis?: number
   /** A replica that lags for so long is out of sync. Default 2,000. 100 … 600,000. */
