@@ -120,7 +120,7 @@ export interface Admin {
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /**
    * Offsets by the number of the partition. `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent, and so this is
-   * the one answer that is a Map: an array with gaps would be read past them.
+   * the one answer that is a Map: an array with gaps would be read past them. REQUEST_TIMED_OUT while a partition has no leader: `describeTopic` tells of the others.
    */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
