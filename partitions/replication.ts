@@ -7,6 +7,7 @@
  *                   accepted them, and elect them, before the leader hears of it
  */
 import { assert } from '../protocol/assert.ts'
+import type { ReplicaLag } from '../protocol/messages/fetch.ts'
 
 /** How far one follower is, in the present leader epoch. */
 export interface Follower {
@@ -148,6 +149,14 @@ export function copiesOf(replication: Replication, endOffset: number, ownEndOffs
   let count = ownEndOffset >= endOffset ? 1 : 0
   for (const follower of replication.followers.values()) if (follower.endOffset >= endOffset) count++
   return count
+}
+
+/** How far each replica is behind the leader's log end; -1: it has not fetched in this leader epoch, so nobody knows. */
+export function lagsOf({ replicas, followers, self }: Replication, logEndOffset: number): ReplicaLag[] {
+  return replicas.map((node) => {
+    const endOffset = node === self ? logEndOffset : (followers.get(node)?.endOffset ?? -1)
+    return { node, lag: endOffset < 0 ? -1 : logEndOffset - endOffset }
+  })
 }
 
 /** Where the logs of all these replicas begin, at least; -1 if one of them has not been heard of. */

@@ -20,6 +20,8 @@ export interface GuestPlan {
   /** Mean time between two questions of the inspector. */
   readonly askMillis: number
   readonly wanderers: readonly PlannedWanderer[]
+  /** Mean time between two questions of the inspector how far replicas are behind; null: it does not ask. */
+  readonly lagMillis: number | null
   /** Where the seed has none of its own. */
   readonly quota: PlannedQuota
 }
@@ -29,6 +31,9 @@ export const WANDERER_GROUP = 'wanderers'
 
 /** Of so many seeds one has guests. */
 const SHARE = 6
+
+/** In so many seeds with guests there is one whose inspector asks how far replicas are behind. */
+const LAG_SHARE = 3
 
 /** The guests of a seed; null: it has none. */
 export function drawGuests(seed: number): GuestPlan | null {
@@ -43,5 +48,10 @@ export function drawGuests(seed: number): GuestPlan | null {
     requestPercentage: random.pick([null, 0.1, 0.2]),
     isDefault: random.below(2) === 0,
   }
-  return { askMillis: random.pick([20, 50, 150]), wanderers, quota }
+  return { askMillis: random.pick([20, 50, 150]), wanderers, lagMillis: drawLagMillis(seed), quota }
+}
+
+function drawLagMillis(seed: number): number | null {
+  const random = new Random(seed, 'guests/lags')
+  return random.below(LAG_SHARE) > 0 ? null : random.pick([20, 100])
 }

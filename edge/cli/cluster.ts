@@ -3,6 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ClusterDescription } from '../client/admin-api.ts'
 import type { Cluster } from '../client/api.ts'
 import { table, write, writeJson } from './output.ts'
@@ -12,16 +14,20 @@ import type { Session } from './session.ts'
 const EXAMPLES = `
 A fenced node is dead, silent, not ready or stopping: it leads nothing. Voters decide about metadata. A partition is under-replicated while a replica is
 out of sync, under-min-isr while so many are that nothing is acknowledged by the quorum, and offline while it has no leader.
+The first ten of each are named, all of them with --json.
 
 Examples:
   odradek cluster
   odradek cluster --json
-  odradek topics describe orders         leader, replicas and ISR of each partition`
+  odradek topics describe orders         leader, replicas, ISR and lag of each partition`
 
 /** How long replicas may take to come into sync before they are reported. */
 const SETTLE_MILLIS_MAX = 2000
 
 const LOOK_MILLIS = 20
+
+/** More names of partitions are not read by people; with --json there are all. */
+const NAMES_MAX = 10
 
 /** The command. */
 export function clusterCommand(): Command {
@@ -58,13 +64,20 @@ function clusterText(description: ClusterDescription): string {
     rack ?? '-',
   ])
   const counts = table(
-    ['cluster', ''],
+    ['cluster', '', ''],
     [
-      ['controller', description.controller],
-      ['under-replicated', description.underReplicatedPartitions],
-      ['under-min-isr', description.underMinIsrPartitions],
-      ['offline', description.offlinePartitions],
+      ['controller', description.controller, ''],
+      ['under-replicated', description.underReplicatedPartitions, namesOf(description.underReplicated)],
+      ['under-min-isr', description.underMinIsrPartitions, namesOf(description.underMinIsr)],
+      ['offline', description.offlinePartitions, namesOf(description.offline)],
     ],
   )
   return `${table(['node', 'state', 'voter', 'leaders', 'replicas', 'rack'], rows)}\n${counts}`
+}
+
+/** The first ones of them. */
+function namesOf(partitions: readonly TopicPartition[]): string {
+  const names = partitions.slice(0, NAMES_MAX).map(({ topic, partition }) => topicPartitionName(topic, partition))
+  const more = partitions.length - names.length
+  return `${names.join(' ')}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -132,10 +132,12 @@ function checkRange(
     const found = partitions.find(({ partition }) => partition === number)
     if (found === undefined)
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic} has partitions 0 to ${partitions.length - 1}, not ${number}`)
-    const start = starts.get(number) ?? found.beginOffset
-    if (start >= found.beginOffset && start <= found.endOffset) continue
-    const range = `${found.beginOffset} to ${found.endOffset}`
-    throw new KafkaError('OFFSET_OUT_OF_RANGE', `${topicPartitionName(topic, number)} has offsets ${range}, not ${start}`)
+    const { beginOffset, endOffset } = found
+    const name = topicPartitionName(topic, number)
+    if (beginOffset === null || endOffset === null) throw new KafkaError('LEADER_NOT_AVAILABLE', `${name} has no leader that answers`)
+    const start = starts.get(number) ?? beginOffset
+    if (start >= beginOffset && start <= endOffset) continue
+    throw new KafkaError('OFFSET_OUT_OF_RANGE', `${name} has offsets ${beginOffset} to ${endOffset}, not ${start}`)
   }
 }
 

@@ -4,7 +4,7 @@
 import { Command } from 'commander'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import type { Admin, TopicDescription } from '../client/admin-api.ts'
+import type { Admin } from '../client/admin-api.ts'
 import type { GroupDescription } from '../client/group-description.ts'
 import { countOf, say, table, write, writeJson, writeTable } from './output.ts'
 import { parseStart } from './parse.ts'
@@ -78,7 +78,7 @@ function reset(): Command {
       withCluster(command, 'read', async (session) => {
         const { admin } = session.cluster
         if (create !== true) await checkThere(admin, name)
-        if (to.kind === 'offset') return goOnAt(session, name, await admin.describeTopic(topic), to.offset)
+        if (to.kind === 'offset') return goOnAt(session, name, topic, to.offset)
         await admin.resetGroupOffsets(name, topic, to.kind === 'timestamp' ? to.timestamp : to.kind)
         await show(session, name)
       }),
@@ -117,11 +117,14 @@ async function checkThere(admin: Admin, name: string): Promise<void> {
 }
 
 /** The same offset in all partitions, as far as it is there. */
-async function goOnAt(session: Session, name: string, { name: topic, partitions }: TopicDescription, wanted: number): Promise<void> {
-  const offsets = partitions.map(({ partition, beginOffset, endOffset }) => {
-    return { topic, partition, offset: Math.min(Math.max(wanted, beginOffset), endOffset) }
+async function goOnAt(session: Session, name: string, topic: string, wanted: number): Promise<void> {
+  const { admin } = session.cluster
+  const begins = await admin.listOffsets(topic, 'earliest')
+  const ends = await admin.listOffsets(topic, 'latest')
+  const offsets = Array.from(begins, ([partition, begin]) => {
+    return { topic, partition, offset: Math.min(Math.max(wanted, begin), ends.get(partition) ?? begin) }
   })
-  await session.cluster.admin.alterGroupOffsets(name, offsets)
+  await admin.alterGroupOffsets(name, offsets)
   const clamped = offsets.filter(({ offset }) => offset !== wanted).map((one): ClampedOffset => ({ ...one, wanted }))
   if (!session.asJson) {
     for (const { partition, offset } of clamped)

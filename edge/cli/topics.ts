@@ -12,6 +12,12 @@ import type { GlobalOptions, Session } from './session.ts'
 import { deleteRecordsCommand } from './topics-delete-records.ts'
 import { reassignCommand } from './topics-reassign.ts'
 
+const DESCRIBE_HELP = `
+The lag is how many offsets each replica is behind the leader's log, in the order of the replicas. What only the leader of a partition knows is \`-\` (null with --json) while there is none, or it does not answer soon.
+
+Example:
+  odradek topics describe orders`
+
 /** `nodes` and the global options are read by the session, which opens the directory. */
 type CreateOptions = CreateTopicOptions & GlobalOptions
 
@@ -73,8 +79,9 @@ function topicOptions({
 
 function describe(): Command {
   return new Command('describe')
-    .description('show leader, replicas, ISR, ELR and offsets of each partition, and the settings of a topic')
+    .description('show leader, replicas, ISR, ELR, lag and offsets of each partition, and the settings of a topic')
     .argument('<name>')
+    .addHelpText('after', DESCRIBE_HELP)
     .action((name: string, _options: unknown, command: Command) => withCluster(command, 'read', (session) => show(session, name)))
 }
 
@@ -130,17 +137,18 @@ async function show({ cluster, asJson }: Session, name: string): Promise<void> {
 }
 
 function describeText(topic: TopicDescription): string {
-  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, replicas, isr, elr, beginOffset, endOffset }) => [
+  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, replicas, isr, elr, lags, beginOffset, endOffset }) => [
     partition,
     leader < 0 ? 'none' : leader,
     leaderEpoch,
     replicas.join(),
     isr.join(),
     elr.length === 0 ? '-' : elr.join(),
-    beginOffset,
-    endOffset,
+    lags.map(({ lag }) => lag ?? '-').join(),
+    beginOffset ?? '-',
+    endOffset ?? '-',
   ])
-  const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'begin', 'end']
+  const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'lag', 'begin', 'end']
   const settings = Object.entries(topic.config).map(([setting, value]) => [setting, String(value)])
   return `${topic.name}\n\n${table(heading, rows)}\n${table(['setting', 'value'], settings)}`
 }

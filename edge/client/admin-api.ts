@@ -12,13 +12,14 @@ import type { ListOffsetsOptions } from './offset-lookup.ts'
 import type { GroupDescription } from './group-description.ts'
 import type { ShareGroupDescription } from './share-api.ts'
 
-/** A topic as it is now. `endOffset` is one past the last record that can be read. */
+/** A topic as it is now, and its logs as their leaders know them: what a leader that is not there, or does not answer soon, would know is null. */
 export interface TopicDescription {
   readonly name: string
   readonly topicId: number
   readonly config: TopicConfig
   readonly partitions: readonly {
     readonly partition: number
+    /** -1: nobody leads it. It is offline. */
     readonly leader: number
     readonly leaderEpoch: number
     /** Nodes that have it, the preferred leader first. */
@@ -30,8 +31,16 @@ export interface TopicDescription {
     /** Replicas that a reassignment brings, and those that it takes away when the others are in sync. */
     readonly adding: readonly number[]
     readonly removing: readonly number[]
-    readonly beginOffset: number
-    readonly endOffset: number
+    /** In-sync replicas below which nothing is acknowledged by the quorum: `minInsyncReplicas`, or a majority of the replicas. */
+    readonly minInsync: number
+    readonly beginOffset: number | null
+    /** One past the last record that can be read. */
+    readonly endOffset: number | null
+    /**
+     * Of each replica, in their order: how many offsets it is behind the leader's log end, which may be beyond `endOffset`; 0 of the leader itself. null as well while
+     * the leader has not heard of the replica since it leads.
+     */
+    readonly lags: readonly { readonly node: number; readonly lag: number | null }[]
   }[]
 }
 
@@ -58,6 +67,10 @@ export interface ClusterDescription {
   readonly underMinIsrPartitions: number
   /** Partitions without a leader. */
   readonly offlinePartitions: number
+  /** Which they are. */
+  readonly underReplicated: readonly TopicPartition[]
+  readonly underMinIsr: readonly TopicPartition[]
+  readonly offline: readonly TopicPartition[]
 }
 
 /** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */
@@ -107,7 +120,7 @@ export interface Admin {
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /**
    * Offsets by the number of the partition. `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent, and so this is
-   * the one answer that is a Map: an array with gaps would be read past them.
+   * the one answer that is a Map: an array with gaps would be read past them. REQUEST_TIMED_OUT while a partition has no leader: `describeTopic` tells of the others.
    */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**

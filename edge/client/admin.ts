@@ -5,13 +5,10 @@ import { isInternalTopic } from '../../protocol/topic-name.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
 import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type {
   Admin,
   ClientQuotaChange,
@@ -26,8 +23,10 @@ import type { OffsetToCommit, Waiting } from './api.ts'
 import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
+import { ledPartitions } from './led-partitions.ts'
 import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
+import { offsetsOf } from './offset-lookup.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
 import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
@@ -62,8 +61,8 @@ export class AdminClient implements Admin {
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
     this.#nodeAdmin = new NodeAdmin(requests, actions)
-    this.#groupAdmin = new GroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
-    this.#shareGroupAdmin = new ShareGroupAdmin(requests, (topic, timestamp) => this.#offsetsOf(topic, timestamp))
+    this.#groupAdmin = new GroupAdmin(requests)
+    this.#shareGroupAdmin = new ShareGroupAdmin(requests)
   }
 
   async createTopic(name: string, options: CreateTopicOptions = {}): Promise<void> {
@@ -101,14 +100,10 @@ export class AdminClient implements Admin {
   async describeTopic(name: string): Promise<TopicDescription> {
     checkName(name)
     const topic = await this.#requests.topic(name)
-    const begins = await this.#offsetsOf(topic, EARLIEST_TIMESTAMP)
-    const ends = await this.#offsetsOf(topic, LATEST_TIMESTAMP)
-    const partitions = topic.partitions.map((one) => ({
-      ...one,
-      beginOffset: begins.get(one.partition) ?? 0,
-      endOffset: ends.get(one.partition) ?? 0,
-    }))
     if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
+    const led = await ledPartitions(this.#requests, topic)
+    const unled = { beginOffset: null, endOffset: null, lags: [] }
+    const partitions = topic.partitions.map((one, index) => ({ ...one, ...(led[index] ?? unled) }))
     return { name, topicId: topic.topicId, config: topic.config, partitions }
   }
 
@@ -132,7 +127,7 @@ export class AdminClient implements Admin {
     checkName(name)
     checkOptions('listOffsets', options, LIST_OFFSETS_RULES)
     const wanted = timestampToList(timestamp)
-    return this.#offsetsOf(await this.#requests.topic(name), wanted, options.isolationLevel)
+    return offsetsOf(this.#requests, await this.#requests.topic(name), wanted, options.isolationLevel)
   }
 
   async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]> {
@@ -246,24 +241,5 @@ export class AdminClient implements Admin {
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
     if (isDoneFine && errorOf(errorCode).name === done) return
     throwIfError(errorCode, errorMessage)
-  }
-
-  async #offsetsOf(
-    topic: TopicMetadata,
-    timestamp: number,
-    isolationLevel: IsolationLevel = 'read_uncommitted',
-  ): Promise<Map<number, number>> {
-    const { topicId } = topic
-    const responses = await Promise.all(
-      topic.partitions.map(({ partition }) =>
-        this.#requests.askLeader(topic, partition, { kind: 'listOffsets', topicId, timestamp, isolationLevel }, 'listOffsetsResponse'),
-      ),
-    )
-    const offsets = new Map<number, number>()
-    responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
-      throwIfError(errorCode, errorMessage)
-      if (offset >= 0) offsets.set(partition, offset)
-    })
-    return offsets
   }
 }

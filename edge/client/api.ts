@@ -27,8 +27,11 @@ export interface ClusterOptions {
   readonly threads?: number
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean
-  /** The rack of each node, by its id: replicas of a partition are on different racks as far as there are racks. */
-  readonly racks?: readonly string[]
+  /**
+   * The rack of each node, by its id; null: it is on none. Replicas of a partition are on different racks as far as there are racks. They are given at each opening:
+   * without them, nodes are on none.
+   */
+  readonly racks?: readonly (string | null)[]
   /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */
   readonly nodeSessionTimeoutMillis?: number
   /** A replica that lags for so long is out of sync. Default 2,000. 100 … 600,000. */
@@ -103,7 +106,7 @@ export interface ClusterEventDetails {
 /** The name of an event. */
 export type ClusterEvent = keyof ClusterEventDetails
 
-/** What hears of one kind of event. */
+/** What hears of one kind of event. What it throws is an uncaught exception, as with EventTarget: the other listeners are called, and the cluster goes on. */
 export type ClusterListener<Event extends ClusterEvent> = (detail: ClusterEventDetails[Event]) => void
 
 /** Everything that waits can be given up. */
@@ -290,7 +293,7 @@ export interface ConsumerOptions<K, V> {
   /**
    * The partitions are the consumer's from now on. What this listener throws, and the next ones, is thrown by the question for records that is under way, or the next one:
    * LISTENER_FAILED, with the `cause`; a KafkaError as it is. This one's promise is not awaited: when it is rejected, a later question throws that. The partitions come and
-   * go all the same.
+   * go all the same. When the consumer is closed, `close` throws it.
    */
   readonly onAssigned?: PartitionListener
   /**

@@ -13,7 +13,7 @@ import { ENTITY_NAME_LENGTH_MAX } from '../../protocol/messages/quota.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
 import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
 import type { RecordsToDelete } from './admin-api.ts'
-import type { ClusterEvent } from './api.ts'
+import type { ClusterEvent, ClusterOptions } from './api.ts'
 import { checkOptions, describe, describeText } from './options.ts'
 import type { OptionRule } from './options.ts'
 
@@ -256,4 +256,19 @@ function checkMetadata(name: string, metadata: string): void {
 
 function refusal(takes: string, value: unknown): KafkaError {
   return new KafkaError('INVALID_REQUEST', `${takes}, not ${describe(value)}`)
+}
+
+/** Throws INVALID_OPTION unless they are names, or null. */
+export function checkRacks(racks: unknown): void {
+  if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => rack === null || (typeof rack === 'string' && rack !== ''))))
+    return
+  throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
+}
+
+/** Throws INVALID_OPTION unless there is a rack for each node. They are found by the node's id: nodes that were removed have places that nobody looks at. */
+export function checkRackCount(racks: ClusterOptions['racks'], ids: readonly number[]): void {
+  const wanted = (ids.at(-1) ?? -1) + 1
+  if (racks === undefined || racks.length === wanted) return
+  const reason = `open option racks must be a list of names, one per node: ${wanted} for the nodes ${ids.join()}, not ${racks.length}`
+  throw new KafkaError('INVALID_OPTION', reason)
 }

@@ -26,7 +26,7 @@ import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin } from './admin-api.ts'
 import type { Cluster, ClusterEvent, ClusterListener, ClusterOptions, Consumer, ConsumerOptions, Producer, ProducerOptions } from './api.ts'
-import { checkListener, checkQuotaName } from './arguments.ts'
+import { checkListener, checkQuotaName, checkRackCount, checkRacks } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
 import { openDataDirectory } from './data-directory.ts'
@@ -84,9 +84,11 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   checkOptions('open', options, RULES)
   checkRacks(options.racks)
   checkQuotaName('open', 'user', options.user)
-  const { nodes = null, mustExist = false, record } = options
+  const { nodes = null, mustExist = false, record, racks } = options
+  const accept = (ids: readonly number[]): void => checkRackCount(racks, ids)
+  if (directory === MEMORY) accept(Array.from({ length: nodes ?? 1 }, (_, node) => node))
   const recording = record === undefined ? null : openRecording(record, directory === MEMORY ? null : directory)
-  const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist)
+  const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist, accept)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
   const cluster = makeCluster(held, threads > 0, options, recording)
@@ -390,9 +392,4 @@ function nodeOptions(options: ClusterOptions): NodeOptions {
     replicaLagMillis: integerOption(replicaLagMillis, RULES.replicaLagMillis),
     reassignmentBytesPerSecond: integerOption(reassignmentBytesPerSecond, RULES.reassignmentBytesPerSecond),
   }
-}
-
-function checkRacks(racks: unknown): void {
-  if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => typeof rack === 'string' && rack !== ''))) return
-  throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
 }

@@ -346,7 +346,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     await this.#processSlot.stop(millis)
     this.#watch.stop()
     this.#consumption.clear()
-    await this.#sayGoodbye(millis)
+    const failures = await this.#sayGoodbye(millis)
     this.#isLeaving = false
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -358,14 +358,17 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#engine.clients.delete(this)
     this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
+    if (failures.length > 0) throw failures[0]
   }
 
-  /** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. */
-  async #sayGoodbye(millis: number): Promise<void> {
+  /** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. What it throws by then. */
+  async #sayGoodbye(millis: number): Promise<readonly unknown[]> {
+    const failures: unknown[] = []
     const partitions = this.#mode === 'subscribed' ? this.assignment() : []
-    if (partitions.length === 0) return
-    const done = callListener('onRevoked', this.#options.onRevoked, partitions, () => undefined)
+    const done =
+      partitions.length === 0 ? null : callListener('onRevoked', this.#options.onRevoked, partitions, (error) => void failures.push(error))
     if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
+    return failures
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -41,16 +41,27 @@ const IDENTITY_FILE = 'odradek.json'
 /** Members of the metadata quorum of a new cluster, if it has so many nodes. */
 const VOTERS = 3
 
-/** Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. */
-export function openDataDirectory(directory: string, nodes: number | null, mustExist: boolean): DataDirectory {
+/**
+ * Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. `accept` throws if these nodes
+ * are not what the caller's other options are for: then nothing is written.
+ */
+export function openDataDirectory(
+  directory: string,
+  nodes: number | null,
+  mustExist: boolean,
+  accept: (nodes: readonly number[]) => void = () => undefined,
+): DataDirectory {
   const path = resolve(directory)
   prepare(path, mustExist)
   checkForeign(path)
   const locks = [takeLock(path)]
   try {
     sweepLocks(path)
-    const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
+    const known = readIdentity(path)
+    const found = known ?? newIdentity(nodes ?? 1)
     const identity = grow(path, found, nodes ?? nodesOf(found).length)
+    accept(nodesOf(identity))
+    if (known === null) writeIdentity(path, identity)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
     claimNodes(path, identity.clusterId, nodesOf(identity))
     if (identity.nodes > found.nodes) writeIdentity(path, identity)

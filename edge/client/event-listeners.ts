@@ -2,6 +2,7 @@
  * Who wants to hear of what: the listeners of a cluster, by event. One that is added twice hears twice, as with Node's EventEmitter.
  */
 import type { ClusterEvent, ClusterEventDetails, ClusterListener } from './api.ts'
+import { tellListener } from './listener-call.ts'
 
 type Listeners = { readonly [Event in ClusterEvent]: ClusterListener<Event>[] }
 
@@ -27,10 +28,10 @@ export class EventListeners {
     if (index >= 0) this.#listeners[event].splice(index, 1)
   }
 
-  /** Tells those who listen when it begins; whether there is anybody. */
+  /** Tells those who listen when it begins, all of them, whatever they throw; whether there is anybody. */
   tell<Event extends ClusterEvent>(event: Event, detail: ClusterEventDetails[Event]): boolean {
     const listeners = this.#listeners[event].slice()
-    for (const listener of listeners) listener(detail)
+    for (const listener of listeners) tellListener(listener, detail)
     return listeners.length > 0
   }
 }

@@ -11,22 +11,19 @@ import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { OffsetToCommit } from './api.ts'
 import { checkGroup, checkName, checkTopicPartitions, offsetsToAlter, timestampToList } from './arguments.ts'
 import type { GroupDescription, GroupLag } from './group-description.ts'
+import { knownEndsOf } from './led-partitions.ts'
+import { offsetsOf } from './offset-lookup.ts'
 import { throwIfError } from './requests.ts'
 import type { GroupAsked, Requests } from './requests.ts'
-
-/** Where logs end, or where a timestamp is, by partition. */
-export type OffsetsOf = (topic: TopicMetadata, timestamp: number) => Promise<Map<number, number>>
 
 const OFFSETS_TOPIC = '__consumer_offsets'
 
 /** Administration of the groups of one cluster. See the header. */
 export class GroupAdmin {
   readonly #requests: Requests
-  readonly #offsetsOf: OffsetsOf
 
-  constructor(requests: Requests, offsetsOf: OffsetsOf) {
+  constructor(requests: Requests) {
     this.#requests = requests
-    this.#offsetsOf = offsetsOf
   }
 
   async listGroups(): Promise<GroupListing[]> {
@@ -79,7 +76,7 @@ export class GroupAdmin {
         throw error
       })
       if (topic === null) continue
-      for (const [partition, end] of await this.#offsetsOf(topic, LATEST_TIMESTAMP)) ends.set(topicPartitionName(name, partition), end)
+      for (const [partition, end] of await knownEndsOf(this.#requests, topic)) ends.set(topicPartitionName(name, partition), end)
     }
     return ends
   }
@@ -107,8 +104,8 @@ export class GroupAdmin {
     checkName(topic)
     const wanted = timestampToList(to)
     const metadata = await this.#requests.topic(topic)
-    const found = await this.#offsetsOf(metadata, wanted)
-    const ends = await this.#offsetsOf(metadata, LATEST_TIMESTAMP)
+    const found = await offsetsOf(this.#requests, metadata, wanted)
+    const ends = await offsetsOf(this.#requests, metadata, LATEST_TIMESTAMP)
     const offsets = metadata.partitions.map(({ partition }) => {
       const offset = found.get(partition) ?? ends.get(partition) ?? 0
       return { topic, partition, offset, metadata: '' }

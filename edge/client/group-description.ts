@@ -8,7 +8,7 @@ import type { DescribeGroupResponse } from '../../protocol/messages/group.ts'
 export interface GroupLag extends TopicPartition {
   /** The next record to process; null while nothing is committed. */
   readonly committed: number | null
-  /** One past the last record that can be read; null if the topic was just deleted. */
+  /** One past the last record that can be read; null if the topic was just deleted, or the partition has no leader that answers soon. */
   readonly endOffset: number | null
   /** Records between them. */
   readonly lag: number | null

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { ClusterDescription, Reassignment } from './admin-api.ts'
 import type { Waiting } from './api.ts'
@@ -45,20 +46,26 @@ export class NodeAdmin {
       { kind: 'metadata', topics: null },
       'metadataResponse',
     )
-    const partitions = topics.flatMap((topic) => topic.partitions)
+    const partitions = topics.flatMap(({ topic, partitions: some }) => some.map((one) => ({ ...one, topic })))
     const nodes = brokers.map((one) => ({
       ...one,
       isVoter: voters.includes(one.node),
       leaders: partitions.filter(({ leader }) => leader === one.node).length,
       replicas: partitions.filter(({ replicas }) => replicas.includes(one.node)).length,
     }))
+    const underReplicated = partitions.filter(({ isr, replicas }) => isr.length < replicas.length)
+    const underMinIsr = partitions.filter(({ isr, minInsync }) => isr.length < minInsync)
+    const offline = partitions.filter(({ leader }) => leader < 0)
     return {
       controller,
       voters: voters.toSorted((a, b) => a - b),
       nodes: nodes.toSorted((a, b) => a.node - b.node),
-      underReplicatedPartitions: partitions.filter(({ isr, replicas }) => isr.length < replicas.length).length,
-      underMinIsrPartitions: partitions.filter(({ isr, minInsync }) => isr.length < minInsync).length,
-      offlinePartitions: partitions.filter(({ leader }) => leader < 0).length,
+      underReplicatedPartitions: underReplicated.length,
+      underMinIsrPartitions: underMinIsr.length,
+      offlinePartitions: offline.length,
+      underReplicated: underReplicated.map(nameOf),
+      underMinIsr: underMinIsr.map(nameOf),
+      offline: offline.map(nameOf),
     }
   }
 
@@ -126,6 +133,10 @@ export class NodeAdmin {
       if (!isLost || errorOf(errorCode).name !== done) throwIfError(errorCode, errorMessage)
     return results.length
   }
+}
+
+function nameOf({ topic, partition }: TopicPartition): TopicPartition {
+  return { topic, partition }
 }
 
 function reassignmentsOf({ topic, partitions }: TopicMetadata): Reassignment[] {

@@ -1,7 +1,8 @@
 /**
- * Where in a partition a time begins, as a consumer looks it up.
+ * Where logs begin and end, and where in them a time begins, as their leaders say.
  */
 import type { TopicPartition } from '../../protocol/ids.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import { throwIfError } from './requests.ts'
@@ -11,6 +12,28 @@ import type { Requests } from './requests.ts'
 export interface ListOffsetsOptions {
   /** 'read_committed': not beyond what such a consumer reads. Default 'read_uncommitted'. */
   readonly isolationLevel?: IsolationLevel
+}
+
+/**
+ * Where a timestamp is in each partition of a topic; those without a record that young are absent. Throws like `Requests.ask`, and so as long as one of them has
+ * no leader.
+ */
+export async function offsetsOf(
+  requests: Requests,
+  topic: TopicMetadata,
+  timestamp: number,
+  isolationLevel: IsolationLevel = 'read_uncommitted',
+): Promise<Map<number, number>> {
+  const asked = { kind: 'listOffsets', topicId: topic.topicId, timestamp, isolationLevel } as const
+  const responses = await Promise.all(
+    topic.partitions.map(({ partition }) => requests.askLeader(topic, partition, asked, 'listOffsetsResponse')),
+  )
+  const offsets = new Map<number, number>()
+  responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
+    throwIfError(errorCode, errorMessage)
+    if (offset >= 0) offsets.set(partition, offset)
+  })
+  return offsets
 }
 
 /** The first offset at least that young, or the end of what such a reader sees of the partition. */

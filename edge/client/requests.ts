@@ -34,6 +34,9 @@ const TIMEOUT_MILLIS = 30_000
  */
 const ANYBODY: GateIdentity = { name: 'requests', clientId: null, group: null, key: 'requestPercentage', patienceMillis: 1000 }
 
+/** Longest wait of who can do without: the rest of what he asked for shall not wait for a leader that is silent. */
+const BRIEF_MILLIS = 2000
+
 const RETRY_MILLIS_MIN = 2
 const RETRY_MILLIS_MAX = 200
 
@@ -106,27 +109,62 @@ export class Requests {
     kind: Kind,
     actor: string = replicaActor(topic.topic, partition),
   ): Promise<MessageOf<Kind>> {
+    return this.#repeat(this.#leaderAttempts(topic, partition, asked, actor), asked, kind)
+  }
+
+  /**
+   * The same, as far as it comes soon: null if the partition has no leader, or the leader does not answer; and what it says last, if that is that it may work
+   * later. Throws CLIENT_CLOSED, and UNKNOWN_TOPIC_OR_PARTITION.
+   */
+  async askLeaderBriefly<Kind extends Response['kind']>(
+    topic: TopicMetadata,
+    partition: number,
+    asked: Asked,
+    kind: Kind,
+  ): Promise<MessageOf<Kind> | null> {
+    if ((topic.partitions[partition]?.leader ?? -1) < 0) return null
+    const ask = this.#leaderAttempts(topic, partition, asked, replicaActor(topic.topic, partition))
+    let last: MessageOf<Kind> | null = null
+    const attempt = async (): Promise<Response | null> => {
+      const response = await ask()
+      if (response?.kind === kind) last = response as MessageOf<Kind>
+      return response
+    }
+    const answered = new AbortController()
+    const late = sleep(BRIEF_MILLIS, null, { signal: answered.signal })
+    try {
+      return (await Promise.race([this.#repeat(attempt, asked, kind, BRIEF_MILLIS), late])) ?? last
+    } catch (error) {
+      if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return last
+      throw error
+    } finally {
+      answered.abort()
+    }
+  }
+
+  /** Attempts at the leader that is known of, and then at whoever leads by then. */
+  #leaderAttempts(topic: TopicMetadata, partition: number, asked: Asked, actor: string): () => Promise<Response | null> {
     let known = topic
     let isFirst = true
-    const attempt = async (): Promise<Response | null> => {
+    return async () => {
       if (!isFirst) known = await this.topic(topic.topic)
       isFirst = false
       return this.#attempt({ ...this.leaderOf(known, partition), actor }, asked)
     }
-    return this.#repeat(attempt, asked, kind)
   }
 
   async #repeat<Kind extends Response['kind']>(
     attempt: () => Promise<Response | null>,
     asked: Asked,
     kind: Kind,
+    timeoutMillis: number = this.#timeoutMillis,
   ): Promise<MessageOf<Kind>> {
-    const deadline = performance.now() + this.#timeoutMillis
+    const deadline = performance.now() + timeoutMillis
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       if (this.#port.isClosed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await attempt()
       if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
-      if (performance.now() + pause > deadline) throw lateness(response, asked, this.#timeoutMillis)
+      if (performance.now() + pause > deadline) throw lateness(response, asked, timeoutMillis)
       await sleep(pause)
     }
   }

@@ -36,7 +36,7 @@ export interface ShareConsumerOptions<K, V> {
   readonly maxPollRecords?: number
   /** Whose quota it keeps to, as a consumer's; that of its group binds it, too. What one question has brought is paid for before the next. */
   readonly clientId?: string
-  /** What was acknowledged too late is given again; without a listener it goes unnoticed. */
+  /** What was acknowledged too late is given again; without a listener it goes unnoticed. What the listener throws is an uncaught exception. */
   readonly onRefused?: (refused: readonly RefusedAcknowledgement[]) => void
 }
 

@@ -3,10 +3,9 @@
  */
 import { sharesActor } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
-import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { ShareGroupListing, SharePartitionDescription } from '../../protocol/messages/share.ts'
 import { checkGroup } from './arguments.ts'
-import type { OffsetsOf } from './group-admin.ts'
+import { knownEndsOf } from './led-partitions.ts'
 import { throwIfError } from './requests.ts'
 import type { Requests } from './requests.ts'
 import type { ShareGroupDescription, SharePartitionLag } from './share-api.ts'
@@ -16,11 +15,9 @@ const SHARE_TOPIC = '__share_group_state'
 /** Administration of the share groups of one cluster. See the header. */
 export class ShareGroupAdmin {
   readonly #requests: Requests
-  readonly #offsetsOf: OffsetsOf
 
-  constructor(requests: Requests, offsetsOf: OffsetsOf) {
+  constructor(requests: Requests) {
     this.#requests = requests
-    this.#offsetsOf = offsetsOf
   }
 
   async list(): Promise<ShareGroupListing[]> {
@@ -59,7 +56,7 @@ export class ShareGroupAdmin {
   /** None of a topic that was deleted: the group is about to forget it, too. */
   async #endsOf(name: string): Promise<ReadonlyMap<number, number>> {
     try {
-      return await this.#offsetsOf(await this.#requests.topic(name), LATEST_TIMESTAMP)
+      return await knownEndsOf(this.#requests, await this.#requests.topic(name))
     } catch (error) {
       if (error instanceof KafkaError && error.name === 'UNKNOWN_TOPIC_OR_PARTITION') return new Map()
       throw error

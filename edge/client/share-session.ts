@@ -11,6 +11,7 @@ import type {
 } from '../../protocol/messages/share.ts'
 import type { RefusedAcknowledgement } from './share-api.ts'
 import { refusedOf } from './share-api.ts'
+import { tellListener } from './listener-call.ts'
 import type { Requests } from './requests.ts'
 
 /** What a member says with each question. */
@@ -122,7 +123,7 @@ export class ShareSession {
     if (errorCode !== NONE && !isOvertaken) throw new KafkaError(name, message)
     const all = isOvertaken ? acknowledgements : refused
     const told = all.flatMap(refusedOf)
-    if (told.length > 0) this.#onRefused?.(told)
+    if (told.length > 0 && this.#onRefused !== undefined) tellListener(this.#onRefused, told)
     return { acquired, refused: all }
   }
 }

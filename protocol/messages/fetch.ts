@@ -107,6 +107,33 @@ export interface ListOffsetsResponse {
   readonly timestamp: number
 }
 
+/** Asks the leader of a partition where its log begins and ends, and how far the replicas are behind. */
+export interface DescribePartitionRequest {
+  readonly kind: 'describePartition'
+  readonly correlationId: number
+  readonly topicId: number
+}
+
+/** How many offsets a replica is behind the leader's log end, as the leader knows it; -1: the leader has not heard of it in its epoch. */
+export interface ReplicaLag {
+  readonly node: number
+  readonly lag: number
+}
+
+/**
+ * OFFSET_NOT_AVAILABLE: as with ListOffsets, the high watermark, -1 then, may be behind what readers have seen; the rest is known. With other errors nothing is:
+ * -1, -1 and no lags.
+ */
+export interface DescribePartitionResponse {
+  readonly kind: 'describePartitionResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly logStartOffset: number
+  readonly highWatermark: number
+  /** Of all replicas, the leader included, the preferred leader first. */
+  readonly lags: readonly ReplicaLag[]
+}
+
 /** The `beforeOffset` of a DeleteRecords that asks for everything below the high watermark. */
 export const DELETE_TO_HIGH_WATERMARK = -1
 

@@ -54,6 +54,8 @@ import type {
 import type {
   DeleteRecordsRequest,
   DeleteRecordsResponse,
+  DescribePartitionRequest,
+  DescribePartitionResponse,
   FetchRequest,
   FetchResponse,
   ListOffsetsRequest,
@@ -193,6 +195,7 @@ export type Request = TimedOnRequest &
     | ProduceRequest
     | FetchRequest
     | ListOffsetsRequest
+    | DescribePartitionRequest
     | DeleteRecordsRequest
     | MetadataRequest
     | CreateTopicsRequest
@@ -242,6 +245,7 @@ export type Response =
   | ProduceResponse
   | FetchResponse
   | ListOffsetsResponse
+  | DescribePartitionResponse
   | DeleteRecordsResponse
   | MetadataResponse
   | MetadataWatched
@@ -305,6 +309,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   produce: true,
   fetch: true,
   listOffsets: true,
+  describePartition: true,
   deleteRecords: true,
   metadata: true,
   createTopics: true,

@@ -17,7 +17,7 @@ import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
 import { readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
-import { checkOffsetsTold } from './told.ts'
+import { checkLagsTold, checkOffsetsTold } from './told.ts'
 import { forgetFrom, partitionTruth, place } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -66,6 +66,7 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
   if (highWatermark.offset !== watched.highWatermark) onHighWatermark(truth, watched, state, disk)
   checkOffsetsTold(truth, watched.truth, state, step.message, step.effects)
+  if (step.message.kind === 'describePartition') checkLagsTold(truth, watched.truth, state, step.effects)
   if (step.message.kind === 'fetch') checkRead(truth, state, step.message, step.effects)
 }
 

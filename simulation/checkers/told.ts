@@ -1,6 +1,6 @@
 /**
  * TOLD: what whoever asks is told is so. The active coordinator tells of topics, nodes and quotas what its image says, all of it and nothing else (that this is what the log says is META);
- * a leader that nobody has succeeded says where its log ends, and does not leave out what readers may have seen; a transactor knows every transactional id, and does not call a transaction
+ * a leader that nobody has succeeded says where its log ends, and does not leave out what readers may have seen, and nobody is ahead of it; a transactor knows every transactional id, and does not call a transaction
  * open whose end somebody was told. What groups tell, groups.ts and outside-groups.ts compare with what is committed.
  */
 import type { Effect } from '../../actors/effect.ts'
@@ -59,6 +59,30 @@ export function checkOffsetsTold(
       world.fail('TOLD', `${partition.name} is said to end at ${offset}, but readers may have seen it up to ${partition.exposedEnd}`)
     if (message.timestamp === EARLIEST_TIMESTAMP && offset !== log.logStartOffset)
       world.fail('TOLD', `${partition.name} is said to begin at ${offset}, but it does at ${log.logStartOffset}`)
+  }
+}
+
+/** A leader has handled a message: how far it says that the replicas are behind it, and where its log begins, and ends for readers. */
+export function checkLagsTold(
+  { world }: Truth,
+  partition: PartitionTruth,
+  { self, role, phase, log }: ReplicaState,
+  effects: readonly Effect[],
+): void {
+  for (const effect of effects) {
+    if (effect.kind !== 'send' || effect.message.kind !== 'describePartitionResponse') continue
+    const { errorCode, logStartOffset, highWatermark, lags } = effect.message
+    if (lags.length === 0) continue
+    const isRight = lags.every(({ node, lag }) => (node === self.node ? lag === 0 : lag >= -1 && lag <= log.logEndOffset))
+    if (!isRight || lags.map(({ node }) => node).join() !== role.replicas.join())
+      world.fail('TOLD', `${partition.name} is said to have lags ${lags.map(({ node, lag }) => `${node}: ${lag}`).join()}`)
+    if (errorCode !== NONE || phase !== 'leading' || partition.isUnclean || partition.lossFloor >= 0) continue
+    if (!isLastReign(partition, role.leaderEpoch)) continue
+    if (logStartOffset !== log.logStartOffset || highWatermark !== partition.exposedEnd)
+      world.fail(
+        'TOLD',
+        `${partition.name} is said to have ${logStartOffset} to ${highWatermark}, but readers may have seen it up to ${partition.exposedEnd}`,
+      )
   }
 }
 

@@ -47,7 +47,7 @@ const replicas: Charted<ReplicaState> = {
   states: ['recovering', 'settling', 'idle', 'leading', 'rollingBack', 'following', 'failed', 'draining'],
   kinds: kinds(
     'started leaderAndIsr produce fetch fetchResponse writeTransactionMarker addPartitionToTransactionResponse',
-    'undeliverable alterPartitionResponse listOffsets deleteRecords findCoordinatorResponse offsetFetchResponse',
+    'undeliverable alterPartitionResponse listOffsets describePartition deleteRecords findCoordinatorResponse offsetFetchResponse',
     'describeShareGroupOffsetsResponse configureReplica drain timerFired compacted',
     STORAGE,
   ),

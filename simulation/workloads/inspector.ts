@@ -36,6 +36,7 @@ import {
   fewerPartitions,
   groupLists,
   groups,
+  lags,
   node,
   noQuotas,
   offsets,
@@ -109,6 +110,7 @@ export class InspectorWorkload {
     })
     host.spawn('quotas', keeper.url, { coordinatorNodes: this.#cluster.voters })
     this.#loop(host)
+    if (this.#plan.lagMillis !== null) this.#lagLoop(host, this.#plan.lagMillis, new Random(this.#cluster.world.seed, 'guests/lags/asked'))
   }
 
   /** Nothing is limited any more; what is late may limit it again, so it says so again and again. */
@@ -139,6 +141,16 @@ export class InspectorWorkload {
       const question = this.#drawn(host)
       if (question !== null) this.#ask(question, { node: this.#random.pick(this.#cluster.voters), actor: COORDINATOR_ACTOR })
       this.#loop(host)
+    })
+  }
+
+  #lagLoop(host: Host, lagMillis: number, random: Random): void {
+    host.after(random.exponential(lagMillis * 1000), () => {
+      if (!this.#cluster.faults.active) return
+      const { name, partitions } = random.pick(this.#cluster.plan.topics)
+      const question = lags(this.#knowledge, name, random.below(this.#cluster.topics.get(name) ?? partitions))
+      if (question !== null) this.#ask(question, coordinatorOf(this.#coordinators))
+      this.#lagLoop(host, lagMillis, random)
     })
   }
 
@@ -230,7 +242,11 @@ export class InspectorWorkload {
       ...transactions(known),
     ]
     const nodes = this.#cluster.nodes.flatMap((_, index) => [node(known, index), farewell(known, index)])
-    return [...logs, ...kept, ...nodes, fewerPartitions('orders')]
+    const behind =
+      this.#plan.lagMillis === null
+        ? []
+        : [...known.wanted()].flatMap(([topic, count]) => Array.from({ length: count }, (_, i) => lags(known, topic, i)))
+    return [...logs, ...kept, ...nodes, fewerPartitions('orders'), ...behind]
   }
 
   #proceed(): void {

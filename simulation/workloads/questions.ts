@@ -95,6 +95,23 @@ export function offsets({ topics, endOf }: Knowledge, topic: string, partition: 
   }
 }
 
+/** How far the replicas of a partition are behind its leader: in the end nobody is. */
+export function lags({ topics, endOf }: Knowledge, topic: string, partition: number): Question | null {
+  const known = topics.get(topic)
+  const { leader = -1, replicas = [] } = known?.partitions[partition] ?? {}
+  if (known === undefined || leader < 0) return null
+  return {
+    to: { node: leader, actor: replicaActor(topic, partition) },
+    asked: { kind: 'describePartition', topicId: known.topicId },
+    judge: (answer) => {
+      const told = answer.kind === 'describePartitionResponse' && answer.errorCode === NONE ? answer : null
+      const behind = told?.lags.filter(({ lag }) => lag !== 0).map(({ node, lag }) => `${node} by ${lag}`)
+      const isRight = told?.lags.length === replicas.length && behind?.length === 0 && told.highWatermark === endOf(topic, partition)
+      return is(isRight, () => `${topicPartitionName(topic, partition)} ends at ${told?.highWatermark}, behind are ${behind?.join()}`)
+    },
+  }
+}
+
 /** Who keeps what is hashed there; null as long as nobody is known to. */
 function keeper({ topics }: Knowledge, topic: string, partition: number, actor: string): Address | null {
   const node = topics.get(topic)?.partitions[partition]?.leader ?? -1

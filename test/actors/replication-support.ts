@@ -32,11 +32,24 @@ interface Envelope {
   readonly message: Message
 }
 
+/** What clients are answered. */
+const CLIENT_ANSWERS = [
+  'produceResponse',
+  'fetchResponse',
+  'listOffsetsResponse',
+  'describePartitionResponse',
+  'deleteRecordsResponse',
+] as const
+
+function isClientAnswer(message: Message): message is MessageOf<(typeof CLIENT_ANSWERS)[number]> {
+  return CLIENT_ANSWERS.some((kind) => kind === message.kind)
+}
+
 /** A partition with its replicas on nodes 0, 1, … */
 export class ReplicatedPartition {
   readonly nodes: Node[]
   /** What clients were answered, in order. */
-  readonly answers: MessageOf<'produceResponse' | 'fetchResponse' | 'listOffsetsResponse' | 'deleteRecordsResponse'>[] = []
+  readonly answers: MessageOf<(typeof CLIENT_ANSWERS)[number]>[] = []
   /** What leaders asked of the coordinator. */
   readonly proposals: MessageOf<'alterPartition'>[] = []
   readonly failed: { readonly node: number; readonly leaderEpoch: number }[] = []
@@ -222,9 +235,7 @@ export class ReplicatedPartition {
   #send(one: Node, to: Address, message: Message): void {
     if (to.node < 0 || to.actor === 'broker') this.onMessage?.(one.stage.self, to, message)
     if (to.node < 0) {
-      const { kind } = message
-      if (kind === 'produceResponse' || kind === 'fetchResponse' || kind === 'listOffsetsResponse' || kind === 'deleteRecordsResponse')
-        this.answers.push(message)
+      if (isClientAnswer(message)) this.answers.push(message)
     } else if (to.actor === 'broker') {
       if (message.kind === 'alterPartition') this.proposals.push(message)
       if (message.kind === 'replicaFailed') this.failed.push({ node: one.node, leaderEpoch: message.leaderEpoch })

@@ -6,6 +6,7 @@ import {
   confirmIsr,
   copiesOf,
   highWatermarkOf,
+  lagsOf,
   maximalIsr,
   newReplication,
   noteFetch,
@@ -316,4 +317,17 @@ test('whatever is fetched and proposed, everyone who may be elected has what is 
       }
     }),
   )
+})
+
+test('how far replicas are behind is said of those who have fetched in this epoch; the leader is not behind itself', () => {
+  const replication = leading([2, 0, 1, 3])
+  fetched(replication, 1, 4, 10)
+  fetched(replication, 2, 10, 10)
+  const lags = [
+    { node: 2, lag: 2 },
+    { node: 0, lag: 0 },
+    { node: 1, lag: 8 },
+    { node: 3, lag: -1 },
+  ]
+  expect(lagsOf(replication, 12)).toEqual(lags)
 })

@@ -16,6 +16,7 @@ import {
   fewerPartitions,
   groupLists,
   groups,
+  lags,
   node,
   noQuotas,
   offsets,
@@ -71,6 +72,16 @@ const cases: readonly (readonly [string, Question | null | undefined, Message, r
     offsets(known, 'orders', 0, false),
     answer('listOffsetsResponse', { offset: 1 }),
     [answer('listOffsetsResponse', { offset: 4 })],
+  ],
+  [
+    'lags',
+    lags(known, 'orders', 0),
+    answer('describePartitionResponse', { highWatermark: 3, lags: [{ node: 0, lag: 0 }] }),
+    [
+      answer('describePartitionResponse', { highWatermark: 3, lags: [{ node: 0, lag: 1 }] }),
+      answer('describePartitionResponse', { highWatermark: 2, lags: [{ node: 0, lag: 0 }] }),
+      answer('describePartitionResponse', { highWatermark: 3, lags: [] }),
+    ],
   ],
   [
     'groups',

@@ -114,9 +114,22 @@ describe('a cluster of three nodes', () => {
     expect(text).toMatch(/^node +state +voter +leaders +replicas +rack\n +0 +active +yes/)
     expect(text).toMatch(/controller +\d\nunder-replicated +0\nunder-min-isr +0\noffline +0\n$/)
     expect(json('cluster')).toMatchObject({ nodes: [{ node: 0, fenced: false }, { node: 1 }, { node: 2 }], underReplicatedPartitions: 0 })
+    const { partitions } = json('topics', 'describe', 'orders') as { partitions: { minInsync: number; lags: { node: number }[] }[] }
+    expect(partitions).toMatchObject([
+      { minInsync: 2, lags: [{}, {}] },
+      { minInsync: 2, lags: [{}, {}] },
+    ])
     expect(ok('topics', 'describe', 'orders')).toMatch(
-      /partition +leader +epoch +replicas +isr +elr +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +0 +0\n/,
+      /partition +leader +epoch +replicas +isr +elr +lag +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +[-0],[-0] +0 +0\n/,
     )
+  })
+
+  test('says which partitions are offline, a few by name, and the rest of a topic', () => {
+    ok('topics', 'create', 'lone', '--partitions', '36', '--replication-factor', '1')
+    rmSync(join(directory, 'node-2'), { recursive: true })
+    expect(ok('cluster')).toMatch(/\noffline +12 +lone-\d+( lone-\d+){9} and 2 more\n$/)
+    expect((json('cluster') as { offline: unknown[] }).offline).toHaveLength(12)
+    expect(ok('topics', 'describe', 'lone')).toMatch(/\n +\d+ +none +\d+ +2 +- +- +- +-\n/)
   })
 
   test('moves a partition, and the command ends when it is there', () => {

@@ -1,10 +1,10 @@
 // Arguments that no TypeScript caller could give: each is refused at the door with a KafkaError that names it and says what is allowed, and
 // nothing has been sent.
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
-import type { ErrorName } from '../../../edge/client/index.ts'
-import { failureOf, openCluster } from './support.ts'
+import type { ClusterOptions, ErrorName } from '../../../edge/client/index.ts'
+import { failureOf, openCluster, temporaryDirectory } from './support.ts'
 
 /** A method as JavaScript sees it. */
 type Method = (...given: unknown[]) => unknown
@@ -207,4 +207,24 @@ test.runIf(existsSync('/proc'))('a directory that cannot be made is refused with
   const error = await failureOf(() => openCluster('/proc/odradek'))
   expect(error.message).not.toContain('mustExist')
   expect(error.message).toMatch(/^the directory \/proc\/odradek cannot be made: ENOENT|^\/proc\/odradek cannot be written/)
+})
+
+test('racks are one per node, or none: nothing is written where they are not', async () => {
+  const directory = temporaryDirectory()
+  for (const where of [':memory:', directory]) {
+    for (const racks of [[], ['a'], ['a', 'b'], ['a', 'b', 'c', 'd']]) {
+      const error = await failureOf(() => openCluster(where, { nodes: 3, racks }))
+      const reason = /^open option racks must be a list of names, one per node: 3 for the nodes 0,1,2, not \d$/
+      expect([error.name, error.message]).toEqual(['INVALID_OPTION', expect.stringMatching(reason)])
+    }
+    expect((await failureOf(() => openCluster(where, { nodes: 2, racks: ['a', ''] }))).message).toMatch(/^open option racks must be/)
+  }
+  expect(readdirSync(directory)).toEqual([])
+  const racksOf = async (options: ClusterOptions): Promise<(string | null)[]> => {
+    await using cluster = await openCluster(directory, options)
+    return (await cluster.admin.describeCluster()).nodes.map(({ rack }) => rack)
+  }
+  expect(await racksOf({ nodes: 3, racks: ['a', null, 'b'] })).toEqual(['a', null, 'b'])
+  expect((await failureOf(() => openCluster(directory, { nodes: 4, racks: ['a', 'b', 'c'] }))).name).toBe('INVALID_OPTION')
+  expect(await racksOf({})).toEqual([null, null, null])
 })

@@ -109,6 +109,18 @@ test('what a callback throws is thrown by the next poll, and the partitions are 
   expect(problems[0]).toMatch(/boom/)
 })
 
+test('what a callback throws when the consumer is closed is thrown by close, which closes all the same', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, numbers(10))
+  for (const onRevoked of [() => raise(new Error('boom')), () => Promise.reject(new Error('boom'))]) {
+    const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string, onRevoked })
+    await consumer.poll({ timeoutMillis: 10_000 })
+    await expect(consumer.close()).rejects.toThrow('boom')
+    await expect(consumer.poll()).rejects.toMatchObject({ name: 'CLIENT_CLOSED' })
+    expect((await cluster.admin.describeGroup('g')).members).toEqual([])
+  }
+})
+
 test('an abort ends a stream that flows, and a wait', async () => {
   const cluster = await openCluster()
   await fill(cluster, numbers(100))
@@ -161,3 +173,7 @@ test('an assigned topic that is deleted is read anew when it is created again, a
   await cluster.admin.deleteTopic('t')
   expect((await failureOf(() => take(consumer, 1))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
 })
+
+function raise(error: Error): never {
+  throw error
+}

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import type { ClusterEventDetails } from '../../../edge/client/index.ts'
 import { terminateNode } from '../../../edge/client/testing.ts'
-import { openCluster, temporaryDirectory } from './support.ts'
+import { catchUncaught, openCluster, temporaryDirectory } from './support.ts'
 
 test('a node that dies is fenced, others lead, and it leads again where it is preferred when it is back', { timeout: 60_000 }, async () => {
   const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
@@ -60,3 +60,23 @@ test('under-replicated, under-min-ISR and offline partitions are counted', { tim
   const { underReplicatedPartitions, underMinIsrPartitions, offlinePartitions } = (await seen) as typeof whole
   expect([underReplicatedPartitions, underMinIsrPartitions, offlinePartitions]).toEqual([2, 2, 1])
 })
+
+test.each(['in memory', 'on disk'])(
+  'a listener that throws ends nothing, %s: others are called, the cluster goes on, and the error is an uncaught exception',
+  async (where) => {
+    const uncaught = catchUncaught()
+    const cluster = await openCluster(where === 'on disk' ? temporaryDirectory() : ':memory:', { nodes: 2 })
+    await cluster.admin.createTopic('t', { replicationFactor: 1 })
+    const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
+    const error = new Error('a listener throws')
+    cluster.on('leaderChanged', () => {
+      throw error
+    })
+    const changed = new Promise<ClusterEventDetails['leaderChanged']>((resolve) => cluster.on('leaderChanged', resolve))
+    await cluster.admin.listTopics()
+    await cluster.admin.reassign('t', 0, [1 - leader])
+    expect(await changed).toMatchObject({ leader: 1 - leader })
+    await cluster.admin.createTopic('more')
+    expect(uncaught).toEqual([error])
+  },
+)

@@ -29,8 +29,8 @@ async function write(cluster: Cluster, count: number, options: ProducerOptions<U
 }
 
 async function written(cluster: Cluster): Promise<number> {
-  const { partitions } = await cluster.admin.describeTopic('orders')
-  return partitions.reduce((sum, { endOffset }) => sum + endOffset, 0)
+  const ends = await cluster.admin.listOffsets('orders', 'latest')
+  return [...ends.values()].reduce((sum, end) => sum + end, 0)
 }
 
 /** How many records there are, once there are so many: what was sent may not be safe yet. */

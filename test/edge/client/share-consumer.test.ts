@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { json, KafkaError, open, string } from '../../../edge/client/index.ts'
 import type { Cluster, RefusedAcknowledgement, ShareConsumer, ShareConsumerOptions, ShareRecord } from '../../../edge/client/index.ts'
+import { catchUncaught } from './support.ts'
 
 let cluster: Cluster
 
@@ -84,6 +85,22 @@ describe('a share group', () => {
     expect(taken).toMatchObject({ value: 'job 0', deliveryCount: 2 })
     await expect(slow.commit()).rejects.toMatchObject({ name: 'INVALID_RECORD_STATE' })
     expect(refused).toMatchObject([{ topic: 'jobs', firstOffset: 0, lastOffset: 0, type: 'accept' }])
+    await other.commit()
+  })
+
+  test('goes on when the listener for refusals throws, which is an uncaught exception', async () => {
+    const uncaught = catchUncaught()
+    await write(1)
+    const error = new Error('a listener throws')
+    const onRefused = (): never => {
+      throw error
+    }
+    await using slow = member({ acquisitionLockMillis: 100, onRefused })
+    await using other = member()
+    expect(await slow.poll()).toHaveLength(1)
+    expect(await other.poll({ timeoutMillis: 2000 })).toHaveLength(1)
+    await expect(slow.commit()).rejects.toMatchObject({ name: 'INVALID_RECORD_STATE' })
+    expect(uncaught).toEqual([error])
     await other.commit()
   })
 

@@ -41,3 +41,15 @@ export async function take<K, V>(consumer: Consumer<K, V>, count: number): Promi
   }
   return records
 }
+
+/** What nobody catches, as it comes, until the test is over. */
+export function catchUncaught(): unknown[] {
+  const caught: unknown[] = []
+  const others = process.listeners('uncaughtException')
+  process.removeAllListeners('uncaughtException').on('uncaughtException', (error) => void caught.push(error))
+  onTestFinished(() => {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of others) process.on('uncaughtException', listener)
+  })
+  return caught
+}

@@ -12,7 +12,7 @@ import { checkGroup, newGroupTruth, noteHeard } from '../../../simulation/checke
 import { checkNews, newNews } from '../../../simulation/checkers/news.ts'
 import { checkPaused, checkProgressTold, newPausable, notePause } from '../../../simulation/checkers/pauses.ts'
 import { checkCounted } from '../../../simulation/checkers/quotas.ts'
-import { checkCoordinatorTold, checkOffsetsTold, checkTransactionsTold } from '../../../simulation/checkers/told.ts'
+import { checkCoordinatorTold, checkLagsTold, checkOffsetsTold, checkTransactionsTold } from '../../../simulation/checkers/told.ts'
 import { COORDINATOR_PARTITIONS } from '../../../simulation/plan.ts'
 import type { Scene } from './damaged.ts'
 import { inScene } from './damaged.ts'
@@ -52,6 +52,19 @@ function log({ truth, partition }: Scene, timestamp: number, offset: number): vo
   checkOffsetsTold(truth, partition, state, asked, [send({ kind: 'listOffsetsResponse', offset })])
 }
 
+const behind = (...lags: readonly number[]): object[] => lags.map((lag, node) => ({ node, lag }))
+
+/** A leader of two replicas, whose log begins at 2, ends at 9, and may have been seen up to 7, says how it is. */
+function describedLog({ truth, partition }: Scene, answer: object): void {
+  partition.exposedEnd = 7
+  partition.leaders.set(3, 0)
+  const role = { leaderEpoch: 3, replicas: [0, 1] }
+  const state = { self: { node: 0 }, role, phase: 'leading', log: { logStartOffset: 2, logEndOffset: 9 } } as unknown as ReplicaState
+  checkLagsTold(truth, partition, state, [
+    send({ kind: 'describePartitionResponse', logStartOffset: 2, highWatermark: 7, lags: behind(0, 2), ...answer }),
+  ])
+}
+
 /** The transactor of `t`, whose producer was told that its transaction in epoch 3 is committed, lists what it has. */
 function transactor({ truth, partition }: Scene, transactions: readonly object[]): void {
   const about = { transactionalId: 't', writer: 7, producerId: 1, producerEpoch: 3 } as const
@@ -88,6 +101,12 @@ export const damagedAnswers: readonly Damaged[] = [
   ),
   told('a log ends before what readers have seen', (scene, isDamaged) => log(scene, LATEST_TIMESTAMP, isDamaged ? 6 : 7)),
   told('a log begins elsewhere', (scene, isDamaged) => log(scene, EARLIEST_TIMESTAMP, isDamaged ? 0 : 2)),
+  told('a replica is ahead of its leader', (scene, isDamaged) => describedLog(scene, isDamaged ? { lags: behind(0, -2) } : {})),
+  told('a leader is behind itself', (scene, isDamaged) => describedLog(scene, isDamaged ? { lags: behind(1, 0) } : {})),
+  told('a replica is forgotten', (scene, isDamaged) => describedLog(scene, isDamaged ? { lags: [{ node: 0, lag: 0 }] } : {})),
+  told('a log is described as shorter than readers have seen it', (scene, isDamaged) =>
+    describedLog(scene, isDamaged ? { highWatermark: 6 } : {}),
+  ),
   told('a transactional id is not known', (scene, isDamaged) =>
     transactor(scene, isDamaged ? [] : [{ transactionalId: 't', state: 'empty', producerId: 1, producerEpoch: 4 }]),
   ),
