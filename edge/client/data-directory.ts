@@ -1,6 +1,6 @@
 /**
- * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, and who votes), and that one process at a time uses it
- * (directory-lock.ts).
+ * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, who votes, and whether it was ever open), and that one process at
+ * a time uses it (directory-lock.ts).
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
-import { claimNodes, lockLinkedNodes } from './node-directory.ts'
+import { checkMetadata, claimNodes, lockLinkedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -21,6 +21,8 @@ export interface DirectoryIdentity {
   readonly removed: readonly number[]
   /** The nodes that vote in the metadata quorum, or are about to: each has a coordinator. */
   readonly voters: readonly number[]
+  /** Whether it has been open: then it has metadata, and is not a new one that a crash kept from beginning. False, too, if that was before this was noted. */
+  readonly opened: boolean
 }
 
 /** A directory that this process holds. */
@@ -29,7 +31,7 @@ export interface DataDirectory {
   /** As it is now. */
   readonly identity: DirectoryIdentity
   /** Changes what the directory says, durably. */
-  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed'>>): void
+  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed' | 'opened'>>): void
   release(): void
 }
 
@@ -52,6 +54,7 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
     const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
     const identity = grow(path, found, nodes ?? nodesOf(found).length)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
+    checkMetadata(path, nodesOf(found), found)
     claimNodes(path, identity.clusterId, nodesOf(identity))
     if (identity.nodes > found.nodes) writeIdentity(path, identity)
     return heldDirectory(path, identity, locks)
@@ -122,7 +125,8 @@ function checkForeign(path: string): void {
 }
 
 function newIdentity(nodes: number): DirectoryIdentity {
-  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters: votersOf(nodesOf({ nodes, removed: [] })) }
+  const voters = votersOf(nodesOf({ nodes, removed: [] }))
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters, opened: false }
 }
 
 /** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
@@ -173,7 +177,9 @@ function parseIdentity(text: string): DirectoryIdentity | null {
     // Before clusters could grow, the voters followed from the number of nodes.
     const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
     const removed = 'removed' in value ? value.removed : []
-    return isNodeList(voters) && voters.length > 0 && isNodeList(removed) ? { format, clusterId, nodes, removed, voters } : null
+    const opened = 'opened' in value ? value.opened : false
+    if (!isNodeList(voters) || voters.length === 0 || !isNodeList(removed) || typeof opened !== 'boolean') return null
+    return { format, clusterId, nodes, removed, voters, opened }
   } catch {
     return null
   }

@@ -1,9 +1,12 @@
 /**
  * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
  * by a link, would mix two histories; it is refused before anything is read. One without the file gets it: it is new, was emptied, or is from before.
+ * And whether any voter has the metadata still: without it the cluster would begin anew.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { BROKER_LOG } from '../../actors/broker-registration.ts'
+import { METADATA_LOG } from '../../actors/coordinator-quorum.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
@@ -17,9 +20,30 @@ interface NodeIdentity {
 
 const NODE_FILE = 'node.json'
 
+/** What the directory of a log is called. */
+const LOG_DIRECTORY = /^.+-\d+\.\d+$/
+
 /** Where a node of the cluster in `path` keeps everything. */
 export function nodeDirectory(path: string, node: number): string {
   return join(path, `node-${node}`)
+}
+
+/**
+ * A cluster that was open has its metadata log on some voter's disk; so has one with partitions, which are made when the metadata says so. Without it (a disk that is not
+ * mounted, say) it would begin anew, as an empty one. One that a crash has kept from its first opening has neither. Throws FOREIGN_DIRECTORY.
+ */
+export function checkMetadata(
+  path: string,
+  nodes: readonly number[],
+  { opened, voters }: { readonly opened: boolean; readonly voters: readonly number[] },
+): void {
+  if (voters.some((node) => hasMetadata(join(nodeDirectory(path, node), METADATA_LOG)))) return
+  if (!opened && !nodes.some((node) => logsIn(nodeDirectory(path, node)).some((log) => log !== METADATA_LOG && log !== BROKER_LOG))) return
+  throw new KafkaError(
+    'FOREIGN_DIRECTORY',
+    `${path} is no new cluster, and the metadata of what it has is gone: there is no ${METADATA_LOG} in ${voters.map((node) => `node-${node}`).join(', ')}. ` +
+      'Mount their disks, or put back their directories; to begin anew, remove the whole directory',
+  )
 }
 
 /** Makes sure that all node directories are there and belong to this cluster. Throws FOREIGN_DIRECTORY. */
@@ -61,6 +85,25 @@ export function lockLinkedNodes(path: string, nodes: readonly number[]): Lock[] 
   } catch (error) {
     locks.forEach(releaseLock)
     throw error
+  }
+}
+
+/** Whether there is anything of a metadata log: batches, or a snapshot. */
+function hasMetadata(log: string): boolean {
+  return namesIn(log).some((name) => /\.(log|checkpoint)$/.test(name) && statSync(join(log, name)).size > 0)
+}
+
+function logsIn(directory: string): string[] {
+  return namesIn(directory).filter((name) => LOG_DIRECTORY.test(name))
+}
+
+/** What is in a directory; nothing if there is none. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw explain(error, directory)
   }
 }
 

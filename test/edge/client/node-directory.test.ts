@@ -112,6 +112,74 @@ describe('the directory of a node', () => {
   })
 })
 
+/** Everything below a directory, files with their contents. */
+function treeOf(directory: string): string[] {
+  const names = readdirSync(directory, { recursive: true, withFileTypes: true })
+  return names.map((one) => join(one.parentPath, one.name) + (one.isFile() ? readFileSync(join(one.parentPath, one.name), 'latin1') : '')).toSorted()
+}
+
+function changeIdentity(directory: string, change: Record<string, unknown>): void {
+  const file = join(directory, 'odradek.json')
+  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...change }))
+}
+
+describe('a cluster that was open, and whose metadata is on no disk any more,', () => {
+  test.each([1, 3, 4])('is refused, not begun anew, and nothing is written: %d node(s)', async (nodes) => {
+    const directory = temporaryDirectory()
+    await (await openCluster(directory, { nodes })).close()
+    for (const node of [0, 1, 2].slice(0, nodes)) rmSync(join(directory, `node-${node}`), { recursive: true })
+    // The mount point of a disk that is not there.
+    mkdirSync(join(directory, 'node-0'))
+    const before = treeOf(directory)
+    for (const options of [{}, { mustExist: true }, { nodes: 5 }]) {
+      const error = await failureOf(() => openCluster(directory, options))
+      expect([error.name, error.message]).toEqual([
+        'FOREIGN_DIRECTORY',
+        expect.stringMatching(/is no new cluster.*no __cluster_metadata-0\.0 in node-0.*put back/),
+      ])
+      expect(treeOf(directory)).toEqual(before)
+    }
+  })
+
+  test('is as it was when its disks are back; one that stays away is caught up', { timeout: 60_000 }, async () => {
+    const directory = await threeNodes()
+    const elsewhere = temporaryDirectory()
+    cpSync(directory, elsewhere, { recursive: true })
+    for (const node of [0, 1, 2]) rmSync(join(directory, `node-${node}`), { recursive: true })
+    await failureOf(() => openCluster(directory))
+    for (const node of ['node-1', 'node-2']) cpSync(join(elsewhere, node), join(directory, node), { recursive: true })
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
+  })
+
+  test('is known by its partitions, too, where it was not written down that it was open', async () => {
+    const directory = temporaryDirectory()
+    {
+      await using cluster = await openCluster(directory, { nodes: 4 })
+      await cluster.admin.createTopic('t', { partitions: 4 })
+      await using producer = cluster.producer({ value: string })
+      await producer.send([0, 1, 2, 3].map((partition) => ({ topic: 't', partition, value: 'x' })))
+    }
+    changeIdentity(directory, { opened: undefined })
+    for (const node of [0, 1, 2]) rmSync(join(directory, `node-${node}`), { recursive: true })
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/is no new cluster/)
+  })
+})
+
+test('a cluster that a crash has kept from its first opening, wherever it was, is opened the next time', async () => {
+  const directory = temporaryDirectory()
+  await (await openCluster(directory)).close()
+  changeIdentity(directory, { opened: false })
+  const node = join(directory, 'node-0')
+  for (const gone of [...readdirSync(node).map((name) => join(node, name)), node]) {
+    rmSync(gone, { recursive: true })
+    await (await openCluster(directory)).close()
+    expect(JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8'))).toMatchObject({ opened: true })
+    changeIdentity(directory, { opened: false })
+  }
+})
+
 describe('a cluster that is opened with more nodes', () => {
   test('has them: new topics are spread over them, and old partitions can be moved to them', { timeout: 60_000 }, async () => {
     const directory = temporaryDirectory()
