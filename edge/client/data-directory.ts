@@ -25,6 +25,12 @@ export interface DirectoryIdentity {
   readonly opened: boolean
 }
 
+/** What was found. `isOld`: it is from before clusters could grow, and node directories said whose they are. */
+interface FoundIdentity {
+  readonly identity: DirectoryIdentity
+  readonly isOld: boolean
+}
+
 /** A directory that this process holds. */
 export interface DataDirectory {
   readonly path: string
@@ -51,11 +57,11 @@ export function openDataDirectory(directory: string, nodes: number | null, mustE
   const locks = [takeLock(path)]
   try {
     sweepLocks(path)
-    const found = readIdentity(path) ?? writeIdentity(path, newIdentity(nodes ?? 1))
+    const { identity: found, isOld } = readIdentity(path) ?? { identity: writeIdentity(path, newIdentity(nodes ?? 1)), isOld: false }
     const identity = grow(path, found, nodes ?? nodesOf(found).length)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
     checkMetadata(path, nodesOf(found), found)
-    claimNodes(path, identity.clusterId, nodesOf(identity))
+    claimNodes(path, identity.clusterId, nodesOf(identity), isOld)
     if (identity.nodes > found.nodes) writeIdentity(path, identity)
     return heldDirectory(path, identity, locks)
   } catch (error) {
@@ -134,7 +140,7 @@ export function votersOf(nodes: readonly number[]): number[] {
   return nodes.slice(0, nodes.length < VOTERS ? 1 : VOTERS)
 }
 
-function readIdentity(path: string): DirectoryIdentity | null {
+function readIdentity(path: string): FoundIdentity | null {
   let text: string
   try {
     text = readFileSync(join(path, IDENTITY_FILE), 'utf8')
@@ -142,12 +148,13 @@ function readIdentity(path: string): DirectoryIdentity | null {
     if (codeOf(error) === 'ENOENT') return null
     throw explain(error, path)
   }
-  const identity = parseIdentity(text)
-  if (identity === null)
+  const found = parseIdentity(text)
+  if (found === null)
     throw new KafkaError(
       'FOREIGN_DIRECTORY',
       `${join(path, IDENTITY_FILE)} is damaged: restore it from a backup, or choose another directory`,
     )
+  const { identity } = found
   if (!Number.isInteger(identity.format) || identity.format < 1) {
     throw new KafkaError(
       'UNSUPPORTED_FORMAT_VERSION',
@@ -160,14 +167,14 @@ function readIdentity(path: string): DirectoryIdentity | null {
       `${path} has format ${identity.format}; this version reads up to ${FORMAT_VERSION}. Use a newer version of odradek`,
     )
   }
-  return identity
+  return found
 }
 
 function isNodeList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((node) => Number.isInteger(node) && node >= 0)
 }
 
-function parseIdentity(text: string): DirectoryIdentity | null {
+function parseIdentity(text: string): FoundIdentity | null {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return null
@@ -175,11 +182,12 @@ function parseIdentity(text: string): DirectoryIdentity | null {
     const { format, clusterId, nodes } = value
     if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodes !== 'number') return null
     // Before clusters could grow, the voters followed from the number of nodes.
+    const isOld = !('voters' in value)
     const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
     const removed = 'removed' in value ? value.removed : []
     const opened = 'opened' in value ? value.opened : false
     if (!isNodeList(voters) || voters.length === 0 || !isNodeList(removed) || typeof opened !== 'boolean') return null
-    return { format, clusterId, nodes, removed, voters, opened }
+    return { identity: { format, clusterId, nodes, removed, voters, opened }, isOld }
   } catch {
     return null
   }

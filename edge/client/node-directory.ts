@@ -1,6 +1,7 @@
 /**
  * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
- * by a link, would mix two histories; it is refused before anything is read. One without the file gets it: it is new, was emptied, or is from before.
+ * by a link, would mix two histories; it is refused before anything is read. One without the file gets it if it is new, was
+ * emptied, or is from before; with logs and without the file it is refused, too.
  * And whether any voter has the metadata still: without it the cluster would begin anew.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
@@ -46,15 +47,20 @@ export function checkMetadata(
   )
 }
 
-/** Makes sure that all node directories are there and belong to this cluster. Throws FOREIGN_DIRECTORY. */
-export function claimNodes(path: string, clusterId: string, nodes: readonly number[]): void {
+/**
+ * Makes sure that all node directories are there and belong to this cluster. `isOld`: it is from before they said so, and what says nothing is taken for
+ * its own. Throws FOREIGN_DIRECTORY.
+ */
+export function claimNodes(path: string, clusterId: string, nodes: readonly number[], isOld: boolean): void {
   for (const node of nodes) {
     const directory = nodeDirectory(path, node)
+    const own = { clusterId, node }
     try {
       mkdirSync(directory, { recursive: true })
       const found = readNodeIdentity(join(directory, NODE_FILE))
-      if (found === null) writeNodeIdentity(directory, { clusterId, node })
-      else checkNodeIdentity(directory, found, { clusterId, node })
+      if (found === 'damaged' || (found === null && !isOld && logsIn(directory).length > 0)) throw unnamed(directory, own, found)
+      if (found === null) writeNodeIdentity(directory, own)
+      else checkNodeIdentity(directory, found, own)
     } catch (error) {
       throw explain(error, directory)
     }
@@ -107,6 +113,17 @@ function namesIn(directory: string): string[] {
   }
 }
 
+/** A directory that does not say whose it is. */
+function unnamed(directory: string, own: NodeIdentity, found: 'damaged' | null): KafkaError {
+  const file = join(directory, NODE_FILE)
+  const problem = found === null ? `${directory} holds ${logsIn(directory)[0] ?? 'logs'} and no ${NODE_FILE}` : `${file} is damaged`
+  return new KafkaError(
+    'FOREIGN_DIRECTORY',
+    `${problem}, so that nothing says whose it is: move the whole directory away to have the node caught up, if other nodes have what it has; ` +
+      `if it is this node's for certain, write ${JSON.stringify(own)} to ${file}`,
+  )
+}
+
 function checkNodeIdentity(directory: string, found: NodeIdentity, expected: NodeIdentity): void {
   if (found.clusterId !== expected.clusterId) {
     throw new KafkaError(
@@ -122,7 +139,7 @@ function checkNodeIdentity(directory: string, found: NodeIdentity, expected: Nod
   }
 }
 
-function readNodeIdentity(file: string): NodeIdentity | null {
+function readNodeIdentity(file: string): NodeIdentity | 'damaged' | null {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -130,9 +147,7 @@ function readNodeIdentity(file: string): NodeIdentity | null {
     if (codeOf(error) === 'ENOENT') return null
     throw error
   }
-  const identity = parse(text)
-  if (identity === null) throw new KafkaError('FOREIGN_DIRECTORY', `${file} is damaged: if the directory is this node's, remove the file`)
-  return identity
+  return parse(text) ?? 'damaged'
 }
 
 function parse(text: string): NodeIdentity | null {

@@ -1,5 +1,5 @@
 // Each node has a directory of its own, which knows the cluster and the node it belongs to; and a cluster may get more nodes.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
@@ -105,17 +105,50 @@ describe('the directory of a node', () => {
     expect((await cluster.admin.describeTopic('t')).partitions[0]?.endOffset).toBe(1)
   })
 
-  test('with damaged words is refused, with what to do', async () => {
-    const directory = await threeNodes()
-    writeFileSync(join(directory, 'node-1', 'node.json'), '{')
-    expect((await failureOf(() => openCluster(directory))).message).toMatch(/node\.json is damaged.*remove the file/)
+  test.each([
+    [
+      'without its words',
+      null,
+      /node-1 holds .+-\d+\.\d+ and no node\.json, so that nothing says whose it is: move the whole directory away/,
+    ],
+    ['with damaged words', '{', /node\.json is damaged, so that nothing says whose it is: move the whole directory away/],
+  ])('%s is refused, with what to do, and that helps', async (_, words, message) => {
+    const [directory, elsewhere] = [await threeNodes(), temporaryDirectory()]
+    const node = join(directory, 'node-1')
+    if (words === null) rmSync(join(node, 'node.json'))
+    else writeFileSync(join(node, 'node.json'), words)
+    const before = treeOf(directory)
+    const error = await failureOf(() => openCluster(directory))
+    expect([error.name, error.message]).toEqual(['FOREIGN_DIRECTORY', expect.stringMatching(message)])
+    expect(treeOf(directory)).toEqual(before)
+
+    // If it is its own for certain, what it should say is written by hand.
+    const own = JSON.stringify({ clusterId: clusterIdOf(directory), node: 1 })
+    expect(error.message).toContain(`write ${own} to ${join(node, 'node.json')}`)
+    writeFileSync(join(node, 'node.json'), own)
+    await (await openCluster(directory)).close()
+
+    renameSync(node, join(elsewhere, 'node-1'))
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
+  })
+
+  test('of another cluster is refused without its words, too', async () => {
+    const [directory, other] = [await threeNodes(), await threeNodes()]
+    rmSync(join(directory, 'node-2'), { recursive: true })
+    cpSync(join(other, 'node-2'), join(directory, 'node-2'), { recursive: true })
+    rmSync(join(directory, 'node-2', 'node.json'))
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/node-2 holds .* and no node\.json/)
   })
 })
 
 /** Everything below a directory, files with their contents. */
 function treeOf(directory: string): string[] {
   const names = readdirSync(directory, { recursive: true, withFileTypes: true })
-  return names.map((one) => join(one.parentPath, one.name) + (one.isFile() ? readFileSync(join(one.parentPath, one.name), 'latin1') : '')).toSorted()
+  return names
+    .map((one) => join(one.parentPath, one.name) + (one.isFile() ? readFileSync(join(one.parentPath, one.name), 'latin1') : ''))
+    .toSorted()
 }
 
 function changeIdentity(directory: string, change: Record<string, unknown>): void {
@@ -171,9 +204,9 @@ test('a cluster that a crash has kept from its first opening, wherever it was, i
   const directory = temporaryDirectory()
   await (await openCluster(directory)).close()
   changeIdentity(directory, { opened: false })
-  const node = join(directory, 'node-0')
-  for (const gone of [...readdirSync(node).map((name) => join(node, name)), node]) {
-    rmSync(gone, { recursive: true })
+  const [broker, metadata] = ['node-0/__broker-0.0', 'node-0/__cluster_metadata-0.0']
+  for (const missing of [[], [broker], [metadata], [broker, metadata], ['node-0']]) {
+    for (const name of missing) rmSync(join(directory, name), { recursive: true })
     await (await openCluster(directory)).close()
     expect(JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8'))).toMatchObject({ opened: true })
     changeIdentity(directory, { opened: false })
