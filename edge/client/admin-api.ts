@@ -123,8 +123,9 @@ export interface Admin {
   /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
   rebalance(options?: Waiting): Promise<void>
   /**
-   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. INVALID_REPLICATION_FACTOR if a partition
-   * has as many replicas as there are nodes.
+   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. None goes to a node that this cluster object is draining, too.
+   * INVALID_REPLICATION_FACTOR if a partition has as many replicas as there are other nodes then, or more. The node is not set apart: what is created, balanced
+   * or drained later may give it replicas again, unless it is removed.
    */
   drainNode(node: number, options?: Waiting): Promise<void>
   /**
