@@ -116,7 +116,10 @@ export interface Admin {
    */
   deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]>
   describeCluster(): Promise<ClusterDescription>
-  /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
+  /**
+   * Moves a partition to other nodes while it is in use; the first of them is the preferred leader. A partition that is being moved goes there instead. null gives up: the
+   * partition is on the nodes that it was on before the first of several moves in a row (KIP-455), as soon as one of them has everything.
+   */
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
   /** What `reassign`, `rebalance` and `drainNode` are still moving. */
   listReassignments(): Promise<Reassignment[]>

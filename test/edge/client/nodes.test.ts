@@ -129,6 +129,27 @@ describe('a cluster that grows and shrinks', () => {
     expect(await countOf(cluster, 't', 1)).toBe(20_000)
   })
 
+  test('takes moves in a row back to what was before the first of them', { timeout: 60_000 }, async () => {
+    const cluster = await openCluster(temporaryDirectory(), { nodes: 3, reassignmentBytesPerSecond: 1000 })
+    await cluster.admin.createTopic('t', { replicationFactor: 1 })
+    await fill(cluster, 't', 20_000)
+    const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
+    const [first, second] = [0, 1, 2].filter((node) => node !== leader) as [number, number]
+    await cluster.admin.reassign('t', 0, [first, second])
+    await cluster.admin.reassign('t', 0, [second])
+    expect(await cluster.admin.listReassignments()).toEqual([
+      { topic: 't', partition: 0, replicas: [second, leader], adding: [second], removing: [leader] },
+    ])
+    await cluster.admin.reassign('t', 0, null)
+    expect(await cluster.admin.listReassignments()).toEqual([])
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ leader, replicas: [leader], isr: [leader] })
+
+    await cluster.admin.throttleReassignments(0)
+    await cluster.admin.reassign('t', 0, [first])
+    await expect.poll(async () => (await cluster.admin.describeTopic('t')).partitions[0]?.replicas).toEqual([first])
+    expect(await countOf(cluster, 't', 1)).toBe(20_000)
+  })
+
   test('gives a wait up when it is told to; the moves go on', async () => {
     const cluster = await openCluster(':memory:', { nodes: 2 })
     await cluster.admin.createTopic('t', { replicationFactor: 1 })
