@@ -61,7 +61,8 @@ function describe(image: MetadataImage, name: string, topic: TopicImage | undefi
   if (topic === undefined)
     return { topic: name, topicId: -1, errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'), partitions: [], config: null }
   const partitions = topic.partitions.map((one, partition) => {
-    const { leader, leaderEpoch, replicas, isr, elr, adding, removing } = one
+    const { leader, leaderEpoch, replicas, isr, elr, removing } = one
+    const adding = one.adding.filter((node) => !removing.includes(node))
     const minInsync = minInsyncOf(topic.config.minInsyncReplicas, replicaCountOf(one))
     return { partition, leader: isLive(image, leader) ? leader : -1, leaderEpoch, replicas, isr, elr, adding, removing, minInsync }
   })

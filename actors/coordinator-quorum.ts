@@ -82,6 +82,9 @@ const DEFAULTS = { electionTimeoutMillis: 150, heartbeatMillis: 40, snapshotByte
 /** One append or piece of a snapshot: a quarter of a ring would have to travel in fragments. */
 const APPEND_BYTES_MAX = 128 * 1024
 
+/** The directory of the metadata log on a voter's disk. */
+export const METADATA_LOG: string = logNameOf(METADATA_TOPIC, 0, 0)
+
 /** Pause before a disk that failed is read again: a full one may have room by then. */
 const REOPEN_MILLIS = 500
 
@@ -90,7 +93,7 @@ export function newQuorumSeat(self: Address, settings: QuorumSettings): QuorumSe
   return {
     self,
     settings: { ...DEFAULTS, ...settings },
-    storage: newQuorumStorage(logNameOf(METADATA_TOPIC, 0, 0), settings.voters),
+    storage: newQuorumStorage(METADATA_LOG, settings.voters),
     quorum: null,
     image: emptyImage(),
     isActive: false,

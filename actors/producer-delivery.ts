@@ -1,7 +1,7 @@
 /**
  * How a producer says what became of a batch, once per batch.
  */
-import { NONE } from '../protocol/errors.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
 import type { Delivered } from '../protocol/messages/client.ts'
 import type { Outbox } from './actor.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
@@ -15,6 +15,14 @@ export const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: 
 /** An outcome that is none. */
 export function failure(errorCode: number, errorMessage: string | null): Outcome {
   return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
+}
+
+/** Nobody has acknowledged a batch in time; the leader may have refused it, and said why. */
+export function tooLate({ config, transaction }: ProducerState, { refusal }: OutgoingBatch): Outcome {
+  const isShort = refusal === 'NOT_ENOUGH_REPLICAS' && transaction === null
+  const why = refusal === null ? '' : `, the leader's last answer was ${refusal}`
+  const message = `no acknowledgement within deliveryTimeoutMillis (${config.deliveryTimeoutMillis})${why}`
+  return failure(codeOf(isShort ? refusal : 'REQUEST_TIMED_OUT'), message)
 }
 
 /** The batch leaves its queue, and its client hears why. */

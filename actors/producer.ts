@@ -47,7 +47,7 @@ import {
   takeBack,
   takeInFlight,
 } from './producer-queue.ts'
-import { deliver, DONE, failure, finish } from './producer-delivery.ts'
+import { deliver, DONE, failure, finish, tooLate } from './producer-delivery.ts'
 import { failsTransaction, failTransaction, failureOf, transactionFor } from './producer-transaction.ts'
 import {
   advanceTransactions,
@@ -382,11 +382,7 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
  * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known, or that of all that are behind it.
  */
 function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
-  const { refusal } = one
-  const isShort = refusal === 'NOT_ENOUGH_REPLICAS' && state.transaction === null
-  const why = refusal === null ? '' : `, the leader's last answer was ${refusal}`
-  const message = `no acknowledgement within deliveryTimeoutMillis (${state.config.deliveryTimeoutMillis})${why}`
-  const outcome = failure(codeOf(isShort ? refusal : 'REQUEST_TIMED_OUT'), message)
+  const outcome = tooLate(state, one)
   if (state.transaction !== null) {
     if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     finish(state, queue, one, outcome, outbox)

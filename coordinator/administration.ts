@@ -15,7 +15,15 @@ import { areTopicsAlike, checkTopicName } from '../protocol/topic-name.ts'
 import { electorateOf } from './brokers.ts'
 import { isCoordinatorTopic, isLive, METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, TopicImage } from './metadata.ts'
-import { newPartition, replicaCountOf, targetCountOf, withSettings, withTarget, withTargetReached } from './partition-image.ts'
+import {
+  newPartition,
+  replicaCountOf,
+  targetCountOf,
+  withoutUnwanted,
+  withSettings,
+  withTarget,
+  withTargetReached,
+} from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
 import { placeReplicas } from './placement.ts'
 import { stateTopicProblem } from './state-topics.ts'
@@ -150,7 +158,7 @@ export function ruleReassign(image: MetadataImage, request: ReassignPartitionsRe
     const problem = refuseTarget(image, target, topic.config.minInsyncReplicas)
     if (problem !== null) return refuse(name, 'INVALID_REPLICA_ASSIGNMENT', `${name}-${partition}: ${problem}`)
     const moving = withTarget(present, target)
-    const reached = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving)))
+    const reached = withTargetReached(moving, electorateOf(image, topic, targetCountOf(moving))) ?? withoutUnwanted(moving)
     records.push({ type: 'partitionChanged', topicId: topic.topicId, partition, image: reached ?? moving })
     moved.add(present)
     return accept(name, topic.topicId)

@@ -14,9 +14,9 @@ import { balanceMoves, drainMoves } from './rebalance.ts'
 const NAMES_MAX = 5
 
 /** Judges a rebalancing: of everything, or of what one node has. One verdict for each partition that is moved. */
-export function ruleRebalance(image: MetadataImage, { drain }: RebalanceRequest): Ruling {
+export function ruleRebalance(image: MetadataImage, { drain, avoid }: RebalanceRequest): Ruling {
   if (drain !== null && !image.brokers.has(drain)) return refuse('BROKER_ID_NOT_REGISTERED', `there is no node ${drain}`)
-  const moves = drain === null ? balanceMoves(image) : drainMoves(image, drain)
+  const moves = drain === null ? balanceMoves(image, avoid) : drainMoves(image, drain, avoid)
   if (typeof moves === 'string') return refuse('INVALID_REPLICATION_FACTOR', moves)
   return ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
 }

@@ -20,9 +20,9 @@ export interface PartitionImage {
   readonly leader: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
-  /** Replicas that a reassignment brings; they are in `replicas` already. */
+  /** Replicas that a reassignment brings; they are in `replicas` already. The others are what giving up leaves. */
   readonly adding: readonly number[]
-  /** Replicas that a reassignment takes away once the new ones are in sync. */
+  /** Replicas that a reassignment takes away once the new ones are in sync. One that is in `adding`, too, is from an earlier target, and still needed. */
   readonly removing: readonly number[]
 }
 
@@ -104,14 +104,34 @@ export function withOtherLeader(partition: PartitionImage, electorate: Electorat
   return elected(partition, others) ?? changed(partition, { leaderEpoch: leaderEpoch + 1 })
 }
 
-/** Begins to move the partition to other replicas: the new ones are added, the old ones stay until those are in sync. */
+/**
+ * Begins to move the partition to other replicas: the new ones are added, the old ones stay until those are in sync. What it had before the first of several moves
+ * in a row stays known (KIP-455): whatever is in `adding` is not of that.
+ */
 export function withTarget(partition: PartitionImage, target: readonly number[]): PartitionImage {
+  const unwanted = (node: number): boolean => !target.includes(node)
   const present = partition.replicas.filter((node) => !partition.adding.includes(node))
-  const removing = partition.replicas.filter((node) => !target.includes(node))
+  const removing = partition.replicas.filter(unwanted)
   return changed(partition, {
     replicas: [...target, ...removing],
-    adding: target.filter((node) => !present.includes(node)),
+    adding: [...target.filter((node) => !present.includes(node)), ...partition.adding.filter(unwanted)],
     removing,
+  })
+}
+
+/**
+ * Takes away what earlier targets were bringing and this one does not want, unless somebody counts on it: who is in sync or eligible goes with the old ones. A new
+ * leader epoch begins, as when a reassignment ends. Null if nothing changes.
+ */
+export function withoutUnwanted(partition: PartitionImage): PartitionImage | null {
+  const { replicas, adding, removing, isr, elr, leaderEpoch } = partition
+  const stays = (node: number): boolean => !adding.includes(node) || !removing.includes(node) || isr.includes(node) || elr.includes(node)
+  if (replicas.every(stays)) return null
+  return changed(partition, {
+    replicas: replicas.filter(stays),
+    adding: adding.filter(stays),
+    removing: removing.filter(stays),
+    leaderEpoch: leaderEpoch + 1,
   })
 }
 
@@ -145,7 +165,7 @@ export function withTargetReached(partition: PartitionImage, electorate: Elector
   if (adding.length === 0 && removing.length === 0) return null
   const stays = (node: number): boolean => !removing.includes(node)
   const isr = partition.isr.filter(stays)
-  if (!adding.every((node) => isr.includes(node)) || isr.length === 0) return null
+  if (!adding.every((node) => isr.includes(node) || removing.includes(node)) || isr.length === 0) return null
   if (isr.length < Math.min(partition.isr.length, electorate.minInsync)) return null
   const elr = isr.length >= electorate.minInsync ? [] : partition.elr.filter(stays)
   const moved = { ...partition, replicas: replicas.filter(stays), isr, elr, adding: [], removing: [] }

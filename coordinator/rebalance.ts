@@ -29,27 +29,29 @@ interface Loads {
   readonly replicas: Map<number, number>
 }
 
-/** Takes everything off a node: each replica goes to the node that has fewest. Or says for which partition there is no other node. */
-export function drainMoves(image: MetadataImage, node: number): Move[] | string {
+/** Takes everything off a node: each replica goes to the node that has fewest, and is none of `avoid`. Or says for which partition there is no other node. */
+export function drainMoves(image: MetadataImage, node: number, avoid: readonly number[] = []): Move[] | string {
   const places = placesOf(image)
-  const loads = loadsOf(image, places, node)
+  const without = [node, ...avoid]
+  const loads = loadsOf(image, places, without)
   let left = MOVES_MAX
   for (const place of places) {
     if (!place.replicas.includes(node) || left-- <= 0) continue
     const target = bestTarget(loads, place, node)
     if (target === null) {
       const count = place.replicas.length
-      return `${place.topic}-${place.partition} has ${count} replicas, and without node ${node} there are ${loads.replicas.size} active nodes`
+      const those = without.length === 1 ? `node ${node}` : `nodes ${without.join(', ')}`
+      return `${place.topic}-${place.partition} has ${count} replicas, and without ${those} there are ${loads.replicas.size} active nodes`
     }
     moveReplica(loads, place, node, target)
   }
   return movesOf(places)
 }
 
-/** Evens out the replicas, then the preferred leaders, over the active nodes; nothing if they are even, as far as that is possible. */
-export function balanceMoves(image: MetadataImage): Move[] {
+/** Evens out the replicas, then the preferred leaders, over the active nodes that are none of `avoid`; nothing if they are even, as far as that is possible. */
+export function balanceMoves(image: MetadataImage, avoid: readonly number[] = []): Move[] {
   const places = placesOf(image)
-  const loads = loadsOf(image, places, null)
+  const loads = loadsOf(image, places, avoid)
   let left = MOVES_MAX
   while (left > 0 && moveOne(loads, places)) left--
   const leaders = new Map([...loads.replicas.keys()].map((node) => [node, places.filter(({ replicas }) => replicas[0] === node).length]))
@@ -69,9 +71,10 @@ function placesOf(image: MetadataImage): Place[] {
   )
 }
 
-function loadsOf(image: MetadataImage, places: readonly Place[], without: number | null): Loads {
+function loadsOf(image: MetadataImage, places: readonly Place[], without: readonly number[]): Loads {
   const replicas = new Map<number, number>()
-  for (const node of [...image.brokers.keys()].toSorted((a, b) => a - b)) if (node !== without && isLive(image, node)) replicas.set(node, 0)
+  for (const node of [...image.brokers.keys()].toSorted((a, b) => a - b))
+    if (!without.includes(node) && isLive(image, node)) replicas.set(node, 0)
   for (const place of places) for (const node of place.replicas) add(replicas, node, 1)
   return { image, replicas }
 }

@@ -129,15 +129,19 @@ export interface Admin {
    */
   deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]>
   describeCluster(): Promise<ClusterDescription>
-  /** Moves a partition to other nodes while it is in use; the first of them is the preferred leader. null gives a move up. */
+  /**
+   * Moves a partition to other nodes while it is in use; the first of them is the preferred leader. A partition that is being moved goes there instead. null gives up: the
+   * partition is on the nodes that it was on before the first of several moves in a row (KIP-455), as soon as one of them has everything.
+   */
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
   /** What `reassign`, `rebalance` and `drainNode` are still moving. */
   listReassignments(): Promise<Reassignment[]>
   /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
   rebalance(options?: Waiting): Promise<void>
   /**
-   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. INVALID_REPLICATION_FACTOR if a partition
-   * has as many replicas as there are nodes.
+   * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. None goes to a node that this cluster object is draining, too.
+   * INVALID_REPLICATION_FACTOR if a partition has as many replicas as there are other nodes then, or more. The node is not set apart: what is created, balanced
+   * or drained later may give it replicas again, unless it is removed.
    */
   drainNode(node: number, options?: Waiting): Promise<void>
   /**

@@ -186,6 +186,7 @@ class LocalCluster implements Cluster {
     const { voters } = await this.admin.describeCluster()
     // What a crash has kept from being written down.
     this.#nodes.setVoters(voters)
+    this.#nodes.noteOpened()
   }
 
   /** Waits for every node: what the metadata says of them may be of their lives before. One that does not come in time may come later. */

@@ -3,7 +3,6 @@
  * has arrived; here chunks become records, and asking for the next record says that the one before is processed.
  */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as consumerActor } from '../../actors/consumer.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
@@ -32,7 +31,7 @@ import type { Engine } from './engine.ts'
 import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
-import { callListener } from './releases.ts'
+import { sayGoodbye } from './releases.ts'
 import { ProcessSlot } from './process.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 import { bytes } from './serdes.ts'
@@ -346,7 +345,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     await this.#processSlot.stop(millis)
     this.#watch.stop()
     this.#consumption.clear()
-    const failures = await this.#sayGoodbye(millis)
+    const failures = await sayGoodbye(this.#options.onRevoked, this.#mode === 'subscribed' ? this.assignment() : [], millis)
     this.#isLeaving = false
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -359,16 +358,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
     if (failures.length > 0) throw failures[0]
-  }
-
-  /** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. What it throws by then. */
-  async #sayGoodbye(millis: number): Promise<readonly unknown[]> {
-    const failures: unknown[] = []
-    const partitions = this.#mode === 'subscribed' ? this.assignment() : []
-    const done =
-      partitions.length === 0 ? null : callListener('onRevoked', this.#options.onRevoked, partitions, (error) => void failures.push(error))
-    if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
-    return failures
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, and who votes), and that one process at a time uses it
- * (directory-lock.ts).
+ * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, who votes, and whether it was ever open), and that one process at
+ * a time uses it (directory-lock.ts).
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
-import { claimNodes, lockLinkedNodes } from './node-directory.ts'
+import { checkMetadata, claimNodes, lockLinkedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -21,6 +21,14 @@ export interface DirectoryIdentity {
   readonly removed: readonly number[]
   /** The nodes that vote in the metadata quorum, or are about to: each has a coordinator. */
   readonly voters: readonly number[]
+  /** Whether it has been open: then it has metadata, and is not a new one that a crash kept from beginning. False, too, if that was before this was noted. */
+  readonly opened: boolean
+}
+
+/** What was found. `isOld`: it is from before clusters could grow, and node directories said whose they are. */
+interface FoundIdentity {
+  readonly identity: DirectoryIdentity
+  readonly isOld: boolean
 }
 
 /** A directory that this process holds. */
@@ -29,7 +37,7 @@ export interface DataDirectory {
   /** As it is now. */
   readonly identity: DirectoryIdentity
   /** Changes what the directory says, durably. */
-  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed'>>): void
+  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed' | 'opened'>>): void
   release(): void
 }
 
@@ -58,12 +66,13 @@ export function openDataDirectory(
   try {
     sweepLocks(path)
     const known = readIdentity(path)
-    const found = known ?? newIdentity(nodes ?? 1)
+    const { identity: found, isOld } = known ?? { identity: newIdentity(nodes ?? 1), isOld: false }
     const identity = grow(path, found, nodes ?? nodesOf(found).length)
     accept(nodesOf(identity))
     if (known === null) writeIdentity(path, identity)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
-    claimNodes(path, identity.clusterId, nodesOf(identity))
+    checkMetadata(path, nodesOf(found), found)
+    claimNodes(path, identity.clusterId, nodesOf(identity), isOld)
     if (identity.nodes > found.nodes) writeIdentity(path, identity)
     return heldDirectory(path, identity, locks)
   } catch (error) {
@@ -133,7 +142,8 @@ function checkForeign(path: string): void {
 }
 
 function newIdentity(nodes: number): DirectoryIdentity {
-  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters: votersOf(nodesOf({ nodes, removed: [] })) }
+  const voters = votersOf(nodesOf({ nodes, removed: [] }))
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters, opened: false }
 }
 
 /** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
@@ -141,7 +151,7 @@ export function votersOf(nodes: readonly number[]): number[] {
   return nodes.slice(0, nodes.length < VOTERS ? 1 : VOTERS)
 }
 
-function readIdentity(path: string): DirectoryIdentity | null {
+function readIdentity(path: string): FoundIdentity | null {
   let text: string
   try {
     text = readFileSync(join(path, IDENTITY_FILE), 'utf8')
@@ -149,12 +159,13 @@ function readIdentity(path: string): DirectoryIdentity | null {
     if (codeOf(error) === 'ENOENT') return null
     throw explain(error, path)
   }
-  const identity = parseIdentity(text)
-  if (identity === null)
+  const found = parseIdentity(text)
+  if (found === null)
     throw new KafkaError(
       'FOREIGN_DIRECTORY',
       `${join(path, IDENTITY_FILE)} is damaged: restore it from a backup, or choose another directory`,
     )
+  const { identity } = found
   if (!Number.isInteger(identity.format) || identity.format < 1) {
     throw new KafkaError(
       'UNSUPPORTED_FORMAT_VERSION',
@@ -167,14 +178,14 @@ function readIdentity(path: string): DirectoryIdentity | null {
       `${path} has format ${identity.format}; this version reads up to ${FORMAT_VERSION}. Use a newer version of odradek`,
     )
   }
-  return identity
+  return found
 }
 
 function isNodeList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((node) => Number.isInteger(node) && node >= 0)
 }
 
-function parseIdentity(text: string): DirectoryIdentity | null {
+function parseIdentity(text: string): FoundIdentity | null {
   try {
     const value: unknown = JSON.parse(text)
     if (typeof value !== 'object' || value === null) return null
@@ -182,9 +193,12 @@ function parseIdentity(text: string): DirectoryIdentity | null {
     const { format, clusterId, nodes } = value
     if (typeof format !== 'number' || typeof clusterId !== 'string' || typeof nodes !== 'number') return null
     // Before clusters could grow, the voters followed from the number of nodes.
+    const isOld = !('voters' in value)
     const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
     const removed = 'removed' in value ? value.removed : []
-    return isNodeList(voters) && voters.length > 0 && isNodeList(removed) ? { format, clusterId, nodes, removed, voters } : null
+    const opened = 'opened' in value ? value.opened : false
+    if (!isNodeList(voters) || voters.length === 0 || !isNodeList(removed) || typeof opened !== 'boolean') return null
+    return { identity: { format, clusterId, nodes, removed, voters, opened }, isOld }
   } catch {
     return null
   }

@@ -28,6 +28,16 @@ export interface NodeActions {
   forgetNode(node: number): void
 }
 
+/** Drains of this cluster object: none of them may move anything to a node of another. */
+interface Drains {
+  /** A node for each drain that is waited for. */
+  readonly waiting: number[]
+  /** Nodes that were drained while others are. */
+  readonly drained: Set<number>
+  /** Nodes whose wait has ended too soon: their moves go on. */
+  readonly left: Set<number>
+}
+
 /** How often it is looked whether moves have ended. */
 const LOOK_MILLIS = 50
 
@@ -35,6 +45,9 @@ const LOOK_MILLIS = 50
 export class NodeAdmin {
   readonly #requests: Requests
   readonly #actions: NodeActions
+  readonly #drains: Drains = { waiting: [], drained: new Set(), left: new Set() }
+  /** The last request for moves. */
+  #asked: Promise<unknown> = Promise.resolve()
 
   constructor(requests: Requests, actions: NodeActions) {
     this.#requests = requests
@@ -77,12 +90,45 @@ export class NodeAdmin {
   /** Asks for moves and waits for them, until there are none left: each request moves some hundred partitions. */
   async rebalance(drain: number | null, options: Waiting): Promise<void> {
     checkWaiting(drain === null ? 'rebalance' : 'drainNode', options)
-    const { signal } = options
+    if (drain === null) return this.#move(null, options)
+    const { waiting, drained, left } = this.#drains
+    waiting.push(drain)
+    let isDrained = false
+    try {
+      await this.#move(drain, options)
+      isDrained = true
+    } finally {
+      waiting.splice(waiting.indexOf(drain), 1)
+      ;(isDrained ? drained : left).add(drain)
+      if (waiting.length === 0) drained.clear()
+    }
+  }
+
+  async #move(drain: number | null, { signal }: Waiting): Promise<void> {
     for (let isOver = false; !isOver;) {
       signal?.throwIfAborted()
-      isOver = (await this.#change({ kind: 'rebalance', drain })) === 0
+      isOver = (await this.#askForMoves(drain)) === 0
       while (!(await this.#isMoved(drain))) await sleep(LOOK_MILLIS, undefined, signal === undefined ? {} : { signal })
     }
+  }
+
+  /** How many moves there are to be. One request at a time: each knows the nodes that are drained when the coordinator has it. */
+  #askForMoves(drain: number | null): Promise<number> {
+    const ask = async (): Promise<number> => {
+      const avoid = (await this.#nodesDrained()).filter((node) => node !== drain)
+      return this.#change(avoid.length === 0 ? { kind: 'rebalance', drain } : { kind: 'rebalance', drain, avoid })
+    }
+    const asked = this.#asked.then(ask, ask)
+    this.#asked = asked
+    return asked
+  }
+
+  /** What is to take nothing. A drain that nobody waits for counts as long as moves of it are under way. */
+  async #nodesDrained(): Promise<number[]> {
+    const { waiting, drained, left } = this.#drains
+    const moves = left.size === 0 ? [] : await this.listReassignments()
+    for (const node of left) if (!moves.some(({ removing }) => removing.includes(node))) left.delete(node)
+    return [...new Set([...waiting, ...drained, ...left])].toSorted((a, b) => a - b)
   }
 
   async throttleReassignments(bytesPerSecond: number | null): Promise<void> {

@@ -1,9 +1,13 @@
 /**
  * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
- * by a link, would mix two histories; it is refused before anything is read. One without the file gets it: it is new, was emptied, or is from before.
+ * by a link, would mix two histories; it is refused before anything is read. One without the file gets it if it is new, was
+ * emptied, or is from before; with logs and without the file it is refused, too.
+ * And whether the voters have the metadata still: without it the cluster would begin anew.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { BROKER_LOG } from '../../actors/broker-registration.ts'
+import { METADATA_LOG } from '../../actors/coordinator-quorum.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
@@ -17,20 +21,48 @@ interface NodeIdentity {
 
 const NODE_FILE = 'node.json'
 
+/** What the directory of a log is called. */
+const LOG_DIRECTORY = /^.+-\d+\.\d+$/
+
 /** Where a node of the cluster in `path` keeps everything. */
 export function nodeDirectory(path: string, node: number): string {
   return join(path, `node-${node}`)
 }
 
-/** Makes sure that all node directories are there and belong to this cluster. Throws FOREIGN_DIRECTORY. */
-export function claimNodes(path: string, clusterId: string, nodes: readonly number[]): void {
+/**
+ * A cluster that was open has its metadata log on the disks of most voters; so has one with partitions, which are made when the metadata says so. Without them (disks that
+ * are not mounted, say) those that have nothing could elect one of them, and begin anew. One that a crash has kept from its first opening has neither. Throws FOREIGN_DIRECTORY.
+ */
+export function checkMetadata(
+  path: string,
+  nodes: readonly number[],
+  { opened, voters }: { readonly opened: boolean; readonly voters: readonly number[] },
+): void {
+  const missing = voters.filter((node) => !hasMetadata(join(nodeDirectory(path, node), METADATA_LOG)))
+  if (missing.length * 2 <= voters.length) return
+  if (!opened && !nodes.some((node) => logsIn(nodeDirectory(path, node)).some((log) => log !== METADATA_LOG && log !== BROKER_LOG))) return
+  const names = missing.map((node) => `node-${node}`).join(', ')
+  throw new KafkaError(
+    'FOREIGN_DIRECTORY',
+    `${path} is no new cluster, and the metadata of what it has is gone: there is no ${METADATA_LOG} in ${names}, where ${missing.length} of ${voters.length} voters keep it. ` +
+      'Mount their disks, or put back their directories; to begin anew, remove the whole directory',
+  )
+}
+
+/**
+ * Makes sure that all node directories are there and belong to this cluster. `isOld`: it is from before they said so, and what says nothing is taken for
+ * its own. Throws FOREIGN_DIRECTORY.
+ */
+export function claimNodes(path: string, clusterId: string, nodes: readonly number[], isOld: boolean): void {
   for (const node of nodes) {
     const directory = nodeDirectory(path, node)
+    const own = { clusterId, node }
     try {
       mkdirSync(directory, { recursive: true })
       const found = readNodeIdentity(join(directory, NODE_FILE))
-      if (found === null) writeNodeIdentity(directory, { clusterId, node })
-      else checkNodeIdentity(directory, found, { clusterId, node })
+      if (found === 'damaged' || (found === null && !isOld && logsIn(directory).length > 0)) throw unnamed(directory, own, found)
+      if (found === null) writeNodeIdentity(directory, own)
+      else checkNodeIdentity(directory, found, own)
     } catch (error) {
       throw explain(error, directory)
     }
@@ -64,6 +96,36 @@ export function lockLinkedNodes(path: string, nodes: readonly number[]): Lock[] 
   }
 }
 
+/** Whether there is anything of a metadata log: batches, or a snapshot. */
+function hasMetadata(log: string): boolean {
+  return namesIn(log).some((name) => /\.(log|checkpoint)$/.test(name) && statSync(join(log, name)).size > 0)
+}
+
+function logsIn(directory: string): string[] {
+  return namesIn(directory).filter((name) => LOG_DIRECTORY.test(name))
+}
+
+/** What is in a directory; nothing if there is none. */
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory)
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return []
+    throw explain(error, directory)
+  }
+}
+
+/** A directory that does not say whose it is. */
+function unnamed(directory: string, own: NodeIdentity, found: 'damaged' | null): KafkaError {
+  const file = join(directory, NODE_FILE)
+  const problem = found === null ? `${directory} holds ${logsIn(directory)[0] ?? 'logs'} and no ${NODE_FILE}` : `${file} is damaged`
+  return new KafkaError(
+    'FOREIGN_DIRECTORY',
+    `${problem}, so that nothing says whose it is: move the whole directory away to have the node caught up, if other nodes have what it has; ` +
+      `if it is this node's for certain, write ${JSON.stringify(own)} to ${file}`,
+  )
+}
+
 function checkNodeIdentity(directory: string, found: NodeIdentity, expected: NodeIdentity): void {
   if (found.clusterId !== expected.clusterId) {
     throw new KafkaError(
@@ -79,7 +141,7 @@ function checkNodeIdentity(directory: string, found: NodeIdentity, expected: Nod
   }
 }
 
-function readNodeIdentity(file: string): NodeIdentity | null {
+function readNodeIdentity(file: string): NodeIdentity | 'damaged' | null {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -87,9 +149,7 @@ function readNodeIdentity(file: string): NodeIdentity | null {
     if (codeOf(error) === 'ENOENT') return null
     throw error
   }
-  const identity = parse(text)
-  if (identity === null) throw new KafkaError('FOREIGN_DIRECTORY', `${file} is damaged: if the directory is this node's, remove the file`)
-  return identity
+  return parse(text) ?? 'damaged'
 }
 
 function parse(text: string): NodeIdentity | null {

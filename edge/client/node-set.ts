@@ -70,6 +70,11 @@ export class NodeSet {
     this.#voters = voters
   }
 
+  /** The cluster has begun, and its metadata is on disks: from now on it is not opened without any. */
+  noteOpened(): void {
+    if (this.#held?.identity.opened === false) this.#held.update({ opened: true })
+  }
+
   /** A node is none any more. */
   remove(node: number): void {
     const removed = this.#held?.identity.removed

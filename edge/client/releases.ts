@@ -2,6 +2,7 @@
  * Partitions on their way out: the application's listener is called, and when what it does is done (it may answer a promise), the partition is let go of. What is
  * lost is let go of at once: others have it already.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
@@ -134,6 +135,19 @@ export function callListener(
     failed(error)
     return null
   }
+}
+
+/** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. What it throws by then. */
+export async function sayGoodbye(
+  listener: PartitionListener | undefined,
+  partitions: readonly TopicPartition[],
+  millis: number,
+): Promise<readonly unknown[]> {
+  const failures: unknown[] = []
+  if (partitions.length === 0) return failures
+  const done = callListener('onRevoked', listener, partitions, (error) => void failures.push(error))
+  if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
+  return failures
 }
 
 /** What the consumer has thrown to a listener that did not catch it, goes on as it is, as in Kafka. */

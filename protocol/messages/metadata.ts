@@ -111,6 +111,8 @@ export interface RebalanceRequest {
   readonly kind: 'rebalance'
   readonly correlationId: number
   readonly drain: number | null
+  /** Nodes that take nothing, and give nothing: they are being drained at the same time. None, if absent. */
+  readonly avoid?: readonly number[]
 }
 
 /** Limits what a node copies per second for replicas that reassignments bring to it, all together; 0: nothing does; null: what each node was started with. */

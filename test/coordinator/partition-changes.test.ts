@@ -1,9 +1,10 @@
-/** What becomes of reassignments that only take away, and of eligible leaders when fewer have to be in sync. */
+/** What becomes of reassignments that only take away, of several in a row, and of eligible leaders when fewer have to be in sync. */
 import { describe, expect, test } from 'vitest'
 import { ruleAlterConfigs, ruleCreatePartitions, ruleReassign } from '../../coordinator/administration.ts'
 import { relieveLeader } from '../../coordinator/brokers.ts'
 import { applyRecord } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import { withIsr, withTargetReached } from '../../coordinator/partition-image.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { created, imageOf, nodes, partitionOf, topicWith } from './support.ts'
 
@@ -28,6 +29,46 @@ describe('a reassignment that adds nobody', () => {
     const image = imageOf(...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1])]))
     move(image, [2, 1])
     expect(move(image, null)).toMatchObject({ replicas: [1, 0], adding: [], removing: [] })
+  })
+})
+
+describe('of several reassignments in a row', () => {
+  const world = { isLive: () => true, minInsync: 1, unclean: false }
+
+  function moved(first: PartitionImage, ...targets: readonly (readonly number[] | null)[]): PartitionImage {
+    const image = imageOf(...nodes([0, 1, 2, 3]), topicWith('t', 1, [first]))
+    return targets.reduce((partition, target) => move(image, target) ?? partition, first)
+  }
+
+  test('the last one, given up, leaves what there was before the first (KIP-455)', () => {
+    expect(moved(partitionOf([0]), [1, 2], [2], null)).toMatchObject({ replicas: [0], isr: [0], leader: 0, adding: [], removing: [] })
+    expect(moved(partitionOf([0, 1]), [2, 1], [3, 1], [2, 3], null)).toMatchObject({ replicas: [1, 0], isr: [0, 1], leader: 0, adding: [] })
+  })
+
+  test('each lets go at once of what only the ones before were adding, in a new leader epoch', () => {
+    const redirected = moved(partitionOf([0]), [1, 2], [2])
+    expect(redirected).toEqual(partitionOf([2, 0], { isr: [0], leader: 0, adding: [2], removing: [0], leaderEpoch: 1, partitionEpoch: 3 }))
+  })
+
+  test('each keeps of it what is in sync, until it ends or is given up', () => {
+    const leading = moved(partitionOf([1, 2, 0], { isr: [1, 0], leader: 1, adding: [1, 2], removing: [0] }), [2])
+    expect(leading).toMatchObject({ replicas: [2, 1, 0], isr: [1, 0], leader: 1, leaderEpoch: 0, adding: [2, 1], removing: [1, 0] })
+    expect(withTargetReached(withIsr(leading, [0, 1, 2], 1), world)).toMatchObject({ replicas: [2], isr: [2], leader: 2, leaderEpoch: 1 })
+    expect(moved(leading, null)).toMatchObject({ replicas: [0], isr: [0], leader: 0, leaderEpoch: 1, adding: [], removing: [] })
+  })
+
+  test('one that is given up while only what it was adding has everything ends when somebody else has it, too', () => {
+    const alone = moved(partitionOf([1, 2, 0], { isr: [1], leader: 1, adding: [1, 2], removing: [0] }), [2], null)
+    expect(alone).toMatchObject({ replicas: [0, 1], isr: [1], leader: 1, adding: [1], removing: [1] })
+    expect(withTargetReached(withIsr(alone, [0, 1], 1), world)).toMatchObject({
+      replicas: [0],
+      isr: [0],
+      leader: 0,
+      adding: [],
+      removing: [],
+    })
+    // Or it is wanted after all.
+    expect(moved(alone, [1, 0])).toMatchObject({ replicas: [1, 0], isr: [1], leader: 1, adding: [], removing: [] })
   })
 })
 

@@ -14,6 +14,7 @@ import {
   withPreferredLeader,
   withTarget,
   withTargetReached,
+  withoutUnwanted,
 } from '../../coordinator/partition-image.ts'
 import type { Electorate, PartitionImage } from '../../coordinator/partition-image.ts'
 import { partitionOf } from './support.ts'
@@ -251,7 +252,14 @@ describe('a reassignment', () => {
 
   test('that begins while another one is under way replaces it', () => {
     const moving = withTarget(withTarget(partitionOf([0, 1]), [2, 1]), [3, 1])
-    expect(moving).toMatchObject({ replicas: [3, 1, 2, 0], adding: [3], removing: [2, 0], partitionEpoch: 2 })
+    expect(moving).toMatchObject({ replicas: [3, 1, 2, 0], adding: [3, 2], removing: [2, 0], partitionEpoch: 2 })
+    expect(withoutUnwanted(moving)).toMatchObject({
+      replicas: [3, 1, 0],
+      isr: [0, 1],
+      adding: [3],
+      removing: [0],
+      leader: 0,
+    })
   })
 
   test('to the same replicas in another order changes who is preferred, and nothing else', () => {
@@ -269,9 +277,15 @@ const event = fc.oneof(
   fc.record({ kind: fc.constantFrom('fence' as const, 'unfence' as const, 'prefer' as const, 'relieve' as const), node }),
   fc.record({ kind: fc.constant('lose' as const), node, mayBeLast: fc.boolean() }),
   fc.record({ kind: fc.constant('isr' as const), isr: fc.uniqueArray(node, { maxLength: 4 }) }),
+  fc.record({ kind: fc.constant('give up' as const) }),
   fc.record({ kind: fc.constant('move' as const), target: fc.uniqueArray(node, { minLength: 1, maxLength: 4 }) }),
 )
 type Event = typeof event extends fc.Arbitrary<infer E> ? E : never
+
+/** The replicas that giving up leaves, in ascending order. */
+function presentOf({ replicas, adding }: PartitionImage): number[] {
+  return replicas.filter((id) => !adding.includes(id)).toSorted((a, b) => a - b)
+}
 
 /** The partition after an event, as the rules of nodes call the rules of partitions; changes `live`. */
 function after(partition: PartitionImage, one: Event, live: Set<number>, settings: Omit<Electorate, 'isLive'>): PartitionImage {
@@ -299,7 +313,10 @@ function after(partition: PartitionImage, one: Event, live: Set<number>, setting
       return withTargetReached(changed, world) ?? changed
     }
     case 'move':
-      return withTarget(partition, one.target)
+    case 'give up': {
+      const moving = withTarget(partition, one.kind === 'move' ? one.target : presentOf(partition))
+      return withTargetReached(moving, world) ?? withoutUnwanted(moving) ?? moving
+    }
   }
 }
 
@@ -314,6 +331,8 @@ test('whatever happens, a leader is in sync and live, epochs never go back, and 
         partition = after(before, one, live, { minInsync, unclean })
         isAllLost = one.kind === 'lose' && !one.mayBeLast ? isAllLost || partition.isr.length + partition.elr.length === 0 : isAllLost
         expectSound(partition)
+        // Only a move that ends changes what giving it up leaves.
+        if (partition.adding.length + partition.removing.length > 0) expect(presentOf(partition)).toEqual(presentOf(before))
         if (partition.leader >= 0) expect(live.has(partition.leader)).toBe(true)
         if (!isAllLost) expect([...partition.isr, ...partition.elr]).not.toEqual([])
         if (partition === before) continue
@@ -348,7 +367,6 @@ function expectSound({ replicas, isr, elr, leader, adding, removing }: Partition
   expect(new Set(replicas).size).toBe(replicas.length)
   expect(replicas).toEqual(expect.arrayContaining([...isr, ...elr, ...adding, ...removing]))
   expect(isr.filter((id) => elr.includes(id))).toEqual([])
-  expect(adding.filter((id) => removing.includes(id))).toEqual([])
   expect(new Set([...isr, ...elr]).size).toBe(isr.length + elr.length)
   if (leader !== NO_LEADER) expect(isr).toContain(leader)
 }

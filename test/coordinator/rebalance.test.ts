@@ -71,6 +71,15 @@ describe('draining a node', () => {
     expect(drainMoves(image, 1)).toEqual([{ topic: 't', partition: 1, replicas: [0] }])
   })
 
+  test('moves nothing to nodes that are drained at the same time, and says so where there is no other', () => {
+    const image = clusterOf([0, 1, 2, 3], [[3, 0, 1], [2]])
+    expect(drainMoves(image, 3)).toEqual([{ topic: 't', partition: 0, replicas: [2, 0, 1] }])
+    expect(drainMoves(image, 3, [2])).toBe('t-0 has 3 replicas, and without nodes 3, 2 there are 2 active nodes')
+    expect(drainMoves(image, 2, [3, 0])).toEqual([{ topic: 't', partition: 1, replicas: [1] }])
+    const { records } = ruleRebalance(image, { ...ALL, drain: 2, avoid: [3, 0] })
+    expect(records).toMatchObject([{ partition: 1, image: { replicas: [1, 2], adding: [1], removing: [2] } }])
+  })
+
   test('never uses a node that is fenced', () => {
     const image = imageOf(...nodes([0, 1, 2], [2]), topicWith('t', 1, [partitionOf([1])]))
     expect(drainMoves(image, 1)).toEqual([{ topic: 't', partition: 0, replicas: [0] }])
@@ -101,6 +110,14 @@ describe('balancing', () => {
     ])
     const { records } = ruleRebalance(image, ALL)
     expect(records).toMatchObject(moves.map(() => ({ type: 'partitionChanged', image: { adding: [], removing: [], isr: [0, 1] } })))
+  })
+
+  test('leaves nodes alone that are being drained', () => {
+    const image = clusterOf([0, 1, 2], [[0], [0], [0], [0], [2], [2], [2]])
+    const moves = balanceMoves(image, [2])
+    expect(moves.map(({ replicas }) => replicas)).toEqual([[1], [1]])
+    expect(ruleRebalance(image, { ...ALL, avoid: [2] }).records).toHaveLength(2)
+    expect(balanceMoves(image, [1, 2])).toEqual([])
   })
 
   test('does nothing where everything is even', () => {

@@ -1,5 +1,5 @@
 // Each node has a directory of its own, which knows the cluster and the node it belongs to; and a cluster may get more nodes.
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
@@ -105,11 +105,124 @@ describe('the directory of a node', () => {
     expect((await cluster.admin.describeTopic('t')).partitions[0]?.endOffset).toBe(1)
   })
 
-  test('with damaged words is refused, with what to do', async () => {
-    const directory = await threeNodes()
-    writeFileSync(join(directory, 'node-1', 'node.json'), '{')
-    expect((await failureOf(() => openCluster(directory))).message).toMatch(/node\.json is damaged.*remove the file/)
+  test.each([
+    [
+      'without its words',
+      null,
+      /node-1 holds .+-\d+\.\d+ and no node\.json, so that nothing says whose it is: move the whole directory away/,
+    ],
+    ['with damaged words', '{', /node\.json is damaged, so that nothing says whose it is: move the whole directory away/],
+  ])('%s is refused, with what to do, and that helps', async (_, words, message) => {
+    const [directory, elsewhere] = [await threeNodes(), temporaryDirectory()]
+    const node = join(directory, 'node-1')
+    if (words === null) rmSync(join(node, 'node.json'))
+    else writeFileSync(join(node, 'node.json'), words)
+    const before = treeOf(directory)
+    const error = await failureOf(() => openCluster(directory))
+    expect([error.name, error.message]).toEqual(['FOREIGN_DIRECTORY', expect.stringMatching(message)])
+    expect(treeOf(directory)).toEqual(before)
+
+    // If it is its own for certain, what it should say is written by hand.
+    const own = JSON.stringify({ clusterId: clusterIdOf(directory), node: 1 })
+    expect(error.message).toContain(`write ${own} to ${join(node, 'node.json')}`)
+    writeFileSync(join(node, 'node.json'), own)
+    await (await openCluster(directory)).close()
+
+    renameSync(node, join(elsewhere, 'node-1'))
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
   })
+
+  test('of another cluster is refused without its words, too', async () => {
+    const [directory, other] = [await threeNodes(), await threeNodes()]
+    rmSync(join(directory, 'node-2'), { recursive: true })
+    cpSync(join(other, 'node-2'), join(directory, 'node-2'), { recursive: true })
+    rmSync(join(directory, 'node-2', 'node.json'))
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/node-2 holds .* and no node\.json/)
+  })
+})
+
+/** Everything below a directory, files with their contents. */
+function treeOf(directory: string): string[] {
+  const names = readdirSync(directory, { recursive: true, withFileTypes: true })
+  return names
+    .map((one) => join(one.parentPath, one.name) + (one.isFile() ? readFileSync(join(one.parentPath, one.name), 'latin1') : ''))
+    .toSorted()
+}
+
+function changeIdentity(directory: string, change: Record<string, unknown>): void {
+  const file = join(directory, 'odradek.json')
+  writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...change }))
+}
+
+describe('a cluster that was open, and whose metadata is on no disk any more,', () => {
+  test.each([1, 3, 4])('is refused, not begun anew, and nothing is written: %d node(s)', async (nodes) => {
+    const directory = temporaryDirectory()
+    await (await openCluster(directory, { nodes })).close()
+    for (const node of [0, 1, 2].slice(0, nodes)) rmSync(join(directory, `node-${node}`), { recursive: true })
+    // The mount point of a disk that is not there.
+    mkdirSync(join(directory, 'node-0'))
+    const before = treeOf(directory)
+    for (const options of [{}, { mustExist: true }, { nodes: 5 }]) {
+      const error = await failureOf(() => openCluster(directory, options))
+      expect([error.name, error.message]).toEqual([
+        'FOREIGN_DIRECTORY',
+        expect.stringMatching(/is no new cluster.*no __cluster_metadata-0\.0 in node-0.*put back/),
+      ])
+      expect(treeOf(directory)).toEqual(before)
+    }
+  })
+
+  test('is refused, too, while those without it could elect each other', { timeout: 60_000 }, async () => {
+    const directory = await threeNodes()
+    const elsewhere = temporaryDirectory()
+    cpSync(directory, elsewhere, { recursive: true })
+    for (const node of ['node-0', 'node-1']) rmSync(join(directory, node), { recursive: true })
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/in node-0, node-1, where 2 of 3 voters keep it/)
+    cpSync(join(elsewhere, 'node-0'), join(directory, 'node-0'), { recursive: true })
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1 })
+  })
+
+  test('is as it was when its disks are back; one that stays away is caught up', { timeout: 60_000 }, async () => {
+    const directory = await threeNodes()
+    const elsewhere = temporaryDirectory()
+    cpSync(directory, elsewhere, { recursive: true })
+    for (const node of [0, 1, 2]) rmSync(join(directory, `node-${node}`), { recursive: true })
+    await failureOf(() => openCluster(directory))
+    for (const node of ['node-1', 'node-2']) cpSync(join(elsewhere, node), join(directory, node), { recursive: true })
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
+  })
+
+  test('is known by its partitions, too, where it was not written down that it was open', async () => {
+    const directory = temporaryDirectory()
+    {
+      await using cluster = await openCluster(directory, { nodes: 4 })
+      await cluster.admin.createTopic('t', { partitions: 4 })
+      await using producer = cluster.producer({ value: string })
+      await producer.send([0, 1, 2, 3].map((partition) => ({ topic: 't', partition, value: 'x' })))
+    }
+    changeIdentity(directory, { opened: undefined })
+    for (const node of [0, 1, 2]) rmSync(join(directory, `node-${node}`), { recursive: true })
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(/is no new cluster/)
+  })
+})
+
+test('a cluster that a crash has kept from its first opening, wherever it was, is opened the next time', async () => {
+  const directory = temporaryDirectory()
+  await (await openCluster(directory)).close()
+  changeIdentity(directory, { opened: false })
+  const [broker, metadata] = ['node-0/__broker-0.0', 'node-0/__cluster_metadata-0.0']
+  for (const missing of [[], [broker], [metadata], [broker, metadata], ['node-0']]) {
+    for (const name of missing) rmSync(join(directory, name), { recursive: true })
+    await (await openCluster(directory)).close()
+    expect(JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8'))).toMatchObject({ opened: true })
+    changeIdentity(directory, { opened: false })
+  }
 })
 
 describe('a cluster that is opened with more nodes', () => {

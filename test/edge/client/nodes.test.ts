@@ -129,10 +129,74 @@ describe('a cluster that grows and shrinks', () => {
     expect(await countOf(cluster, 't', 1)).toBe(20_000)
   })
 
+  test('takes moves in a row back to what was before the first of them', { timeout: 60_000 }, async () => {
+    const cluster = await openCluster(temporaryDirectory(), { nodes: 3, reassignmentBytesPerSecond: 1000 })
+    await cluster.admin.createTopic('t', { replicationFactor: 1 })
+    await fill(cluster, 't', 20_000)
+    const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
+    const [first, second] = [0, 1, 2].filter((node) => node !== leader) as [number, number]
+    await cluster.admin.reassign('t', 0, [first, second])
+    await cluster.admin.reassign('t', 0, [second])
+    expect(await cluster.admin.listReassignments()).toEqual([
+      { topic: 't', partition: 0, replicas: [second, leader], adding: [second], removing: [leader] },
+    ])
+    await cluster.admin.reassign('t', 0, null)
+    expect(await cluster.admin.listReassignments()).toEqual([])
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ leader, replicas: [leader], isr: [leader] })
+
+    await cluster.admin.throttleReassignments(0)
+    await cluster.admin.reassign('t', 0, [first])
+    await expect.poll(async () => (await cluster.admin.describeTopic('t')).partitions[0]?.replicas).toEqual([first])
+    expect(await countOf(cluster, 't', 1)).toBe(20_000)
+  })
+
   test('gives a wait up when it is told to; the moves go on', async () => {
     const cluster = await openCluster(':memory:', { nodes: 2 })
     await cluster.admin.createTopic('t', { replicationFactor: 1 })
     await expect(cluster.admin.drainNode(0, { signal: AbortSignal.abort() })).rejects.toThrow(/abort/i)
+  })
+
+  test('drains several nodes at once, none of them to another, also while replicas are spread', { timeout: 60_000 }, async () => {
+    const cluster = await openCluster(':memory:', { nodes: 5 })
+    await cluster.admin.createTopic('t', { partitions: 4, replicationFactor: 3 })
+    await Promise.all([cluster.admin.drainNode(3), cluster.admin.drainNode(4), cluster.admin.rebalance()])
+    expect(await replicaCounts(cluster)).toEqual([4, 4, 4, 0, 0])
+    expect(await cluster.admin.listReassignments()).toEqual([])
+    const outcomes = await Promise.allSettled([3, 0, 4].map((node) => cluster.admin.drainNode(node)))
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(outcomes[1]).toMatchObject({
+      reason: { name: 'INVALID_REPLICATION_FACTOR', message: 't-0 has 3 replicas, and without nodes 0, 3, 4 there are 2 active nodes' },
+    })
+    // When nobody else is drained, it is a node like others.
+    await cluster.admin.drainNode(0)
+    const counts = await replicaCounts(cluster)
+    expect(counts[0]).toBe(0)
+    expect(counts[3]! + counts[4]!).toBe(4)
+  })
+
+  test('keeps off a node whose drain nobody waits for any more, as long as it goes on', { timeout: 60_000 }, async () => {
+    const cluster = await openCluster(temporaryDirectory(), { nodes: 3, reassignmentBytesPerSecond: 1000 })
+    await cluster.admin.createTopic('t', { replicationFactor: 1 })
+    await fill(cluster, 't', 20_000)
+    const { leader } = (await cluster.admin.describeTopic('t')).partitions[0]!
+    const enough = new AbortController()
+    const drained = cluster.admin.drainNode(leader, { signal: enough.signal })
+    while ((await cluster.admin.listReassignments()).length === 0);
+    enough.abort()
+    await expect(drained).rejects.toThrow(/abort/i)
+
+    const target = (await cluster.admin.listReassignments())[0]!.adding[0]!
+    const last = [0, 1, 2].find((node) => node !== leader && node !== target)!
+    const next = cluster.admin.drainNode(target)
+    while (!(await cluster.admin.listReassignments()).some((one) => one.adding.includes(last)));
+    await cluster.admin.throttleReassignments(0)
+    await next
+    await expect.poll(() => cluster.admin.listReassignments()).toEqual([])
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ replicas: [last] })
+    // Its moves are over.
+    await cluster.admin.drainNode(last)
+    expect((await replicaCounts(cluster))[last]).toBe(0)
+    expect(await countOf(cluster, 't', 1)).toBe(20_000)
   })
 
   test('a node on the caller`s thread hands over what it leads before it goes', async () => {
