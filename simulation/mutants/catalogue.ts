@@ -150,8 +150,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment.baseOffset >= recoveryPoint)',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'E31',
@@ -290,8 +290,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'for (const one of queue.batches) one.sequence = -1\n  queue.batches.reverse()',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'E6',
@@ -318,8 +318,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
       },
     ],
-    seed: 56,
-    seedsToFind: 56,
+    seed: 65,
+    seedsToFind: 65,
   },
   {
     id: 'E13',

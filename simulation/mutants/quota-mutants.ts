@@ -58,8 +58,8 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'return quota.isKnown &&',
       },
     ],
-    seed: 15,
-    seedsToFind: 15,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'U5',

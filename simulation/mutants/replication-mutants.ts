@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A16',
@@ -191,8 +191,8 @@ export const replicationMutants: readonly Mutant[] = [
     title: 'the high watermark moves while too few are in sync (KIP-966)',
     why: 'those who left the ISR last do not have what is committed since, but may lead',
     edits: [{ file: 'partitions/replication.ts', text: 'if (isr.length < minInsync) return -1\n', replacement: '' }],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A31',
@@ -341,8 +341,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (state.highWatermark.offset < 0)',
       },
     ],
-    seed: 15,
-    seedsToFind: 15,
+    seed: 35,
+    seedsToFind: 35,
   },
   {
     id: 'A24',
@@ -394,7 +394,7 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
       },
     ],
-    seed: 16,
-    seedsToFind: 16,
+    seed: 21,
+    seedsToFind: 21,
   },
 ]
