@@ -19,6 +19,9 @@ export interface CoordinatorFinder {
   silentCount: number
 }
 
+/** Who is led so often in a row to a node that is not there asks the next one: whoever names it is of the past, a voter that was taken away and has not heard of it. */
+const MISLED_MAX = 2
+
 /** Begins with the first. */
 export function newCoordinatorFinder(nodes: readonly number[]): CoordinatorFinder {
   return { nodes, current: nodes[0] ?? 0, gone: -1, bootstrap: nodes, silentCount: 0 }
@@ -33,7 +36,8 @@ export function coordinatorOf({ current }: CoordinatorFinder): Address {
 export function followController(finder: CoordinatorFinder, from: number, controller: number): void {
   // A late answer says nothing of the one that is asked now.
   if (from !== finder.current) return
-  if (controller >= 0) finder.current = controller
+  const isMisled = controller === finder.gone && finder.silentCount >= MISLED_MAX
+  if (controller >= 0 && !isMisled) finder.current = controller
   else nextCoordinator(finder)
 }
 

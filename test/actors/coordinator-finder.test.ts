@@ -60,3 +60,13 @@ test('begins again with the nodes that it was given when all that are known are 
   })
   expect(asked).toEqual([2, 0, 1, 2])
 })
+
+test('comes to the active one although a voter of the past names another one again and again', () => {
+  const finder = newCoordinatorFinder([0, 1, 2])
+  learnCoordinators(finder, [2, 0])
+  for (let asked = 0; finder.current !== 1; asked++) {
+    expect(asked).toBeLessThan(20)
+    if (finder.current === 2) avoidCoordinator(finder, 2)
+    else followController(finder, 0, 2)
+  }
+})
