@@ -21,8 +21,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 101,
+    seedsToFind: 101,
   },
   {
     id: 'E2',
@@ -166,8 +166,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'state.highWatermark',
       },
     ],
-    seed: 126,
-    seedsToFind: 126,
+    seed: 23,
+    seedsToFind: 23,
   },
   {
     id: 'A28',

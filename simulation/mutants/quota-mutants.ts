@@ -156,7 +156,7 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'limitOf(state)',
       },
     ],
-    seed: 64,
-    seedsToFind: 64,
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

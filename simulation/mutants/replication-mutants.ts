@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A30',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'A23',

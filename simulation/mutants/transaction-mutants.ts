@@ -61,8 +61,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (transaction.latestInitId < 0) return',
       },
     ],
-    seed: 101,
-    seedsToFind: 101,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'C13',
@@ -160,8 +160,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: "assert(!isPrepared(transaction), 'X5",
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'C22',
@@ -244,8 +244,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (known !== undefined && !leads) {',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'C33',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 44,
-    seedsToFind: 44,
+    seed: 78,
+    seedsToFind: 78,
   },
   {
     id: 'C34',
