@@ -94,7 +94,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   ],
   C8b: ['actors/replica-transactions', 'the same is open, and the same is aborted, whether a checkpoint says so or the log'],
   C10: ['actors/replica-transactions', 'of an older reign of the transactor is refused'],
-  C11: ['actors/transactor', 'has one life for a request that comes twice: while it is written, and long after'],
+  C11: ['coordinator/transactions/transaction-rules', 'follows the last one, and no other: what comes late begins nothing'],
   C12: ['actors/transactor-life', 'an epoch has one end, and nobody is told anything else than what the log says'],
   C13: ['actors/replica-transactions', 'waits until the transactor knows of the partition'],
   C14: ['actors/transactor-life', 'an epoch has one end, and nobody is told anything else than what the log says'],
