@@ -26,6 +26,7 @@ import { encodeSnapshot, metadataValues, snapshotValues } from '../coordinator/q
 import type { QuorumSnapshot } from '../coordinator/quorum-records.ts'
 import { onSnapshotFailed, onSnapshotSaved } from '../coordinator/quorum-replication.ts'
 import { newQuorumState } from '../coordinator/quorum-state.ts'
+import { isQuorumFile, metadataDefect } from '../coordinator/quorum-files.ts'
 import type { QuorumOutput, QuorumState, QuorumStep, RecoveredQuorum } from '../coordinator/quorum-state.ts'
 import {
   isActive,
@@ -291,4 +292,9 @@ function takeSnapshot(seat: QuorumSeat, { log }: QuorumState, { now }: Context, 
   const values = imageRecords(seat.image).map(encodeMetadataRecord)
   const snapshot = encodeSnapshot({ endOffset, epoch, voters: votersAt(log, endOffset) }, values, now)
   performQuorum(seat.storage, { kind: 'saveSnapshot', snapshot }, outbox)
+}
+
+/** Why what a directory has is not the metadata that was written there, in words; null if it may be. `read`: what is in a file. */
+export function defectOfMetadata(names: readonly string[], read: (name: string) => Uint8Array): string | null {
+  return metadataDefect(new Map(names.filter(isQuorumFile).map((name) => [name, read(name)])))
 }

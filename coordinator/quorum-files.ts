@@ -9,6 +9,7 @@ import { readI32, readI64, readU32, writeI32, writeI64 } from '../protocol/bytes
 import { crc32cOf } from '../protocol/crc32c.ts'
 import { checkBatch } from '../protocol/record-batch.ts'
 import { baseOffsetOfFile, logFileName } from '../partitions/log.ts'
+import { hasSoundBatch } from '../partitions/torn-tail.ts'
 import { appendToLog, emptySnapshot, newQuorumLog } from './quorum-log.ts'
 import { batchOf, decodeSnapshot } from './quorum-records.ts'
 import type { QuorumBatch, QuorumSnapshot } from './quorum-records.ts'
@@ -129,6 +130,20 @@ export function openQuorum(
       .toSorted()
       .toReversed(),
   }
+}
+
+/**
+ * Why what a disk has is not the metadata that was written there, in words; null if it may be. Sound batches behind an unsound one were written after it, so
+ * that it is no torn tail: who cuts there loses what was acknowledged.
+ */
+export function metadataDefect(contents: ReadonlyMap<string, Uint8Array>): string | null {
+  const { batches, files, cut } = scanLog(contents, Infinity)
+  const rest = cut === null ? undefined : contents.get(cut.file)?.subarray(cut.sizeBytes + 1)
+  const isLastFile = files.length === [...contents.keys()].filter((name) => baseOffsetOfFile(name) !== null).length
+  if (cut !== null && (!isLastFile || (rest !== undefined && hasSoundBatch(rest, 0))))
+    return `${cut.file} is damaged at byte ${cut.sizeBytes}`
+  if (batches.length > 0 || newestSnapshot(contents, []).file !== null) return null
+  return cut === null ? 'is empty' : 'has nothing that can be read'
 }
 
 /** The file with which a log begins anew must have nothing of another one; one that could not be written may refuse the next write until it is cut, empty or not. */

@@ -4,10 +4,10 @@
  * emptied, or is from before; with logs and without the file it is refused, too.
  * And whether the voters have the metadata still: without it the cluster would begin anew.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BROKER_LOG } from '../../actors/broker-registration.ts'
-import { METADATA_LOG } from '../../actors/coordinator-quorum.ts'
+import { defectOfMetadata, METADATA_LOG } from '../../actors/coordinator-quorum.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
@@ -31,20 +31,23 @@ export function nodeDirectory(path: string, node: number): string {
 
 /**
  * A cluster that was open has its metadata log on the disks of most voters; so has one with partitions, which are made when the metadata says so. Without them (disks that
- * are not mounted, say) those that have nothing could elect one of them, and begin anew. One that a crash has kept from its first opening has neither. Throws FOREIGN_DIRECTORY.
+ * are not mounted, say), or with damage in the middle of them, those that have nothing could elect one of them, and begin anew. One that a crash has kept from its first opening has neither. Throws FOREIGN_DIRECTORY.
  */
 export function checkMetadata(
   path: string,
   nodes: readonly number[],
   { opened, voters }: { readonly opened: boolean; readonly voters: readonly number[] },
 ): void {
-  const missing = voters.filter((node) => !hasMetadata(join(nodeDirectory(path, node), METADATA_LOG)))
-  if (missing.length * 2 <= voters.length) return
+  const defects = voters.flatMap((node) => {
+    const log = join(nodeDirectory(path, node), METADATA_LOG)
+    const defect = defectOfMetadata(namesIn(log), (name) => readFileSync(join(log, name)))
+    return defect === null ? [] : [`${join(`node-${node}`, METADATA_LOG)} ${defect}`]
+  })
+  if (defects.length * 2 <= voters.length) return
   if (!opened && !nodes.some((node) => logsIn(nodeDirectory(path, node)).some((log) => log !== METADATA_LOG && log !== BROKER_LOG))) return
-  const names = missing.map((node) => `node-${node}`).join(', ')
   throw new KafkaError(
     'FOREIGN_DIRECTORY',
-    `${path} is no new cluster, and the metadata of what it has is gone: there is no ${METADATA_LOG} in ${names}, where ${missing.length} of ${voters.length} voters keep it. ` +
+    `${path} is no new cluster, and the metadata of what it has is gone from ${defects.length} of the ${voters.length} voters that keep it: ${defects.join('; ')}. ` +
       'Mount their disks, or put back their directories; to begin anew, remove the whole directory',
   )
 }
@@ -94,11 +97,6 @@ export function lockLinkedNodes(path: string, nodes: readonly number[]): Lock[] 
     locks.forEach(releaseLock)
     throw error
   }
-}
-
-/** Whether there is anything of a metadata log: batches, or a snapshot. */
-function hasMetadata(log: string): boolean {
-  return namesIn(log).some((name) => /\.(log|checkpoint)$/.test(name) && statSync(join(log, name)).size > 0)
 }
 
 function logsIn(directory: string): string[] {

@@ -257,9 +257,9 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  /** Who was assigned by hand is in nobody's way: it would be refused for ever. */
+  /** Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been set anew. */
   #isRebalance(error: unknown): boolean {
-    return !this.#hooks.isByHand && error instanceof KafkaError && isRebalanced(error.name)
+    return (this.#state.isLost || !this.#hooks.isByHand) && error instanceof KafkaError && isRebalanced(error.name)
   }
 
   #goBack(places: readonly Place[]): void {

@@ -73,6 +73,8 @@ export class Releases {
 
   /** Calls the listeners for all that are due; nobody waits any longer for those that were lost meanwhile. */
   begin(): void {
+    // Both may be news of the same moment.
+    this.announce()
     const due = this.#due.splice(0)
     const gone = [...this.#held].filter((one) => this.#lost.has(one))
     this.#callLate(gone)

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
+  avoidCoordinator,
   coordinatorOf,
   followController,
   learnCoordinators,
@@ -89,8 +90,8 @@ export class Requests {
     const attempt = async (): Promise<Response | null> => {
       const to = coordinatorOf(coordinators)
       const response = await this.#attempt(to, asked)
-      const isSilent = response === null || response.kind === 'undeliverable'
-      if (isSilent && to.node === coordinators.current) nextCoordinator(coordinators)
+      if (response === null && to.node === coordinators.current) nextCoordinator(coordinators)
+      if (response?.kind === 'undeliverable') avoidCoordinator(coordinators, to.node)
       if (response?.kind === 'metadataResponse') learnCoordinators(coordinators, response.voters)
       if (response?.kind === 'notController') followController(coordinators, to.node, response.controller)
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()

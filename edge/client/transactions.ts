@@ -114,6 +114,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   readonly #owner: TransactionOwner<K, V>
   #state: 'open' | 'ending' | 'over' = 'open'
   #isAborted = false
+  #endUnderWay: Promise<void> | null = null
   #failure: KafkaError | null = null
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
   readonly #offsetsUnderWay: Set<Promise<void>> = new Set()
@@ -186,6 +187,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   async commit(): Promise<void> {
     this.#assertOpen()
+    await this.#endBy(this.#commit())
+  }
+
+  async #commit(): Promise<void> {
     this.#state = 'ending'
     try {
       await Promise.allSettled(this.#offsetsUnderWay)
@@ -194,17 +199,30 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
-      if (isEpochOld(error)) throw await abortAfter(this, error)
-      // It may still be aborted; nothing else can be done with it. Where somebody else has the transactional id, there is nothing to abort.
-      if (error instanceof KafkaError && error.name === 'PRODUCER_FENCED') this.#end()
-      else if (this.#state === 'ending') this.#state = 'open'
+      if (isEpochOld(error)) throw await abortAfter({ abort: () => this.#abort() }, error)
+      // It may still be aborted; nothing else can be done with it.
+      this.#state = 'open'
       this.#fail(error)
       throw error
     }
   }
 
   async abort(): Promise<void> {
-    if (this.#state === 'over') return
+    // One end at a time: who aborts what is being committed hears when that is decided.
+    while (this.#endUnderWay !== null) await this.#endUnderWay.catch(() => undefined)
+    if (this.#state !== 'over') await this.#endBy(this.#abort())
+  }
+
+  async #endBy(end: Promise<void>): Promise<void> {
+    this.#endUnderWay = end
+    try {
+      await end
+    } finally {
+      this.#endUnderWay = null
+    }
+  }
+
+  async #abort(): Promise<void> {
     this.#state = 'ending'
     this.#isAborted = true
     this.#owner.giveUp(new KafkaError('TRANSACTION_ABORTABLE', 'the transaction was aborted before the record was acknowledged'))
@@ -239,9 +257,9 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 }
 
-/** A record was refused because the epoch has moved on: the transaction has timed out, or somebody else has the transactional id. */
+/** The epoch has moved on: the transaction has timed out, or somebody else has the transactional id. Its end tells the actor, too. */
 function isEpochOld(error: unknown): boolean {
-  return error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
+  return error instanceof KafkaError && (error.name === 'INVALID_PRODUCER_EPOCH' || error.name === 'PRODUCER_FENCED')
 }
 
 /** What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */

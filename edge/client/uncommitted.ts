@@ -30,12 +30,21 @@ export class Uncommitted {
       offset,
     }))
     const lost = offsets === null ? [...this.#lost].toSorted() : []
-    for (const name of lost) this.#lost.delete(name)
     return () => {
       for (const { one, offset } of some ?? everything) if (one !== undefined) one.saved = offset
-      if (lost.length === 0) return
-      const reason = `the group has taken ${lost.join(', ')} away before all that was delivered of it was committed: others are given that again`
-      throw new KafkaError('UNKNOWN_MEMBER_ID', reason)
+      this.#tell(lost)
     }
+  }
+
+  /** A transaction is to commit everything. Throws like a commit. */
+  checkLost(): void {
+    this.#tell([...this.#lost].toSorted())
+  }
+
+  #tell(lost: readonly string[]): void {
+    if (lost.length === 0) return
+    for (const name of lost) this.#lost.delete(name)
+    const reason = `the group has taken ${lost.join(', ')} away before all that was delivered of it was committed: others are given that again`
+    throw new KafkaError('UNKNOWN_MEMBER_ID', reason)
   }
 }

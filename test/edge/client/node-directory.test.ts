@@ -168,10 +168,37 @@ describe('a cluster that was open, and whose metadata is on no disk any more,', 
       const error = await failureOf(() => openCluster(directory, options))
       expect([error.name, error.message]).toEqual([
         'FOREIGN_DIRECTORY',
-        expect.stringMatching(/is no new cluster.*no __cluster_metadata-0\.0 in node-0.*put back/),
+        expect.stringMatching(/is no new cluster.*node-0\/__cluster_metadata-0\.0 is empty.*put back/),
       ])
       expect(treeOf(directory)).toEqual(before)
     }
+  })
+
+  test.each([
+    ['a byte near the beginning', (log: Uint8Array) => log.fill(log[150]! ^ 1, 150, 151), /is damaged at byte \d+/],
+    [
+      'a byte in the middle',
+      (log: Uint8Array) => log.fill(log[log.length >> 1]! ^ 1, log.length >> 1, (log.length >> 1) + 1),
+      /is damaged at byte \d+/,
+    ],
+    ['the size of a batch', (log: Uint8Array) => log.fill(255, 8, 12), /is damaged at byte 0/],
+    ['everything', (log: Uint8Array) => log.fill(0), /has nothing that can be read/],
+  ])('is refused with damage that is no torn tail, and nothing is written: %s', async (_, harm, said) => {
+    const directory = temporaryDirectory()
+    const cluster = await openCluster(directory)
+    for (const topic of ['a', 'b', 'c', 'd']) await cluster.admin.createTopic(topic)
+    await cluster.close()
+    const file = join(directory, 'node-0', '__cluster_metadata-0.0', '00000000000000000000.log')
+    const log = readFileSync(file)
+    writeFileSync(file, harm(new Uint8Array(log)))
+    const before = treeOf(directory)
+    const error = await failureOf(() => openCluster(directory))
+    expect([error.name, error.message]).toEqual(['FOREIGN_DIRECTORY', expect.stringMatching(said)])
+    expect(treeOf(directory)).toEqual(before)
+    // What a crash leaves of the last write is none.
+    writeFileSync(file, log.subarray(0, -5))
+    await using opened = await openCluster(directory)
+    expect(await opened.admin.listTopics()).toEqual(expect.arrayContaining(['a', 'b', 'c']))
   })
 
   test('is refused, too, while those without it could elect each other', { timeout: 60_000 }, async () => {
@@ -179,7 +206,9 @@ describe('a cluster that was open, and whose metadata is on no disk any more,', 
     const elsewhere = temporaryDirectory()
     cpSync(directory, elsewhere, { recursive: true })
     for (const node of ['node-0', 'node-1']) rmSync(join(directory, node), { recursive: true })
-    expect((await failureOf(() => openCluster(directory))).message).toMatch(/in node-0, node-1, where 2 of 3 voters keep it/)
+    expect((await failureOf(() => openCluster(directory))).message).toMatch(
+      /gone from 2 of the 3 voters that keep it: node-0\S+ is empty; node-1/,
+    )
     cpSync(join(elsewhere, 'node-0'), join(directory, 'node-0'), { recursive: true })
     await using cluster = await openCluster(directory)
     await inSync(cluster)

@@ -91,3 +91,14 @@ test('what a listener throws, at once or later, is told, and the partition goes 
 function raise(error: Error): never {
   throw error
 }
+
+test('a partition that comes and goes in one moment is announced before it is taken', () => {
+  const told: string[] = []
+  const { releases } = scene({ onAssigned: () => void told.push('assigned'), onRevoked: () => void told.push('revoked') })
+  const one = new ConsumedPartition('t', 0)
+  releases.begun(one)
+  releases.add(one, false)
+  releases.begin()
+  releases.announce()
+  expect(told).toEqual(['assigned', 'revoked'])
+})

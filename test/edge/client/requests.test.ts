@@ -80,3 +80,27 @@ test('who waits for a transaction to end is told that it is open, not that nobod
   await loop.close()
   runtime.close()
 })
+
+test('who asks for the active coordinator is not led to and fro by a voter of the past that names one which is gone', async () => {
+  const nodes = [0, 1, 2].map((node) => ({ node, directory: null, actors: [] }))
+  const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes, preload: [] }, () => undefined)
+  const loop = new CallerLoop(runtime)
+  const requests = openRequests({ host: runtime.host(0), loop, quotas: { keeper: { node: 0, actor: 'quotas' }, user: null } }, [0, 1, 2])
+  const asked: number[] = []
+  const answer = (node: number, respond: (correlationId: number) => Message): void => {
+    const host = runtime.host(node)
+    const self = host.openPort(COORDINATOR_ACTOR, (message) => {
+      if (!('correlationId' in message)) return
+      asked.push(node)
+      host.post({ node: 0, actor: 'requests' }, self, respond(message.correlationId))
+      runtime.bell.ring()
+    })
+  }
+  answer(1, (correlationId) => ({ kind: 'notController', correlationId, controller: 0, isUncertain: false }))
+  answer(2, (correlationId) => ({ kind: 'adminResponse', correlationId, results: [], errorCode: NONE }) as never)
+  await requests.askCoordinator({ kind: 'rebalance', drain: null }, 'adminResponse')
+  expect(asked).toEqual([1, 1, 2])
+  requests.close()
+  await loop.close()
+  runtime.close()
+})

@@ -169,6 +169,27 @@ describe('a producer with a transactional id', () => {
     expect(await read('t')).toEqual(['b'])
   })
 
+  test('hears it again at its next transaction when a partition new to this one was refused, and its successor goes on', async () => {
+    await using first = producer()
+    const open1 = await first.beginTransaction()
+    await open1.send({ topic: 't', partition: 0, value: 'a' })
+    await using second = producer()
+    await second.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'b' }))
+    await expect(open1.send({ topic: 't', partition: 1, value: 'late' })).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await expect(open1.commit()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await expect(first.beginTransaction()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
+    await second.transaction((transaction) => transaction.send({ topic: 't', partition: 1, value: 'c' }))
+    expect(await read('t')).toEqual(['b', 'c'])
+  })
+
+  test.each(['commit', 'abort'] as const)('ends once, however many end it at the same time: %s under way', async (first) => {
+    const p = producer()
+    const transaction = await p.beginTransaction()
+    await transaction.send({ topic: 't', partition: 0, value: 'a' })
+    await Promise.all([transaction[first](), transaction.abort(), transaction.abort(), p.close()])
+    expect(await read('t')).toEqual(first === 'commit' ? ['a'] : [])
+  })
+
   test('hears that it is fenced at the first record that it sends', async () => {
     await using first = producer()
     await first.transaction((transaction) => transaction.send({ topic: 't', partition: 0, value: 'a' }))

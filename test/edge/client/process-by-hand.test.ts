@@ -1,0 +1,33 @@
+// Processing of partitions that were assigned by hand.
+import { expect, test } from 'vitest'
+import { Processing } from '../../../edge/client/process.ts'
+
+test('a position that is set anew while offsets are sent leads the round back, and does not end the processing', async () => {
+  const place = { topic: 'in', partition: 0 }
+  const stop = new AbortController()
+  const outcomes: string[] = []
+  let polls = 0
+  const hooks = {
+    mustLetGo: () => false,
+    isByHand: true,
+    poll: () => {
+      processing.polled()
+      if (++polls > 2) stop.abort()
+      return Promise.resolve(polls > 2 ? [] : [{ ...place, offset: 7 }])
+    },
+  }
+  const transaction = {
+    sendOffsets: () => {
+      if (polls === 1) processing.lost([place])
+      return Promise.resolve()
+    },
+    commit: () => Promise.resolve(void outcomes.push('commit')),
+    abort: () => Promise.resolve(void outcomes.push('abort')),
+  }
+  const one = { assignment: () => [place], seek: () => undefined }
+  const output = { beginTransaction: () => Promise.resolve(transaction) }
+  const plan = { guarantee: 'exactly-once', commitIntervalMillis: 0, rememberedKeys: 0, deduplicateBy: null } as const
+  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
+  await processing.run(stop.signal)
+  expect(outcomes).toEqual(['abort', 'commit'])
+})
