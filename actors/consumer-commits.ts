@@ -131,21 +131,17 @@ export function takeCommitAnswer(
     return 'again'
   }
   state.commits.shift()
-  // What is refused for good is not tried again by itself: who gets the partition next processes those records again. An application may ask again.
-  if (message.errorCode === NONE || commit.clientCorrelationId < 0) noteCommitted(state, commit)
+  for (const { topic, partition, offset } of commit.offsets) {
+    const one = state.partitions.get(topicPartitionName(topic, partition))
+    // A commit that is refused for good will not be tried again: who gets the partition next processes those records again.
+    if (one !== undefined) one.committed = offset
+  }
   const { classic } = state.membership
   if (error.name === 'FENCED_INSTANCE_ID' && classic !== null) classic.isFenced = true
   const isForeign = error.name === 'FENCED_MEMBER_EPOCH'
   const name = isForeign ? foreignCommitError(classic === null ? 'consumer' : 'classic') : error.name
   answerCommit(state, commit, message.errorCode === NONE ? null : name, outbox, message.errorMessage)
   return isMember(state) && (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_INSTANCE_ID') ? 'lost' : 'done'
-}
-
-function noteCommitted(state: ConsumerState, { offsets }: QueuedCommit): void {
-  for (const { topic, partition, offset, topicId } of offsets) {
-    const one = state.partitions.get(topicPartitionName(topic, partition))
-    if (one !== undefined && one.topicId === topicId) one.committed = offset
-  }
 }
 
 /** The commit is sent again after a pause. */
