@@ -224,6 +224,7 @@ export interface Transaction<K = Uint8Array, V = Uint8Array> extends AsyncDispos
   sendOffsets(consumer: Consumer<unknown, unknown>, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void>
   /** Resolves when it is decided for good. Throws what went wrong in it; then it can only be aborted. */
   commit(): Promise<void>
+  /** While a commit is under way it waits for what comes of that, and aborts only if it fails. */
   abort(): Promise<void>
 }
 

@@ -29,6 +29,8 @@ export class ConsumedPartition {
   position: number | undefined = undefined
   /** Everything below it is committed, or was when the partition began. */
   saved = -1
+  /** Where what was delivered last ends; what was passed over since counts as nothing. -1: nothing was delivered from here on. */
+  delivered = -1
   /** Everything below it is processed: the application has asked for more. */
   processed = -1
   /** As the actor knows it. */

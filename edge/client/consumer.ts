@@ -288,7 +288,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets> {
     const group = this.#group('sendOffsets')
     const offsets = this.#offsetsOf(what)
-    if (offsets === null) this.#consumption.uncommitted.checkLost()
+    if (offsets === null && this.#options.autoCommit === false) this.#consumption.uncommitted.checkLost()
     const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
     for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
     return this.#requests.member(group, offsets)

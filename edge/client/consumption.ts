@@ -90,6 +90,7 @@ export class Consumption {
     one.session = session
     one.position = position
     one.saved = position
+    one.delivered = -1
     one.processed = position
     one.reported = position
   }
@@ -120,6 +121,7 @@ export class Consumption {
   /** Something of this partition goes to the application. */
   markDelivered(one: ConsumedPartition): void {
     this.#delivered.add(one)
+    one.delivered = one.position ?? -1
   }
 
   /** What was passed over, and is for nobody, is processed, unless the application still has what was before it. */

@@ -31,7 +31,8 @@ export function nodeDirectory(path: string, node: number): string {
 
 /**
  * A cluster that was open has its metadata log on the disks of most voters; so has one with partitions, which are made when the metadata says so. Without them (disks that
- * are not mounted, say), or with damage in the middle of them, those that have nothing could elect one of them, and begin anew. One that a crash has kept from its first opening has neither. Throws FOREIGN_DIRECTORY.
+ * are not mounted, say), or with damage in the middle of it, those that have nothing could elect one of them, and begin anew. One that a crash has kept from its first
+ * opening has neither. Throws FOREIGN_DIRECTORY.
  */
 export function checkMetadata(
   path: string,

@@ -201,7 +201,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     } catch (error) {
       if (isEpochOld(error)) throw await abortAfter({ abort: () => this.#abort() }, error)
       // It may still be aborted; nothing else can be done with it.
-      this.#state = 'open'
+      if (this.#state === 'ending') this.#state = 'open'
       this.#fail(error)
       throw error
     }

@@ -19,7 +19,7 @@ export class Uncommitted {
 
   /** The group has taken a partition away. Who has given it up by being silent knows that. */
   lose(one: ConsumedPartition): void {
-    if (!one.isForfeit && (one.position ?? -1) > one.saved) this.#lost.add(one.name)
+    if (!one.isForfeit && one.delivered > one.saved) this.#lost.add(one.name)
   }
 
   /** A commit of these, or (null) of everything, is asked for; what is answered is called when it is done, and throws UNKNOWN_MEMBER_ID, once, for what was lost. */
@@ -32,7 +32,7 @@ export class Uncommitted {
     const lost = offsets === null ? [...this.#lost].toSorted() : []
     return () => {
       for (const { one, offset } of some ?? everything) if (one !== undefined) one.saved = offset
-      this.#tell(lost)
+      this.#tell(lost.filter((name) => this.#lost.has(name)))
     }
   }
 
