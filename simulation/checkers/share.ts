@@ -19,6 +19,8 @@ interface Reign {
   readonly asked: Set<string>
   /** Members' requests that it has answered: an answer that it repeats says nothing new. Its successor, asked the same, decides anew. */
   readonly told: Set<string>
+  /** Those of them that came before their member left, and were answered after it: what was decided for them is given back already. */
+  readonly toldTooLate: Set<string>
 }
 
 /** Who has a record, in which reign of which coordinator, and how long at least. */
@@ -71,7 +73,7 @@ export function newShareTruth(truth: Truth, name: string): ShareTruth {
 export function checkShares(group: ShareTruth, state: SharesState, message: Message, from: Address, effects: readonly Effect[]): void {
   // Whoever reads its log anew has forgotten who has what.
   const known = state.phase === 'active' ? group.current.get(state) : undefined
-  const reign = known ?? { asked: new Set(), told: new Set() }
+  const reign = known ?? { asked: new Set(), told: new Set(), toldTooLate: new Set() }
   group.current.set(state, reign)
   if (message.kind === 'shareFetch' && message.group === group.name) {
     if (state.phase === 'active' && reign.asked.size === 0) group.reigns.push(reign)
@@ -86,7 +88,8 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
 
 /**
  * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
- * none, or some may be lost. An attempt that nobody was told of counts, too, when a coordinator ends before it can say so: one in each reign that has left a request without an answer.
+ * none, or some may be lost. An attempt that nobody was told of counts, too: one in each reign that has left a request without an answer, as its coordinator has ended before it could say so,
+ * and one for each request whose member has left before its answer.
  */
 export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
   const records = group.records.get(partition)
@@ -94,12 +97,14 @@ export function passedOver(group: ShareTruth, partition: PartitionTruth, startOf
   for (let offset = partition.startOffset; offset < startOffset; offset++) {
     const record = records?.get(offset)
     if (partition.values[offset] === undefined || record?.mayBeDone === true) continue
-    const untoldCount = group.reigns
-      .slice(record?.reign ?? 0)
-      .filter(({ asked, told }) => [...asked].some((name) => !told.has(name))).length
+    const untoldCount = group.reigns.slice(record?.reign ?? 0).reduce((sum, reign) => sum + untoldAttempts(reign), 0)
     if ((record?.deliveryCount ?? 0) + untoldCount < deliveryCountLimit) return offset
   }
   return null
+}
+
+function untoldAttempts({ asked, told, toldTooLate }: Reign): number {
+  return toldTooLate.size + ([...asked].some((name) => !told.has(name)) ? 1 : 0)
 }
 
 /** Whoever says what shall become of a record lets go of it, whether that is taken or not. */
@@ -133,6 +138,7 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   if (reign.told.has(requestName(taken.request))) return onToldAgain(group, response, taken.request, reign)
   reign.told.add(requestName(taken.request))
   const { request } = taken
+  if (group.left.has(request.memberId) && !request.leaves) reign.toldTooLate.add(requestName(request))
   const isRefused = (one: ShareRangeName): boolean =>
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
   for (const one of request.acknowledgements) {
