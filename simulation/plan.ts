@@ -49,6 +49,8 @@ export interface Plan extends SharePlan {
   readonly producerCount: number
   /** What each producer asks for. */
   readonly acks: readonly Acks[]
+  /** The second one asks for a number of copies, another one for each batch: it relies on them no more than on a leader. */
+  readonly countsCopies: boolean
   readonly groupSize: number
   /** By member: the instance id under which it comes back (KIP-345); null: each life is another member. */
   readonly instanceIds: readonly (string | null)[]
@@ -121,6 +123,9 @@ function drawFactor(random: Random, nodeCount: number, { isStrained }: Pick<Cert
 
 /** What is compacted is compacted as soon as somebody looks. */
 const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompactionLagMillis: 1, deleteRetentionMillis: 0 }
+
+/** Of so many seeds one has a producer that asks for a number of copies. */
+const COPIES_SHARE = 10
 
 /** What a run has for certain, because it has ordeals. */
 interface Certain {
@@ -265,7 +270,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const transactions = drawTransactions(seed, certain.has('transactions'))
   topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
-  const acks = ['quorum', random.pick<Acks>(['quorum', 'leader']), 'quorum'] as const
+  const countsCopies = options.quiet !== true && new Random(seed, 'copies').below(COPIES_SHARE) === COPIES_SHARE - 1
+  const drawnAcks = random.pick<Acks>(['quorum', 'leader'])
+  const acks = ['quorum', countsCopies ? 'leader' : drawnAcks, 'quorum'] as const
   const groupSize = random.between(2, 3)
   const guests = drawGuests(seed)
   return {
@@ -275,6 +282,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     topics,
     producerCount,
     acks,
+    countsCopies,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),

@@ -140,7 +140,8 @@ class Run {
     world.onlooker = onlooking?.(world) ?? null
     log?.(JSON.stringify(plan))
     if (log !== null) writeTranscript(world, log)
-    const truth = newTruth(world, plan.acks, plan.faults.clockStep > 0 || plan.faults.clockDrift > 0)
+    const hasClockSteps = plan.faults.clockStep > 0 || plan.faults.clockDrift > 0
+    const truth = newTruth(world, plan.acks, { hasClockSteps, countsCopies: plan.countsCopies })
     const faults = new Faults(seed, plan.faults, repetition)
     if (repetition !== null) faults.log = world.log
     const cluster = new Cluster(world, plan, faults, truth)

@@ -50,6 +50,8 @@ export interface PartitionTruth {
   lossFloor: number
   /** By node that lost power last, and has been counted on ever since: where the synced part of its log ended then, in which partition epoch. */
   readonly keptEnds: Map<number, { readonly end: number; readonly partitionEpoch: number }>
+  /** By node and the leader epoch that it knew: up to where its log was, durably. */
+  readonly copiedEnds: Map<string, number>
   /** Offsets below were possibly lost in a power loss, and may have been given out again. */
   lossEnd: number
   lossAtMicros: number
@@ -67,6 +69,8 @@ export interface Truth {
   readonly world: World
   /** What each producer of the plan asks for. */
   readonly acks: Plan['acks']
+  /** One of them asks for a number of copies. */
+  readonly countsCopies: boolean
   /** By name of the log directory: partition and topic id. */
   readonly partitions: Map<string, PartitionTruth>
   /** Wall clocks are set now and then. */
@@ -99,10 +103,15 @@ type TruthConfig = Pick<
 >
 
 /** Nothing has happened yet. */
-export function newTruth(world: World, acks: Plan['acks'], hasClockSteps: boolean = false): Truth {
+export function newTruth(
+  world: World,
+  acks: Plan['acks'],
+  { hasClockSteps = false, countsCopies = false }: Partial<Pick<Truth, 'hasClockSteps' | 'countsCopies'>> = {},
+): Truth {
   return {
     world,
     acks,
+    countsCopies,
     partitions: new Map(),
     hasClockSteps,
     keyed: new Map(),
@@ -145,6 +154,7 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, conf
     leaderOnly: new Set(),
     lossFloor: -1,
     keptEnds: new Map(),
+    copiedEnds: new Map(),
     lossEnd: 0,
     lossAtMicros: -1,
   }

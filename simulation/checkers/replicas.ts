@@ -15,6 +15,7 @@ import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
+import type { AskedCopies } from './copies.ts'
 import { readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
 import { checkLagsTold, checkOffsetsTold } from './told.ts'
@@ -24,6 +25,7 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 /** One life of one replica, as its watcher knows it. */
 export interface WatchedReplica {
   readonly truth: PartitionTruth
+  readonly askedCopies: AskedCopies
   phase: ReplicaPhase
   leaderEpoch: number
   highWatermark: number
@@ -37,6 +39,7 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
   const name = topicPartitionName(config.topic, config.partition)
   return {
     truth: partitionTruth(truth, name, config.topicId, config.topicConfig),
+    askedCopies: new Map(),
     phase: 'recovering',
     leaderEpoch: -1,
     highWatermark: -1,

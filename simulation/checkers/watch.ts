@@ -21,6 +21,7 @@ import type { GroupTruth } from './groups.ts'
 import { checkLease } from './lease.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
+import { checkCopies } from './copies.ts'
 import { checkOutside } from './outside-groups.ts'
 import type { OutsideGroup } from './outside-groups.ts'
 import { checkCoordinator, watchCoordinator } from './quorum.ts'
@@ -82,7 +83,10 @@ export class NodeWatcher implements Watcher {
     if (pace !== undefined) checkPace(this.#truth.world, pace, `${name}@${host.node}`, state as ReplicaState, effects)
     if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
-    if (replica !== undefined) return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+    if (replica !== undefined) {
+      checkCopies(this.#truth, replica, { state: state as ReplicaState, message, from, effects })
+      return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+    }
     if (name.startsWith('transactor/')) {
       checkTransactionsTold(this.#truth, state as TransactorState, effects)
       return checkTransactor(this.#truth, effects)

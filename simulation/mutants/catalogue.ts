@@ -276,8 +276,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!write',
       },
     ],
-    seed: 82,
-    seedsToFind: 82,
+    seed: 22,
+    seedsToFind: 22,
   },
   {
     id: 'C4',

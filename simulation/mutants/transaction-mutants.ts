@@ -324,8 +324,8 @@ export const transactionMutants: readonly Mutant[] = [
           "      draft.next = ruling.next\n      if (request.kind === 'endTransaction') respond({ request, from, error: ruling.error }, ruling.next, outbox)\n      else draft.answers.push({ request, from, error: ruling.error })",
       },
     ],
-    seed: 20,
-    seedsToFind: 20,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'C39',

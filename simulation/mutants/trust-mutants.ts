@@ -119,6 +119,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A45',
+    title: 'with acks n the copy of the leader counts when it is appended',
+    why: 'a batch is acknowledged as so many times there, and one of them a power loss takes',
+    edits: [
+      {
+        file: 'actors/replica-progress.ts',
+        text: 'copiesOf(replication, endOffset, durableEndOffset)',
+        replacement: 'copiesOf(replication, endOffset, state.log.logEndOffset)',
+      },
+    ],
+    seed: 20,
+    seedsToFind: 20,
+  },
+  {
     id: 'A36',
     title: 'a damaged log that was given up already is not copied anew',
     why: 'the coordinator had spoken before the damage was found, and does not speak again',

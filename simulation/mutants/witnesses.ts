@@ -60,6 +60,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'takes the place of a clean stop that may not be durable, not of what is (the clean stop is in file 0)',
   ],
   A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
+  A45: ['actors/replica', 'that wants one copy waits until that is synced'],
   A44: ['actors/coordinator-finder', 'begins again with the nodes that it was given when all that are known are silent'],
   B1: ['coordinator/quorum', 'does not commit older epochs by counting'],
   B2: ['coordinator/quorum', 'gets one vote of each in an epoch, which is durable before it is given'],

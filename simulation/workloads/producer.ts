@@ -37,6 +37,8 @@ export class ProducerWorkload {
   readonly #keys: Random
   readonly #index: number
   readonly #acks: Acks
+  /** How many copies it asks for, if it does. */
+  readonly #copies: Random | null
   #host: Host | null = null
   #life = 0
   #counter = 0
@@ -53,6 +55,7 @@ export class ProducerWorkload {
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
     this.#keys = new Random(cluster.world.seed, `keys/${index}`)
     this.#acks = cluster.plan.acks[index] ?? 'quorum'
+    this.#copies = cluster.plan.countsCopies && index === 1 ? new Random(cluster.world.seed, 'copies/asked') : null
   }
 
   get outstandingCount(): number {
@@ -141,8 +144,13 @@ export class ProducerWorkload {
     host.send(
       { node: host.node, actor: 'client' },
       { node: host.node, actor: 'producer' },
-      { kind: 'submit', token, topic, partition, records },
+      { kind: 'submit', token, topic, partition, records, ...this.#copiesOf(topic) },
     )
+  }
+
+  /** Any number of copies that the topic can have. */
+  #copiesOf(topic: string): { readonly acks?: number } {
+    return this.#copies === null ? {} : { acks: this.#copies.between(1, configOf(this.#cluster.plan, topic)?.replicationFactor ?? 1) }
   }
 
   #receive(message: Message): void {

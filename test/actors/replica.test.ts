@@ -76,6 +76,15 @@ describe('a produce', () => {
     expect(waiting(partition)).toEqual([])
   })
 
+  test('that wants one copy waits until that is synced', () => {
+    const partition = leading()
+    partition.hold.add('append').add('sync')
+    const request = { kind: 'produce', correlationId: 1, topicId: 5, leaderEpoch: 0, acks: 1, transaction: null, isFirst: false } as const
+    expect(lines(drive(partition, partition.stage.deliver({ ...request, records: batchAt(0, 1) })))).toEqual([])
+    expect(releaseOne(partition)).toEqual([])
+    expect(lines(releaseOne(partition))).toEqual(['to client: produceResponse #1 at offset 0'])
+  })
+
   test('that nobody waits for is not answered', () => {
     const partition = leading()
     const request = {
