@@ -239,6 +239,12 @@ function drawNodeCount(random: Random, ordeals: OrdealPlan | null): number {
   return ordeals?.nodeCount ?? drawn
 }
 
+function drawAcks(seed: number, random: Random, { quiet }: PlanOptions): Pick<Plan, 'acks' | 'countsCopies'> {
+  const countsCopies = quiet !== true && new Random(seed, 'copies').below(COPIES_SHARE) === COPIES_SHARE - 1
+  const drawn = random.pick<Acks>(['quorum', 'leader'])
+  return { acks: ['quorum', countsCopies ? 'leader' : drawn, 'quorum'], countsCopies }
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
@@ -270,9 +276,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const transactions = drawTransactions(seed, certain.has('transactions'))
   topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
   const producerCount = random.between(2, 3)
-  const countsCopies = options.quiet !== true && new Random(seed, 'copies').below(COPIES_SHARE) === COPIES_SHARE - 1
-  const drawnAcks = random.pick<Acks>(['quorum', 'leader'])
-  const acks = ['quorum', countsCopies ? 'leader' : drawnAcks, 'quorum'] as const
+  const asked = drawAcks(seed, random, options)
   const groupSize = random.between(2, 3)
   const guests = drawGuests(seed)
   return {
@@ -281,8 +285,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     nodeCount,
     topics,
     producerCount,
-    acks,
-    countsCopies,
+    ...asked,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
