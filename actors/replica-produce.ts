@@ -97,12 +97,19 @@ function refusalOf(state: ReplicaState, request: ProduceRequest): ErrorName | nu
   if (request.leaderEpoch > state.role.leaderEpoch) return 'UNKNOWN_LEADER_EPOCH'
   const check = batch.checkBatch(records, 0, records.length)
   if (!check.ok || check.sizeBytes !== records.length) return 'CORRUPT_MESSAGE'
-  if (records.length > state.config.maxMessageBytes) return 'MESSAGE_TOO_LARGE'
+  if (isTooLarge(state, request)) return 'MESSAGE_TOO_LARGE'
   // Markers are the leader's to write.
   if (batch.isControl(records, 0)) return 'INVALID_RECORD'
   if (batch.isTransactional(records, 0) && (request.transaction === null || batch.producerId(records, 0) < 0)) return 'INVALID_TXN_STATE'
   if (isCompacted(state.config) && !hasKeys(records)) return 'INVALID_RECORD'
   return refuseAcks(state, request)
+}
+
+/** A batch that is in the log already, from before the limit was lowered, is acknowledged: its producer would send it again, in parts. */
+function isTooLarge({ config, log, appended }: ReplicaState, { records, isFirst }: ProduceRequest): boolean {
+  if (records.length <= config.maxMessageBytes) return false
+  const numbered = numberedBatch(records, 0, log.logEndOffset)
+  return numbered === null || checkSequence(appended, numbered, isFirst).verdict !== 'duplicate'
 }
 
 /** Whether every record of a batch has a key; a compressed one is not looked into: whoever sends it has to look (edge/client). */

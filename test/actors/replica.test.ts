@@ -5,7 +5,7 @@ import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import * as batch from '../../protocol/record-batch.ts'
-import { batchAt, shapeOf } from '../partitions/support.ts'
+import { batchAt, configOf, shapeOf } from '../partitions/support.ts'
 import { ALONE, drive, fetch, fire, leading, partitionOn, produce, release, releaseOne } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { CLIENT, lines, sentOne } from './stage.ts'
@@ -131,6 +131,17 @@ describe('a produce', () => {
     } as const
     expect(lines(partition.stage.deliver(request))).toEqual([`to client: produceResponse #1 ${error}`])
     expect(partition.stage.state.log.logEndOffset).toBe(0)
+  })
+
+  test('that has become too large is acknowledged again if it is in the log', () => {
+    const partition = leading()
+    const numbered = { producerId: 7, producerEpoch: 0, baseSequence: 0, valueBytes: 500 }
+    produce(partition, 1, 3, numbered)
+    const config = configOf({ maxMessageBytes: 1000 })
+    drive(partition, partition.stage.deliver({ kind: 'configureReplica', topicId: 5, config }))
+    expect(lines(produce(partition, 2, 3, numbered))).toEqual(['to client: produceResponse #2 at offset 0'])
+    const next = { producerId: 7, producerEpoch: 0, baseSequence: 3, valueBytes: 500 }
+    expect(lines(produce(partition, 3, 3, next))).toEqual(['to client: produceResponse #3 MESSAGE_TOO_LARGE'])
   })
 
   test('for an epoch that is over is fenced', () => {
