@@ -253,20 +253,6 @@ describe('fetching', () => {
     ])
   })
 
-  test('has the leader read what its application found damaged, whoever that is by then; chunks of before are stale, and nothing more is processed', () => {
-    const { stage, effects } = consuming({ fetchMode: 'range' })
-    const [zero] = sent(effects, 'fetch')
-    const again = newest(stage.deliver({ kind: 'fetchAgain', topic: 't', partition: 0, session: 2, offset: 12 }), 'fetch')
-    expect(stage.state.partitions.get('t-0')).toMatchObject({ correlationId: again, session: 2, position: 10, fetchOffset: 12 })
-    expect(answerFetch(stage, zero!.correlationId)).toEqual([])
-    answerFetch(stage, again, 'NOT_LEADER_OR_FOLLOWER')
-    const [moved] = sent(stage.deliver(topicsAnswer({ t: [1, 0] }, 1)), 'fetch')
-    expect(moved).toMatchObject({ fetchOffset: 12, mode: 'bytes' })
-    expect(sentOne(answerFetch(stage, moved!.correlationId), 'chunk')).toMatchObject({ session: 2, fetchOffset: 12 })
-    const more = stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 2, offset: 13 })
-    expect(sentOne(more, 'fetch')).toMatchObject({ fetchOffset: 13, mode: 'range' })
-  })
-
   test('pauses and resumes', () => {
     const { stage, effects } = consuming()
     const [zero] = sent(effects, 'fetch')
