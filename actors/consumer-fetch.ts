@@ -4,6 +4,7 @@
  * nobody from asking the next.
  */
 import type { Address } from '../protocol/address.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
 import { CHUNKS_PER_PARTITION_MAX } from '../protocol/messages/client.ts'
 import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
@@ -58,7 +59,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     minBytes: config.fetchMinBytes,
     maxBytes: Math.min(config.fetchMaxBytes, roomOf(state), limited?.burstBytes ?? Infinity),
     maxWaitMillis: isPatient ? config.fetchMaxWaitMillis : 0,
-    mode: limited === null ? config.fetchMode : 'bytes',
+    mode: limited === null && !one.isDoubted ? config.fetchMode : 'bytes',
     isolationLevel: config.isolationLevel,
   }
 }
@@ -82,12 +83,29 @@ export function deliver(
   const range = state.quota?.isLimited === true ? null : response.range
   if (range === null && records === null) return
   one.hungry = false
+  one.isDoubted = false
   outbox.push({
     kind: 'send',
     to: state.config.client,
     message: { kind: 'chunk', topic, partition, session, fetchOffset, highWatermark, abortedTransactions, node, range, records },
   })
   chargeQuota(state.quota, records?.length ?? 0, outbox)
+}
+
+/**
+ * A reader of the leader's file has found damage. The leader reads the same to answer with bytes: it finds the damage, too, and has it mended if somebody else has more, or
+ * there is none.
+ */
+export function onFetchAgain({ partitions }: ConsumerState, message: MessageOf<'fetchAgain'>): void {
+  const one = partitions.get(topicPartitionName(message.topic, message.partition))
+  if (one === undefined || one.phase === 'revoking') return
+  one.session = message.session
+  // Its application goes on elsewhere.
+  if (one.phase === 'locating') return
+  one.correlationId = -1
+  one.fetchOffset = message.offset
+  one.hungry = true
+  one.isDoubted = true
 }
 
 /** The keeper of quotas says how the consumer stands: from now on it counts what its application would read by itself. */

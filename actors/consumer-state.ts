@@ -68,6 +68,8 @@ export interface ConsumedPartition extends LastLeader {
   committed: number
   /** The application waits for a chunk. */
   hungry: boolean
+  /** What its application has read of the leader's file is damaged: the leader is to read it. */
+  isDoubted: boolean
   /** What it was asked last it had nothing for. */
   isAtEnd: boolean
   paused: boolean
@@ -254,6 +256,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.fetchOffset = offset
   one.position = offset
   one.hungry = true
+  one.isDoubted = false
   one.isAtEnd = false
   one.failures = 0
   const { topic, partition, session } = one
@@ -296,6 +299,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     position: -1,
     committed: -1,
     hungry: true,
+    isDoubted: false,
     isAtEnd: false,
     paused: false,
     correlationId: -1,

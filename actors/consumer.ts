@@ -14,7 +14,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed, timedOutbox } from './client-quota.ts'
 import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
-import { deliver, fetchOf, mayNotFetch, onQuota, quotaDue } from './consumer-fetch.ts'
+import { deliver, fetchOf, mayNotFetch, onFetchAgain, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
   checkSession,
@@ -74,6 +74,9 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return onProgress(state, message)
       case 'fetchMore':
         return onFetchMore(state, message, context, outbox)
+      case 'fetchAgain':
+        onFetchAgain(state, message)
+        return work(state, context, outbox)
       case 'seek':
         return onSeek(state, message, context, outbox)
       case 'pause':

@@ -22,8 +22,8 @@ import { syncedEnd } from './replica-synced.ts'
 /** Most bytes of one fetch: several batches, and not more than a ring carries in one piece. */
 const FETCH_BYTES = 768 * 1024
 
-/** A fetch without anything new is answered after so long. */
-const FETCH_WAIT_MILLIS = 500
+/** A fetch without anything new is answered after so long at most. */
+const FETCH_WAIT_MILLIS_MAX = 500
 
 /** Beyond that a fetch counts as lost. */
 const FETCH_SLACK_MILLIS = 500
@@ -60,7 +60,8 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
     return wakeAfter(following.pausedUntil - context.uptime, outbox)
   following.correlationId = state.nextToken++
   following.reportedStartOffset = state.durableStartOffset
-  following.timeoutAt = context.uptime + FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS
+  const maxWaitMillis = fetchWaitMillis(state)
+  following.timeoutAt = context.uptime + maxWaitMillis + FETCH_SLACK_MILLIS
   outbox.push({
     kind: 'send',
     to: { node: role.leader, actor: state.self.actor },
@@ -77,12 +78,17 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       syncedOffset: syncedEnd(state),
       minBytes: 1,
       maxBytes: role.throttleBytesPerSecond > 0 ? Math.min(FETCH_BYTES, role.throttleBytesPerSecond) : FETCH_BYTES,
-      maxWaitMillis: FETCH_WAIT_MILLIS,
+      maxWaitMillis,
       mode: 'bytes',
       isolationLevel: 'read_uncommitted',
     },
   })
-  wakeAfter(FETCH_WAIT_MILLIS + FETCH_SLACK_MILLIS, outbox)
+  wakeAfter(maxWaitMillis + FETCH_SLACK_MILLIS, outbox)
+}
+
+/** Only a fetch says that a follower has caught up: where nothing is written, it fetches twice in the time that it may lag. */
+function fetchWaitMillis({ replicaLagMillis }: ReplicaState): number {
+  return Math.min(FETCH_WAIT_MILLIS_MAX, Math.ceil(replicaLagMillis / 2))
 }
 
 /** The log begins later than the leader was told: somebody may wait to hear that, so the fetch under way is given up for another one. */

@@ -79,8 +79,10 @@ export function onRebuildRead(state: ReplicaState, rebuilding: Rebuilding, messa
     at = found.at + found.sizeBytes
   }
   const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
+  const left = (findSegment(state, rebuilding)?.sizeBytes ?? 0) - position
+  const isCutShort = wanted > left || records.length < Math.min(rebuilding.sizeBytes, left)
   // A damaged batch ends the index early: readers behind it start from its last entry and find the damage themselves.
-  if (at === 0 && wanted <= records.length) return onIndexLoaded(state, rebuilding, index)
+  if (at === 0 && (wanted <= records.length || isCutShort)) return onIndexLoaded(state, rebuilding, index)
   return rebuild(state, { ...rebuilding, position: position + at, maxTimestamp, sizeBytes: Math.max(SCAN_BYTES, wanted) }, outbox)
 }
 

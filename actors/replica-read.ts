@@ -53,13 +53,8 @@ function serveFetch(state: ReplicaState, from: Address, request: FetchRequest, b
     return replyFetch(state, from, request, null, range, null, outbox)
   }
   const { generation } = segment
-  readFor(
-    state,
-    { kind: 'fetch', from, request, generation, position: plan.position, endPosition: plan.endPosition },
-    segment,
-    sizeBytes,
-    outbox,
-  )
+  const { position, endPosition } = plan
+  readFor(state, { kind: 'fetch', from, request, generation, position, endPosition, sizeBytes }, segment, sizeBytes, outbox)
 }
 
 /** A reader that waited at the limit need not be looked up in the index: its position was noted. */
@@ -83,8 +78,7 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
     begin += sizeBytes
     sizeBytes = batch.wholeBatchSize(records, begin)
   }
-  // Compaction has replaced the file: what was read of it is right, but where it goes on is somewhere else.
-  if (sizeBytes === 0 && segment.generation !== reading.generation) return serveFetch(state, from, request, null, outbox)
+  if (sizeBytes === 0 && !isAsPlanned(segment, reading)) return serveFetch(state, from, request, null, outbox)
   if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
   assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')
   const sound = soundBatches(records, begin, request.fetchOffset)
@@ -92,17 +86,22 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
   replyFetch(state, from, request, error, null, error === null ? sound : null, outbox)
 }
 
+/** False: compaction has replaced the file, and what was read of it is right, but where it goes on is somewhere else; or the log was cut. */
+function isAsPlanned(segment: Segment | null, { generation, endPosition }: FetchReading | TimestampReading): boolean {
+  return segment !== null && segment.generation === generation && segment.sizeBytes >= endPosition
+}
+
 /** The batch that was asked for is not wholly there: reads again from its beginning, enough of it. */
 function readMore(state: ReplicaState, reading: FetchReading, records: Uint8Array, begin: number, segment: Segment, outbox: Outbox): void {
   const position = reading.position + begin
   const available = records.length - begin
   const wanted = available >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, begin) : batch.BATCH_HEADER_BYTES
-  const progress = begin > 0 || available < wanted
-  if (!progress || wanted < batch.BATCH_HEADER_BYTES || position + wanted > reading.endPosition) {
-    return replyFetch(state, reading.from, reading.request, 'CORRUPT_MESSAGE', null, null, outbox)
+  const isShort = records.length < reading.sizeBytes
+  if (isShort || wanted < batch.BATCH_HEADER_BYTES || position + wanted > reading.endPosition) {
+    return replyFetch(state, reading.from, reading.request, onDamage(state, outbox), null, null, outbox)
   }
   const sizeBytes = Math.min(Math.max(wanted, Math.min(reading.request.maxBytes, FETCH_BYTES_MAX)), reading.endPosition - position)
-  readFor(state, { ...reading, position }, segment, sizeBytes, outbox)
+  readFor(state, { ...reading, position, sizeBytes }, segment, sizeBytes, outbox)
 }
 
 /** How much a fetch at this offset would find, at least. */
@@ -210,8 +209,16 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
     at = found.at + found.sizeBytes
   }
   const wanted = at === 0 && records.length >= batch.LOG_OVERHEAD_BYTES ? batch.batchSizeBytes(records, 0) : 0
-  if (at === 0 && wanted <= records.length) return replyOffset(state, from, request, 'CORRUPT_MESSAGE', -1, -1, outbox)
+  if (at === 0 && (wanted <= records.length || isCutShort(reading, wanted, records.length))) {
+    if (!isAsPlanned(segmentOf(state.log, reading.segmentBaseOffset), reading)) return lookUp(state, from, request, outbox)
+    return replyOffset(state, from, request, onDamage(state, outbox), -1, -1, outbox)
+  }
   readTimestamps(state, { ...reading, position: reading.position + at }, Math.max(SCAN_BYTES, wanted), outbox)
+}
+
+/** A batch does not end before the end of what there is to read, or the file does not have all of that. */
+function isCutShort({ position, endPosition }: TimestampReading, wanted: number, sizeBytes: number): boolean {
+  return position + wanted > endPosition || sizeBytes < Math.min(SCAN_BYTES, endPosition - position)
 }
 
 // ── indexes of closed segments ──

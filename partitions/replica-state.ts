@@ -168,6 +168,8 @@ export type Continuation =
       readonly generation: number
       readonly position: number
       readonly endPosition: number
+      /** What is asked for of the disk: all of it is below the end of the log. */
+      readonly sizeBytes: number
     }
   | {
       readonly kind: 'timestamp'

@@ -19,6 +19,8 @@ export class Chunk {
   readonly wholeBytes: number
   /** It must not be written again: the application may hold views of it, or the memory is nobody's to use again. */
   escaped: boolean
+  /** It was read here: its leader has not looked at the CRCs. */
+  readonly isUnchecked: boolean
   /** Its batches can still be decoded. */
   live = true
   /** What follows it in its file, below the high watermark of the answer: it can be read without asking again. */
@@ -33,6 +35,7 @@ export class Chunk {
     this.defect = defect
     this.wholeBytes = wholeBytes
     this.escaped = recycle === null
+    this.isUnchecked = recycle !== null
     this.#recycle = recycle
   }
 

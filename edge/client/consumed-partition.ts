@@ -42,6 +42,8 @@ export class ConsumedPartition {
   restNode = 0
   /** What is left out of its chunks. */
   readonly aborted: AbortedBatches = new AbortedBatches()
+  /** How what comes next was found damaged in the leader's file: the leader is to read it. */
+  doubt: KafkaError | null = null
   /** It cannot go on until the application seeks: said at every question for more. */
   error: KafkaError | null = null
   /** Chunks used up so far: partitions take turns by chunk. */
@@ -84,12 +86,20 @@ export class ConsumedPartition {
     this.fetchEnd = -1
     this.rest = null
     this.aborted.clear()
+    this.doubt = null
     this.error = null
     this.#batchIndex = 0
     this.#records = null
   }
 
-  /** The next whole batch that holds something at or after the position; null when the chunks are used up. Moves the position over what nobody is given: markers, and what is aborted. */
+  /** What was read at `offset` is damaged, and the leader does not know: it is fetched again, and all that follows. */
+  doubtFrom(offset: number, error: KafkaError): void {
+    this.rest = null
+    this.fetchEnd = offset
+    this.doubt = error
+  }
+
+  /** The next whole batch that holds something at or after the position; null when the chunks are used up, or what is left is to be fetched again. Moves the position over what nobody is given: markers, and what is aborted. */
   nextBatch(): DeliveredBatch | null {
     // Records of a batch that is not used up are part of the next batch: it begins at the position.
     if (this.#records !== null) this.stepBack()
@@ -106,7 +116,8 @@ export class ConsumedPartition {
       if (header.lastOffset(chunk.bytes, found.at) < (this.position ?? 0)) continue
       const next = { chunk, view: new RecordBatchView(chunk.bytes, found.at, nodeCompressor) }
       if (!header.isControl(chunk.bytes, found.at) && !this.aborted.has(chunk.bytes, found.at) && next.view.count > 0) return next
-      this.#checkSkipped(next.view)
+      // Nobody will decode it, and find out that it should not have been skipped.
+      if (!this.#isSound(next)) return null
       this.position = next.view.lastOffset + 1
     }
     return null
@@ -119,14 +130,14 @@ export class ConsumedPartition {
   }
 
   /**
-   * The next record, lent until the one after it is asked for; null when the chunks are used up. Moves the position. `keepsViews`: the application keeps views of its bytes.
+   * The next record, lent until the one after it is asked for; null when the chunks are used up, or what is left is to be fetched again. Moves the position. `keepsViews`: the application keeps views of its bytes.
    * Throws CORRUPT_MESSAGE, again and again.
    */
   nextRecord(keepsViews: boolean): LogRecord | null {
     for (;;) {
       if (this.#records === null) {
         const next = this.nextBatch()
-        if (next === null) return null
+        if (next === null || !this.#isSound(next)) return null
         this.#records = this.#recordsOf(next, keepsViews)
       }
       const record = this.#records
@@ -148,7 +159,7 @@ export class ConsumedPartition {
   #recordsOf({ chunk, view }: DeliveredBatch, keepsViews: boolean): RecordReader {
     try {
       this.#recordsChunk = chunk
-      const { bytes, at, sizeBytes } = this.check(view)
+      const { bytes, at, sizeBytes } = view
       if (!keepsViews || chunk.escaped) return view.reader()
       // The views are of a copy: the chunk can be written again, and who keeps one record keeps no more than its batch.
       this.#recordsChunk = null
@@ -159,24 +170,45 @@ export class ConsumedPartition {
     }
   }
 
-  /** Nobody will decode it, and find out that it should not have been skipped. */
-  #checkSkipped(batch: RecordBatchView): void {
-    try {
-      this.check(batch)
-    } catch (error) {
+  /** Whether the CRC of the batch that was taken last is right; if not, it is fetched again. Throws CORRUPT_MESSAGE if the leader has looked already. */
+  #isSound({ chunk, view }: DeliveredBatch): boolean {
+    const error = this.#defectOf(view)
+    if (error === null) return true
+    if (!chunk.isUnchecked) {
       this.stepBack()
       throw error
     }
+    this.#fetchAgain(error)
+    return false
   }
 
-  /** Throws CORRUPT_MESSAGE, which names the offset, unless the batch's CRC is right. */
-  check(batch: RecordBatchView): RecordBatchView {
-    const verdict = header.checkBatch(batch.bytes, batch.at, batch.sizeBytes, 'sparse')
-    if (verdict.ok) return batch
-    assert(this.position !== undefined, 'a batch is delivered from a known position')
-    throw new KafkaError(
-      'CORRUPT_MESSAGE',
-      `the batch at offset ${batch.baseOffset} of ${this.name} is damaged (${verdict.reason}); seek behind it to go on`,
-    )
+  /**
+   * Throws CORRUPT_MESSAGE, which names the offset, unless the CRC of a batch that the application has is right. The newest one comes again then, from
+   * `begin` on: nothing of it was read.
+   */
+  check({ chunk, view }: DeliveredBatch, begin: number): RecordBatchView {
+    const error = this.#defectOf(view)
+    if (error === null) return view
+    if (chunk.isUnchecked && this.#chunks[0] === chunk && this.position === view.lastOffset + 1) {
+      this.position = begin
+      this.#fetchAgain(error)
+    }
+    throw error
   }
+
+  #defectOf({ bytes, at, sizeBytes, baseOffset }: RecordBatchView): KafkaError | null {
+    const verdict = header.checkBatch(bytes, at, sizeBytes, 'sparse')
+    return verdict.ok ? null : damagedBatch(this, baseOffset, verdict.reason)
+  }
+
+  #fetchAgain(error: KafkaError): void {
+    assert(this.position !== undefined, 'a batch is delivered from a known position')
+    this.clear()
+    this.doubtFrom(this.position, error)
+  }
+}
+
+/** What whoever wants to read it is told. */
+export function damagedBatch({ name }: ConsumedPartition, offset: number, reason: string): KafkaError {
+  return new KafkaError('CORRUPT_MESSAGE', `the batch at offset ${offset} of ${name} is damaged (${reason}); seek behind it to go on`)
 }

@@ -3,7 +3,6 @@
  */
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
-import type { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import type { ConsumerBatch, ConsumerRecord } from './api.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Chunk } from './chunk-reader.ts'
@@ -52,43 +51,42 @@ export class ClientBatch<K, V> implements ConsumerBatch<K, V> {
   readonly baseOffset: number
   readonly endOffset: number
   readonly #one: ConsumedPartition
-  readonly #view: RecordBatchView
-  readonly #chunk: Chunk
+  readonly #delivered: DeliveredBatch
   readonly #from: number
   readonly #key: Serde<K>
   readonly #value: Serde<V>
 
   /** `from`: records below it are not part of it; a seek may begin inside a batch. */
-  constructor(one: ConsumedPartition, { chunk, view }: DeliveredBatch, from: number, key: Serde<K>, value: Serde<V>) {
+  constructor(one: ConsumedPartition, delivered: DeliveredBatch, from: number, key: Serde<K>, value: Serde<V>) {
+    const { view } = delivered
     this.topic = one.topic
     this.partition = one.partition
     this.baseOffset = Math.max(from, view.baseOffset)
     this.endOffset = view.lastOffset + 1
     this.#one = one
-    this.#view = view
-    this.#chunk = chunk
+    this.#delivered = delivered
     this.#from = from
     this.#key = key
     this.#value = value
   }
 
   get count(): number {
-    const { baseOffset, count } = this.#view
+    const { baseOffset, count } = this.#delivered.view
     if (this.#from <= baseOffset) return count
     if (count === this.endOffset - baseOffset) return this.endOffset - this.#from
     // Compaction has taken some: only a look says whether before or behind where it begins.
-    return [...this.#one.check(this.#view)].filter(({ offset }) => offset >= this.#from).length
+    return [...this.#one.check(this.#delivered, this.baseOffset)].filter(({ offset }) => offset >= this.#from).length
   }
 
   get sizeBytes(): number {
-    return this.#view.sizeBytes
+    return this.#delivered.view.sizeBytes
   }
 
   *[Symbol.iterator](): Generator<ConsumerRecord<K, V>> {
-    const chunk = this.#chunk
+    const { chunk } = this.#delivered
     assertLive(chunk)
     if (keepsViews(this.#key, this.#value)) chunk.escaped = true
-    for (const record = this.#one.check(this.#view).reader(); record.next();) {
+    for (const record = this.#one.check(this.#delivered, this.baseOffset).reader(); record.next();) {
       if (record.offset < this.#from) continue
       if (record.headers.length > 0) chunk.escaped = true
       yield toRecord(this.#one, record, this.#key, this.#value)

@@ -11,12 +11,13 @@ import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
 import type { Chunk, ChunkReader } from './chunk-reader.ts'
-import { ConsumedPartition } from './consumed-partition.ts'
+import { ConsumedPartition, damagedBatch } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
 import { Releases } from './releases.ts'
 import { errorFrom } from './requests.ts'
 import { Uncommitted } from './uncommitted.ts'
+import { Wakes } from './wakes.ts'
 import type { ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
@@ -30,9 +31,6 @@ export interface ConsumptionListeners extends ReleaseListeners {
 
 /** How often progress is reported to the actor while records flow. */
 const REPORT_MILLIS = 20
-
-/** The longest delay that setTimeout takes. */
-const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
 
 /** The partitions of one consumer. See the header. */
 export class Consumption {
@@ -52,7 +50,7 @@ export class Consumption {
   #head: ConsumedPartition | null = null
   #headChunk = 0
   readonly #releases: Releases
-  readonly #wakes: Set<() => void> = new Set()
+  readonly #wakes: Wakes = new Wakes(() => (this.askedAt = performance.now()))
   #failure: KafkaError | null = null
   #reportedAt = 0
   #kickScheduled = false
@@ -147,6 +145,7 @@ export class Consumption {
       if (one.hasData && one.chunkCount > 0 && this.#isItsTurn(one)) return one
       this.#turns.shift()
       if (one.rest !== null && one.chunkCount === 0 && !one.revoking) this.#readRest(one, one.rest)
+      else if (one.doubt !== null && !one.revoking) this.askForMore(one)
       if (one.chunkCount > 0) this.#turns.push(one)
     }
     return null
@@ -162,12 +161,14 @@ export class Consumption {
     return false
   }
 
-  /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
+  /** Asks for the chunk after the last one, if there is room for it and it was not asked for. What was found damaged the leader is to read itself. */
   askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
     if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_PER_PARTITION_MAX) return
     one.fetchEnd = -1
-    this.link.post({ kind: 'fetchMore', topic: one.topic, partition: one.partition, session: one.session, offset })
+    const { topic, partition, doubt } = one
+    if (doubt === null) this.link.post({ kind: 'fetchMore', topic, partition, session: one.session, offset })
+    else this.link.post({ kind: 'fetchAgain', topic, partition, session: ++one.session, offset })
     this.#scheduleKick()
   }
 
@@ -178,36 +179,17 @@ export class Consumption {
     this.#engine.loop.kick()
     this.throwFailure()
     if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
-    return new Promise<void>((resolve, reject) => {
-      const millis = Math.min(Math.max(0, deadline - performance.now()), TIMEOUT_MILLIS_MAX)
-      const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
-      const end = (): void => {
-        if (timer !== null) clearTimeout(timer)
-        this.askedAt = performance.now()
-        signal?.removeEventListener('abort', onAbort)
-        this.#wakes.delete(wake)
-      }
-      const wake = (): void => {
-        end()
-        resolve()
-      }
-      const onAbort = (): void => {
-        end()
-        reject(signal?.reason instanceof Error ? signal.reason : new KafkaError('REQUEST_TIMED_OUT', 'the wait was aborted'))
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#wakes.add(wake)
-    }).then(() => this.throwFailure())
+    return this.#wakes.wait(signal, deadline).then(() => this.throwFailure())
   }
 
   /** The application waits for something to arrive. */
   get isWaiting(): boolean {
-    return this.#wakes.size > 0
+    return this.#wakes.count > 0
   }
 
   /** Ends all waits. */
   rouse(): void {
-    for (const wake of this.#wakes) wake()
+    this.#wakes.wakeAll()
   }
 
   /** Tells the actor how far the application is. */
@@ -276,9 +258,12 @@ export class Consumption {
   #onFailed({ topic, partition, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
     const error = errorFrom(errorCode, errorMessage)
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
-    // The disk is tried again, and may work then; everything else waits for the application to seek.
-    if (one === undefined || error?.name === 'KAFKA_STORAGE_ERROR') return this.fail(error)
-    one.error = error
+    const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
+    // The leader finds the same, and nobody has more.
+    const found = isDisk || error?.name === 'CORRUPT_MESSAGE' ? (one?.doubt ?? error) : error
+    // The disk is tried again, and may work then, or others may be in sync again; everything else waits for the application to seek.
+    if (one === undefined || isDisk) return this.fail(found)
+    one.error = found
     this.rouse()
   }
 
@@ -303,6 +288,7 @@ export class Consumption {
     if (one === undefined || one.session !== session || one.revoking) return
     const chunk =
       range !== null ? this.#reader.read(node, range, fetchOffset) : records !== null ? this.#reader.take(records, fetchOffset) : null
+    one.doubt = null
     one.aborted.add(abortedTransactions)
     const had = one.chunkCount
     this.#take(one, chunk, node, fetchOffset)
@@ -325,10 +311,13 @@ export class Consumption {
       one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
       one.rest = chunk.rest
       one.restNode = node
-    } else if (chunk !== null && chunk.bytes.length > 0) {
-      const reason = `the batch at offset ${offset} of ${one.name} is damaged (${chunk.defect}); seek behind it to go on`
-      one.error = new KafkaError('CORRUPT_MESSAGE', reason)
-      return this.rouse()
+    } else if (chunk !== null && (chunk.isUnchecked || chunk.bytes.length > 0)) {
+      const error = damagedBatch(one, offset, chunk.defect)
+      if (chunk.isUnchecked) one.doubtFrom(offset, error)
+      else {
+        one.error = error
+        return this.rouse()
+      }
     }
     // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
     this.askForMore(one)
@@ -354,7 +343,7 @@ export class Consumption {
       this.#releases.add(one, lost || one.isForfeit)
     }
     // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = this.#wakes.size === 0 && this.#releases.due.some((one) => this.#delivered.has(one))
+    const busy = this.#wakes.count === 0 && this.#releases.due.some((one) => this.#delivered.has(one))
     if (lost || !busy) this.#releases.begin()
   }
 

@@ -121,6 +121,18 @@ export interface FetchMore {
   readonly offset: number
 }
 
+/**
+ * What was read at `offset` in the leader's file is not what was written: the leader is asked for the bytes, so that it looks itself. Nothing of before counts any
+ * more: chunks of a lower `session` are stale, as after a seek, but what is processed stays it.
+ */
+export interface FetchAgain {
+  readonly kind: 'fetchAgain'
+  readonly topic: string
+  readonly partition: number
+  readonly session: number
+  readonly offset: number
+}
+
 /** Fetch goes on at `offset`. Chunks of a lower `session` are stale and must be dropped. */
 export interface Seek {
   readonly kind: 'seek'

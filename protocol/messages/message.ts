@@ -14,6 +14,7 @@ import type {
   ConsumerClosed,
   ConsumerFailed,
   Delivered,
+  FetchAgain,
   FetchMore,
   FinishTransaction,
   MemberAnswer,
@@ -169,6 +170,7 @@ export type ClientMessage =
   | Subscribe
   | Assign
   | Progress
+  | FetchAgain
   | FetchMore
   | Seek
   | Pause

@@ -5,6 +5,8 @@
  * what was deleted does not come back.
  */
 import { checkAborted, checkCompacted } from './compaction.ts'
+import { checkDamage, watchDamage } from './false-damage.ts'
+import type { WatchedDamage } from './false-damage.ts'
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import { fileOfSegment, nameOfSegment } from '../../partitions/log.ts'
@@ -32,6 +34,7 @@ export interface WatchedReplica {
   startOffset: number
   /** Of the files that compaction has written last. */
   generation: number
+  readonly damage: WatchedDamage
 }
 
 /** A replica begins a life. */
@@ -45,6 +48,7 @@ export function watchReplica(truth: Truth, config: ReplicaConfig): WatchedReplic
     highWatermark: -1,
     startOffset: -1,
     generation: 0,
+    damage: watchDamage(),
   }
 }
 
@@ -58,6 +62,7 @@ export interface ReplicaStep {
 export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, step: ReplicaStep): void {
   const { phase, log, highWatermark, role } = state
   if (watched.truth.isOver) return
+  checkDamage(truth.world, watched.damage, state, disk)
   watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
   watched.phase = phase
   if (phase !== 'recovering') checkStart(truth, watched, state, step)

@@ -144,6 +144,7 @@ function clientDetail(message: Message): string | null {
     case 'positionReset':
       return ` ${nameOf(message)} to ${message.position}`
     case 'seek':
+    case 'fetchAgain':
     case 'fetchMore':
       return ` ${nameOf(message)} from ${message.offset}`
     case 'chunk':

@@ -2,6 +2,8 @@
 
 import { expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
+import type { ListOffsetsRequest } from '../../protocol/messages/fetch.ts'
+import { FIELD } from '../../protocol/record-batch.ts'
 import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
@@ -22,6 +24,10 @@ function read(partition: ReplicatedPartition, node: number, fetchOffset: number)
   const answer = partition.answers.findLast(({ kind }) => kind === 'fetchResponse')
   if (answer?.kind !== 'fetchResponse') return 'nothing'
   return answer.errorCode === NONE ? `${answer.records?.length ?? 0} bytes` : `error ${answer.errorCode}`
+}
+
+function timestampRequest(timestamp: number): ListOffsetsRequest {
+  return { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp, isolationLevel: 'read_uncommitted' }
 }
 
 function written(replicas: number): ReplicatedPartition {
@@ -48,6 +54,41 @@ test.each([
   bytes[(bytes.length / 3) * 2 + 7]! ^= mask
   expect(read(partition, 0, 0)).toBe(`${(Number.parseInt(whole, 10) / 3) * 2} bytes`)
   expect(read(partition, 0, 2)).toMatch(/^error/)
+})
+
+/** Changes the first byte of the length of a batch on a node's disk: what is there is not one any more, or ends far behind. */
+function misLength(partition: ReplicatedPartition, node: number, batch: number, mask: number): void {
+  const bytes = partition.at(node).disk.logs.get(partition.state(node).logName)!.get('00000000000000000000.log')!
+  bytes[(bytes.length / partition.log(node).length) * batch + FIELD.batchLength]! ^= mask
+}
+
+test.each([0x40, 0x80])('a leader takes a length that is not possible for damage that others can mend, whoever reads it (%d)', (mask) => {
+  const partition = written(3)
+  misLength(partition, 0, 1, mask)
+  expect(read(partition, 0, 1)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
+  partition.deliver(0, timestampRequest(2))
+  expect(partition.answers.at(-1)).toMatchObject({ kind: 'listOffsetsResponse', errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
+})
+
+test('a file that ends too soon is damage', () => {
+  const partition = written(2)
+  const files = partition.at(0).disk.logs.get(partition.state(0).logName)!
+  const bytes = files.get('00000000000000000000.log')!
+  files.set('00000000000000000000.log', bytes.slice(0, bytes.length / 3 + 70))
+  expect(read(partition, 0, 2)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
+  partition.deliver(0, timestampRequest(2))
+  expect(partition.answers.at(-1)).toMatchObject({ kind: 'listOffsetsResponse', errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') })
+})
+
+test('a follower that copies a log finds its damage, and the leader hears of it', () => {
+  const partition = written(3)
+  rot(partition, 0, 1)
+  partition.stop(2)
+  partition.at(2).disk.logs.clear()
+  partition.start(2)
+  expect(partition.log(2)).toHaveLength(1)
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
 })
 
 test('a leader whose log is damaged asks not to be counted on, again when it is still, and copies the log anew when it is not', () => {
@@ -92,8 +133,7 @@ test('a time is not looked up in what is damaged', () => {
   const partition = leading()
   produce(partition, 1, 1, { timestamp: 1000 })
   partition.files.get('00000000000000000000.log')![64]! ^= 64
-  const request = { kind: 'listOffsets', correlationId: 3, topicId: 5, timestamp: 1000, isolationLevel: 'read_uncommitted' } as const
-  const effects = drive(partition, partition.stage.deliver(request))
+  const effects = drive(partition, partition.stage.deliver(timestampRequest(1000)))
   expect(sentOne(effects, 'listOffsetsResponse')).toMatchObject({ errorCode: codeOf('CORRUPT_MESSAGE'), offset: -1 })
 })
 

@@ -32,6 +32,9 @@ interface Envelope {
   readonly message: Message
 }
 
+/** Those of its topic, and how long a replica may lag. */
+type PartitionSettings = Partial<TopicConfig> & { readonly replicaLagMillis?: number }
+
 /** What clients are answered. */
 const CLIENT_ANSWERS = [
   'produceResponse',
@@ -60,13 +63,13 @@ export class ReplicatedPartition {
   onMessage: ((from: Address, to: Address, message: Message) => void) | null = null
   /** Is told that a node has heard something. */
   onHeard: (() => void) | null = null
-  readonly #settings: Partial<TopicConfig>
+  readonly #settings: PartitionSettings
   #queue: Envelope[] = []
   #correlationId = 0
   uptime = 0
 
   /** `assigned`: of the nodes, the first so many have a replica. */
-  constructor(count: number, settings: Partial<TopicConfig> = {}, minInsync = 1, assigned: number = count) {
+  constructor(count: number, settings: PartitionSettings = {}, minInsync = 1, assigned: number = count) {
     this.#settings = settings
     const nodes = Array.from({ length: count }, (_, node) => node)
     const replicas = nodes.slice(0, assigned)
@@ -94,7 +97,8 @@ export class ReplicatedPartition {
   }
 
   #newStage(node: number): Stage<ReplicaState> {
-    const config = { topic: 't', topicId: 5, partition: 0, topicConfig: configOf(this.#settings), replicaLagMillis: 1000 }
+    const { replicaLagMillis = 1000, ...settings } = this.#settings
+    const config = { topic: 't', topicId: 5, partition: 0, topicConfig: configOf(settings), replicaLagMillis }
     return stageOf(actor, { node, actor: 'replica/t-0' }, config)
   }
 

@@ -70,6 +70,16 @@ describe('a leader and its followers', () => {
     expect(partition.outcome(produced)).toEqual({ errorCode: NONE, baseOffset: 0 })
   })
 
+  test.each([100, 400, 500, 2000])('nobody is given up where nothing is written, if a replica may lag for %d ms', (replicaLagMillis) => {
+    const partition = new ReplicatedPartition(3, { replicaLagMillis })
+    partition.produce(0)
+    partition.pass(10_000)
+    expect(partition.proposals).toEqual([])
+    partition.isolate(2)
+    partition.pass(2 * replicaLagMillis)
+    expect(partition.proposals[0]?.isr?.map(({ node }) => node)).toEqual([0, 1])
+  })
+
   test('a follower that has caught up is proposed, and counts for the high watermark before the coordinator has answered', () => {
     const partition = new ReplicatedPartition(2)
     partition.isolate(1)

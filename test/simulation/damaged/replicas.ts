@@ -6,7 +6,7 @@ import type { ReplicaStep } from '../../../simulation/checkers/replicas.ts'
 import type { BrokerState } from '../../../actors/broker-state.ts'
 import type { Effect } from '../../../actors/effect.ts'
 import type { Disk } from '../../../simulation/disk.ts'
-import { appendBytes, newFile, syncFile } from '../../../simulation/disk-file.ts'
+import { appendBytes, newFile, rotBytes, syncFile } from '../../../simulation/disk-file.ts'
 import type { SimulatedFile } from '../../../simulation/disk-file.ts'
 import { newSegment } from '../../../partitions/log.ts'
 import { newReplicaState, NO_ROLE } from '../../../partitions/replica-state.ts'
@@ -21,6 +21,7 @@ import type { Damaged, Scene } from './damaged.ts'
 /** A leader of ten records, of which eight are committed. */
 interface Stage extends Scene {
   readonly state: ReplicaState
+  readonly file: SimulatedFile
   /** It has handled a message. */
   readonly step: (message?: Message, effects?: ReplicaStep['effects']) => void
 }
@@ -42,7 +43,7 @@ function stage(scene: Scene, settings: Partial<TopicConfig>, node = 0): Stage {
   const disk = { files: () => new Map<string, SimulatedFile>([[SEGMENT, file]]) } as unknown as Disk
   const step: Stage['step'] = (message = { kind: 'started' }, effects = []) =>
     checkReplica(scene.truth, watched, state, disk, { message, effects })
-  return { ...scene, state, step }
+  return { ...scene, state, file, step }
 }
 
 function replica(
@@ -134,6 +135,12 @@ export const damagedReplicas: readonly Damaged[] = [
   }),
   replica('HW', 'more is exposed than is synced', ({ state, step }, isDamaged) => {
     state.highWatermark = { offset: 10, segmentBaseOffset: 0, position: isDamaged ? 101 : 100 }
+    step()
+  }),
+  replica('CHG', 'sound bytes are taken for damage', ({ state, file, step }, isDamaged) => {
+    step()
+    if (!isDamaged) rotBytes(file, 70, Uint8Array.of(1))
+    state.damage = 'partial'
     step()
   }),
   replica('2LDR', 'a second node leads in the same epoch', ({ step, ...scene }, isDamaged) => {

@@ -1,0 +1,31 @@
+/**
+ * CHG: nobody takes for damage what has not rotted. A replica that is damaged is copied anew, and all is well again: a read that begins or ends inside of a batch, for whatever
+ * reason, would go unnoticed otherwise.
+ */
+import type { ReplicaState } from '../../partitions/replica-state.ts'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { Disk } from '../disk.ts'
+import type { World } from '../world.ts'
+
+/** What is known of one life of a replica. */
+export interface WatchedDamage {
+  /** Something of its log has rotted; it may be gone since. */
+  hasRotted: boolean
+  /** It has found damage by reading. */
+  isFound: boolean
+}
+
+/** Nothing has rotted, and nothing was found. */
+export function watchDamage(): WatchedDamage {
+  return { hasRotted: false, isFound: false }
+}
+
+/** A replica has handled a message. */
+export function checkDamage(world: World, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
+  if (!watched.hasRotted) watched.hasRotted = [...disk.files(state.logName).values()].some(({ rottenAt }) => rottenAt >= 0)
+  const wasFound = watched.isFound
+  watched.isFound = state.damage === 'partial'
+  if (watched.hasRotted || wasFound || !watched.isFound) return
+  const name = topicPartitionName(state.topic, state.partition)
+  world.fail('CHG', `node ${state.self.node} takes ${name} for damaged, and nothing of it has rotted`)
+}
