@@ -370,7 +370,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   /**
    * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was
-   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again.
+   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again. Who asks for records afterwards has them committed as before.
    */
   process<OK = Uint8Array, OV = Uint8Array>(handler: ProcessHandler<K, V, OK, OV>, options?: ProcessOptions<K, V, OK, OV>): Promise<void>
   close(): Promise<void>

@@ -79,9 +79,11 @@ export interface MemberAnswer {
   readonly offsets: readonly TopicOffset[]
 }
 
-/** Nothing is committed any more but what the client commits. */
+/** Nothing is committed any more but what the client commits; or (over) again as the consumer was made to. */
 export interface CommitByHand {
   readonly kind: 'commitByHand'
+  /** Default: false. */
+  readonly isOver?: boolean
 }
 
 /** A transaction has committed these offsets: they need not be committed again. */
