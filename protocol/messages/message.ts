@@ -25,7 +25,9 @@ import type {
   Revoking,
   Seek,
   SendOffsets,
+  SplitBatch,
   Submit,
+  TooLarge,
   Subscribe,
   TransactionResult,
 } from './client.ts'
@@ -157,6 +159,8 @@ import type {
 /** What the public client says to the actors of its host, and hears from them. */
 export type ClientMessage =
   | Submit
+  | TooLarge
+  | SplitBatch
   | Delivered
   | BeginTransaction
   | SendOffsets
