@@ -53,8 +53,8 @@ export class CommitRequests {
     return { group, member: answer?.member ?? null, offsets: answer?.offsets ?? [] }
   }
 
-  onCommitResult(correlationId: number, error: KafkaError | null): void {
-    this.#waiting.get(correlationId)?.(error)
+  onCommitResult({ correlationId, errorCode, errorMessage }: MessageOf<'commitResult'>): void {
+    this.#waiting.get(correlationId)?.(errorFrom(errorCode, errorMessage))
   }
 
   onMember(message: MessageOf<'memberAnswer'>): void {

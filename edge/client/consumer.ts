@@ -8,6 +8,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { foreignCommitError } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
   checkMembership,
@@ -25,7 +26,7 @@ import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { checkPoll, CONSUMER_RULES, consumerConfig, POLL_MILLIS_DEFAULT } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
-import { closedError } from './engine.ts'
+import { closedError, crashError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
@@ -51,6 +52,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   #isByHand = false
   /** It is being closed, and its listener may still commit. */
   #isLeaving = false
+  /** Its actor has. */
+  #crash: KafkaError | null = null
   readonly #processSlot: ProcessSlot = new ProcessSlot()
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
@@ -70,9 +73,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
       onLostMeanwhile: this.#processSlot.lost(options.onLost),
-      onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
-      onMember: (message) => this.#requests.onMember(message),
-      onClosed: () => this.#onClosed?.(),
+      onAnswer: (message) => this.#onAnswer(message),
     })
     this.#delivery = new RecordDelivery(this.#consumption, options)
     this.#requests = new CommitRequests(() => this.#consumption.link)
@@ -80,6 +81,31 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
     if (options.topics !== undefined) this.subscribe(options.topics)
+  }
+
+  #onAnswer(message: Message): void {
+    switch (message.kind) {
+      case 'commitResult':
+        return this.#requests.onCommitResult(message)
+      case 'memberAnswer':
+        return this.#requests.onMember(message)
+      case 'consumerClosed':
+        return this.#onClosed?.()
+      case 'actorCrashed':
+        return this.#onCrash(crashError('consumer', message.errorMessage))
+      default:
+        return
+    }
+  }
+
+  /** Nobody knows any more what it was given, and what of that is processed: it can only be closed. */
+  #onCrash(error: KafkaError): void {
+    this.#crash = error
+    this.#watch.stop()
+    this.#consumption.clear()
+    this.#requests.giveUp(error)
+    this.#consumption.fail(error)
+    this.#onClosed?.()
   }
 
   // ── what to consume ──
@@ -357,5 +383,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #assertOpen(): void {
     if (this.#closed || this.#closing !== null) throw closedError('consumer')
+    if (this.#crash !== null) throw this.#crash
   }
 }

@@ -23,9 +23,8 @@ import type { ReleaseListeners } from './releases.ts'
 export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
-  readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
-  readonly onMember: (message: MessageOf<'memberAnswer'>) => void
-  readonly onClosed: () => void
+  /** What the actor says that is not about partitions. */
+  readonly onAnswer: (message: Message) => void
 }
 
 /** How often progress is reported to the actor while records flow. */
@@ -258,18 +257,12 @@ export class Consumption {
         return this.#onPositionReset(message)
       case 'revoking':
         return this.#onRevoking(message)
-      case 'commitResult':
-        return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
-      case 'memberAnswer':
-        return this.#listeners.onMember(message)
       case 'consumerFailed':
         return this.#onFailed(message)
-      case 'consumerClosed':
-        return this.#listeners.onClosed()
       case 'dropRanges':
         return this.#dropRanges()
       default:
-        return
+        return this.#listeners.onAnswer(message)
     }
   }
 

@@ -15,7 +15,7 @@ import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions, Transaction } from './api.ts'
 import { checkProduceName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
-import { ActorLink, closedError } from './engine.ts'
+import { ActorLink, closedError, crashError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { partitionOf } from './known-topic.ts'
 import type { KnownTopic } from './known-topic.ts'
@@ -29,7 +29,7 @@ import type { EncodedRecord } from './record-encoding.ts'
 import { RecordBacklog } from './record-backlog.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
-import { Transactions } from './transactions.ts'
+import { outsideError, Transactions } from './transactions.ts'
 import type { TransactionOwner } from './transactions.ts'
 
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
@@ -309,6 +309,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (message.kind === 'delivered') this.#onDelivered(message)
     else if (message.kind === 'tooLarge') this.#onTooLarge(message)
     else if (message.kind === 'transactionResult') this.#transactions?.onResult(message)
+    else if (message.kind === 'actorCrashed') this.#onCrash(crashError('producer', message.errorMessage))
   }
 
   #onDelivered({ token, errorCode, errorMessage, baseOffset, logAppendTime }: MessageOf<'delivered'>): void {
@@ -335,6 +336,26 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#bufferedBytes -= batch.sizeBytes
     this.#waiters.replaced(token, this.#nextToken)
     this.#link.post({ kind: 'splitBatch', token, parts: submitted })
+  }
+
+  /** What was under way is given up, and so is all of a transaction. Its memory is not used again: leaders may look at it still. */
+  #onCrash(error: KafkaError): void {
+    this.#transactions?.onCrash(error)
+    const submitted = [...this.#submitted.values()]
+    const open = this.#transactions === null ? [] : [...this.#open]
+    this.#submitted.clear()
+    for (const batch of open) if (batch.known !== null) this.#remove(batch.known, batch)
+    for (const batch of [...submitted, ...open]) {
+      if (!batch.reject(error)) this.#failure ??= error
+      this.#bufferedBytes -= batch.sizeBytes
+    }
+    if (this.#transactions !== null) {
+      this.#backlog.failAll(error)
+      // The transaction says so.
+      this.#failure = null
+    }
+    for (const { known, partition } of submitted) if (known !== null) this.#afterDelivery(known, partition)
+    this.#backlog.workOff()
   }
 
   #afterDelivery(topic: KnownTopic, partition: number): void {
@@ -372,11 +393,4 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #isBusy(): boolean {
     return this.#submitted.size > 0 || this.#open.size > 0 || this.#backlog.length > 0
   }
-}
-
-function outsideError(method: 'send' | 'write'): KafkaError {
-  return new KafkaError(
-    'INVALID_TXN_STATE',
-    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(work)`,
-  )
 }

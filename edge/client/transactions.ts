@@ -86,6 +86,12 @@ export class Transactions<K, V> {
     for (const answer of this.#waiting.values()) answer(error)
   }
 
+  /** The actor has crashed: what is open is not known to the one that is there now, which begins with its end. */
+  onCrash(error: KafkaError): void {
+    this.#open?.lose(error)
+    this.giveUp(error)
+  }
+
   /** The transaction is over. */
   end(): void {
     this.#open = null
@@ -114,6 +120,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   readonly #owner: TransactionOwner<K, V>
   #state: 'open' | 'ending' | 'over' = 'open'
   #isAborted = false
+  /** Its actor has crashed. */
+  #isLost = false
   #endUnderWay: Promise<void> | null = null
   #failure: KafkaError | null = null
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
@@ -185,7 +193,15 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     return this.#state === 'over'
   }
 
+  /** It cannot be ended any more. */
+  lose(error: KafkaError): void {
+    this.#failure = error
+    this.#isLost = true
+    this.#end()
+  }
+
   async commit(): Promise<void> {
+    if (this.#isLost && this.#failure !== null) throw this.#failure
     this.#assertOpen()
     await this.#endBy(this.#commit())
   }
@@ -244,6 +260,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   #end(): void {
+    if (this.#state === 'over') return
     this.#state = 'over'
     this.#transactions.end()
   }
@@ -280,4 +297,12 @@ function overError(): KafkaError {
 
 function isSource(consumer: unknown): consumer is OffsetsSource {
   return typeof consumer === 'object' && consumer !== null && 'memberOffsets' in consumer
+}
+
+/** A producer with a transactional id sends in transactions only. */
+export function outsideError(method: 'send' | 'write'): KafkaError {
+  return new KafkaError(
+    'INVALID_TXN_STATE',
+    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(work)`,
+  )
 }

@@ -241,3 +241,9 @@ export interface ConsumerClosed {
   readonly kind: 'consumerClosed'
   readonly correlationId: number
 }
+
+/** To a client, from its host: its actor has crashed. What that was asked is not answered; another one has begun in its place, which knows nothing. */
+export interface ActorCrashed {
+  readonly kind: 'actorCrashed'
+  readonly errorMessage: string
+}
