@@ -118,6 +118,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#choose('subscribed')
     this.#wanted = wanted
     this.#isOverdue = false
+    this.#consumption.unfence()
     if (wanted.topics.length === 0 && wanted.topicPattern === null) this.#leave()
     else this.#join()
     for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
@@ -277,7 +278,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     if (offsets === null && this.#options.autoCommit === false) this.#consumption.uncommitted.checkLost()
     const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
     for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
-    return this.#requests.member(group, offsets)
+    return this.#requests.member(group, this.#options.groupProtocol ?? 'consumer', offsets)
   }
 
   /** A transaction has committed them. */
@@ -353,7 +354,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#engine.clients.delete(this)
     this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
-    if (failures.length > 0) throw failures[0]
+    const failure = this.#consumption.takeListenerFailure() ?? failures[0]
+    if (failure !== undefined) throw failure
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,6 +10,7 @@ import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
+import { ArrivalWaits } from './arrival-waits.ts'
 import type { Chunk, ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
@@ -30,9 +31,6 @@ export interface ConsumptionListeners extends ReleaseListeners {
 /** How often progress is reported to the actor while records flow. */
 const REPORT_MILLIS = 20
 
-/** The longest delay that setTimeout takes. */
-const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
-
 /** The partitions of one consumer. See the header. */
 export class Consumption {
   readonly link: ActorLink
@@ -51,8 +49,12 @@ export class Consumption {
   #head: ConsumedPartition | null = null
   #headChunk = 0
   readonly #releases: Releases
-  readonly #wakes: Set<() => void> = new Set()
+  readonly #waits: ArrivalWaits = new ArrivalWaits()
+  /** What a question for records throws, once; whether a listener has thrown it. */
   #failure: KafkaError | null = null
+  #isOfListener = false
+  /** Another consumer has its place in the group: every question throws that. */
+  #fenced: KafkaError | null = null
   #reportedAt = 0
   #kickScheduled = false
 
@@ -60,7 +62,10 @@ export class Consumption {
     this.#engine = engine
     this.#reader = reader
     this.#listeners = listeners
-    this.#releases = new Releases(listeners, { release: (partitions) => this.#release(partitions), fail: (error) => this.fail(error) })
+    this.#releases = new Releases(listeners, {
+      release: (partitions) => this.#release(partitions),
+      fail: (error) => this.fail(error, true),
+    })
     this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
   }
 
@@ -103,7 +108,7 @@ export class Consumption {
     this.#delivered.clear()
     if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
-    if (this.#failure !== null) this.throwFailure()
+    if (this.#failure !== null || this.#fenced !== null) this.throwFailure()
   }
 
   /** Between two records of a poll: whether partitions are to go. The application is alive. */
@@ -130,7 +135,7 @@ export class Consumption {
 
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
   throwFailure(): void {
-    const failure = this.#failure
+    const failure = this.#failure ?? this.#fenced
     this.#failure = null
     if (failure !== null) throw failure
     // What arrived before is delivered first.
@@ -177,36 +182,18 @@ export class Consumption {
     this.#engine.loop.kick()
     this.throwFailure()
     if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
-    return new Promise<void>((resolve, reject) => {
-      const millis = Math.min(Math.max(0, deadline - performance.now()), TIMEOUT_MILLIS_MAX)
-      const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
-      const end = (): void => {
-        if (timer !== null) clearTimeout(timer)
-        this.askedAt = performance.now()
-        signal?.removeEventListener('abort', onAbort)
-        this.#wakes.delete(wake)
-      }
-      const wake = (): void => {
-        end()
-        resolve()
-      }
-      const onAbort = (): void => {
-        end()
-        reject(signal?.reason instanceof Error ? signal.reason : new KafkaError('REQUEST_TIMED_OUT', 'the wait was aborted'))
-      }
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#wakes.add(wake)
-    }).then(() => this.throwFailure())
+    const onEnd = (): void => void (this.askedAt = performance.now())
+    return this.#waits.wait(signal, deadline, onEnd).then(() => this.throwFailure())
   }
 
   /** The application waits for something to arrive. */
   get isWaiting(): boolean {
-    return this.#wakes.size > 0
+    return this.#waits.areAny
   }
 
   /** Ends all waits. */
   rouse(): void {
-    for (const wake of this.#wakes) wake()
+    this.#waits.rouse()
   }
 
   /** Tells the actor how far the application is. */
@@ -219,8 +206,19 @@ export class Consumption {
     }
   }
 
+  /** What a listener has thrown, and no question has. */
+  takeListenerFailure(): KafkaError | null {
+    return this.#isOfListener ? this.#failure : null
+  }
+
+  /** It is to have a place in its group again. */
+  unfence(): void {
+    this.#fenced = null
+  }
+
   /** The next question for records throws this. */
-  fail(error: unknown): void {
+  fail(error: unknown, isOfListener: boolean = false): void {
+    if (this.#failure === null) this.#isOfListener = isOfListener
     this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
     this.rouse()
   }
@@ -269,6 +267,7 @@ export class Consumption {
   #onFailed({ topic, partition, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
     const error = errorFrom(errorCode, errorMessage)
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
+    if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
     // The disk is tried again, and may work then; everything else waits for the application to seek.
     if (one === undefined || error?.name === 'KAFKA_STORAGE_ERROR') return this.fail(error)
     one.error = error
@@ -347,7 +346,7 @@ export class Consumption {
       this.#releases.add(one, lost || one.isForfeit)
     }
     // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = this.#wakes.size === 0 && this.#releases.due.some((one) => this.#delivered.has(one))
+    const busy = !this.#waits.areAny && this.#releases.due.some((one) => this.#delivered.has(one))
     if (lost || !busy) this.#releases.begin()
   }
 
