@@ -50,7 +50,7 @@ import {
 import { DONE, failure, finish } from './producer-delivery.ts'
 import { giveUp } from './producer-expiry.ts'
 import { askToSplit, isSplitting, maySplit, onSplitBatch } from './producer-split.ts'
-import { failsTransaction, failTransaction, failureOf, transactionFor } from './producer-transaction.ts'
+import { failsTransaction, failTransaction, failureOf, reasonOf, transactionFor } from './producer-transaction.ts'
 import {
   advanceTransactions,
   isTransactionLost,
@@ -230,7 +230,8 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   } else if (maySplit(state, one, error.name)) {
     askToSplit(state, one, outbox)
   } else if (state.transaction !== null && failsTransaction(state, error.name)) {
-    const why = { errorCode: response.errorCode, errorMessage: response.errorMessage ?? error.message }
+    const errorMessage = response.errorMessage ?? reasonOf(state, error.name) ?? error.message
+    const why = { errorCode: response.errorCode, errorMessage }
     finish(state, queue, one, failure(why.errorCode, why.errorMessage), outbox)
     failTransaction(state, why, outbox)
   } else if (NUMBERING.has(error.name)) {

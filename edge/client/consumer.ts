@@ -354,8 +354,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#engine.clients.delete(this)
     this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
-    const failure = this.#consumption.takeListenerFailure() ?? failures[0]
-    if (failure !== undefined) throw failure
+    const failure = this.#consumption.takeListenerFailure()
+    if (failure !== null) throw failure
+    if (failures.length > 0) throw failures[0]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
