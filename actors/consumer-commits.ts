@@ -63,12 +63,12 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
     return sendCommit(state, context, outbox)
   }
   const missing = identify(state, commit, context, outbox)
-  if (missing === 'unknown') {
+  if (missing === 'asked') return
+  if (missing !== null) {
     state.commits.shift()
-    answerCommit(state, commit, 'UNKNOWN_TOPIC_OR_PARTITION', outbox)
+    answerCommit(state, commit, 'UNKNOWN_TOPIC_OR_PARTITION', outbox, `${missing.unknown} does not exist`)
     return sendCommit(state, context, outbox)
   }
-  if (missing === 'asked') return
   const asMember = isMember(state)
   const waits = commit.correlationId >= 0 ? context.uptime < commit.timeoutAt : context.uptime < commit.retryAt
   if (waits || membership.step !== 'ready' || (asMember && membership.memberEpoch <= 0)) return
@@ -94,8 +94,13 @@ export function isIdentified(commit: QueuedCommit): boolean {
   return commit.offsets.every(({ topicId }) => topicId >= 0)
 }
 
-/** Completes the topic ids, which only an application's own offsets lack; null when that is done, `unknown` when there is no such topic or partition. */
-function identify(state: ConsumerState, commit: QueuedCommit, context: Context, outbox: Outbox): 'asked' | 'unknown' | null {
+/** Completes the topic ids, which only an application's own offsets lack; null when that is done; or the name of a partition that there is not. */
+function identify(
+  state: ConsumerState,
+  commit: QueuedCommit,
+  context: Context,
+  outbox: Outbox,
+): 'asked' | { readonly unknown: string } | null {
   if (isIdentified(commit)) return null
   const topics = new Map(commit.offsets.filter(({ topicId }) => topicId < 0).map(({ topic }) => [topic, -1]))
   for (const name of topics.keys()) {
@@ -105,9 +110,10 @@ function identify(state: ConsumerState, commit: QueuedCommit, context: Context, 
       return 'asked'
     }
     // Without the topic, or the partition. Should it be newer than what is known, the next commit finds it.
-    if (topic.topicId < 0 || commit.offsets.some((one) => one.topic === name && topic.partitions[one.partition] === undefined)) {
+    const unknown = commit.offsets.find((one) => one.topic === name && (topic.topicId < 0 || topic.partitions[one.partition] === undefined))
+    if (unknown !== undefined) {
       forgetTopic(state.leaders, name)
-      return 'unknown'
+      return { unknown: topicPartitionName(name, unknown.partition) }
     }
     topics.set(name, topic.topicId)
   }

@@ -5,9 +5,9 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
-import type { Outbox } from './actor.ts'
+import type { Context, Outbox } from './actor.ts'
 import { lostError, uncommitted } from './consumer-commits.ts'
-import { isMember } from './consumer-state.ts'
+import { isMember, isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
 /** Answers with the member's id and epoch, and the offsets; refuses for one that the group has given up. */
@@ -35,10 +35,18 @@ export function onAskMember(state: ConsumerState, { correlationId, offsets }: Me
   })
 }
 
-/** The application commits by itself from now on, whatever the consumer was made with. */
-export function onCommitByHand(state: ConsumerState): void {
-  state.commitsItself = false
+/** The application commits by itself from now on, whatever the consumer was made with; or (over) that holds again. */
+export function onCommitByHand(
+  state: ConsumerState,
+  { isOver = false }: MessageOf<'commitByHand'>,
+  context: Context,
+  outbox: Outbox,
+): void {
+  state.commitsItself = isOver && state.config.autoCommit
   state.autoCommitAt = Infinity
+  if (!state.commitsItself || !isSubscribed(state)) return
+  state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
+  wakeAt(state, state.autoCommitAt, context, outbox)
 }
 
 /** A transaction has committed these. */

@@ -86,7 +86,7 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
       case 'askMember':
         return onAskMember(state, message, outbox)
       case 'commitByHand':
-        return onCommitByHand(state)
+        return onCommitByHand(state, message, context, outbox)
       case 'offsetsCommitted':
         return onOffsetsCommitted(state, message)
       case 'released':

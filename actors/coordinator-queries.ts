@@ -20,9 +20,10 @@ export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>,
   const topics = names.map((name) => describe(image, name, image.topics.get(name)))
   const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
   const { correlationId } = request
-  const { endOffset: metadataOffset, nextTopicId } = image
+  const { endOffset: metadataOffset, nextTopicId, reassignmentBytesPerSecond } = image
   const answer = { correlationId, metadataOffset, controller: self.node, voters: seatVoters(seat), brokers, nextTopicId, topics }
-  outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer } })
+  const limit = reassignmentBytesPerSecond === null ? {} : { reassignmentBytesPerSecond }
+  outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer, ...limit } })
 }
 
 const COORDINATOR_TOPICS: Readonly<Record<MessageOf<'findCoordinator'>['keyType'], string>> = {

@@ -105,6 +105,12 @@ export function hasMoved(cache: LeaderCache, last: LastLeader): boolean {
   return known !== undefined && known.leader >= 0 && (known.leader !== last.leader || known.leaderEpoch !== last.leaderEpoch)
 }
 
+/** Whether a partition that requests went to is known to be there no more: who led it will not answer. */
+export function isGone(cache: LeaderCache, { topic, partition }: LastLeader): boolean {
+  const known = cache.topics.get(topic)
+  return known !== undefined && known.partitions[partition] === undefined
+}
+
 /** What is known of the topic may be old, and will do until it is looked up. */
 export function doubtTopic(cache: LeaderCache, topic: string): void {
   cache.doubted.add(topic)

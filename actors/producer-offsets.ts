@@ -8,7 +8,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { coordinatorOf, nextCoordinator } from './coordinator-finder.ts'
 import type { ProducerState } from './producer-state.ts'
-import { answer, failsTransaction, failTransaction, failureOf, transactionFor, transactionOf } from './producer-transaction.ts'
+import { answer, failsTransaction, failTransaction, failureOf, reasonOf, transactionFor, transactionOf } from './producer-transaction.ts'
 import type { OffsetsOnTheWay } from './producer-transaction-state.ts'
 
 /** Who is silent for so long is asked again. */
@@ -112,7 +112,7 @@ export function onOffsetsAnswer(
 ): void {
   const error = errorOf(errorCode)
   if (errorCode === NONE) return end(state, one, null, outbox)
-  const why = { errorCode, errorMessage: errorMessage ?? error.message }
+  const why = { errorCode, errorMessage: errorMessage ?? reasonOf(state, error.name) ?? error.message }
   if (isOutOfStep(error.name)) return end(state, one, why, outbox)
   if (error.retriable) {
     // Where the group is coordinated, or where the transactions are kept: the answer does not say which has moved.

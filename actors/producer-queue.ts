@@ -11,7 +11,7 @@ import { PRODUCER_EPOCH_MAX } from '../coordinator/transactions/transaction-stat
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
 import { awaitTiming, chargeQuota } from './client-quota.ts'
-import { hasMoved, SILENCE_MILLIS } from './leader-cache.ts'
+import { hasMoved, isGone, SILENCE_MILLIS } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
 /** Longest pause between two attempts: within a process, another one costs little. */
@@ -126,8 +126,12 @@ export function takeBack(state: ProducerState, queue: PartitionQueue): void {
   for (const one of queue.batches) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
 }
 
-/** Where the partition has moved, what is in flight is taken back, and nothing waits for the end of a pause: the new leader has refused nothing yet. */
+/**
+ * Where the partition has moved, what is in flight is taken back, and nothing waits for the end of a pause: the new leader has refused nothing yet. Where it is gone, what is
+ * in flight is taken back, too: it is looked up once more, and fails.
+ */
 export function followLeader(state: ProducerState, queue: PartitionQueue): void {
+  if (isGone(state.leaders, queue)) return takeBack(state, queue)
   if (!hasMoved(state.leaders, queue)) return
   takeBack(state, queue)
   queue.goneUntil = 0

@@ -27,6 +27,8 @@ export interface ProducerConfig {
   readonly transactionalId: string | null
   /** A transaction that is open for so long is aborted. */
   readonly transactionTimeoutMillis: number
+  /** Its client can split a batch that is larger than its topic takes. */
+  readonly splitsBatches?: boolean
   /** Whose quota it keeps to; without it nobody counts. */
   readonly quota?: QuotaIdentity
 }
@@ -35,7 +37,7 @@ export interface ProducerConfig {
 export interface OutgoingBatch {
   readonly token: number
   /** Its place among all batches of the partition. */
-  readonly ordinal: number
+  ordinal: number
   records: Uint8Array
   readonly count: number
   readonly acks: Acks

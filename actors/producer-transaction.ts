@@ -212,8 +212,8 @@ export function onTransactorAnswer(
   advanceTransaction(state, context, outbox)
 }
 
-/** Who wants to commit what is not open any more should hear why. */
-function reasonOf({ config }: ProducerState, error: ErrorName): string | null {
+/** Who goes on with what is not open any more, or wants to commit it, should hear why. */
+export function reasonOf({ config }: ProducerState, error: ErrorName): string | null {
   if (error !== 'INVALID_TXN_STATE') return null
   const limit = `transactionTimeoutMillis (${config.transactionTimeoutMillis})`
   return `the transaction was aborted, for it took longer than ${limit}: make it smaller, or raise that; or by an administrator`

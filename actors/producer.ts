@@ -47,8 +47,10 @@ import {
   takeBack,
   takeInFlight,
 } from './producer-queue.ts'
-import { deliver, DONE, failure, finish, tooLate } from './producer-delivery.ts'
-import { failsTransaction, failTransaction, failureOf, transactionFor } from './producer-transaction.ts'
+import { DONE, failure, finish } from './producer-delivery.ts'
+import { giveUp } from './producer-expiry.ts'
+import { askToSplit, isSplitting, maySplit, onSplitBatch } from './producer-split.ts'
+import { failsTransaction, failTransaction, failureOf, reasonOf, transactionFor } from './producer-transaction.ts'
 import {
   advanceTransactions,
   isTransactionLost,
@@ -58,7 +60,7 @@ import {
 } from './producer-transactions.ts'
 import type { TransactionAnswer } from './producer-transactions.ts'
 import { newProducerState } from './producer-state.ts'
-import type { OutgoingBatch, PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
+import type { PartitionQueue, ProducerConfig, ProducerState } from './producer-state.ts'
 
 /** A coordinator that does not give out a producer id in this time is not asked again. */
 const PRODUCER_ID_MILLIS_MAX = 1000
@@ -83,6 +85,8 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
         return onStarted(state, context, outbox)
       case 'submit':
         return onSubmit(state, message, context, outbox)
+      case 'splitBatch':
+        return pumpOne(state, onSplitBatch(state, message, outbox), context, outbox)
       case 'produceResponse':
         return onProduceResponse(state, message, context, outbox)
       case 'undeliverable':
@@ -153,6 +157,10 @@ function onSubmit(state: ProducerState, message: Submit, context: Context, outbo
   keepTicking(state, outbox)
 }
 
+function pumpOne(state: ProducerState, queue: PartitionQueue | null, context: Context, outbox: Outbox): void {
+  if (queue !== null) pump(state, queue, context, outbox)
+}
+
 function pumpAll(state: ProducerState, context: Context, outbox: Outbox): void {
   for (const queue of state.queues.values()) pump(state, queue, context, outbox)
 }
@@ -186,7 +194,7 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
     // Not only the number in flight counts: the leader remembers so many batches, and the oldest may have to be sent again.
     if (one.ordinal - oldest >= IN_FLIGHT_BATCHES_MAX) return
     // Its turn comes when those before it are answered: a refusal could not bring it back behind them.
-    if (one.acks === 'none') return
+    if (one.acks === 'none' || isSplitting(one)) return
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
     putInFlight(state, queue, one, context)
@@ -219,8 +227,11 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   } else if (NUMBERING.has(error.name) && !(one.sentFirst && one === queue.batches[0])) {
     // One before it may have been lost on the way, or refused: it goes again behind that.
     queue.retryAt = context.uptime + state.config.retryBackoffMillis
+  } else if (maySplit(state, one, error.name)) {
+    askToSplit(state, one, outbox)
   } else if (state.transaction !== null && failsTransaction(state, error.name)) {
-    const why = { errorCode: response.errorCode, errorMessage: response.errorMessage ?? error.message }
+    const errorMessage = response.errorMessage ?? reasonOf(state, error.name) ?? error.message
+    const why = { errorCode: response.errorCode, errorMessage }
     finish(state, queue, one, failure(why.errorCode, why.errorMessage), outbox)
     failTransaction(state, why, outbox)
   } else if (NUMBERING.has(error.name)) {
@@ -375,23 +386,4 @@ function expire(state: ProducerState, queue: PartitionQueue, context: Context, o
   // In a transaction the first takes the others with it.
   for (const one of expired) if (queue.batches.includes(one)) giveUp(state, queue, one, outbox)
   dropOrphans(state, queue)
-}
-
-/**
- * The client has waited long enough. A batch that has a number may be in the log, or get there yet: without it the numbers would have a gap, and those behind it
- * would have to be numbered anew, although they may be in the log, too. So it is sent on, as an orphan, until its fate is known, or that of all that are behind it.
- */
-function giveUp(state: ProducerState, queue: PartitionQueue, one: OutgoingBatch, outbox: Outbox): void {
-  const outcome = tooLate(state, one)
-  if (state.transaction !== null) {
-    if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
-    finish(state, queue, one, outcome, outbox)
-    return failTransaction(state, outcome, outbox)
-  }
-  if (one.sequence < 0) return finish(state, queue, one, outcome, outbox)
-  deliver(state, one, outcome, outbox)
-  // The memory is the client's again.
-  one.records = one.records.slice()
-  one.isOrphan = true
-  one.deadline = Infinity
 }

@@ -6,6 +6,7 @@ import { Command, Option } from 'commander'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicDescription } from '../client/admin-api.ts'
+import type { ListOffsetsOptions } from '../client/offset-lookup.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, OffsetToCommit } from '../client/api.ts'
 import type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { GroupProtocolName } from '../../protocol/messages/group.ts'
@@ -79,8 +80,7 @@ function checkOptions({ group, from, partition, groupProtocol }: ConsumeOptions)
 
 async function consume(session: Session, topic: string, options: ConsumeOptions): Promise<void> {
   const { cluster } = session
-  const { isolationLevel } = options
-  const ends = await cluster.admin.listOffsets(topic, 'latest', { isolationLevel })
+  const ends = await cluster.admin.listOffsets(topic, 'latest', lookup(options))
   const consumer = cluster.consumer(consumerOptions(topic, options))
   if (options.group === undefined) await assignAll(cluster, consumer, topic, options)
   try {
@@ -88,6 +88,11 @@ async function consume(session: Session, topic: string, options: ConsumeOptions)
   } finally {
     await consumer.close()
   }
+}
+
+/** Of the partitions that are read: another one may have no leader. */
+function lookup({ isolationLevel, partition }: ConsumeOptions): ListOffsetsOptions {
+  return { isolationLevel, ...(partition === undefined ? {} : { partitions: partition }) }
 }
 
 function consumerOptions(topic: string, options: ConsumeOptions): ConsumerOptions<Uint8Array, Uint8Array> {
@@ -104,15 +109,11 @@ function consumerOptions(topic: string, options: ConsumeOptions): ConsumerOption
   }
 }
 
-async function assignAll(
-  cluster: Cluster,
-  consumer: Consumer,
-  topic: string,
-  { from, partition, isolationLevel }: ConsumeOptions,
-): Promise<void> {
+async function assignAll(cluster: Cluster, consumer: Consumer, topic: string, options: ConsumeOptions): Promise<void> {
+  const { from, partition } = options
   const { partitions } = await cluster.admin.describeTopic(topic)
   const chosen = partition ?? partitions.map((description) => description.partition)
-  const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' }, isolationLevel)
+  const starts = await startOffsets(cluster, topic, from ?? { kind: 'earliest' }, lookup(options))
   checkRange(topic, partitions, chosen, starts)
   consumer.assign(chosen.map((number) => ({ topic, partition: number })))
   for (const number of chosen) {
@@ -146,12 +147,12 @@ async function startOffsets(
   { admin }: Cluster,
   topic: string,
   from: StartPosition,
-  isolationLevel: IsolationLevel,
+  options: ListOffsetsOptions,
 ): Promise<Map<number, number>> {
-  if (from.kind === 'earliest' || from.kind === 'latest') return admin.listOffsets(topic, from.kind, { isolationLevel })
-  const ends = await admin.listOffsets(topic, 'latest', { isolationLevel })
+  if (from.kind === 'earliest' || from.kind === 'latest') return admin.listOffsets(topic, from.kind, options)
+  const ends = await admin.listOffsets(topic, 'latest', options)
   if (from.kind === 'offset') return new Map([...ends.keys()].map((partition) => [partition, from.offset]))
-  return new Map([...ends, ...(await admin.listOffsets(topic, from.timestamp, { isolationLevel }))])
+  return new Map([...ends, ...(await admin.listOffsets(topic, from.timestamp, options))])
 }
 
 async function printAll(

@@ -35,7 +35,7 @@ function rebalance(): Command {
   return withThrottle(new Command('rebalance'))
     .description('spread replicas and leaders evenly over the nodes')
     .action((options: ThrottleOptions, command: Command) =>
-      withCluster(command, 'read', (session) => moved(session, (signal) => session.cluster.admin.rebalance({ signal })), limits(options)),
+      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.rebalance({ signal }))),
     )
 }
 
@@ -44,12 +44,7 @@ function drain(): Command {
     .description('move all replicas off a node')
     .argument('<node>', 'which node', parseWhole)
     .action((node: number, options: ThrottleOptions, command: Command) =>
-      withCluster(
-        command,
-        'read',
-        (session) => moved(session, (signal) => session.cluster.admin.drainNode(node, { signal })),
-        limits(options),
-      ),
+      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.drainNode(node, { signal }))),
     )
 }
 
@@ -75,9 +70,21 @@ export function withThrottle(command: Command): Command {
   return command.option('--throttle <bytes>', 'what a node copies at most per second for replicas that are moved to it', parseCount)
 }
 
-/** The limit as the cluster is opened with it. */
-export function limits({ throttle }: ThrottleOptions): { readonly reassignmentBytesPerSecond?: number } {
-  return throttle === undefined ? {} : { reassignmentBytesPerSecond: throttle }
+/** Works with that limit. One that is kept in the metadata counts more than what the cluster is opened with: it is replaced meanwhile. */
+export function withLimit(command: Command, { throttle }: ThrottleOptions, work: (session: Session) => Promise<void>): Promise<void> {
+  if (throttle === undefined) return withCluster(command, 'read', work)
+  const limited = async (session: Session): Promise<void> => {
+    const { admin } = session.cluster
+    const { reassignmentBytesPerSecond: kept } = await admin.describeCluster()
+    if (kept === null) return work(session)
+    await admin.throttleReassignments(throttle)
+    try {
+      await work(session)
+    } finally {
+      await admin.throttleReassignments(kept)
+    }
+  }
+  return withCluster(command, 'read', limited, { reassignmentBytesPerSecond: throttle })
 }
 
 async function moved(session: Session, work: (signal: AbortSignal) => Promise<void>): Promise<void> {

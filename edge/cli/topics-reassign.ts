@@ -4,11 +4,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { InputError } from './failure.ts'
-import { limits, withThrottle } from './nodes.ts'
+import { withLimit, withThrottle } from './nodes.ts'
 import type { ThrottleOptions } from './nodes.ts'
 import { say } from './output.ts'
 import { parseNodes, parseWhole } from './parse.ts'
-import { EXIT_INTERRUPTED, withCluster } from './session.ts'
+import { EXIT_INTERRUPTED } from './session.ts'
 import type { Session } from './session.ts'
 
 const EXAMPLES = `
@@ -40,7 +40,7 @@ export function reassignCommand(show: (session: Session, name: string) => Promis
         if (nodes !== undefined) await untilMoved(session, name, partition, nodes)
         await show(session, name)
       }
-      return withCluster(command, 'read', work, limits(options))
+      return withLimit(command, options, work)
     })
 }
 

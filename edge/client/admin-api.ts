@@ -71,6 +71,8 @@ export interface ClusterDescription {
   readonly underReplicated: readonly TopicPartition[]
   readonly underMinIsr: readonly TopicPartition[]
   readonly offline: readonly TopicPartition[]
+  /** What `throttleReassignments` has set; null: what the cluster was opened with counts. */
+  readonly reassignmentBytesPerSecond: number | null
 }
 
 /** A partition on its way to other nodes. `replicas` has those that it brings, and those that it takes away. */
@@ -120,7 +122,8 @@ export interface Admin {
   alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void>
   /**
    * Offsets by the number of the partition. `timestamp`: milliseconds, or 'earliest' or 'latest'. Partitions without a record that young are absent, and so this is
-   * the one answer that is a Map: an array with gaps would be read past them. REQUEST_TIMED_OUT while a partition has no leader: `describeTopic` tells of the others.
+   * the one answer that is a Map: an array with gaps would be read past them. REQUEST_TIMED_OUT while one of the partitions has no leader: `partitions` leaves such
+   * out, and `describeTopic` tells of the others.
    */
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
@@ -140,7 +143,7 @@ export interface Admin {
   rebalance(options?: Waiting): Promise<void>
   /**
    * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. None goes to a node that this cluster object is draining, too.
-   * INVALID_REPLICATION_FACTOR if a partition has as many replicas as there are other nodes then, or more. The node is not set apart: what is created, balanced
+   * INVALID_REPLICATION_FACTOR if a partition has more replicas than there are other nodes then. The node is not set apart: what is created, balanced
    * or drained later may give it replicas again, unless it is removed.
    */
   drainNode(node: number, options?: Waiting): Promise<void>

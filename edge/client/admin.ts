@@ -20,7 +20,16 @@ import type {
   TopicDescription,
 } from './admin-api.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
-import { checkName, checkNode, checkPartition, checkReplicas, plainConfig, recordsToDelete, timestampToList } from './arguments.ts'
+import {
+  checkName,
+  checkNode,
+  checkPartition,
+  checkPartitions,
+  checkReplicas,
+  plainConfig,
+  recordsToDelete,
+  timestampToList,
+} from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
 import { ledPartitions } from './led-partitions.ts'
@@ -49,6 +58,7 @@ const LIST_TOPICS_RULES: Readonly<Record<'internal', OptionRule>> = { internal: 
 
 const LIST_OFFSETS_RULES: Readonly<Record<keyof ListOffsetsOptions, OptionRule>> = {
   isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
+  partitions: { kind: 'any' },
 }
 
 /** The `admin` of a cluster. */
@@ -126,8 +136,9 @@ export class AdminClient implements Admin {
   ): Promise<Map<number, number>> {
     checkName(name)
     checkOptions('listOffsets', options, LIST_OFFSETS_RULES)
+    checkPartitions(options.partitions)
     const wanted = timestampToList(timestamp)
-    return offsetsOf(this.#requests, await this.#requests.topic(name), wanted, options.isolationLevel)
+    return offsetsOf(this.#requests, await this.#requests.topic(name), wanted, options)
   }
 
   async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]> {

@@ -143,8 +143,8 @@ export interface ProducerOptions<K, V> {
   readonly bufferMemoryBytes?: number
   readonly compression?: Compression
   /**
-   * A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT, or NOT_ENOUGH_REPLICAS if that was why the leader refused it, and is not sent again. It may have been written
-   * all the same. Default 120,000.
+   * A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT, or NOT_ENOUGH_REPLICAS if that was why the leader refused it. It may have been written
+   * all the same, or be yet: while others of its partition are under way behind it, it goes on with them, and it is not sent again when there are none. Default 120,000.
    */
   readonly deliveryTimeoutMillis?: number
   readonly requestTimeoutMillis?: number
@@ -370,7 +370,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
   committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]>
   /**
    * Hands records to a handler, one after the other, and commits them by the guarantee that is asked for, instead of by itself; until the signal aborts, what was
-   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again.
+   * handled is committed. Throws what the handler throws: the records since the last commit will be handled again. Who asks for records afterwards has them committed as before.
    */
   process<OK = Uint8Array, OV = Uint8Array>(handler: ProcessHandler<K, V, OK, OV>, options?: ProcessOptions<K, V, OK, OV>): Promise<void>
   close(): Promise<void>

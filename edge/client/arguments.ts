@@ -106,6 +106,14 @@ export function checkPartition(partition: unknown): void {
   throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `a partition is a whole number from 0 on, not ${describe(partition)}`)
 }
 
+/** Numbers of partitions, or undefined: all. Throws INVALID_OPTION, and for each what `checkPartition` does. */
+export function checkPartitions(partitions: unknown): void {
+  if (partitions === undefined) return
+  if (!Array.isArray(partitions))
+    throw new KafkaError('INVALID_OPTION', `listOffsets option partitions must be a list of whole numbers, not ${describe(partitions)}`)
+  for (const partition of partitions as readonly unknown[]) checkPartition(partition)
+}
+
 /** Throws OFFSET_OUT_OF_RANGE for what cannot be an offset. */
 export function checkOffset(offset: unknown): void {
   if (!isCount(offset)) throw new KafkaError('OFFSET_OUT_OF_RANGE', `an offset is a whole number from 0 on, not ${describe(offset)}`)

@@ -15,7 +15,7 @@ import { actor as replica } from '../../actors/replica.ts'
 import { actor as shares } from '../../actors/shares.ts'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import type { ClusterEvent as MetadataEvent } from '../../protocol/messages/metadata.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import { CallerLoop } from '../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../runtime/doorbell.ts'
 import { report } from '../../runtime/report.ts'
@@ -32,7 +32,7 @@ import { ConsumerClient } from './consumer.ts'
 import { openDataDirectory } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { explain } from './durable-file.ts'
-import { closedError } from './engine.ts'
+import { clientPort, closedError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { EventListeners } from './event-listeners.ts'
 import { checkOptions, describe, integerOption, NODES_MAX } from './options.ts'
@@ -253,8 +253,8 @@ class LocalCluster implements Cluster {
   #watch(): void {
     const host = this.#runtime.host(CALLER_NODE)
     if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
-    const client = host.openPort(`${WATCHER}/client`, (message) => {
-      if (message.kind === 'clusterEvents') for (const one of message.events) this.#tell(one)
+    const client = host.openPort(clientPort(WATCHER), (message) => {
+      if (message.kind === 'clusterEvents') for (const one of message.events) this.#listeners.tellOf(one)
     })
     // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
     const config: WatcherConfig = { client, coordinatorNodes: this.#coordinatorsToAsk() }
@@ -276,6 +276,16 @@ class LocalCluster implements Cluster {
   /** For tests: a node's thread does nothing for so long. */
   async hangNode(node: number, millis: number): Promise<void> {
     await this.#supervisor?.control(node)?.hang(millis)
+  }
+
+  /** For tests: an actor on the caller's thread is told what it does not understand. */
+  crashActor(actor: string): void {
+    this.#postHere(actor, { kind: 'clusterEvents', events: [] })
+    this.#loop.kick()
+  }
+
+  #postHere(actor: string, message: Message): void {
+    this.#runtime.host(CALLER_NODE).post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, message)
   }
 
   close(): Promise<void> {
@@ -333,8 +343,7 @@ class LocalCluster implements Cluster {
   /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
   #spreadNews(node: number): void {
     const host = this.#runtime.host(CALLER_NODE)
-    for (const actor of host.actorNames())
-      host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    for (const actor of host.actorNames()) this.#postHere(actor, { kind: 'nodeDown', node })
     for (const other of this.#nodes.ids) {
       if (other === node) continue
       for (const actor of this.#nodes.voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
@@ -349,23 +358,9 @@ class LocalCluster implements Cluster {
     this.#listeners.tell('nodeDown', { node, restarts })
   }
 
-  #tell(event: MetadataEvent): void {
-    switch (event.type) {
-      case 'leaderChanged': {
-        const { type, ...detail } = event
-        return void this.#listeners.tell(type, detail)
-      }
-      case 'isrChanged': {
-        const { type, ...detail } = event
-        return void this.#listeners.tell(type, detail)
-      }
-      default:
-        return void this.#listeners.tell(event.type, { node: event.node })
-    }
-  }
-
   /** An error that nobody listens to must not get lost. */
   #onFailure(node: number, actor: string | null, error: Error): void {
+    if (node === CALLER_NODE && actor !== null) this.#postHere(clientPort(actor), { kind: 'actorCrashed', errorMessage: error.message })
     if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
   }
 

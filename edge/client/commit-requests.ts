@@ -2,7 +2,7 @@
  * What a public consumer asks its actor about offsets: to commit them, and who it is in its group, for a transaction that commits them.
  */
 import { KafkaError } from '../../protocol/errors.ts'
-import type { CommittedOffset, GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
+import type { CommittedOffset, GroupMember, GroupProtocolName, TopicOffset } from '../../protocol/messages/group.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ActorLink } from './engine.ts'
@@ -12,6 +12,7 @@ import type { Requests } from './requests.ts'
 /** Offsets of a group, and who has read what they say; null: nobody of the group. */
 export interface MemberOffsets {
   readonly group: string
+  readonly protocol: GroupProtocolName
   readonly member: GroupMember | null
   readonly offsets: readonly TopicOffset[]
 }
@@ -47,14 +48,14 @@ export class CommitRequests {
   }
 
   /** Those offsets, or (null) what is processed and not committed. Throws UNKNOWN_MEMBER_ID for a member that is none any more. */
-  async member(group: string, offsets: readonly CommittedOffset[] | null): Promise<MemberOffsets> {
+  async member(group: string, protocol: GroupProtocolName, offsets: readonly CommittedOffset[] | null): Promise<MemberOffsets> {
     const answer = await this.#ask((correlationId) => ({ kind: 'askMember', correlationId, offsets }))
     if (answer instanceof KafkaError) throw answer
-    return { group, member: answer?.member ?? null, offsets: answer?.offsets ?? [] }
+    return { group, protocol, member: answer?.member ?? null, offsets: answer?.offsets ?? [] }
   }
 
-  onCommitResult(correlationId: number, error: KafkaError | null): void {
-    this.#waiting.get(correlationId)?.(error)
+  onCommitResult({ correlationId, errorCode, errorMessage }: MessageOf<'commitResult'>): void {
+    this.#waiting.get(correlationId)?.(errorFrom(errorCode, errorMessage))
   }
 
   onMember(message: MessageOf<'memberAnswer'>): void {

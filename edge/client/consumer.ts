@@ -1,6 +1,6 @@
 /**
  * The public consumer. The actor (actors/consumer.ts) finds offsets, fetches and keeps the group membership; consumption.ts keeps what
- * has arrived; here chunks become records, and asking for the next record says that the one before is processed.
+ * has arrived; record-delivery.ts makes records of it. Here asking for the next record says that the one before is processed.
  */
 import { randomUUID } from 'node:crypto'
 import { actor as consumerActor } from '../../actors/consumer.ts'
@@ -8,6 +8,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { foreignCommitError } from '../../protocol/messages/group.ts'
 import type { CommittedOffset, TopicOffset } from '../../protocol/messages/group.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import type { Consumer, ConsumerBatch, ConsumerOptions, ConsumerRecord, OffsetToCommit, Polling, Waiting } from './api.ts'
 import {
   checkMembership,
@@ -21,39 +22,38 @@ import {
 } from './arguments.ts'
 import type { Subscription } from './arguments.ts'
 import type { ChunkReader } from './chunk-reader.ts'
-import { ClientBatch, decodeRecord, keepsViews } from './consumer-batch.ts'
 import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { checkPoll, CONSUMER_RULES, consumerConfig, POLL_MILLIS_DEFAULT } from './consumer-options.ts'
 import { Consumption } from './consumption.ts'
-import { closedError } from './engine.ts'
+import { closedError, crashError } from './engine.ts'
 import type { Engine } from './engine.ts'
 import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
+import { RecordDelivery } from './record-delivery.ts'
 import { sayGoodbye } from './releases.ts'
 import { ProcessSlot } from './process.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
-import { bytes } from './serdes.ts'
-import type { Serde } from './serdes.ts'
 
 /** The consumer behind the public interface. */
 export class ConsumerClient<K, V> implements Consumer<K, V> {
   readonly #engine: Engine
   readonly #options: ConsumerOptions<K, V>
-  readonly #key: Serde<K>
-  readonly #value: Serde<V>
-  readonly #keepsViews: boolean
-  readonly #maxPollRecords: number
   readonly #consumption: Consumption
+  readonly #delivery: RecordDelivery<K, V>
   readonly #requests: CommitRequests
   readonly #watch: PollWatch
   #mode: 'assigned' | 'subscribed' | null = null
   #wanted: Subscription = { topics: [], topicPattern: null }
   /** It did not ask for records for too long, and is no member until it does. */
   #isOverdue = false
+  /** A processing has committed for it, and the application has not asked for records since. */
+  #isByHand = false
   /** It is being closed, and its listener may still commit. */
   #isLeaving = false
+  /** Its actor has. */
+  #crash: KafkaError | null = null
   readonly #processSlot: ProcessSlot = new ProcessSlot()
   #onClosed: (() => void) | null = null
   #closing: Promise<void> | null = null
@@ -64,10 +64,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     checkMembership(options)
     this.#engine = engine
     this.#options = options
-    this.#key = options.key ?? (bytes as Serde<unknown> as Serde<K>)
-    this.#value = options.value ?? (bytes as Serde<unknown> as Serde<V>)
-    this.#keepsViews = keepsViews(this.#key, this.#value)
-    this.#maxPollRecords = integerOption(options.maxPollRecords, CONSUMER_RULES.maxPollRecords)
     const name = engine.nextName('consumer')
     this.#consumption = new Consumption(engine, name, reader, {
       actorUrl: consumerActor,
@@ -77,15 +73,39 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
       onLostMeanwhile: this.#processSlot.lost(options.onLost),
-      onCommitResult: (correlationId, error) => this.#requests.onCommitResult(correlationId, error),
-      onMember: (message) => this.#requests.onMember(message),
-      onClosed: () => this.#onClosed?.(),
+      onAnswer: (message) => this.#onAnswer(message),
     })
+    this.#delivery = new RecordDelivery(this.#consumption, options)
     this.#requests = new CommitRequests(() => this.#consumption.link)
     const interval = integerOption(options.maxPollIntervalMillis, CONSUMER_RULES.maxPollIntervalMillis)
     this.#watch = new PollWatch(interval, this.#consumption, () => this.#onOverdue())
     engine.clients.add(this)
     if (options.topics !== undefined) this.subscribe(options.topics)
+  }
+
+  #onAnswer(message: Message): void {
+    switch (message.kind) {
+      case 'commitResult':
+        return this.#requests.onCommitResult(message)
+      case 'memberAnswer':
+        return this.#requests.onMember(message)
+      case 'consumerClosed':
+        return this.#onClosed?.()
+      case 'actorCrashed':
+        return this.#onCrash(crashError('consumer', message.errorMessage))
+      default:
+        return
+    }
+  }
+
+  /** Nobody knows any more what it was given, and what of that is processed: it can only be closed. */
+  #onCrash(error: KafkaError): void {
+    this.#crash = error
+    this.#watch.stop()
+    this.#consumption.clear()
+    this.#requests.giveUp(error)
+    this.#consumption.fail(error)
+    this.#onClosed?.()
   }
 
   // ── what to consume ──
@@ -98,6 +118,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#choose('subscribed')
     this.#wanted = wanted
     this.#isOverdue = false
+    this.#consumption.unfence()
     if (wanted.topics.length === 0 && wanted.topicPattern === null) this.#leave()
     else this.#join()
     for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
@@ -168,7 +189,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async poll(options: Polling = {}): Promise<ConsumerRecord<K, V>[]> {
     checkPoll(options)
-    this.#processSlot.assertFree()
+    this.#asksItself()
     return this.#poll(options)
   }
 
@@ -178,7 +199,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#moveOn()
     this.#consumption.throwFailure()
     for (let hasWaited = false; ; hasWaited = true) {
-      const records = this.#takeRecords()
+      const records = this.#delivery.records()
       if (records.length > 0) this.#processSlot.polled()
       // Who does not want to wait waits for a moment all the same: in a loop that never does, nothing would ever arrive.
       if (records.length > 0 || (hasWaited && performance.now() >= deadline)) return records
@@ -193,13 +214,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
     checkWaiting('records', options)
-    this.#processSlot.assertFree()
     this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
+      this.#asksItself()
       this.#moveOn()
-      const next = this.#nextRecord()
+      const next = this.#delivery.nextRecord()
       if (next === null) await this.#consumption.wait(signal, Infinity)
       else yield next
     }
@@ -207,16 +228,28 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
     checkWaiting('batches', options)
-    this.#processSlot.assertFree()
     this.#assertOpen()
     const { signal } = options
     while (!this.#closed) {
       signal?.throwIfAborted()
+      this.#asksItself()
       this.#moveOn()
-      const next = this.#nextBatch()
+      const next = this.#delivery.nextBatch()
       if (next === null) await this.#consumption.wait(signal, Infinity)
       else yield next
     }
+  }
+
+  /** The application asks for records itself, and the consumer commits again what that says is processed. Until then what a processing has committed, and its keys, stand. */
+  #asksItself(): void {
+    this.#processSlot.assertFree()
+    this.#assertOpen()
+    if (this.#isByHand) this.#commitByHand(false)
+  }
+
+  #commitByHand(isByHand: boolean): void {
+    this.#isByHand = isByHand
+    this.#consumption.link.send({ kind: 'commitByHand', isOver: !isByHand })
   }
 
   #moveOn(): void {
@@ -225,52 +258,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     if (!this.#isOverdue) return
     this.#isOverdue = false
     this.#join()
-  }
-
-  #takeRecords(): ConsumerRecord<K, V>[] {
-    const records: ConsumerRecord<K, V>[] = []
-    try {
-      while (records.length < this.#maxPollRecords) {
-        const next = this.#nextRecord()
-        if (next === null) break
-        records.push(next)
-      }
-    } catch (error) {
-      // What was read before it is returned first; the next question meets the same error again.
-      if (records.length === 0) throw error
-    }
-    return records
-  }
-
-  #nextRecord(): ConsumerRecord<K, V> | null {
-    for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
-      const record = one.nextRecord(this.#keepsViews)
-      this.#consumption.askForMore(one)
-      if (record === null) {
-        this.#consumption.settleSkipped(one)
-        continue
-      }
-      const decoded = decodeRecord(one, record, this.#key, this.#value)
-      this.#consumption.markDelivered(one)
-      return decoded
-    }
-    return null
-  }
-
-  #nextBatch(): ConsumerBatch<K, V> | null {
-    for (let one = this.#consumption.turn(); one !== null; one = this.#consumption.turn()) {
-      const next = one.nextBatch()
-      this.#consumption.askForMore(one)
-      if (next === null) {
-        this.#consumption.settleSkipped(one)
-        continue
-      }
-      const from = one.position ?? 0
-      one.position = next.view.lastOffset + 1
-      this.#consumption.markDelivered(one)
-      return new ClientBatch(one, next, from, this.#key, this.#value)
-    }
-    return null
   }
 
   // ── commits ──
@@ -291,7 +278,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     if (offsets === null && this.#options.autoCommit === false) this.#consumption.uncommitted.checkLost()
     const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
     for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
-    return this.#requests.member(group, offsets)
+    return this.#requests.member(group, this.#options.groupProtocol ?? 'consumer', offsets)
   }
 
   /** A transaction has committed them. */
@@ -300,10 +287,15 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     if (!this.#closed) this.#consumption.link.send({ kind: 'offsetsCommitted', offsets })
   }
 
-  #group(method: string): string {
+  #groupOption(method: string): string {
     if (!this.#isLeaving) this.#assertOpen()
     const { group } = this.#options
     if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', `${method} needs a consumer with the option group`)
+    return group
+  }
+
+  #group(method: string): string {
+    const group = this.#groupOption(method)
     if (!this.#isOverdue) return group
     throw new KafkaError('UNKNOWN_MEMBER_ID', 'this consumer did not ask for records for maxPollIntervalMillis and has left its group')
   }
@@ -325,10 +317,14 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   async process<OK, OV>(handler: ProcessHandler<K, V, OK, OV>, options: ProcessOptions<K, V, OK, OV> = {}): Promise<void> {
-    const group = this.#group('process')
-    this.#consumption.link.send({ kind: 'commitByHand' })
-    const isByHand = this.#mode === 'assigned'
-    const hooks = { poll: this.#poll.bind(this), mustLetGo: () => this.#consumption.mustLetGo(), isByHand }
+    // Who has not asked for too long is a member again as soon as the processing polls.
+    const group = this.#groupOption('process')
+    const hooks = {
+      begins: () => this.#commitByHand(true),
+      poll: this.#poll.bind(this),
+      mustLetGo: () => this.#consumption.mustLetGo(),
+      isAssignedByHand: () => this.#mode === 'assigned',
+    }
     await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }
 
@@ -358,6 +354,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#engine.clients.delete(this)
     this.#requests.giveUp(closedError('consumer'))
     this.#consumption.rouse()
+    const failure = this.#consumption.takeListenerFailure()
+    if (failure !== null) throw failure
     if (failures.length > 0) throw failures[0]
   }
 
@@ -388,5 +386,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #assertOpen(): void {
     if (this.#closed || this.#closing !== null) throw closedError('consumer')
+    if (this.#crash !== null) throw this.#crash
   }
 }

@@ -10,6 +10,7 @@ import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
+import { ArrivalWaits } from './arrival-waits.ts'
 import type { Chunk, ChunkReader } from './chunk-reader.ts'
 import { ConsumedPartition, damagedBatch } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
@@ -17,16 +18,14 @@ import { ActorLink } from './engine.ts'
 import { Releases } from './releases.ts'
 import { errorFrom } from './requests.ts'
 import { Uncommitted } from './uncommitted.ts'
-import { Wakes } from './wakes.ts'
 import type { ReleaseListeners } from './releases.ts'
 
 /** Who hears of changes. */
 export interface ConsumptionListeners extends ReleaseListeners {
   readonly actorUrl: { readonly url: string }
   readonly config: object
-  readonly onCommitResult: (correlationId: number, error: KafkaError | null) => void
-  readonly onMember: (message: MessageOf<'memberAnswer'>) => void
-  readonly onClosed: () => void
+  /** What the actor says that is not about partitions. */
+  readonly onAnswer: (message: Message) => void
 }
 
 /** How often progress is reported to the actor while records flow. */
@@ -50,8 +49,12 @@ export class Consumption {
   #head: ConsumedPartition | null = null
   #headChunk = 0
   readonly #releases: Releases
-  readonly #wakes: Wakes = new Wakes(() => (this.askedAt = performance.now()))
+  readonly #waits: ArrivalWaits = new ArrivalWaits()
+  /** What a question for records throws, once; whether a listener has thrown it. */
   #failure: KafkaError | null = null
+  #isOfListener = false
+  /** Another consumer has its place in the group: every question throws that. */
+  #fenced: KafkaError | null = null
   #reportedAt = 0
   #kickScheduled = false
 
@@ -59,7 +62,10 @@ export class Consumption {
     this.#engine = engine
     this.#reader = reader
     this.#listeners = listeners
-    this.#releases = new Releases(listeners, { release: (partitions) => this.#release(partitions), fail: (error) => this.fail(error) })
+    this.#releases = new Releases(listeners, {
+      release: (partitions) => this.#release(partitions),
+      fail: (error) => this.fail(error, true),
+    })
     this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
   }
 
@@ -102,7 +108,7 @@ export class Consumption {
     this.#delivered.clear()
     if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
-    if (this.#failure !== null) this.throwFailure()
+    if (this.#failure !== null || this.#fenced !== null) this.throwFailure()
   }
 
   /** Between two records of a poll: whether partitions are to go. The application is alive. */
@@ -129,7 +135,7 @@ export class Consumption {
 
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
   throwFailure(): void {
-    const failure = this.#failure
+    const failure = this.#failure ?? this.#fenced
     this.#failure = null
     if (failure !== null) throw failure
     // What arrived before is delivered first.
@@ -179,17 +185,18 @@ export class Consumption {
     this.#engine.loop.kick()
     this.throwFailure()
     if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
-    return this.#wakes.wait(signal, deadline).then(() => this.throwFailure())
+    const onEnd = (): void => void (this.askedAt = performance.now())
+    return this.#waits.wait(signal, deadline, onEnd).then(() => this.throwFailure())
   }
 
   /** The application waits for something to arrive. */
   get isWaiting(): boolean {
-    return this.#wakes.count > 0
+    return this.#waits.areAny
   }
 
   /** Ends all waits. */
   rouse(): void {
-    this.#wakes.wakeAll()
+    this.#waits.rouse()
   }
 
   /** Tells the actor how far the application is. */
@@ -202,8 +209,19 @@ export class Consumption {
     }
   }
 
+  /** What a listener has thrown, and no question has. */
+  takeListenerFailure(): KafkaError | null {
+    return this.#isOfListener ? this.#failure : null
+  }
+
+  /** It is to have a place in its group again. */
+  unfence(): void {
+    this.#fenced = null
+  }
+
   /** The next question for records throws this. */
-  fail(error: unknown): void {
+  fail(error: unknown, isOfListener: boolean = false): void {
+    if (this.#failure === null) this.#isOfListener = isOfListener
     this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
     this.rouse()
   }
@@ -240,24 +258,19 @@ export class Consumption {
         return this.#onPositionReset(message)
       case 'revoking':
         return this.#onRevoking(message)
-      case 'commitResult':
-        return this.#listeners.onCommitResult(message.correlationId, errorFrom(message.errorCode, message.errorMessage))
-      case 'memberAnswer':
-        return this.#listeners.onMember(message)
       case 'consumerFailed':
         return this.#onFailed(message)
-      case 'consumerClosed':
-        return this.#listeners.onClosed()
       case 'dropRanges':
         return this.#dropRanges()
       default:
-        return
+        return this.#listeners.onAnswer(message)
     }
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
     const error = errorFrom(errorCode, errorMessage)
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
+    if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
     const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
     // The leader finds the same, and nobody has more.
     const found = isDisk || error?.name === 'CORRUPT_MESSAGE' ? (one?.doubt ?? error) : error
@@ -343,7 +356,7 @@ export class Consumption {
       this.#releases.add(one, lost || one.isForfeit)
     }
     // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = this.#wakes.count === 0 && this.#releases.due.some((one) => this.#delivered.has(one))
+    const busy = !this.#waits.areAny && this.#releases.due.some((one) => this.#delivered.has(one))
     if (lost || !busy) this.#releases.begin()
   }
 

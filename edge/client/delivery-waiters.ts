@@ -34,6 +34,11 @@ export class DeliveryWaiters {
     for (const flush of this.#flushes) flush.target = Math.min(flush.target, target)
   }
 
+  /** What had a token has others instead, all below `target`. */
+  replaced(token: number, target: number): void {
+    for (const flush of this.#flushes) if (flush.target > token) flush.target = Math.max(flush.target, target)
+  }
+
   tellRoom(): void {
     for (const resolve of this.#drained.splice(0)) resolve()
   }

@@ -50,7 +50,7 @@ export class ActorLink {
   constructor(engine: Engine, name: string, behaviour: { readonly url: string }, config: object, onMessage: (message: Message) => void) {
     this.#engine = engine
     this.#actor = { node: engine.host.node, actor: name }
-    this.#port = engine.host.openPort(`${name}/client`, onMessage)
+    this.#port = engine.host.openPort(clientPort(name), onMessage)
     engine.host.spawn(name, behaviour.url, { ...config, coordinatorNodes: engine.coordinatorNodes(), client: this.#port })
   }
 
@@ -71,6 +71,16 @@ export class ActorLink {
     this.#engine.host.stop(this.#actor.actor)
     this.#engine.host.closePort(this.#port.actor)
   }
+}
+
+/** Where the client of an actor hears from it. */
+export function clientPort(actor: string): string {
+  return `${actor}/client`
+}
+
+/** What a client says whose actor has crashed. */
+export function crashError(what: string, reason: string): KafkaError {
+  return new KafkaError('UNKNOWN_SERVER_ERROR', `the actor of this ${what} has crashed (${reason}): what it was asked may be done or not`)
 }
 
 /** Throws CLIENT_CLOSED. */

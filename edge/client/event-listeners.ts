@@ -1,6 +1,7 @@
 /**
  * Who wants to hear of what: the listeners of a cluster, by event. One that is added twice hears twice, as with Node's EventEmitter.
  */
+import type { ClusterEvent as MetadataEvent } from '../../protocol/messages/metadata.ts'
 import type { ClusterEvent, ClusterEventDetails, ClusterListener } from './api.ts'
 import { tellListener } from './listener-call.ts'
 
@@ -33,5 +34,21 @@ export class EventListeners {
     const listeners = this.#listeners[event].slice()
     for (const listener of listeners) tellListener(listener, detail)
     return listeners.length > 0
+  }
+
+  /** The same for what the metadata says. */
+  tellOf(event: MetadataEvent): void {
+    switch (event.type) {
+      case 'leaderChanged': {
+        const { type, ...detail } = event
+        return void this.tell(type, detail)
+      }
+      case 'isrChanged': {
+        const { type, ...detail } = event
+        return void this.tell(type, detail)
+      }
+      default:
+        return void this.tell(event.type, { node: event.node })
+    }
   }
 }

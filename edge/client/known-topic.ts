@@ -16,7 +16,9 @@ export interface KnownTopic {
   readonly open: (OpenBatch | null)[]
   /** By partition: batches submitted and not delivered. */
   readonly outstanding: number[]
-  readonly batchBytesMax: number
+  /** As large as the producer makes batches. */
+  readonly batchSizeBytes: number
+  batchBytesMax: number
   /** Where records without a key go until the batch is sent. */
   stickyPartition: number
 }
@@ -31,7 +33,8 @@ export function newKnownTopic(metadata: TopicMetadata, batchSizeBytes: number): 
     checkedAt: performance.now(),
     open: metadata.partitions.map(() => null),
     outstanding: metadata.partitions.map(() => 0),
-    batchBytesMax: Math.min(batchSizeBytes, metadata.config?.maxMessageBytes ?? Infinity),
+    batchSizeBytes,
+    batchBytesMax: batchBytesMax(metadata, batchSizeBytes),
     stickyPartition: 0,
   }
 }
@@ -44,9 +47,10 @@ export function isStale(topic: KnownTopic): boolean {
   return true
 }
 
-/** Takes a newer description: a topic only ever grows. */
-export function growTopic(topic: KnownTopic, metadata: TopicMetadata): void {
+/** Takes a newer description: a topic only ever grows, but its batches may have to be smaller from now on. */
+export function renewTopic(topic: KnownTopic, metadata: TopicMetadata): void {
   topic.metadata = metadata
+  topic.batchBytesMax = batchBytesMax(metadata, topic.batchSizeBytes)
   for (let partition = topic.open.length; partition < metadata.partitions.length; partition++) {
     topic.open.push(null)
     topic.outstanding.push(0)
@@ -65,4 +69,8 @@ export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: 
   if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
   if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen
   throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic.metadata.topic} has partitions 0 to ${count - 1}, not ${String(chosen)}`)
+}
+
+function batchBytesMax({ config }: TopicMetadata, batchSizeBytes: number): number {
+  return Math.min(batchSizeBytes, config?.maxMessageBytes ?? Infinity)
 }

@@ -55,10 +55,13 @@ export class NodeAdmin {
   }
 
   async describeCluster(): Promise<ClusterDescription> {
-    const { brokers, controller, voters, topics } = await this.#requests.askCoordinator(
-      { kind: 'metadata', topics: null },
-      'metadataResponse',
-    )
+    const {
+      brokers,
+      controller,
+      voters,
+      topics,
+      reassignmentBytesPerSecond = null,
+    } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
     const partitions = topics.flatMap(({ topic, partitions: some }) => some.map((one) => ({ ...one, topic })))
     const nodes = brokers.map((one) => ({
       ...one,
@@ -79,6 +82,7 @@ export class NodeAdmin {
       underReplicated: underReplicated.map(nameOf),
       underMinIsr: underMinIsr.map(nameOf),
       offline: offline.map(nameOf),
+      reassignmentBytesPerSecond,
     }
   }
 
@@ -108,7 +112,7 @@ export class NodeAdmin {
     for (let isOver = false; !isOver;) {
       signal?.throwIfAborted()
       isOver = (await this.#askForMoves(drain)) === 0
-      while (!(await this.#isMoved(drain))) await sleep(LOOK_MILLIS, undefined, signal === undefined ? {} : { signal })
+      while (!(await this.#isMoved(drain))) await pause(signal)
     }
   }
 
@@ -179,6 +183,12 @@ export class NodeAdmin {
       if (!isLost || errorOf(errorCode).name !== done) throwIfError(errorCode, errorMessage)
     return results.length
   }
+}
+
+/** Throws the signal's own reason. */
+async function pause(signal: AbortSignal | undefined): Promise<void> {
+  await sleep(LOOK_MILLIS, undefined, signal === undefined ? {} : { signal }).catch(() => undefined)
+  signal?.throwIfAborted()
 }
 
 function nameOf({ topic, partition }: TopicPartition): TopicPartition {

@@ -12,26 +12,27 @@ import type { Requests } from './requests.ts'
 export interface ListOffsetsOptions {
   /** 'read_committed': not beyond what such a consumer reads. Default 'read_uncommitted'. */
   readonly isolationLevel?: IsolationLevel
+  /** Only these. Default: all. */
+  readonly partitions?: readonly number[]
 }
 
 /**
- * Where a timestamp is in each partition of a topic; those without a record that young are absent. Throws like `Requests.ask`, and so as long as one of them has
+ * Where a timestamp is in partitions of a topic; those without a record that young are absent. Throws like `Requests.ask`, and so as long as one of them has
  * no leader.
  */
 export async function offsetsOf(
   requests: Requests,
   topic: TopicMetadata,
   timestamp: number,
-  isolationLevel: IsolationLevel = 'read_uncommitted',
+  options: ListOffsetsOptions = {},
 ): Promise<Map<number, number>> {
+  const { isolationLevel = 'read_uncommitted', partitions = topic.partitions.map(({ partition }) => partition) } = options
   const asked = { kind: 'listOffsets', topicId: topic.topicId, timestamp, isolationLevel } as const
-  const responses = await Promise.all(
-    topic.partitions.map(({ partition }) => requests.askLeader(topic, partition, asked, 'listOffsetsResponse')),
-  )
+  const responses = await Promise.all(partitions.map((partition) => requests.askLeader(topic, partition, asked, 'listOffsetsResponse')))
   const offsets = new Map<number, number>()
-  responses.forEach(({ errorCode, errorMessage, offset }, partition) => {
+  responses.forEach(({ errorCode, errorMessage, offset }, index) => {
     throwIfError(errorCode, errorMessage)
-    if (offset >= 0) offsets.set(partition, offset)
+    if (offset >= 0) offsets.set(partitions[index]!, offset)
   })
   return offsets
 }

@@ -1,11 +1,17 @@
 /**
- * A batch that a producer is filling for one partition, and who waits for its records.
+ * A batch that a producer is filling for one partition, and who waits for its records. One that its topic finds too large is split.
  */
+import { assert } from '../../protocol/assert.ts'
+import type { Compression } from '../../protocol/compression.ts'
 import { RecordBatchBuilder } from '../../protocol/record-batch-builder.ts'
 import type { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
+import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
+import type { LogRecord } from '../../protocol/record-batch.ts'
+import { nodeCompressor } from '../../runtime/compressor.ts'
 import type { RecordMetadata } from './api.ts'
 import type { KnownTopic } from './known-topic.ts'
+import { recordBytes } from './record-encoding.ts'
 
 /** Who hears of one record. */
 export interface RecordWaiter {
@@ -55,6 +61,56 @@ export class OpenBatch {
   reject(error: KafkaError): boolean {
     for (const waiter of this.#waiters) waiter.reject(error)
     return this.#waiters.length === this.builder.count
+  }
+
+  /** Its bytes, for the actor to number: the builder's own memory. */
+  finish(compression: Compression, isTransactional: boolean): Uint8Array {
+    return this.builder.finish({
+      compression,
+      compressor: nodeCompressor,
+      producerId: -1,
+      producerEpoch: -1,
+      baseSequence: -1,
+      transactional: isTransactional,
+      sealed: false,
+    })
+  }
+
+  /**
+   * Its records and waiters in smaller batches, at most half as large and as large as `bytesMax`, but for records that are larger by themselves: two batches at least. It is
+   * not to be used any more.
+   */
+  split(bytesMax: number, open: () => OpenBatch): OpenBatch[] {
+    assert(this.builder.count > 1, 'a batch of several records is split')
+    const partBytesMax = Math.min(bytesMax, this.builder.sizeBytes / 2)
+    const parts: OpenBatch[] = []
+    let part: OpenBatch | null = null
+    let waiter = 0
+    let index = 0
+    for (const record of new RecordBatchView(this.finish('none', false), 0)) {
+      const isFull = part === null || part.builder.sizeBytes + recordBytes(record) > partBytesMax
+      if (part === null || isFull || !part.#take(record)) {
+        part = this.#beside(open())
+        parts.push(part)
+        part.#take(record)
+      }
+      if (this.#indexes[waiter] === index++) part.wait(this.#waiters[waiter]!, this.#timestamps[waiter++]!)
+    }
+    for (const one of parts) one.sizeBytes = one.builder.sizeBytes
+    return parts
+  }
+
+  #take({ timestamp, key, value, headers }: LogRecord): boolean {
+    return this.builder.append(timestamp, key, value, headers.length === 0 ? undefined : headers)
+  }
+
+  /** For the same partition. */
+  #beside(part: OpenBatch): OpenBatch {
+    part.known = this.known
+    part.topic = this.topic
+    part.partition = this.partition
+    part.acks = this.acks
+    return part
   }
 
   /** Empties it for its next use. */

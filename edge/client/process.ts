@@ -44,7 +44,7 @@ import type { Rounds } from './process-rounds.ts'
 import { ProducerClient } from './producer.ts'
 import type { PartitionListener } from './releases.ts'
 
-/** Records of a handler that awaits nothing, between two looks at the clock. */
+/** Records of a handler that awaits nothing, between two looks at the clock, and at partitions that are to go. Who ends the processing is looked for each time. */
 const LOOK_RECORDS = 256
 
 /** How long a round without records waits for some. */
@@ -52,12 +52,14 @@ const POLL_MILLIS = 1000
 
 /** What a processing asks of its consumer beyond the public face. */
 export interface ProcessHooks<K, V> {
+  /** Nothing is wrong with what was asked: from now on the processing says what is committed. */
+  begins(): void
   /** As the public one, which is refused meanwhile. */
   poll(options: Waiting & { readonly timeoutMillis: number }): Promise<ConsumerRecord<K, V>[]>
   /** Between two records: whether partitions are to go, and wait for it. It says, too, that the application is alive. */
   mustLetGo(): boolean
   /** It was assigned its partitions by hand, and is no member of its group. */
-  readonly isByHand: boolean
+  isAssignedByHand(): boolean
 }
 
 /** The work of one call. */
@@ -190,7 +192,7 @@ export class Processing<K, V, OK, OV> {
       const done = this.#isKnown(record) ? undefined : this.#handler(record, outlet)
       if (done instanceof Promise) await done
       if (!noteHandled(state, record)) return
-      const isTimeToLook = done instanceof Promise || count % LOOK_RECORDS === 0
+      const isTimeToLook = done instanceof Promise || count % LOOK_RECORDS === 0 || this.#isOver(signal)
       if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted(signal))) return
     }
   }
@@ -259,7 +261,7 @@ export class Processing<K, V, OK, OV> {
 
   /** Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been set anew. */
   #isRebalance(error: unknown): boolean {
-    return (this.#state.isLost || !this.#hooks.isByHand) && error instanceof KafkaError && isRebalanced(error.name)
+    return (this.#state.isLost || !this.#hooks.isAssignedByHand()) && error instanceof KafkaError && isRebalanced(error.name)
   }
 
   #goBack(places: readonly Place[]): void {
@@ -298,6 +300,7 @@ export class ProcessSlot {
     engine.clients.delete(producer)
     const processing = new Processing(consumer, hooks, producer, handler, plan)
     this.#processing = processing
+    hooks.begins()
     const ended = this.#runToEnd(processing, producer, options.signal)
     this.#ended = ended.catch(() => undefined)
     return ended

@@ -66,6 +66,7 @@ export function producerConfig<K, V>(
   return {
     quota: { ...quotas, clientId: options.clientId ?? null },
     acks: options.acks ?? ACKS_DEFAULT,
+    splitsBatches: true,
     isIdempotent: options.enableIdempotence ?? true,
     transactionalId: options.transactionalId ?? null,
     transactionTimeoutMillis: integerOption(options.transactionTimeoutMillis, PRODUCER_RULES.transactionTimeoutMillis),

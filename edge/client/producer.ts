@@ -8,16 +8,18 @@
  */
 import { actor as producerActor } from '../../actors/producer.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { SubmittedRecords } from '../../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
-import { nodeCompressor } from '../../runtime/compressor.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions, Transaction } from './api.ts'
 import { checkProduceName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
-import { ActorLink, closedError } from './engine.ts'
+import { ActorLink, closedError, crashError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { growTopic, isStale, newKnownTopic, partitionOf } from './known-topic.ts'
+import { partitionOf } from './known-topic.ts'
 import type { KnownTopic } from './known-topic.ts'
+import { KnownTopics } from './known-topics.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { checkOptions, integerOption } from './options.ts'
@@ -27,7 +29,7 @@ import type { EncodedRecord } from './record-encoding.ts'
 import { RecordBacklog } from './record-backlog.ts'
 import { bytes } from './serdes.ts'
 import type { Serde } from './serdes.ts'
-import { Transactions } from './transactions.ts'
+import { outsideError, Transactions } from './transactions.ts'
 import type { TransactionOwner } from './transactions.ts'
 
 /** As many as the producer actor keeps in flight per partition: more would only wait there. */
@@ -40,10 +42,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   readonly #key: Serde<K>
   readonly #value: Serde<V>
   readonly #link: ActorLink
-  readonly #topics: Map<string, KnownTopic> = new Map()
-  /** The topic of the record before: most producers have one. */
-  #lastName = ''
-  #lastTopic: KnownTopic | undefined
+  readonly #topics: KnownTopics
   readonly #open: Set<OpenBatch> = new Set()
   readonly #submitted: Map<number, OpenBatch> = new Map()
   readonly #spare: OpenBatch[] = []
@@ -74,10 +73,12 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options, engine.quotas), (message) =>
       this.#onMessage(message),
     )
+    const describe = (name: string): Promise<TopicMetadata> => engine.requests.topic(name)
+    this.#topics = new KnownTopics(this.#batchSizeBytes, describe)
     this.#backlog = new RecordBacklog({
-      topicNamed: (name) => this.#topics.get(name),
-      describe: (name) => engine.requests.topic(name),
-      learn: (name, metadata) => this.#topics.set(name, newKnownTopic(metadata, this.#batchSizeBytes)),
+      topicNamed: (name) => this.#topics.named(name),
+      describe,
+      learn: (name, metadata) => this.#topics.learn(name, metadata),
       hasSpace: () => this.#bufferedBytes < this.#bufferMemoryBytes * 2,
       append: (topic, { encoded, waiter, acks }) => this.#append(topic, encoded, waiter, acks),
       fail: (error) => (this.#failure ??= error),
@@ -195,7 +196,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (typeof record !== 'object' || record === null)
       throw new KafkaError('INVALID_RECORD', 'a record is an object such as { topic, key, value }')
     if (this.#backlog.length === 0) {
-      const topic = record.topic === this.#lastName ? this.#lastTopic : this.#topicNamed(record)
+      const topic = this.#topics.named(record.topic)
       if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
         return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter, acks)
       }
@@ -203,14 +204,6 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#backlog.checkRoom()
     checkProduceName(record.topic)
     this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter, acks })
-  }
-
-  #topicNamed(record: ProducerRecord<K, V>): KnownTopic | undefined {
-    const topic = this.#topics.get(record.topic)
-    if (topic === undefined) return undefined
-    this.#lastName = record.topic
-    this.#lastTopic = topic
-    return topic
   }
 
   /** Puts the record into the open batch of its partition, which ends where the acks differ; throws before anything has changed. */
@@ -239,7 +232,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     batch.acks = acks
     topic.open[partition] = batch
     this.#open.add(batch)
-    if (isStale(topic)) this.#refresh(topic)
+    this.#topics.look(topic)
     if (!this.#sealScheduled) this.#scheduleSeal(isAwaited && topic.outstanding[partition] === 0)
     return batch
   }
@@ -293,20 +286,16 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #submit(topic: KnownTopic, batch: OpenBatch): void {
     this.#remove(topic, batch)
     if (batch.partition === topic.stickyPartition) topic.stickyPartition = (batch.partition + 1) % topic.metadata.partitions.length
-    const compression = this.#options.compression ?? 'none'
-    const records = batch.builder.finish({
-      compression,
-      compressor: nodeCompressor,
-      producerId: -1,
-      producerEpoch: -1,
-      baseSequence: -1,
-      transactional: this.#transactions !== null,
-      sealed: false,
-    })
+    this.#link.post({ kind: 'submit', topic: batch.topic, partition: batch.partition, acks: batch.acks, ...this.#finished(topic, batch) })
+  }
+
+  /** A batch as it goes to the actor, and the token under which its fate is told. */
+  #finished(topic: KnownTopic, batch: OpenBatch): SubmittedRecords {
+    const records = batch.finish(this.#options.compression ?? 'none', this.#transactions !== null)
     const token = this.#nextToken++
     this.#submitted.set(token, batch)
     topic.outstanding[batch.partition]!++
-    this.#link.post({ kind: 'submit', token, topic: batch.topic, partition: batch.partition, records, acks: batch.acks })
+    return { token, records }
   }
 
   #remove(topic: KnownTopic, batch: OpenBatch): void {
@@ -318,7 +307,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #onMessage(message: Message): void {
     if (message.kind === 'delivered') this.#onDelivered(message)
+    else if (message.kind === 'tooLarge') this.#onTooLarge(message)
     else if (message.kind === 'transactionResult') this.#transactions?.onResult(message)
+    else if (message.kind === 'actorCrashed') this.#onCrash(crashError('producer', message.errorMessage))
   }
 
   #onDelivered({ token, errorCode, errorMessage, baseOffset, logAppendTime }: MessageOf<'delivered'>): void {
@@ -331,6 +322,42 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#finish(batch, new KafkaError(name, `${batch.topic}-${batch.partition}: ${errorMessage ?? message}`), -1, -1)
   }
 
+  /** The topic takes less at once than it did: what it has refused is sent again in parts, in its place, and the next batches are smaller. */
+  #onTooLarge({ token }: MessageOf<'tooLarge'>): void {
+    const batch = this.#submitted.get(token)
+    const topic = batch?.known
+    if (batch === undefined || topic === undefined || topic === null) return
+    this.#topics.renew(topic)
+    const parts = batch.split(topic.batchBytesMax, () => new OpenBatch(this.#batchSizeBytes))
+    const submitted = parts.map((part) => this.#finished(topic, part))
+    this.#submitted.delete(token)
+    topic.outstanding[batch.partition]!--
+    for (const part of parts) this.#bufferedBytes += part.sizeBytes
+    this.#bufferedBytes -= batch.sizeBytes
+    this.#waiters.replaced(token, this.#nextToken)
+    this.#link.post({ kind: 'splitBatch', token, parts: submitted })
+  }
+
+  /** What was under way is given up, and so is all of a transaction. Its memory is not used again: leaders may look at it still. */
+  #onCrash(error: KafkaError): void {
+    this.#transactions?.onCrash(error)
+    const submitted = [...this.#submitted.values()]
+    const open = this.#transactions === null ? [] : [...this.#open]
+    this.#submitted.clear()
+    for (const batch of open) if (batch.known !== null) this.#remove(batch.known, batch)
+    for (const batch of [...submitted, ...open]) {
+      if (!batch.reject(error)) this.#failure ??= error
+      this.#bufferedBytes -= batch.sizeBytes
+    }
+    if (this.#transactions !== null) {
+      this.#backlog.failAll(error)
+      // The transaction says so.
+      this.#failure = null
+    }
+    for (const { known, partition } of submitted) if (known !== null) this.#afterDelivery(known, partition)
+    this.#backlog.workOff()
+  }
+
   #afterDelivery(topic: KnownTopic, partition: number): void {
     topic.outstanding[partition]!--
     const open = topic.open[partition]
@@ -340,7 +367,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #finish(batch: OpenBatch, error: KafkaError | null, baseOffset: number, logAppendTime: number): void {
     if (error === null) batch.resolve(baseOffset, logAppendTime)
     else if (!batch.reject(error)) this.#failure ??= error
-    if (error?.name === 'UNKNOWN_TOPIC_OR_PARTITION') this.#forget(batch.topic)
+    if (error?.name === 'UNKNOWN_TOPIC_OR_PARTITION') this.#topics.forget(batch.topic)
     this.#bufferedBytes -= batch.sizeBytes
     batch.reset()
     this.#spare.push(batch)
@@ -366,30 +393,4 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   #isBusy(): boolean {
     return this.#submitted.size > 0 || this.#open.size > 0 || this.#backlog.length > 0
   }
-
-  // ── topics and the backlog ──
-
-  /** Learns of partitions that were added. What cannot be learned now is learned later, or shown by a refusal. */
-  #refresh(topic: KnownTopic): void {
-    this.#engine.requests.topic(topic.metadata.topic).then(
-      (metadata) => growTopic(topic, metadata),
-      () => undefined,
-    )
-  }
-
-  /** The topic has changed or gone: the next record asks again. */
-  #forget(name: string): void {
-    const topic = this.#topics.get(name)
-    if (topic === undefined || topic.open.some((batch) => batch !== null)) return
-    this.#topics.delete(name)
-    this.#lastName = ''
-    this.#lastTopic = undefined
-  }
-}
-
-function outsideError(method: 'send' | 'write'): KafkaError {
-  return new KafkaError(
-    'INVALID_TXN_STATE',
-    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(work)`,
-  )
 }

@@ -33,7 +33,15 @@ function serialized<V>(what: 'key' | 'value', serde: Serde<V>, value: V): Uint8A
 }
 
 /** What a record takes in a batch, at most. */
-export function recordBytes({ key, value, headers }: EncodedRecord<unknown, unknown>): number {
+export function recordBytes({
+  key,
+  value,
+  headers,
+}: {
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly RecordHeader[] | undefined
+}): number {
   let sizeBytes = RECORD_OVERHEAD_BYTES_MAX + (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
   for (const header of headers ?? []) sizeBytes += header.key.length * 3 + (header.value?.length ?? 0) + HEADER_OVERHEAD_BYTES_MAX
   return sizeBytes

@@ -16,3 +16,10 @@ export async function hangNode(cluster: Cluster, node: number, millis: number): 
     throw new TypeError('only a cluster from open() has nodes to block')
   await (cluster as Cluster & { hangNode(node: number, millis: number): Promise<void> }).hangNode(node, millis)
 }
+
+/** Has an actor of a client ('producer-1', say) fail as it would by a bug. */
+export function crashActor(cluster: Cluster, actor: string): void {
+  if (!('crashActor' in cluster) || typeof cluster.crashActor !== 'function')
+    throw new TypeError('only a cluster from open() has actors to crash')
+  ;(cluster as Cluster & { crashActor(actor: string): void }).crashActor(actor)
+}

@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { MessageOf } from '../../protocol/messages/message.ts'
-import { isOutOfStep } from '../../protocol/messages/group.ts'
-import type { TopicOffset } from '../../protocol/messages/group.ts'
+import { foreignCommitError, isOutOfStep } from '../../protocol/messages/group.ts'
+import type { GroupProtocolName, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import type { ActorLink } from './engine.ts'
@@ -86,6 +86,12 @@ export class Transactions<K, V> {
     for (const answer of this.#waiting.values()) answer(error)
   }
 
+  /** The actor has crashed: what is open is not known to the one that is there now, which begins with its end. */
+  onCrash(error: KafkaError): void {
+    this.#open?.lose(error)
+    this.giveUp(error)
+  }
+
   /** The transaction is over. */
   end(): void {
     this.#open = null
@@ -114,8 +120,12 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   readonly #owner: TransactionOwner<K, V>
   #state: 'open' | 'ending' | 'over' = 'open'
   #isAborted = false
+  /** Its actor has crashed. */
+  #isLost = false
   #endUnderWay: Promise<void> | null = null
   #failure: KafkaError | null = null
+  /** How the groups speak whose offsets it commits. */
+  #protocol: GroupProtocolName = 'consumer'
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
   readonly #offsetsUnderWay: Set<Promise<void>> = new Set()
 
@@ -166,7 +176,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   async #sendOffsets(consumer: unknown, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void> {
     if (!isSource(consumer)) throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster')
     for (let retries = 0; ; retries++) {
-      const { group, member, offsets } = await consumer.memberOffsets(what)
+      const { group, protocol, member, offsets } = await consumer.memberOffsets(what)
+      this.#protocol = protocol
       // The producer may be in its next transaction by now.
       if (this.#isAborted) throw overError()
       try {
@@ -175,7 +186,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
         return
       } catch (error) {
         // The group has given its member another epoch meanwhile, and perhaps the same partitions.
-        if (!(error instanceof KafkaError) || !isOutOfStep(error.name) || retries >= STALE_RETRIES_MAX) throw error
+        if (!(error instanceof KafkaError) || !isOutOfStep(error.name) || retries >= STALE_RETRIES_MAX) throw asForeign(error, protocol)
         await sleep(STALE_MILLIS)
       }
     }
@@ -185,7 +196,15 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     return this.#state === 'over'
   }
 
+  /** It cannot be ended any more. */
+  lose(error: KafkaError): void {
+    this.#failure = error
+    this.#isLost = true
+    this.#end()
+  }
+
   async commit(): Promise<void> {
+    if (this.#isLost && this.#failure !== null) throw this.#failure
     this.#assertOpen()
     await this.#endBy(this.#commit())
   }
@@ -203,7 +222,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       // It may still be aborted; nothing else can be done with it.
       if (this.#state === 'ending') this.#state = 'open'
       this.#fail(error)
-      throw error
+      throw asForeign(error, this.#protocol)
     }
   }
 
@@ -244,6 +263,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   #end(): void {
+    if (this.#state === 'over') return
     this.#state = 'over'
     this.#transactions.end()
   }
@@ -274,10 +294,24 @@ async function abortAfter(transaction: { abort(): Promise<void> }, error: unknow
   return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
 }
 
+/** The group calls it otherwise when a member commits for what others hold: it has the name that it has for all commits. */
+function asForeign(error: unknown, protocol: GroupProtocolName): unknown {
+  if (!(error instanceof KafkaError) || error.name !== 'FENCED_MEMBER_EPOCH') return error
+  return new KafkaError(foreignCommitError(protocol), error.message, { cause: error })
+}
+
 function overError(): KafkaError {
   return new KafkaError('INVALID_TXN_STATE', 'this transaction is over, or about to end: begin another one')
 }
 
 function isSource(consumer: unknown): consumer is OffsetsSource {
   return typeof consumer === 'object' && consumer !== null && 'memberOffsets' in consumer
+}
+
+/** A producer with a transactional id sends in transactions only. */
+export function outsideError(method: 'send' | 'write'): KafkaError {
+  return new KafkaError(
+    'INVALID_TXN_STATE',
+    `${method} outside of a transaction: a producer with a transactionalId sends with transaction(work)`,
+  )
 }

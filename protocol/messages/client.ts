@@ -11,13 +11,17 @@ import type { TopicPattern } from '../topic-pattern.ts'
 /** Chunks that may lie with the application of a consumer, per partition: one is processed while the next is fetched. */
 export const CHUNKS_PER_PARTITION_MAX = 2
 
-/** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
-export interface Submit {
-  readonly kind: 'submit'
+/** A batch, and what it is called until it is delivered. */
+export interface SubmittedRecords {
   readonly token: number
+  readonly records: Uint8Array
+}
+
+/** A batch for one partition; its CRC need not be right, for the actor writes its numbers into it. `records` belongs to the producer actor until it answers `delivered`. */
+export interface Submit extends SubmittedRecords {
+  readonly kind: 'submit'
   readonly topic: string
   readonly partition: number
-  readonly records: Uint8Array
   /** Default: what its producer asks for. */
   readonly acks?: Acks
 }
@@ -30,6 +34,19 @@ export interface Delivered {
   readonly errorMessage: string | null
   readonly baseOffset: number
   readonly logAppendTime: number
+}
+
+/** The topic takes no batch as large as that one, which has several records: the client is to split it, and gets its memory back. What is behind it waits. */
+export interface TooLarge {
+  readonly kind: 'tooLarge'
+  readonly token: number
+}
+
+/** The records of a batch that was too large, in their order; `records` as submitted. */
+export interface SplitBatch {
+  readonly kind: 'splitBatch'
+  readonly token: number
+  readonly parts: readonly SubmittedRecords[]
 }
 
 /** Begins a transaction; answered when the transactional id belongs to this producer, and the transaction before is over. */
@@ -79,9 +96,11 @@ export interface MemberAnswer {
   readonly offsets: readonly TopicOffset[]
 }
 
-/** Nothing is committed any more but what the client commits. */
+/** Nothing is committed any more but what the client commits; or (over) again as the consumer was made to. */
 export interface CommitByHand {
   readonly kind: 'commitByHand'
+  /** Default: false. */
+  readonly isOver?: boolean
 }
 
 /** A transaction has committed these offsets: they need not be committed again. */
@@ -233,4 +252,10 @@ export interface ConsumerFailed {
 export interface ConsumerClosed {
   readonly kind: 'consumerClosed'
   readonly correlationId: number
+}
+
+/** To a client, from its host: its actor has crashed. What that was asked is not answered; another one has begun in its place, which knows nothing. */
+export interface ActorCrashed {
+  readonly kind: 'actorCrashed'
+  readonly errorMessage: string
 }

@@ -2,6 +2,7 @@
  * Every message that may cross from one actor to another. One union, so that a switch over `kind` is checked for completeness.
  */
 import type {
+  ActorCrashed,
   AskMember,
   Assign,
   Assigned,
@@ -26,7 +27,9 @@ import type {
   Revoking,
   Seek,
   SendOffsets,
+  SplitBatch,
   Submit,
+  TooLarge,
   Subscribe,
   TransactionResult,
 } from './client.ts'
@@ -157,7 +160,10 @@ import type {
 
 /** What the public client says to the actors of its host, and hears from them. */
 export type ClientMessage =
+  | ActorCrashed
   | Submit
+  | TooLarge
+  | SplitBatch
   | Delivered
   | BeginTransaction
   | SendOffsets

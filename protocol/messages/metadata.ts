@@ -58,6 +58,8 @@ export interface MetadataResponse {
   /** Topics with this id, or a higher one, are not known to whoever answers: it may be a little behind. */
   readonly nextTopicId: number
   readonly topics: readonly TopicMetadata[]
+  /** What each node copies at most for replicas that are moved to it, if that has been set: it counts more than what the nodes were started with. */
+  readonly reassignmentBytesPerSecond?: number
 }
 
 /** A topic to create. `configs` holds raw settings: the coordinator parses them. */

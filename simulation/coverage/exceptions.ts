@@ -42,6 +42,7 @@ export const IMPOSSIBLE: readonly Exception[] = [
   never('producer', 'open ending', 'beginTransaction', 'the public client has one transaction at a time (Y1)'),
   never('producer', 'idle ending', 'finishTransaction', 'the public client ends a transaction that is open, once (Y2)'),
   never('producer', 'unnamed', 'produceResponse', 'what is answered is numbered, and waits for the producer id'),
+  never('producer', 'unnamed starting idle ending', 'splitBatch', 'what is too large was refused: it was sent, with its numbers, and in a transaction that is open'),
   never('consumer', 'finding joining member revoking lost leaving closing', 'started', ONCE),
   never('consumer', 'finding joining member revoking lost leaving closing', 'assign', 'a consumer is assigned by hand or by its group, not both (C1)'),
   never('consumer', 'joining', 'progress fetchMore seek', 'who joins has no partitions, and its application has let go of those that it had'),

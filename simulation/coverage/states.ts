@@ -129,7 +129,7 @@ const producers: Charted<ProducerState> = {
   url: producer.url,
   states: ['unnamed', 'named', 'starting', 'idle', 'open', 'ending', 'fatal'],
   kinds: kinds(
-    'started submit produceResponse undeliverable notController metadataResponse initProducerIdResponse',
+    'started submit splitBatch produceResponse undeliverable notController metadataResponse initProducerIdResponse',
     'beginTransaction sendOffsets finishTransaction findCoordinatorResponse initTransactionsResponse',
     'endTransactionResponse offsetCommitResponse nodeDown throttled requestTimed timerFired',
   ),

@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: ' || response.correlationId < 0) return',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 13,
+    seedsToFind: 13,
   },
   {
     id: 'A23',

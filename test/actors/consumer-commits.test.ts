@@ -38,6 +38,18 @@ describe('commits', () => {
     expect(said(tick(stage, 1)).join()).toContain('commitResult #71 REQUEST_TIMED_OUT')
   })
 
+  test('are made by hand while the client says so, and then again from time to time, if they were before', () => {
+    for (const autoCommit of [true, false]) {
+      const { stage } = consuming({ autoCommit, autoCommitIntervalMillis: 100 })
+      const hasCommitted = (): boolean => said(tick(stage, 100)).join().includes('offsetCommit')
+      stage.deliver({ kind: 'commitByHand' })
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+      expect(hasCommitted()).toBe(false)
+      stage.deliver({ kind: 'commitByHand', isOver: true })
+      expect(hasCommitted()).toBe(autoCommit)
+    }
+  })
+
   test('in a transaction are of the member that has the partitions, in its epoch', () => {
     const { stage } = consuming()
     const answer = sentOne(stage.deliver({ kind: 'askMember', correlationId: 72, offsets: null }), 'memberAnswer')

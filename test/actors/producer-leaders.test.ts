@@ -32,6 +32,15 @@ describe('a leader that hangs', () => {
     expect(lines(answer(stage, one!, 3))).toEqual(['to client: delivered #1 at offset 3'])
   })
 
+  test('and does not answer what is in flight when its topic is deleted: that fails after a second look', () => {
+    const stage = ready()
+    submit(stage, 1)
+    tick(stage, 250)
+    expect(sent(stage.deliver(topicsAnswer({ t: [] }, 1)), 'delivered')).toEqual([])
+    tick(stage, 100)
+    expect(lines(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
+  })
+
   test('loses what is in flight to the next leader, in order and under the same numbers; its own answers come too late', () => {
     const stage = ready()
     const [one] = ids([1, 2].flatMap((token) => submit(stage, token)))

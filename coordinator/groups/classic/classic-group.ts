@@ -36,8 +36,8 @@ export interface Waiter {
 export interface ClassicMember {
   memberId: string
   readonly instanceId: string | null
-  /** The member whose place it took, under the same instance id. */
-  readonly replacedId: string | null
+  /** The members whose place it has, under the same instance id: each took that of the one before. */
+  readonly replacedIds: readonly string[]
   sessionTimeoutMillis: number
   rebalanceTimeoutMillis: number
   protocols: readonly JoinGroupProtocol[]

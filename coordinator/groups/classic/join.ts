@@ -15,6 +15,9 @@ const MEMBERS_MAX = 10_000
 const PROTOCOLS_MAX = 16
 const METADATA_BYTES_MAX = 1_048_576
 
+/** Members that are told that another one has their place, at most, the last ones: a commit says who it is, and not what its instance id was. */
+const REPLACED_MAX = 100
+
 /** Takes a request to join; `newMemberId` is for who has none yet, and is given once only. */
 export function takeJoin(group: ClassicGroup, request: JoinGroupRequest, waiter: Waiter, newMemberId: string, uptime: number): Answer[] {
   const known = group.members.get(request.memberId)
@@ -63,7 +66,7 @@ function newMember(memberId: string, request: JoinGroupRequest, waiter: Waiter, 
   return {
     memberId,
     instanceId,
-    replacedId: null,
+    replacedIds: [],
     sessionTimeoutMillis,
     rebalanceTimeoutMillis,
     protocols,
@@ -110,8 +113,8 @@ function replace(
   if (former.sync !== null) answers.push(syncRefusal(former.sync, 'FENCED_INSTANCE_ID'))
   const isLeader = group.leader === former.memberId
   const { correlationId } = request
-  const replacedId = former.memberId
-  const member: ClassicMember = { ...former, memberId, replacedId, sync: null, join: null, lastCommitId: -1, lastRequestId: correlationId }
+  const replacedIds = [...former.replacedIds, former.memberId].slice(-REPLACED_MAX)
+  const member: ClassicMember = { ...former, memberId, replacedIds, sync: null, join: null, lastCommitId: -1, lastRequestId: correlationId }
   // In its place, so that the order of members stays.
   const members = [...group.members.values()].map((one) => (one === former ? member : one))
   group.members.clear()

@@ -94,7 +94,7 @@ export function refuseClassicCommit(
 
 /** Another member has come under its instance id. */
 function isReplaced({ members }: ClassicGroup, memberId: string): boolean {
-  for (const { replacedId } of members.values()) if (replacedId === memberId) return true
+  for (const { replacedIds } of members.values()) if (replacedIds.includes(memberId)) return true
   return false
 }
 

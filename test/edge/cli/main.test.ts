@@ -130,6 +130,10 @@ describe('a cluster of three nodes', () => {
     expect(ok('cluster')).toMatch(/\noffline +12 +lone-\d+( lone-\d+){9} and 2 more\n$/)
     expect((json('cluster') as { offline: unknown[] }).offline).toHaveLength(12)
     expect(ok('topics', 'describe', 'lone')).toMatch(/\n +\d+ +none +\d+ +2 +- +- +- +-\n/)
+    // The partitions that are there are read.
+    const { partitions } = json('topics', 'describe', 'lone') as { partitions: { partition: number; leader: number }[] }
+    const led = partitions.find(({ leader }) => leader >= 0)!
+    expect(ok('consume', 'lone', '--partition', `${led.partition}`, '--from', '@0')).toBe('')
   })
 
   test('moves a partition, and the command ends when it is there', () => {
@@ -141,6 +145,21 @@ describe('a cluster of three nodes', () => {
       expect(run(['topics', 'reassign', 'orders', '0', ...parameters]).stderr).toContain('name the nodes, such as 2,0,1, or give --cancel')
     const unknown = run(['topics', 'reassign', 'orders', '0', '7'])
     expect([unknown.status, unknown.stderr]).toEqual([1, expect.stringContaining('INVALID_REPLICA_ASSIGNMENT')])
+  })
+
+  test('moves as fast as a command says, also where another limit is kept, which holds again afterwards', async () => {
+    ok('topics', 'create', 'lone', '--replication-factor', '1')
+    run(['produce', 'lone'], `${'x'.repeat(100)}\n`.repeat(10_000))
+    {
+      await using cluster = await open(directory)
+      await cluster.admin.throttleReassignments(1000)
+    }
+    const { partitions } = json('topics', 'describe', 'lone') as { partitions: { leader: number }[] }
+    const other = `${(partitions[0]!.leader + 1) % 3}`
+    // At the other pace it would take a quarter of an hour.
+    json('topics', 'reassign', 'lone', '0', other, '--throttle', '100000000')
+    json('nodes', 'drain', other, '--throttle', '100000000')
+    expect(json('cluster')).toMatchObject({ reassignmentBytesPerSecond: 1000 })
   })
 
   test('gets a node, which takes its share; one is drained and goes, and cannot go before', () => {

@@ -131,6 +131,28 @@ test('a static member that is closed and comes back has its partitions again, in
   expect((await cluster.admin.describeGroup('g')).epoch).toBe(epoch)
 })
 
+test('whoever was replaced hears that at every poll and commit, however many have come since, until it subscribes again', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 8, 1)
+  const times = { heartbeatIntervalMillis: 20_000, sessionTimeoutMillis: 60_000 }
+  const [first, second, third] = [0, 1, 2].map(() => () => member(cluster, { groupInstanceId: 'i', ...times }))
+  const one = first!()
+  await settle([one], [1])
+  const two = second!()
+  await settle([two], [1])
+  const three = third!()
+  await settle([three], [1])
+  for (const former of [one, two]) {
+    const commit = (): Promise<void> => former.commit([{ topic: 't', partition: 0, offset: 1 }])
+    expect((await failureOf(commit)).name).toBe('FENCED_INSTANCE_ID')
+    await expect.poll(() => former.poll({ timeoutMillis: 10 }).catch(({ name }: Error) => name)).toBe('FENCED_INSTANCE_ID')
+    for (let n = 0; n < 3; n++) expect((await failureOf(() => former.poll({ timeoutMillis: 10 }))).name).toBe('FENCED_INSTANCE_ID')
+    expect((await failureOf(commit)).name).toBe('FENCED_INSTANCE_ID')
+  }
+  one.subscribe(['t'])
+  await settle([one], [1])
+})
+
 test('a leader sees new partitions, and a pattern brings the topics that match', async () => {
   const cluster = await openCluster()
   await fill(cluster, 1, 1)

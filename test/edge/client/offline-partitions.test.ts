@@ -42,6 +42,15 @@ test('a partition whose data are gone is told without offsets, and the others wi
     offlinePartitions: 1,
     offline: [{ topic: 't', partition: lost.partition }],
   })
+  const there = [0, 1, 2].filter((partition) => partition !== lost.partition)
+  expect(await cluster.admin.listOffsets('t', 'latest', { partitions: there })).toEqual(new Map(there.map((partition) => [partition, 1])))
+  const failure = (partitions: unknown): Promise<string> =>
+    cluster.admin.listOffsets('t', 'latest', { partitions: partitions as number[] }).then(String, ({ name }: Error) => name)
+  expect(await Promise.all([failure([3]), failure([-1]), failure(0)])).toEqual([
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'INVALID_OPTION',
+  ])
   const { lags } = await cluster.admin.describeGroup('g')
   const known = { endOffset: 1, lag: 1 }
   expect(lags).toMatchObject([0, 1, 2].map((partition) => (partition === lost.partition ? { endOffset: null, lag: null } : known)))

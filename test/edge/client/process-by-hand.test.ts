@@ -9,7 +9,7 @@ test('a position that is set anew while offsets are sent leads the round back, a
   let polls = 0
   const hooks = {
     mustLetGo: () => false,
-    isByHand: true,
+    isAssignedByHand: () => true,
     poll: () => {
       processing.polled()
       if (++polls > 2) stop.abort()

@@ -326,7 +326,7 @@ test('a round that cannot be committed leads back in what was polled since, too:
   const polls = [[first], [second]]
   const hooks = {
     mustLetGo: () => false,
-    isByHand: false,
+    isAssignedByHand: () => false,
     poll: async () => {
       processing.polled()
       // The round is due by then.
@@ -355,7 +355,7 @@ test('a round that cannot be committed when partitions go ends the processing, a
   const waiting = Promise.withResolvers<void>()
   const hooks = {
     mustLetGo: () => false,
-    isByHand: false,
+    isAssignedByHand: () => false,
     poll: async () => {
       processing.polled()
       const records = polls.shift() ?? []

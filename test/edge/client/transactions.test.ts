@@ -131,6 +131,23 @@ describe('a transaction', () => {
     await p.transaction((next) => next.send({ topic: 't', value: 'b' }))
     expect(await read('t')).toEqual(['b'])
   })
+
+  test.each(['a record for another partition', 'offsets'])('that took too long says so when it is sent %s', async (what) => {
+    await using p = producer({ transactionTimeoutMillis: 50 })
+    await using consumer = cluster.consumer({ group: 'g' })
+    const transaction = await p.beginTransaction()
+    await transaction.send({ topic: 't', partition: 0, value: 'a' })
+    await expect.poll(async () => (await cluster.admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
+    const sent =
+      what === 'offsets'
+        ? transaction.sendOffsets(consumer, [{ topic: 't', partition: 0, offset: 0 }])
+        : transaction.send({ topic: 't', partition: 1, value: 'b' })
+    const late = { name: 'INVALID_TXN_STATE', message: expect.stringContaining('transactionTimeoutMillis (50)') as string }
+    await expect(sent).rejects.toMatchObject(late)
+    await expect(transaction.commit()).rejects.toMatchObject(late)
+    await transaction.abort()
+    await p.transaction((next) => next.send({ topic: 't', value: 'b' }))
+  })
 })
 
 describe('a producer with a transactional id', () => {

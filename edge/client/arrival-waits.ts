@@ -1,39 +1,33 @@
 /**
- * Questions for records that wait until something arrives, fails or is resumed.
+ * Who waits for something to arrive: until he is roused, his time is over, or his signal aborts.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 
 /** The longest delay that setTimeout takes. */
 const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
 
-/** Those who wait. */
-export class Wakes {
+/** The waits of one consumer. */
+export class ArrivalWaits {
   readonly #wakes: Set<() => void> = new Set()
-  readonly #onEnd: () => void
 
-  /** `onEnd` is told of the end of each wait. */
-  constructor(onEnd: () => void) {
-    this.#onEnd = onEnd
+  /** Somebody waits. */
+  get areAny(): boolean {
+    return this.#wakes.size > 0
   }
 
-  /** How many wait. */
-  get count(): number {
-    return this.#wakes.size
-  }
-
-  /** Ends all waits. */
-  wakeAll(): void {
+  /** Ends all of them. */
+  rouse(): void {
     for (const wake of this.#wakes) wake()
   }
 
-  /** Waits to be woken, or until `deadline` (by performance.now()). Throws when aborted. */
-  wait(signal: AbortSignal | undefined, deadline: number): Promise<void> {
+  /** `deadline` by performance.now(); `onEnd` is called as soon as it is over. Rejects when aborted. */
+  wait(signal: AbortSignal | undefined, deadline: number, onEnd: () => void): Promise<void> {
     return new Promise<void>((resolve, reject) => {
       const millis = Math.min(Math.max(0, deadline - performance.now()), TIMEOUT_MILLIS_MAX)
       const timer = deadline === Infinity ? null : setTimeout(() => wake(), millis)
       const end = (): void => {
         if (timer !== null) clearTimeout(timer)
-        this.#onEnd()
+        onEnd()
         signal?.removeEventListener('abort', onAbort)
         this.#wakes.delete(wake)
       }

@@ -1,0 +1,72 @@
+// What a consumer says of what went wrong: that it is said, with which name, and of what.
+import { expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import type { GroupProtocolName } from '../../../edge/client/index.ts'
+import { Transactions } from '../../../edge/client/transactions.ts'
+import { codeOf } from '../../../protocol/errors.ts'
+import type { Message } from '../../../protocol/messages/message.ts'
+import { failureOf, openCluster } from './support.ts'
+
+test('what a listener has thrown is thrown by close, if nobody has asked for records since', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const cause = new Error('no')
+  const { promise: isAssigned, resolve: assigned } = Promise.withResolvers<void>()
+  const consumer = cluster.consumer({
+    group: 'g',
+    topics: ['t'],
+    value: string,
+    onAssigned: () => {
+      assigned()
+      throw cause
+    },
+  })
+  await isAssigned
+  expect(await failureOf(() => consumer.close())).toMatchObject({ name: 'LISTENER_FAILED', cause })
+})
+
+test('what a question has thrown already is not thrown by close', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  const onAssigned = (): void => {
+    throw new Error('no')
+  }
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], value: string, onAssigned })
+  expect((await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).name).toBe('LISTENER_FAILED')
+  await consumer.close()
+  const lost = cluster.consumer({ group: 'h', topics: ['nowhere'] })
+  await lost.close()
+})
+
+test.each(['consumer', 'classic'] as const)('a commit says which partition there is not (%s)', async (groupProtocol) => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t', { partitions: 2 })
+  const consumer = cluster.consumer({ group: 'g', groupProtocol })
+  const offsetOf = (topic: string, partition: number) => ({ topic, partition, offset: 0 }) as const
+  const refused = (topic: string, partition: number) => failureOf(() => consumer.commit([offsetOf('t', 0), offsetOf(topic, partition)]))
+  expect(await refused('t', 2)).toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION', message: expect.stringContaining('t-2') as string })
+  expect(await refused('u', 0)).toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION', message: expect.stringContaining('u-0') as string })
+  await consumer.commit([offsetOf('t', 0), offsetOf('t', 1)])
+})
+
+test.each([
+  ['consumer', 'STALE_MEMBER_EPOCH'],
+  ['classic', 'ILLEGAL_GENERATION'],
+] as const)('offsets of what others hold are refused to a transaction as to a commit (%s)', async (protocol: GroupProtocolName, name) => {
+  const refused = { errorCode: codeOf('FENCED_MEMBER_EPOCH'), errorMessage: 't-0 is not assigned' }
+  const source = {
+    memberOffsets: () => Promise.resolve({ group: 'g', protocol, member: { memberId: 'm', memberEpoch: 1 }, offsets: [] }),
+    markCommitted: () => undefined,
+  }
+  // The group answers what the client could not know: that the partitions have just gone.
+  const send = (message: Message): void => {
+    if (message.kind !== 'beginTransaction' && message.kind !== 'sendOffsets') return
+    const outcome = message.kind === 'sendOffsets' ? refused : { errorCode: 0, errorMessage: null }
+    transactions.onResult({ kind: 'transactionResult', correlationId: message.correlationId, ...outcome })
+  }
+  const transactions = new Transactions({ flush: () => Promise.resolve() } as never, () => ({ send }) as never)
+  const transaction = await transactions.begin()
+  const expected = { name, message: 't-0 is not assigned' }
+  expect(await failureOf(() => transaction.sendOffsets(source as never))).toMatchObject(expected)
+  expect(await failureOf(() => transaction.commit())).toMatchObject(expected)
+})

@@ -1,0 +1,91 @@
+// What consumer.process finds of its consumer, what ends it, and what it leaves behind.
+import { expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import type { Cluster, Consumer, ConsumerOptions } from '../../../edge/client/index.ts'
+import { openCluster, take } from './support.ts'
+
+async function openFilled(count: number): Promise<Cluster> {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('in')
+  await fill(cluster, count)
+  return cluster
+}
+
+async function fill(cluster: Cluster, count: number): Promise<void> {
+  await using producer = cluster.producer({ value: string })
+  await producer.send(Array.from({ length: count }, (_, n) => ({ topic: 'in', value: `${n}` })))
+}
+
+function member(cluster: Cluster, options: ConsumerOptions<Uint8Array, string> = {}): Consumer<Uint8Array, string> {
+  return cluster.consumer({ group: 'g', topics: ['in'], value: string, heartbeatIntervalMillis: 20, ...options })
+}
+
+async function committed(cluster: Cluster): Promise<number | null | undefined> {
+  return (await cluster.admin.describeGroup('g')).lags[0]?.committed
+}
+
+/** Processes until the handler, which awaits nothing, has seen so many records; how many it has seen in the end. */
+async function processSome(one: Consumer<Uint8Array, string>, count: number, end: (controller: AbortController) => void): Promise<number> {
+  const controller = new AbortController()
+  let seen = 0
+  await one.process(() => void (++seen === count && end(controller)), { signal: controller.signal })
+  return seen
+}
+
+test.each(['poll', 'records'] as const)('a consumer that is asked for records again (%s) commits by itself again', async (how) => {
+  const cluster = await openFilled(10)
+  await using one = member(cluster, { autoCommitIntervalMillis: 20 })
+  await processSome(one, 10, (controller) => controller.abort())
+  expect(await committed(cluster)).toBe(10)
+  await fill(cluster, 5)
+  if (how === 'poll') {
+    await take(one, 5)
+    await one.poll({ timeoutMillis: 0 })
+  } else {
+    let count = 0
+    for await (const _ of one) if (++count === 5) break
+    await one.poll({ timeoutMillis: 0 })
+  }
+  await expect.poll(() => committed(cluster)).toBe(15)
+})
+
+test('who is refused a processing commits by itself as before', async () => {
+  const cluster = await openFilled(10)
+  const one = member(cluster)
+  await take(one, 10)
+  await one.poll({ timeoutMillis: 0 })
+  await expect(one.process(() => undefined, { guarantee: 'sometimes' as never })).rejects.toMatchObject({ name: 'INVALID_OPTION' })
+  await one.close()
+  expect(await committed(cluster)).toBe(10)
+})
+
+test('a consumer that did not ask for records for too long is a member again when it processes', async () => {
+  const cluster = await openFilled(10)
+  await using one = member(cluster, { maxPollIntervalMillis: 1000 })
+  await take(one, 10)
+  await expect.poll(async () => (await cluster.admin.describeGroup('g')).members, { timeout: 10_000 }).toEqual([])
+  await expect(one.commit()).rejects.toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
+  expect(await processSome(one, 10, (controller) => controller.abort())).toBe(10)
+  expect(await committed(cluster)).toBe(10)
+})
+
+test('the signal, and close, end a processing behind the record in work, also when its handler awaits nothing', async () => {
+  const cluster = await openFilled(200)
+  await using one = member(cluster)
+  expect(await processSome(one, 3, (controller) => controller.abort())).toBe(3)
+  expect(await committed(cluster)).toBe(3)
+  expect(await processSome(one, 4, () => void one.close())).toBe(4)
+  await one.close()
+  expect(await committed(cluster)).toBe(7)
+})
+
+test('who is assigned by hand when it processes already hears that the members of the group commit, and nobody else', async () => {
+  const cluster = await openFilled(10)
+  await using other = member(cluster)
+  await take(other, 10)
+  await using one = cluster.consumer({ group: 'g', value: string })
+  const running = one.process(() => undefined)
+  one.assign([{ topic: 'in', partition: 0 }])
+  one.seek({ topic: 'in', partition: 0 }, 0)
+  await expect(running).rejects.toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
+})
