@@ -272,9 +272,8 @@ export class Consumption {
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
     if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
     const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
-    // The leader finds the same, and nobody has more.
     const found = isDisk || error?.name === 'CORRUPT_MESSAGE' ? (one?.doubt ?? error) : error
-    // The disk is tried again, and may work then, or others may be in sync again; everything else waits for the application to seek.
+    // The disk is tried again, and may work then, or others may be in sync again; everything else waits for a seek.
     if (one === undefined || isDisk) return this.fail(found)
     one.error = found
     this.rouse()
