@@ -43,9 +43,9 @@ export function onSplitBatch(state: ProducerState, { token, parts }: MessageOf<'
     if (state.config.isIdempotent) for (const one of behind) if (one.correlationId >= 0) takeInFlight(state, one.correlationId)
     if (whole !== undefined) queue.batches.push(...partsOf(state, queue, whole, parts))
     queue.batches.push(...behind)
-    // The window of what the leader remembers is counted in parts, too.
-    for (let i = Math.max(at, 1); i < queue.batches.length; i++) queue.batches[i]!.ordinal = queue.batches[i - 1]!.ordinal + 1
-    queue.submitted = (queue.batches.at(-1)?.ordinal ?? -1) + 1
+    // The window of what the leader remembers is counted in parts, too; some of what was before them, and in it, may be answered and gone.
+    for (const one of behind) one.ordinal += parts.length - 1
+    queue.submitted += parts.length - 1
     return queue
   }
   const outcome = failure(codeOf(TOO_LARGE), 'the batch was given up while it was split')
@@ -61,10 +61,11 @@ function partsOf(
   parts: MessageOf<'splitBatch'>['parts'],
 ): OutgoingBatch[] {
   let { sequence } = whole
-  return parts.map(({ token, records }) => {
+  return parts.map(({ token, records }, index) => {
     const count = batch.recordCount(records, 0)
     // Without numbers of its own it is stamped when its turn comes.
-    const part = { ...whole, token, records, count, sequence: config.isIdempotent ? sequence : -1, refusal: null }
+    const ordinal = whole.ordinal + index
+    const part = { ...whole, token, ordinal, records, count, sequence: config.isIdempotent ? sequence : -1, refusal: null }
     if (part.sequence >= 0) {
       batch.stampProducer(records, 0, producerId, producerEpoch, sequence)
       sequence = nextSequence(lastSequenceOf(sequence, count))

@@ -51,6 +51,8 @@ export interface Plan extends SharePlan {
   readonly acks: readonly Acks[]
   /** The second one asks for a number of copies, another one for each batch: it relies on them no more than on a leader. */
   readonly countsCopies: boolean
+  /** How large a batch may be is among the settings that topics are given: producers split what is too large. */
+  readonly hasLimits: boolean
   readonly groupSize: number
   /** By member: the instance id under which it comes back (KIP-345); null: each life is another member. */
   readonly instanceIds: readonly (string | null)[]
@@ -126,6 +128,9 @@ const TIDY = { minCleanableDirtyRatio: 0, minCompactionLagMillis: 0, maxCompacti
 
 /** Of so many seeds one has a producer that asks for a number of copies. */
 const COPIES_SHARE = 10
+
+/** Of so many seeds without transactions one has topics that take smaller batches than before, now and then. */
+const LIMITS_SHARE = 12
 
 /** What a run has for certain, because it has ordeals. */
 interface Certain {
@@ -286,6 +291,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     topics,
     producerCount,
     ...asked,
+    hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === LIMITS_SHARE - 2,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),

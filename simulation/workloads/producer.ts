@@ -24,6 +24,8 @@ interface Submitted {
   readonly partition: number
   readonly values: readonly number[]
   readonly atMicros: number
+  /** Of each value. */
+  readonly sizeBytes: number
 }
 
 /** Batches that may wait for their outcome. */
@@ -79,6 +81,7 @@ export class ProducerWorkload {
       isIdempotent: true,
       transactionalId: null,
       transactionTimeoutMillis: 60_000,
+      splitsBatches: plan.hasLimits,
       ...(this.#index === 0 ? limited(this.#cluster, host, 'producerByteRate') : {}),
     }
     host.attach('client', { receive: (message) => this.#receive(message) })
@@ -140,7 +143,7 @@ export class ProducerWorkload {
         ? keyedBatch(this.#cluster.truth, this.#keys, values, { sizeBytes, timestamp, transactional: false })
         : buildBatch(values, sizeBytes, timestamp)
     const token = ++this.#token
-    this.#outstanding.set(token, { topic, partition, values, atMicros: this.#cluster.world.nowMicros })
+    this.#outstanding.set(token, { topic, partition, values, sizeBytes, atMicros: this.#cluster.world.nowMicros })
     host.send(
       { node: host.node, actor: 'client' },
       { node: host.node, actor: 'producer' },
@@ -155,6 +158,21 @@ export class ProducerWorkload {
 
   #receive(message: Message): void {
     if (message.kind === 'delivered') this.#onDelivered(message)
+    if (message.kind === 'tooLarge') this.#split(message.token)
+  }
+
+  /** Each record goes in a batch of its own. */
+  #split(token: number): void {
+    const host = this.#host
+    const whole = this.#outstanding.get(token)
+    if (host === null || whole === undefined) return
+    this.#outstanding.delete(token)
+    const parts = whole.values.map((value) => {
+      const part = ++this.#token
+      this.#outstanding.set(part, { ...whole, values: [value] })
+      return { token: part, records: buildBatch([value], whole.sizeBytes, host.clock.now()) }
+    })
+    host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'splitBatch', token, parts })
   }
 
   #onDelivered(message: Delivered): void {

@@ -11,8 +11,9 @@ import type { AdminResult, MetadataResponse, NewTopic } from '../../protocol/mes
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
+import { TABLE } from '../plan.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
-import type { Random } from '../random.ts'
+import { Random } from '../random.ts'
 import { READER_CONFIGS, READER_TOPIC } from '../reader-plan.ts'
 
 /** Something to ask until it is answered. */
@@ -52,6 +53,9 @@ const SETTINGS: readonly Readonly<Record<string, unknown>>[] = [
   { segmentBytes: 32 * 1024 },
 ]
 
+/** The largest batch, in bytes: of the smallest, one record fits, whoever has written it; of the next a few. */
+const LIMITS = [600, 1200, 1_048_588]
+
 /** The topic of that name, if it is planned. */
 export function configOf(plan: Plan, name: string): PlannedTopic | undefined {
   return plan.topics.find((topic) => topic.name === name)
@@ -60,6 +64,7 @@ export function configOf(plan: Plan, name: string): PlannedTopic | undefined {
 /** The administrating client; it never dies. */
 export class AdminWorkload {
   readonly #cluster: Cluster
+  readonly #limits: Random
   readonly #tasks: Task[] = []
   #host: Host | null = null
   #correlationId = 0
@@ -75,6 +80,7 @@ export class AdminWorkload {
   constructor(cluster: Cluster) {
     this.#cluster = cluster
     this.#coordinators = newCoordinatorFinder(cluster.voters)
+    this.#limits = new Random(cluster.world.seed, 'limits/drawn')
   }
 
   /** Creates the topics, then calls back once. */
@@ -149,12 +155,16 @@ export class AdminWorkload {
   /** Gives a topic other settings. */
   configure(random: Random): void {
     const topic = random.pick(this.#cluster.plan.topics).name
-    const configs = random.pick(SETTINGS)
+    const configs = { ...random.pick(SETTINGS), ...this.#limit(topic) }
     this.#do({
       request: (correlationId) => ({ kind: 'incrementalAlterConfigs', correlationId, topic, configs }),
       isDone: () => true,
       onDone: () => undefined,
     })
+  }
+
+  #limit(topic: string): { readonly maxMessageBytes?: number } {
+    return this.#cluster.plan.hasLimits && topic !== TABLE ? { maxMessageBytes: this.#limits.pick(LIMITS) } : {}
   }
 
   /** A voter goes, and comes back. A removal that arrives late may take it a second time: there are three of them. */
