@@ -77,9 +77,9 @@ export class NodeSet {
 
   /** A node is none any more. */
   remove(node: number): void {
+    this.#ids = this.#ids.filter((one) => one !== node)
     const removed = this.#held?.identity.removed
     if (removed !== undefined) this.#held?.update({ removed: [...removed, node].toSorted((a, b) => a - b) })
-    this.#ids = this.#ids.filter((one) => one !== node)
   }
 
   /** Where the node keeps everything; null in memory. */
