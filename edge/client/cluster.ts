@@ -183,9 +183,8 @@ class LocalCluster implements Cluster {
     this.#engine.host.spawn(QUOTAS, quotas.url, config)
     this.#engine.requests.join()
     const { voters } = await this.admin.describeCluster()
-    // What a crash has kept from being written down.
-    this.#nodes.setVoters(voters)
-    this.#nodes.noteOpened()
+    // What a crash has kept from being written down is.
+    this.#nodes.noteOpened(voters)
   }
 
   producer<K = Uint8Array, V = Uint8Array>(options: ProducerOptions<K, V> = {}): Producer<K, V> {

@@ -45,7 +45,7 @@ export class NodeThreads implements NodeActions {
   /** Written down first: a node that votes must have a coordinator when the cluster is opened the next time. */
   async startCoordinator(node: number): Promise<void> {
     const { nodes, runtime, supervisor } = this.#options
-    if (!nodes.voters.includes(node)) nodes.setVoters([...nodes.voters, node])
+    nodes.addObserver(node)
     const setup = nodes.coordinatorSetup()
     if (supervisor === null) runtime.spawn(node, setup)
     else await supervisor.control(node)?.spawn(node, setup)
@@ -101,7 +101,7 @@ export class NodeThreads implements NodeActions {
       host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
     for (const other of nodes.ids) {
       if (other === node) continue
-      for (const actor of nodes.voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
+      for (const actor of nodes.coordinators.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
         host.post({ node: other, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
     }
     requests.giveUp()
