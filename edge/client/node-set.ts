@@ -12,7 +12,7 @@ import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
 import type { ClusterOptions } from './api.ts'
 import { nodesOf, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { nodeDirectory } from './node-directory.ts'
+import { metadataDefectOf, nodeDirectory } from './node-directory.ts'
 
 /** Options of the cluster with their defaults. */
 export type NodeOptions = Required<
@@ -113,19 +113,26 @@ export class NodeSet {
       reassignmentBytesPerSecond,
     }
     const actors: ActorSetup[] = [{ name: BROKER_ACTOR, url: broker.url, config }]
-    if (this.coordinators.includes(node)) actors.unshift(this.coordinatorSetup())
+    if (this.coordinators.includes(node)) actors.unshift(this.coordinatorSetup(node))
     return { node, directory: this.directoryOf(node), actors }
   }
 
   /** The coordinator of a node. Only those who vote may found a quorum: an observer without a log waits for theirs. */
-  coordinatorSetup(): ActorSetup {
+  coordinatorSetup(node: number): ActorSetup {
     const config: CoordinatorConfig = {
       voters: this.#voters,
+      isDoubtful: this.#hasLostMetadata(node),
       defaultReplicationFactor: Math.min(REPLICATION_FACTOR, this.#ids.length),
       sessionTimeoutMillis: this.#options.nodeSessionTimeoutMillis,
       offsetsPartitions: OFFSETS_PARTITIONS,
     }
     return { name: COORDINATOR_ACTOR, url: coordinator.url, config }
+  }
+
+  /** Whether a voter has less than it may have acknowledged: its disk is another one, or damaged. That of a cluster which has not been open yet is empty, and of one in memory nobody knows. */
+  #hasLostMetadata(node: number): boolean {
+    const held = this.#held
+    return held !== null && held.identity.opened && this.#voters.includes(node) && metadataDefectOf(held.path, node) !== null
   }
 
   /** Durably, before it is acted upon. */

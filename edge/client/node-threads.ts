@@ -46,7 +46,7 @@ export class NodeThreads implements NodeActions {
   async startCoordinator(node: number): Promise<void> {
     const { nodes, runtime, supervisor } = this.#options
     nodes.addObserver(node)
-    const setup = nodes.coordinatorSetup()
+    const setup = nodes.coordinatorSetup(node)
     if (supervisor === null) runtime.spawn(node, setup)
     else await supervisor.control(node)?.spawn(node, setup)
   }
