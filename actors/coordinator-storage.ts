@@ -47,7 +47,8 @@ export function performQuorum(storage: QuorumStorage, output: QuorumOutput, outb
       return dropLog(storage, output.endOffset, output.how, outbox)
     case 'caughtUp':
       storage.isDoubtful = false
-      return void outbox.push({ kind: 'remove', log: storage.log, files: [DOUBT_FILE], token: expect(storage, { kind: 'ignore' }) })
+      outbox.push({ kind: 'remove', log: storage.log, files: [DOUBT_FILE], token: expect(storage, { kind: 'ignore' }) })
+      return
     default:
       return
   }
