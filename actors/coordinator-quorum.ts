@@ -39,8 +39,9 @@ import {
   startQuorum,
 } from '../coordinator/quorum.ts'
 import type { Context, Outbox } from './actor.ts'
-import { closeStorage, newQuorumStorage, onQuorumStorage, openStorage, performQuorum } from './coordinator-storage.ts'
-import type { QuorumStorage, StorageNews } from './coordinator-storage.ts'
+import { newQuorumStorage } from './coordinator-storage-state.ts'
+import type { QuorumStorage, StorageNews } from './coordinator-storage-state.ts'
+import { closeStorage, onQuorumStorage, openStorage, performQuorum } from './coordinator-storage.ts'
 
 /** Who votes, and how patient they are. */
 export interface QuorumSettings {
@@ -49,6 +50,8 @@ export interface QuorumSettings {
   /** A voter that has not heard of a leader for so long, up to twice, begins an election; a leader that has not heard a majority for twice as long resigns. */
   readonly electionTimeoutMillis?: number
   readonly heartbeatMillis?: number
+  /** The disk of this voter does not have what it had: it is empty, or damaged. Default: false. */
+  readonly isDoubtful?: boolean
   /** A snapshot is taken when the log behind the last one is so large. */
   readonly snapshotBytes?: number
 }
@@ -78,7 +81,7 @@ export const QUORUM_TIMER = 'quorum'
 export const REOPEN_TIMER = 'reopen'
 
 /** Everything is in one process: a voter that is silent for long is dead. */
-const DEFAULTS = { electionTimeoutMillis: 150, heartbeatMillis: 40, snapshotBytes: 1024 * 1024 }
+const DEFAULTS = { electionTimeoutMillis: 150, heartbeatMillis: 40, isDoubtful: false, snapshotBytes: 1024 * 1024 }
 
 /** One append or piece of a snapshot: a quarter of a ring would have to travel in fragments. */
 const APPEND_BYTES_MAX = 128 * 1024
@@ -94,7 +97,7 @@ export function newQuorumSeat(self: Address, settings: QuorumSettings): QuorumSe
   return {
     self,
     settings: { ...DEFAULTS, ...settings },
-    storage: newQuorumStorage(METADATA_LOG, settings.voters),
+    storage: newQuorumStorage(METADATA_LOG, settings.voters, settings.isDoubtful),
     quorum: null,
     image: emptyImage(),
     isActive: false,

@@ -7,106 +7,14 @@ import { assert, unreachable } from '../protocol/assert.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import { logFileName } from '../partitions/log.ts'
-import {
-  encodeVote,
-  fileSizeOf,
-  isQuorumFile,
-  isSnapshotFile,
-  openQuorum,
-  snapshotFileName,
-  voteFileName,
-} from '../coordinator/quorum-files.ts'
-import type { OpenedQuorum, QuorumLogFile } from '../coordinator/quorum-files.ts'
+import { DOUBT_FILE, encodeVote, fileSizeOf, snapshotFileName, voteFileName } from '../coordinator/quorum-files.ts'
+import type { QuorumLogFile } from '../coordinator/quorum-files.ts'
 import type { QuorumBatch, QuorumSnapshot } from '../coordinator/quorum-records.ts'
-import type { QuorumOutput, RecoveredQuorum } from '../coordinator/quorum-state.ts'
+import type { QuorumOutput } from '../coordinator/quorum-state.ts'
 import type { Outbox } from './actor.ts'
-
-/** What the answer to a token is for. */
-type Continuation =
-  | { readonly kind: 'list' }
-  | { readonly kind: 'settle'; readonly file: string }
-  | { readonly kind: 'read'; readonly file: string; readonly isDistrusted: boolean }
-  | { readonly kind: 'change' }
-  | { readonly kind: 'cut' }
-  | { readonly kind: 'sync'; readonly baseOffset: number; readonly generation: number }
-  | { readonly kind: 'vote'; readonly sequence: number; readonly slot: number }
-  | { readonly kind: 'snapshot'; readonly snapshot: QuorumSnapshot }
-  | { readonly kind: 'snapshotWritten'; readonly snapshot: QuorumSnapshot }
-  | { readonly kind: 'ignore' }
-
-/** A vote to be written. */
-interface WantedVote {
-  readonly sequence: number
-  readonly epoch: number
-  readonly votedFor: number
-}
-
-/** The disk of one member. */
-export interface QuorumStorage {
-  readonly log: string
-  readonly voters: readonly number[]
-  nextToken: number
-  readonly continuations: Map<number, Continuation>
-  /** While it opens: what has been read, and how many answers are missing. */
-  contents: Map<string, Uint8Array>
-  missing: number
-  opened: OpenedQuorum | null
-  /** Nothing beyond is taken from the disk when it is opened. */
-  trustedEnd: number
-  files: QuorumLogFile[]
-  /** The snapshot in force, and the last one that was saved. */
-  snapshotFile: string | null
-  savedFile: string | null
-  /** Files whose sync failed while they were being opened: the page cache may show what the disk has dropped, until it is written again. */
-  distrusted: ReadonlySet<string>
-  /** Files of snapshots that are known to be synced. */
-  syncedSnapshots: ReadonlySet<string>
-  /** Snapshots whose bytes could not be written. */
-  readonly failedSnapshots: Set<QuorumSnapshot>
-  /** Counts cuts: a sync that began before one says nothing. */
-  generation: number
-  isSyncing: boolean
-  /** The vote that outlives a power loss is in this slot; the next one goes to the other. */
-  voteSlot: number
-  voteCount: number
-  isVoting: boolean
-  wantedVote: WantedVote | null
-}
-
-/** What the disk has done, in the words of the quorum. */
-export type StorageNews =
-  | { readonly kind: 'opened'; readonly recovered: RecoveredQuorum }
-  | { readonly kind: 'votePersisted'; readonly sequence: number }
-  | { readonly kind: 'logSynced'; readonly endOffset: number }
-  | { readonly kind: 'snapshotSaved'; readonly snapshot: QuorumSnapshot }
-  | { readonly kind: 'snapshotFailed' }
-  | { readonly kind: 'failed'; readonly reason: string; readonly nature: 'passing' | 'permanent' }
-
-/** A disk that has not been looked at. */
-export function newQuorumStorage(log: string, voters: readonly number[]): QuorumStorage {
-  return {
-    log,
-    voters,
-    nextToken: 1,
-    continuations: new Map(),
-    contents: new Map(),
-    missing: 0,
-    opened: null,
-    trustedEnd: Infinity,
-    files: [],
-    snapshotFile: null,
-    savedFile: null,
-    distrusted: new Set(),
-    syncedSnapshots: new Set(),
-    failedSnapshots: new Set(),
-    generation: 0,
-    isSyncing: false,
-    voteSlot: -1,
-    voteCount: 0,
-    isVoting: false,
-    wantedVote: null,
-  }
-}
+import { onListed, onOpening, onRead } from './coordinator-storage-open.ts'
+import { expect, newQuorumStorage } from './coordinator-storage-state.ts'
+import type { Continuation, QuorumStorage, StorageNews } from './coordinator-storage-state.ts'
 
 /** Begins to read the disk. */
 export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
@@ -115,11 +23,11 @@ export function openStorage(storage: QuorumStorage, outbox: Outbox): void {
 
 /** Forgets everything but what was synced; `openStorage` begins anew. */
 export function closeStorage(storage: QuorumStorage, trustedEnd: number): void {
-  const { log, voters, nextToken, voteSlot, generation, syncedSnapshots } = storage
+  const { log, voters, isDoubtful, nextToken, voteSlot, generation, syncedSnapshots } = storage
   const distrusted = new Set(storage.distrusted)
   // Whether these succeed nobody will hear.
   for (const continuation of storage.continuations.values()) if (continuation.kind === 'settle') distrusted.add(continuation.file)
-  const fresh = newQuorumStorage(log, voters)
+  const fresh = newQuorumStorage(log, voters, isDoubtful)
   Object.assign(storage, { ...fresh, nextToken, voteSlot, trustedEnd, distrusted, syncedSnapshots, generation: generation + 1 })
 }
 
@@ -137,6 +45,10 @@ export function performQuorum(storage: QuorumStorage, output: QuorumOutput, outb
       return saveSnapshot(storage, output.snapshot, outbox)
     case 'dropLog':
       return dropLog(storage, output.endOffset, output.how, outbox)
+    case 'caughtUp':
+      storage.isDoubtful = false
+      outbox.push({ kind: 'remove', log: storage.log, files: [DOUBT_FILE], token: expect(storage, { kind: 'ignore' }) })
+      return
     default:
       return
   }
@@ -184,99 +96,6 @@ export function onQuorumStorage(storage: QuorumStorage, message: StorageAnswer, 
 
 function isVital({ kind }: Continuation): boolean {
   return kind !== 'snapshot' && kind !== 'snapshotWritten' && kind !== 'ignore'
-}
-
-function expect(storage: QuorumStorage, continuation: Continuation): number {
-  const token = storage.nextToken++
-  storage.continuations.set(token, continuation)
-  return token
-}
-
-// ── opening ──
-
-function onListed(storage: QuorumStorage, message: MessageOf<'listed'>, outbox: Outbox): StorageNews | null {
-  const { log } = storage
-  // Files of the time when the log was a partition's.
-  const strays = message.files.map(({ name }) => name).filter((name) => /\.index$|^checkpoint-[01]$/.test(name))
-  if (strays.length > 0) outbox.push({ kind: 'remove', log, files: strays, token: expect(storage, { kind: 'ignore' }) })
-  for (const { name, sizeBytes } of message.files) {
-    if (!isQuorumFile(name)) continue
-    // The sync of a snapshot failed, or was not answered: what it says may not be there after a power loss, although the next sync succeeds.
-    if (storage.trustedEnd < Infinity && isSnapshotFile(name) && !storage.syncedSnapshots.has(name)) {
-      outbox.push({ kind: 'remove', log, files: [name], token: expect(storage, { kind: 'ignore' }) })
-      continue
-    }
-    const isDistrusted = storage.distrusted.has(name)
-    if (!isDistrusted) settle(storage, name, outbox)
-    storage.missing++
-    outbox.push({
-      kind: 'read',
-      log,
-      file: name,
-      position: 0,
-      sizeBytes,
-      token: expect(storage, { kind: 'read', file: name, isDistrusted }),
-    })
-  }
-  storage.missing++
-  return onOpening(storage, outbox)
-}
-
-/** What a former life wrote may only be in the page cache. */
-function settle(storage: QuorumStorage, file: string, outbox: Outbox): void {
-  storage.missing++
-  outbox.push({ kind: 'sync', log: storage.log, file, token: expect(storage, { kind: 'settle', file }) })
-}
-
-function onRead(
-  storage: QuorumStorage,
-  { file, isDistrusted }: Extract<Continuation, { kind: 'read' }>,
-  bytes: Uint8Array,
-  outbox: Outbox,
-): void {
-  storage.contents.set(file, bytes)
-  if (!isDistrusted) return
-  if (bytes.length > 0) {
-    storage.missing++
-    outbox.push({ kind: 'rewrite', log: storage.log, file, position: 0, bytes, token: expect(storage, { kind: 'cut' }) })
-  }
-  settle(storage, file, outbox)
-}
-
-/** One answer less is missing. When all are there, the files become a member; when its cuts are done, it can begin. */
-function onOpening(storage: QuorumStorage, outbox: Outbox): StorageNews | null {
-  storage.missing--
-  if (storage.missing > 0) return null
-  if (storage.opened === null) {
-    const opened = openQuorum(storage.contents, storage.voters, storage.trustedEnd)
-    if ('damage' in opened) return { kind: 'failed', reason: opened.damage, nature: 'permanent' }
-    storage.opened = opened
-    cutTail(storage, opened, outbox)
-    if (storage.missing > 0) return null
-  }
-  const { recovered, files, snapshotFile, voteSequence, voteSlot } = storage.opened
-  storage.files = files
-  storage.snapshotFile = snapshotFile
-  storage.voteCount = voteSequence
-  // After a failure, the slot of the last vote that was synced is known; what lies in the other one is not trusted.
-  if (storage.trustedEnd === Infinity) storage.voteSlot = voteSlot
-  storage.contents = new Map()
-  storage.opened = null
-  storage.trustedEnd = Infinity
-  storage.distrusted = new Set()
-  if (snapshotFile !== null) storage.syncedSnapshots = new Set([snapshotFile])
-  return { kind: 'opened', recovered }
-}
-
-function cutTail(storage: QuorumStorage, { cut, removals }: OpenedQuorum, outbox: Outbox): void {
-  const { log } = storage
-  if (removals.length > 0) {
-    storage.missing++
-    outbox.push({ kind: 'remove', log, files: removals, token: expect(storage, { kind: 'cut' }) })
-  }
-  if (cut === null) return
-  storage.missing++
-  outbox.push({ kind: 'truncate', log, file: cut.file, sizeBytes: cut.sizeBytes, token: expect(storage, { kind: 'cut' }) })
 }
 
 // ── epoch and vote ──

@@ -3,7 +3,7 @@
  * and whoever asked is answered when it is committed. The rules are in coordinator/node-changes.ts and coordinator/quorum-membership.ts.
  *
  *   asked ─► catching up (a newcomer) ─► written ─► committed
- *               └─ too slow: given up         └─ leadership lost: perhaps
+ *               └─ too slow, gone: given up   └─ leadership lost: perhaps
  */
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
@@ -55,6 +55,12 @@ export function onVoterRequest(
 
 /** Something has happened: the change goes on if it can. Returns what is under way then. */
 export function followVoterChange(change: VoterChange, seat: QuorumSeat, context: Context, outbox: Outbox): VoterChange | null {
+  const { node } = change.request
+  if (isNewcomerGone(change, seat)) {
+    forgetVoter(seat, node, context, outbox)
+    answer(change.from, change.request, 'BROKER_ID_NOT_REGISTERED', `node ${node} has been removed meanwhile`, outbox)
+    return null
+  }
   const written = change.endOffset >= 0 ? change : writeChange(change, seat, context, outbox)
   const { from, request, voters, endOffset, deadline } = written
   if (endOffset >= 0 && isVotersChanged(seat, voters, endOffset)) {
@@ -68,9 +74,14 @@ export function followVoterChange(change: VoterChange, seat: QuorumSeat, context
     return null
   }
   if (endOffset >= 0 || context.uptime < deadline) return written
-  forgetVoter(seat, request.node, context, outbox)
-  answer(from, request, 'REQUEST_TIMED_OUT', `node ${request.node} has not caught up with the metadata in ${CATCH_UP_MILLIS} ms`, outbox)
+  forgetVoter(seat, node, context, outbox)
+  answer(from, request, 'REQUEST_TIMED_OUT', `node ${node} has not caught up with the metadata in ${CATCH_UP_MILLIS} ms`, outbox)
   return null
+}
+
+/** Whether the node that was to vote is none of the cluster any more; once the change is written, it is too late to ask. */
+function isNewcomerGone({ request, endOffset }: VoterChange, { isActive, image }: QuorumSeat): boolean {
+  return isActive && endOffset < 0 && request.kind === 'addRaftVoter' && !image.brokers.has(request.node)
 }
 
 function writeChange(change: VoterChange, seat: QuorumSeat, context: Context, outbox: Outbox): VoterChange {

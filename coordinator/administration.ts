@@ -130,9 +130,10 @@ export function ruleAlterConfigs(image: MetadataImage, request: AlterConfigsRequ
   if (!parsed.ok) return one(refuse(name, 'INVALID_CONFIG', parsed.reason))
   const problem = isCoordinatorTopic(name) ? stateTopicProblem(parsed.config) : null
   if (problem !== null) return one(refuse(name, 'INVALID_CONFIG', `${name} is internal: its ${problem}`))
-  const replicationFactor = replicationFactorOf(topic)
-  if (parsed.config.minInsyncReplicas > replicationFactor)
-    return one(tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor))
+  const { minInsyncReplicas } = parsed.config
+  const counts = topic.partitions.map(targetCountOf)
+  const fewest = Math.min(...counts)
+  if (minInsyncReplicas > fewest) return one(tooFewReplicas(name, minInsyncReplicas, `of ${name}-${counts.indexOf(fewest)}`, fewest))
   const { topicId } = topic
   const records: MetadataRecord[] = [{ type: 'topicConfigured', topicId, configs }]
   topic.partitions.forEach((present, partition) => {
@@ -166,7 +167,7 @@ export function ruleReassign(image: MetadataImage, request: ReassignPartitionsRe
   return { records, verdicts }
 }
 
-/** Replicas that each partition of a topic is meant to have. */
+/** Replicas that a new partition of a topic is meant to have: as many as the first, as in Kafka. */
 function replicationFactorOf({ partitions }: TopicImage): number {
   const [first] = partitions
   return first === undefined ? 1 : targetCountOf(first)
@@ -218,11 +219,11 @@ function refuseReplication(
   }
   const parsed = parseTopicConfig(configs)
   if (!parsed.ok || parsed.config.minInsyncReplicas <= replicationFactor) return null
-  return tooFewReplicas(name, parsed.config.minInsyncReplicas, replicationFactor)
+  return tooFewReplicas(name, parsed.config.minInsyncReplicas, 'of each partition', replicationFactor)
 }
 
-function tooFewReplicas(name: string, minInsyncReplicas: number, replicationFactor: number): Verdict {
-  const reason = `minInsyncReplicas (${minInsyncReplicas}) is more than the replicas of each partition (${replicationFactor})`
+function tooFewReplicas(name: string, minInsyncReplicas: number, whose: string, count: number): Verdict {
+  const reason = `minInsyncReplicas (${minInsyncReplicas}) is more than the replicas ${whose} (${count})`
   return refuse(name, 'INVALID_CONFIG', reason)
 }
 

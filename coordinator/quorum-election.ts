@@ -7,7 +7,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { appendToLog, endOf, lastEpochOf, votersBefore, votersEndOf, votersOf } from './quorum-log.ts'
 import { leaderChangeBatch } from './quorum-records.ts'
 import { advanceHighWatermark, heartbeat, newProgress } from './quorum-replication.ts'
-import { armElection, draw, follow, majorityOf, persistVote, send } from './quorum-state.ts'
+import { addVote, armElection, draw, follow, majorityOf, persistVote, send } from './quorum-state.ts'
 import type { QuorumState, QuorumStep } from './quorum-state.ts'
 
 /** A member that hears of its leader's death waits no longer than this part of the time-out: only so that two do not begin together. */
@@ -34,7 +34,7 @@ export function onElectionTimeout(step: QuorumStep): void {
   follow(step, -1)
   armElection(step)
   state.role = 'prospective'
-  state.votes.add(state.config.node)
+  addVote(state, state.config.node, state.isDoubtful)
   if (hasMajority(state)) return campaign(step)
   askForVotes(step, true)
 }
@@ -72,14 +72,16 @@ export function onVote(step: QuorumStep, from: number, { preVote, lastEpoch, end
     }
     armElection(step)
   }
-  send(step, from, { kind: 'quorumVoteResponse', epoch: state.epoch, preVote, voteGranted })
+  const answer = { kind: 'quorumVoteResponse', epoch: state.epoch, preVote, voteGranted } as const
+  send(step, from, voteGranted && state.isDoubtful ? { ...answer, isDoubtful: true } : answer)
 }
 
 /** Somebody has answered, in our epoch. */
-export function onVoteResponse(step: QuorumStep, from: number, { preVote, voteGranted }: MessageOf<'quorumVoteResponse'>): void {
+export function onVoteResponse(step: QuorumStep, from: number, message: MessageOf<'quorumVoteResponse'>): void {
   const { state } = step
+  const { preVote, voteGranted, isDoubtful = false } = message
   if (!voteGranted || state.role !== (preVote ? 'prospective' : 'candidate')) return
-  state.votes.add(from)
+  addVote(state, from, isDoubtful)
   countVotes(step)
 }
 
@@ -105,8 +107,13 @@ function hasLivingLeader({ state, uptime }: QuorumStep): boolean {
   return state.leader >= 0 && !state.leaderIsDown && uptime - state.leaderHeardAt < state.config.electionTimeoutMillis
 }
 
-function hasMajority({ log, votes }: QuorumState): boolean {
+/**
+ * What is committed is known to a majority of the voters, as far as they have lost nothing: so one of those whose word can be trusted is in every majority of such. Of
+ * all voters more cannot be asked: whoever has most of the log has all that is left.
+ */
+function hasMajority({ log, votes, doubtfulVotes }: QuorumState): boolean {
   const voters = votersOf(log)
+  if (voters.every((node) => votes.has(node) || doubtfulVotes.has(node))) return true
   return voters.filter((node) => votes.has(node)).length >= majorityOf(voters)
 }
 
@@ -127,7 +134,8 @@ function campaign(step: QuorumStep): void {
   state.toldEndOffset = 0
   state.role = 'candidate'
   state.votes.clear()
-  state.votes.add(node)
+  state.doubtfulVotes.clear()
+  addVote(state, node, state.isDoubtful)
   persistVote(step)
   if (hasMajority(state)) return lead(step)
   askForVotes(step, false)

@@ -3,6 +3,7 @@
  * goes; epoch and vote lie in two small files that take turns, so that a torn write leaves the other one.
  *
  *   __cluster_metadata-0.0/   <base offset, 20 digits>.log   <offset>-<epoch>.checkpoint   quorum-state-0, quorum-state-1
+ *   quorum-doubt, as long as it has less than it may have acknowledged
  *   quorum-state: magic u32 'ODRV' | format version u32 | crc32c u32 of what follows | sequence i64 | epoch i32 | voted for i32
  */
 import { readI32, readI64, readU32, writeI32, writeI64 } from '../protocol/bytes.ts'
@@ -53,6 +54,9 @@ const MAGIC = 0x4f445256
 const FORMAT_VERSION = 1
 const VOTE_BYTES = 28
 
+/** Is there while the member has less than it may have acknowledged. */
+export const DOUBT_FILE = 'quorum-doubt'
+
 /** The name of a vote's file. */
 export function voteFileName(slot: number): string {
   return `quorum-state-${slot}`
@@ -65,7 +69,7 @@ export function snapshotFileName({ endOffset, epoch }: QuorumSnapshot): string {
 
 /** Whether a file is one that must be read. */
 export function isQuorumFile(name: string): boolean {
-  return baseOffsetOfFile(name) !== null || isSnapshotFile(name) || /^quorum-state-[01]$/.test(name)
+  return baseOffsetOfFile(name) !== null || isSnapshotFile(name) || /^quorum-state-[01]$/.test(name) || name === DOUBT_FILE
 }
 
 /** The size of a log file. */
@@ -116,10 +120,17 @@ export function openQuorum(
   for (const batch of scan.batches) if (agrees && batch.baseOffset >= snapshot.endOffset) appendToLog(log, batch)
   const lastEpoch = log.batches.at(-1)?.epoch ?? snapshot.epoch
   const epoch = Math.max(vote.epoch, lastEpoch)
-  const kept = new Set([...files.map(({ baseOffset }) => logFileName(baseOffset)), snapshotFile, voteFileName(0), voteFileName(1)])
+  const kept = new Set([
+    ...files.map(({ baseOffset }) => logFileName(baseOffset)),
+    snapshotFile,
+    voteFileName(0),
+    voteFileName(1),
+    DOUBT_FILE,
+  ])
+  const votedFor = epoch === vote.epoch ? vote.votedFor : -1
   const end = log.batches.at(-1)?.endOffset ?? snapshot.endOffset
   return {
-    recovered: { epoch, votedFor: epoch === vote.epoch ? vote.votedFor : -1, log, syncedEndOffset: end },
+    recovered: { epoch, votedFor, log, syncedEndOffset: end, isDoubtful: contents.has(DOUBT_FILE) },
     files,
     snapshotFile,
     voteSequence: vote.sequence,

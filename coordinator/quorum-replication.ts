@@ -52,6 +52,7 @@ export function replicate(step: QuorumStep): void {
 export function onAppendResponse(step: QuorumStep, from: number, message: MessageOf<'quorumAppendResponse'>): void {
   const progress = progressOf(step, from)
   if (progress === null) return
+  if (message.isDoubtful === true) progress.matchOffset = 0
   if (message.isMatch) {
     assert(message.endOffset <= endOf(step.state.log), 'Q7 nobody has more of this epoch than its leader')
     progress.matchOffset = Math.max(progress.matchOffset, message.endOffset)
@@ -66,7 +67,26 @@ export function onAppendResponse(step: QuorumStep, from: number, message: Messag
   // A leader that is not a voter any more may have resigned with that.
   if (step.state.role !== 'leader') return
   if (isBehindSnapshot(step, progress)) return progress.snapshot === null ? sendSnapshot(step, from, progress) : undefined
-  if (!sendMissing(step, from, progress) && !message.isMatch) sendAppend(step, from, progress, [])
+  const isSent = sendMissing(step, from, progress)
+  if (message.isDoubtful === true && isCommittedBelow(step, progress.matchOffset)) return sendAppend(step, from, progress, [], true)
+  if (!isSent && !message.isMatch) sendAppend(step, from, progress, [])
+}
+
+/** Whether everything that is committed is known, and is below an offset. A leader knows it when it has committed something of its own epoch. */
+function isCommittedBelow({ state }: QuorumStep, endOffset: number): boolean {
+  return state.highWatermark >= state.epochEndOffset && endOffset >= state.highWatermark
+}
+
+/** The leader itself may be doubtful: elected by all, or by enough others. */
+function endOwnDoubt(step: QuorumStep): void {
+  if (isCommittedBelow(step, step.state.syncedEndOffset)) endDoubt(step)
+}
+
+/** Whatever this member has lost that it had acknowledged, it has all that is committed again. */
+function endDoubt({ state, outputs }: QuorumStep): void {
+  if (!state.isDoubtful) return
+  state.isDoubtful = false
+  outputs.push({ kind: 'caughtUp' })
 }
 
 /** A piece of the snapshot has arrived: the next one, if there is one. */
@@ -87,9 +107,10 @@ export function advanceHighWatermark(step: QuorumStep): void {
   const committed = ends.toSorted((a, b) => b - a)[majorityOf(voters) - 1] ?? 0
   // A vote of our own that may yet be forgotten makes nobody a leader.
   if (state.persistedSequence < state.voteSequence) return
-  if (committed < state.epochEndOffset || committed <= state.highWatermark) return
+  if (committed < state.epochEndOffset || committed <= state.highWatermark) return endOwnDoubt(step)
   state.highWatermark = committed
   step.outputs.push({ kind: 'committed' })
+  endOwnDoubt(step)
   if (voters.includes(state.config.node) || committed < votersEndOf(state.log)) return
   // Removed, and everybody may know it.
   heartbeat(step)
@@ -120,7 +141,13 @@ function sendMissing(step: QuorumStep, node: number, progress: ReplicationProgre
   return isSent
 }
 
-function sendAppend(step: QuorumStep, node: number, progress: ReplicationProgress, batches: readonly QuorumBatch[]): void {
+function sendAppend(
+  step: QuorumStep,
+  node: number,
+  progress: ReplicationProgress,
+  batches: readonly QuorumBatch[],
+  isCaughtUp = false,
+): void {
   const { epoch, log, highWatermark } = step.state
   const prevOffset = progress.nextOffset
   const prevEpoch = epochBefore(log, prevOffset)
@@ -131,7 +158,8 @@ function sendAppend(step: QuorumStep, node: number, progress: ReplicationProgres
     progress.nextOffset = last.endOffset
     progress.inFlight.push(last.endOffset)
   }
-  send(step, node, { kind: 'quorumAppend', epoch, prevOffset, prevEpoch, highWatermark, records })
+  const message = { kind: 'quorumAppend', epoch, prevOffset, prevEpoch, highWatermark, records } as const
+  send(step, node, isCaughtUp ? { ...message, isCaughtUp } : message)
 }
 
 function sendSnapshot(step: QuorumStep, node: number, progress: ReplicationProgress): void {
@@ -163,7 +191,7 @@ export function onAppend(step: QuorumStep, from: number, message: MessageOf<'quo
   const { prevOffset, prevEpoch } = message
   hearLeader(step, from)
   if (prevOffset > log.snapshot.endOffset && epochBefore(log, prevOffset) !== prevEpoch) {
-    return send(step, from, { kind: 'quorumAppendResponse', epoch, isMatch: false, endOffset: whereToGoOn(step, prevOffset) })
+    return answer(step, from, { kind: 'quorumAppendResponse', epoch, isMatch: false, endOffset: whereToGoOn(step, prevOffset) })
   }
   const batches = message.records === null ? [] : parseBatches(message.records)
   if (batches === null) return
@@ -171,6 +199,7 @@ export function onAppend(step: QuorumStep, from: number, message: MessageOf<'quo
   const endOffset = Math.max(batches.at(-1)?.endOffset ?? prevOffset, log.snapshot.endOffset)
   state.matchedEndOffset = Math.max(state.matchedEndOffset, endOffset)
   commitUpTo(step, Math.min(message.highWatermark, state.matchedEndOffset))
+  if (message.isCaughtUp === true) endDoubt(step)
   acknowledge(step)
 }
 
@@ -179,7 +208,11 @@ export function acknowledge(step: QuorumStep): void {
   const { state } = step
   const endOffset = Math.min(state.matchedEndOffset, state.syncedEndOffset)
   state.toldEndOffset = endOffset
-  send(step, state.leader, { kind: 'quorumAppendResponse', epoch: state.epoch, isMatch: true, endOffset })
+  answer(step, state.leader, { kind: 'quorumAppendResponse', epoch: state.epoch, isMatch: true, endOffset })
+}
+
+function answer(step: QuorumStep, to: number, message: MessageOf<'quorumAppendResponse'>): void {
+  send(step, to, step.state.isDoubtful ? { ...message, isDoubtful: true } : message)
 }
 
 /** A piece of a snapshot: pieces are taken in order. */

@@ -33,6 +33,8 @@ export interface RecoveredQuorum {
   readonly log: QuorumLog
   /** Everything below is known to outlive a power loss. */
   readonly syncedEndOffset: number
+  /** It may have acknowledged, or voted, what it does not know of any more. */
+  readonly isDoubtful: boolean
 }
 
 /** What a leader knows of one of the others. */
@@ -81,6 +83,10 @@ export interface QuorumState {
   electionAt: number
   /** Who would vote, or has voted, for this member. */
   readonly votes: Set<number>
+  /** Likewise, but who may have acknowledged what it has lost: that it would vote says little. */
+  readonly doubtfulVotes: Set<number>
+  /** This member is one of those, until it has caught up with a leader. */
+  isDoubtful: boolean
   /** Leader: one past its first batch. Only what is committed from there on is committed by counting. */
   epochEndOffset: number
   heartbeatAt: number
@@ -113,6 +119,8 @@ export type QuorumOutput =
   | { readonly kind: 'committed' }
   | { readonly kind: 'elected' }
   | { readonly kind: 'resigned' }
+  /** Everything that is committed is here and synced: this member is doubtful no more. */
+  | { readonly kind: 'caughtUp' }
 
 /** One input being handled: the time, a draw, and what comes of it. */
 export interface QuorumStep {
@@ -131,7 +139,7 @@ const WITHHELD_MAX = 1000
 
 /** A member that has just read its disk. */
 export function newQuorumState(config: QuorumConfig, recovered: RecoveredQuorum): QuorumState {
-  const { epoch, votedFor, log, syncedEndOffset } = recovered
+  const { epoch, votedFor, log, syncedEndOffset, isDoubtful } = recovered
   return {
     config,
     epoch,
@@ -148,6 +156,8 @@ export function newQuorumState(config: QuorumConfig, recovered: RecoveredQuorum)
     leaderIsDown: false,
     electionAt: 0,
     votes: new Set(),
+    doubtfulVotes: new Set(),
+    isDoubtful,
     epochEndOffset: Infinity,
     heartbeatAt: Infinity,
     progress: new Map(),
@@ -196,8 +206,15 @@ export function follow(step: QuorumStep, leader: number): void {
   state.leaderIsDown = false
   state.progress.clear()
   state.votes.clear()
+  state.doubtfulVotes.clear()
   state.epochEndOffset = Infinity
   state.heartbeatAt = Infinity
+}
+
+/** Counts a vote. */
+export function addVote(state: QuorumState, node: number, isDoubtful: boolean): void {
+  if (isDoubtful) state.doubtfulVotes.add(node)
+  else state.votes.add(node)
 }
 
 /** The next election begins after a time between once and twice the time-out: seldom do two begin together. */

@@ -101,6 +101,12 @@ export class Supervisor {
     }
   }
 
+  /** Starts the worker of a node that was stopped, and keeps it running, as after a death. */
+  startNode(node: number): Promise<void> {
+    this.#linking = this.#linking.then(() => this.#startLinked(node, 1, () => !this.#threads.has(node)))
+    return this.#linking
+  }
+
   /** Drains and ends all workers. */
   async close(): Promise<void> {
     this.#closing = true
@@ -146,20 +152,20 @@ export class Supervisor {
     this.#options.onDown(node, restarts)
     const pause = Math.min(RESTART_MILLIS_MIN * 2 ** Math.min(restarts - 1, 10), RESTART_MILLIS_MAX)
     thread.restart = setTimeout(() => {
-      this.#linking = this.#linking.then(() => this.#restart(thread, restarts))
+      this.#linking = this.#linking.then(() => this.#startLinked(node, restarts, () => this.#threads.get(node) === thread))
     }, pause)
   }
 
-  async #restart(thread: SupervisedThread, restarts: number): Promise<void> {
-    const { node } = thread
+  /** Starts a worker while others run, if it is still wanted when it has been linked to them. */
+  async #startLinked(node: number, restarts: number, isWanted: () => boolean): Promise<void> {
     const between: LinkSetup[] = []
     for (const other of [...this.#threads.values()]) {
-      if (other === thread || other.restart !== null) continue
+      if (other.node === node || other.restart !== null) continue
       const link = makeLink(threadOfNode(node), threadOfNode(other.node))
       // One that dies meanwhile is linked when it is started again.
       if (await endsBefore(() => other.control.connect(link.b), other).catch(() => false)) between.push(link.a)
     }
-    if (this.#closing || this.#threads.get(node) !== thread) return
+    if (this.#closing || !isWanted()) return
     void this.#startThread(node, restarts, between).then(
       (isUp) => {
         if (isUp) this.#options.onUp(node, restarts)

@@ -7,6 +7,7 @@
  */
 import type { Address } from '../actors/actor.ts'
 import { BROKER_ACTOR } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
 import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { ActorHost } from './actor-host.ts'
@@ -81,18 +82,15 @@ export class ThreadRuntime {
     this.bell = new Doorbell(setup.doorbells, setup.thread)
     this.links = new Links(setup.doorbells, setup.links)
     this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
-    for (const { node, directory } of setup.nodes)
-      this.#addHost(node, directory === null ? new MemoryStorage() : new FileStorage(directory, this.#jobs))
+    for (const { node, directory } of setup.nodes) {
+      this.#storages.set(node, directory === null ? new MemoryStorage() : new FileStorage(directory, this.#jobs))
+      this.#addHost(node)
+    }
   }
 
   /** Loads behaviours and starts the first actors. */
   async start(): Promise<void> {
-    for (const { node, actors } of this.#setup.nodes) {
-      const host = this.host(node)
-      await host.preload(this.#setup.preload)
-      host.tick()
-      for (const { name, url, config } of actors) host.spawn(name, url, config)
-    }
+    for (const setup of this.#setup.nodes) await this.#startActors(setup)
   }
 
   host(node: number): ActorHost {
@@ -152,10 +150,23 @@ export class ThreadRuntime {
     await Promise.all(nodes.map((node) => this.#drainNode(node, handOver)))
   }
 
-  /** Ends one node of several on this thread: it hands over what it leads, is drained, and its files are closed. */
+  /** Ends one node of several on this thread: it hands over what it leads, and is drained. What it has stored stays, for it may be started again. */
   async stopNode(node: number): Promise<void> {
     await this.#drainNode(node, true)
+    const host = this.host(node)
+    for (const actor of host.actorNames()) host.stop(actor)
     this.#hosts.delete(node)
+  }
+
+  /** Starts a node that was stopped: it goes on with what it has stored. */
+  async startNode(setup: NodeSetup): Promise<void> {
+    this.#addHost(setup.node)
+    await this.#startActors(setup)
+    this.#wake()
+  }
+
+  /** Closes the files of a node that was stopped. */
+  forgetNode(node: number): void {
     this.#storages.get(node)?.close()
     this.#storages.delete(node)
   }
@@ -189,8 +200,16 @@ export class ThreadRuntime {
     return { cycles: this.#cycles, messages, ...this.links.counters() }
   }
 
-  #addHost(node: number, storage: Storage): void {
-    this.#storages.set(node, storage)
+  async #startActors({ node, actors }: NodeSetup): Promise<void> {
+    const host = this.host(node)
+    await host.preload(this.#setup.preload)
+    host.tick()
+    for (const { name, url, config } of actors) host.spawn(name, url, config)
+  }
+
+  #addHost(node: number): void {
+    const storage = this.#storages.get(node)
+    assert(storage !== undefined, `node ${node} has storage before it has a host`)
     const sendAway = (to: Address, from: Address, message: Message): void => {
       const local = this.#hosts.get(to.node)
       if (local !== undefined) return local.post(to, from, message)

@@ -70,6 +70,7 @@ export class SimulatedCluster implements Cluster {
       startCoordinator: refuse,
       noteVoters: () => undefined,
       stopNode: refuse,
+      restartNode: refuse,
       forgetNode: () => undefined,
     })
   }

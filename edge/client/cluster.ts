@@ -1,7 +1,6 @@
 /**
  * `open`: a cluster in this process. Starts its nodes (worker threads, or on the caller's thread), and hands out the clients.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { actor as broker } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
@@ -13,7 +12,7 @@ import { actor as quotas } from '../../actors/quotas.ts'
 import type { QuotasConfig } from '../../actors/quotas.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import { actor as shares } from '../../actors/shares.ts'
-import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { CALLER_NODE } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { CallerLoop } from '../../runtime/caller-loop.ts'
@@ -37,10 +36,10 @@ import type { Engine } from './engine.ts'
 import { EventListeners } from './event-listeners.ts'
 import { checkOptions, describe, integerOption, NODES_MAX } from './options.ts'
 import type { OptionRule } from './options.ts'
-import type { NodeActions } from './node-admin.ts'
 import { checkNodeVersion } from './node-version.ts'
 import { NodeSet } from './node-set.ts'
 import type { NodeOptions } from './node-set.ts'
+import { NodeThreads } from './node-threads.ts'
 import { ProducerClient } from './producer.ts'
 import { openRecording } from './recording-directory.ts'
 import { openRequests } from './requests.ts'
@@ -60,9 +59,6 @@ const RULES = {
   user: { kind: 'string' },
   record: { kind: 'string' },
 } as const satisfies Record<string, OptionRule>
-
-/** `open` waits so long for nodes that do not come; the others are enough to go on with. */
-const NODES_MILLIS_MAX = 10_000
 
 const MEMORY = ':memory:'
 
@@ -126,6 +122,7 @@ class LocalCluster implements Cluster {
   readonly #engine: Engine
   readonly #reader: ChunkReader
   readonly #nodes: NodeSet
+  readonly #threads: NodeThreads
   readonly #listeners: EventListeners = new EventListeners()
   readonly #connectionsMax: number
   #counter = 0
@@ -172,42 +169,22 @@ class LocalCluster implements Cluster {
       nextName: (kind) => this.#nextName(kind),
     }
     this.#reader = new ChunkReader((node) => nodes.directoryOf(node))
-    this.admin = new AdminClient(requests, this.#nodeActions())
+    const isClosing = (): boolean => this.#closing !== null
+    this.#threads = new NodeThreads({ nodes, runtime: this.#runtime, supervisor: this.#supervisor, requests, loop: this.#loop, isClosing })
+    this.admin = new AdminClient(requests, this.#threads)
   }
 
   /** Loads behaviours and starts the nodes, and waits until they have joined the cluster. */
   async start(): Promise<void> {
     await Promise.all([this.#runtime.start(), this.#supervisor?.start()])
     this.#loop.kick()
-    await this.#nodesJoin()
+    await this.#threads.join(this.#nodes.ids)
     const config: QuotasConfig = { coordinatorNodes: this.#coordinatorsToAsk() }
     this.#engine.host.spawn(QUOTAS, quotas.url, config)
     this.#engine.requests.join()
     const { voters } = await this.admin.describeCluster()
-    // What a crash has kept from being written down.
-    this.#nodes.setVoters(voters)
-    this.#nodes.noteOpened()
-  }
-
-  /** Waits for every node: what the metadata says of them may be of their lives before. One that does not come in time may come later. */
-  async #nodesJoin(): Promise<void> {
-    const joined = this.#nodes.ids.map((node) => this.#nodeJoins(node))
-    const waited = new AbortController()
-    const late = sleep(NODES_MILLIS_MAX, undefined, { signal: waited.signal }).catch(() => undefined)
-    await Promise.race([Promise.all(joined), late])
-    waited.abort()
-    // Without any, nothing can be asked.
-    await Promise.any(joined).catch((error: AggregateError) => {
-      throw error.errors[0]
-    })
-  }
-
-  async #nodeJoins(node: number): Promise<void> {
-    for (;;) {
-      const { isActive } = await this.#engine.requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'describeBroker' }, 'brokerDescribed')
-      if (isActive || this.#closing !== null) return
-      await sleep(1)
-    }
+    // What a crash has kept from being written down is.
+    this.#nodes.noteOpened(voters)
   }
 
   producer<K = Uint8Array, V = Uint8Array>(options: ProducerOptions<K, V> = {}): Producer<K, V> {
@@ -315,46 +292,8 @@ class LocalCluster implements Cluster {
     if (failures.length > 0) throw failures[0]
   }
 
-  /** What the administration of nodes does to threads. */
-  #nodeActions(): NodeActions {
-    return {
-      ids: () => this.#nodes.ids,
-      startCoordinator: (node) => this.#startCoordinator(node),
-      noteVoters: (voters) => this.#nodes.setVoters(voters),
-      stopNode: (node) => this.#stopNode(node),
-      forgetNode: (node) => this.#nodes.remove(node),
-    }
-  }
-
-  /** Written down first: a node that votes must have a coordinator when the cluster is opened the next time. */
-  async #startCoordinator(node: number): Promise<void> {
-    if (!this.#nodes.voters.includes(node)) this.#nodes.setVoters([...this.#nodes.voters, node])
-    const setup = this.#nodes.coordinatorSetup()
-    if (this.#supervisor === null) this.#runtime.spawn(node, setup)
-    else await this.#supervisor.control(node)?.spawn(node, setup)
-  }
-
-  async #stopNode(node: number): Promise<void> {
-    if (this.#supervisor === null) await this.#runtime.stopNode(node)
-    else await this.#supervisor.stopNode(node)
-    this.#spreadNews(node)
-  }
-
-  /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */
-  #spreadNews(node: number): void {
-    const host = this.#runtime.host(CALLER_NODE)
-    for (const actor of host.actorNames()) this.#postHere(actor, { kind: 'nodeDown', node })
-    for (const other of this.#nodes.ids) {
-      if (other === node) continue
-      for (const actor of this.#nodes.voters.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
-        host.post({ node: other, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
-    }
-    this.#engine.requests.giveUp()
-    this.#loop.kick()
-  }
-
   #onNodeDown(node: number, restarts: number): void {
-    this.#spreadNews(node)
+    this.#threads.spreadNews(node)
     this.#listeners.tell('nodeDown', { node, restarts })
   }
 

@@ -19,8 +19,10 @@ export interface DirectoryIdentity {
   readonly nodes: number
   /** Those of them that are none any more. */
   readonly removed: readonly number[]
-  /** The nodes that vote in the metadata quorum, or are about to: each has a coordinator. */
+  /** The nodes that vote in the metadata quorum, as it said last: they have its log. */
   readonly voters: readonly number[]
+  /** Other nodes that have a coordinator: they may vote by now, or never will. None while the cluster is not open. */
+  readonly observers: readonly number[]
   /** Whether it has been open: then it has metadata, and is not a new one that a crash kept from beginning. False, too, if that was before this was noted. */
   readonly opened: boolean
 }
@@ -37,7 +39,7 @@ export interface DataDirectory {
   /** As it is now. */
   readonly identity: DirectoryIdentity
   /** Changes what the directory says, durably. */
-  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'removed' | 'opened'>>): void
+  update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'observers' | 'removed' | 'opened'>>): void
   release(): void
 }
 
@@ -143,7 +145,7 @@ function checkForeign(path: string): void {
 
 function newIdentity(nodes: number): DirectoryIdentity {
   const voters = votersOf(nodesOf({ nodes, removed: [] }))
-  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters, opened: false }
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters, observers: [], opened: false }
 }
 
 /** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
@@ -195,10 +197,12 @@ function parseIdentity(text: string): FoundIdentity | null {
     // Before clusters could grow, the voters followed from the number of nodes.
     const isOld = !('voters' in value)
     const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
+    const observers = 'observers' in value ? value.observers : []
     const removed = 'removed' in value ? value.removed : []
     const opened = 'opened' in value ? value.opened : false
-    if (!isNodeList(voters) || voters.length === 0 || !isNodeList(removed) || typeof opened !== 'boolean') return null
-    return { identity: { format, clusterId, nodes, removed, voters, opened }, isOld }
+    if (!isNodeList(voters) || voters.length === 0 || !isNodeList(observers)) return null
+    if (!isNodeList(removed) || typeof opened !== 'boolean') return null
+    return { identity: { format, clusterId, nodes, removed, voters, observers, opened }, isOld }
   } catch {
     return null
   }

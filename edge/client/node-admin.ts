@@ -3,7 +3,7 @@
  * waits for what takes time, and has threads started and stopped where that follows from it.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { errorOf } from '../../protocol/errors.ts'
+import { errorOf, KafkaError } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
@@ -24,6 +24,8 @@ export interface NodeActions {
   noteVoters(voters: readonly number[]): void
   /** Hands over what the node leads, and ends its thread. */
   stopNode(node: number): Promise<void>
+  /** Starts it again, and waits until it serves. */
+  restartNode(node: number): Promise<void>
   /** The node is registered no more. */
   forgetNode(node: number): void
 }
@@ -38,6 +40,12 @@ interface Drains {
   readonly left: Set<number>
 }
 
+/** A change of what a node is. */
+interface NodeChange {
+  readonly node: number
+  readonly nature: 'becoming a voter' | 'being removed'
+}
+
 /** How often it is looked whether moves have ended. */
 const LOOK_MILLIS = 50
 
@@ -46,6 +54,8 @@ export class NodeAdmin {
   readonly #requests: Requests
   readonly #actions: NodeActions
   readonly #drains: Drains = { waiting: [], drained: new Set(), left: new Set() }
+  /** Changes under way. */
+  readonly #changes: Set<NodeChange> = new Set()
   /** The last request for moves. */
   #asked: Promise<unknown> = Promise.resolve()
 
@@ -142,21 +152,48 @@ export class NodeAdmin {
 
   async removeNode(node: number): Promise<void> {
     checkNode(node)
-    await this.#change({ kind: 'unregisterBroker', node, validateOnly: true })
-    await this.#actions.stopNode(node)
-    await this.#change({ kind: 'unregisterBroker', node, validateOnly: false }, 'BROKER_ID_NOT_REGISTERED')
-    this.#actions.forgetNode(node)
+    await this.#during({ node, nature: 'being removed' }, async () => {
+      await this.#change({ kind: 'unregisterBroker', node, validateOnly: true })
+      await this.#actions.stopNode(node)
+      await this.#unregister(node)
+      this.#actions.forgetNode(node)
+    })
+  }
+
+  /** Somebody may have come to count on it while it stopped: then it goes on. So it does if nobody says what has become of the request: it registers anew. */
+  async #unregister(node: number): Promise<void> {
+    try {
+      await this.#change({ kind: 'unregisterBroker', node, validateOnly: false }, 'BROKER_ID_NOT_REGISTERED')
+    } catch (error) {
+      await this.#actions.restartNode(node)
+      throw error
+    }
   }
 
   async addVoter(node: number): Promise<void> {
     checkNode(node)
-    if (this.#actions.ids().includes(node)) await this.#actions.startCoordinator(node)
-    await this.#changeVoters({ kind: 'addRaftVoter', node }, 'DUPLICATE_VOTER')
+    await this.#during({ node, nature: 'becoming a voter' }, async () => {
+      if (this.#actions.ids().includes(node)) await this.#actions.startCoordinator(node)
+      await this.#changeVoters({ kind: 'addRaftVoter', node }, 'DUPLICATE_VOTER')
+    })
   }
 
   async removeVoter(node: number): Promise<void> {
     checkNode(node)
     await this.#changeVoters({ kind: 'removeRaftVoter', node }, 'VOTER_NOT_FOUND')
+  }
+
+  /** A node does not come to vote while it goes, nor the other way round, and goes once. Who asks twice for its vote waits for the same. Throws REASSIGNMENT_IN_PROGRESS. */
+  async #during(change: NodeChange, work: () => Promise<void>): Promise<void> {
+    const { node, nature } = change
+    const other = [...this.#changes].find((one) => one.node === node && (one.nature !== nature || nature === 'being removed'))
+    if (other !== undefined) throw new KafkaError('REASSIGNMENT_IN_PROGRESS', `node ${node} is just ${other.nature}`)
+    this.#changes.add(change)
+    try {
+      await work()
+    } finally {
+      this.#changes.delete(change)
+    }
   }
 
   /** Whatever comes of it: what is remembered of the voters is what the cluster says then. */

@@ -40,8 +40,7 @@ export function checkMetadata(
   { opened, voters }: { readonly opened: boolean; readonly voters: readonly number[] },
 ): void {
   const defects = voters.flatMap((node) => {
-    const log = join(nodeDirectory(path, node), METADATA_LOG)
-    const defect = defectOfMetadata(namesIn(log), (name) => readFileSync(join(log, name)))
+    const defect = metadataDefectOf(path, node)
     return defect === null ? [] : [`${join(`node-${node}`, METADATA_LOG)} ${defect}`]
   })
   if (defects.length * 2 <= voters.length) return
@@ -51,6 +50,12 @@ export function checkMetadata(
     `${path} is no new cluster, and the metadata of what it has is gone from ${defects.length} of the ${voters.length} voters that keep it: ${defects.join('; ')}. ` +
       'Mount their disks, or put back their directories; to begin anew, remove the whole directory',
   )
+}
+
+/** Why a voter's directory does not have the metadata that it had, in words; null if it may have it. */
+export function metadataDefectOf(path: string, node: number): string | null {
+  const log = join(nodeDirectory(path, node), METADATA_LOG)
+  return defectOfMetadata(namesIn(log), (name) => readFileSync(join(log, name)))
 }
 
 /**

@@ -12,7 +12,7 @@ import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
 import type { ClusterOptions } from './api.ts'
 import { nodesOf, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { nodeDirectory } from './node-directory.ts'
+import { metadataDefectOf, nodeDirectory } from './node-directory.ts'
 
 /** Options of the cluster with their defaults. */
 export type NodeOptions = Required<
@@ -38,6 +38,7 @@ export class NodeSet {
   readonly #options: NodeOptions
   #ids: readonly number[]
   #voters: readonly number[]
+  #observers: readonly number[]
 
   /** `held` null: in memory. */
   constructor(held: DataDirectory | null, options: NodeOptions) {
@@ -45,6 +46,7 @@ export class NodeSet {
     this.#options = options
     this.#ids = held === null ? Array.from({ length: options.nodes ?? 1 }, (_, node) => node) : nodesOf(held.identity)
     this.#voters = held?.identity.voters ?? votersOf(this.#ids)
+    this.#observers = held?.identity.observers ?? []
   }
 
   /** In ascending order. */
@@ -52,9 +54,14 @@ export class NodeSet {
     return this.#ids
   }
 
-  /** The nodes that have a coordinator. */
+  /** The nodes that vote in the metadata quorum, as it said last. */
   get voters(): readonly number[] {
     return this.#voters
+  }
+
+  /** The nodes that have a coordinator, whether they vote or not. */
+  get coordinators(): readonly number[] {
+    return [...this.#voters, ...this.#observers]
   }
 
   /** One past the highest id: nodes that were removed leave gaps. */
@@ -62,24 +69,28 @@ export class NodeSet {
     return (this.#ids.at(-1) ?? -1) + 1
   }
 
-  /** Other nodes vote from now on. */
-  setVoters(nodes: readonly number[]): void {
-    const voters = nodes.toSorted((a, b) => a - b)
-    if (voters.join() === this.#voters.join()) return
-    this.#held?.update({ voters })
-    this.#voters = voters
+  /** A node is to have a coordinator, which may come to vote. */
+  addObserver(node: number): void {
+    this.#note(this.#voters, [...this.#observers, node])
   }
 
-  /** The cluster has begun, and its metadata is on disks: from now on it is not opened without any. */
-  noteOpened(): void {
+  /** The quorum says who votes. Who did, or was about to, keeps its coordinator: the answer may be older than what has been decided since. */
+  setVoters(voters: readonly number[]): void {
+    this.#note(voters, this.coordinators)
+  }
+
+  /** The cluster has begun, and its metadata is on disks: from now on it is not opened without any. Who votes is what the quorum says: nothing else is under way. */
+  noteOpened(voters: readonly number[]): void {
+    this.#note(voters, [])
     if (this.#held?.identity.opened === false) this.#held.update({ opened: true })
   }
 
   /** A node is none any more. */
   remove(node: number): void {
-    const removed = this.#held?.identity.removed
-    if (removed !== undefined) this.#held?.update({ removed: [...removed, node].toSorted((a, b) => a - b) })
     this.#ids = this.#ids.filter((one) => one !== node)
+    this.#observers = this.#observers.filter((one) => one !== node)
+    const removed = this.#held?.identity.removed
+    if (removed !== undefined) this.#held?.update({ removed: ascending([...removed, node]), observers: this.#observers })
   }
 
   /** Where the node keeps everything; null in memory. */
@@ -102,18 +113,39 @@ export class NodeSet {
       reassignmentBytesPerSecond,
     }
     const actors: ActorSetup[] = [{ name: BROKER_ACTOR, url: broker.url, config }]
-    if (this.#voters.includes(node)) actors.unshift(this.coordinatorSetup())
+    if (this.coordinators.includes(node)) actors.unshift(this.coordinatorSetup(node))
     return { node, directory: this.directoryOf(node), actors }
   }
 
-  /** The coordinator of a node that votes. */
-  coordinatorSetup(): ActorSetup {
+  /** The coordinator of a node. Only those who vote may found a quorum: an observer without a log waits for theirs. */
+  coordinatorSetup(node: number): ActorSetup {
     const config: CoordinatorConfig = {
       voters: this.#voters,
+      isDoubtful: this.#hasLostMetadata(node),
       defaultReplicationFactor: Math.min(REPLICATION_FACTOR, this.#ids.length),
       sessionTimeoutMillis: this.#options.nodeSessionTimeoutMillis,
       offsetsPartitions: OFFSETS_PARTITIONS,
     }
     return { name: COORDINATOR_ACTOR, url: coordinator.url, config }
   }
+
+  /** Whether a voter has less than it may have acknowledged: its disk is another one, or damaged. That of a cluster which has not been open yet is empty, and of one in memory nobody knows. */
+  #hasLostMetadata(node: number): boolean {
+    const held = this.#held
+    return held !== null && held.identity.opened && this.#voters.includes(node) && metadataDefectOf(held.path, node) !== null
+  }
+
+  /** Durably, before it is acted upon. */
+  #note(nodes: readonly number[], others: readonly number[]): void {
+    const voters = ascending(nodes)
+    const observers = ascending(others.filter((node) => !voters.includes(node) && this.#ids.includes(node)))
+    if (voters.join() === this.#voters.join() && observers.join() === this.#observers.join()) return
+    this.#held?.update({ voters, observers })
+    this.#voters = voters
+    this.#observers = observers
+  }
+}
+
+function ascending(nodes: readonly number[]): number[] {
+  return [...new Set(nodes)].toSorted((a, b) => a - b)
 }

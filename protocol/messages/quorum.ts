@@ -19,6 +19,8 @@ export interface QuorumVoteResponse {
   readonly epoch: number
   readonly preVote: boolean
   readonly voteGranted: boolean
+  /** The voter may have acknowledged, or voted, what it has lost since. Default: it has not. */
+  readonly isDoubtful?: boolean
 }
 
 /** Leader to voter: it leads no more, and these shall stand for election, one after the other until one is elected. */
@@ -38,6 +40,8 @@ export interface QuorumAppend {
   readonly prevEpoch: number
   readonly highWatermark: number
   readonly records: Uint8Array | null
+  /** A doubtful voter has everything that is committed, and the leader counts on nothing else: it is doubtful no more. Default: that is not said. */
+  readonly isCaughtUp?: boolean
 }
 
 /** `isMatch`: the logs agree, and everything below `endOffset` is synced here. Otherwise the leader shall go on at `endOffset`. */
@@ -46,6 +50,8 @@ export interface QuorumAppendResponse {
   readonly epoch: number
   readonly isMatch: boolean
   readonly endOffset: number
+  /** What it acknowledged before may be lost: only this counts. Default: it is not. */
+  readonly isDoubtful?: boolean
 }
 
 /** Leader to a voter that needs what the leader has only as a snapshot: a piece of it. `endOffset` is exclusive. */

@@ -265,6 +265,36 @@ export const quorumMutants: readonly Mutant[] = [
     seedsToFind: 8,
   },
   {
+    id: 'B20',
+    title: 'the vote of one that has lost what it acknowledged counts like others',
+    why: 'with one that was away it elects a leader without what is committed',
+    edits: [
+      {
+        file: 'coordinator/quorum-state.ts',
+        text: 'if (isDoubtful) state.doubtfulVotes.add(node)',
+        replacement: 'if (isDoubtful && node < 0) state.doubtfulVotes.add(node)',
+      },
+    ],
+    run: 'quorum',
+    seed: 105,
+    seedsToFind: 105,
+  },
+  {
+    id: 'B21',
+    title: 'a leader goes on to believe what was acknowledged and lost since',
+    why: 'it commits what a majority does not have, and takes the one that lost it for one that has everything',
+    edits: [
+      {
+        file: 'coordinator/quorum-replication.ts',
+        text: 'if (message.isDoubtful === true) progress.matchOffset = 0\n',
+        replacement: '\n',
+      },
+    ],
+    run: 'quorum',
+    seed: 6068,
+    seedsToFind: 6068,
+  },
+  {
     id: 'B9',
     title: 'a leader that nobody hears goes on to lead (KAFKA-15489)',
     why: 'its clients wait for it, and read metadata of the past',

@@ -25,7 +25,7 @@ import { unreachable } from '../../protocol/assert.ts'
 import type { QuorumMessage } from '../../protocol/messages/quorum.ts'
 import { Random } from '../random.ts'
 import { hashText } from '../trace-hash.ts'
-import { checkActing, checkCommitted, checkElected, checkImage, checkRecovered, checkSent } from './truth.ts'
+import { checkActing, checkCommitted, checkElected, checkImage, checkRecovered, checkSent, forgetSpoken } from './truth.ts'
 import type { IsDurable, QuorumTruth } from './truth.ts'
 
 /** What a member needs of its surroundings. */
@@ -62,6 +62,7 @@ export class Member {
   #snapshot: QuorumSnapshot
   #batches: QuorumBatch[] = []
   #durableEnd = 0
+  #isDoubtful = false
   #cuts = 0
   // The image, as a number, and how far it goes.
   #image = 0
@@ -95,7 +96,7 @@ export class Member {
     checkRecovered(this.#parts.truth, this.node, epoch)
     const { appendBytesMax } = this.#parts
     const config = { node: this.node, electionTimeoutMillis: 150, heartbeatMillis: 40, appendBytesMax }
-    this.state = newQuorumState(config, { epoch, votedFor, log, syncedEndOffset: this.#snapshot.endOffset })
+    this.state = newQuorumState(config, { epoch, votedFor, log, syncedEndOffset: this.#snapshot.endOffset, isDoubtful: this.#isDoubtful })
     this.#isSaving = false
     this.#loadImage(this.#snapshot)
     this.#sync()
@@ -115,6 +116,26 @@ export class Member {
     const safe = this.#batches.filter(({ endOffset }) => endOffset <= this.#durableEnd).length
     this.#batches = this.#batches.slice(0, safe + kept)
     this.#durableEnd = Math.max(this.#snapshot.endOffset, this.#batches.at(-1)?.endOffset ?? 0)
+  }
+
+  /** While it is down, its disk loses some of the log, or everything; what is found when it begins again says so. */
+  harm(random: Random): void {
+    if (this.state !== null) return
+    this.#isDoubtful = true
+    const isWiped = random.below(2) === 0
+    this.#batches = this.#batches.slice(0, isWiped ? 0 : random.below(this.#batches.length + 1))
+    if (isWiped) {
+      this.#snapshot = emptySnapshot(this.#parts.bootstrap)
+      this.#vote = { epoch: 0, votedFor: -1 }
+      this.#safeVote = this.#vote
+      forgetSpoken(this.#parts.truth, this.node)
+    }
+    this.#durableEnd = this.#batches.at(-1)?.endOffset ?? this.#snapshot.endOffset
+  }
+
+  /** It may have less than it acknowledged. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful
   }
 
   /** A message has come. */
@@ -215,6 +236,9 @@ export class Member {
       case 'committed':
         checkCommitted(truth, this.node, state, before, isDurable)
         return this.#apply(state)
+      case 'caughtUp':
+        this.#isDoubtful = false
+        return
       case 'elected':
         return checkElected(truth, this.node, state)
       case 'resigned':

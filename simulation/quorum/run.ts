@@ -26,6 +26,11 @@ const SETTLE_MICROS = 5_000_000
 const LEAVING_SEEDS = 4
 const LEAVE_MICROS = 60_000
 
+/** In one of so many seeds disks of voters lose what they had, about so often, as long as most of the voters have lost nothing. Such a voter stays away until its last words are heard. */
+const HARM_SEEDS = 6
+const HARM_MICROS = 300_000
+const HARMED_MICROS = 150_000
+
 /** Runs a seed. `acknowledged` in the result is how far the log was committed. `log` takes the lines of the transcript. */
 export function runQuorum(seed: number, _options: object = {}, log: ((line: string) => void) | null = null): RunResult {
   return withoutAmbientTime(() => new QuorumRun(seed, log).result())
@@ -62,7 +67,8 @@ class QuorumRun {
       truth: this.#truth,
       bootstrap: Array.from({ length: this.#voterCount }, (_, node) => node),
       carry: (to: number, from: number, message: QuorumMessage) => this.#carry(to, from, message),
-      isDurable: (node: number, endOffset: number, epoch: number) => this.#members[node]?.has(endOffset, epoch) === true,
+      isDurable: (node: number, endOffset: number, epoch: number) =>
+        this.#members[node]?.has(endOffset, epoch) === true || this.#members[node]?.isDoubtful === true,
       syncMicrosMax: random.pick([2000, 20_000, 400_000]),
       appendBytesMax: random.pick([100, 10_000]),
       snapshotBatches: random.pick([3, 10, 1_000_000]),
@@ -79,6 +85,8 @@ class QuorumRun {
     if (this.#changesVoters) this.#repeat(150_000, () => this.#change())
     const leaving = new Random(world.seed, 'leave')
     if (leaving.below(LEAVING_SEEDS) === 0) this.#repeat(LEAVE_MICROS, () => leaving.pick(this.#members).leave(), leaving)
+    const harming = new Random(world.seed, 'harm')
+    if (harming.below(HARM_SEEDS) === 0 && !this.#changesVoters) this.#repeat(HARM_MICROS, () => this.#harm(harming), harming)
     world.runUntil(UNREST_MICROS)
     this.#isActive = false
     this.#isCut = () => false
@@ -149,6 +157,18 @@ class QuorumRun {
     this.#world.after(this.#random.exponential(this.#crashMicros / 3), () => member.boot())
     if (this.#random.below(2) === 0) return
     for (const other of this.#members) this.#world.after(this.#random.below(5000), () => other.hearOfDeath(member.node))
+  }
+
+  /** A voter dies, and loses some of what it had, or everything. */
+  #harm(random: Random): void {
+    const member = this.#members[random.below(this.#voterCount)]
+    const doubtful = this.#members.filter((one) => one.isDoubtful && one !== member).length
+    if (member === undefined || !member.isUp || (doubtful + 1) * 2 >= this.#voterCount) return
+    if (this.#world.nowMicros + HARMED_MICROS > UNREST_MICROS) return
+    this.#world.log?.(`harm: ${member.describe()}`)
+    member.crash(false)
+    member.harm(random)
+    this.#world.after(HARMED_MICROS + random.exponential(this.#crashMicros / 3), () => member.boot())
   }
 
   /** Splits the members in two, or cuts one direction between two of them, for a while. */

@@ -56,6 +56,11 @@ export function checkRecovered(truth: QuorumTruth, node: number, epoch: number):
   if (epoch < spoken) truth.world.fail('EPO', `node ${node} begins in epoch ${epoch}, but has spoken in ${spoken}`)
 }
 
+/** A member does not know any more which epochs it has spoken in. */
+export function forgetSpoken({ spoken }: QuorumTruth, node: number): void {
+  spoken.delete(node)
+}
+
 /** A member has been elected. */
 export function checkElected(truth: QuorumTruth, node: number, state: QuorumState): void {
   const other = truth.leaders.get(state.epoch)
@@ -81,7 +86,7 @@ export function checkSent(truth: QuorumTruth, node: number, to: number, message:
   truth.spoken.set(node, Math.max(truth.spoken.get(node) ?? 0, message.epoch))
   if (message.kind === 'quorumAppendResponse' && message.isMatch && message.endOffset > durableEnd)
     truth.world.fail('ACK', `node ${node} acknowledges ${message.endOffset}, but only ${durableEnd} is durable`)
-  if (message.kind !== 'quorumVoteResponse' || message.preVote || !message.voteGranted) return
+  if (message.kind !== 'quorumVoteResponse' || message.preVote || !message.voteGranted || message.isDoubtful === true) return
   const key = `${node}/${message.epoch}`
   const before = truth.votes.get(key)
   if (before !== undefined && before !== to) truth.world.fail('EPO', `node ${node} votes for ${before} and ${to} in epoch ${message.epoch}`)

@@ -1,7 +1,13 @@
 import { expect, test } from 'vitest'
-import { newQuorumStorage, onQuorumStorage, performQuorum } from '../../actors/coordinator-storage.ts'
+import { newQuorumStorage } from '../../actors/coordinator-storage-state.ts'
+import { onQuorumStorage, performQuorum } from '../../actors/coordinator-storage.ts'
 import type { Effect } from '../../actors/effect.ts'
+import { DOUBT_FILE } from '../../coordinator/quorum-files.ts'
 import { dataBatch } from '../../coordinator/quorum-records.ts'
+import { logFileName } from '../../partitions/log.ts'
+import { nodes } from '../coordinator/support.ts'
+import { coordinatorOn, diskWith, METADATA_LOG, tell, work } from './coordinator-support.ts'
+import { perform } from './disk.ts'
 import { lines } from './stage.ts'
 
 test('a snapshot that comes from the leader and is taken here at the same time is written once: it is relied upon as soon as it is synced', () => {
@@ -38,4 +44,29 @@ test('a sync of the log counts for what was there when it began: what was append
   expect(synced(first)).toEqual({ kind: 'logSynced', endOffset: 1 })
   expect(effects.filter(({ kind }) => kind === 'sync')).toHaveLength(2)
   expect(synced(first + batches[1]!.bytes.length)).toEqual({ kind: 'logSynced', endOffset: 2 })
+})
+
+test('that a voter has lost something is synced before what cannot be read is cut, and forgotten when it has caught up', () => {
+  const disk = diskWith(nodes([0]))
+  const log = disk.logs.get(METADATA_LOG)!
+  log.set(logFileName(0), Uint8Array.from([...log.get(logFileName(0))!, ...new Uint8Array(9).fill(7)]))
+  const lost = coordinatorOn(disk, { voters: [0, 1, 2], isDoubtful: true })
+  const asked: string[] = []
+  tell(lost, { kind: 'started' })
+  for (let next = lost.pending.shift(); next !== undefined; next = lost.pending.shift()) {
+    asked.push(`${next.kind} ${'file' in next ? next.file : ''}`.trim())
+    tell(lost, perform(disk, next))
+  }
+  const steps = [`replace ${DOUBT_FILE}`, `sync ${DOUBT_FILE}`, `truncate ${logFileName(0)}`]
+  expect(asked.filter((step) => steps.includes(step))).toEqual(steps)
+  // The next life is not told, and knows.
+  const again = coordinatorOn(disk, { voters: [0, 1, 2] })
+  tell(again, { kind: 'started' })
+  work(again)
+  expect(again.stage.state.seat.quorum?.isDoubtful).toBe(true)
+  // Nobody else votes: there is nobody to ask.
+  const alone = coordinatorOn(disk)
+  tell(alone, { kind: 'started' })
+  work(alone)
+  expect([alone.stage.state.seat.isActive, alone.stage.state.seat.quorum?.isDoubtful, log.has(DOUBT_FILE)]).toEqual([true, false, false])
 })

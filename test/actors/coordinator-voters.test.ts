@@ -96,6 +96,16 @@ describe('a new voter', () => {
     expect(state(cluster, 0).voterChange).toBeNull()
   })
 
+  test('that is removed while it catches up is given up at once', () => {
+    const cluster = members()
+    ask(cluster, 'addRaftVoter', 1)
+    say(cluster, 0, { kind: 'nodeDown', node: 1 })
+    say(cluster, 0, { kind: 'unregisterBroker', correlationId: 8, node: 1, validateOnly: false })
+    expect(new Set(outcomes(cluster))).toEqual(new Set(['BROKER_ID_NOT_REGISTERED', null]))
+    expect(state(cluster, 0).voterChange).toBeNull()
+    expect(state(cluster, 0).seat.quorum?.observers.size).toBe(0)
+  })
+
   test('keeps a second change waiting for its turn: it is refused; who asks for the same once more is answered once', () => {
     const cluster = members()
     ask(cluster, 'addRaftVoter', 1)

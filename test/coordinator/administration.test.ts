@@ -340,6 +340,18 @@ test('more in-sync replicas than there are replicas cannot be asked for later ei
   expect(errors(alter('orders', { minInsyncReplicas: 1 }))).toEqual([null])
 })
 
+test('the partition with the fewest replicas says how many may have to be in sync', () => {
+  const small = partitionOf([0, 1, 2], { removing: [1, 2] })
+  const own = imageOf(...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1, 2]), partitionOf([1, 2]), small]))
+  const judged = (minInsyncReplicas: number): Ruling =>
+    ruleAlterConfigs(own, { kind: 'incrementalAlterConfigs', correlationId: 1, topic: 't', configs: { minInsyncReplicas } })
+  expect(judged(2)).toMatchObject({
+    records: [],
+    verdicts: [{ error: 'INVALID_CONFIG', reason: 'minInsyncReplicas (2) is more than the replicas of t-2 (1)' }],
+  })
+  expect(errors(judged(1))).toEqual([null])
+})
+
 test('judging changes nothing, and whatever is accepted can be applied', () => {
   const name = fc.oneof(fc.constantFrom('orders', OFFSETS_TOPIC, 'a', 'b', '..'), fc.string({ maxLength: 3 }))
   const settings = fc.dictionary(

@@ -31,7 +31,7 @@ export function member(
   const log = newQuorumLog(emptySnapshot(voters))
   for (const one of epochs) appendToLog(log, entry(endOf(log), one))
   const config = { node, electionTimeoutMillis: 100, heartbeatMillis: 20, appendBytesMax: 1000 }
-  return { node, state: newQuorumState(config, { epoch, votedFor: -1, log, syncedEndOffset: endOf(log) }), uptime: 1000 }
+  return { node, state: newQuorumState(config, { epoch, votedFor: -1, log, syncedEndOffset: endOf(log), isDoubtful: false }), uptime: 1000 }
 }
 
 /** Does something to a member; what it wants done. */

@@ -18,6 +18,7 @@ const NO_ACTIONS: NodeActions = {
   startCoordinator: () => Promise.resolve(),
   noteVoters: () => undefined,
   stopNode: () => Promise.resolve(),
+  restartNode: () => Promise.resolve(),
   forgetNode: () => undefined,
 }
 

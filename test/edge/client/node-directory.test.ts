@@ -3,6 +3,8 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symli
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
+import { openDataDirectory } from '../../../edge/client/data-directory.ts'
+import { NodeSet } from '../../../edge/client/node-set.ts'
 import { inSync } from './cluster-support.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
 
@@ -156,6 +158,18 @@ function changeIdentity(directory: string, change: Record<string, unknown>): voi
   writeFileSync(file, JSON.stringify({ ...(JSON.parse(readFileSync(file, 'utf8')) as object), ...change }))
 }
 
+/** The voters that are told, when the cluster is opened, that they have less than they had. */
+function doubtfulVoters(directory: string): number[] {
+  const held = openDataDirectory(directory, null, true)
+  const settings = { nodeSessionTimeoutMillis: 2000, offsetsRetentionMillis: -1, replicaLagMillis: 2000, reassignmentBytesPerSecond: 0 }
+  try {
+    const nodes = new NodeSet(held, settings)
+    return nodes.ids.filter((node) => nodes.setupOf(node).actors.some(({ config }) => (config as { isDoubtful?: boolean }).isDoubtful))
+  } finally {
+    held.release()
+  }
+}
+
 describe('a cluster that was open, and whose metadata is on no disk any more,', () => {
   test.each([1, 3, 4])('is refused, not begun anew, and nothing is written: %d node(s)', async (nodes) => {
     const directory = temporaryDirectory()
@@ -226,6 +240,29 @@ describe('a cluster that was open, and whose metadata is on no disk any more,', 
     await inSync(cluster)
     expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
   })
+
+  test.each(['damaged', 'gone'])(
+    'has voters that say so: one whose metadata is %s, until it is caught up',
+    { timeout: 60_000 },
+    async (how) => {
+      const directory = await threeNodes()
+      const metadata = join(directory, 'node-1', '__cluster_metadata-0.0')
+      const file = join(metadata, '00000000000000000000.log')
+      const log = readFileSync(file)
+      if (how === 'gone') rmSync(join(directory, 'node-1'), { recursive: true })
+      else writeFileSync(file, log.fill(log[150]! ^ 1, 150, 151))
+      expect(doubtfulVoters(directory)).toEqual([1])
+      {
+        await using cluster = await openCluster(directory)
+        await inSync(cluster)
+        expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
+        await expect.poll(() => readdirSync(metadata)).not.toContain('quorum-doubt')
+      }
+      expect(doubtfulVoters(directory)).toEqual([])
+      await using cluster = await openCluster(directory)
+      expect(await cluster.admin.listTopics()).toEqual(['t'])
+    },
+  )
 
   test('is known by its partitions, too, where it was not written down that it was open', async () => {
     const directory = temporaryDirectory()

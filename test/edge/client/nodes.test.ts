@@ -104,6 +104,48 @@ describe('a cluster that grows and shrinks', () => {
     expect(nodes.map(({ fenced }) => fenced)).toEqual([false, false, false, false])
   })
 
+  test.each([0, 1])(
+    'starts a node again that somebody has come to count on while it stopped, with threads: %d',
+    { timeout: 60_000 },
+    async (threads) => {
+      const directory = temporaryDirectory()
+      const cluster = await openCluster(directory, { nodes: 4, threads })
+      const [refused] = await Promise.all([
+        failureOf(() => cluster.admin.removeNode(3)),
+        cluster.admin.createTopic('t', { partitions: 4, replicationFactor: 4, config: { minInsyncReplicas: 4 } }),
+      ])
+      expect(refused).toMatchObject({ name: 'INVALID_REQUEST', message: expect.stringMatching(/node 3 still has replicas of t/) as string })
+      await inSync(cluster)
+      await fill(cluster, 't', 100)
+      expect(await countOf(cluster, 't', 4)).toBe(100)
+      expect(Object.keys((await cluster.inspect())['nodes'] as object)).toContain('3')
+      expect(identityOf(directory)).toMatchObject({ nodes: 4, removed: [] })
+      // What has brought it back does not keep it.
+      await cluster.admin.deleteTopic('t')
+      await cluster.admin.removeNode(3)
+      expect((await cluster.admin.describeCluster()).nodes.map(({ node }) => node)).toEqual([0, 1, 2])
+    },
+  )
+
+  test.each([0, 1])('takes one change of a node at a time, with threads: %d', { timeout: 60_000 }, async (threads) => {
+    const cluster = await openCluster(':memory:', { nodes: 5, threads })
+    const { admin } = cluster
+    const going = admin.removeNode(3)
+    const isGoing = { name: 'REASSIGNMENT_IN_PROGRESS', message: 'node 3 is just being removed' }
+    expect(await failureOf(() => admin.addVoter(3))).toMatchObject(isGoing)
+    expect(await failureOf(() => admin.removeNode(3))).toMatchObject(isGoing)
+    await going
+    for (const again of [() => admin.addVoter(3), () => admin.removeNode(3)])
+      expect(await failureOf(again)).toMatchObject({ name: 'BROKER_ID_NOT_REGISTERED' })
+    const coming = admin.addVoter(4)
+    expect(await failureOf(() => admin.removeNode(4))).toMatchObject({
+      name: 'REASSIGNMENT_IN_PROGRESS',
+      message: 'node 4 is just becoming a voter',
+    })
+    await coming
+    expect((await admin.describeCluster()).voters).toEqual([0, 1, 2, 4])
+  })
+
   test('cannot drain a node that is needed: nothing moves', async () => {
     const cluster = await openCluster(':memory:', { nodes: 3 })
     await cluster.admin.createTopic('t')
