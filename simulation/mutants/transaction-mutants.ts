@@ -341,4 +341,32 @@ export const transactionMutants: readonly Mutant[] = [
     seed: 31,
     seedsToFind: 31,
   },
+  {
+    id: 'C40',
+    title: 'a batch that is in the log is refused, for it is too large now',
+    why: 'its producer splits it, and its parts are not recognised',
+    edits: [
+      {
+        file: 'actors/replica-produce.ts',
+        text: "return numbered === null || checkSequence(appended, numbered, isFirst).verdict !== 'duplicate'",
+        replacement: 'return numbered === null || isFirst || true',
+      },
+    ],
+    seed: 104,
+    seedsToFind: 104,
+  },
+  {
+    id: 'C41',
+    title: 'the parts of a batch count as one in the window of five',
+    why: 'the oldest is sent again when its leader remembers it no more: it is acknowledged without its offset',
+    edits: [
+      {
+        file: 'actors/producer-split.ts',
+        text: 'const ordinal = whole.ordinal + index\n',
+        replacement: 'const { ordinal } = whole\n    void index\n',
+      },
+    ],
+    seed: 83,
+    seedsToFind: 83,
+  },
 ]

@@ -45,6 +45,20 @@ test('no more parts are in flight than the leader remembers', () => {
   expect(numbers(answer(stage, ids(parts)[0]!, 0))).toEqual(['0/5'])
 })
 
+test('nor when some of those between them and the oldest are answered and gone', () => {
+  const stage = ready({ splitsBatches: true })
+  const [, two, three, four] = ids([1, 2, 3, 4].flatMap((token) => submit(stage, token)))
+  for (const [place, id] of [two!, three!, four!].entries()) answer(stage, id, place + 1)
+  const [large] = ids(submitSome(stage, 5, 3))
+  answer(stage, large!, 'MESSAGE_TOO_LARGE')
+  const parts = split(
+    stage,
+    5,
+    [6, 7, 8].map((token) => [token, 1] as const),
+  )
+  expect(numbers(parts)).toEqual(['0/4'])
+})
+
 test('a part that is still too large is split again; one record alone fails', () => {
   const stage = ready({ splitsBatches: true })
   answer(stage, ids(submitSome(stage, 1, 3))[0]!, 'MESSAGE_TOO_LARGE')
