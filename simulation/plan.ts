@@ -291,7 +291,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     topics,
     producerCount,
     ...asked,
-    hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === LIMITS_SHARE - 2,
+    hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === 2,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
