@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import type { Piscina } from 'piscina'
 import { jobWorkerUrl } from './job-worker.ts'
 import type { JobName, JobPayload, JobResult } from './job-worker.ts'
+import { workerOptions } from './worker-url.ts'
 
 /** One core stays with the nodes and the caller. */
 const THREADS_MAX = Math.max(1, availableParallelism() - 1)
@@ -49,5 +50,12 @@ export class JobPool implements AsyncDisposable {
 
 async function startPool(): Promise<Piscina> {
   const { Piscina } = await import('piscina')
-  return new Piscina({ filename: jobWorkerUrl, minThreads: 0, maxThreads: THREADS_MAX, idleTimeout: IDLE_MILLIS, maxQueue: QUEUE_MAX })
+  return new Piscina({
+    filename: jobWorkerUrl,
+    minThreads: 0,
+    maxThreads: THREADS_MAX,
+    idleTimeout: IDLE_MILLIS,
+    maxQueue: QUEUE_MAX,
+    ...workerOptions(),
+  })
 }

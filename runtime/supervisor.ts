@@ -12,7 +12,7 @@ import { makeLink, threadOfNode } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import type { RecordingSetup } from './recorder.ts'
 import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
-import { workerUrl } from './worker-url.ts'
+import { workerOptions, workerUrl } from './worker-url.ts'
 
 /** What a supervisor watches over. */
 export interface SupervisorOptions {
@@ -118,7 +118,7 @@ export class Supervisor {
     const { caller, doorbells, preload, nodeSetup, recording = null } = this.#options
     const thread = threadOfNode(node)
     const link = makeLink(0, thread)
-    const worker = new Worker(workerUrl, { name: `odradek node ${node}`, resourceLimits: RESOURCE_LIMITS })
+    const worker = new Worker(workerUrl, { name: `odradek node ${node}`, resourceLimits: RESOURCE_LIMITS, ...workerOptions() })
     const control = controlOf(worker, new Doorbell(doorbells, thread))
     const supervised: SupervisedThread = {
       node,

@@ -15,6 +15,14 @@ const OUTPUT_CHARACTERS_MAX = 2000
 /** Simulated with each Node: what comes of them must not depend on it. */
 const SEEDS = ['--seed', '11', '--runs', '3', '--seconds', '20', '--json']
 
+/** Node gives its options to worker threads, too, and no file may have that one of these. */
+const PROGRAM = `
+import { open } from 'odradek'
+const cluster = await open(process.argv[1])
+console.log((await cluster.admin.listTopics()).join())
+await cluster.close()
+`
+
 /** What a strict TypeScript project sees of the package. */
 const TYPES_SAMPLE = `
 import { json, open, string } from 'odradek'
@@ -83,6 +91,7 @@ function testOn(node: string): void {
   check(`${version}: a program writes and reads`, node, ['sample.ts', directory], 'read 1000, the first at offset 0')
   check(`${version}: it is simulated`, node, ['sample.ts', `${directory}-simulated`], 'simulated 2 seeds')
   check(`${version}: what it wrote outlives it`, node, ['sample.ts', directory], 'read 1001, the first at offset 999')
+  check(`${version}: a program on the command line opens it`, node, ['--input-type=module', '-e', PROGRAM, directory], 'numbers')
   check(`${version}: the command line lists topics`, ...cli('topics', 'list'), 'numbers')
   check(`${version}: the command line consumes`, ...cli('consume', 'numbers', '--from', '1999', '--json', '--max', '1'), '"offset":1999')
   check(`${version}: it helps`, ...cli('--help'), 'topics')

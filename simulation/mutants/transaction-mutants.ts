@@ -366,7 +366,7 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const { ordinal } = whole\n    void index\n',
       },
     ],
-    seed: 83,
-    seedsToFind: 83,
+    seed: 92,
+    seedsToFind: 92,
   },
 ]
