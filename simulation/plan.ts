@@ -53,6 +53,8 @@ export interface Plan extends SharePlan {
   readonly countsCopies: boolean
   /** How large a batch may be is among the settings that topics are given: producers split what is too large. */
   readonly hasLimits: boolean
+  /** What consumers read in the file of a leader is not what it should be, now and then, although nothing is wrong with the file. */
+  readonly hasDoubts: boolean
   readonly groupSize: number
   /** By member: the instance id under which it comes back (KIP-345); null: each life is another member. */
   readonly instanceIds: readonly (string | null)[]
@@ -131,6 +133,9 @@ const COPIES_SHARE = 10
 
 /** Of so many seeds without transactions one has topics that take smaller batches than before, now and then. */
 const LIMITS_SHARE = 12
+
+/** Of so many seeds one has consumers that doubt what they read. */
+const DOUBTS_SHARE = 10
 
 /** What a run has for certain, because it has ordeals. */
 interface Certain {
@@ -291,6 +296,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     topics,
     producerCount,
     ...asked,
+    hasDoubts: options.quiet !== true && new Random(seed, 'doubts').below(DOUBTS_SHARE) === 3,
     hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === 2,
     groupSize,
     instanceIds: drawInstances(seed, groupSize),

@@ -22,7 +22,7 @@ export function watchDamage(): WatchedDamage {
 
 /** A replica has handled a message. */
 export function checkDamage(world: World, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
-  if (!watched.hasRotted) watched.hasRotted = [...disk.files(state.logName).values()].some(({ rottenAt }) => rottenAt >= 0)
+  if (!watched.hasRotted) for (const { rottenAt } of disk.files(state.logName).values()) watched.hasRotted ||= rottenAt >= 0
   const wasFound = watched.isFound
   watched.isFound = state.damage === 'partial'
   if (watched.hasRotted || wasFound || !watched.isFound) return

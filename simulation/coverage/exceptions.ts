@@ -45,9 +45,9 @@ export const IMPOSSIBLE: readonly Exception[] = [
   never('producer', 'unnamed starting idle ending', 'splitBatch', 'what is too large was refused: it was sent, with its numbers, and in a transaction that is open'),
   never('consumer', 'finding joining member revoking lost leaving closing', 'started', ONCE),
   never('consumer', 'finding joining member revoking lost leaving closing', 'assign', 'a consumer is assigned by hand or by its group, not both (C1)'),
-  never('consumer', 'joining', 'progress fetchMore seek', 'who joins has no partitions, and its application has let go of those that it had'),
-  never('consumer', 'leaving', 'progress fetchMore seek', 'who leaves has let go of all partitions, and the public client knows of none that it was given'),
-  never('consumer', 'closing', 'progress fetchMore seek pause commit askMember commitByHand subscribe', 'the public client takes nothing more from its application when it has asked for the end'),
+  never('consumer', 'joining', 'progress fetchMore fetchAgain seek', 'who joins has no partitions, and its application has let go of those that it had'),
+  never('consumer', 'leaving', 'progress fetchMore fetchAgain seek', 'who leaves has let go of all partitions, and the public client knows of none that it was given'),
+  never('consumer', 'closing', 'progress fetchMore fetchAgain seek pause commit askMember commitByHand subscribe', 'the public client takes nothing more from its application when it has asked for the end'),
   never('quotas', 'keeping', 'started', ONCE),
   never('quotas', 'asking', 'chargeQuota', 'clients send and read nothing before they know their quotas'),
 ]

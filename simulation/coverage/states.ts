@@ -144,7 +144,7 @@ const consumers: Charted<ConsumerState> = {
   url: consumer.url,
   states: ['alone', 'finding', 'joining', 'member', 'revoking', 'lost', 'leaving', 'closing'],
   kinds: kinds(
-    'started throttled requestTimed subscribe assign progress fetchMore seek pause commit askMember commitByHand',
+    'started throttled requestTimed subscribe assign progress fetchMore fetchAgain seek pause commit askMember commitByHand',
     'offsetsCommitted released closeConsumer nodeDown timerFired metadataResponse fetchResponse listOffsetsResponse',
     'findCoordinatorResponse consumerGroupHeartbeatResponse joinGroupResponse syncGroupResponse heartbeatResponse',
     'leaveGroupResponse groupChanged offsetFetchResponse offsetCommitResponse undeliverable notController',

@@ -72,6 +72,9 @@ const ASSIGNORS = ['range', 'round-robin', null] as const
 /** A slow application takes so long on average, in microseconds. */
 const SLOW_MICROS = 2_000_000
 
+/** One in so many chunks is doubted. */
+const DOUBT_SHARE = 10
+
 /** One consuming client, through all its lives. */
 export class ConsumerWorkload {
   readonly #cluster: Cluster
@@ -82,6 +85,8 @@ export class ConsumerWorkload {
   readonly #random: Random
   /** When a classic member takes long to let go; it draws by itself. */
   readonly #releases: Random
+  /** When it doubts what it reads, if it ever does. */
+  readonly #doubts: Random | null
   #host: Host | null = null
   #life = 0
   #isRetiring = false
@@ -94,8 +99,10 @@ export class ConsumerWorkload {
     this.#index = index
     this.#group = group
     this.#classic = classic
-    this.#random = new Random(cluster.world.seed, `${classic === null ? 'consumer' : 'classic'}/${index}`)
+    const name = `${classic === null ? 'consumer' : 'classic'}/${index}`
+    this.#random = new Random(cluster.world.seed, name)
     this.#releases = new Random(cluster.world.seed, `classic/letting-go/${index}`)
+    this.#doubts = cluster.plan.hasDoubts ? new Random(cluster.world.seed, `doubts/${name}`) : null
   }
 
   /** Begins a life as a new member. */
@@ -247,6 +254,10 @@ export class ConsumerWorkload {
     const name = topicPartitionName(chunk.topic, chunk.partition)
     const holding = this.#holdings.get(name)
     if (holding === undefined || holding.session !== chunk.session) return
+    if (holding.backlog.length === 0 && this.#doubts?.below(DOUBT_SHARE) === 0) {
+      holding.session++
+      return this.#fetchMore(holding, 'fetchAgain')
+    }
     const bytes = chunk.records ?? new Uint8Array(0)
     const records = readBatches(bytes)
     if (records === null)
@@ -259,8 +270,8 @@ export class ConsumerWorkload {
     if (holding.backlog.length === 1) this.#workOn(name, holding)
   }
 
-  #fetchMore({ topic, partition, session, expected }: Holding): void {
-    this.#tell({ kind: 'fetchMore', topic, partition, session, offset: expected })
+  #fetchMore({ topic, partition, session, expected: offset }: Holding, kind: 'fetchMore' | 'fetchAgain' = 'fetchMore'): void {
+    this.#tell({ kind, topic, partition, session, offset })
   }
 
   /** The chunk at the head of the backlog is in work for a while. */

@@ -1,8 +1,9 @@
 // Replicas, after a step: with a high watermark that falls, or exposes too much, a log that begins too late or ends too early, and a second leader.
 
+import { checkCopies } from '../../../simulation/checkers/copies.ts'
 import { checkPace, checkShare, newCopyPace } from '../../../simulation/checkers/pace.ts'
 import { checkReplica, watchReplica } from '../../../simulation/checkers/replicas.ts'
-import type { ReplicaStep } from '../../../simulation/checkers/replicas.ts'
+import type { ReplicaStep, WatchedReplica } from '../../../simulation/checkers/replicas.ts'
 import type { BrokerState } from '../../../actors/broker-state.ts'
 import type { Effect } from '../../../actors/effect.ts'
 import type { Disk } from '../../../simulation/disk.ts'
@@ -15,12 +16,16 @@ import type { FetchRequest } from '../../../protocol/messages/fetch.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { defaultTopicConfig } from '../../../protocol/topic-config.ts'
 import type { TopicConfig } from '../../../protocol/topic-config.ts'
+import { buildBatch } from '../../../simulation/records.ts'
+import { newTruth, partitionTruth } from '../../../simulation/truth.ts'
+import { World } from '../../../simulation/world.ts'
 import { inScene } from './damaged.ts'
 import type { Damaged, Scene } from './damaged.ts'
 
 /** A leader of ten records, of which eight are committed. */
 interface Stage extends Scene {
   readonly state: ReplicaState
+  readonly watched: WatchedReplica
   readonly file: SimulatedFile
   /** It has handled a message. */
   readonly step: (message?: Message, effects?: ReplicaStep['effects']) => void
@@ -36,6 +41,7 @@ function stage(scene: Scene, settings: Partial<TopicConfig>, node = 0): Stage {
   state.role = { ...NO_ROLE, leader: node, leaderEpoch: 3, replicas: [0, 1], isr: [0, 1] }
   state.log = { segments: [newSegment(0, 0)], logStartOffset: 0, logEndOffset: 10 }
   state.highWatermark = { offset: 8, segmentBaseOffset: 0, position: 80 }
+  state.durableEndOffset = 10
   const watched = watchReplica(scene.truth, config)
   const file = newFile()
   appendBytes(file, new Uint8Array(100))
@@ -43,7 +49,7 @@ function stage(scene: Scene, settings: Partial<TopicConfig>, node = 0): Stage {
   const disk = { files: () => new Map<string, SimulatedFile>([[SEGMENT, file]]) } as unknown as Disk
   const step: Stage['step'] = (message = { kind: 'started' }, effects = []) =>
     checkReplica(scene.truth, watched, state, disk, { message, effects })
-  return { ...scene, state, file, step }
+  return { ...scene, state, watched, file, step }
 }
 
 function replica(
@@ -122,8 +128,29 @@ function succession(code: string, what: string, sound: number, damaged: number):
   })
 }
 
+/** A leader answers who wants two copies of its tenth record. */
+const copies: Damaged = {
+  code: 'ACK',
+  what: 'two copies are acknowledged, and there is one',
+  play: (isDamaged) => {
+    const truth = newTruth(new World(1), [], { countsCopies: true })
+    const partition = partitionTruth(truth, 'orders-0', 1, defaultTopicConfig)
+    const { state, watched } = stage({ truth, partition }, {})
+    const from = { node: -1, actor: 'producer' }
+    partition.copiedEnds.set('1/3', isDamaged ? 9 : 10)
+    const request = { kind: 'produce', correlationId: 1, acks: 2, records: buildBatch([1], 8, 0) } as Extract<Message, { kind: 'produce' }>
+    const message = { kind: 'produceResponse', correlationId: 1, errorCode: 0, baseOffset: 9 } as Extract<
+      Message,
+      { kind: 'produceResponse' }
+    >
+    checkCopies(truth, watched, { state, message: request, from, effects: [{ kind: 'send', to: from, message }] })
+    return truth.world.violation?.code ?? null
+  },
+}
+
 /** Replicas. */
 export const damagedReplicas: readonly Damaged[] = [
+  copies,
   replica('HW', 'a high watermark falls', ({ state, step }, isDamaged) => {
     step()
     state.highWatermark = { offset: isDamaged ? 7 : 9, segmentBaseOffset: 0, position: 70 }
