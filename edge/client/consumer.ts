@@ -21,6 +21,7 @@ import {
   offsetsToCommit,
 } from './arguments.ts'
 import type { Subscription } from './arguments.ts'
+import { checkTimestamp } from './record-encoding.ts'
 import type { ChunkReader } from './chunk-reader.ts'
 import { CommitRequests, fetchCommitted } from './commit-requests.ts'
 import type { MemberOffsets } from './commit-requests.ts'
@@ -118,7 +119,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#choose('subscribed')
     this.#wanted = wanted
     this.#isOverdue = false
-    this.#consumption.unfence()
+    this.#consumption.forgetFailure()
     if (wanted.topics.length === 0 && wanted.topicPattern === null) this.#leave()
     else this.#join()
     for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
@@ -167,14 +168,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {
-    if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
-      throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
-    }
+    checkTimestamp(timestamp)
     checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
-    const { isolationLevel } = this.#options
-    const { requests } = this.#engine
-    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetAt(requests, one, timestamp, isolationLevel))))
+    const offsetOf = (one: TopicPartition): Promise<number> => offsetAt(this.#engine.requests, one, timestamp, this.#options.isolationLevel)
+    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetOf(one))))
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -190,10 +188,13 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   async poll(options: Polling = {}): Promise<ConsumerRecord<K, V>[]> {
     checkPoll(options)
     this.#asksItself()
-    return this.#poll(options)
+    return this.#poll(options, () => this.#processSlot.assertFree())
   }
 
-  async #poll({ signal, timeoutMillis = POLL_MILLIS_DEFAULT }: Polling): Promise<ConsumerRecord<K, V>[]> {
+  async #poll(
+    { signal, timeoutMillis = POLL_MILLIS_DEFAULT }: Polling,
+    mayGoOn: () => void = () => undefined,
+  ): Promise<ConsumerRecord<K, V>[]> {
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()
@@ -205,6 +206,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       if (records.length > 0 || (hasWaited && performance.now() >= deadline)) return records
       await this.#consumption.wait(signal, deadline)
       this.#assertOpen()
+      mayGoOn()
     }
   }
 
@@ -245,6 +247,12 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#processSlot.assertFree()
     this.#assertOpen()
     if (this.#isByHand) this.#commitByHand(false)
+  }
+
+  /** It asks for records: what the application was given before is processed, and committed as it would have been. */
+  #beginProcess(): void {
+    if (!this.#isByHand && this.#mode === 'subscribed' && this.#options.autoCommit !== false) this.commit().catch(() => undefined)
+    this.#commitByHand(true)
   }
 
   #commitByHand(isByHand: boolean): void {
@@ -303,15 +311,16 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   /** Who commits now says that what was delivered last is processed, too. */
   #offsetsOf(what: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[] | undefined): CommittedOffset[] | null {
     const offsets = offsetsToCommit(what)
-    if (offsets === null) this.#consumption.settle()
+    if (offsets === null) {
+      this.#processSlot.assertCommits()
+      this.#consumption.settle()
+    }
     this.#consumption.report()
     return offsets
   }
 
   async committed(partitions?: readonly TopicPartition[]): Promise<CommittedOffset[]> {
-    this.#assertOpen()
-    const { group } = this.#options
-    if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', 'committed needs the option group')
+    const group = this.#groupOption('committed')
     if (partitions !== undefined) checkTopicPartitions('committed', partitions)
     return fetchCommitted(this.#engine.requests, group, partitions ?? null)
   }
@@ -320,7 +329,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     // Who has not asked for too long is a member again as soon as the processing polls.
     const group = this.#groupOption('process')
     const hooks = {
-      begins: () => this.#commitByHand(true),
+      begins: () => this.#beginProcess(),
       poll: this.#poll.bind(this),
       mustLetGo: () => this.#consumption.mustLetGo(),
       isAssignedByHand: () => this.#mode === 'assigned',

@@ -214,9 +214,10 @@ export class Consumption {
     return this.#isOfListener ? this.#failure : null
   }
 
-  /** It is to have a place in its group again. */
-  unfence(): void {
+  /** It is to have a place in its group again: what was wrong with the one before is over. */
+  forgetFailure(): void {
     this.#fenced = null
+    if (!this.#isOfListener) this.#failure = null
   }
 
   /** The next question for records throws this. */
@@ -245,8 +246,6 @@ export class Consumption {
   clear(): void {
     for (const one of this.#partitions.values()) one.clear()
   }
-
-  // ── what the actor says ──
 
   #onMessage(message: Message): void {
     switch (message.kind) {
@@ -280,6 +279,7 @@ export class Consumption {
   }
 
   #onAssigned({ partitions }: MessageOf<'assigned'>): void {
+    this.#fenced = null
     for (const { topic, partition, position, session } of partitions) {
       const one = this.#add(topic, partition)
       // The application may have sought elsewhere meanwhile: its session is the newer one.

@@ -283,6 +283,12 @@ export class ProcessSlot {
     if (this.#processing !== null) throw new KafkaError('INVALID_REQUEST', 'this consumer is processing already')
   }
 
+  /** Throws INVALID_REQUEST: it commits what it has handled, and nobody else knows what that is. */
+  assertCommits(): void {
+    if (this.#processing !== null)
+      throw new KafkaError('INVALID_REQUEST', '`process` commits what it has handled; give the offsets to commit others')
+  }
+
   /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
   run<K, V, OK, OV>(
     engine: Engine,
@@ -299,8 +305,8 @@ export class ProcessSlot {
     // It is closed with the processing, not before.
     engine.clients.delete(producer)
     const processing = new Processing(consumer, hooks, producer, handler, plan)
-    this.#processing = processing
     hooks.begins()
+    this.#processing = processing
     const ended = this.#runToEnd(processing, producer, options.signal)
     this.#ended = ended.catch(() => undefined)
     return ended

@@ -67,8 +67,8 @@ export const shareMutants: readonly Mutant[] = [
         replacement: "held.every((one) => one.state === 'acquired')",
       },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'S7',

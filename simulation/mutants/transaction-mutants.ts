@@ -352,8 +352,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'return numbered === null || isFirst || true',
       },
     ],
-    seed: 104,
-    seedsToFind: 104,
+    seed: 147,
+    seedsToFind: 147,
   },
   {
     id: 'C41',

@@ -70,3 +70,12 @@ test.each([
   expect(await failureOf(() => transaction.sendOffsets(source as never))).toMatchObject(expected)
   expect(await failureOf(() => transaction.commit())).toMatchObject(expected)
 })
+
+test('who subscribes anew hears nothing of what was wrong before', async () => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  await using consumer = cluster.consumer({ group: 'g', topics: ['nowhere'], value: string })
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  consumer.subscribe(['t'])
+  expect(await consumer.poll({ timeoutMillis: 50 })).toEqual([])
+})

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions } from '../../../edge/client/index.ts'
-import { openCluster, take } from './support.ts'
+import { failureOf, openCluster, take } from './support.ts'
 
 async function openFilled(count: number): Promise<Cluster> {
   const cluster = await openCluster()
@@ -88,4 +88,33 @@ test('who is assigned by hand when it processes already hears that the members o
   one.assign([{ topic: 'in', partition: 0 }])
   one.seek({ topic: 'in', partition: 0 }, 0)
   await expect(running).rejects.toMatchObject({ name: 'UNKNOWN_MEMBER_ID' })
+})
+
+test('what was polled before a processing is committed when that begins, whatever it handles', async () => {
+  const cluster = await openFilled(10)
+  await using one = member(cluster)
+  await take(one, 10)
+  await one.process(() => undefined, { signal: AbortSignal.timeout(50) }).catch(() => undefined)
+  await one.close()
+  expect(await committed(cluster)).toBe(10)
+})
+
+test('nobody else commits what a processing has in work, and no other poll takes records from it', async () => {
+  const cluster = await openFilled(0)
+  await using one = member(cluster)
+  const polled = failureOf(() => one.poll({ timeoutMillis: 10_000 }))
+  const controller = new AbortController()
+  const said: string[] = []
+  const processed = one.process(
+    async () => {
+      said.push((await failureOf(() => one.commit())).name)
+      if (said.length === 3) controller.abort()
+    },
+    { signal: controller.signal },
+  )
+  await fill(cluster, 3)
+  expect((await polled).name).toBe('INVALID_REQUEST')
+  await processed
+  expect(said).toEqual(['INVALID_REQUEST', 'INVALID_REQUEST', 'INVALID_REQUEST'])
+  expect(await committed(cluster)).toBe(3)
 })
