@@ -8,6 +8,16 @@ import type { FileRange } from '../../protocol/messages/fetch.ts'
 import { walkFrom } from './batch-walk.ts'
 import type { WalkDefect } from './batch-walk.ts'
 
+interface OpenFile {
+  readonly fd: number
+  usedMillis: number
+}
+
+/** What follows a chunk in the same file: another one may have its name since, where a damaged log was copied anew. */
+export interface RestRange extends FileRange {
+  readonly file: OpenFile
+}
+
 /** Whole batches in one buffer, and where each begins. */
 export class Chunk {
   readonly bytes: Uint8Array
@@ -24,7 +34,7 @@ export class Chunk {
   /** Its batches can still be decoded. */
   live = true
   /** What follows it in its file, below the high watermark of the answer: it can be read without asking again. */
-  rest: FileRange | null = null
+  rest: RestRange | null = null
   readonly #recycle: ((bytes: Uint8Array) => void) | null
 
   /** `recycle` takes the memory back when the chunk is released and nobody holds views of it. */
@@ -53,11 +63,6 @@ const OPEN_FILES_MAX = 64
 /** A descriptor that was not used for so long is asked whether its file is still there: a deleted one keeps its space while it is open. */
 const IDLE_MILLIS = 1000
 
-interface OpenFile {
-  readonly fd: number
-  usedMillis: number
-}
-
 /** One read. Larger ones are no faster, and their memory is returned later. */
 const CHUNK_BYTES_MAX = 256 * 1024
 
@@ -84,21 +89,21 @@ export class ChunkReader {
     return new Chunk(records.buffer instanceof SharedArrayBuffer ? records.slice() : records, offset, null)
   }
 
-  /** Reads the batches of a range from the one that holds `offset` on; null if the file is gone (deleted by retention, or with its topic). */
-  read(node: number, range: FileRange, offset: number): Chunk | null {
-    const fd = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
-    if (fd === null) return null
-    const chunk = this.#readAt(fd, range, range.position, Math.min(range.sizeBytes, CHUNK_BYTES_MAX), offset)
+  /** Reads the batches of a range from the one that holds `offset` on; null if the file is gone (deleted by retention, with its topic, or to be copied anew). */
+  read(node: number, range: FileRange | RestRange, offset: number): Chunk | null {
+    const file = this.#open(`${this.#directoryOf(node) ?? ''}/${range.path}`)
+    if (file === null || ('file' in range && range.file !== file)) return null
+    const chunk = this.#readAt(file, range, range.position, Math.min(range.sizeBytes, CHUNK_BYTES_MAX), offset)
     if (chunk.positions.length > 0) return chunk
     // The range begins before the offset, and the batch that holds it did not fit: reads that one, whole.
     const skipped = chunk.wholeBytes
     const headerIsThere = skipped + batch.LOG_OVERHEAD_BYTES <= chunk.bytes.length
-    const header = headerIsThere ? chunk : this.#readAt(fd, range, range.position + skipped, batch.LOG_OVERHEAD_BYTES, offset)
+    const header = headerIsThere ? chunk : this.#readAt(file, range, range.position + skipped, batch.LOG_OVERHEAD_BYTES, offset)
     if (header.bytes.length < batch.LOG_OVERHEAD_BYTES) return chunk
     const sizeBytes = batch.batchSizeBytes(header.bytes, headerIsThere ? skipped : 0)
     if (sizeBytes < batch.BATCH_HEADER_BYTES || skipped + sizeBytes > range.availableBytes) return chunk
     chunk.release()
-    return this.#readAt(fd, range, range.position + skipped, sizeBytes, offset)
+    return this.#readAt(file, range, range.position + skipped, sizeBytes, offset)
   }
 
   close(): void {
@@ -106,11 +111,12 @@ export class ChunkReader {
     this.#files.clear()
   }
 
-  #readAt(fd: number, range: FileRange, position: number, sizeBytes: number, offset: number): Chunk {
+  #readAt(file: OpenFile, range: FileRange, position: number, sizeBytes: number, offset: number): Chunk {
     const buffer = this.#takeBuffer(sizeBytes)
     const target = new Uint8Array(buffer, 0, sizeBytes)
     let count = 0
-    for (let read = 1; read > 0 && count < sizeBytes; count += read) read = readSync(fd, target, count, sizeBytes - count, position + count)
+    for (let read = 1; read > 0 && count < sizeBytes; count += read)
+      read = readSync(file.fd, target, count, sizeBytes - count, position + count)
     const chunk = new Chunk(target.subarray(0, count), offset, (bytes) => {
       if (this.#spare.length < SPARE_BUFFERS_MAX) this.#spare.push(bytes.buffer)
     })
@@ -118,7 +124,7 @@ export class ChunkReader {
     const end = position + (last === undefined ? 0 : last.at + last.sizeBytes)
     const availableBytes = range.position + range.availableBytes - end
     if (availableBytes > 0)
-      chunk.rest = { path: range.path, position: end, sizeBytes: Math.min(range.sizeBytes, availableBytes), availableBytes }
+      chunk.rest = { path: range.path, position: end, sizeBytes: Math.min(range.sizeBytes, availableBytes), availableBytes, file }
     return chunk
   }
 
@@ -129,22 +135,22 @@ export class ChunkReader {
     return Buffer.allocUnsafeSlow(sizeBytes).buffer
   }
 
-  /** The file of that path, most recently used from now on. Without a system call if it was used a moment ago. */
-  #open(path: string): number | null {
+  /** The file that has that path now, most recently used from now on. */
+  #open(path: string): OpenFile | null {
     const now = this.#now()
     if (now - this.#sweptMillis >= IDLE_MILLIS) this.#closeDeleted(now)
     const known = this.#files.get(path)
-    if (known !== undefined && (now - known.usedMillis < IDLE_MILLIS || !this.#closeIfDeleted(path, known))) {
+    if (known !== undefined && !this.#closeIfDeleted(path, known)) {
       known.usedMillis = now
       this.#files.delete(path)
       this.#files.set(path, known)
-      return known.fd
+      return known
     }
     try {
-      const fd = openSync(path, 'r')
+      const file = { fd: openSync(path, 'r'), usedMillis: now }
       this.#makeRoom()
-      this.#files.set(path, { fd, usedMillis: now })
-      return fd
+      this.#files.set(path, file)
+      return file
     } catch {
       return null
     }

@@ -4,14 +4,13 @@
 import { assert } from '../../protocol/assert.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import type { FileRange } from '../../protocol/messages/fetch.ts'
 import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import type { RecordReader } from '../../protocol/record-batch-reader.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { AbortedBatches } from './aborted-batches.ts'
-import type { Chunk } from './chunk-reader.ts'
+import type { Chunk, RestRange } from './chunk-reader.ts'
 
 /** A batch that is being delivered, in the chunk that it came with. */
 export interface DeliveredBatch {
@@ -38,7 +37,7 @@ export class ConsumedPartition {
   /** Where the chunk after the last one begins; -1 if there is none or it has been asked for. */
   fetchEnd = -1
   /** What can be read next without asking; where it is. */
-  rest: FileRange | null = null
+  rest: RestRange | null = null
   restNode = 0
   /** What is left out of its chunks. */
   readonly aborted: AbortedBatches = new AbortedBatches()

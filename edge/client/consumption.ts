@@ -7,11 +7,10 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
-import type { FileRange } from '../../protocol/messages/fetch.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import * as header from '../../protocol/record-batch.ts'
 import { ArrivalWaits } from './arrival-waits.ts'
-import type { Chunk, ChunkReader } from './chunk-reader.ts'
+import type { Chunk, ChunkReader, RestRange } from './chunk-reader.ts'
 import { ConsumedPartition, damagedBatch } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
@@ -309,7 +308,7 @@ export class Consumption {
   }
 
   /** Reads on where the last chunk ended. */
-  #readRest(one: ConsumedPartition, rest: FileRange): void {
+  #readRest(one: ConsumedPartition, rest: RestRange): void {
     const offset = one.fetchEnd
     one.rest = null
     this.#take(one, this.#reader.read(one.restNode, rest, offset), one.restNode, offset)
