@@ -47,7 +47,8 @@ export function reassignCommand(show: (session: Session, name: string) => Promis
 async function untilMoved({ cluster, interrupted }: Session, name: string, partition: number, nodes: readonly number[]): Promise<void> {
   while (!interrupted.aborted) {
     const { partitions } = await cluster.admin.describeTopic(name)
-    if (partitions[partition]?.replicas.join() === nodes.join()) return
+    const one = partitions[partition]
+    if (one === undefined || (one.replicas.join() === nodes.join() && one.adding.length + one.removing.length === 0)) return
     await sleep(LOOK_MILLIS)
   }
   say('The move has not ended. It goes on whenever the cluster is open.')

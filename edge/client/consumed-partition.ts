@@ -190,6 +190,7 @@ export class ConsumedPartition {
     if (error === null) return view
     if (chunk.isUnchecked && this.#chunks[0] === chunk && this.position === view.lastOffset + 1) {
       this.position = begin
+      this.delivered = Math.min(this.delivered, begin)
       this.#fetchAgain(error)
     }
     throw error

@@ -273,6 +273,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   #assertOpen(): void {
+    if (this.#isLost && this.#failure !== null) throw this.#failure
     if (this.#state !== 'open') throw overError()
   }
 }

@@ -158,6 +158,10 @@ describe('a cluster of three nodes', () => {
     const other = `${(partitions[0]!.leader + 1) % 3}`
     // At the other pace it would take a quarter of an hour.
     json('topics', 'reassign', 'lone', '0', other, '--throttle', '100000000')
+    // Nobody goes: it has ended when who comes has everything.
+    const both = [other, `${(Number(other) + 1) % 3}`]
+    const grown = json('topics', 'reassign', 'lone', '0', both.join(), '--throttle', '1000000') as { partitions: { isr: number[] }[] }
+    expect(grown.partitions[0]!.isr).toHaveLength(2)
     json('nodes', 'drain', other, '--throttle', '100000000')
     expect(json('cluster')).toMatchObject({ reassignmentBytesPerSecond: 1000 })
   })
