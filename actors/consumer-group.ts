@@ -224,8 +224,8 @@ function revokeAll(state: ConsumerState, lost: boolean, outbox: Outbox): void {
 
 function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition[], lost: boolean, outbox: Outbox): void {
   for (const one of taken) {
-    // One that was never located is unknown to the application.
-    one.released = one.position < 0
+    // One of which nobody knows where it begins is unknown to the application.
+    one.released = one.phase === 'locating' && one.position < 0
     one.phase = 'revoking'
     one.correlationId = -1
     // The group began to wait when it answered, which was not before it was asked.

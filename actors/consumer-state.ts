@@ -62,7 +62,7 @@ export interface ConsumedPartition extends LastLeader {
   /** The topic in which a look-up searches the next position. */
   lookupTopicId: number
   fetchOffset: number
-  /** Everything below it is processed; -1 until it is located. */
+  /** Everything below it is processed; -1 until it is located, or sought. */
   position: number
   /** As last committed or found committed; -1 if never. */
   committed: number
@@ -259,13 +259,13 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.isDoubted = false
   one.isAtEnd = false
   one.failures = 0
-  const { topic, partition, session } = one
-  if (first)
-    outbox.push({
-      kind: 'send',
-      to: state.config.client,
-      message: { kind: 'assigned', partitions: [{ topic, partition, position: offset, session }] },
-    })
+  if (first) tellAssigned(state, one, outbox)
+}
+
+/** The client hears that the partition is its own, and where it begins, if that is known. */
+export function tellAssigned({ config }: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
+  const { topic, partition, position, session } = one
+  outbox.push({ kind: 'send', to: config.client, message: { kind: 'assigned', partitions: [{ topic, partition, position, session }] } })
 }
 
 /** Makes sure that the actor wakes at `at` at the latest. */
