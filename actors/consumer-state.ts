@@ -2,6 +2,7 @@
  * What a consumer actor knows, as plain data: its partitions, its place in the group, and the commits on their way.
  */
 import type { Address } from '../protocol/address.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
 import type { ClassicAssignorName } from '../protocol/messages/classic-group.ts'
 import { JOIN_EPOCH } from '../protocol/messages/group.ts'
@@ -107,6 +108,8 @@ export interface GroupMembership {
   step: 'finding' | 'ready' | 'leaving'
   /** The group has given our partitions away: nothing more is committed, and we join again when the application has released them. */
   lost: boolean
+  /** Why the group does not take it, as it has said last; null: it has taken it, or not answered yet. */
+  refusal: ErrorName | null
   /** The subscribed topics; empty without a subscription. */
   topics: readonly string[]
   topicPattern: TopicPattern | null
@@ -168,6 +171,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
     membership: {
       step: 'finding',
       lost: false,
+      refusal: null,
       topics: [],
       topicPattern: null,
       memberId: classic === null ? config.memberId : '',

@@ -143,3 +143,23 @@ test.each(['consumer', 'classic'] as const)(
     expect(second.assignment()).toHaveLength(1)
   },
 )
+
+test.each([
+  ['consumer', 'INCONSISTENT_GROUP_PROTOCOL', { groupProtocol: 'classic' }, {}],
+  ['classic', 'INCONSISTENT_GROUP_PROTOCOL', {}, { groupProtocol: 'classic' }],
+  ['consumer', 'UNRELEASED_INSTANCE_ID', { groupInstanceId: 'i' }, { groupInstanceId: 'i' }],
+] as const)('a commit of a member that the group (%s) refuses is refused at once: %s', async (_, name, options, others) => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  await cluster.producer({ value: string }).send({ topic: 't', value: 'a' })
+  const holder = cluster.consumer({ group: 'g', topics: ['t'], ...others })
+  await take(holder, 1)
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], sessionTimeoutMillis: 1_800_000, ...options })
+  const offsets = [{ topic: 't', partition: 0, offset: 1 }]
+  for (let again = 0; again < 2; again++)
+    expect(await failureOf(() => consumer.commit(offsets))).toMatchObject({
+      name,
+      message: expect.stringMatching(/^the commit was refused/) as string,
+    })
+  await consumer.close()
+})
