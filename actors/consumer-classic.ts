@@ -57,6 +57,7 @@ function onJoined({ membership }: ConsumerState, classic: ClassicMembership, mes
   const { memberId, leader, generationId, protocolName, members, skipAssignment } = message
   membership.memberId = memberId
   membership.memberEpoch = generationId
+  membership.refusal = null
   membership.dueAt = uptime
   classic.protocolName = protocolName
   classic.isFenced = false

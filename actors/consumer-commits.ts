@@ -55,6 +55,7 @@ export function uncommitted(partitions: Iterable<ConsumedPartition>): TopicOffse
 /** Sends the first commit if it can be sent now; gives up those whose deadline is over. */
 export function sendCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership, config } = state
+  refuseWaiting(state, outbox)
   const commit = state.commits[0]
   if (commit === undefined) return
   if (context.uptime >= commit.deadline) {
@@ -87,6 +88,14 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
       offsets: commit.offsets,
     },
   })
+}
+
+/** Nothing waits for a group that does not take this member; what was sent before it wanted to be one is still answered. */
+function refuseWaiting(state: ConsumerState, outbox: Outbox): void {
+  const { commits, membership } = state
+  if (membership.refusal === null) return
+  const sent = commits[0] !== undefined && commits[0].correlationId >= 0 ? 1 : 0
+  for (const commit of commits.splice(sent)) answerCommit(state, commit, membership.refusal, outbox)
 }
 
 /** Whether the topic ids of all offsets are known, and the commit can be sent. */

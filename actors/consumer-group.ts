@@ -38,6 +38,7 @@ import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 export function subscribe(state: ConsumerState, { topics, topicPattern }: MessageOf<'subscribe'>, context: Context, outbox: Outbox): void {
   state.membership.topics = topics
   state.membership.topicPattern = topicPattern
+  state.membership.refusal = null
   if (!isSubscribed(state)) revokeAll(state, false, outbox)
   else if (state.membership.classic !== null) resubscribe(state, state.membership.classic, context, outbox)
   state.membership.dueAt = context.uptime
@@ -224,8 +225,8 @@ function revokeAll(state: ConsumerState, lost: boolean, outbox: Outbox): void {
 
 function beginRevocation(state: ConsumerState, taken: readonly ConsumedPartition[], lost: boolean, outbox: Outbox): void {
   for (const one of taken) {
-    // One that was never located is unknown to the application.
-    one.released = one.position < 0
+    // One of which nobody knows where it begins is unknown to the application.
+    one.released = one.phase === 'locating' && one.position < 0
     one.phase = 'revoking'
     one.correlationId = -1
     // The group began to wait when it answered, which was not before it was asked.
@@ -272,6 +273,7 @@ export function checkSession(state: ConsumerState, context: Context, outbox: Out
 export function lose(state: ConsumerState, context: Context, outbox: Outbox): void {
   const { membership } = state
   membership.lost = true
+  membership.refusal = null
   membership.confirmBy = Infinity
   membership.memberEpoch = JOIN_EPOCH
   membership.correlationId = -1
@@ -380,12 +382,7 @@ function commitAutomatically(state: ConsumerState, context: Context, outbox: Out
 export function closeConsumer(state: ConsumerState, correlationId: number, context: Context, outbox: Outbox): void {
   state.closing = correlationId
   state.autoCommitAt = Infinity
-  if (state.config.group !== null && state.commitsItself && !state.membership.lost) return enqueueLastCommit(state, context, outbox)
-  groupWork(state, context, outbox)
-}
-
-function enqueueLastCommit(state: ConsumerState, context: Context, outbox: Outbox): void {
-  enqueueCommit(state, -1, null, context, outbox)
+  if (state.config.group !== null && state.commitsItself && !state.membership.lost) enqueueCommit(state, -1, null, context, outbox)
   groupWork(state, context, outbox)
 }
 

@@ -28,6 +28,7 @@ export function onHeartbeatAnswer(
   if (message.errorCode !== NONE) return onRequestRefused(state, message.errorCode, context, outbox)
   if (!membership.hasMoreToConfirm && membership.confirmBy < Infinity) confirm(state, message.memberEpoch)
   membership.memberEpoch = message.memberEpoch
+  membership.refusal = null
   membership.aliveAt = membership.sentAt
   membership.dueAt = context.uptime + (membership.isRoused ? 0 : state.config.heartbeatIntervalMillis)
   membership.isRoused = false
@@ -49,6 +50,7 @@ export function onRequestRefused(state: ConsumerState, errorCode: number, contex
   const { membership, config } = state
   const { name, retriable, message: errorMessage } = errorOf(errorCode)
   if (retriable || name === 'UNKNOWN_SERVER_ERROR') return findAgain(state, context, outbox)
+  if (isSubscribed(state) && membership.memberEpoch <= 0) membership.refusal = name
   membership.dueAt = context.uptime + config.heartbeatIntervalMillis
   wakeAt(state, membership.dueAt, context, outbox)
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerFailed', topic: null, partition: -1, errorCode, errorMessage } })

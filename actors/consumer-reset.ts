@@ -4,7 +4,7 @@
  */
 import { codeOf } from '../protocol/errors.ts'
 import type { Context, Outbox } from './actor.ts'
-import { backOff, isSubscribed } from './consumer-state.ts'
+import { backOff, isSubscribed, tellAssigned } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 import { forgetTopic } from './leader-cache.ts'
 
@@ -26,7 +26,7 @@ export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logSt
   forgetTopic(state.leaders, one.topic)
 }
 
-/** There is nowhere to go on: the application must seek. */
+/** There is nowhere to begin, or go on: the partition is the application's all the same, which must seek. */
 export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
   const never = one.position < 0
   const { group } = state.config
@@ -37,6 +37,7 @@ export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox
   one.hungry = false
   one.topicId = -1
   one.committed = one.position
+  if (never) tellAssigned(state, one, outbox)
   failPartition(state, one, codeOf('OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'; seek to go on`, outbox)
 }
 

@@ -2,6 +2,7 @@
  * What a consumer actor knows, as plain data: its partitions, its place in the group, and the commits on their way.
  */
 import type { Address } from '../protocol/address.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { FetchMode, IsolationLevel } from '../protocol/messages/fetch.ts'
 import type { ClassicAssignorName } from '../protocol/messages/classic-group.ts'
 import { JOIN_EPOCH } from '../protocol/messages/group.ts'
@@ -62,7 +63,7 @@ export interface ConsumedPartition extends LastLeader {
   /** The topic in which a look-up searches the next position. */
   lookupTopicId: number
   fetchOffset: number
-  /** Everything below it is processed; -1 until it is located. */
+  /** Everything below it is processed; -1 until it is located, or sought. */
   position: number
   /** As last committed or found committed; -1 if never. */
   committed: number
@@ -107,6 +108,8 @@ export interface GroupMembership {
   step: 'finding' | 'ready' | 'leaving'
   /** The group has given our partitions away: nothing more is committed, and we join again when the application has released them. */
   lost: boolean
+  /** Why the group does not take it, as it has said last; null: it has taken it, or not answered yet. */
+  refusal: ErrorName | null
   /** The subscribed topics; empty without a subscription. */
   topics: readonly string[]
   topicPattern: TopicPattern | null
@@ -168,6 +171,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
     membership: {
       step: 'finding',
       lost: false,
+      refusal: null,
       topics: [],
       topicPattern: null,
       memberId: classic === null ? config.memberId : '',
@@ -259,13 +263,13 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.isDoubted = false
   one.isAtEnd = false
   one.failures = 0
-  const { topic, partition, session } = one
-  if (first)
-    outbox.push({
-      kind: 'send',
-      to: state.config.client,
-      message: { kind: 'assigned', partitions: [{ topic, partition, position: offset, session }] },
-    })
+  if (first) tellAssigned(state, one, outbox)
+}
+
+/** The client hears that the partition is its own, and where it begins, if that is known. */
+export function tellAssigned({ config }: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
+  const { topic, partition, position, session } = one
+  outbox.push({ kind: 'send', to: config.client, message: { kind: 'assigned', partitions: [{ topic, partition, position, session }] } })
 }
 
 /** Makes sure that the actor wakes at `at` at the latest. */

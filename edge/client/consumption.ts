@@ -282,7 +282,7 @@ export class Consumption {
     for (const { topic, partition, position, session } of partitions) {
       const one = this.#add(topic, partition)
       // The application may have sought elsewhere meanwhile: its session is the newer one.
-      if (session >= one.session) this.moveTo(one, position, session)
+      if (position >= 0 && session >= one.session) this.moveTo(one, position, session)
       this.#releases.begun({ topic, partition })
     }
   }

@@ -187,7 +187,7 @@ export interface CloseConsumer {
   readonly correlationId: number
 }
 
-/** The consumer has these partitions from now on; `position` is the first offset that it will deliver. */
+/** The consumer has these partitions from now on; `position` is the first offset that it will deliver, -1 where its application must seek first. */
 export interface Assigned {
   readonly kind: 'assigned'
   readonly partitions: readonly {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import { NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { commitAnswer, consumer, consuming, newest, refuse, said, tick } from './consumer-support.ts'
+import { commitAnswer, consumer, consuming, grant, joining, newest, refuse, said, tick } from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sentOne } from './stage.ts'
 
@@ -64,6 +64,54 @@ describe('commits', () => {
     ])
     const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
     expect(said([...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 50)]).join()).not.toContain('offsetCommit')
+  })
+
+  test('of a member that is joining wait for the answer: refused they are with what it says', () => {
+    const { stage, effects } = joining()
+    stage.deliver(topicsAnswer({ t: [0] }))
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })).join()).not.toContain('ommit')
+    expect(said(refuse(stage, newest(effects, 'consumerGroupHeartbeat'), 'UNRELEASED_INSTANCE_ID'))).toContain(
+      'to client: commitResult #71 UNRELEASED_INSTANCE_ID',
+    )
+    const again = tick(stage, 1000)
+    expect(said(stage.deliver({ kind: 'commit', correlationId: 72, offsets: offsets(12) }))).toEqual([
+      'to client: commitResult #72 UNRELEASED_INSTANCE_ID',
+    ])
+    grant(stage, newest(again, 'consumerGroupHeartbeat'), 1, [0])
+    const taken = said(stage.deliver({ kind: 'commit', correlationId: 73, offsets: offsets(12) })).join()
+    expect(taken).not.toContain('commitResult')
+    const known = said([...stage.deliver(topicsAnswer({ t: [0] })), ...tick(stage, 1000)]).join()
+    expect(taken + known).toContain('offsetCommit')
+  })
+
+  test('wait again when the consumer subscribes anew, or has found its group elsewhere', () => {
+    const commits = (stage: ReturnType<typeof consumer>): string =>
+      said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })).join()
+    for (const isElsewhere of [false, true]) {
+      const { stage, effects } = joining()
+      refuse(stage, newest(effects, 'consumerGroupHeartbeat'), 'INCONSISTENT_GROUP_PROTOCOL')
+      if (!isElsewhere) stage.deliver({ kind: 'subscribe', topics: ['u'], topicPattern: null })
+      else {
+        const asked = [...stage.deliver({ kind: 'nodeDown', node: 1 }), ...tick(stage, 1000)]
+        const found = { errorCode: NONE, node: 2, partition: 3, topicId: 2 }
+        stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found })
+      }
+      expect(commits(stage)).not.toContain('commitResult')
+    }
+  })
+
+  test('that were sent before the consumer wanted to be a member are answered by the group alone', () => {
+    const stage = consumer()
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
+    stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found })
+    const commit = stage.deliver(topicsAnswer({ t: [0] }))
+    const joins = stage.deliver({ kind: 'subscribe', topics: ['t'], topicPattern: null })
+    stage.deliver({ kind: 'commit', correlationId: 72, offsets: offsets(13) })
+    const refused = said(refuse(stage, newest(joins, 'consumerGroupHeartbeat'), 'INCONSISTENT_GROUP_PROTOCOL'))
+    expect(refused).toContain('to client: commitResult #72 INCONSISTENT_GROUP_PROTOCOL')
+    expect(refused.join()).not.toContain('commitResult #71')
+    expect(said(commitAnswer(stage, newest(commit, 'offsetCommit')))).toEqual(['to client: commitResult #71'])
   })
 
   test('of a partition that was never fetched wait until its topic is known', () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { consuming, grant, joining, newest, said, tick } from './consumer-support.ts'
+import { committed, consuming, grant, joining, newest, said, tick } from './consumer-support.ts'
 import { sent } from './stage.ts'
 
 describe('a member that is told that there is something for it', () => {
@@ -57,5 +57,15 @@ describe('a member that is to give partitions up, and has so long', () => {
     grant(stage, again, 3, [0])
     stage.uptime = before + 30_000
     expect(said(stage.deliver({ kind: 'timerFired', timer: 'tick' })).join()).not.toContain('lost')
+  })
+
+  test('waits for its application also where nobody knows an offset to begin at: that has been told of the partition', () => {
+    const { stage, effects } = joining({ autoOffsetReset: 'none' })
+    committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
+    const revoked = grant(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 2, [])
+    expect(said(revoked)).toEqual(['to client: revoking t-0'])
+    expect(stage.state.partitions.get('t-0')?.phase).toBe('revoking')
+    stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 0 }] })
+    expect(stage.state.partitions.size).toBe(0)
   })
 })

@@ -71,7 +71,7 @@ describe('where it begins', () => {
   test('without a commit and without a policy is for the application to say', () => {
     const { stage, effects } = joining({ autoOffsetReset: 'none' })
     const failed = committed(stage, grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0]), {})
-    expect(said(failed)).toEqual(['to client: consumerFailed OFFSET_OUT_OF_RANGE'])
+    expect(said(failed)).toEqual(['to client: assigned t-0 from -1', 'to client: consumerFailed OFFSET_OUT_OF_RANGE'])
     stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 2 })
     expect(said(stage.deliver(topicsAnswer({ t: [0] })))).toEqual([expect.stringMatching(/fetch #\d+ from 3$/)])
   })

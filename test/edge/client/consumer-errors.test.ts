@@ -1,11 +1,11 @@
 // What a consumer says of what went wrong: that it is said, with which name, and of what.
 import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
-import type { GroupProtocolName } from '../../../edge/client/index.ts'
+import type { Consumer, GroupProtocolName } from '../../../edge/client/index.ts'
 import { Transactions } from '../../../edge/client/transactions.ts'
 import { codeOf } from '../../../protocol/errors.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
-import { failureOf, openCluster } from './support.ts'
+import { failureOf, openCluster, take } from './support.ts'
 
 test('what a listener has thrown is thrown by close, if nobody has asked for records since', async () => {
   const cluster = await openCluster()
@@ -78,4 +78,96 @@ test('who subscribes anew hears nothing of what was wrong before', async () => {
   await new Promise((resolve) => setTimeout(resolve, 200))
   consumer.subscribe(['t'])
   expect(await consumer.poll({ timeoutMillis: 50 })).toEqual([])
+
+test.each(['consumer', 'classic'] as const)(
+  'a member that knows no offset to begin at says so until it has sought one (%s)',
+  async (groupProtocol) => {
+    const cluster = await openCluster()
+    await cluster.admin.createTopic('t')
+    await cluster.producer({ value: string }).send(['a', 'b', 'c'].map((value) => ({ topic: 't', value })))
+    const partition = { topic: 't', partition: 0 }
+    const told: string[] = []
+    const consumer = cluster.consumer({
+      group: 'g',
+      groupProtocol,
+      topics: ['t'],
+      value: string,
+      autoOffsetReset: 'none',
+      onAssigned: () => void told.push('assigned'),
+      onRevoked: () => void told.push('revoked'),
+    })
+    const questions = [
+      () => consumer.poll({ timeoutMillis: 10_000 }),
+      () => consumer.poll({ timeoutMillis: 10_000 }),
+      () => consumer[Symbol.asyncIterator]().next(),
+      () => consumer.process(() => undefined),
+      () => consumer.poll({ timeoutMillis: 0 }),
+    ]
+    for (const ask of questions) expect(await failureOf(ask)).toMatchObject({ name: 'OFFSET_OUT_OF_RANGE' })
+    expect(consumer.assignment()).toEqual([partition])
+    expect(consumer.position(partition)).toBeUndefined()
+    await consumer.commit()
+    expect(await consumer.committed()).toEqual([])
+    consumer.seek(partition, 1)
+    expect((await take(consumer, 2)).map(({ value }) => value)).toEqual(['b', 'c'])
+    await consumer.close()
+    expect(told).toEqual(['assigned', 'revoked'])
+  },
+)
+
+test.each(['consumer', 'classic'] as const)(
+  'what a listener seeks is where a member begins that knew no offset (%s)',
+  async (groupProtocol) => {
+    const cluster = await openCluster()
+    await cluster.admin.createTopic('t')
+    await cluster.producer({ value: string }).send(['a', 'b', 'c'].map((value) => ({ topic: 't', value })))
+    const consumer: Consumer<Uint8Array, string> = cluster.consumer({
+      group: 'g',
+      groupProtocol,
+      topics: ['t'],
+      value: string,
+      autoOffsetReset: 'none',
+      onAssigned: (partitions) => {
+        for (const one of partitions) consumer.seek(one, 2)
+      },
+    })
+    expect((await take(consumer, 1)).map(({ value }) => value)).toEqual(['c'])
+  },
+)
+
+test.each(['consumer', 'classic'] as const)(
+  'a partition whose beginning was never found can go to another member (%s)',
+  async (groupProtocol) => {
+    const cluster = await openCluster()
+    await cluster.admin.createTopic('t')
+    const settings = { group: 'g', groupProtocol, topics: ['t'], autoOffsetReset: 'none', heartbeatIntervalMillis: 50 } as const
+    const first = cluster.consumer(settings)
+    await failureOf(() => first.poll({ timeoutMillis: 10_000 }))
+    first.subscribe([])
+    expect(await first.poll({ timeoutMillis: 0 })).toEqual([])
+    const second = cluster.consumer(settings)
+    expect(await failureOf(() => second.poll({ timeoutMillis: 10_000 }))).toMatchObject({ name: 'OFFSET_OUT_OF_RANGE' })
+    expect(first.assignment()).toEqual([])
+    expect(second.assignment()).toHaveLength(1)
+  },
+)
+
+test.each([
+  ['consumer', 'INCONSISTENT_GROUP_PROTOCOL', { groupProtocol: 'classic' }, {}],
+  ['classic', 'INCONSISTENT_GROUP_PROTOCOL', {}, { groupProtocol: 'classic' }],
+  ['consumer', 'UNRELEASED_INSTANCE_ID', { groupInstanceId: 'i' }, { groupInstanceId: 'i' }],
+] as const)('a commit of a member that the group (%s) refuses is refused at once: %s', async (_, name, options, others) => {
+  const cluster = await openCluster()
+  await cluster.admin.createTopic('t')
+  await cluster.producer({ value: string }).send({ topic: 't', value: 'a' })
+  const holder = cluster.consumer({ group: 'g', topics: ['t'], ...others })
+  await take(holder, 1)
+  const consumer = cluster.consumer({ group: 'g', topics: ['t'], sessionTimeoutMillis: 1_800_000, ...options })
+  const offsets = [{ topic: 't', partition: 0, offset: 1 }]
+  for (let again = 0; again < 2; again++)
+    expect(await failureOf(() => consumer.commit(offsets))).toMatchObject({
+      name,
+      message: expect.stringMatching(/^the commit was refused/) as string,
+    })
+  await consumer.close()
 })
