@@ -65,7 +65,8 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   checkDamage(truth.world, watched.damage, state, disk)
   watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
   watched.phase = phase
-  if (phase !== 'recovering') checkStart(truth, watched, state, step)
+  // Who is settling counts on nothing that it has, and knows the high watermark afterwards.
+  if (phase !== 'recovering' && phase !== 'settling') checkStart(truth, watched, state, step)
   // Every replica drops its own segments: what is left of them all is what begins last.
   if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
   if (watched.truth.compaction !== null && phase !== 'recovering') checkCleaned(truth, watched, state, disk)

@@ -78,6 +78,7 @@ test('who subscribes anew hears nothing of what was wrong before', async () => {
   await new Promise((resolve) => setTimeout(resolve, 200))
   consumer.subscribe(['t'])
   expect(await consumer.poll({ timeoutMillis: 50 })).toEqual([])
+})
 
 test.each(['consumer', 'classic'] as const)(
   'a member that knows no offset to begin at says so until it has sought one (%s)',
