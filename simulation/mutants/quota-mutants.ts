@@ -156,7 +156,7 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'limitOf(state)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1012,
+    seedsToFind: 1012,
   },
 ]
