@@ -122,7 +122,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#consumption.forgetFailure()
     if (wanted.topics.length === 0 && wanted.topicPattern === null) this.#leave()
     else this.#join()
-    for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error))
+    for (const topic of wanted.topics) this.#engine.requests.topic(topic).catch((error: unknown) => this.#fail(error, wanted))
   }
 
   #join(): void {
@@ -389,8 +389,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#mode = mode
   }
 
-  #fail(error: unknown): void {
-    if (!this.#closed && this.#closing === null) this.#consumption.fail(error)
+  #fail(error: unknown, wanted: Subscription): void {
+    if (!this.#closed && this.#closing === null && wanted === this.#wanted) this.#consumption.fail(error)
   }
 
   #assertOpen(): void {
