@@ -53,5 +53,6 @@ export function onRequestRefused(state: ConsumerState, errorCode: number, contex
   if (isSubscribed(state) && membership.memberEpoch <= 0) membership.refusal = name
   membership.dueAt = context.uptime + config.heartbeatIntervalMillis
   wakeAt(state, membership.dueAt, context, outbox)
-  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerFailed', topic: null, partition: -1, errorCode, errorMessage } })
+  const message = { kind: 'consumerFailed', topic: null, partition: -1, session: -1, errorCode, errorMessage } as const
+  outbox.push({ kind: 'send', to: config.client, message })
 }

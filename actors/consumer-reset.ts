@@ -63,6 +63,7 @@ export function onUnknown(state: ConsumerState, one: ConsumedPartition, context:
 
 /** The application is told. */
 export function failPartition(state: ConsumerState, one: ConsumedPartition, errorCode: number, errorMessage: string, outbox: Outbox): void {
-  const { topic, partition } = one
-  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerFailed', topic, partition, errorCode, errorMessage } })
+  const { topic, partition, session } = one
+  const message = { kind: 'consumerFailed', topic, partition, session, errorCode, errorMessage } as const
+  outbox.push({ kind: 'send', to: state.config.client, message })
 }

@@ -265,9 +265,10 @@ export class Consumption {
     }
   }
 
-  #onFailed({ topic, partition, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
+  #onFailed({ topic, partition, session, errorCode, errorMessage }: MessageOf<'consumerFailed'>): void {
     const error = errorFrom(errorCode, errorMessage)
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
+    if (one !== undefined && session < one.session) return
     if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
     const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
     const found = isDisk || error?.name === 'CORRUPT_MESSAGE' ? (one?.doubt ?? error) : error

@@ -15,7 +15,7 @@ export interface Outlet<K = Uint8Array, V = Uint8Array> {
 }
 
 /** Handles one record. The next one waits for its promise. */
-export type ProcessHandler<K, V, OK, OV> = (record: ConsumerRecord<K, V>, outlet: Outlet<OK, OV>) => void | Promise<void>
+export type ProcessHandler<K, V, OK, OV> = (record: ConsumerRecord<K, V>, outlet: Outlet<OK, OV>) => void | PromiseLike<unknown>
 
 /** How records are processed; every option has a default. */
 export interface ProcessOptions<K, V, OK = Uint8Array, OV = Uint8Array> extends Waiting {

@@ -35,6 +35,7 @@ import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { Consumer, ConsumerRecord, Producer, Waiting } from './api.ts'
 import type { Engine } from './engine.ts'
+import { isThenable } from './listener-call.ts'
 import { describe } from './options.ts'
 import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
 import { outputOptions, processPlan } from './process-options.ts'
@@ -190,9 +191,10 @@ export class Processing<K, V, OK, OV> {
     if (outlet === null) return
     for (let record = nextRecord(state), count = 0; record !== null; record = nextRecord(state), count++) {
       const done = this.#isKnown(record) ? undefined : this.#handler(record, outlet)
-      if (done instanceof Promise) await done
+      const isWaiting = isThenable(done)
+      if (isWaiting) await done
       if (!noteHandled(state, record)) return
-      const isTimeToLook = done instanceof Promise || count % LOOK_RECORDS === 0 || this.#isOver(signal)
+      const isTimeToLook = isWaiting || count % LOOK_RECORDS === 0 || this.#isOver(signal)
       if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted(signal))) return
     }
   }

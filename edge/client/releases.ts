@@ -6,9 +6,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ConsumedPartition } from './consumed-partition.ts'
+import { isThenable } from './listener-call.ts'
 
 /** What an application does about partitions that come or go. */
-export type PartitionListener = (partitions: readonly TopicPartition[]) => void | Promise<void>
+export type PartitionListener = (partitions: readonly TopicPartition[]) => void | PromiseLike<unknown>
 
 /** The listeners, as the application knows them. */
 type ListenerName = 'onAssigned' | 'onRevoked' | 'onLost'
@@ -132,7 +133,7 @@ export function callListener(
   const failed = (error: unknown): void => fail(failureOf(name, error))
   try {
     const result = listener?.(partitions)
-    return result instanceof Promise ? result.catch(failed) : null
+    return isThenable(result) ? Promise.resolve(result).then(() => undefined, failed) : null
   } catch (error) {
     failed(error)
     return null

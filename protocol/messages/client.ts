@@ -244,6 +244,8 @@ export interface ConsumerFailed {
   readonly kind: 'consumerFailed'
   readonly topic: string | null
   readonly partition: number
+  /** Of the partition: what was so before a later seek is nobody's error. */
+  readonly session: number
   readonly errorCode: number
   readonly errorMessage: string
 }

@@ -31,3 +31,25 @@ test('a position that is set anew while offsets are sent leads the round back, a
   await processing.run(stop.signal)
   expect(outcomes).toEqual(['abort', 'commit'])
 })
+
+test('a record is handled when what its handler has answered is, be it a Promise or a query that begins when it is awaited', async () => {
+  const stop = new AbortController()
+  const place = { topic: 'in', partition: 0 }
+  const steps: string[] = []
+  const polled = [[{ ...place, offset: 7 }], []]
+  const hooks = { mustLetGo: () => false, isAssignedByHand: () => true, poll: () => Promise.resolve(polled.shift() ?? []) }
+  const one = { assignment: () => [place], seek: () => undefined, commit: () => Promise.resolve(void steps.push('commit')) }
+  const output = { flush: () => Promise.resolve() }
+  const query: PromiseLike<void> = {
+    // oxlint-disable-next-line unicorn/no-thenable -- it is what builders of queries are
+    then: (onDone) => {
+      steps.push('query')
+      stop.abort()
+      return Promise.resolve().then(onDone)
+    },
+  }
+  const plan = { guarantee: 'at-least-once', commitIntervalMillis: 0, rememberedKeys: 0, deduplicateBy: null } as const
+  const processing = new Processing(one as never, hooks as never, output as never, () => query, plan)
+  await processing.run(stop.signal)
+  expect(steps).toEqual(['query', 'commit'])
+})
