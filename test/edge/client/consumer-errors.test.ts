@@ -38,16 +38,6 @@ test('what a question has thrown already is not thrown by close', async () => {
   await lost.close()
 })
 
-test('who seeks hears nothing of where it could not begin, although that is on its way', async () => {
-  const cluster = await openCluster()
-  await cluster.admin.createTopic('t')
-  await using consumer = cluster.consumer({ autoOffsetReset: 'none', value: string })
-  consumer.assign([{ topic: 't', partition: 0 }])
-  consumer.seek({ topic: 't', partition: 0 }, 0)
-  // What has arrived during one is thrown by the next.
-  for (let poll = 0; poll < 2; poll++) expect(await consumer.poll({ timeoutMillis: 200 })).toEqual([])
-})
-
 test.each(['consumer', 'classic'] as const)('a commit says which partition there is not (%s)', async (groupProtocol) => {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t', { partitions: 2 })
