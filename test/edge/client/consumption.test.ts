@@ -16,9 +16,10 @@ test('what was wrong with a partition before the application sought elsewhere is
   const [place, errorCode] = [{ topic: 't', partition: 0 }, codeOf('OFFSET_OUT_OF_RANGE')]
   consumption.replace([place])
   const one = consumption.assigned(place)
-  consumption.moveTo(one, 7, one.session + 1)
-  hear({ kind: 'consumerFailed', ...place, session: 0, errorCode, errorMessage: 'before' })
+  const before = one.session
+  consumption.moveTo(one, 7, before + 1)
+  hear({ kind: 'consumerFailed', ...place, session: before, errorCode, errorMessage: 'before' })
   expect(() => consumption.throwFailure()).not.toThrow()
-  hear({ kind: 'consumerFailed', ...place, session: 1, errorCode, errorMessage: 'there is no 7' })
+  hear({ kind: 'consumerFailed', ...place, session: before + 1, errorCode, errorMessage: 'there is no 7' })
   expect(() => consumption.throwFailure()).toThrow('there is no 7')
 })
