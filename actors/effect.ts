@@ -26,7 +26,7 @@ export interface AppendEffect {
 
 /**
  * Writes bytes once more where the file has them: after a failed sync the disk may have dropped what the page cache still shows, and only what
- * is written again is covered by the next sync. Answer: `storageDone`.
+ * is written again is covered by the next sync. Or a batch over what has become of it. Answer: `storageDone`.
  */
 export interface RewriteEffect {
   readonly kind: 'rewrite'

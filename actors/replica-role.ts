@@ -12,6 +12,7 @@ import { armCleaning } from './cleaning-timer.ts'
 import { armConsumed } from './replica-consumed.ts'
 import { mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
 import { drainIfIdle } from './replica-flush.ts'
+import { beginMending, isMendable } from './replica-mend.ts'
 import { changePace, follow, stopFollowing } from './replica-follow.ts'
 import { reopenLog, restartLog } from './replica-open.ts'
 import { progress } from './replica-progress.ts'
@@ -31,9 +32,10 @@ export function onLeaderAndIsr(state: ReplicaState, message: MessageOf<'leaderAn
   if (message.partitionEpoch < before.partitionEpoch || message.leaderEpoch < before.leaderEpoch) return
   const { kind: _kind, topicId: _topicId, ...role } = message
   state.role = role
+  const isMending = state.mending !== null
   if (resignOrRebuild(state, outbox) || state.phase === 'failed') return
   if (state.phase === 'recovering' || state.phase === 'settling') return
-  if (role.leaderEpoch > before.leaderEpoch) {
+  if (role.leaderEpoch > before.leaderEpoch || isMending) {
     stepDown(state, outbox)
     return takeRole(state, context, outbox)
   }
@@ -55,19 +57,26 @@ function stepDown(state: ReplicaState, outbox: Outbox): void {
   if (state.phase !== 'rollingBack') state.phase = 'idle'
 }
 
-/** A damaged log is copied anew from the leader when it may be, or cut; then it is true. One that is still counted on says that it must not be. */
+/** A damaged log is mended, or copied anew from the leader, when it may be, or cut; then it is true. One that is still counted on says that it must not be. */
 export function resignOrRebuild(state: ReplicaState, outbox: Outbox): boolean {
   if (mayCutDoubtful(state)) {
     reopenLog(state, outbox)
     return true
   }
   if (mustRebuild(state)) {
-    stepDown(state, outbox)
-    restartLog(state, 0, outbox)
+    if (state.mending === null || !isMendable(state)) rebuild(state, outbox)
     return true
   }
+  state.mending = null
   resignIfBroken(state, outbox)
   return false
+}
+
+function rebuild(state: ReplicaState, outbox: Outbox): void {
+  const isMended = isMendable(state)
+  stepDown(state, outbox)
+  if (isMended) beginMending(state, outbox)
+  else restartLog(state, 0, outbox)
 }
 
 /** Becomes what the coordinator says, once the log is open and nothing is being rolled back. */

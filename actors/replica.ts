@@ -29,6 +29,7 @@ import { onDescribePartition } from './replica-description.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
+import { onMendFetched, onMendRead, onMendSynced, onMendTimer, onMendWritten } from './replica-mend.ts'
 import { onWriteMarker } from './replica-markers.ts'
 import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
@@ -56,6 +57,7 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'fetch':
         return onFetch(state, message, context, outbox)
       case 'fetchResponse':
+        if (state.mending !== null) return onMendFetched(state, state.mending, message, outbox)
         return onFollowed(state, message, context, outbox)
       case 'writeTransactionMarker':
         return onWriteMarker(state, message, context, outbox)
@@ -130,6 +132,8 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
       return onFollowTimer(state, context, outbox)
     case 'transactions':
       return onTransactionTimer(state, context, outbox)
+    case 'mend':
+      return onMendTimer(state, context, outbox)
     case 'resign':
       return void resignOrRebuild(state, outbox)
     case 'isr':
@@ -173,10 +177,12 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: C
     if (message.kind === 'compacted') discardCleaned(state, message, outbox)
     return
   }
-  const { phase } = state
+  const { phase, mending } = state
   state.continuations.delete(message.token)
   continueWith(state, continuation, message, context, outbox)
-  if (phase === 'idle' || state.phase !== 'idle') return
+  if (state.phase !== 'idle') return
+  if (phase === 'idle' && mending !== null && state.mending === null) return takeRole(state, context, outbox)
+  if (phase === 'idle') return
   // The log is open, or has been rolled back: the replica takes up what it is to be.
   if (phase !== 'rollingBack') armTimers(state, outbox)
   takeRole(state, context, outbox)
@@ -219,6 +225,15 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
       if (onRewritten(state, continuation, message, outbox)) settleTail(state, outbox)
       return
+    case 'mendRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onMendRead(state, continuation, message, context, outbox)
+    case 'mendWritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      return onMendWritten(state, continuation.mending, message, outbox)
+    case 'mendSynced':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      return onMendSynced(state, continuation.mending, message, outbox)
     case 'ignore':
       return
     case 'cleaning':

@@ -35,6 +35,11 @@ export function lastEpoch(epochs: Epochs): number {
   return epochs[epochs.length - 1]?.epoch ?? NO_EPOCH
 }
 
+/** The epoch of the record at an offset; NO_EPOCH below the first one. */
+export function epochAt(epochs: Epochs, offset: number): number {
+  return epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? NO_EPOCH
+}
+
 /** The largest epoch here that is not larger, and where it ends; NO_EPOCH if there is none that old. */
 export function endOfEpoch(epochs: Epochs, epoch: number, logEndOffset: number): EpochEnd {
   for (let i = epochs.length - 1; i >= 0; i--) {

@@ -146,6 +146,23 @@ export interface CheckpointWrite {
   readonly removals: readonly string[]
 }
 
+/** A damaged log on its way to be what was written. */
+export interface Mending {
+  /** Everything before is sound: where it goes on. */
+  segmentBaseOffset: number
+  position: number
+  offset: number
+  /** Of the question to the leader; and the uptime when it is asked again. -1 while there is none. */
+  correlationId: number
+  askAt: number
+  /** The offset of the batch that was written last; -1: none was. */
+  mended: number
+  /** Segments that were written to. */
+  readonly unsynced: Set<number>
+  /** Sync answers still awaited. */
+  syncing: number
+}
+
 /** What the answer of the disk to a token is for. */
 export type Continuation =
   | { readonly kind: 'recovery' }
@@ -159,6 +176,9 @@ export type Continuation =
   | { readonly kind: 'rewriteRead'; readonly segmentBaseOffset: number; readonly position: number }
   | { readonly kind: 'rewritten'; readonly segmentBaseOffset: number; readonly endPosition: number }
   | { readonly kind: 'ignore' }
+  | { readonly kind: 'mendRead'; readonly mending: Mending; readonly sizeBytes: number }
+  | { readonly kind: 'mendWritten'; readonly mending: Mending }
+  | { readonly kind: 'mendSynced'; readonly mending: Mending }
   | { readonly kind: 'cleaning'; readonly inputs: readonly Segment[]; readonly generation: number }
   | { readonly kind: 'swap'; readonly inputs: readonly Segment[]; readonly generation: number; readonly cleaned: Cleaned }
   | {
@@ -214,6 +234,8 @@ export interface ReplicaState {
   failure: string | null
   /** What is on disk is not what was written: some of it cannot be read, or it cannot be opened at all. Doubtful: it may end too early. */
   damage: 'none' | 'partial' | 'doubtful' | 'total'
+  /** While the damaged log is mended in place. */
+  mending: Mending | null
   recovery: Recovery | null
   log: Log
   /** Which leader wrote which offsets. */
@@ -325,6 +347,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     phase: 'recovering',
     failure: null,
     damage: 'none',
+    mending: null,
     recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
     log: emptyLog(0),
     epochs: [],

@@ -24,6 +24,8 @@ export interface SimulatedFile {
   /** Where the disk has other bytes than were written, and those that were; -1 if it has not. */
   rottenAt: number
   rottenBytes: Uint8Array
+  /** Somebody has written what was there over it; what a power loss brings back until that is synced, null if nobody has. */
+  mendedOver: Uint8Array | null
   /** An append failed and may have left some bytes. */
   isTorn: boolean
   /** What a power loss may bring back after `replace`; undefined if the file was not replaced since its last sync, null if it did not exist. */
@@ -42,6 +44,7 @@ export function newFile(): SimulatedFile {
     lostFrom: -1,
     rottenAt: -1,
     rottenBytes: NOTHING,
+    mendedOver: null,
     isTorn: false,
     before: undefined,
     generation: 0,
@@ -60,11 +63,20 @@ export function appendBytes(file: SimulatedFile, bytes: Uint8Array): void {
   file.sizeBytes = end
 }
 
-/** Bytes that the file has are written again: if a failed sync had lost them, the next one covers them. */
-export function rewriteBytes(file: SimulatedFile, position: number, sizeBytes: number): void {
+/** Bytes that the file has are written again: if a failed sync had lost them, the next one covers them. Or what was there is written over what has rotted. */
+export function rewriteBytes(file: SimulatedFile, position: number, bytes: Uint8Array): void {
+  const end = position + bytes.length
+  if (isOverRot(file, position, end)) {
+    file.mendedOver ??= file.bytes.slice(file.rottenAt, file.rottenAt + file.rottenBytes.length)
+    file.bytes.set(bytes, position)
+  }
   if (file.lostFrom < 0 || position > file.lostFrom) return
-  const end = position + sizeBytes
   file.lostFrom = end >= file.sizeBytes ? -1 : Math.max(file.lostFrom, end)
+}
+
+/** Whether everything that has rotted lies there. */
+function isOverRot({ rottenAt, rottenBytes }: SimulatedFile, from: number, end: number): boolean {
+  return rottenAt >= from && rottenAt + rottenBytes.length <= end
 }
 
 /** Cuts the file, durably. */
@@ -98,6 +110,7 @@ export function rotBytes(file: SimulatedFile, position: number, bytes: Uint8Arra
 export function mendBytes(file: SimulatedFile): void {
   file.bytes.set(file.rottenBytes, file.rottenAt)
   file.rottenAt = -1
+  file.mendedOver = null
 }
 
 /** What was written: the content of a file, before something of it rotted. A copy, if it has. */
@@ -119,6 +132,7 @@ export function syncFile(file: SimulatedFile): void {
   file.durableBytes = file.lostFrom < 0 ? file.sizeBytes : Math.max(file.durableBytes, Math.min(file.lostFrom, file.sizeBytes))
   file.isEntryDurable = true
   if (file.lostFrom < 0) file.before = undefined
+  if (file.mendedOver !== null) mendBytes(file)
 }
 
 /** A failed sync: the pages count as clean from now on, written or not. */
@@ -140,6 +154,7 @@ export function afterPowerLoss(file: SimulatedFile, random: Random, isTearing: b
     rottenAt: file.rottenAt,
     rottenBytes: file.rottenBytes,
   }
+  if (file.mendedOver !== null) survivor.bytes.set(file.mendedOver.subarray(0, Math.max(0, kept - file.rottenAt)), file.rottenAt)
   keepRot(survivor, kept)
   if (isTearing || file.lostFrom >= 0) loseSectors(survivor, file.durableBytes, random)
   return survivor

@@ -16,6 +16,7 @@ import {
   rewriteBytes,
   syncFile,
   truncateFile,
+  writtenBytes,
 } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { FaultKind, Faults } from './faults.ts'
@@ -303,12 +304,13 @@ export class Disk {
     return null
   }
 
-  /** A rewrite repeats what is there; anything else would be a change behind the reader's back. */
+  /** A rewrite repeats what is there, or was before it rotted; anything else would be a change behind the reader's back. */
   #rewrite(file: SimulatedFile | undefined, position: number, bytes: Uint8Array): StorageError | null {
     if (file === undefined) return 'io'
-    if (!bytes.every((byte, i) => byte === file.bytes[position + i]))
+    const isSame = (content: Uint8Array): boolean => bytes.every((byte, i) => byte === content[position + i])
+    if (!isSame(file.bytes) && !isSame(writtenBytes(file)))
       this.#world.fail('ASSERT', `node ${this.#owner.node} writes something else again at ${position}`)
-    rewriteBytes(file, position, bytes.length)
+    rewriteBytes(file, position, bytes)
     return null
   }
 

@@ -46,7 +46,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A33: ['actors/replica-damage', 'a leader serves what is sound, and finds what is damaged'],
   A34: [
     'actors/replica-damage',
-    'a leader whose log is damaged asks not to be counted on, again when it is still, and copies the log anew when it is not',
+    'a leader whose log is damaged asks not to be counted on, again when it is still, and mends the log when it is not',
   ],
   A35: ['coordinator/brokers', 'cannot vouch for anything with an empty directory, or an old copy of one'],
   A36: ['actors/replica-damage', 'is copied anew although nobody says so again'],

@@ -2,6 +2,7 @@
 
 import type { StorageEffect } from '../../actors/effect.ts'
 import { cleanLog } from '../../protocol/log-cleaner.ts'
+import { checkBatch, wholeBatchSize } from '../../protocol/record-batch.ts'
 import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
 
 /** Files by name. */
@@ -27,8 +28,12 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
       return { kind: 'appended', token, error }
     }
     case 'rewrite': {
-      const known = files.get(effect.file)?.subarray(effect.position, effect.position + effect.bytes.length)
-      if (known === undefined || !effect.bytes.every((byte, i) => byte === known[i])) throw new Error('a rewrite changes the file')
+      const { bytes } = effect
+      const known = files.get(effect.file)?.subarray(effect.position, effect.position + bytes.length)
+      if (known?.length !== bytes.length) throw new Error('a rewrite is not of what the file has')
+      const isMending = isSound(bytes) && !isSound(known)
+      if (!isMending && !bytes.every((byte, i) => byte === known[i])) throw new Error('a rewrite changes what was not damaged')
+      if (error === null) known.set(bytes)
       return { kind: 'storageDone', token, error }
     }
     case 'read': {
@@ -78,4 +83,8 @@ export function filesOf(disk: Disk, log: string): Files {
   const files: Files = new Map()
   disk.logs.set(log, files)
   return files
+}
+
+function isSound(bytes: Uint8Array): boolean {
+  return wholeBatchSize(bytes, 0) === bytes.length && checkBatch(bytes, 0, bytes.length, 'sparse').ok
 }

@@ -91,7 +91,7 @@ test('a follower that copies a log finds its damage, and the leader hears of it'
   expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
 })
 
-test('a leader whose log is damaged asks not to be counted on, again when it is still, and copies the log anew when it is not', () => {
+test('a leader whose log is damaged asks not to be counted on, again when it is still, and mends the log when it is not', () => {
   const partition = written(3)
   const sound = partition.log(1)
   rot(partition, 0, 1)
