@@ -1,6 +1,6 @@
 /**
  * Bytes on the disk that are not what was written (bit rot): their CRC says so when they are read, and they are never served. One of several replicas asks not to be
- * counted on, and copies the log anew when others lead; until then, and where nobody else is in sync, it serves what is left, for nobody has more.
+ * counted on, and mends the log (replica-mend.ts) or copies it anew when others lead; until then, and where nobody else is in sync, it serves what is left, for nobody has more.
  *
  * What it does not do: look for damage where nobody reads. A reader of its files that finds some asks it for the bytes, so that it reads there (consumer-fetch.ts).
  */

@@ -39,7 +39,7 @@ const RUNS_TO_SEE_ALL = 200
  * What weaker modes must be seen to do: lose what was not synced, what only a leader had, what somebody who had fallen behind did not have; process a
  * record twice.
  */
-const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'leaderOnlyLost', 'uncleanLost', 'processedAgain']
+const EXPECTED_ANOMALIES: readonly Anomaly[] = ['unsyncedLost', 'leaderOnlyLost', 'uncleanLost', 'processedAgain', 'mended']
 
 /** What a fleet came to. */
 export function reportOf(totals: Totals, { commit, realSeconds, isWhole }: ReportContext): Report {

@@ -11,8 +11,8 @@ import { newTransactionsTruth } from './transactions-truth.ts'
 import type { TransactionsTruth } from './transactions-truth.ts'
 import type { World } from './world.ts'
 
-/** Things that a weaker mode is allowed to do, and must be seen doing. */
-export type Anomaly = 'unsyncedLost' | 'uncleanLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost'
+/** Things that a weaker mode is allowed to do, or a damaged replica must, and that must be seen. */
+export type Anomaly = 'unsyncedLost' | 'uncleanLost' | 'processedAgain' | 'zombieBelief' | 'positionReset' | 'leaderOnlyLost' | 'mended'
 
 /** What is known of one partition, in one life of its topic. */
 export interface PartitionTruth {
@@ -127,7 +127,7 @@ export function newTruth(
 
 /** None of them has happened. */
 export function noAnomalies(): Record<Anomaly, number> {
-  return { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0 }
+  return { unsyncedLost: 0, uncleanLost: 0, processedAgain: 0, zombieBelief: 0, positionReset: 0, leaderOnlyLost: 0, mended: 0 }
 }
 
 /** The truth about a partition, begun when it is first heard of. */

@@ -62,7 +62,7 @@ export interface ReplicaStep {
 export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, step: ReplicaStep): void {
   const { phase, log, highWatermark, role } = state
   if (watched.truth.isOver) return
-  checkDamage(truth.world, watched.damage, state, disk)
+  checkDamage(truth, watched.damage, state, disk)
   watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
   watched.phase = phase
   // Who is settling counts on nothing that it has, and knows the high watermark afterwards.
