@@ -9,10 +9,12 @@
  *
  * What it does not do: mend a compacted log. There the same records are other bytes in each copy.
  */
+import { assert, unreachable } from '../protocol/assert.ts'
 import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { FetchResponse } from '../protocol/messages/fetch.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
+import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { isCleaned } from '../partitions/compaction.ts'
 import { epochAt } from '../partitions/epochs.ts'
@@ -24,6 +26,8 @@ import type { Context, Outbox } from './actor.ts'
 import { SCAN_BYTES } from './replica-index.ts'
 import { restartLog } from './replica-open.ts'
 
+/** What the disk is asked for, for a mending. */
+type MendingWork = Extract<Continuation, { kind: 'mendRead' | 'mendWritten' | 'mendSynced' }>
 type MendingRead = Extract<Continuation, { kind: 'mendRead' }>
 
 /** Most bytes that the leader is asked for at once; a first batch may be larger. */
@@ -55,6 +59,24 @@ export function beginMending(state: ReplicaState, outbox: Outbox): void {
   readOn(state, state.mending, SCAN_BYTES, outbox)
 }
 
+/** The disk has answered; nobody cares if the role is another one by now. */
+export function onMendAnswer(state: ReplicaState, work: MendingWork, message: StorageAnswer, context: Context, outbox: Outbox): void {
+  if (!goesOn(state, work.mending)) return
+  switch (work.kind) {
+    case 'mendRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onRead(state, work, message, context, outbox)
+    case 'mendWritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      return message.error === null ? readOn(state, work.mending, SCAN_BYTES, outbox) : copyAnew(state, outbox)
+    case 'mendSynced':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      return message.error === null ? onSynced(state, work.mending) : copyAnew(state, outbox)
+    default:
+      return unreachable(work)
+  }
+}
+
 /** Reads what comes next, of the next segment if this one is over. */
 function readOn(state: ReplicaState, mending: Mending, sizeBytes: number, outbox: Outbox): void {
   const segment = segmentIn(state, mending)
@@ -80,14 +102,13 @@ function readOn(state: ReplicaState, mending: Mending, sizeBytes: number, outbox
 }
 
 /** Some of the log is here: passes over what is sound, and asks for the first batch that is not. */
-export function onMendRead(
+function onRead(
   state: ReplicaState,
   { mending, sizeBytes }: MendingRead,
   message: MessageOf<'readCompleted'>,
   context: Context,
   outbox: Outbox,
 ): void {
-  if (!goesOn(state, mending)) return
   const { records } = message
   if (records === null) return copyAnew(state, outbox)
   const passed = soundBytes(records, mending)
@@ -178,13 +199,6 @@ function fits(state: ReplicaState, { offset, position }: Mending, segment: Segme
   return position + sizeBytes <= segment.sizeBytes && batch.lastOffset(records, 0) < endOf(state, segment)
 }
 
-/** It is written: looks at it, and goes on. */
-export function onMendWritten(state: ReplicaState, mending: Mending, message: MessageOf<'storageDone'>, outbox: Outbox): void {
-  if (!goesOn(state, mending)) return
-  if (message.error !== null) return copyAnew(state, outbox)
-  readOn(state, mending, SCAN_BYTES, outbox)
-}
-
 // ── the end ──
 
 /** Nobody may count on what is only in the page cache. */
@@ -197,10 +211,7 @@ function syncMended(state: ReplicaState, mending: Mending, outbox: Outbox): void
   }
 }
 
-/** One file is synced, or is not. */
-export function onMendSynced(state: ReplicaState, mending: Mending, message: MessageOf<'synced'>, outbox: Outbox): void {
-  if (!goesOn(state, mending)) return
-  if (message.error !== null) return copyAnew(state, outbox)
+function onSynced(state: ReplicaState, mending: Mending): void {
   mending.syncing--
   if (mending.syncing === 0) endMending(state)
 }

@@ -29,7 +29,7 @@ import { onDescribePartition } from './replica-description.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
-import { onMendFetched, onMendRead, onMendSynced, onMendTimer, onMendWritten } from './replica-mend.ts'
+import { onMendAnswer, onMendFetched, onMendTimer } from './replica-mend.ts'
 import { onWriteMarker } from './replica-markers.ts'
 import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
@@ -226,14 +226,9 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       if (onRewritten(state, continuation, message, outbox)) settleTail(state, outbox)
       return
     case 'mendRead':
-      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
-      return onMendRead(state, continuation, message, context, outbox)
     case 'mendWritten':
-      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
-      return onMendWritten(state, continuation.mending, message, outbox)
     case 'mendSynced':
-      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return onMendSynced(state, continuation.mending, message, outbox)
+      return onMendAnswer(state, continuation, message, context, outbox)
     case 'ignore':
       return
     case 'cleaning':
