@@ -33,7 +33,7 @@ type MendingRead = Extract<Continuation, { kind: 'mendRead' }>
 /** Most bytes that the leader is asked for at once; a first batch may be larger. */
 const BATCH_BYTES = 64 * 1024
 
-/** A question that is not answered, or comes to nothing, is asked again after so long. */
+/** A question that is not answered, or comes to nothing, is asked again after so long. A new leader may not know for a while what is committed. */
 const ASK_MILLIS = 500
 
 /** Whether the log can be mended in place: it is open, and the leader has the same bytes. */
@@ -160,7 +160,7 @@ function ask(state: ReplicaState, mending: Mending, context: Context, outbox: Ou
       syncedOffset: -1,
       minBytes: 1,
       maxBytes: BATCH_BYTES,
-      maxWaitMillis: 0,
+      maxWaitMillis: ASK_MILLIS / 2,
       mode: 'bytes',
       isolationLevel: 'read_uncommitted',
     },

@@ -1,7 +1,7 @@
 // A partition on several nodes, told as a story: the replicas are the real ones, and what the coordinator decides is what its rules say. Written down is what
 // clients and replicas say to each other, what leaders propose, what is decided, and how logs change. Heartbeats and timers are left out.
 
-import { changeIsr, fenceBroker, preferLeaders, registerBroker, unfenceBroker } from '../../coordinator/brokers.ts'
+import { changeIsr, fenceBroker, preferLeaders, registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
 import { ruleReassign } from '../../coordinator/administration.ts'
 import { applyRecord } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
@@ -10,8 +10,9 @@ import { minInsyncOf } from '../../coordinator/partition-image.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { walkBatches, baseOffset, lastOffset } from '../../protocol/record-batch.ts'
+import { FIELD, walkBatches, baseOffset, lastOffset } from '../../protocol/record-batch.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
+import { fetchRequest } from '../actors/replica-support.ts'
 import { ReplicatedPartition } from '../actors/replication-support.ts'
 import { imageOf, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
 
@@ -79,6 +80,19 @@ export class ReplicationStory {
     this.#propose()
   }
 
+  /** A bit of the last batch of a node's log flips on its disk. */
+  rot(node: number): void {
+    const bytes = this.partition.at(node).disk.logs.get(this.partition.state(node).logName)!.get('00000000000000000000.log')!
+    bytes[walkBatches(bytes).at(-1)!.at + FIELD.crc]! ^= 4
+  }
+
+  /** A consumer asks. */
+  consume(node: number, fetchOffset: number): void {
+    const { leaderEpoch } = this.partition.state(node).role
+    this.partition.deliver(node, { ...fetchRequest(1, fetchOffset), leaderEpoch })
+    this.#withdraw()
+  }
+
   isolate(node: number, isCut = true): void {
     this.partition.isolate(node, isCut)
   }
@@ -104,6 +118,13 @@ export class ReplicationStory {
       if (typeof ruled === 'string') this.lines.push(`${' '.repeat(20)} the coordinator refuses: ${ruled}`)
       else this.#decide(ruled)
     }
+  }
+
+  /** Whoever asked for it is not counted on any more. */
+  #withdraw(): void {
+    const { partitionEpoch } = this.image
+    for (const { node, leaderEpoch } of this.partition.failed.splice(0))
+      this.#decide(withdrawReplica(this.#image, node, { topicId: TOPIC_ID, partition: 0, leaderEpoch, partitionEpoch }))
   }
 
   #decide(records: readonly MetadataRecord[]): void {
@@ -162,6 +183,7 @@ function textOf(message: Message): string | null {
     case 'produceResponse':
       return message.errorCode === NONE ? `it is at offset ${message.baseOffset}` : `no: ${errorOf(message.errorCode).name}`
     case 'fetch':
+      if (message.replicaId < 0) return `what is at offset ${message.fetchOffset}?`
       return `I have everything below ${message.fetchOffset}${message.lastFetchedEpoch < 0 ? '' : `, the last of it of epoch ${message.lastFetchedEpoch}`}; what is next?`
     case 'fetchResponse': {
       if (message.errorCode !== NONE) return `no: ${errorOf(message.errorCode).name}`
@@ -172,6 +194,8 @@ function textOf(message: Message): string | null {
       const what = batches.length === 0 ? 'nothing' : `offset ${batches.map(([begin, end]) => (begin === end ? begin : `${begin}-${end}`)).join(', ')}`
       return `${what}; committed is everything below ${highWatermark}`
     }
+    case 'replicaFailed':
+      return message.isDamaged ? 'my log is damaged: nobody shall count on it' : null
     case 'alterPartition':
       return `in sync should be ${(message.isr ?? []).map(({ node }) => node).join(' ')}`
     default:

@@ -77,3 +77,18 @@ test('a partition moves to another node', () => {
   story.produce(story.image.leader)
   compare('reassignment', story)
 })
+
+test('a leader whose disk has forgotten something mends it from the next one', () => {
+  const story = new ReplicationStory(3, 3)
+  story.say('two batches that everybody has')
+  story.produce(0)
+  story.produce(0)
+  story.say('a bit of the second one flips on the disk of the leader, and a consumer asks for it: the leader asks not to be counted on, and another one leads')
+  story.rot(0)
+  story.consume(0, 1)
+  story.say('who led has read its log, and asked for what is damaged only; now it is what was written, and it follows, is proposed, and is in sync again')
+  story.pass(1000)
+  story.say('the consumer asks the new leader')
+  story.consume(1, 1)
+  compare('mending', story)
+})
