@@ -2,7 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { KafkaError, open, string } from '../../../edge/client/index.ts'
-import type { Cluster, Consumer, Producer, ProducerOptions, Transaction } from '../../../edge/client/index.ts'
+import type { Cluster, Consumer, Producer, ProducerOptions } from '../../../edge/client/index.ts'
+import type { Transaction } from '../../../edge/client/api.ts'
 import { failureOf } from './support.ts'
 
 let cluster: Cluster
