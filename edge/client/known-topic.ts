@@ -74,7 +74,10 @@ export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: 
 /** UNKNOWN_TOPIC_OR_PARTITION for a partition that is not there, or what a partitioner has chosen. */
 export function missingPartition({ metadata }: KnownTopic, chosen: number | undefined): KafkaError {
   const what = chosen === undefined ? 'the one that the partitioner has chosen' : String(chosen)
-  return new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${metadata.topic} has partitions 0 to ${metadata.partitions.length - 1}, not ${what}`)
+  return new KafkaError(
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    `${metadata.topic} has partitions 0 to ${metadata.partitions.length - 1}, not ${what}`,
+  )
 }
 
 function batchBytesMax({ config }: TopicMetadata, batchSizeBytes: number): number {

@@ -99,7 +99,11 @@ test.each(['send', 'write'] as const)('a partition that was added since is writt
       read[partition]!.push(value ?? '')
       count++
     }
-  expect(read).toEqual([['before', '0', '3', '6', '9', '12', '15', '18'], ['1', '4', '7', '10', '13', '16', '19'], ['2', '5', '8', '11', '14', '17']])
+  expect(read).toEqual([
+    ['before', '0', '3', '6', '9', '12', '15', '18'],
+    ['1', '4', '7', '10', '13', '16', '19'],
+    ['2', '5', '8', '11', '14', '17'],
+  ])
 })
 
 test('a partition that is not there fails its record only, whoever waits for it', async () => {
@@ -113,5 +117,6 @@ test('a partition that is not there fails its record only, whoever waits for it'
   producer.write({ topic: 't', value: 'y', partition: 2 })
   await expect(producer.flush()).rejects.toMatchObject(missing)
   await producer.flush()
-  for (const partition of [-1, 0.5]) await expect(producer.send({ topic: 't', value: 'z', partition })).rejects.toMatchObject({ name: missing.name })
+  for (const partition of [-1, 0.5])
+    await expect(producer.send({ topic: 't', value: 'z', partition })).rejects.toMatchObject({ name: missing.name })
 })
