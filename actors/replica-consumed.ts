@@ -9,7 +9,7 @@ import { BROKER_ACTOR, groupsActor, sharesActor } from '../protocol/address.ts'
 import { NONE } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
-import { consumedOffset } from '../partitions/consumption.ts'
+import { consumedOffset, noteEnd } from '../partitions/consumption.ts'
 import type { ConsumingGroup } from '../partitions/consumption.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -99,11 +99,10 @@ function onOffset(
   if (consumption === null || one === undefined) return
   consumption.asked.delete(correlationId)
   if (errorCode !== NONE) return
-  consumption.ends.push({ ...one, offset })
+  noteEnd(consumption, one, offset, state.highWatermark.offset)
   const startOffset = consumedOffset(groupsOf(config), consumption)
   if (!mayDelete(state) || consumption.leaderEpoch !== state.role.leaderEpoch) return
-  // An offset above the high watermark is of records that are lost: the group has not seen those that are here instead.
-  if (startOffset <= state.log.logStartOffset || startOffset > state.highWatermark.offset) return
+  if (startOffset <= state.log.logStartOffset) return
   raiseLogStart(state, startOffset, context, outbox)
   answerFollowers(state, outbox)
 }

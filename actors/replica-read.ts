@@ -195,7 +195,7 @@ function readTimestamps(state: ReplicaState, reading: TimestampReading, sizeByte
   readFor(state, reading, segment, Math.min(sizeBytes, left), outbox)
 }
 
-/** Looks for the timestamp in the batches read, and reads on if it is not among them. */
+/** Looks for the timestamp in the batches read, and reads on if it is not among them. Into a compressed one whoever asks has to look himself. */
 export function onTimestampRead(state: ReplicaState, reading: TimestampReading, message: MessageOf<'readCompleted'>, outbox: Outbox): void {
   const { records } = message
   const { from, request } = reading
@@ -204,7 +204,7 @@ export function onTimestampRead(state: ReplicaState, reading: TimestampReading, 
   for (const found of batch.walkBatches(records)) {
     if (!batch.checkBatch(records, found.at, found.sizeBytes).ok)
       return replyOffset(state, from, request, onDamage(state, outbox), -1, -1, outbox)
-    const hit = findOffsetByTimestamp(new RecordBatchView(records, found.at), request.timestamp)
+    const hit = findOffsetByTimestamp(new RecordBatchView(records, found.at), request.timestamp, state.log.logStartOffset)
     if (hit !== null) return replyOffset(state, from, request, null, hit.offset, hit.timestamp, outbox)
     at = found.at + found.sizeBytes
   }

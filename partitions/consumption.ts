@@ -20,6 +20,11 @@ export interface ConsumptionRound {
   readonly ends: (ConsumingGroup & { readonly offset: number })[]
 }
 
+/** A group has answered. More than there is is of records that are lost: the group has not seen those that are here instead, and holds everything. */
+export function noteEnd({ ends }: ConsumptionRound, group: ConsumingGroup, offset: number, highWatermark: number): void {
+  ends.push({ ...group, offset: offset <= highWatermark ? offset : -1 })
+}
+
 /** Everything below is done with by all of these groups; -1 while some of them holds everything. */
 export function consumedOffset(groups: readonly ConsumingGroup[], { ends }: ConsumptionRound): number {
   const endOf = ({ keyType, group }: ConsumingGroup): number | undefined =>

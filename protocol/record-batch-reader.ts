@@ -17,6 +17,9 @@ export type RecordsDecoded =
   | { readonly ok: true; readonly records: LogRecord[] }
   | { readonly ok: false; readonly error: ErrorName; readonly reason: string }
 
+/** Where it is not known which record of a batch it is. */
+const UNKNOWN_TIMESTAMP = -1
+
 /** A record found by its timestamp. */
 export type OffsetAtTimestamp = { readonly offset: Offset; readonly timestamp: Timestamp }
 
@@ -41,17 +44,18 @@ export function readRecords(bytes: Uint8Array, at: number, compressor?: Compress
 }
 
 /**
- * The first record with a timestamp >= the one given, or null if the batch has none.
+ * The first record at or after `from` with a timestamp >= the one given, or null if the batch has none.
  *
- * Where the records cannot be decoded (no compressor at hand, nonsense in the batch) it answers with the first offset of the batch:
+ * Where the records cannot be decoded (no compressor at hand, nonsense in the batch) it answers with the first offset of the batch, and UNKNOWN_TIMESTAMP:
  * too early by less than a batch, never too late. Never throws.
  */
-export function findOffsetByTimestamp(batch: RecordBatchView, timestamp: Timestamp): OffsetAtTimestamp | null {
-  if (batch.maxTimestamp < timestamp || batch.count === 0) return null
-  if (batch.timestampType === 'LogAppendTime') return { offset: batch.baseOffset, timestamp: batch.maxTimestamp }
+export function findOffsetByTimestamp(batch: RecordBatchView, timestamp: Timestamp, from: Offset = 0): OffsetAtTimestamp | null {
+  if (batch.maxTimestamp < timestamp || batch.count === 0 || batch.lastOffset < from) return null
+  const offset = Math.max(batch.baseOffset, from)
+  if (batch.timestampType === 'LogAppendTime') return { offset, timestamp: batch.maxTimestamp }
   const decoded = decodeRecords(batch.bytes, batch.at, batch.compressor)
-  if (!decoded.ok) return { offset: batch.baseOffset, timestamp: batch.baseTimestamp }
-  const found = decoded.records.find((record) => record.timestamp >= timestamp)
+  if (!decoded.ok) return { offset, timestamp: UNKNOWN_TIMESTAMP }
+  const found = decoded.records.find((record) => record.timestamp >= timestamp && record.offset >= from)
   return found === undefined ? null : { offset: found.offset, timestamp: found.timestamp }
 }
 

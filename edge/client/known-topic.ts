@@ -58,8 +58,8 @@ export function renewTopic(topic: KnownTopic, metadata: TopicMetadata): void {
 }
 
 /**
- * Where a record goes: as it was chosen, by its key as Kafka's Java client does, or where its predecessor went. Throws UNKNOWN_TOPIC_OR_PARTITION, and
- * INVALID_RECORD where the topic needs a key.
+ * Where a record goes: as it was chosen, by its key as Kafka's Java client does, or where its predecessor went; -1 if that partition is not there, as far as is known.
+ * Throws UNKNOWN_TOPIC_OR_PARTITION for what is never one, and INVALID_RECORD where the topic needs a key.
  */
 export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: Uint8Array | null): number {
   const { config, topic: name } = topic.metadata
@@ -67,8 +67,17 @@ export function partitionOf(topic: KnownTopic, chosen: number | undefined, key: 
     throw new KafkaError('INVALID_RECORD', `the topic '${name}' is compacted: every record needs a key`)
   const count = topic.metadata.partitions.length
   if (chosen === undefined) return key === null ? topic.stickyPartition : partitionForKey(key, count)
-  if (Number.isInteger(chosen) && chosen >= 0 && chosen < count) return chosen
-  throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `${topic.metadata.topic} has partitions 0 to ${count - 1}, not ${String(chosen)}`)
+  if (Number.isInteger(chosen) && chosen >= 0) return chosen < count ? chosen : -1
+  throw missingPartition(topic, chosen)
+}
+
+/** UNKNOWN_TOPIC_OR_PARTITION for a partition that is not there, or what a partitioner has chosen. */
+export function missingPartition({ metadata }: KnownTopic, chosen: number | undefined): KafkaError {
+  const what = chosen === undefined ? 'the one that the partitioner has chosen' : String(chosen)
+  return new KafkaError(
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    `${metadata.topic} has partitions 0 to ${metadata.partitions.length - 1}, not ${what}`,
+  )
 }
 
 function batchBytesMax({ config }: TopicMetadata, batchSizeBytes: number): number {

@@ -34,12 +34,12 @@ export class KnownTopics {
 
   /** A batch begins: from time to time somebody looks for added partitions, and for other limits. */
   look(topic: KnownTopic): void {
-    if (isStale(topic)) this.renew(topic)
+    if (isStale(topic)) void this.renew(topic)
   }
 
-  /** What cannot be learned now is learned later, or shown by a refusal. */
-  renew(topic: KnownTopic): void {
-    this.#describe(topic.metadata.topic).then(
+  /** Looks now. What cannot be learned now is learned later, or shown by a refusal. */
+  renew(topic: KnownTopic): Promise<void> {
+    return this.#describe(topic.metadata.topic).then(
       (metadata) => renewTopic(topic, metadata),
       () => undefined,
     )

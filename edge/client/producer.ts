@@ -79,6 +79,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
       topicNamed: (name) => this.#topics.named(name),
       describe,
       learn: (name, metadata) => this.#topics.learn(name, metadata),
+      renew: (topic) => this.#topics.renew(topic),
       hasSpace: () => this.#bufferedBytes < this.#bufferMemoryBytes * 2,
       append: (topic, { encoded, waiter, acks }) => this.#append(topic, encoded, waiter, acks),
       fail: (error) => (this.#failure ??= error),
@@ -195,21 +196,23 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     if (this.#closing !== null) throw closedError('producer')
     if (typeof record !== 'object' || record === null)
       throw new KafkaError('INVALID_RECORD', 'a record is an object such as { topic, key, value }')
-    if (this.#backlog.length === 0) {
-      const topic = this.#topics.named(record.topic)
-      if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
-        return this.#append(topic, encodeRecord(record, this.#key, this.#value), waiter, acks)
-      }
+    const topic = this.#backlog.length === 0 ? this.#topics.named(record.topic) : undefined
+    if (topic !== undefined && this.#bufferedBytes < this.#bufferMemoryBytes * 2) {
+      const encoded = encodeRecord(record, this.#key, this.#value)
+      if (this.#append(topic, encoded, waiter, acks)) return
+      this.#backlog.push({ encoded: keepRecord(encoded), waiter, acks })
+      return this.#backlog.look(topic)
     }
     this.#backlog.checkRoom()
     checkProduceName(record.topic)
     this.#backlog.push({ encoded: keepRecord(encodeRecord(record, this.#key, this.#value)), waiter, acks })
   }
 
-  /** Puts the record into the open batch of its partition, which ends where the acks differ; throws before anything has changed. */
-  #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null, acks: Acks): void {
+  /** Puts the record into the open batch of its partition, which ends where the acks differ, if that is there; throws before anything has changed. */
+  #append(topic: KnownTopic, encoded: EncodedRecord<K, V>, waiter: RecordWaiter | null, acks: Acks): boolean {
     const { record, key, value, headers, timestamp } = encoded
     const partition = partitionOf(topic, chosenPartition(record, this.#options.partitioner, topic.open.length), key)
+    if (partition < 0) return false
     let batch = topic.open[partition] ?? this.#begin(topic, partition, acks, waiter !== null)
     const isFull = batch.builder.count > 0 && batch.builder.sizeBytes + recordBytes(encoded) > topic.batchBytesMax
     if (isFull || batch.acks !== acks || !batch.builder.append(timestamp, key, value, headers)) {
@@ -222,6 +225,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#bufferedBytes += sizeBytes - batch.sizeBytes
     batch.sizeBytes = sizeBytes
     if (sizeBytes > topic.batchBytesMax) this.#onLarge(topic, batch)
+    return true
   }
 
   #begin(topic: KnownTopic, partition: number, acks: Acks, isAwaited: boolean): OpenBatch {
@@ -327,7 +331,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     const batch = this.#submitted.get(token)
     const topic = batch?.known
     if (batch === undefined || topic === undefined || topic === null) return
-    this.#topics.renew(topic)
+    void this.#topics.renew(topic)
     const parts = batch.split(topic.batchBytesMax, () => new OpenBatch(this.#batchSizeBytes))
     const submitted = parts.map((part) => this.#finished(topic, part))
     this.#submitted.delete(token)

@@ -1,9 +1,11 @@
 /**
- * Records that a producer has taken and cannot put into a batch yet, in order: their topic is not known, or its buffer is full.
+ * Records that a producer has taken and cannot put into a batch yet, in order: their topic is not known, its buffer is full, or their partition is not there as far as is
+ * known. It may have been added: such a record, and what is behind it, waits for one look at the topic that begins after it.
  */
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import { missingPartition } from './known-topic.ts'
 import type { KnownTopic } from './known-topic.ts'
 import type { RecordWaiter } from './open-batch.ts'
 import { recordBytes } from './record-encoding.ts'
@@ -28,10 +30,12 @@ export interface BacklogOwner<K, V> {
   topicNamed(name: string): KnownTopic | undefined
   describe(name: string): Promise<TopicMetadata>
   learn(name: string, metadata: TopicMetadata): void
+  /** Looks at a topic anew, whatever comes of it. */
+  renew(topic: KnownTopic): Promise<void>
   /** Whether its buffer takes more. */
   hasSpace(): boolean
-  /** Throws what is wrong with the record. */
-  append(topic: KnownTopic, entry: BacklogEntry<K, V>): void
+  /** False: its partition is not there. Throws what is wrong with the record. */
+  append(topic: KnownTopic, entry: BacklogEntry<K, V>): boolean
   /** A record has failed for which nobody waits. */
   fail(error: KafkaError): void
   /** Something has changed. */
@@ -47,6 +51,10 @@ export class RecordBacklog<K, V> {
   #sizeBytes = 0
   #workingOff = false
   #asking = false
+  /** Records that have ever come. */
+  #pushedCount = 0
+  /** By topic: a look at it that began after so many of them had come. */
+  readonly #looked: Map<string, number> = new Map()
 
   constructor(owner: BacklogOwner<K, V>) {
     this.#owner = owner
@@ -66,11 +74,12 @@ export class RecordBacklog<K, V> {
 
   push(entry: BacklogEntry<K, V>): void {
     this.#entries.push(entry)
+    this.#pushedCount++
     this.#sizeBytes += recordBytes(entry.encoded)
     this.#ask(entry.encoded.record.topic)
   }
 
-  /** Takes records out, in order, as far as there is room and their topics are known. */
+  /** Takes records out, in order, as far as there is room, and their topics and partitions are known. */
   workOff(): void {
     if (this.#workingOff) return
     this.#workingOff = true
@@ -79,12 +88,16 @@ export class RecordBacklog<K, V> {
       const topic = this.#owner.topicNamed(name)
       if (topic === undefined) this.#ask(name)
       if (topic === undefined || !this.#owner.hasSpace()) break
+      if (!this.#appendOrFail(topic, next)) {
+        this.look(topic)
+        break
+      }
       this.#begin++
       this.#sizeBytes -= recordBytes(next.encoded)
-      this.#appendOrFail(topic, next)
     }
     this.#entries.splice(0, this.#begin)
     this.#begin = 0
+    if (this.#entries.length === 0) this.#looked.clear()
     this.#workingOff = false
     this.#owner.worked()
   }
@@ -98,29 +111,49 @@ export class RecordBacklog<K, V> {
     for (const { waiter } of failed) this.#reject(waiter, error)
   }
 
-  #ask(name: string): void {
-    if (this.#asking || this.#owner.topicNamed(name) !== undefined) return
-    this.#asking = true
-    this.#owner.describe(name).then(
-      (metadata) => {
-        this.#owner.learn(name, metadata)
-        this.#asking = false
-        this.workOff()
-      },
-      (error: unknown) => {
-        this.#asking = false
-        this.failAll(errorOf(error, 'UNKNOWN_SERVER_ERROR'), name)
-        this.workOff()
-      },
-    )
+  /** Looks at a topic for the partitions of the records that have come so far. */
+  look(topic: KnownTopic): void {
+    const { topic: name } = topic.metadata
+    const count = this.#pushedCount
+    const renew = async (): Promise<void> => {
+      await this.#owner.renew(topic)
+      this.#looked.set(name, count)
+    }
+    void this.#one(renew)
   }
 
-  #appendOrFail(topic: KnownTopic, entry: BacklogEntry<K, V>): void {
+  #ask(name: string): void {
+    if (this.#owner.topicNamed(name) !== undefined) return
+    const learn = async (): Promise<void> => {
+      try {
+        this.#owner.learn(name, await this.#owner.describe(name))
+      } catch (error) {
+        this.failAll(errorOf(error, 'UNKNOWN_SERVER_ERROR'), name)
+      }
+    }
+    void this.#one(learn)
+  }
+
+  /** One question at a time: whoever cannot ask now asks when it is answered. */
+  async #one(question: () => Promise<void>): Promise<void> {
+    if (this.#asking) return
+    this.#asking = true
+    await question()
+    this.#asking = false
+    this.workOff()
+  }
+
+  /** False: its partition may be there by now. */
+  #appendOrFail(topic: KnownTopic, entry: BacklogEntry<K, V>): boolean {
     try {
-      this.#owner.append(topic, entry)
+      if (this.#owner.append(topic, entry)) return true
+      const index = this.#pushedCount - this.#entries.length + this.#begin
+      if (index >= (this.#looked.get(topic.metadata.topic) ?? 0)) return false
+      this.#reject(entry.waiter, missingPartition(topic, entry.encoded.record.partition))
     } catch (error) {
       this.#reject(entry.waiter, errorOf(error, 'SERIALIZATION_FAILED'))
     }
+    return true
   }
 
   #reject(waiter: RecordWaiter | null, error: KafkaError): void {

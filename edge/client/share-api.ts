@@ -55,7 +55,7 @@ export interface ShareConsumer<K = Uint8Array, V = Uint8Array> extends AsyncIter
   records(options?: Waiting): AsyncIterable<ShareRecord<K, V>>
   /** Says of a record what shall become of it; it is sent soon. INVALID_RECORD_STATE for one that this member does not have, or has acknowledged. */
   acknowledge(record: ShareRecord<K, V>, type?: Acknowledgement): void
-  /** Accepts everything given so far, and waits until all that was said is safe. Throws INVALID_RECORD_STATE if some of it came too late. */
+  /** Accepts everything given so far, and waits until all that was said is safe. Throws INVALID_RECORD_STATE if some of what was said since the last commit came too late. */
   commit(): Promise<void>
   close(): Promise<void>
 }

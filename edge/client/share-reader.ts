@@ -4,21 +4,15 @@
  */
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
-import { CONSUMER_REPLICA } from '../../protocol/messages/fetch.ts'
 import type { FetchResponse, IsolationLevel } from '../../protocol/messages/fetch.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { AcquiredRange } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { Chunk } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
+import { fetchOf } from './fetched-bytes.ts'
 import type { QuotaGate } from './quota-gate.ts'
 import type { Requests } from './requests.ts'
-
-/** One answer: ranges are small. */
-const FETCH_BYTES = 64 * 1024
-
-/** A new leader may not know yet what is committed. */
-const WAIT_MILLIS = 200
 
 /** Answers in a row without anything new, after which the rest is given back. */
 const EMPTY_COUNT_MAX = 10
@@ -50,25 +44,6 @@ export async function readAcquired(
     if (one.position === before) emptyCount++
   }
   return { records, endOffset: one.position }
-}
-
-function fetchOf(topicId: number, fetchOffset: number, isolationLevel: IsolationLevel) {
-  return {
-    kind: 'fetch',
-    topicId,
-    leaderEpoch: -1,
-    replicaId: CONSUMER_REPLICA,
-    brokerEpoch: -1,
-    lastFetchedEpoch: -1,
-    fetchOffset,
-    logStartOffset: -1,
-    syncedOffset: -1,
-    minBytes: 1,
-    maxBytes: FETCH_BYTES,
-    maxWaitMillis: WAIT_MILLIS,
-    mode: 'bytes',
-    isolationLevel,
-  } as const
 }
 
 /** False: there is nothing any more. */

@@ -27,6 +27,16 @@ export interface ShareWish {
   readonly leaves: boolean
 }
 
+/** Nothing but what is to be said. */
+const NOTHING: ShareWish = { maxRecords: 0, maxWaitMillis: 0, leaves: false }
+
+/** What has become of acknowledgements that were sent. */
+interface Failed {
+  /** Of the question with which they went. */
+  readonly sessionEpoch: number
+  readonly error: Error
+}
+
 /** Acknowledgements that wait for company go after so long. */
 const FLUSH_MILLIS = 50
 
@@ -40,8 +50,10 @@ export class ShareSession {
   #sessionEpoch = 0
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
-  /** Acknowledgements on their way. */
-  readonly #underWay: Set<Promise<unknown>> = new Set()
+  /** What the application has said, on its way: what they come to, null if they are safe. */
+  readonly #underWay: Set<Promise<Error | null>> = new Set()
+  /** The latest of those that have failed, or were refused, and of which no commit has told yet. */
+  #failed: Failed | null = null
 
   constructor(
     requests: Requests,
@@ -70,17 +82,18 @@ export class ShareSession {
     return (await this.#send(wish)).acquired
   }
 
-  /** Says what is to be said, and waits until that, and what is on its way, is safe. Throws INVALID_RECORD_STATE if some of it came too late. */
+  /**
+   * Says what is to be said, and waits until that, and what is on its way, is safe. Throws INVALID_RECORD_STATE if some of it came too late, or of what went since the last
+   * commit; and why it is not known what became of it.
+   */
   async commit(): Promise<void> {
-    const { refused } = await this.#send({ maxRecords: 0, maxWaitMillis: 0, leaves: false })
-    await Promise.all(this.#underWay)
-    const [first] = refused.flatMap(refusedOf)
-    if (first === undefined) return
-    const { topic, partition, firstOffset, lastOffset } = first
-    throw new KafkaError(
-      'INVALID_RECORD_STATE',
-      `the records ${firstOffset} to ${lastOffset} of ${topic}-${partition} are this member's no more: they are given again`,
-    )
+    const before = this.#failed
+    const sent = this.#send(NOTHING)
+    const sessionEpoch = this.#sessionEpoch
+    const outcomes = await Promise.all([...this.#underWay, outcomeOf(sent)])
+    if (this.#failed !== null && this.#failed.sessionEpoch <= sessionEpoch) this.#failed = null
+    const error = before?.error ?? outcomes.find((outcome) => outcome !== null)
+    if (error !== undefined) throw error
   }
 
   /** Nothing goes any more. */
@@ -96,7 +109,7 @@ export class ShareSession {
 
   #flush(): void {
     this.#timer = null
-    if (this.#acknowledgements.length > 0) this.#send({ maxRecords: 0, maxWaitMillis: 0, leaves: false }).catch(this.#onFailed)
+    if (this.#acknowledgements.length > 0) this.#send(NOTHING).catch(this.#onFailed)
   }
 
   async #send(wish: ShareWish): Promise<Pick<Answer, 'acquired' | 'refused'>> {
@@ -106,14 +119,19 @@ export class ShareSession {
     const { group, ...about } = this.#membership
     const sessionEpoch = ++this.#sessionEpoch
     const asked = { kind: 'shareFetch', ...about, sessionEpoch, ...wish, acknowledgements } as const
-    const answer = this.#requests.askShareGroup(group, asked, 'shareFetchResponse')
-    const waiter = answer.catch(() => undefined)
-    if (acknowledgements.length > 0) this.#underWay.add(waiter)
-    try {
-      return this.#take(await answer, acknowledgements)
-    } finally {
-      this.#underWay.delete(waiter)
-    }
+    const answer = this.#requests.askShareGroup(group, asked, 'shareFetchResponse').then((found) => this.#take(found, acknowledgements))
+    if (acknowledgements.some(({ type }) => type !== 'return')) this.#watch(answer, sessionEpoch)
+    return answer
+  }
+
+  /** Keeps what becomes of acknowledgements for the next commit. */
+  #watch(answer: Promise<Pick<Answer, 'refused'>>, sessionEpoch: number): void {
+    const outcome = outcomeOf(answer).then((error) => {
+      this.#underWay.delete(outcome)
+      if (error !== null && sessionEpoch > (this.#failed?.sessionEpoch ?? 0)) this.#failed = { sessionEpoch, error }
+      return error
+    })
+    this.#underWay.add(outcome)
   }
 
   #take({ errorCode, acquired, refused }: Answer, acknowledgements: readonly ShareAcknowledgement[]): Pick<Answer, 'acquired' | 'refused'> {
@@ -132,4 +150,21 @@ interface Answer {
   readonly errorCode: number
   readonly acquired: readonly AcquiredRange[]
   readonly refused: readonly ShareAcknowledgement[]
+}
+
+/** What has failed, or was refused first; null for nothing. */
+async function outcomeOf(answer: Promise<Pick<Answer, 'refused'>>): Promise<Error | null> {
+  try {
+    const [first] = (await answer).refused.flatMap(refusedOf)
+    return first === undefined ? null : refusalError(first)
+  } catch (error) {
+    return error instanceof Error ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error))
+  }
+}
+
+function refusalError({ topic, partition, firstOffset, lastOffset }: RefusedAcknowledgement): KafkaError {
+  return new KafkaError(
+    'INVALID_RECORD_STATE',
+    `the records ${firstOffset} to ${lastOffset} of ${topic}-${partition} are this member's no more: they are given again`,
+  )
 }

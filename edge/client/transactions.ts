@@ -72,7 +72,8 @@ export class Transactions<K, V> {
       if (!transaction.isOver) await transaction.commit()
       return result
     } catch (error) {
-      throw await abortAfter(transaction, error)
+      await transaction.abort().catch(() => undefined)
+      throw transaction.reasonOf(error)
     }
   }
 
@@ -124,6 +125,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   #isLost = false
   #endUnderWay: Promise<void> | null = null
   #failure: KafkaError | null = null
+  /** One of its requests was refused for its epoch. */
+  #isOutdated = false
+  /** Why it could not even be aborted. */
+  #fatal: unknown = null
   /** How the groups speak whose offsets it commits. */
   #protocol: GroupProtocolName = 'consumer'
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
@@ -218,10 +223,13 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
-      if (isEpochOld(error)) throw await abortAfter({ abort: () => this.#abort() }, error)
+      this.#fail(error)
+      if (isEpochOld(error)) {
+        await this.#abort().catch(() => undefined)
+        throw this.reasonOf(error)
+      }
       // It may still be aborted; nothing else can be done with it.
       if (this.#state === 'ending') this.#state = 'open'
-      this.#fail(error)
       throw asForeign(error, this.#protocol)
     }
   }
@@ -247,6 +255,9 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     this.#owner.giveUp(new KafkaError('TRANSACTION_ABORTABLE', 'the transaction was aborted before the record was acknowledged'))
     try {
       await this.#finish(false)
+    } catch (fatal) {
+      this.#fatal = fatal
+      throw fatal
     } finally {
       this.#owner.forgetFailure()
       this.#end()
@@ -255,6 +266,14 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.abort()
+  }
+
+  /** It was aborted because of an error. What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */
+  reasonOf(error: unknown): unknown {
+    if (!this.#isOutdated || !isEpochOld(error)) return error
+    if (this.#fatal !== null) return this.#fatal
+    const reason = 'the transaction took longer than transactionTimeoutMillis, and was aborted: make it smaller, or raise that'
+    return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
   }
 
   async #finish(committed: boolean): Promise<void> {
@@ -269,6 +288,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   #fail(error: unknown): void {
+    this.#isOutdated ||= isEpochOld(error)
     this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
   }
 
@@ -281,18 +301,6 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 /** The epoch has moved on: the transaction has timed out, or somebody else has the transactional id. Its end tells the actor, too. */
 function isEpochOld(error: unknown): boolean {
   return error instanceof KafkaError && (error.name === 'INVALID_PRODUCER_EPOCH' || error.name === 'PRODUCER_FENCED')
-}
-
-/** What went wrong first is what the caller must hear, unless the end of the transaction shows why it did. */
-async function abortAfter(transaction: { abort(): Promise<void> }, error: unknown): Promise<unknown> {
-  try {
-    await transaction.abort()
-  } catch (fatal) {
-    return isEpochOld(error) ? fatal : error
-  }
-  if (!isEpochOld(error)) return error
-  const reason = 'the transaction took longer than transactionTimeoutMillis, and was aborted: make it smaller, or raise that'
-  return new KafkaError('INVALID_TXN_STATE', reason, { cause: error })
 }
 
 /** The group calls it otherwise when a member commits for what others hold: it has the name that it has for all commits. */

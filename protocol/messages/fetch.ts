@@ -97,7 +97,7 @@ export interface ListOffsetsRequest {
   readonly isolationLevel: IsolationLevel
 }
 
-/** `offset` and `timestamp` are -1 if no record is that young. */
+/** `offset` and `timestamp` are -1 if no record is that young. Only `timestamp` is where the leader cannot look into a batch: the record is there or behind it. */
 export interface ListOffsetsResponse {
   readonly kind: 'listOffsetsResponse'
   readonly correlationId: number

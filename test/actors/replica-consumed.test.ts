@@ -58,6 +58,8 @@ describe('records', () => {
 
   test('stay when a group is ahead of what is committed: it has seen others at those offsets', () => {
     expect(round(queue('a'), { a: 7 })).toBe(0)
+    expect(round(queue('a', 'b'), { a: 3, b: 7 })).toBe(0)
+    expect(round(queue('a', 'b'), { a: 7, b: 3 })).toBe(0)
   })
 
   test('do not come back when a group goes back', () => {
@@ -109,7 +111,7 @@ describe('share groups', () => {
 
   test('hold everything while they cannot say, or say something that is not there', () => {
     const partition = shared()
-    expect([answer(partition, 6, 6, 'COORDINATOR_LOAD_IN_PROGRESS'), answer(partition, 7, 7)]).toEqual([0, 0])
+    expect([answer(partition, 6, 6, 'COORDINATOR_LOAD_IN_PROGRESS'), answer(partition, 7, 7), answer(partition, 3, 7)]).toEqual([0, 0, 0])
   })
 })
 

@@ -174,9 +174,19 @@ describe('findOffsetByTimestamp', () => {
     expect(find(bytes, 501)).toBeNull()
   })
 
-  test('answers with the first offset of a batch that it cannot decode', () => {
-    const bytes = batchOf(inputs, { compression: 'gzip' })
-    expect(findOffsetByTimestamp(new RecordBatchView(bytes, 0), 200)).toEqual({ offset: 0, timestamp: 100 })
+  test('answers with the first offset of a batch that it cannot decode, and no timestamp', () => {
+    const view = new RecordBatchView(batchOf(inputs, { compression: 'gzip' }), 0)
+    expect(findOffsetByTimestamp(view, 200)).toEqual({ offset: 0, timestamp: -1 })
+    expect(findOffsetByTimestamp(view, 200, 1)).toEqual({ offset: 1, timestamp: -1 })
+    expect(findOffsetByTimestamp(view, 200, 3)).toBeNull()
+  })
+
+  test('does not look before an offset', () => {
+    const bytes = batchOf(inputs)
+    const from = (offset: number): unknown => findOffsetByTimestamp(new RecordBatchView(bytes, 0), 100, offset)
+    expect([from(0), from(2), from(3)]).toEqual([{ offset: 0, timestamp: 100 }, { offset: 2, timestamp: 200 }, null])
+    stampLogAppendTime(bytes, 0, 500)
+    expect([from(2), from(3)]).toEqual([{ offset: 2, timestamp: 500 }, null])
   })
 
   test('agrees with a search through the records', () => {

@@ -80,3 +80,43 @@ test('a program that awaits one record after the other in memory still has its t
   for (let sent = 0; sent < 200_000 && !hasFired; sent++) await producer.send({ topic: 'turns', value: 'x' })
   expect(hasFired).toBe(true)
 })
+
+test.each(['send', 'write'] as const)('a partition that was added since is written to at once by %s, and in order', async (how) => {
+  await using cluster = await open(':memory:')
+  await cluster.admin.createTopic('t')
+  await using producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'before' })
+  await cluster.admin.createPartitions('t', 3)
+  const records = Array.from({ length: 20 }, (_, i) => ({ topic: 't', value: `${i}`, partition: i % 3 }))
+  if (how === 'send') await producer.send(records)
+  else for (const record of records) producer.write(record)
+  await producer.flush()
+  await using consumer = cluster.consumer({ value: string })
+  consumer.assign([0, 1, 2].map((partition) => ({ topic: 't', partition })))
+  const read: string[][] = [[], [], []]
+  for (let count = 0; count < 21;)
+    for (const { partition, value } of await consumer.poll()) {
+      read[partition]!.push(value ?? '')
+      count++
+    }
+  expect(read).toEqual([
+    ['before', '0', '3', '6', '9', '12', '15', '18'],
+    ['1', '4', '7', '10', '13', '16', '19'],
+    ['2', '5', '8', '11', '14', '17'],
+  ])
+})
+
+test('a partition that is not there fails its record only, whoever waits for it', async () => {
+  await using cluster = await open(':memory:')
+  await cluster.admin.createTopic('t', { partitions: 2 })
+  await using producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'first' })
+  const sent = await Promise.allSettled([1, 2, 0].map((partition) => producer.send({ topic: 't', value: 'x', partition })))
+  const missing = { name: 'UNKNOWN_TOPIC_OR_PARTITION', message: 't has partitions 0 to 1, not 2' }
+  expect(sent).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: missing }, { status: 'fulfilled' }])
+  producer.write({ topic: 't', value: 'y', partition: 2 })
+  await expect(producer.flush()).rejects.toMatchObject(missing)
+  await producer.flush()
+  for (const partition of [-1, 0.5])
+    await expect(producer.send({ topic: 't', value: 'z', partition })).rejects.toMatchObject({ name: missing.name })
+})

@@ -1,4 +1,5 @@
 // Records that a producer cannot put into a batch yet: they wait in order, and so many of them, or so many bytes, that a process lives on.
+import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { BACKLOG_BYTES_MAX, RecordBacklog } from '../../../edge/client/record-backlog.ts'
 import type { BacklogEntry } from '../../../edge/client/record-backlog.ts'
@@ -20,7 +21,8 @@ test('bytes that wait are limited, and count no more when they are taken out, or
     describe: () => new Promise(() => undefined),
     learn: () => undefined,
     hasSpace: () => true,
-    append: (_topic, { encoded }) => void taken.push(encoded.record.topic),
+    append: (_topic, { encoded }) => taken.push(encoded.record.topic) > 0,
+    renew: () => Promise.resolve(),
     fail: () => undefined,
     worked: () => undefined,
   })
@@ -39,4 +41,38 @@ test('bytes that wait are limited, and count no more when they are taken out, or
   backlog.failAll(refused, 'unknown')
   expect(backlog.length).toBe(0)
   backlog.checkRoom()
+})
+
+test('a record whose partition is not there waits for one look that began after it, with all behind it', async () => {
+  const looks: (() => void)[] = []
+  const [taken, failed]: [number[], string[]] = [[], []]
+  let partitionCount = 1
+  const topic = { metadata: { topic: 't', partitions: [{}] } } as unknown as KnownTopic
+  const backlog: RecordBacklog<Uint8Array, Uint8Array> = new RecordBacklog<Uint8Array, Uint8Array>({
+    topicNamed: () => topic,
+    describe: () => new Promise(() => undefined),
+    learn: () => undefined,
+    hasSpace: () => true,
+    append: (_topic, { encoded }) => (encoded.record.partition ?? 0) < partitionCount && taken.push(encoded.record.partition ?? 0) > 0,
+    renew: () => new Promise((resolve) => looks.push(resolve)),
+    fail: ({ message }) => failed.push(message),
+    worked: () => undefined,
+  })
+  const push = (partition: number): void => {
+    const entry = record('t', 1)
+    backlog.push({ ...entry, encoded: { ...entry.encoded, record: { ...entry.encoded.record, partition } } })
+  }
+  push(2)
+  backlog.workOff()
+  push(0)
+  push(1)
+  backlog.workOff()
+  expect([taken, failed, looks.length]).toEqual([[], [], 1])
+  looks[0]!()
+  await turn()
+  expect([taken, failed, looks.length]).toEqual([[0], ['t has partitions 0 to 0, not 2'], 2])
+  partitionCount = 2
+  looks[1]!()
+  await turn()
+  expect([taken, backlog.length, looks.length]).toEqual([[0, 1], 0, 2])
 })

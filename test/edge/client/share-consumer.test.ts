@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { json, KafkaError, open, string } from '../../../edge/client/index.ts'
 import type { Cluster, RefusedAcknowledgement, ShareConsumer, ShareConsumerOptions, ShareRecord } from '../../../edge/client/index.ts'
@@ -86,6 +87,34 @@ describe('a share group', () => {
     await expect(slow.commit()).rejects.toMatchObject({ name: 'INVALID_RECORD_STATE' })
     expect(refused).toMatchObject([{ topic: 'jobs', firstOffset: 0, lastOffset: 0, type: 'accept' }])
     await other.commit()
+  })
+
+  test.each<[string, (one: ShareConsumer<string, string>) => Promise<readonly ShareRecord<string, string>[]>]>([
+    ['by the timer', () => sleep(100, [])],
+    ['with a poll', (one) => one.poll({ timeoutMillis: 0 })],
+    ['with a step of records()', async (one) => [(await one.records()[Symbol.asyncIterator]().next()).value!]],
+  ])('says at commit that acknowledgements came too late which went before, %s', async (_how, goOn) => {
+    await write(2, 0, 0)
+    await using one = member({ acquisitionLockMillis: 100, deliveryCountLimit: 100 })
+    const records = await one.poll()
+    await sleep(200)
+    for (const record of records) one.acknowledge(record)
+    for (const record of await goOn(one)) one.acknowledge(record, 'release')
+    await expect(one.commit()).rejects.toMatchObject({ name: 'INVALID_RECORD_STATE' })
+    await one.close()
+    await using other = member({ deliveryCountLimit: 100 })
+    expect(await drain(other)).toHaveLength(2)
+  })
+
+  test('says it to all commits that wait for it, and to none after them', async () => {
+    await write(1)
+    await using one = member({ acquisitionLockMillis: 50 })
+    const [record] = await one.poll()
+    await sleep(100)
+    one.acknowledge(record!)
+    const commits = await Promise.allSettled([one.commit(), one.commit()])
+    expect(commits.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    await one.commit()
   })
 
   test('goes on when the listener for refusals throws, which is an uncaught exception', async () => {

@@ -1,8 +1,10 @@
 // Transactions through the public producer: all or nothing, one at a time, fenced, timed out, with offsets.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { open, string } from '../../../edge/client/index.ts'
+import { KafkaError, open, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, Producer, ProducerOptions } from '../../../edge/client/index.ts'
+import type { Transaction } from '../../../edge/client/api.ts'
+import { failureOf } from './support.ts'
 
 let cluster: Cluster
 
@@ -184,6 +186,45 @@ describe('a producer with a transactional id', () => {
     await expect(open1.send({ topic: 't', partition: 0, value: 'late' })).rejects.toMatchObject({ name: 'INVALID_PRODUCER_EPOCH' })
     await expect(open1.commit()).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
     expect(await read('t')).toEqual(['b'])
+  })
+
+  test.each(['send', 'write'] as const)('hears that it is fenced from transaction(work), too, after a %s', async (how) => {
+    await using former = producer()
+    const takeOver = async (): Promise<void> => {
+      await using successor = producer()
+      await (await successor.beginTransaction()).abort()
+    }
+    const error = await failureOf(() =>
+      former.transaction(async (transaction) => {
+        if (how === 'send') await transaction.send({ topic: 't', value: 'a' })
+        else transaction.write({ topic: 't', value: 'a' })
+        await takeOver()
+      }),
+    )
+    expect(error.name).toBe('PRODUCER_FENCED')
+  })
+
+  test('hears from transaction(work) what the work throws, also when it is somebody else who was fenced', async () => {
+    await using one = producer()
+    const fenced = new KafkaError('PRODUCER_FENCED', 'another producer')
+    const work = async (transaction: Transaction<string, string>): Promise<void> => {
+      await transaction.send({ topic: 't', value: 'a' })
+      throw fenced
+    }
+    expect(await failureOf(() => one.transaction(work))).toBe(fenced)
+  })
+
+  test('hears that it is fenced when a record of its work is refused while that commits', async () => {
+    await using former = producer()
+    const error = await failureOf(() =>
+      former.transaction(async (transaction) => {
+        await transaction.send({ topic: 't', value: 'a' })
+        await using successor = producer()
+        await (await successor.beginTransaction()).abort()
+        await Promise.all([transaction.send({ topic: 't', value: 'b' }), transaction.commit()])
+      }),
+    )
+    expect(error.name).toBe('PRODUCER_FENCED')
   })
 
   test('hears it again at its next transaction when a partition new to this one was refused, and its successor goes on', async () => {

@@ -1,0 +1,83 @@
+// What a member of a share group has said goes at times of its own; a commit tells what has become of it.
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { KafkaError, NONE } from '../../../protocol/errors.ts'
+import type { AcknowledgeType, ShareFetchRequest } from '../../../protocol/messages/share.ts'
+import { ShareSession } from '../../../edge/client/share-session.ts'
+import type { ShareMembership } from '../../../edge/client/share-session.ts'
+import type { Requests } from '../../../edge/client/requests.ts'
+
+type Answering = (request: Pick<ShareFetchRequest, 'sessionEpoch' | 'acknowledgements'>) => Promise<void>
+
+const WISH = { maxRecords: 1, maxWaitMillis: 0, leaves: false }
+
+/** A session whose coordinator takes everything, unless it throws. */
+function sessionOf(answering: Answering): ShareSession {
+  const askShareGroup = async (_group: string, request: ShareFetchRequest): Promise<unknown> => {
+    await answering(request)
+    return { errorCode: NONE, acquired: [], refused: [] }
+  }
+  const about = { group: 'g', memberId: 'm', topics: [], reset: 'latest', isolationLevel: 'read_uncommitted' } as const
+  const membership: ShareMembership = { ...about, lockMillis: 1000, deliveryCountLimit: 5 }
+  return new ShareSession({ askShareGroup } as unknown as Requests, membership, undefined, () => undefined)
+}
+
+function say(session: ShareSession, type: AcknowledgeType = 'accept'): void {
+  session.add({ topic: 't', topicId: 1, partition: 0, first: 0, last: 0 }, type)
+}
+
+const late = new KafkaError('REQUEST_TIMED_OUT', 'no answer')
+
+test('a commit tells that what went with an earlier question has failed, once', async () => {
+  const session = sessionOf(({ sessionEpoch }) => (sessionEpoch === 1 ? Promise.reject(late) : Promise.resolve()))
+  say(session)
+  await expect(session.fetch(WISH)).rejects.toBe(late)
+  await turn()
+  await expect(session.commit()).rejects.toBe(late)
+  await session.commit()
+  session.stop()
+})
+
+test('a commit waits for what is on its way, and tells that it has failed', async () => {
+  let fail = (_error: Error): void => undefined
+  const session = sessionOf(({ sessionEpoch }) => new Promise((resolve, reject) => (sessionEpoch === 1 ? (fail = reject) : resolve())))
+  say(session)
+  const fetched = session.fetch(WISH)
+  const committed = Promise.allSettled([session.commit(), session.commit()])
+  await turn()
+  fail(late)
+  await expect(fetched).rejects.toBe(late)
+  expect((await committed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+  await session.commit()
+  session.stop()
+})
+
+test('what fails of a question that was asked after a commit is told by the next one', async () => {
+  const ends: ((error: Error | null) => void)[] = []
+  const session = sessionOf(
+    () => new Promise((resolve, reject) => ends.push((error: Error | null) => (error === null ? resolve() : reject(error)))),
+  )
+  say(session)
+  const committed = Promise.allSettled([session.commit()])
+  say(session)
+  const fetched = Promise.allSettled([session.fetch(WISH)])
+  const [endCommit, endFetch] = ends
+  endFetch!(late)
+  await fetched
+  endCommit!(null)
+  expect((await committed)[0].status).toBe('fulfilled')
+  const next = session.commit()
+  ends[2]!(null)
+  await expect(next).rejects.toBe(late)
+  session.stop()
+})
+
+test('what is given back unasked is nothing that a commit tells of', async () => {
+  const session = sessionOf(({ acknowledgements }) => (acknowledgements.length > 0 ? Promise.reject(late) : Promise.resolve()))
+  say(session, 'return')
+  await expect(session.fetch(WISH)).rejects.toBe(late)
+  await turn()
+  await session.commit()
+  session.stop()
+})
