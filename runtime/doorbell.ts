@@ -15,6 +15,8 @@
  * ringer need not know which way the other sleeps. It does NOT keep Node alive, hence the timer in `waitAsync`.
  */
 
+import { setImmediate } from 'node:timers/promises'
+
 /** Why a wait ended: there was work before it began, somebody rang, or the time was over. */
 export type WakeReason = 'work' | 'rung' | 'timeout'
 
@@ -62,11 +64,14 @@ export class Doorbell {
     return this.#swap(SLEEPING, AWAKE) ? 'timeout' : 'rung'
   }
 
-  /** The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. */
+  /**
+   * The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. The event loop turns in any case: whoever
+   * always has work would never hear of its files, timers and control messages otherwise.
+   */
   async waitAsync(timeoutMillis: number, hasWork: () => boolean): Promise<WakeReason> {
-    if (this.#hasWorkAfterAnnouncing(hasWork)) return 'work'
+    if (this.#hasWorkAfterAnnouncing(hasWork)) return setImmediate('work')
     const wait = Atomics.waitAsync(this.#words, this.#index, SLEEPING)
-    if (!wait.async) return 'rung'
+    if (!wait.async) return setImmediate('rung')
     const rung = wait.value
     // The timer ends the wait by itself: nothing depends on the engine to deliver the notification.
     return new Promise((resolve) => {

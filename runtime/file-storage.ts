@@ -7,6 +7,7 @@ import {
   closeSync,
   fdatasync,
   fdatasyncSync,
+  fstatSync,
   fsync,
   fsyncSync,
   ftruncateSync,
@@ -136,7 +137,13 @@ export class FileStorage implements Storage {
 
   #append({ log, file, position, bytes }: AppendEffect): void {
     const open = this.#files.open(this.#path(log, file), true, this.#onMade)
-    writeAt(open.fd, bytes, position)
+    try {
+      writeAt(open.fd, bytes, position)
+    } catch (error) {
+      // A part of it may be there: whoever lists the file and reads it must find one and the same size.
+      open.sizeBytes = fstatSync(open.fd).size
+      throw error
+    }
     open.sizeBytes = position + bytes.length
   }
 

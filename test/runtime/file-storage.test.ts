@@ -1,7 +1,10 @@
 /** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FileStorage } from '../../runtime/file-storage.ts'
 import { JobPool } from '../../runtime/jobs.ts'
@@ -103,6 +106,17 @@ describe('an error of the operating system', () => {
     symlinkSync('/dev/full', join(directory, 'n', 't-0.1', 'a'))
     expect(await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')).toMatchObject({ error: 'full' })
     expect(await ask(storage, { kind: 'replace', file: 'a', bytes: counting(3) }, 'storageDone')).toMatchObject({ error: 'full' })
+  })
+
+  test('in the middle of a write leaves a part, which is listed and read alike', async () => {
+    const program = fileURLToPath(new URL('./half-write.ts', import.meta.url))
+    // A signal that is ignored is an error of the write.
+    const limited = `trap '' XFSZ; ulimit -f 4; exec "$0" "$@"`
+    const { stdout } = await promisify(execFile)('sh', ['-c', limited, process.execPath, program, join(directory, 'n')])
+    const { error, listed, read: found } = JSON.parse(stdout) as { error: string; listed: number; read: number }
+    expect(error).toBe('full')
+    expect(listed).toBeGreaterThan(100)
+    expect(found).toBe(listed)
   })
 
   test('does not stand in the way of the next operation', async () => {
