@@ -34,6 +34,11 @@ export function allocateDoorbells(threadCount: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threadCount * WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
 }
 
+/** For how many threads there are doorbells. */
+export function doorbellCount(shared: SharedArrayBuffer): number {
+  return shared.byteLength / (WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
+}
+
 /** One thread's doorbell. Everybody may `ring`; only the thread that owns it may wait. */
 export class Doorbell {
   readonly #words: Int32Array
