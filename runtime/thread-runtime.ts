@@ -62,7 +62,7 @@ export interface ThreadStatistics {
 export const STORAGE = 'storage'
 
 /** Longest wait for the replicas of a node to write their checkpoints at a clean stop. */
-const DRAIN_MILLIS_MAX = 30_000
+export const DRAIN_MILLIS_MAX = 30_000
 
 /** All that runs on one thread. See the header. */
 export class ThreadRuntime {

@@ -207,10 +207,11 @@ class LocalCluster implements Cluster {
     const nodes: Record<string, unknown> = { ...this.#runtime.inspect() }
     const statistics: Record<string, unknown> = { caller: this.#runtime.statistics() }
     for (const node of this.#nodes.ids) {
-      const control = this.#supervisor?.control(node)
-      if (control === null || control === undefined) continue
-      Object.assign(nodes, await control.inspect())
-      statistics[`node-${node}`] = await control.statistics()
+      const answer = await this.#supervisor?.ask(node, async (control) => [await control.inspect(), await control.statistics()] as const)
+      // One whose worker is dead, or dies meanwhile, is left out.
+      if (answer === null || answer === undefined) continue
+      Object.assign(nodes, answer[0])
+      statistics[`node-${node}`] = answer[1]
     }
     return { directory: this.directory, nodes, statistics }
   }
@@ -252,7 +253,7 @@ class LocalCluster implements Cluster {
 
   /** For tests: a node's thread does nothing for so long. */
   async hangNode(node: number, millis: number): Promise<void> {
-    await this.#supervisor?.control(node)?.hang(millis)
+    await this.#supervisor?.ask(node, (control) => control.hang(millis))
   }
 
   /** For tests: an actor on the caller's thread is told what it does not understand. */

@@ -48,7 +48,8 @@ export class NodeThreads implements NodeActions {
     nodes.addObserver(node)
     const setup = nodes.coordinatorSetup(node)
     if (supervisor === null) runtime.spawn(node, setup)
-    else await supervisor.control(node)?.spawn(node, setup)
+    // Where the worker is dead, or dies meanwhile, its next life begins with it.
+    else await supervisor.ask(node, (control) => control.spawn(node, setup))
   }
 
   async stopNode(node: number): Promise<void> {
