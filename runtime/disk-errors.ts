@@ -28,7 +28,10 @@ export class DiskErrors {
     if (!isMissing(error) && now - (this.#toldAt.get(code) ?? -Infinity) >= TELL_MILLIS) {
       this.#toldAt.set(code, now)
       const reason = error instanceof Error ? error.message : String(error)
-      this.#onError(new Error(`the disk with ${this.#directory} failed: ${reason}`, { cause: error }))
+      const told = new Error(`the disk with ${this.#directory} failed: ${reason}`, { cause: error })
+      // Where in our code it was does not help.
+      told.stack = told.message
+      this.#onError(told)
     }
     return storageErrorOf(error)
   }
