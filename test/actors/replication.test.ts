@@ -353,6 +353,14 @@ describe('a follower', () => {
   })
 })
 
+test('a leader whose disk is full says so to whoever waits', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.at(0).disk.failing.set('append', 'full')
+  const produced = partition.produce(0, 'quorum', 1, 1)
+  expect(partition.outcome(produced)).toMatchObject({ errorCode: codeOf('KAFKA_STORAGE_ERROR') })
+  expect(partition.state(0).failure).toBe('the disk is full')
+})
+
 test('a leader whose disk fails asks to be relieved, and does not lead again in that epoch', () => {
   const partition = new ReplicatedPartition(2)
   partition.produce(0, 'quorum', 1, 1)
