@@ -28,6 +28,7 @@ export function renameIfThere(from: string, to: string): boolean {
   }
 }
 
+/** Removes a file; whether it was there does not matter. */
 export function unlinkIfThere(path: string): void {
   try {
     unlinkSync(path)
@@ -36,6 +37,7 @@ export function unlinkIfThere(path: string): void {
   }
 }
 
+/** Returns when what the directory holds outlives a power loss. */
 export function syncDirectory(directory: string): void {
   const fd = openSync(directory, 'r')
   try {

@@ -6,7 +6,7 @@ import type { Effect } from '../../actors/effect.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
-import { ReplicatedPartition } from './replication-support.ts'
+import { answerTo, ReplicatedPartition } from './replication-support.ts'
 import { sentOne } from './stage.ts'
 
 const NONE = 0
@@ -316,26 +316,7 @@ describe('a follower', () => {
     partition.isolate(1)
     partition.start(1, 12_345)
     for (let correlationId = 1; correlationId < 100; correlationId++) {
-      const ends = {
-        highWatermark: 1,
-        logStartOffset: 0,
-        epochStartOffset: 0,
-        syncedByAll: -1,
-        divergingEpoch: -1,
-        divergingEndOffset: 0,
-        lastStableOffset: 0,
-        abortedTransactions: [],
-      }
-      const late = {
-        kind: 'fetchResponse',
-        correlationId,
-        errorCode: NONE,
-        errorMessage: null,
-        ...ends,
-        range: null,
-        records: null,
-      } as const
-      expect(partition.at(1).stage.deliver(late, { node: 0, actor: 'replica/t-0' })).toEqual([])
+      expect(partition.at(1).stage.deliver(answerTo(correlationId), { node: 0, actor: 'replica/t-0' })).toEqual([])
     }
     expect(partition.state(1)).toMatchObject({ phase: 'following', log: { logEndOffset: 1 } })
   })

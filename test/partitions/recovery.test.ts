@@ -362,26 +362,6 @@ describe('files that are not segments', () => {
   })
 })
 
-test('a file that is shorter than it was said to be ends where the disk says, and is not asked for without end', () => {
-  const { directory } = fiveBatches()
-  const bytes = directory.get(SECOND) ?? new Uint8Array(0)
-  for (const short of [0, bytes.length - 1]) {
-    const recovery = beginRecovery(4096, Infinity, true)
-    advanceRecovery(recovery, null)
-    const files = [
-      { name: FIRST, sizeBytes: directory.get(FIRST)?.length ?? 0 },
-      { name: SECOND, sizeBytes: bytes.length + 10 },
-    ]
-    let demand = advanceRecovery(recovery, { kind: 'listed', files })
-    for (let reads = 0; demand.kind === 'read' && reads < 9; reads++) {
-      const { position, sizeBytes } = demand
-      const found = (demand.file === SECOND ? bytes.subarray(0, short) : directory.get(FIRST))?.subarray(position, position + sizeBytes)
-      demand = advanceRecovery(recovery, { kind: 'read', bytes: found ?? new Uint8Array(0) })
-    }
-    expect(demand).toMatchObject({ kind: 'truncate', file: SECOND })
-  }
-})
-
 test('a batch larger than one read is read whole', () => {
   const leader = newLeader()
   append(leader, 3)
