@@ -2,6 +2,7 @@
  * How a producer says what became of a batch, once per batch.
  */
 import { codeOf, NONE } from '../protocol/errors.ts'
+import type { ErrorName } from '../protocol/errors.ts'
 import type { Delivered } from '../protocol/messages/client.ts'
 import type { Outbox } from './actor.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
@@ -17,10 +18,17 @@ export function failure(errorCode: number, errorMessage: string | null): Outcome
   return { errorCode, errorMessage, baseOffset: -1, logAppendTime: -1 }
 }
 
-/** Nobody has acknowledged a batch in time; the leader may have refused it, and said why. */
-export function tooLate({ config, transaction }: ProducerState, { refusal }: OutgoingBatch): Outcome {
+/** A leader does not take a batch now. That its disk has failed says more than who leads since then, or that nobody does. */
+export function noteRefusal(one: OutgoingBatch, refusal: ErrorName, reason: string | null): void {
+  if (one.refusal === 'KAFKA_STORAGE_ERROR' && refusal !== 'KAFKA_STORAGE_ERROR' && refusal !== 'NOT_ENOUGH_REPLICAS') return
+  one.refusal = refusal
+  one.reason = reason
+}
+
+/** Nobody has acknowledged a batch in time; a leader may have refused it, and said why. */
+export function tooLate({ config, transaction }: ProducerState, { refusal, reason }: OutgoingBatch): Outcome {
   const isShort = refusal === 'NOT_ENOUGH_REPLICAS' && transaction === null
-  const why = refusal === null ? '' : `, the leader's last answer was ${refusal}`
+  const why = refusal === null ? '' : `, the leader's last answer was ${refusal}${reason === null ? '' : ` (${reason})`}`
   const message = `no acknowledgement within deliveryTimeoutMillis (${config.deliveryTimeoutMillis})${why}`
   return failure(codeOf(isShort ? refusal : 'REQUEST_TIMED_OUT'), message)
 }

@@ -63,6 +63,7 @@ export function enqueue(state: ProducerState, queue: PartitionQueue, { token, re
     sentFirst: false,
     isOrphan: false,
     refusal: null,
+    reason: null,
     sentAt: -1,
   })
 }

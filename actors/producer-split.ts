@@ -25,6 +25,7 @@ export function maySplit({ config, transaction }: ProducerState, { count, isOrph
 /** The client is to split it. */
 export function askToSplit({ config }: ProducerState, one: OutgoingBatch, outbox: Outbox): void {
   one.refusal = TOO_LARGE
+  one.reason = null
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'tooLarge', token: one.token } })
 }
 
@@ -65,7 +66,7 @@ function partsOf(
     const count = batch.recordCount(records, 0)
     // Without numbers of its own it is stamped when its turn comes.
     const ordinal = whole.ordinal + index
-    const part = { ...whole, token, ordinal, records, count, sequence: config.isIdempotent ? sequence : -1, refusal: null }
+    const part = { ...whole, token, ordinal, records, count, sequence: config.isIdempotent ? sequence : -1, refusal: null, reason: null }
     if (part.sequence >= 0) {
       batch.stampProducer(records, 0, producerId, producerEpoch, sequence)
       sequence = nextSequence(lastSequenceOf(sequence, count))

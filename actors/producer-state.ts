@@ -52,6 +52,8 @@ export interface OutgoingBatch {
   isOrphan: boolean
   /** Why the leader did not take it when it answered last; null: it has not refused it. */
   refusal: ErrorName | null
+  /** The leader's own words for that. */
+  reason: string | null
   /** Of the request under way. */
   sentAt: number
 }

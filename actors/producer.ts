@@ -47,7 +47,7 @@ import {
   takeBack,
   takeInFlight,
 } from './producer-queue.ts'
-import { DONE, failure, finish } from './producer-delivery.ts'
+import { DONE, failure, finish, noteRefusal } from './producer-delivery.ts'
 import { giveUp } from './producer-expiry.ts'
 import { askToSplit, isSplitting, maySplit, onSplitBatch } from './producer-split.ts'
 import { failsTransaction, failTransaction, failureOf, reasonOf, transactionFor } from './producer-transaction.ts'
@@ -237,7 +237,7 @@ function onProduceResponse(state: ProducerState, response: MessageOf<'produceRes
   } else if (NUMBERING.has(error.name)) {
     startEpoch(state, queue)
   } else if (error.retriable) {
-    one.refusal = error.name
+    noteRefusal(one, error.name, response.errorMessage)
     lookAgain(state, queue, context, outbox)
   } else {
     finish(state, queue, one, failure(response.errorCode, response.errorMessage), outbox)

@@ -257,7 +257,7 @@ function closeSegment(state: ReplicaState, now: number, outbox: Outbox): void {
 export function onDiskFailed(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   if (state.phase === 'leading' && state.role.replicas.length === 1) return rollBack(state, error, outbox)
   if (state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle')
-    failReplica(state, 'the disk failed to write or to sync', 'passing', outbox)
+    failReplica(state, error === 'DISK_FULL' ? 'the disk is full' : 'the disk failed to write or to sync', 'passing', outbox)
 }
 
 /** Forgets everything that is not acknowledged, in memory and on disk. */

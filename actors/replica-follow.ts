@@ -25,8 +25,9 @@ const FETCH_BYTES = 768 * 1024
 /** A fetch without anything new is answered after so long at most. */
 const FETCH_WAIT_MILLIS_MAX = 500
 
-/** Beyond that a fetch counts as lost. */
-const FETCH_SLACK_MILLIS = 500
+/** Beyond that a fetch counts as lost; after answers that came too late, twice as much each time: what takes so long on its way would be fetched again for ever. */
+const FETCH_SLACK_MILLIS_MIN = 500
+const FETCH_SLACK_MILLIS_MAX = 30_000
 
 /**
  * Pause after an error, doubled with each. Most often two nodes hear of a new leader one after the other, and a millisecond later all is well: producers wait
@@ -38,7 +39,16 @@ const RETRY_MILLIS_MAX = 40
 /** Begins to follow the leader of the role. */
 export function follow(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'following'
-  state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1, syncedByAll: -1 }
+  state.following = {
+    correlationId: -1,
+    timeoutAt: -1,
+    reportedStartOffset: -1,
+    failures: 0,
+    lostFrom: -1,
+    lateCount: 0,
+    pausedUntil: -1,
+    syncedByAll: -1,
+  }
   // The leader wants to know of a start that lasts.
   if (state.log.logStartOffset > state.durableStartOffset) requestFlush(state, false, outbox)
   fetchMore(state, context, outbox)
@@ -61,7 +71,8 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
   following.correlationId = state.nextToken++
   following.reportedStartOffset = state.durableStartOffset
   const maxWaitMillis = fetchWaitMillis(state)
-  following.timeoutAt = context.uptime + maxWaitMillis + FETCH_SLACK_MILLIS
+  const timeoutMillis = maxWaitMillis + slackMillis(following)
+  following.timeoutAt = context.uptime + timeoutMillis
   outbox.push({
     kind: 'send',
     to: { node: role.leader, actor: state.self.actor },
@@ -83,7 +94,11 @@ export function fetchMore(state: ReplicaState, context: Context, outbox: Outbox)
       isolationLevel: 'read_uncommitted',
     },
   })
-  wakeAfter(maxWaitMillis + FETCH_SLACK_MILLIS, outbox)
+  wakeAfter(timeoutMillis, outbox)
+}
+
+function slackMillis({ lateCount }: Following): number {
+  return Math.min(FETCH_SLACK_MILLIS_MIN * 2 ** lateCount, FETCH_SLACK_MILLIS_MAX)
 }
 
 /** Only a fetch says that a follower has caught up: where nothing is written, it fetches twice in the time that it may lag. */
@@ -104,6 +119,7 @@ export function onFollowTimer(state: ReplicaState, context: Context, outbox: Out
   const { following } = state
   if (following === null) return
   if (following.correlationId >= 0 && context.uptime < following.timeoutAt) return wakeAfter(following.timeoutAt - context.uptime, outbox)
+  if (following.lostFrom < 0) following.lostFrom = following.correlationId
   following.correlationId = -1
   fetchMore(state, context, outbox)
 }
@@ -116,11 +132,14 @@ export function onFollowUndeliverable(state: ReplicaState, correlationId: number
   retrySoon(following, outbox)
 }
 
-/** The leader answers the newest fetch; older answers are ignored, whatever they say (KAFKA-13207). */
+/** The leader answers the newest fetch; older answers are ignored, whatever they say (KAFKA-13207), but for how late they come. */
 export function onFollowed(state: ReplicaState, response: FetchResponse, context: Context, outbox: Outbox): void {
   const { following } = state
-  if (following === null || state.phase !== 'following' || response.correlationId !== following.correlationId) return
+  if (following === null || state.phase !== 'following') return
+  if (response.correlationId !== following.correlationId) return noteLate(following, response.correlationId)
   following.correlationId = -1
+  following.lostFrom = -1
+  following.lateCount = 0
   if (response.errorCode !== NONE) return onRefused(state, following, response, outbox)
   if (response.divergingEndOffset >= 0) {
     const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
@@ -135,6 +154,11 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   raiseLogStart(state, Math.min(response.logStartOffset, state.highWatermark.offset), context, outbox)
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
+}
+
+/** What counted as lost was only late. */
+function noteLate(following: Following, correlationId: number): void {
+  if (following.lostFrom >= 0 && correlationId >= following.lostFrom) following.lateCount++
 }
 
 /** A replica that is being moved here leaves room for others: what it has copied counts for as long as it may take (KIP-73). */

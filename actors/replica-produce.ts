@@ -20,7 +20,7 @@ import { onDiskFailed, requestSync } from './replica-flush.ts'
 import { abortHanging } from './replica-markers.ts'
 import { progress } from './replica-progress.ts'
 import { isWaited, parkBatch, refuseParkedBatches, takeParked } from './replica-transactions.ts'
-import { answer, refuseProduce } from './replica-waiters.ts'
+import { answer, offlineReason, refuseProduce } from './replica-waiters.ts'
 
 /** A batch that somebody waits for; `waiters` null: it is below the high watermark. */
 interface Awaited {
@@ -144,7 +144,7 @@ function reasonOf(state: ReplicaState, { acks }: ProduceRequest, refusal: ErrorN
   if (refusal === 'NOT_ENOUGH_REPLICAS')
     return `${isr.length} of ${replicas.length} replicas are in sync, ${acks === 'quorum' ? minInsync : acks} must be`
   if (refusal === 'INVALID_REQUIRED_ACKS') return `acks ${acks} is more than the ${replicas.length} replicas`
-  if (refusal === 'KAFKA_STORAGE_ERROR') return `${state.topic}-${state.partition} is offline: ${state.failure ?? 'the disk failed'}`
+  if (refusal === 'KAFKA_STORAGE_ERROR') return offlineReason(state)
   if (refusal === 'INVALID_RECORD') return `${state.topic} is compacted: every record needs a key`
   if (refusal === 'MESSAGE_TOO_LARGE') return `the batch is larger than the topic's maxMessageBytes (${state.config.maxMessageBytes})`
   return null

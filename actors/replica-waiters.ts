@@ -12,11 +12,12 @@ import type { Outbox } from './actor.ts'
 
 /** Everybody who waits is told to try elsewhere, or again. */
 export function refuseWaiters(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
+  const reason = state.failure === null ? null : offlineReason(state)
   for (const entry of state.pending) {
-    for (const waiter of entry.waiters) refuseWaiter(waiter, error, outbox)
+    for (const waiter of entry.waiters) refuseWaiter(waiter, error, reason, outbox)
     entry.waiters = []
   }
-  for (const { waiter } of state.countedWaiters) refuseWaiter(waiter, error, outbox)
+  for (const { waiter } of state.countedWaiters) refuseWaiter(waiter, error, reason, outbox)
   state.countedWaiters = []
   refuseParkedProduces(state, outbox)
 }
@@ -32,7 +33,7 @@ export function refuseParkedProduces(state: ReplicaState, outbox: Outbox): void 
 export function refuseQuorumWaiters(state: ReplicaState, outbox: Outbox): void {
   for (const entry of state.pending) {
     for (const waiter of entry.waiters) {
-      if (waiter.acks === 'quorum') refuseWaiter(waiter, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', outbox)
+      if (waiter.acks === 'quorum') refuseWaiter(waiter, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', null, outbox)
     }
     entry.waiters = entry.waiters.filter((waiter) => waiter.acks !== 'quorum')
   }
@@ -91,9 +92,14 @@ export function replyMarker(to: Address, correlationId: number, error: ErrorName
   outbox.push({ kind: 'send', to, message: { kind: 'writeTransactionMarkerResponse', correlationId, errorCode } })
 }
 
-function refuseWaiter(waiter: Waiter, error: ErrorName, outbox: Outbox): void {
+function refuseWaiter(waiter: Waiter, error: ErrorName, reason: string | null, outbox: Outbox): void {
   if (waiter.asked === 'marker') replyMarker(waiter.from, waiter.correlationId, error, outbox)
-  else refuseProduce(waiter, waiter.from, error, null, outbox)
+  else refuseProduce(waiter, waiter.from, error, reason, outbox)
+}
+
+/** Why a replica takes nothing at all. */
+export function offlineReason({ topic, partition, failure }: ReplicaState): string {
+  return `${topic}-${partition} is offline: ${failure ?? 'the disk failed'}`
 }
 
 // ── deletions ──

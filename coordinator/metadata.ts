@@ -6,7 +6,7 @@
  */
 import { assert, unreachable } from '../protocol/assert.ts'
 import type { ClientQuotaEntity, ClientQuotaKey } from '../protocol/messages/quota.ts'
-import { parseTopicConfig } from '../protocol/topic-config.ts'
+import { cappedConfigs, parseTopicConfig } from '../protocol/topic-config.ts'
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import { NO_LEADER } from './partition-image.ts'
 import type { PartitionImage } from './partition-image.ts'
@@ -325,7 +325,8 @@ function topicOf(image: MetadataImage, topicId: number): TopicImage {
 }
 
 function setTopic(image: MetadataImage, topic: Omit<TopicImage, 'config'>): void {
-  const parsed = parseTopicConfig(topic.configs)
+  const configs = cappedConfigs(topic.configs)
+  const parsed = parseTopicConfig(configs)
   assert(parsed.ok, 'M2 only sound settings are written to the metadata log')
-  image.topics.set(topic.name, { ...topic, config: parsed.config })
+  image.topics.set(topic.name, { ...topic, configs, config: parsed.config })
 }

@@ -266,8 +266,8 @@ function onChunkRead(recovery: Recovery, bytes: Uint8Array): RecoveryDemand {
   }
   recovery.scannedBytes = segment.sizeBytes
   if (at === 0) {
-    // Not one whole batch: either the chunk was too small for it, or the file ends inside it.
-    if (recovery.scannedBytes + bytes.length >= fileBytes) return cutAt(recovery, segment, fileBytes, bytes)
+    // Not one whole batch: either the chunk was too small for it, or the file ends inside it, wherever it was said to end.
+    if (bytes.length < recovery.chunkBytes) return cutAt(recovery, segment, fileBytes, bytes)
     recovery.chunkBytes = Math.max(recovery.chunkBytes * 2, batch.batchSizeBytes(bytes, 0))
   } else recovery.chunkBytes = CHUNK_BYTES
   return readChunk(recovery)

@@ -94,6 +94,10 @@ export interface Following {
   reportedStartOffset: number
   /** Fetches in a row that came to nothing. */
   failures: number
+  /** The first fetch that was not answered in time since one was; -1: none. */
+  lostFrom: number
+  /** Answers that have come too late since then. */
+  lateCount: number
   /** It has copied as much as it may: nothing more before this uptime. */
   pausedUntil: number
   /** Everything below is on the disk of every replica, as the leader has said; -1: it has not. */

@@ -14,6 +14,12 @@ export type FlushPolicy = 'commit' | 'interval' | 'os'
 /** Partitions of one topic, at most; each is an actor and a directory. */
 export const PARTITIONS_PER_TOPIC_MAX = 20_000
 
+/**
+ * The largest record batch of any topic. A batch is one message between threads, which takes twice as much (runtime/channel.ts) and carries other things as well; it is copied
+ * whole, and no compressed batch may unfold to more (compression.ts).
+ */
+export const BATCH_BYTES_MAX: number = 64 * 1024 * 1024
+
 /** All settings of a topic. */
 export type TopicConfig = {
   readonly cleanupPolicy: CleanupPolicy
@@ -172,7 +178,7 @@ export const topicSettings: Readonly<Record<TopicSetting, TopicSettingRule>> = {
   },
   maxMessageBytes: {
     kafkaName: 'max.message.bytes',
-    allowed: { kind: 'integer', min: 0, max: I32_MAX },
+    allowed: { kind: 'integer', min: 0, max: BATCH_BYTES_MAX },
     doc: 'The largest record batch that is accepted.',
   },
   messageTimestampType: {
@@ -265,6 +271,12 @@ export function parseTopicConfig(input: Readonly<Record<string, unknown>>): Topi
       reason: `the topic setting 'minCompactionLagMillis' cannot be ${min}: it is at most 'maxCompactionLagMillis' (${max})`,
     }
   return { ok: true, config }
+}
+
+/** Settings that were sound when they were written: where a former version allowed more, it is as much as is allowed now. */
+export function cappedConfigs(configs: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const isBeyond = (parseInteger(configs['maxMessageBytes']) ?? 0) > BATCH_BYTES_MAX
+  return isBeyond ? { ...configs, maxMessageBytes: BATCH_BYTES_MAX } : configs
 }
 
 /** The allowed values of a setting in words, for example `a whole number from 1 to 2147483647`. */

@@ -201,9 +201,19 @@ export class ActorHost {
       if (recorder !== null) recorder.crashed(error)
       return this.#onCrash(actor, error)
     }
+    if (recorder !== null) recorder.emitted(this.#outbox)
+    this.#performAll(actor)
+  }
+
+  /** What cannot be done (a message that is too large to be sent, say) is a bug of the actor that wants it, not of all others on its thread. */
+  #performAll(actor: RunningActor): void {
     const outbox = this.#outbox
-    if (recorder !== null) recorder.emitted(outbox)
-    for (let i = 0; i < outbox.length; i++) this.#perform(actor, outbox[i]!)
+    try {
+      for (let i = 0; i < outbox.length; i++) this.#perform(actor, outbox[i]!)
+    } catch (error) {
+      outbox.length = 0
+      return this.#onCrash(actor, error)
+    }
     outbox.length = 0
   }
 

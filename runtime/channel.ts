@@ -19,7 +19,7 @@ import { type OnRecord, RingReader, RingWriter } from './ring-buffer.ts'
 /** Most bytes that wait in front of one full ring. The data plane works by credit, so it means that the reader hangs. */
 export const OVERFLOW_BYTES_MAX: number = 2 ** 28
 
-/** The largest frame: no batch comes near it, and it bounds what one piece may make the reader allocate. */
+/** The largest frame: twice the largest batch (BATCH_BYTES_MAX), and it bounds what one piece may make the reader allocate. */
 const FRAME_BYTES_MAX: number = 2 ** 27
 
 const PIECE_MARK = 0xffffffff

@@ -7,6 +7,7 @@ import { cleanLog } from '../protocol/log-cleaner.ts'
 import type { CleanerFiles, CleaningOutcome } from '../protocol/log-cleaner.ts'
 import type { CleaningOrder } from '../protocol/cleaning.ts'
 import { nodeCompressor } from './compressor.ts'
+import { storageErrorOf } from './disk-errors.ts'
 
 /** Outputs are written in pieces of that size. */
 const WRITE_BYTES = 1024 * 1024
@@ -27,8 +28,7 @@ export function cleanFiles(directory: string, order: CleaningOrder): CleaningOut
     return outcome
   } catch (error) {
     files.abandon()
-    const code = error instanceof Error && 'code' in error ? error.code : ''
-    return { ok: false, error: code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' ? 'full' : 'io' }
+    return { ok: false, error: storageErrorOf(error) }
   } finally {
     files.close()
   }

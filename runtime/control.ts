@@ -20,7 +20,7 @@ export interface ThreadControl {
   /** Nothing is sent to that thread any more. */
   disconnect(peerThread: number): void
   /** Starts one more actor on a node. */
-  spawn(node: number, actor: ActorSetup): void
+  spawn(node: number, actor: ActorSetup): Promise<void>
   /** Clean stop, first half; see ThreadRuntime. */
   drain(handOver: boolean): Promise<void>
   /** For tests: the thread does nothing for so long, as if the system had stopped it. */

@@ -15,6 +15,8 @@
  * ringer need not know which way the other sleeps. It does NOT keep Node alive, hence the timer in `waitAsync`.
  */
 
+import { setImmediate } from 'node:timers/promises'
+
 /** Why a wait ended: there was work before it began, somebody rang, or the time was over. */
 export type WakeReason = 'work' | 'rung' | 'timeout'
 
@@ -30,6 +32,11 @@ const TIMEOUT_MILLIS_MAX = 2 ** 31 - 1
 /** Makes the memory for the doorbells of `threadCount` threads, all awake. */
 export function allocateDoorbells(threadCount: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threadCount * WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
+}
+
+/** For how many threads there are doorbells. */
+export function doorbellCount(shared: SharedArrayBuffer): number {
+  return shared.byteLength / (WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
 }
 
 /** One thread's doorbell. Everybody may `ring`; only the thread that owns it may wait. */
@@ -62,11 +69,14 @@ export class Doorbell {
     return this.#swap(SLEEPING, AWAKE) ? 'timeout' : 'rung'
   }
 
-  /** The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. */
+  /**
+   * The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. The event loop turns in any case: whoever
+   * always has work would never hear of its files, timers and control messages otherwise.
+   */
   async waitAsync(timeoutMillis: number, hasWork: () => boolean): Promise<WakeReason> {
-    if (this.#hasWorkAfterAnnouncing(hasWork)) return 'work'
+    if (this.#hasWorkAfterAnnouncing(hasWork)) return setImmediate('work')
     const wait = Atomics.waitAsync(this.#words, this.#index, SLEEPING)
-    if (!wait.async) return 'rung'
+    if (!wait.async) return setImmediate('rung')
     const rung = wait.value
     // The timer ends the wait by itself: nothing depends on the engine to deliver the notification.
     return new Promise((resolve) => {

@@ -3,26 +3,18 @@
  * microseconds, a thread pool in tens of them); syncs are asynchronous and grouped: one fdatasync per file and cycle, for all who asked.
  */
 import {
-  close,
-  closeSync,
   fdatasync,
   fdatasyncSync,
-  fsync,
-  fsyncSync,
+  fstatSync,
   ftruncateSync,
-  open,
-  openSync,
-  readdirSync,
+  mkdirSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
-  unlink,
-  unlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type {
   AppendEffect,
@@ -37,12 +29,23 @@ import type {
   TruncateEffect,
 } from '../actors/effect.ts'
 import { unreachable } from '../protocol/assert.ts'
-import type { StorageError } from '../protocol/messages/storage.ts'
+import type { FileStat, StorageError } from '../protocol/messages/storage.ts'
 import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
+import { namesIn, renameIfThere, syncDirectory, syncDirectoryLater, unlinkIfThere, unlinkInTurn } from './directories.ts'
+import type { Done } from './directories.ts'
+import { DiskErrors, isMissing } from './disk-errors.ts'
 import type { JobPool } from './jobs.ts'
-import { isMissing, OpenFiles } from './open-files.ts'
+import { OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
+
+/** How a storage fits into its process. */
+export interface FileStorageOptions {
+  /** Descriptors that are kept open. */
+  readonly openFilesMax?: number
+  /** Hears which error the operating system has answered with; the same one once in a while only. */
+  readonly onError?: (error: Error) => void
+}
 
 interface WantedSync {
   readonly effects: SyncEffect[]
@@ -61,7 +64,8 @@ const LOG_DIRECTORY = /^.+-\d+\.\d+$/
 /** Storage in a node's directory. See the header. */
 export class FileStorage implements Storage {
   readonly #directory: string
-  readonly #files: OpenFiles = new OpenFiles()
+  readonly #files: OpenFiles
+  readonly #errors: DiskErrors
   /** Syncs asked for in this cycle, by path. */
   #wanted: Map<string, WantedSync> = new Map()
   #pendingSyncs = 0
@@ -74,9 +78,11 @@ export class FileStorage implements Storage {
   #closed = false
 
   /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
-  constructor(directory: string, jobs: JobPool) {
+  constructor(directory: string, jobs: JobPool, { openFilesMax, onError = () => undefined }: FileStorageOptions = {}) {
     this.#directory = directory
     this.#jobs = jobs
+    this.#files = new OpenFiles(openFilesMax)
+    this.#errors = new DiskErrors(directory, onError)
   }
 
   get pendingSyncs(): number {
@@ -86,20 +92,20 @@ export class FileStorage implements Storage {
   perform(effect: StorageEffect, answer: Answer): void {
     switch (effect.kind) {
       case 'append':
-        return answer({ kind: 'appended', token: effect.token, error: attempt(() => this.#append(effect)) })
+        return answer({ kind: 'appended', token: effect.token, error: this.#attempt(() => this.#append(effect)) })
       case 'rewrite':
-        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#rewrite(effect)) })
+        return answer({ kind: 'storageDone', token: effect.token, error: this.#attempt(() => this.#rewrite(effect)) })
       case 'read':
         return this.#read(effect, answer)
       case 'sync':
         return this.#wantSync(effect, answer)
       case 'truncate':
-        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#truncate(effect)) })
+        return answer({ kind: 'storageDone', token: effect.token, error: this.#attempt(() => this.#truncate(effect)) })
       case 'replace':
-        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#replace(effect)) })
+        return answer({ kind: 'storageDone', token: effect.token, error: this.#attempt(() => this.#replace(effect)) })
       case 'remove':
         if (effect.later === true && effect.files !== null) return this.#removeLater(effect, effect.files, answer)
-        return answer({ kind: 'storageDone', token: effect.token, error: attempt(() => this.#remove(effect)) })
+        return answer({ kind: 'storageDone', token: effect.token, error: this.#attempt(() => this.#remove(effect)) })
       case 'rename':
         return this.#rename(effect, answer)
       case 'compact':
@@ -136,7 +142,13 @@ export class FileStorage implements Storage {
 
   #append({ log, file, position, bytes }: AppendEffect): void {
     const open = this.#files.open(this.#path(log, file), true, this.#onMade)
-    writeAt(open.fd, bytes, position)
+    try {
+      writeAt(open.fd, bytes, position)
+    } catch (error) {
+      // A part of it may be there: whoever lists the file and reads it must find one and the same size.
+      open.sizeBytes = fstatSync(open.fd).size
+      throw error
+    }
     open.sizeBytes = position + bytes.length
   }
 
@@ -146,7 +158,7 @@ export class FileStorage implements Storage {
 
   #read({ log, file, position, sizeBytes, token }: ReadEffect, answer: Answer): void {
     let records: Uint8Array | null = null
-    const error = attempt(() => {
+    const error = this.#attempt(() => {
       const open = this.#files.open(this.#path(log, file), false)
       const bytes = new Uint8Array(Math.max(0, Math.min(sizeBytes, open.sizeBytes - position)))
       let count = 0
@@ -168,12 +180,10 @@ export class FileStorage implements Storage {
   }
 
   #sync(path: string, { effects, answers }: WantedSync, alone: boolean): void {
-    let open: OpenFile
-    try {
-      open = this.#files.open(path, false)
-    } catch {
-      return answerSyncs(effects, answers, 0, 'io')
-    }
+    let found: OpenFile | null = null
+    const error = this.#attempt(() => (found = this.#files.open(path, false)))
+    const open = found as OpenFile | null
+    if (open === null) return answerSyncs(effects, answers, 0, error)
     const { sizeBytes } = open
     if (alone && this.#syncMillis < INLINE_SYNC_MILLIS && !this.#fresh.has(path)) return this.#syncInline(open, effects, answers)
     const startedAt = performance.now()
@@ -181,7 +191,7 @@ export class FileStorage implements Storage {
       this.#files.endSync(open)
       this.#pendingSyncs--
       this.#syncMillis = performance.now() - startedAt
-      answerSyncs(effects, answers, sizeBytes, failure === null ? null : errorOf(failure))
+      answerSyncs(effects, answers, sizeBytes, failure === null ? null : this.#errors.note(failure))
       if (this.#closed && this.#pendingSyncs === 0) this.#files.closeAll()
     }
     open.syncs++
@@ -193,16 +203,16 @@ export class FileStorage implements Storage {
   /** One file, a fast disk, and nothing else under way: two changes of threads would cost more than they could save. */
   #syncInline(open: OpenFile, effects: readonly SyncEffect[], answers: readonly Answer[]): void {
     const startedAt = performance.now()
-    const error = attempt(() => fdatasyncSync(open.fd))
+    const error = this.#attempt(() => fdatasyncSync(open.fd))
     this.#syncMillis = performance.now() - startedAt
     answerSyncs(effects, answers, open.sizeBytes, error)
   }
 
   /** The first sync of a file makes its directory entry durable, too, and that of its directory. */
   #syncFresh(path: string, { fd }: OpenFile, finish: (failure: Error | null) => void): void {
-    syncDirectoryLater(dirname(path), (failure) => {
+    this.#syncDirectoryLater(dirname(path), (failure) => {
       if (failure !== null) return finish(failure)
-      syncDirectoryLater(this.#directory, (second) => {
+      this.#syncDirectoryLater(this.#directory, (second) => {
         if (second !== null) return finish(second)
         this.#fresh.delete(path)
         fdatasync(fd, finish)
@@ -248,14 +258,14 @@ export class FileStorage implements Storage {
 
   #rename({ log, renames, token }: RenameEffect, answer: Answer): void {
     const directory = `${this.#directory}/${log}`
-    const error = attempt(() => {
+    const error = this.#attempt(() => {
       for (const { from, to } of renames) renameSync(`${directory}/${from}`, `${directory}/${to}`)
     })
     if (error !== null) return answer({ kind: 'storageDone', token, error })
     this.#pendingJobs++
-    syncDirectoryLater(directory, (failure) => {
+    this.#syncDirectoryLater(directory, (failure) => {
       this.#pendingJobs--
-      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
+      answer({ kind: 'storageDone', token, error: failure === null ? null : this.#errors.note(failure) })
     })
   }
 
@@ -263,7 +273,7 @@ export class FileStorage implements Storage {
   #removeLater({ log, token }: RemoveEffect, files: readonly string[], answer: Answer): void {
     const directory = `${this.#directory}/${log}`
     const doomed: string[] = []
-    const error = attempt(() => {
+    const error = this.#attempt(() => {
       for (const file of files) {
         const path = `${directory}/${file}`
         this.#files.close(path)
@@ -272,10 +282,20 @@ export class FileStorage implements Storage {
     })
     if (error !== null) return answer({ kind: 'storageDone', token, error })
     this.#pendingJobs++
-    removeInTurn(directory, doomed, (failure) => {
+    const finish: Done = (failure) => {
       this.#pendingJobs--
-      answer({ kind: 'storageDone', token, error: failure === null ? null : errorOf(failure) })
-    })
+      answer({ kind: 'storageDone', token, error: failure === null ? null : this.#errors.note(failure) })
+    }
+    const go =
+      (then: Done): Done =>
+      (failure) =>
+        failure === null ? then(null) : finish(failure)
+    // The directory is synced before as well: what was renamed before must not come after what is removed now.
+    const syncAgain = go(() => this.#syncDirectoryLater(directory, finish))
+    this.#syncDirectoryLater(
+      directory,
+      go(() => unlinkInTurn(doomed, syncAgain)),
+    )
   }
 
   /** On a thread of the pool: nothing waits for it here. */
@@ -291,18 +311,34 @@ export class FileStorage implements Storage {
 
   #list(log: string, token: number, answer: Answer): void {
     const directory = `${this.#directory}/${log}`
-    let names: string[] = []
-    const error = attempt(() => {
-      names = namesIn(directory)
+    let files: FileStat[] = []
+    const error = this.#attempt(() => {
+      const sizes = namesIn(directory).map((name) => ({ name, stat: statSync(`${directory}/${name}`, { throwIfNoEntry: false }) }))
+      // What is gone by now is not there.
+      files = sizes.flatMap(({ name, stat }) => (stat === undefined ? [] : [{ name, sizeBytes: stat.size }]))
     })
-    const files = names.toSorted().map((name) => ({ name, sizeBytes: statSync(`${directory}/${name}`).size }))
-    answer({ kind: 'listed', token, files, error })
+    answer({ kind: 'listed', token, files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error })
   }
 
+  /** Whoever asks wants to know what may go: what cannot be listed stays. */
   #logs(): string[] {
-    return namesIn(this.#directory)
-      .filter((name) => LOG_DIRECTORY.test(name))
-      .toSorted()
+    let names: string[] = []
+    this.#attempt(() => (names = namesIn(this.#directory)))
+    return names.filter((name) => LOG_DIRECTORY.test(name)).toSorted()
+  }
+
+  #syncDirectoryLater(directory: string, done: Done): void {
+    syncDirectoryLater(directory, () => this.#files.closeOldest(), done)
+  }
+
+  /** Does it, and says why not. It may be done twice, if there is no descriptor for it at first. */
+  #attempt(work: () => void): StorageError | null {
+    try {
+      this.#files.withDescriptors(work)
+      return null
+    } catch (error) {
+      return this.#errors.note(error)
+    }
   }
 }
 
@@ -311,76 +347,6 @@ function writeAt(fd: number, bytes: Uint8Array, position: number): void {
   while (written < bytes.length) written += writeSync(fd, bytes, written, bytes.length - written, position + written)
 }
 
-function attempt(work: () => void): StorageError | null {
-  try {
-    work()
-    return null
-  } catch (error) {
-    return errorOf(error)
-  }
-}
-
-function errorOf(error: unknown): StorageError {
-  const code = error instanceof Error && 'code' in error ? error.code : ''
-  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' ? 'full' : 'io'
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory)
-  } catch (error) {
-    if (isMissing(error)) return []
-    throw error
-  }
-}
-
-function renameIfThere(from: string, to: string): boolean {
-  try {
-    renameSync(from, to)
-    return true
-  } catch (error) {
-    if (isMissing(error)) return false
-    throw error
-  }
-}
-
-/** Off this thread, one after the other. The directory is synced before as well: what was renamed before must not come after what is removed now. */
-function removeInTurn(directory: string, paths: readonly string[], done: (failure: Error | null) => void): void {
-  const next = (index: number): void => {
-    const path = paths[index]
-    if (path === undefined) return syncDirectoryLater(directory, done)
-    unlink(path, (failure) => (failure === null || failure.code === 'ENOENT' ? next(index + 1) : done(failure)))
-  }
-  syncDirectoryLater(directory, (failure) => (failure === null ? next(0) : done(failure)))
-}
-
-function unlinkIfThere(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-  }
-}
-
 function answerSyncs(effects: readonly SyncEffect[], answers: readonly Answer[], sizeBytes: number, error: StorageError | null): void {
   effects.forEach(({ token, file }, i) => answers[i]?.({ kind: 'synced', token, file, sizeBytes, error }))
-}
-
-/** Off this thread: a file system may write out much more than the directory. */
-function syncDirectoryLater(directory: string, done: (failure: Error | null) => void): void {
-  open(directory, 'r', (failure, fd) => {
-    if (failure !== null) return done(failure)
-    fsync(fd, (syncFailure) => {
-      close(fd, () => done(syncFailure))
-    })
-  })
-}
-
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r')
-  try {
-    fsyncSync(fd)
-  } finally {
-    closeSync(fd)
-  }
 }

@@ -1,10 +1,11 @@
 /**
  * Open file descriptors of one node, bounded in number: thousands of partitions share them, the one used longest ago is closed
- * first. A file with a sync under way stays open.
+ * first. A file with a sync under way stays open. Where the process has no descriptor left all the same, they are closed one after the other.
  */
 import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
+import { isMissing, isOutOfDescriptors } from './disk-errors.ts'
 
 /** A file of a log directory, opened for reading and writing. */
 export interface OpenFile {
@@ -18,8 +19,16 @@ export interface OpenFile {
   doomed: boolean
 }
 
-/** Descriptors per node. The usual limit of a process is 1,024 or more. */
+/** Descriptors of one node, if there is room for so many. */
 const OPEN_FILES_MAX = 256
+
+/** Descriptors of all nodes of a process together. The usual limit of a process is 1,024 or more, and it has other files, and sockets. */
+const PROCESS_FILES_MAX = 640
+
+/** A node's share in the descriptors of a process with so many nodes. */
+export function openFilesPerNode(nodeCount: number): number {
+  return Math.max(1, Math.min(OPEN_FILES_MAX, Math.floor(PROCESS_FILES_MAX / nodeCount)))
+}
 
 /** The open files of one node. See the header. */
 export class OpenFiles {
@@ -41,7 +50,7 @@ export class OpenFiles {
       }
       return known
     }
-    this.#makeRoom()
+    if (this.#files.size >= this.#limit) this.closeOldest()
     const file = openFile(path, create, onMade)
     this.#files.set(path, file)
     return file
@@ -73,14 +82,26 @@ export class OpenFiles {
     this.#files.clear()
   }
 
-  #makeRoom(): void {
-    if (this.#files.size < this.#limit) return
+  /** Does what takes a descriptor: while there is none left, the file used longest ago is closed, and it is done again. */
+  withDescriptors(work: () => void): void {
+    for (;;) {
+      try {
+        return work()
+      } catch (error) {
+        if (!isOutOfDescriptors(error) || !this.closeOldest()) throw error
+      }
+    }
+  }
+
+  /** Closes the file used longest ago; false if all have a sync under way. */
+  closeOldest(): boolean {
     for (const file of this.#files.values()) {
       if (file.syncs > 0) continue
       this.#files.delete(file.path)
       closeSync(file.fd)
-      return
+      return true
     }
+    return false
   }
 }
 
@@ -95,11 +116,6 @@ function openFile(path: string, create: boolean, onMade: (path: string) => void)
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   onMade(path)
   return { path, fd, sizeBytes: 0, syncs: 0, doomed: false }
-}
-
-/** Whether it was said because a file, or its directory, is not there. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }
 
 function ignore(): void {

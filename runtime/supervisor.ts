@@ -2,6 +2,7 @@
  * Starts the worker threads of a cluster, one per node, and keeps them running: a worker that dies is noticed by its `exit`
  * event, announced, and started again after a pause that doubles while it keeps dying. It recovers from its directory.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { releaseProxy } from 'comlink'
@@ -11,6 +12,7 @@ import { Doorbell } from './doorbell.ts'
 import { makeLink, threadOfNode } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import type { RecordingSetup } from './recorder.ts'
+import { DRAIN_MILLIS_MAX } from './thread-runtime.ts'
 import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
 import { workerOptions, workerUrl } from './worker-url.ts'
 
@@ -24,6 +26,8 @@ export interface SupervisorOptions {
   readonly caller: ThreadRuntime
   /** Where all workers record. Default: nowhere. */
   readonly recording?: RecordingSetup | null
+  /** How long a worker may take to drain when it is closed; one that has not answered by then is ended. Default: longer than it takes at most. */
+  readonly closeMillisMax?: number
   readonly onDown: (node: number, restarts: number) => void
   readonly onUp: (node: number, restarts: number) => void
   /** An actor on a worker, or (null) all of it, has failed. */
@@ -52,6 +56,9 @@ const RESTART_MILLIS_MAX = 5000
 /** A worker that has run so long starts with the shortest pause again. */
 const STABLE_MILLIS = 1000
 
+/** A worker that is alive answers in less, whatever it is asked; one that does not is ended. */
+const ANSWER_MILLIS = 5000
+
 /** The worker threads of one cluster. See the header. */
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -78,10 +85,10 @@ export class Supervisor {
     await Promise.all([...links].map(([node, between]) => this.#startThread(node, 0, between)))
   }
 
-  /** The control of a node's thread, if it runs. */
-  control(node: number): Remote<ThreadControl> | null {
+  /** What a node's thread answers; null if it does not run, or ends before: after that, nobody would answer. */
+  async ask<Result>(node: number, call: (control: Remote<ThreadControl>) => Promise<Result>): Promise<Result | null> {
     const thread = this.#threads.get(node)
-    return thread === undefined || thread.restart !== null ? null : thread.control
+    return thread === undefined || thread.restart !== null ? null : resultBefore(() => call(thread.control), thread)
   }
 
   /** Ends a node's thread without any warning. For tests: the supervisor must notice by itself. */
@@ -185,9 +192,21 @@ export class Supervisor {
     if (thread.restart !== null) return clearTimeout(thread.restart)
     // Its start failed, or is not over: there is nothing to drain, but it may run.
     if (!thread.started) return void (await thread.worker.terminate())
-    await endsBefore(() => thread.control.drain(handOver), thread)
-    thread.control.close().catch(() => undefined)
-    await thread.exited
+    const { closeMillisMax = DRAIN_MILLIS_MAX + ANSWER_MILLIS } = this.#options
+    if (
+      await isWithin(
+        closeMillisMax,
+        endsBefore(() => thread.control.drain(handOver), thread),
+      )
+    ) {
+      thread.control.close().catch(() => undefined)
+      await isWithin(
+        ANSWER_MILLIS,
+        thread.exited.then(() => true),
+      )
+    }
+    // One that hangs has crashed, to whoever opens its directory next: everything acknowledged is there.
+    await thread.worker.terminate()
     thread.control[releaseProxy]()
   }
 }
@@ -197,6 +216,20 @@ function errorOf(error: unknown): Error {
 }
 
 /** Whether a call to a worker comes to its end before the worker does: after that, nobody answers. Rejects where the call fails. */
-async function endsBefore(call: () => Promise<unknown>, { exited }: SupervisedThread): Promise<boolean> {
-  return Promise.race([call().then(() => true), exited.then(() => false)])
+async function endsBefore(call: () => Promise<unknown>, thread: SupervisedThread): Promise<boolean> {
+  return (await resultBefore(() => call().then(() => true), thread)) ?? false
+}
+
+/** What a call to a worker comes to; null if the worker ends before. */
+async function resultBefore<Result>(call: () => Promise<Result>, { exited }: SupervisedThread): Promise<Result | null> {
+  return Promise.race([call(), exited.then(() => null)])
+}
+
+/** Whether it comes true in so long. */
+async function isWithin(millis: number, work: Promise<boolean>): Promise<boolean> {
+  const waited = new AbortController()
+  const late = sleep(millis, false, { signal: waited.signal }).catch(() => false)
+  const isTrue = await Promise.race([work.catch(() => false), late])
+  waited.abort()
+  return isTrue
 }

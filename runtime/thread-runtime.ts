@@ -12,12 +12,13 @@ import { isRequest } from '../protocol/messages/message.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { ActorHost } from './actor-host.ts'
 import type { Envelope } from './codec.ts'
-import { Doorbell } from './doorbell.ts'
+import { Doorbell, doorbellCount } from './doorbell.ts'
 import { FileStorage } from './file-storage.ts'
 import { JobPool } from './jobs.ts'
 import { Links } from './links.ts'
 import type { LinkSetup } from './links.ts'
 import { MemoryStorage } from './memory-storage.ts'
+import { openFilesPerNode } from './open-files.ts'
 import { Recorder, RECORDER } from './recorder.ts'
 import type { RecordingSetup } from './recorder.ts'
 import type { Storage } from './storage.ts'
@@ -57,8 +58,11 @@ export interface ThreadStatistics {
   readonly droppedMessages: number
 }
 
+/** Names the disk of a node where failures are told. */
+export const STORAGE = 'storage'
+
 /** Longest wait for the replicas of a node to write their checkpoints at a clean stop. */
-const DRAIN_MILLIS_MAX = 30_000
+export const DRAIN_MILLIS_MAX = 30_000
 
 /** All that runs on one thread. See the header. */
 export class ThreadRuntime {
@@ -83,7 +87,7 @@ export class ThreadRuntime {
     this.links = new Links(setup.doorbells, setup.links)
     this.#onEnvelope = ({ to, from, message }) => this.#hosts.get(to.node)?.deliver(to.actor, from, message)
     for (const { node, directory } of setup.nodes) {
-      this.#storages.set(node, directory === null ? new MemoryStorage() : new FileStorage(directory, this.#jobs))
+      this.#storages.set(node, directory === null ? new MemoryStorage() : this.#fileStorage(node, directory))
       this.#addHost(node)
     }
   }
@@ -198,6 +202,15 @@ export class ThreadRuntime {
     let messages = 0
     for (const host of this.#hosts.values()) messages += host.messagesHandled
     return { cycles: this.#cycles, messages, ...this.links.counters() }
+  }
+
+  #fileStorage(node: number, directory: string): FileStorage {
+    // Every node has a thread, but for those of the caller's.
+    const nodeCount = Math.max(1, doorbellCount(this.#setup.doorbells) - 1)
+    return new FileStorage(directory, this.#jobs, {
+      openFilesMax: openFilesPerNode(nodeCount),
+      onError: (error) => this.#onFailure(node, STORAGE, error),
+    })
   }
 
   async #startActors({ node, actors }: NodeSetup): Promise<void> {

@@ -21,6 +21,8 @@ const AWAKE_MILLIS = 0.25
 
 let runtime: ThreadRuntime | null = null
 let closed = false
+/** Resolves when the behaviours are loaded. */
+let started: Promise<void> = Promise.resolve()
 /** When there was work last. */
 let workedAt = 0
 let awakeMillis = 0
@@ -55,14 +57,18 @@ const control: ThreadControl = {
   async start(setup: ThreadSetup): Promise<void> {
     runtime = new ThreadRuntime(setup, fail)
     if (setup.links.length < availableParallelism()) awakeMillis = AWAKE_MILLIS
-    await runtime.start()
+    started = runtime.start()
+    await started
     run()
   },
   inspect: () => runtime?.inspect() ?? {},
   statistics: () => runtime?.statistics() ?? { cycles: 0, messages: 0, failedWrites: 0, droppedMessages: 0 },
   connect: (link) => runtime?.links.connect(link),
   disconnect: (peerThread) => runtime?.links.disconnect(peerThread),
-  spawn: (node, actor) => runtime?.spawn(node, actor),
+  spawn: async (node, actor) => {
+    await started
+    runtime?.spawn(node, actor)
+  },
   drain: async (handOver) => runtime?.drain(handOver),
   hang: (millis) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis),
   close: () => {

@@ -97,8 +97,9 @@ export interface ClusterEventDetails {
   /** Other replicas are in sync. */
   readonly isrChanged: TopicPartition & { readonly isr: readonly number[]; readonly formerIsr: readonly number[] }
   /**
-   * Something failed that no promise reports: an actor, which is started again from what is on the disk, or (`actor` null) a whole node. Without a
-   * listener it is written to the standard error output.
+   * Something failed that no promise reports: an actor, which is started again from what is on the disk, (`actor` null) a whole node, or (`actor` `'storage'`) its
+   * disk, in the words of the operating system, and the same every ten seconds at most: it is full, say, or there are too many open
+   * files. Without a listener it is written to the standard error output.
    */
   readonly error: { readonly node: number; readonly actor: string | null; readonly error: Error }
 }

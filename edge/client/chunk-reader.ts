@@ -5,6 +5,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import * as batch from '../../protocol/record-batch.ts'
 import type { FileRange } from '../../protocol/messages/fetch.ts'
+import { isOutOfDescriptors } from '../../runtime/disk-errors.ts'
 import { walkFrom } from './batch-walk.ts'
 import type { WalkDefect } from './batch-walk.ts'
 
@@ -146,13 +147,16 @@ export class ChunkReader {
       this.#files.set(path, known)
       return known
     }
-    try {
-      const file = { fd: openSync(path, 'r'), usedMillis: now }
-      this.#makeRoom()
-      this.#files.set(path, file)
-      return file
-    } catch {
-      return null
+    if (this.#files.size >= OPEN_FILES_MAX) this.#closeOldest()
+    for (;;) {
+      try {
+        const file = { fd: openSync(path, 'r'), usedMillis: now }
+        this.#files.set(path, file)
+        return file
+      } catch (error) {
+        // Where the process has no descriptor left, one of ours is given up for it.
+        if (!isOutOfDescriptors(error) || !this.#closeOldest()) return null
+      }
     }
   }
 
@@ -172,12 +176,12 @@ export class ChunkReader {
     return true
   }
 
-  #makeRoom(): void {
-    if (this.#files.size < OPEN_FILES_MAX) return
+  #closeOldest(): boolean {
     for (const [path, { fd }] of this.#files) {
       closeSync(fd)
       this.#files.delete(path)
-      return
+      return true
     }
+    return false
   }
 }

@@ -20,7 +20,7 @@ import { allocateDoorbells } from '../../runtime/doorbell.ts'
 import { report } from '../../runtime/report.ts'
 import type { RecordingSetup } from '../../runtime/recorder.ts'
 import { Supervisor } from '../../runtime/supervisor.ts'
-import { ThreadRuntime } from '../../runtime/thread-runtime.ts'
+import { STORAGE, ThreadRuntime } from '../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../runtime/thread-runtime.ts'
 import { AdminClient } from './admin.ts'
 import type { Admin } from './admin-api.ts'
@@ -126,6 +126,7 @@ class LocalCluster implements Cluster {
   readonly #listeners: EventListeners = new EventListeners()
   readonly #connectionsMax: number
   #counter = 0
+  #diskError: Error | null = null
   #closing: Promise<void> | null = null
 
   constructor(held: DataDirectory | null, threaded: boolean, options: ClusterOptions, recording: RecordingSetup | null) {
@@ -170,7 +171,15 @@ class LocalCluster implements Cluster {
     }
     this.#reader = new ChunkReader((node) => nodes.directoryOf(node))
     const isClosing = (): boolean => this.#closing !== null
-    this.#threads = new NodeThreads({ nodes, runtime: this.#runtime, supervisor: this.#supervisor, requests, loop: this.#loop, isClosing })
+    this.#threads = new NodeThreads({
+      nodes,
+      runtime: this.#runtime,
+      supervisor: this.#supervisor,
+      requests,
+      loop: this.#loop,
+      isClosing,
+      diskError: () => this.#diskError,
+    })
     this.admin = new AdminClient(requests, this.#threads)
   }
 
@@ -207,10 +216,11 @@ class LocalCluster implements Cluster {
     const nodes: Record<string, unknown> = { ...this.#runtime.inspect() }
     const statistics: Record<string, unknown> = { caller: this.#runtime.statistics() }
     for (const node of this.#nodes.ids) {
-      const control = this.#supervisor?.control(node)
-      if (control === null || control === undefined) continue
-      Object.assign(nodes, await control.inspect())
-      statistics[`node-${node}`] = await control.statistics()
+      const answer = await this.#supervisor?.ask(node, async (control) => [await control.inspect(), await control.statistics()] as const)
+      // One whose worker is dead, or dies meanwhile, is left out.
+      if (answer === null || answer === undefined) continue
+      Object.assign(nodes, answer[0])
+      statistics[`node-${node}`] = answer[1]
     }
     return { directory: this.directory, nodes, statistics }
   }
@@ -252,7 +262,7 @@ class LocalCluster implements Cluster {
 
   /** For tests: a node's thread does nothing for so long. */
   async hangNode(node: number, millis: number): Promise<void> {
-    await this.#supervisor?.control(node)?.hang(millis)
+    await this.#supervisor?.ask(node, (control) => control.hang(millis))
   }
 
   /** For tests: an actor on the caller's thread is told what it does not understand. */
@@ -299,6 +309,7 @@ class LocalCluster implements Cluster {
 
   /** An error that nobody listens to must not get lost. */
   #onFailure(node: number, actor: string | null, error: Error): void {
+    if (actor === STORAGE) this.#diskError = error
     if (node === CALLER_NODE && actor !== null) this.#postHere(clientPort(actor), { kind: 'actorCrashed', errorMessage: error.message })
     if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
   }

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
+import { KafkaError } from '../../protocol/errors.ts'
 import type { ActorHost } from '../../runtime/actor-host.ts'
 import type { Supervisor } from '../../runtime/supervisor.ts'
 import type { ThreadRuntime } from '../../runtime/thread-runtime.ts'
@@ -21,10 +22,21 @@ export interface ThreadsOptions {
   readonly requests: Requests
   readonly loop: ClientLoop
   readonly isClosing: () => boolean
+  /** What the operating system said last against a disk of these nodes; null: nothing yet. */
+  readonly diskError: () => Error | null
+  /** How long `join` waits for one node to be active. Default: half a minute. */
+  readonly joinMillisMax?: number
 }
 
 /** A node is waited for so long; one that does not come in time may come later, and the others are enough to go on with. */
 const NODES_MILLIS_MAX = 10_000
+
+/** Where no node is active after so long, none is going to be soon. */
+const JOIN_MILLIS_MAX = 30_000
+
+/** Pause before a node is asked again, doubled with each: most often it is a matter of a few milliseconds. */
+const JOIN_PAUSE_MILLIS_MIN = 1
+const JOIN_PAUSE_MILLIS_MAX = 50
 
 /** See the header. */
 export class NodeThreads implements NodeActions {
@@ -48,7 +60,8 @@ export class NodeThreads implements NodeActions {
     nodes.addObserver(node)
     const setup = nodes.coordinatorSetup(node)
     if (supervisor === null) runtime.spawn(node, setup)
-    else await supervisor.control(node)?.spawn(node, setup)
+    // Where the worker is dead, or dies meanwhile, its next life begins with it.
+    else await supervisor.ask(node, (control) => control.spawn(node, setup))
   }
 
   async stopNode(node: number): Promise<void> {
@@ -72,9 +85,10 @@ export class NodeThreads implements NodeActions {
     this.#options.nodes.remove(node)
   }
 
-  /** Waits until nodes are active: what the metadata says of them may be of their lives before. Fails if none of them can be asked. */
+  /** Waits until nodes are active: what the metadata says of them may be of their lives before. Fails if none of them can be asked, or none is active in time. */
   async join(nodes: readonly number[]): Promise<void> {
-    const joined = nodes.map((node) => this.#joins(node))
+    const endAt = performance.now() + (this.#options.joinMillisMax ?? JOIN_MILLIS_MAX)
+    const joined = nodes.map((node) => this.#joins(node, endAt))
     const waited = new AbortController()
     const late = sleep(NODES_MILLIS_MAX, undefined, { signal: waited.signal }).catch(() => undefined)
     await Promise.race([Promise.all(joined), late])
@@ -85,12 +99,24 @@ export class NodeThreads implements NodeActions {
     })
   }
 
-  async #joins(node: number): Promise<void> {
-    for (;;) {
-      const { isActive } = await this.#options.requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'describeBroker' }, 'brokerDescribed')
-      if (isActive || this.#options.isClosing()) return
-      await sleep(1)
+  async #joins(node: number, endAt: number): Promise<void> {
+    const { requests, isClosing } = this.#options
+    for (let pause = JOIN_PAUSE_MILLIS_MIN; ; pause = Math.min(pause * 2, JOIN_PAUSE_MILLIS_MAX)) {
+      const { isActive } = await requests.ask({ node, actor: BROKER_ACTOR }, { kind: 'describeBroker' }, 'brokerDescribed')
+      if (isActive || isClosing()) return
+      if (performance.now() >= endAt) throw this.#notActive(node)
+      await sleep(pause)
     }
+  }
+
+  /** Most often a node cannot write who it is. */
+  #notActive(node: number): KafkaError {
+    const { diskError, nodes } = this.#options
+    const error = diskError()
+    const where = nodes.directoryOf(node)
+    const reason = error?.message ?? `is the disk${where === null ? '' : ` with ${where}`} slow, or the machine busy?`
+    const name = error === null ? 'REQUEST_TIMED_OUT' : /\b(ENOSPC|EDQUOT)\b/.test(reason) ? 'DISK_FULL' : 'KAFKA_STORAGE_ERROR'
+    return new KafkaError(name, `node ${node} did not become active in time: ${reason}`)
   }
 
   /** Every actor of ours and every other coordinator hears of it: what was asked of that node will not be answered, and its groups are forgotten. */

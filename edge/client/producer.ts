@@ -10,6 +10,7 @@ import { actor as producerActor } from '../../actors/producer.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { SubmittedRecords } from '../../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import { BATCH_BYTES_MAX } from '../../protocol/topic-config.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions, Transaction } from './api.ts'
@@ -243,11 +244,14 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   /** A record that is larger than a batch makes a batch of its own; what is larger than the topic takes is refused here. */
   #onLarge(topic: KnownTopic, batch: OpenBatch): void {
-    const { maxMessageBytes } = topic.metadata.config ?? { maxMessageBytes: Infinity }
+    const { maxMessageBytes } = topic.metadata.config ?? { maxMessageBytes: BATCH_BYTES_MAX }
     const { sizeBytes } = batch.builder
-    if (sizeBytes <= maxMessageBytes || (this.#options.compression ?? 'none') !== 'none') return this.#seal(topic, batch)
+    // How large it is when it is compressed shows later; what it unfolds to must not be too large for readers.
+    const limit = (this.#options.compression ?? 'none') === 'none' ? maxMessageBytes : BATCH_BYTES_MAX
+    if (sizeBytes <= limit) return this.#seal(topic, batch)
     this.#remove(topic, batch)
-    const reason = `a record of ${sizeBytes} bytes (with its batch) is larger than ${batch.topic}'s maxMessageBytes (${maxMessageBytes}); raise that, or split the record`
+    const whose = limit < BATCH_BYTES_MAX ? `${batch.topic}'s maxMessageBytes (${limit}); raise that, or` : `any may be (${limit});`
+    const reason = `a record of ${sizeBytes} bytes (with its batch) is larger than ${whose} split the record`
     this.#finish(batch, new KafkaError('MESSAGE_TOO_LARGE', reason), -1, -1)
   }
 

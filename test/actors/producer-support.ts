@@ -40,13 +40,18 @@ export function submit(stage: Stage<ProducerState>, token: number, partition = 0
 }
 
 /** The leader answers: a base offset, or an error. */
-export function answer(stage: Stage<ProducerState>, correlationId: number, outcome: number | ErrorName): Effect[] {
+export function answer(
+  stage: Stage<ProducerState>,
+  correlationId: number,
+  outcome: number | ErrorName,
+  errorMessage: string | null = null,
+): Effect[] {
   const isError = typeof outcome === 'string'
   return stage.deliver({
     kind: 'produceResponse',
     correlationId,
     errorCode: isError ? codeOf(outcome) : 0,
-    errorMessage: null,
+    errorMessage,
     baseOffset: isError ? -1 : outcome,
     logAppendTime: -1,
     logStartOffset: 0,

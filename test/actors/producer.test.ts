@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { actor } from '../../actors/producer.ts'
 import { batchAt } from '../partitions/support.ts'
 import { topicsAnswer } from './metadata.ts'
+import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { answer, asked, config, ids, numbers, ready, submit, tick } from './producer-support.ts'
 import { lines, sent, stageOf } from './stage.ts'
@@ -138,6 +139,20 @@ describe('a batch', () => {
     const stage = ready()
     answer(stage, ids(submit(stage, 1))[0]!, 'NOT_ENOUGH_REPLICAS')
     expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 NOT_ENOUGH_REPLICAS')
+  })
+
+  test('that a disk has refused fails with what was said of the disk, whoever has led since', () => {
+    const stage = ready()
+    const [first] = ids(submit(stage, 1))
+    answer(stage, first!, 'KAFKA_STORAGE_ERROR', 't-0 is offline: the disk is full')
+    tick(stage, 100)
+    const [second] = ids(stage.deliver(topicsAnswer({ t: [0] }, 1)))
+    answer(stage, second!, 'NOT_LEADER_OR_FOLLOWER')
+    const [outcome] = sent(tick(stage, 5000), 'delivered')
+    expect(outcome).toMatchObject({
+      errorCode: codeOf('REQUEST_TIMED_OUT'),
+      errorMessage: expect.stringMatching(/KAFKA_STORAGE_ERROR \(t-0 is offline: the disk is full\)$/) as string,
+    })
   })
 
   test('that has no number yet leaves nothing behind when it is given up', () => {

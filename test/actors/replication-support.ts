@@ -48,6 +48,21 @@ function isClientAnswer(message: Message): message is MessageOf<(typeof CLIENT_A
   return CLIENT_ANSWERS.some((kind) => kind === message.kind)
 }
 
+/** A leader's answer to a fetch: there is nothing new. */
+export function answerTo(correlationId: number): MessageOf<'fetchResponse'> {
+  const ends = {
+    highWatermark: 1,
+    logStartOffset: 0,
+    epochStartOffset: 0,
+    syncedByAll: -1,
+    divergingEpoch: -1,
+    divergingEndOffset: 0,
+    lastStableOffset: 0,
+    abortedTransactions: [],
+  }
+  return { kind: 'fetchResponse', correlationId, errorCode: 0, errorMessage: null, ...ends, range: null, records: null }
+}
+
 /** A partition with its replicas on nodes 0, 1, … */
 export class ReplicatedPartition {
   readonly nodes: Node[]

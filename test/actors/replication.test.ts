@@ -6,7 +6,7 @@ import type { Effect } from '../../actors/effect.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
-import { ReplicatedPartition } from './replication-support.ts'
+import { answerTo, ReplicatedPartition } from './replication-support.ts'
 import { sentOne } from './stage.ts'
 
 const NONE = 0
@@ -316,26 +316,7 @@ describe('a follower', () => {
     partition.isolate(1)
     partition.start(1, 12_345)
     for (let correlationId = 1; correlationId < 100; correlationId++) {
-      const ends = {
-        highWatermark: 1,
-        logStartOffset: 0,
-        epochStartOffset: 0,
-        syncedByAll: -1,
-        divergingEpoch: -1,
-        divergingEndOffset: 0,
-        lastStableOffset: 0,
-        abortedTransactions: [],
-      }
-      const late = {
-        kind: 'fetchResponse',
-        correlationId,
-        errorCode: NONE,
-        errorMessage: null,
-        ...ends,
-        range: null,
-        records: null,
-      } as const
-      expect(partition.at(1).stage.deliver(late, { node: 0, actor: 'replica/t-0' })).toEqual([])
+      expect(partition.at(1).stage.deliver(answerTo(correlationId), { node: 0, actor: 'replica/t-0' })).toEqual([])
     }
     expect(partition.state(1)).toMatchObject({ phase: 'following', log: { logEndOffset: 1 } })
   })
@@ -351,6 +332,14 @@ describe('a follower', () => {
     expect(partition.outcome(produced)).toEqual({ errorCode: NONE, baseOffset: 1 })
     expect(partition.log(1)).toEqual(partition.log(0))
   })
+})
+
+test('a leader whose disk is full says so to whoever waits', () => {
+  const partition = new ReplicatedPartition(2)
+  partition.at(0).disk.failing.set('append', 'full')
+  const produced = partition.produce(0, 'quorum', 1, 1)
+  expect(partition.outcome(produced)).toMatchObject({ errorCode: codeOf('KAFKA_STORAGE_ERROR') })
+  expect(partition.state(0).failure).toBe('the disk is full')
 })
 
 test('a leader whose disk fails asks to be relieved, and does not lead again in that epoch', () => {

@@ -17,6 +17,7 @@ import {
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
 import { defaultTopicConfig } from '../../protocol/topic-config.ts'
 import { created, imageOf, nodes, partitionOf, topicWith } from './support.ts'
+import { BATCH_BYTES_MAX } from '../../protocol/topic-config.ts'
 
 const history: readonly MetadataRecord[] = [
   created('a', 1, [0], { flush: 'os' }),
@@ -122,6 +123,14 @@ describe('the image', () => {
     expect(() => applyRecord(emptyImage(), { type: 'topicDeleted', topicId: 1 })).toThrow('M1')
     expect(() => applyRecord(imageOf(created('a', 1), { type: 'topicDeleted', topicId: 1 }), history[2]!)).toThrow('M1')
     expect(() => applyRecord(emptyImage(), created('a', 1, [0], { segmentBytes: 1 }))).toThrow('M2')
+  })
+
+  test('takes the settings of a former version, as far as they are allowed now', () => {
+    for (const maxMessageBytes of [2 ** 31 - 1, '2147483647']) {
+      const topic = imageOf(created('a', 1, [0], { maxMessageBytes, segmentBytes: 16_384 })).topics.get('a')
+      expect(topic?.configs).toEqual({ maxMessageBytes: BATCH_BYTES_MAX, segmentBytes: 16_384 })
+      expect(topic?.config).toMatchObject({ maxMessageBytes: BATCH_BYTES_MAX, segmentBytes: 16_384 })
+    }
   })
 
   test('takes no change of a partition that is not there, nor one that goes back', () => {

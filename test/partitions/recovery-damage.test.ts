@@ -1,7 +1,8 @@
-// Damage just below the recovery point, where it is easily taken for a torn tail above it.
+// Damage just below the recovery point, where it is easily taken for a torn tail above it; and disks that say one thing and give another.
 
 import { describe, expect, test } from 'vitest'
 import { logFileName } from '../../partitions/log.ts'
+import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { append, checkpoint, copyOf, damage, fiveBatches, recover, refusal } from './recovery-support.ts'
 
@@ -38,4 +39,24 @@ describe('damage in a batch that ends at the recovery point, or seems to', () =>
     damage(leader.directory, SECOND, (bytes) => bytes.fill(9, 300, 310))
     expect(recover(leader.directory).log.logEndOffset).toBe(12)
   })
+})
+
+test('a file that is shorter than it was said to be ends where the disk says, and is not asked for without end', () => {
+  const { directory } = fiveBatches()
+  const bytes = directory.get(SECOND) ?? new Uint8Array(0)
+  for (const short of [0, bytes.length - 1]) {
+    const recovery = beginRecovery(4096, Infinity, true)
+    advanceRecovery(recovery, null)
+    const files = [
+      { name: FIRST, sizeBytes: directory.get(FIRST)?.length ?? 0 },
+      { name: SECOND, sizeBytes: bytes.length + 10 },
+    ]
+    let demand = advanceRecovery(recovery, { kind: 'listed', files })
+    for (let reads = 0; demand.kind === 'read' && reads < 9; reads++) {
+      const { position, sizeBytes } = demand
+      const found = (demand.file === SECOND ? bytes.subarray(0, short) : directory.get(FIRST))?.subarray(position, position + sizeBytes)
+      demand = advanceRecovery(recovery, { kind: 'read', bytes: found ?? new Uint8Array(0) })
+    }
+    expect(demand).toMatchObject({ kind: 'truncate', file: SECOND })
+  }
 })

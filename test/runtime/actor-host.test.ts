@@ -228,6 +228,21 @@ test('an actor that fails without an assertion having noticed starts again, too'
   expect(heardBy(host, 'a')).toEqual(['started'])
 })
 
+test('an actor that wants what cannot be done starts again, and the others go on', async () => {
+  const perform = (): void => {
+    throw new RangeError('that is too much')
+  }
+  const storage = { perform, startSyncs: () => undefined, pendingSyncs: 0, close: () => undefined }
+  const { host, failures } = await sceneWith(['a', 'b'], storage)
+  order(host, 'a', 'send b', 'list', 'send b')
+  expect(failures).toEqual(['a: that is too much'])
+  order(host, 'b', 'send a')
+  expect([heardBy(host, 'a'), heardBy(host, 'b')]).toEqual([
+    ['started', 'pause from 0/b'],
+    ['started', 'pause from 0/a', 'subscribe'],
+  ])
+})
+
 test('a broken environment is reported for the whole node', async () => {
   const { host, failures } = await sceneWith(['a'])
   order(host, 'a', 'fatal')

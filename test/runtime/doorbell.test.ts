@@ -17,6 +17,16 @@ describe('a doorbell', () => {
     expect(own.ring()).toBe(false)
   })
 
+  test('lets the event loop turn before it ends a wait, even if there is work already', async () => {
+    const own = bell()
+    for (const hasWork of [() => true, () => !own.ring()]) {
+      let hasTurned = false
+      setImmediate(() => (hasTurned = true))
+      await own.waitAsync(60_000, hasWork)
+      expect(hasTurned).toBe(true)
+    }
+  })
+
   test('does not let a thread sleep for which it rings while the thread looks at its work', async () => {
     const own = bell()
     const ringAndFindNothing = (): boolean => !own.ring()

@@ -1,7 +1,10 @@
 /** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { FileStorage } from '../../runtime/file-storage.ts'
 import { JobPool } from '../../runtime/jobs.ts'
@@ -31,6 +34,13 @@ function newStorage(node = `node-${count++}`): FileStorage {
   const storage = new FileStorage(join(directory, node), jobs)
   storages.push(storage)
   return storage
+}
+
+/** What a program beside this one prints that is run under a limit of the shell. */
+async function runLimited(limit: string, program: string): Promise<unknown> {
+  const path = fileURLToPath(new URL(program, import.meta.url))
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${limit}; exec "$0" "$@"`, process.execPath, path, join(directory, 'n')])
+  return JSON.parse(stdout)
 }
 
 describeStorage(newStorage)
@@ -70,6 +80,10 @@ describe('files', () => {
     expect(open()).toBeLessThanOrEqual(before)
   })
 
+  test('are closed to make room for others where the process may not have so many', async () => {
+    expect(await runLimited('ulimit -n 50', './few-descriptors.ts')).toEqual({ errors: [null], told: [] })
+  })
+
   test('with a sync under way are closed when it is answered', async () => {
     const storage = newStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
@@ -103,6 +117,39 @@ describe('an error of the operating system', () => {
     symlinkSync('/dev/full', join(directory, 'n', 't-0.1', 'a'))
     expect(await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')).toMatchObject({ error: 'full' })
     expect(await ask(storage, { kind: 'replace', file: 'a', bytes: counting(3) }, 'storageDone')).toMatchObject({ error: 'full' })
+  })
+
+  test('is told once in a while in its own words, unless something is only missing', async () => {
+    const told: string[] = []
+    const storage = new FileStorage(join(directory, 'n'), jobs, { onError: (error) => void told.push(error.message) })
+    storages.push(storage)
+    expect(await ask(storage, { kind: 'read', file: 'a', position: 0, sizeBytes: 3 }, 'readCompleted')).toMatchObject({ error: 'io' })
+    expect(told).toEqual([])
+    mkdirSync(join(directory, 'n', 't-0.1'), { recursive: true })
+    symlinkSync('/dev/full', join(directory, 'n', 't-0.1', 'a'))
+    for (let i = 0; i < 3; i++) await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')
+    expect(told).toEqual([`the disk with ${join(directory, 'n')} failed: ENOSPC: no space left on device, write`])
+  })
+
+  test('at a file of a directory that is listed is answered', async () => {
+    const storage = newStorage('n')
+    mkdirSync(join(directory, 'n', 't-0.1'), { recursive: true })
+    symlinkSync('a', join(directory, 'n', 't-0.1', 'a'))
+    expect(await ask(storage, { kind: 'list' }, 'listed')).toMatchObject({ token: 7, files: [], error: 'io' })
+  })
+
+  test('at the directory of all logs is answered: nothing is known that may go', async () => {
+    writeFileSync(join(directory, 'n'), 'in the way')
+    expect(await ask(newStorage('n'), { kind: 'listLogs' }, 'logsListed')).toMatchObject({ token: 7, logs: [] })
+  })
+
+  test('in the middle of a write leaves a part, which is listed and read alike', async () => {
+    // A signal that is ignored is an error of the write.
+    const said = await runLimited("trap '' XFSZ; ulimit -f 4", './half-write.ts')
+    const { error, listed, read: found } = said as { error: string; listed: number; read: number }
+    expect(error).toBe('full')
+    expect(listed).toBeGreaterThan(100)
+    expect(found).toBe(listed)
   })
 
   test('does not stand in the way of the next operation', async () => {

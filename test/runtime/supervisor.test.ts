@@ -30,7 +30,7 @@ afterEach(async () => {
   scene = null
 })
 
-async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.url]): Promise<Scene> {
+async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.url], closeMillisMax = 30_000): Promise<Scene> {
   const doorbells = allocateDoorbells(nodeCount + 1)
   const nodes = [{ node: -1, directory: null, actors: [] }]
   const caller = new ThreadRuntime({ thread: 0, doorbells, links: [], nodes, preload: [] }, () => undefined)
@@ -48,6 +48,7 @@ async function clusterOf(nodeCount: number, preload: readonly string[] = [actor.
     preload,
     nodes: Array.from({ length: nodeCount }, (_, node) => node),
     caller,
+    closeMillisMax,
     nodeSetup: (node) => ({ node, directory: null, actors }),
     onDown: (node, restarts) => note(`down ${node} (${restarts})`),
     onUp: (node, restarts) => note(`up ${node} (${restarts})`),
@@ -75,7 +76,7 @@ describe('a supervisor', () => {
     const { supervisor, caller, loop, events, heardBy: ask } = await clusterOf(3)
     await supervisor.start()
     await supervisor.stopNode(1)
-    expect([supervisor.control(1), events]).toEqual([null, []])
+    expect([await supervisor.ask(1, (control) => control.inspect()), events]).toEqual([null, []])
     await expect(heardBy(caller, loop, { node: 1, actor: 'probe' })).rejects.toThrow('undeliverable')
     expect(await ask(2, 'probe')).toEqual(['started', 'listGroups'])
     await supervisor.stopNode(1)
@@ -84,7 +85,7 @@ describe('a supervisor', () => {
   test('starts one more actor on a node', async () => {
     const { supervisor, heardBy: ask } = await clusterOf(1)
     await supervisor.start()
-    await supervisor.control(0)?.spawn(0, { name: 'late', url: actor.url, config: null })
+    await supervisor.ask(0, (control) => control.spawn(0, { name: 'late', url: actor.url, config: null }))
     expect(await ask(0, 'late')).toEqual(['started', 'listGroups'])
   })
 
@@ -93,7 +94,7 @@ describe('a supervisor', () => {
     await supervisor.start()
     expect(await ask(0, 'probe')).toEqual(['started', 'listGroups'])
     expect(await ask(1, 'probe')).toEqual(['started', 'listGroups'])
-    expect(await supervisor.control(1)?.inspect()).toMatchObject({ 1: { probe: { self: { node: 1, actor: 'probe' } } } })
+    expect(await supervisor.ask(1, (control) => control.inspect())).toMatchObject({ 1: { probe: { self: { node: 1, actor: 'probe' } } } })
   })
 
   test('announces a worker that dies, and starts it again, linked to the caller and to the others', async () => {
@@ -120,6 +121,28 @@ describe('a supervisor', () => {
       .post({ node: 0, actor: 'probe' }, { node: -1, actor: 'client' }, { kind: 'subscribe', topics: ['break'], topicPattern: null })
     loop.kick()
     await event('probe of 0: X1 on purpose')
+  })
+
+  test('gives up what it asks of a worker that dies meanwhile, and takes what comes in its next life', async () => {
+    const { supervisor, heardBy: ask, event } = await clusterOf(1)
+    await supervisor.start()
+    const asked = supervisor.ask(0, (control) => control.hang(60_000))
+    const inspected = supervisor.ask(0, (control) => control.inspect())
+    await supervisor.terminate(0)
+    expect([await asked, await inspected]).toEqual([null, null])
+    await event('up 0 (1)')
+    expect(await ask(0, 'probe')).toEqual(['started', 'listGroups'])
+  })
+
+  test('does not wait for a worker that hangs when it is closed', async () => {
+    const { supervisor, caller, loop } = await clusterOf(1, [actor.url], 50)
+    scene = null
+    await supervisor.start()
+    const asked = supervisor.ask(0, (control) => control.hang(60_000))
+    await supervisor.close()
+    expect(await asked).toBeNull()
+    await loop.close()
+    caller.close()
   })
 
   test('links two workers that die at the same time', async () => {

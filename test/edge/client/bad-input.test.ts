@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { bytes, json, open, string } from '../../../edge/client/index.ts'
 import type { ProducerOptions } from '../../../edge/client/index.ts'
 import { failureOf, openCluster, temporaryDirectory } from './support.ts'
+import { BATCH_BYTES_MAX } from '../../../protocol/topic-config.ts'
 
 test.each([
   ['../x', /./],
@@ -60,6 +61,20 @@ test('a record that is too large is refused with both sizes, and the ones around
   expect(results.map((result) => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
   expect(results[1]).toMatchObject({ reason: { name: 'MESSAGE_TOO_LARGE', message: expect.stringMatching(/2000/) as string } })
   expect((await cluster.admin.listOffsets('t', 'latest')).get(0)).toBe(2)
+})
+
+test('a record that is too large for any batch is refused, compressed or not, and no topic takes one', async () => {
+  const cluster = await openCluster()
+  const config = { maxMessageBytes: BATCH_BYTES_MAX }
+  await cluster.admin.createTopic('t', { config })
+  const value = new Uint8Array(BATCH_BYTES_MAX)
+  for (const compression of ['none', 'zstd'] as const) {
+    const failure = await failureOf(() => cluster.producer({ compression }).send({ topic: 't', value }))
+    expect([failure.name, failure.message]).toEqual(['MESSAGE_TOO_LARGE', expect.stringMatching(/any may be \(67108864\)/)])
+  }
+  const larger = { maxMessageBytes: BATCH_BYTES_MAX + 1 }
+  expect((await failureOf(() => cluster.admin.createTopic('u', { config: larger }))).name).toBe('INVALID_CONFIG')
+  expect((await failureOf(() => cluster.admin.alterConfig('t', larger))).name).toBe('INVALID_CONFIG')
 })
 
 test('values of the wrong type, values that cannot be serialised, wrong timestamps and headers', async () => {

@@ -88,7 +88,16 @@ function copying(what: string, play: (stage: Stage, copy: (atMillis: number) => 
     const pace = newCopyPace()
     state.phase = 'following'
     state.role = { ...state.role, leader: 1, throttleBytesPerSecond: 1000 }
-    state.following = { correlationId: -1, timeoutAt: -1, reportedStartOffset: -1, failures: 0, pausedUntil: -1, syncedByAll: -1 }
+    state.following = {
+      correlationId: -1,
+      timeoutAt: -1,
+      reportedStartOffset: -1,
+      failures: 0,
+      lostFrom: -1,
+      lateCount: 0,
+      pausedUntil: -1,
+      syncedByAll: -1,
+    }
     const append: Effect = { kind: 'append', log: 'orders-0.1', file: SEGMENT, position: 0, bytes: new Uint8Array(1000), token: 1 }
     const copy = (atMillis: number): void => {
       truth.world.runUntil(atMillis * 1000)
