@@ -23,6 +23,7 @@ import type { ConsumptionRound } from './consumption.ts'
 import type { Epochs } from './epochs.ts'
 import { emptyLog } from './log.ts'
 import type { Log, LogPosition, Segment } from './log.ts'
+import type { Mending } from './mending.ts'
 import { beginRecovery } from './recovery.ts'
 import type { Recovery } from './recovery.ts'
 import type { Replication } from './replication.ts'
@@ -148,23 +149,6 @@ export interface CheckpointWrite {
   readonly mustSync: boolean
   /** Files that the log does without once it is safe. */
   readonly removals: readonly string[]
-}
-
-/** A damaged log on its way to be what was written. */
-export interface Mending {
-  /** Everything before is sound: where it goes on. */
-  segmentBaseOffset: number
-  position: number
-  offset: number
-  /** Of the question to the leader; and the uptime when it is asked again. -1 while there is none. */
-  correlationId: number
-  askAt: number
-  /** The offset of the batch that was written last; -1: none was. */
-  mended: number
-  /** Segments that were written to. */
-  readonly unsynced: Set<number>
-  /** Sync answers still awaited. */
-  syncing: number
 }
 
 /** What the answer of the disk to a token is for. */

@@ -1,8 +1,9 @@
 /**
  * A topic as a producer uses it: its partitions, the open batch of each, and which partition a record goes to.
  */
+import type { Compression } from '../../protocol/compression.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import { isCompacted } from '../../protocol/topic-config.ts'
+import { BATCH_BYTES_MAX, isCompacted } from '../../protocol/topic-config.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { partitionForKey } from '../../protocol/murmur2.ts'
 import type { OpenBatch } from './open-batch.ts'
@@ -78,6 +79,16 @@ export function missingPartition({ metadata }: KnownTopic, chosen: number | unde
     'UNKNOWN_TOPIC_OR_PARTITION',
     `${metadata.topic} has partitions 0 to ${metadata.partitions.length - 1}, not ${what}`,
   )
+}
+
+/** MESSAGE_TOO_LARGE for a record that no batch of the topic may hold; null if one may. */
+export function tooLarge({ metadata }: KnownTopic, sizeBytes: number, compression: Compression): KafkaError | null {
+  const { maxMessageBytes } = metadata.config ?? { maxMessageBytes: BATCH_BYTES_MAX }
+  // How large it is when it is compressed shows later; what it unfolds to must not be too large for readers.
+  const limit = compression === 'none' ? maxMessageBytes : BATCH_BYTES_MAX
+  if (sizeBytes <= limit) return null
+  const whose = limit < BATCH_BYTES_MAX ? `${metadata.topic}'s maxMessageBytes (${limit}); raise that, or` : `any may be (${limit});`
+  return new KafkaError('MESSAGE_TOO_LARGE', `a record of ${sizeBytes} bytes (with its batch) is larger than ${whose} split the record`)
 }
 
 function batchBytesMax({ config }: TopicMetadata, batchSizeBytes: number): number {

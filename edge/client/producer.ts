@@ -10,7 +10,6 @@ import { actor as producerActor } from '../../actors/producer.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { SubmittedRecords } from '../../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
-import { BATCH_BYTES_MAX } from '../../protocol/topic-config.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
 import type { Producer, ProducerOptions, ProducerRecord, RecordMetadata, SendOptions, Transaction } from './api.ts'
@@ -18,7 +17,7 @@ import { checkProduceName } from './arguments.ts'
 import { DeliveryWaiters } from './delivery-waiters.ts'
 import { ActorLink, closedError, crashError } from './engine.ts'
 import type { Engine } from './engine.ts'
-import { partitionOf } from './known-topic.ts'
+import { partitionOf, tooLarge } from './known-topic.ts'
 import type { KnownTopic } from './known-topic.ts'
 import { KnownTopics } from './known-topics.ts'
 import { OpenBatch } from './open-batch.ts'
@@ -244,15 +243,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   /** A record that is larger than a batch makes a batch of its own; what is larger than the topic takes is refused here. */
   #onLarge(topic: KnownTopic, batch: OpenBatch): void {
-    const { maxMessageBytes } = topic.metadata.config ?? { maxMessageBytes: BATCH_BYTES_MAX }
-    const { sizeBytes } = batch.builder
-    // How large it is when it is compressed shows later; what it unfolds to must not be too large for readers.
-    const limit = (this.#options.compression ?? 'none') === 'none' ? maxMessageBytes : BATCH_BYTES_MAX
-    if (sizeBytes <= limit) return this.#seal(topic, batch)
+    const error = tooLarge(topic, batch.builder.sizeBytes, this.#options.compression ?? 'none')
+    if (error === null) return this.#seal(topic, batch)
     this.#remove(topic, batch)
-    const whose = limit < BATCH_BYTES_MAX ? `${batch.topic}'s maxMessageBytes (${limit}); raise that, or` : `any may be (${limit});`
-    const reason = `a record of ${sizeBytes} bytes (with its batch) is larger than ${whose} split the record`
-    this.#finish(batch, new KafkaError('MESSAGE_TOO_LARGE', reason), -1, -1)
+    this.#finish(batch, error, -1, -1)
   }
 
   // ── from a batch to the actor ──
