@@ -25,7 +25,7 @@ import type { Mending } from '../partitions/mending.ts'
 import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { SCAN_BYTES } from './replica-index.ts'
-import { restartLog } from './replica-open.ts'
+import { cutLog, restartLog } from './replica-open.ts'
 
 /** What the disk is asked for, for a mending. */
 type MendingWork = Extract<Continuation, { kind: 'mendRead' | 'mendWritten' | 'mendSynced' }>
@@ -36,6 +36,9 @@ const BATCH_BYTES = 64 * 1024
 
 /** A question that is not answered, or comes to nothing, is asked again after so long. A new leader may not know for a while what is committed. */
 const ASK_MILLIS = 500
+
+/** So often the leader says that nothing there is committed; then it is nobody's yet, and is copied as such. */
+const EMPTY_COUNT_MAX = 20
 
 /** Whether the log can be mended in place: it is open, and the leader has the same bytes. */
 export function isMendable({ damage, phase, log, config }: ReplicaState): boolean {
@@ -53,6 +56,7 @@ export function beginMending(state: ReplicaState, outbox: Outbox): void {
     offset: baseOffset,
     correlationId: -1,
     askAt: -1,
+    emptyCount: 0,
     mended: -1,
     unsynced: new Set(),
     syncing: 0,
@@ -181,12 +185,14 @@ export function onMendFetched(state: ReplicaState, mending: Mending, response: F
   if (response.correlationId !== mending.correlationId || !goesOn(state, mending)) return
   if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) return copyAnew(state, outbox)
   const { records } = response
+  const isEmpty = response.errorCode === NONE && (records === null || records.length === 0)
+  if (isEmpty && ++mending.emptyCount === EMPTY_COUNT_MAX) return cutLog(state, mending.offset, outbox)
   // The timer asks again: the leader may be another one then, or may have more that is committed.
   if (response.errorCode !== NONE || records === null || records.length === 0) return
   const segment = segmentIn(state, mending)
   const sizeBytes = batch.wholeBatchSize(records, 0)
   if (segment === undefined || !fits(state, mending, segment, records, sizeBytes)) return copyAnew(state, outbox)
-  Object.assign(mending, { correlationId: -1, askAt: -1, mended: mending.offset })
+  Object.assign(mending, { correlationId: -1, askAt: -1, emptyCount: 0, mended: mending.offset })
   mending.unsynced.add(segment.baseOffset)
   const token = expectAnswer(state, { kind: 'mendWritten', mending })
   const { position } = mending

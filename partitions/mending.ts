@@ -11,6 +11,8 @@ export interface Mending {
   /** Of the question to the leader; and the uptime when it is asked again. -1 while there is none. */
   correlationId: number
   askAt: number
+  /** Answers in a row that there is nothing to read there. */
+  emptyCount: number
   /** The offset of the batch that was written last; -1: none was. */
   mended: number
   /** Segments that were written to. */

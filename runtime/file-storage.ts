@@ -15,7 +15,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import type {
   AppendEffect,
   CompactEffect,
@@ -35,6 +35,7 @@ import { namesIn, renameIfThere, syncDirectory, syncDirectoryLater, unlinkIfTher
 import type { Done } from './directories.ts'
 import { DiskErrors, isMissing } from './disk-errors.ts'
 import type { JobPool } from './jobs.ts'
+import { KnownLogs } from './known-logs.ts'
 import { OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
@@ -75,6 +76,8 @@ export class FileStorage implements Storage {
   #syncMillis = Infinity
   /** Paths of files that were made and not synced since. */
   readonly #fresh: Set<string> = new Set()
+  /** Once the first log was listed. */
+  #known: KnownLogs | null = null
   #closed = false
 
   /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
@@ -134,6 +137,13 @@ export class FileStorage implements Storage {
 
   readonly #onMade = (path: string): void => {
     this.#fresh.add(path)
+    // What cannot be written down is not missed later.
+    this.#attempt(() => this.#logsKnown().note(basename(dirname(path))))
+  }
+
+  #logsKnown(): KnownLogs {
+    this.#known ??= new KnownLogs(this.#directory, this.#logs())
+    return this.#known
   }
 
   #path(log: string, file: string): string {
@@ -238,7 +248,7 @@ export class FileStorage implements Storage {
       mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, bytes)
     }
-    this.#fresh.add(path)
+    this.#onMade(path)
   }
 
   #remove({ log, files }: RemoveEffect): void {
@@ -247,6 +257,7 @@ export class FileStorage implements Storage {
       this.#files.closeAllIn(directory)
       // A cleaning may be writing there.
       rmSync(directory, { recursive: true, force: true, maxRetries: 3, retryDelay: 1 })
+      this.#logsKnown().forget(log)
       return syncDirectory(this.#directory)
     }
     for (const file of files) {
@@ -312,12 +323,15 @@ export class FileStorage implements Storage {
   #list(log: string, token: number, answer: Answer): void {
     const directory = `${this.#directory}/${log}`
     let files: FileStat[] = []
+    let wasMade = false
     const error = this.#attempt(() => {
       const sizes = namesIn(directory).map((name) => ({ name, stat: statSync(`${directory}/${name}`, { throwIfNoEntry: false }) }))
       // What is gone by now is not there.
       files = sizes.flatMap(({ name, stat }) => (stat === undefined ? [] : [{ name, sizeBytes: stat.size }]))
+      wasMade = this.#logsKnown().has(log)
     })
-    answer({ kind: 'listed', token, files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error })
+    const listed = { kind: 'listed', token, files: files.toSorted((a, b) => (a.name < b.name ? -1 : 1)), error } as const
+    answer(wasMade && files.length === 0 ? { ...listed, isGone: true } : listed)
   }
 
   /** Whoever asks wants to know what may go: what cannot be listed stays. */

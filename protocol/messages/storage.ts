@@ -50,6 +50,8 @@ export interface Listed {
   readonly kind: 'listed'
   readonly token: number
   readonly files: readonly FileStat[]
+  /** There were some, and nobody has removed them here. */
+  readonly isGone?: true
   readonly error: StorageError | null
 }
 

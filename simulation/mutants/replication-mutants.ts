@@ -323,8 +323,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-follow.ts',
-        text: ' || response.correlationId !== following.correlationId) return',
-        replacement: ' || response.correlationId < 0) return',
+        text: '  if (response.correlationId !== following.correlationId) return noteLate',
+        replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
     seed: 13,

@@ -185,3 +185,27 @@ test.each([
   drive(partition, partition.stage.deliver({ ...ALONE, ...role, partitionEpoch: 2, leaderEpoch: 2 }))
   expect(partition.stage.state).toMatchObject({ phase: 'leading', damage: 'none', log: { logEndOffset: 1 } })
 })
+
+/** A replica that has had files, and finds none when it is started. */
+function emptied(role: Partial<typeof ALONE>): Partition {
+  const partition = partitionOn(new Map())
+  partition.stage.deliver({ ...ALONE, partitionEpoch: 1, leaderEpoch: 1, ...role })
+  const [list] = partition.stage.deliver({ kind: 'started' }).filter(({ kind }) => kind === 'list')
+  if (list?.kind !== 'list') throw new Error('a replica that starts looks for its files')
+  drive(partition, partition.stage.deliver({ kind: 'listed', token: list.token, files: [], isGone: true, error: null }))
+  return partition
+}
+
+test('a log whose files are gone is no new one: it is not opened while others are counted on, and follows when it is not counted on', () => {
+  const partition = emptied({ leader: 0, replicas: [0, 1, 2], isr: [0], elr: [1] })
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'doubtful', failure: 'its files are gone' })
+  expect(lines(fire(partition, 'resign'))).toContainEqual(expect.stringMatching(/replicaFailed/))
+  drive(partition, partition.stage.deliver({ ...ALONE, leader: 1, replicas: [0, 1, 2], isr: [1], partitionEpoch: 2, leaderEpoch: 2 }))
+  expect(partition.stage.state).toMatchObject({ phase: 'following', damage: 'none', log: { logEndOffset: 0 } })
+})
+
+test('the only copy whose files are gone begins anew', () => {
+  const partition = emptied({ replicas: [0] })
+  fire(partition, 'resign')
+  expect(partition.stage.state).toMatchObject({ phase: 'leading', damage: 'none', log: { logEndOffset: 0 } })
+})

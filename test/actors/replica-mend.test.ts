@@ -161,6 +161,21 @@ test.each(['too short', 'of a compacted topic'])('a file that is %s is copied an
   expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
 })
 
+test('what is damaged where nothing is committed is cut, and copied with the rest', () => {
+  const partition = written()
+  partition.decide({ minInsync: 3 })
+  partition.stop(2)
+  partition.produce(0)
+  rot(partition, 0, 6)
+  // A consumer cannot see that; a follower that copies it does.
+  partition.state(0).damage = 'partial'
+  depose(partition, 0, 1)
+  expect(partition.state(0).mending).toMatchObject({ offset: 6 })
+  partition.pass(20_000)
+  expect(content(partition, 0)).toEqual(content(partition, 1))
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+})
+
 test('who is stopped while it is being mended stops, and follows in its next life', () => {
   const partition = written()
   rot(partition, 0, 1)

@@ -1,5 +1,5 @@
 // Bits that flip on the disk of a leader whose followers have the same records: readers get all of them, and the leader's copy is mended.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -173,3 +173,23 @@ test('what all replicas have lost is named with its offset until a seek', { time
   const rest = await take(consumer, COUNT - DAMAGED - 1)
   expect(rest.slice(0, COUNT - DAMAGED - 1).map(({ value }) => value)).toEqual(VALUES.slice(DAMAGED + 1))
 })
+
+test.each([0, 1, 2])(
+  'a replica whose directory is taken away while the cluster is closed is copied anew (node %i)',
+  { timeout: 60_000 },
+  async (node) => {
+    const directory = temporaryDirectory()
+    for (let round = 0; round < 2; round++) {
+      {
+        await using cluster = await openThree(directory)
+        if (round === 0) await fill(cluster)
+        expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
+        await mended(cluster, directory)
+      }
+      rmSync(join(directory, `node-${node}`, 't-0.1'), { recursive: true })
+    }
+    const cluster = await openThree(directory)
+    expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
+    await mended(cluster, directory)
+  },
+)
