@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'A16',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 13,
-    seedsToFind: 13,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A23',
@@ -341,8 +341,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (state.highWatermark.offset < 0)',
       },
     ],
-    seed: 35,
-    seedsToFind: 35,
+    seed: 141,
+    seedsToFind: 141,
   },
   {
     id: 'A24',

@@ -244,8 +244,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (known !== undefined && !leads) {',
       },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 42,
+    seedsToFind: 42,
   },
   {
     id: 'C33',
@@ -287,8 +287,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const isUnstable = group !== undefined && group.pendingCount > 0 && !isOpen(group, [])',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 23,
+    seedsToFind: 23,
   },
   {
     id: 'C36',
