@@ -10,7 +10,7 @@ import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { armConsumed } from './replica-consumed.ts'
-import { mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
+import { distrustEpochs, mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
 import { drainIfIdle } from './replica-flush.ts'
 import { beginMending, isMendable } from './replica-mend.ts'
 import { changePace, follow, stopFollowing } from './replica-follow.ts'
@@ -96,6 +96,7 @@ function lead(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'leading'
   state.replication = newReplication(self.node, role, log, role.minInsync)
   state.ledSince = context.uptime
+  distrustEpochs(state, outbox)
   armIsr(state, outbox)
   progress(state, context, outbox)
 }
