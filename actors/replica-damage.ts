@@ -44,12 +44,13 @@ function hasItsEpoch({ epochs, highWatermark, role, self }: ReplicaState, record
   return true
 }
 
-/** Who begins to lead has read back no epoch that is later than its own: one that is has rotted. */
-export function distrustEpochs(state: ReplicaState, outbox: Outbox): void {
+/** Who begins to lead has read back no epoch that is later than its own: one that is has rotted. True if there was one: a checkpoint is to say what counts instead. */
+export function distrustEpochs(state: ReplicaState, outbox: Outbox): boolean {
   const { epochs, role } = state
-  if (lastEpoch(epochs) <= role.leaderEpoch) return
+  if (lastEpoch(epochs) <= role.leaderEpoch) return false
   capEpochs(epochs, role.leaderEpoch)
   onDamage(state, outbox)
+  return true
 }
 
 /** A batch is damaged: what whoever wants to read it is told. Where others can lead, or mend it, that is worth another try. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { ListOffsetsRequest } from '../../protocol/messages/fetch.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
-import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
+import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce, reopened } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { lines, sentOne } from './stage.ts'
@@ -167,7 +167,7 @@ test.each([
   expect(partition.log(1)).toEqual(['0/1@0', '1/1@1'])
 })
 
-test('who reads back an epoch in which nobody has led yet can lead all the same: alone it goes on, one of several asks not to be counted on', () => {
+test('who reads back an epoch in which nobody has led yet can lead all the same, where it is alone', () => {
   const alone = leading()
   for (let i = 0; i < 2; i++) produce(alone, i)
   const name = '00000000000000000000.log'
@@ -177,6 +177,8 @@ test('who reads back an epoch in which nobody has led yet can lead all the same:
   expect(again.stage.state).toMatchObject({ phase: 'leading', damage: 'none', epochs: [{ epoch: 0, startOffset: 0 }] })
   expect(sentOne(produce(again, 7), 'produceResponse')).toMatchObject({ errorCode: NONE, baseOffset: 2 })
   expect(sentOne(fetch(again, 8, 1), 'fetchResponse')).toMatchObject({ errorCode: NONE })
+  // What follows it is not taken for what was cut in a former life, not even where nothing was closed.
+  expect(reopened(again.files, {}).stage.state).toMatchObject({ phase: 'leading', damage: 'none', cutBytes: 0, log: { logEndOffset: 3 } })
   // Nothing else is left.
   bytes[FIELD.leaderEpoch + 1]! ^= 0x80
   expect(leading({}, new Map([[name, bytes]])).stage.state.epochs).toEqual([{ epoch: 0, startOffset: 0 }])
