@@ -200,7 +200,7 @@ function take(state: ReplicaState, records: Uint8Array, context: Context, outbox
   }
   let end = 0
   for (const { at, sizeBytes } of batch.walkBatches(records)) {
-    const isSound = batch.checkBatch(records, at, sizeBytes, 'sparse').ok
+    const isSound = batch.checkBatch(records, at, sizeBytes, 'sparse').ok && isPossible(state, batch.leaderEpoch(records, at))
     // The leader may have compacted what comes next and what is here into one empty batch: the rest of it is taken.
     if (isSound && at === 0) beginEmptyAt(records, at, state.log.logEndOffset)
     if (!isSound || batch.baseOffset(records, at) !== state.log.logEndOffset) {
@@ -216,6 +216,11 @@ function take(state: ReplicaState, records: Uint8Array, context: Context, outbox
   }
   writeRun(end)
   return true
+}
+
+/** No leader writes in a later epoch than it leads in, or in an earlier one than what it has: no CRC covers that. */
+function isPossible({ epochs, role }: ReplicaState, epoch: number): boolean {
+  return epoch >= lastEpoch(epochs) && epoch <= role.leaderEpoch
 }
 
 /** Enters one batch into the log's memory. */

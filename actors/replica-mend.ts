@@ -17,7 +17,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { isCleaned } from '../partitions/compaction.ts'
-import { epochAt } from '../partitions/epochs.ts'
+import { epochAt, isOfEpoch } from '../partitions/epochs.ts'
 import { fileOfSegment, nameOfSegment } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
@@ -116,7 +116,7 @@ function onRead(
 ): void {
   const { records } = message
   if (records === null) return copyAnew(state, outbox)
-  const passed = soundBytes(records, mending)
+  const passed = soundBytes(state, records, mending)
   if (passed > 0) {
     mending.position += passed
     return readOn(state, mending, SCAN_BYTES, outbox)
@@ -130,10 +130,11 @@ function onRead(
 }
 
 /** Bytes of the whole, sound batches that come next in the log. */
-function soundBytes(records: Uint8Array, mending: Mending): number {
+function soundBytes({ epochs }: ReplicaState, records: Uint8Array, mending: Mending): number {
   let end = 0
   for (const { at, sizeBytes } of batch.walkBatches(records)) {
     if (batch.baseOffset(records, at) !== mending.offset || !batch.checkBatch(records, at, sizeBytes, 'sparse').ok) break
+    if (!isOfEpoch(epochs, mending.offset, batch.leaderEpoch(records, at))) break
     mending.offset = batch.lastOffset(records, at) + 1
     end = at + sizeBytes
   }

@@ -81,7 +81,7 @@ export function onFetchRead(state: ReplicaState, reading: FetchReading, message:
   if (sizeBytes === 0 && !isAsPlanned(segment, reading)) return serveFetch(state, from, request, null, outbox)
   if (sizeBytes === 0) return readMore(state, reading, records, begin, segment, outbox)
   assert(position + begin + sizeBytes <= endPosition, 'P10 nothing above the limit is served')
-  const sound = soundBatches(records, begin, request.fetchOffset)
+  const sound = soundBatches(state, records, begin, request.fetchOffset)
   const error = sound.length === 0 ? onDamage(state, outbox) : null
   replyFetch(state, from, request, error, null, error === null ? sound : null, outbox)
 }

@@ -10,8 +10,8 @@ import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { armConsumed } from './replica-consumed.ts'
-import { mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
-import { drainIfIdle } from './replica-flush.ts'
+import { distrustEpochs, mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
+import { drainIfIdle, requestFlush } from './replica-flush.ts'
 import { beginMending, isMendable } from './replica-mend.ts'
 import { changePace, follow, stopFollowing } from './replica-follow.ts'
 import { reopenLog, restartLog } from './replica-open.ts'
@@ -96,8 +96,10 @@ function lead(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.phase = 'leading'
   state.replication = newReplication(self.node, role, log, role.minInsync)
   state.ledSince = context.uptime
+  const isDistrusted = distrustEpochs(state, outbox)
   armIsr(state, outbox)
   progress(state, context, outbox)
+  if (isDistrusted) requestFlush(state, false, outbox)
 }
 
 /** Timers that run whatever the role is. What has grown too old, or was given other settings, while the log was closed need not wait long. */

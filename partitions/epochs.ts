@@ -40,6 +40,12 @@ export function epochAt(epochs: Epochs, offset: number): number {
   return epochs.findLast(({ startOffset }) => startOffset <= offset)?.epoch ?? NO_EPOCH
 }
 
+/** Whether a batch at an offset can be of that epoch: the one that is known to be there; below the first one, none that is later. Its CRC does not say so. */
+export function isOfEpoch(epochs: Epochs, offset: number, epoch: number): boolean {
+  const known = epochAt(epochs, offset)
+  return known === NO_EPOCH ? epoch >= NO_EPOCH && epoch <= (epochs[0]?.epoch ?? Infinity) : epoch === known
+}
+
 /** The largest epoch here that is not larger, and where it ends; NO_EPOCH if there is none that old. */
 export function endOfEpoch(epochs: Epochs, epoch: number, logEndOffset: number): EpochEnd {
   for (let i = epochs.length - 1; i >= 0; i--) {
@@ -52,6 +58,13 @@ export function endOfEpoch(epochs: Epochs, epoch: number, logEndOffset: number):
 /** Forgets what was written at or above an offset: the log has been cut there. */
 export function truncateEpochs(epochs: Epochs, endOffset: number): void {
   while (epochs.length > 0 && (epochs[epochs.length - 1]?.startOffset ?? 0) >= endOffset) epochs.pop()
+}
+
+/** Forgets epochs that are later than that one; what was said to be of them is of the one before. */
+export function capEpochs(epochs: Epochs, epoch: number): void {
+  const [first] = epochs
+  while (lastEpoch(epochs) > epoch) epochs.pop()
+  if (epochs.length === 0 && first !== undefined) epochs.push({ epoch, startOffset: first.startOffset })
 }
 
 /** Forgets epochs that ended below the first batch that is left; the one that holds it begins there now. */

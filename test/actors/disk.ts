@@ -2,7 +2,7 @@
 
 import type { StorageEffect } from '../../actors/effect.ts'
 import { cleanLog } from '../../protocol/log-cleaner.ts'
-import { checkBatch, wholeBatchSize } from '../../protocol/record-batch.ts'
+import { checkBatch, FIELD, wholeBatchSize } from '../../protocol/record-batch.ts'
 import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
 
 /** Files by name. */
@@ -31,8 +31,7 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
       const { bytes } = effect
       const known = files.get(effect.file)?.subarray(effect.position, effect.position + bytes.length)
       if (known?.length !== bytes.length) throw new Error('a rewrite is not of what the file has')
-      const isMending = isSound(bytes) && !isSound(known)
-      if (!isMending && !bytes.every((byte, i) => byte === known[i])) throw new Error('a rewrite changes what was not damaged')
+      if (!isMending(bytes, known)) throw new Error('a rewrite changes what was not damaged')
       if (error === null) known.set(bytes)
       return { kind: 'storageDone', token, error }
     }
@@ -83,6 +82,12 @@ export function filesOf(disk: Disk, log: string): Files {
   const files: Files = new Map()
   disk.logs.set(log, files)
   return files
+}
+
+/** What is damaged becomes sound, or stays the same but for the leader epoch: that no CRC covers. */
+function isMending(bytes: Uint8Array, known: Uint8Array): boolean {
+  if (isSound(bytes) && !isSound(known)) return true
+  return bytes.every((byte, i) => byte === known[i] || (i >= FIELD.leaderEpoch && i < FIELD.magic))
 }
 
 function isSound(bytes: Uint8Array): boolean {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { ListOffsetsRequest } from '../../protocol/messages/fetch.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
-import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce } from './replica-support.ts'
+import { ALONE, drive, fetch, fetchRequest, fire, leading, partitionOn, produce, reopened } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { lines, sentOne } from './stage.ts'
@@ -120,6 +120,83 @@ test('the last replica in sync serves what is left, and mends itself when anothe
   expect(read(partition, 0, 1)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
   partition.elect(1, [1])
   expect(partition.log(0)).toEqual(partition.log(1))
+})
+
+/** Changes the leader epoch of a batch on a node's disk. */
+function misLead(partition: ReplicatedPartition, node: number, batch: number, byte: number, mask: number): void {
+  const bytes = partition.at(node).disk.logs.get(partition.state(node).logName)!.get('00000000000000000000.log')!
+  bytes[(bytes.length / partition.log(node).length) * batch + FIELD.leaderEpoch + byte]! ^= mask
+}
+
+test('a leader takes an epoch that is not that of the offset for damage', () => {
+  const partition = written(2)
+  partition.elect(0)
+  misLead(partition, 0, 2, 1, 0x80)
+  expect(read(partition, 0, 2)).toBe(`error ${codeOf('NOT_LEADER_OR_FOLLOWER')}`)
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 1 }])
+})
+
+test('an epoch that has rotted where nobody else has the batch costs nothing: it is known, and who copies the log gets it', () => {
+  const partition = written(2)
+  partition.decide({ isr: [0] })
+  const sound = partition.log(0)
+  misLead(partition, 0, 1, 1, 0x80)
+  expect(read(partition, 0, 1)).toMatch(/bytes$/)
+  partition.stop(1)
+  partition.at(1).disk.logs.clear()
+  partition.start(1)
+  expect(partition.log(1)).toEqual(sound)
+})
+
+test.each([
+  ['above that of the leader', 1, 0x80],
+  ['below that of the batch before', 3, 0x01],
+])('a follower takes no batch with an epoch %s, and asks again', (_, byte, mask) => {
+  const partition = new ReplicatedPartition(2)
+  partition.elect(0)
+  partition.produce(0, 'quorum', 1, 0)
+  partition.isolate(0)
+  partition.produce(0, 'leader', 1, 1)
+  // Above the high watermark a leader does not look.
+  misLead(partition, 0, 1, byte, mask)
+  partition.isolate(0, false)
+  partition.pass(3000)
+  expect(partition.log(1)).toEqual(['0/1@0'])
+  misLead(partition, 0, 1, byte, mask)
+  partition.pass(3000)
+  expect(partition.log(1)).toEqual(['0/1@0', '1/1@1'])
+})
+
+test('who reads back an epoch in which nobody has led yet can lead all the same, where it is alone', () => {
+  const alone = leading()
+  for (let i = 0; i < 2; i++) produce(alone, i)
+  const name = '00000000000000000000.log'
+  const bytes = alone.files.get(name)!.slice()
+  bytes[bytes.length / 2 + FIELD.leaderEpoch + 1]! ^= 0x80
+  const again = leading({}, new Map([[name, bytes.slice()]]))
+  expect(again.stage.state).toMatchObject({ phase: 'leading', damage: 'none', epochs: [{ epoch: 0, startOffset: 0 }] })
+  expect(sentOne(produce(again, 7), 'produceResponse')).toMatchObject({ errorCode: NONE, baseOffset: 2 })
+  expect(sentOne(fetch(again, 8, 1), 'fetchResponse')).toMatchObject({ errorCode: NONE })
+  // What follows it is not taken for what was cut in a former life, not even where nothing was closed.
+  expect(reopened(again.files, {}).stage.state).toMatchObject({ phase: 'leading', damage: 'none', cutBytes: 0, log: { logEndOffset: 3 } })
+  // Nothing else is left.
+  bytes[FIELD.leaderEpoch + 1]! ^= 0x80
+  expect(leading({}, new Map([[name, bytes]])).stage.state.epochs).toEqual([{ epoch: 0, startOffset: 0 }])
+})
+
+test('one of several that reads back such an epoch asks not to be counted on, and is mended', () => {
+  const partition = written(2)
+  const sound = partition.log(0)
+  partition.stop(0)
+  const files = partition.at(0).disk.logs.get(partition.state(0).logName)!
+  for (const file of files.keys()) if (file.startsWith('checkpoint')) files.delete(file)
+  misLead(partition, 0, 2, 1, 0x80)
+  partition.start(0)
+  expect(partition.state(0)).toMatchObject({ phase: 'leading', damage: 'partial' })
+  expect(partition.failed).toEqual([{ node: 0, leaderEpoch: 0 }])
+  partition.elect(1, [1])
+  expect(partition.log(0)).toEqual(sound)
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
 })
 
 test('damage in the only copy there is is final', () => {

@@ -80,6 +80,22 @@ test('only what is damaged is asked for and written, found or not: in the middle
   expect(partition.outcome(answer)).toEqual({ errorCode: 0, baseOffset: 6 })
 })
 
+test.each([1, 3])('a leader epoch that rots is mended, too, upwards and downwards (byte %d)', (byte) => {
+  const partition = written()
+  partition.elect(0)
+  partition.elect(0)
+  for (let i = 6; i < 8; i++) partition.produce(0, 'quorum', 1, i)
+  const whole = content(partition, 1)
+  for (const offset of [1, 7]) rot(partition, 0, offset, FIELD.leaderEpoch + byte, 0x02)
+  look(partition, 0, 1)
+  expect(partition.state(0)).toMatchObject({ damage: 'partial' })
+  const offsets = asked(partition)
+  depose(partition, 0, 1)
+  expect(offsets).toEqual([1, 7])
+  expect(content(partition, 0)).toEqual(whole)
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+})
+
 test('copies that are damaged in different places mend each other', () => {
   const partition = written()
   const whole = content(partition, 0)

@@ -2,7 +2,17 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { divergingEnd, endOfEpoch, lastEpoch, NO_EPOCH, noteEpoch, trimEpochs, truncateEpochs } from '../../partitions/epochs.ts'
+import {
+  capEpochs,
+  divergingEnd,
+  endOfEpoch,
+  isOfEpoch,
+  lastEpoch,
+  NO_EPOCH,
+  noteEpoch,
+  trimEpochs,
+  truncateEpochs,
+} from '../../partitions/epochs.ts'
 import type { Epochs } from '../../partitions/epochs.ts'
 import './seeded.ts'
 
@@ -23,6 +33,27 @@ describe('epochs', () => {
     expect(entriesOf([0, 0, 2, 2, 2, 5])).toEqual(epochsOf([0, 0], [2, 2], [5, 5]))
     expect(lastEpoch(entriesOf([0, 0, 2]))).toBe(2)
     expect(lastEpoch([])).toBe(NO_EPOCH)
+  })
+
+  test('say which epoch a batch is of; of one below the first, only that it is not of a later one', () => {
+    const epochs = epochsOf([2, 4], [5, 9])
+    const isOf = (offset: number): number[] => [-2, -1, 0, 1, 2, 3, 4, 5, 6].filter((epoch) => isOfEpoch(epochs, offset, epoch))
+    expect([3, 4, 8, 9, 20].map(isOf)).toEqual([[-1, 0, 1, 2], [2], [2], [5], [5]])
+    expect(isOfEpoch([], 3, 7)).toBe(true)
+  })
+
+  test('are forgotten where they are later than one can be, and the one before goes on; if there is none, the last that can be begins there', () => {
+    const upTo = (epoch: number): Epochs => {
+      const epochs = epochsOf([2, 4], [5, 9], [700, 12])
+      capEpochs(epochs, epoch)
+      return epochs
+    }
+    expect([700, 6, 4, 1].map(upTo)).toEqual([
+      epochsOf([2, 4], [5, 9], [700, 12]),
+      epochsOf([2, 4], [5, 9]),
+      epochsOf([2, 4]),
+      epochsOf([1, 4]),
+    ])
   })
 
   test('never go back', () => {

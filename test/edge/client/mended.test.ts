@@ -85,6 +85,34 @@ test.each([
   await mended(cluster, directory)
 })
 
+// To who reads records it is all the same: who copies the log finds it.
+test.each([
+  ['far upwards', FIELD.leaderEpoch + 1, 0x80, DAMAGED],
+  ['upwards', FIELD.leaderEpoch + 3, 0x04, DAMAGED],
+  ['upwards, at the very end', FIELD.leaderEpoch + 3, 0x04, COUNT - 1],
+  ['below zero', FIELD.leaderEpoch, 0x80, DAMAGED],
+])(
+  'a bit of the leader epoch that flips %s is mended when another replica copies the log',
+  { timeout: 60_000 },
+  async (_, at, mask, index) => {
+    const directory = temporaryDirectory()
+    const cluster = await openThree(directory)
+    await fill(cluster)
+    const failures: string[] = []
+    cluster.on('error', ({ error }) => failures.push(error.message))
+    const former = await leaderOf(cluster)
+    const [second, third] = [(former + 1) % 3, (former + 2) % 3]
+    await cluster.admin.reassign('t', 0, [former, second])
+    while ((await cluster.admin.listReassignments()).length > 0) await sleep(20)
+    damage(directory, former, at, mask, index)
+    await cluster.admin.reassign('t', 0, [former, second, third])
+    while ((await cluster.admin.listReassignments()).length > 0) await sleep(20)
+    await mended(cluster, directory)
+    expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
+    expect(failures.filter((message) => message.includes('O1'))).toEqual([])
+  },
+)
+
 test(
   'a closed segment that is damaged while the cluster is closed is mended, and a group commits nothing that it was not given',
   { timeout: 60_000 },
