@@ -12,7 +12,7 @@ import { fileOfSegment, nameOfSegment, segmentOf } from '../partitions/log.ts'
 import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
 import type { Outbox } from './actor.ts'
 import { failReplica, vouch } from './replica-flush.ts'
-import { replyFetch, replyOffset } from './replica-read-answers.ts'
+import { refusalOfFailed, replyFetch, replyOffset } from './replica-read-answers.ts'
 
 /** Fails the replica if the disk says that a file of its log is gone; true: that was all that is to be done with the answer. */
 export function failIfGone(state: ReplicaState, continuation: Continuation, message: StorageAnswer, outbox: Outbox): boolean {
@@ -25,7 +25,7 @@ export function failIfGone(state: ReplicaState, continuation: Continuation, mess
   if (isRead && isAlone && message.kind === 'readCompleted' && message.records !== null) return false
   vouch(state, outbox)
   failReplica(state, `${file} is gone from the disk`, 'total', outbox)
-  if (isRead) refuse(state, continuation.from, continuation.request, isAlone ? 'KAFKA_STORAGE_ERROR' : 'NOT_LEADER_OR_FOLLOWER', outbox)
+  if (isRead) refuse(state, continuation.from, continuation.request, refusalOfFailed(state), outbox)
   return true
 }
 

@@ -14,7 +14,7 @@ export interface Disk {
   readonly failing: Map<StorageEffect['kind'], StorageError>
 }
 
-/** Does what the effect asks for; the answer. A failing append writes half. */
+/** Does what the effect asks for; the answer. A failing append writes half; a file that is gone is read as long as it is open. */
 export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
   const { token } = effect
   const error = disk.failing.get(effect.kind) ?? null
@@ -38,7 +38,12 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
     }
     case 'read': {
       const bytes = files.get(effect.file)?.slice(effect.position, effect.position + effect.sizeBytes) ?? null
-      return { kind: 'readCompleted', token, records: error === null ? bytes : null, error: bytes === null ? 'io' : error }
+      return {
+        kind: 'readCompleted',
+        token,
+        records: error === null || error === 'gone' ? bytes : null,
+        error: bytes === null ? 'io' : error,
+      }
     }
     case 'sync': {
       const bytes = files.get(effect.file)
