@@ -11,7 +11,7 @@ import { noteFetch } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { progress } from './replica-progress.ts'
-import { beginOf, replyFetch } from './replica-read-answers.ts'
+import { beginOf, refusalOfFailed, replyFetch } from './replica-read-answers.ts'
 import { serveOrPark } from './replica-read.ts'
 import { proposeIsr } from './replica-role.ts'
 
@@ -25,7 +25,7 @@ export function onFetch(state: ReplicaState, request: FetchRequest, context: Con
 
 function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null {
   const { phase, role, log } = state
-  if (phase === 'failed') return 'KAFKA_STORAGE_ERROR'
+  if (phase === 'failed') return refusalOfFailed(state)
   if (phase !== 'leading' && phase !== 'rollingBack') return 'NOT_LEADER_OR_FOLLOWER'
   if (request.topicId !== state.topicId) return 'UNKNOWN_TOPIC_ID'
   if (request.leaderEpoch >= 0 && request.leaderEpoch < role.leaderEpoch) return 'FENCED_LEADER_EPOCH'

@@ -111,6 +111,17 @@ function onFlushFailed(state: ReplicaState, segmentBaseOffset: number, outbox: O
   failReplica(state, reason, 'passing', outbox)
 }
 
+/** Says in a checkpoint, as well as it can be said now, what was acknowledged: a log that is opened with less is damaged. */
+export function vouch(state: ReplicaState, outbox: Outbox): void {
+  const { highWatermark, durableEndOffset, producers, transactions } = state
+  // A follower may not have heard yet that anything is committed.
+  const target = highWatermark.offset > 0 ? highWatermark.offset : durableEndOffset
+  if (state.checkpointTrust === 'unknown') state.checkpointTrust = 'torn'
+  state.flush = { target, producers, transactions, clean: false, segmentBaseOffsets: [], waiting: 0 }
+  writeCheckpoint(state, outbox)
+  state.flush = null
+}
+
 function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')

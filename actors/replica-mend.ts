@@ -114,8 +114,8 @@ function onRead(
   context: Context,
   outbox: Outbox,
 ): void {
-  const { records } = message
-  if (records === null) return copyAnew(state, outbox)
+  const { records, error } = message
+  if (records === null || error !== null) return copyAnew(state, outbox)
   const passed = soundBytes(state, records, mending)
   if (passed > 0) {
     mending.position += passed

@@ -81,6 +81,12 @@ export function replyOffset(
   })
 }
 
+/** What a reader is told of a leader that has failed: where others are in sync, and its log is damaged, one of them leads soon. */
+export function refusalOfFailed({ damage, role, self }: ReplicaState): ErrorName {
+  const isReplaced = damage !== 'none' && role.isr.some((node) => node !== self.node)
+  return isReplaced ? 'NOT_LEADER_OR_FOLLOWER' : 'KAFKA_STORAGE_ERROR'
+}
+
 function stableEnd({ transactions, highWatermark, log }: ReplicaState): LogPosition {
   return lastStablePosition(transactions, highWatermark, log.logStartOffset)
 }

@@ -17,7 +17,7 @@ import type { Context, Outbox } from './actor.ts'
 import { onDamage, soundBatches } from './replica-damage.ts'
 import { onIndexRead, onRebuildRead, readFor, SCAN_BYTES, waitForIndex } from './replica-index.ts'
 import type { IndexReading } from './replica-index.ts'
-import { beginOf, limitOf, replyFetch, replyOffset } from './replica-read-answers.ts'
+import { beginOf, limitOf, refusalOfFailed, replyFetch, replyOffset } from './replica-read-answers.ts'
 
 type FetchReading = Extract<Continuation, { kind: 'fetch' }>
 type TimestampReading = Extract<Continuation, { kind: 'timestamp' }>
@@ -164,7 +164,7 @@ function armFetchTimer(state: ReplicaState, deadline: number, context: Context, 
 export function onListOffsets(state: ReplicaState, request: ListOffsetsRequest, context: Context, outbox: Outbox): void {
   const { from } = context
   if (request.topicId !== state.topicId) return replyOffset(state, from, request, 'UNKNOWN_TOPIC_ID', -1, -1, outbox)
-  if (state.phase === 'failed') return replyOffset(state, from, request, 'KAFKA_STORAGE_ERROR', -1, -1, outbox)
+  if (state.phase === 'failed') return replyOffset(state, from, request, refusalOfFailed(state), -1, -1, outbox)
   if (state.phase !== 'leading' && state.phase !== 'rollingBack')
     return replyOffset(state, from, request, 'NOT_LEADER_OR_FOLLOWER', -1, -1, outbox)
   // A new leader's high watermark may be behind what readers have seen: it waits until it has caught up (KIP-207).

@@ -29,6 +29,7 @@ import { onDescribePartition } from './replica-description.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
+import { failIfGone } from './replica-gone.ts'
 import { onMendAnswer, onMendFetched, onMendTimer } from './replica-mend.ts'
 import { onWriteMarker } from './replica-markers.ts'
 import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
@@ -179,6 +180,7 @@ function onStorageAnswer(state: ReplicaState, message: StorageAnswer, context: C
   }
   const { phase, mending } = state
   state.continuations.delete(message.token)
+  if (failIfGone(state, continuation, message, outbox)) return
   continueWith(state, continuation, message, context, outbox)
   if (state.phase !== 'idle') return
   if (phase === 'idle' && mending !== null && state.mending === null) return takeRole(state, context, outbox)

@@ -28,7 +28,7 @@ export function cleanFiles(directory: string, order: CleaningOrder): CleaningOut
     return outcome
   } catch (error) {
     files.abandon()
-    return { ok: false, error: storageErrorOf(error) }
+    return { ok: false, error: storageErrorOf(error) === 'full' ? 'full' : 'io' }
   } finally {
     files.close()
   }

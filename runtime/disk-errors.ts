@@ -7,6 +7,9 @@ import type { StorageError } from '../protocol/messages/storage.ts'
 /** The same error is told again after so long. */
 const TELL_MILLIS = 10_000
 
+/** What network file systems say of such a file by themselves. */
+const REMOVED = 'ESTALE'
+
 /** The errors of one node's disk. See the header. */
 export class DiskErrors {
   readonly #directory: string
@@ -37,9 +40,15 @@ export class DiskErrors {
   }
 }
 
+/** That a file which is open has no name any more: whoever opens the log again will not find it. */
+export function removedError(path: string): Error {
+  return Object.assign(new Error(`${path} was removed while it was open`), { code: REMOVED })
+}
+
 /** An error in the protocol's words. */
 export function storageErrorOf(error: unknown): StorageError {
   const code = codeOf(error)
+  if (code === 'ENOENT' || code === REMOVED) return 'gone'
   return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG' ? 'full' : 'io'
 }
 

@@ -33,10 +33,10 @@ import type { FileStat, StorageError } from '../protocol/messages/storage.ts'
 import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
 import { namesIn, renameIfThere, syncDirectory, syncDirectoryLater, unlinkIfThere, unlinkInTurn } from './directories.ts'
 import type { Done } from './directories.ts'
-import { DiskErrors, isMissing } from './disk-errors.ts'
+import { DiskErrors, isMissing, removedError } from './disk-errors.ts'
 import type { JobPool } from './jobs.ts'
 import { KnownLogs } from './known-logs.ts'
-import { OpenFiles } from './open-files.ts'
+import { isRemoved, OpenFiles } from './open-files.ts'
 import type { OpenFile } from './open-files.ts'
 import type { Answer, Storage } from './storage.ts'
 
@@ -151,7 +151,8 @@ export class FileStorage implements Storage {
   }
 
   #append({ log, file, position, bytes }: AppendEffect): void {
-    const open = this.#files.open(this.#path(log, file), true, this.#onMade)
+    // One that goes on in the middle makes no file: what was before it would be lost in silence.
+    const open = this.#files.open(this.#path(log, file), position === 0, this.#onMade)
     try {
       writeAt(open.fd, bytes, position)
     } catch (error) {
@@ -175,6 +176,7 @@ export class FileStorage implements Storage {
       for (let read = 1; read > 0 && count < bytes.length; count += read)
         read = readSync(open.fd, bytes, count, bytes.length - count, position + count)
       records = count === bytes.length ? bytes : bytes.subarray(0, count)
+      if (isRemoved(open)) throw removedError(open.path)
     })
     answer({ kind: 'readCompleted', token, records, error })
   }
@@ -191,7 +193,7 @@ export class FileStorage implements Storage {
 
   #sync(path: string, { effects, answers }: WantedSync, alone: boolean): void {
     let found: OpenFile | null = null
-    const error = this.#attempt(() => (found = this.#files.open(path, false)))
+    const error = this.#attempt(() => (found = this.#openLinked(path)))
     const open = found as OpenFile | null
     if (open === null) return answerSyncs(effects, answers, 0, error)
     const { sizeBytes } = open
@@ -208,6 +210,14 @@ export class FileStorage implements Storage {
     this.#pendingSyncs++
     if (this.#fresh.has(path)) this.#syncFresh(path, open, finish)
     else fdatasync(open.fd, finish)
+  }
+
+  /** The file, unless somebody has removed it. Its space is given back then. */
+  #openLinked(path: string): OpenFile {
+    const open = this.#files.open(path, false)
+    if (!isRemoved(open)) return open
+    this.#files.close(path)
+    throw removedError(path)
   }
 
   /** One file, a fast disk, and nothing else under way: two changes of threads would cost more than they could save. */

@@ -105,6 +105,11 @@ export class OpenFiles {
   }
 }
 
+/** Whether somebody else has removed the file: what goes there is lost. One that was removed here while it was synced is nobody's loss. */
+export function isRemoved({ fd, doomed }: OpenFile): boolean {
+  return !doomed && fstatSync(fd).nlink === 0
+}
+
 function openFile(path: string, create: boolean, onMade: (path: string) => void): OpenFile {
   try {
     const fd = openSync(path, constants.O_RDWR)

@@ -84,7 +84,7 @@ export interface Cluster extends AsyncDisposable {
  * reachable; after a long absence only what is different then is told.
  */
 export interface ClusterEventDetails {
-  /** A node's thread died; it has been started again so many times, this one included. */
+  /** A node's thread died; it is started again, for so many times in a row: after one that lasted (a second), 1 is counted again. */
   readonly nodeDown: { readonly node: number; readonly restarts: number }
   /** It is back. */
   readonly nodeUp: { readonly node: number; readonly restarts: number }

@@ -58,6 +58,8 @@ export class ConsumedPartition {
   /** The records of the batch that is being delivered one by one. */
   #records: RecordReader | null = null
   #recordsChunk: Chunk | null = null
+  /** Where the file was not there when it was to be read last; -1: something was read since. */
+  #missedAt = -1
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -89,6 +91,29 @@ export class ConsumedPartition {
     this.error = null
     this.#batchIndex = 0
     this.#records = null
+    this.#missedAt = -1
+  }
+
+  /** Takes what was read at `offset`; null: the file went while we looked. `fetchEnd` says where to go on, or `error` why that cannot be. */
+  take(chunk: Chunk | null, node: number, offset: number): void {
+    this.fetchEnd = offset
+    if (chunk === null) return this.#onMissed(offset)
+    this.#missedAt = -1
+    const last = chunk.positions.at(-1)
+    if (last !== undefined) {
+      this.push(chunk)
+      this.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
+      this.rest = chunk.rest
+      this.restNode = node
+    } else if (chunk.isUnchecked) this.doubtFrom(offset, damagedBatch(this, offset, chunk.defect))
+    else if (chunk.bytes.length > 0) this.error = damagedBatch(this, offset, chunk.defect)
+  }
+
+  /** Whoever asks again learns where the log begins now; if it is still there, the leader does not know that its file is gone. */
+  #onMissed(offset: number): void {
+    if (this.#missedAt === offset)
+      this.doubtFrom(offset, new KafkaError('KAFKA_STORAGE_ERROR', `the file with offset ${offset} of ${this.name} is gone`))
+    this.#missedAt = offset
   }
 
   /** What was read at `offset` is damaged, and the leader does not know: it is fetched again, and all that follows. */

@@ -8,10 +8,9 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
-import * as header from '../../protocol/record-batch.ts'
 import { ArrivalWaits } from './arrival-waits.ts'
 import type { Chunk, ChunkReader, RestRange } from './chunk-reader.ts'
-import { ConsumedPartition, damagedBatch } from './consumed-partition.ts'
+import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
 import { Releases } from './releases.ts'
@@ -271,7 +270,8 @@ export class Consumption {
     if (one !== undefined && session < one.session) return
     if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
     const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
-    const found = isDisk || error?.name === 'CORRUPT_MESSAGE' ? (one?.doubt ?? error) : error
+    const isDamage = one?.doubt?.name === 'CORRUPT_MESSAGE' && (isDisk || error?.name === 'CORRUPT_MESSAGE')
+    const found = isDamage ? one.doubt : error
     // The disk is tried again, and may work then, or others may be in sync again; everything else waits for a seek.
     if (one === undefined || isDisk) return this.fail(found)
     one.error = found
@@ -316,23 +316,9 @@ export class Consumption {
   }
 
   #take(one: ConsumedPartition, chunk: Chunk | null, node: number, offset: number): void {
-    const last = chunk?.positions[chunk.positions.length - 1]
-    one.fetchEnd = offset
-    if (chunk !== null && last !== undefined) {
-      one.push(chunk)
-      one.fetchEnd = header.lastOffset(chunk.bytes, last.at) + 1
-      one.rest = chunk.rest
-      one.restNode = node
-    } else if (chunk !== null && (chunk.isUnchecked || chunk.bytes.length > 0)) {
-      const error = damagedBatch(one, offset, chunk.defect)
-      if (chunk.isUnchecked) one.doubtFrom(offset, error)
-      else {
-        one.error = error
-        return this.rouse()
-      }
-    }
-    // Without a chunk, the file went while we looked: asks again, and learns where the log begins now.
-    this.askForMore(one)
+    one.take(chunk, node, offset)
+    if (one.error === null) this.askForMore(one)
+    else this.rouse()
   }
 
   /** What could be read without asking is asked for. */

@@ -5,8 +5,8 @@
 
 import type { Cleaned, CleaningFailure } from '../cleaning.ts'
 
-/** What went wrong on the disk: no space left, or any other I/O error. */
-export type StorageError = 'full' | 'io'
+/** What went wrong on the disk: no space left, the file is not there (any more), or any other I/O error. */
+export type StorageError = 'full' | 'gone' | 'io'
 
 /** One file of a log directory. */
 export interface FileStat {
@@ -30,7 +30,10 @@ export interface Synced {
   readonly error: StorageError | null
 }
 
-/** The bytes at the position; fewer than asked for at the end of the file; null with an error. Owned by the receiver. */
+/**
+ * The bytes at the position; fewer than asked for at the end of the file; null with an error, but for a file that was removed while it was open (`gone`): nobody but
+ * who has it open can read it. Owned by the receiver.
+ */
 export interface ReadCompleted {
   readonly kind: 'readCompleted'
   readonly token: number

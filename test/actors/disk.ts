@@ -1,8 +1,9 @@
 // A disk in memory that does at once what it is asked for, or fails as the test says.
 
-import type { StorageEffect } from '../../actors/effect.ts'
+import type { ReadEffect, StorageEffect } from '../../actors/effect.ts'
 import { cleanLog } from '../../protocol/log-cleaner.ts'
 import { checkBatch, FIELD, wholeBatchSize } from '../../protocol/record-batch.ts'
+import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { StorageAnswer, StorageError } from '../../protocol/messages/storage.ts'
 
 /** Files by name. */
@@ -35,10 +36,8 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
       if (error === null) known.set(bytes)
       return { kind: 'storageDone', token, error }
     }
-    case 'read': {
-      const bytes = files.get(effect.file)?.slice(effect.position, effect.position + effect.sizeBytes) ?? null
-      return { kind: 'readCompleted', token, records: error === null ? bytes : null, error: bytes === null ? 'io' : error }
-    }
+    case 'read':
+      return { kind: 'readCompleted', token, ...readFrom(files, effect, error) }
     case 'sync': {
       const bytes = files.get(effect.file)
       return { kind: 'synced', token, file: effect.file, sizeBytes: bytes?.length ?? 0, error: bytes === undefined ? 'io' : error }
@@ -73,6 +72,16 @@ export function perform(disk: Disk, effect: StorageEffect): StorageAnswer {
     case 'listLogs':
       return { kind: 'logsListed', token, logs: [...disk.logs.keys()].toSorted() }
   }
+}
+
+/** A file that is gone is read as long as it is open. */
+function readFrom(
+  files: Files,
+  { file, position, sizeBytes }: ReadEffect,
+  failure: StorageError | null,
+): Pick<MessageOf<'readCompleted'>, 'records' | 'error'> {
+  const bytes = files.get(file)?.slice(position, position + sizeBytes) ?? null
+  return { records: failure === null || failure === 'gone' ? bytes : null, error: bytes === null ? 'io' : failure }
 }
 
 /** The files of one log directory, made if absent. */

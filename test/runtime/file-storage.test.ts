@@ -1,6 +1,6 @@
 /** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -66,6 +66,37 @@ describe('files', () => {
     expect(new Uint8Array(readFileSync(join(directory, 'n', 't-0.1', 'a')))).toEqual(counting(4))
   })
 
+  test('that somebody else removes while they are open are gone: what was written is read, and no sync counts', async () => {
+    const told: string[] = []
+    const storage = new FileStorage(join(directory, 'n'), jobs, { onError: (error) => void told.push(error.message) })
+    storages.push(storage)
+    const path = join(directory, 'n', 't-0.1', 'a')
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
+    for (let i = 0; i < 2; i++) expect(await ask(storage, { kind: 'sync', file: 'a' }, 'synced')).toMatchObject({ error: null })
+    rmSync(path)
+    const found = await ask(storage, { kind: 'read', file: 'a', position: 0, sizeBytes: 9 }, 'readCompleted')
+    expect(found).toMatchObject({ records: counting(9), error: 'gone' })
+    expect(await ask(storage, { kind: 'sync', file: 'a' }, 'synced')).toMatchObject({ error: 'gone' })
+    expect(told).toEqual([`the disk with ${join(directory, 'n')} failed: ${path} was removed while it was open`])
+    // The descriptor is given up: nothing is in the way of who begins anew, and nobody goes on in the middle of a file that is not there.
+    const later = await ask(storage, { kind: 'read', file: 'a', position: 0, sizeBytes: 9 }, 'readCompleted')
+    expect(later).toMatchObject({ records: null, error: 'gone' })
+    expect(await ask(storage, { kind: 'append', file: 'a', position: 9, bytes: counting(9) }, 'appended')).toMatchObject({ error: 'gone' })
+    expect(existsSync(path)).toBe(false)
+    expect(await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')).toMatchObject({ error: null })
+    expect(new Uint8Array(readFileSync(path))).toEqual(counting(9))
+  })
+
+  test('that are removed here while a sync is under way were synced', async () => {
+    const storage = newStorage()
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
+    await ask(storage, { kind: 'sync', file: 'a' }, 'synced')
+    const synced = ask(storage, { kind: 'sync', file: 'a' }, 'synced')
+    storage.startSyncs()
+    await ask(storage, { kind: 'remove', files: ['a'] }, 'storageDone')
+    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+  })
+
   test('of a thousand logs do not take a thousand descriptors', async () => {
     const storage = newStorage()
     const open = (): number => readdirSync('/proc/self/fd').length
@@ -123,7 +154,7 @@ describe('an error of the operating system', () => {
     const told: string[] = []
     const storage = new FileStorage(join(directory, 'n'), jobs, { onError: (error) => void told.push(error.message) })
     storages.push(storage)
-    expect(await ask(storage, { kind: 'read', file: 'a', position: 0, sizeBytes: 3 }, 'readCompleted')).toMatchObject({ error: 'io' })
+    expect(await ask(storage, { kind: 'read', file: 'a', position: 0, sizeBytes: 3 }, 'readCompleted')).toMatchObject({ error: 'gone' })
     expect(told).toEqual([])
     mkdirSync(join(directory, 'n', 't-0.1'), { recursive: true })
     symlinkSync('/dev/full', join(directory, 'n', 't-0.1', 'a'))

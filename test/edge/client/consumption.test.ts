@@ -1,20 +1,30 @@
-// What a consumer's client makes of what its actor says late.
+// What a consumer's client makes of what its actor says late, and of files that are not there.
 import { expect, test } from 'vitest'
 import { Consumption } from '../../../edge/client/consumption.ts'
 import { codeOf } from '../../../protocol/errors.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 
-test('what was wrong with a partition before the application sought elsewhere is not thrown', () => {
+const place = { topic: 't', partition: 0 }
+
+/** A client with one partition that reads files with `reader`; what it has asked its actor, and a way to answer. */
+function clientWith(reader: object): { consumption: Consumption; asked: Message[]; hear: (message: Message) => void } {
   let hear: (message: Message) => void = () => undefined
+  const asked: Message[] = []
   const host = {
     node: 0,
     spawn: () => undefined,
     openPort: (actor: string, onMessage: typeof hear) => ((hear = onMessage), { node: 0, actor }),
+    post: (_from: unknown, _to: unknown, message: Message) => void asked.push(message),
   }
-  const engine = { host, coordinatorNodes: () => [] }
-  const consumption = new Consumption(engine as never, 'consumer-1', {} as never, { actorUrl: {}, config: {} } as never)
-  const [place, errorCode] = [{ topic: 't', partition: 0 }, codeOf('OFFSET_OUT_OF_RANGE')]
+  const engine = { host, loop: { kick: () => undefined }, coordinatorNodes: () => [] }
+  const consumption = new Consumption(engine as never, 'consumer-1', reader as never, { actorUrl: {}, config: {} } as never)
   consumption.replace([place])
+  return { consumption, asked, hear: (message) => hear(message) }
+}
+
+test('what was wrong with a partition before the application sought elsewhere is not thrown', () => {
+  const { consumption, hear } = clientWith({})
+  const errorCode = codeOf('OFFSET_OUT_OF_RANGE')
   const one = consumption.assigned(place)
   const before = one.session
   consumption.moveTo(one, 7, before + 1)
@@ -22,4 +32,38 @@ test('what was wrong with a partition before the application sought elsewhere is
   expect(() => consumption.throwFailure()).not.toThrow()
   hear({ kind: 'consumerFailed', ...place, session: before + 1, errorCode, errorMessage: 'there is no 7' })
   expect(() => consumption.throwFailure()).toThrow('there is no 7')
+})
+
+test('a file that is not there twice in a row is doubted: the leader is asked for the bytes', () => {
+  const { consumption, asked, hear } = clientWith({ read: () => null })
+  const one = consumption.assigned(place)
+  consumption.moveTo(one, 7, 1)
+  const range = { path: 't-0.1/0.log', position: 0, sizeBytes: 100, availableBytes: 100 }
+  const chunk = { kind: 'chunk', ...place, fetchOffset: 7, highWatermark: 9, abortedTransactions: [], node: 0, records: null } as const
+  hear({ ...chunk, session: 1, range })
+  expect(asked.at(-1)).toMatchObject({ kind: 'fetchMore', session: 1, offset: 7 })
+  hear({ ...chunk, session: 1, range })
+  expect(asked.at(-1)).toMatchObject({ kind: 'fetchAgain', session: 2, offset: 7 })
+  // What the leader says of it is what the application is told.
+  hear({ kind: 'consumerFailed', ...place, session: 2, errorCode: codeOf('KAFKA_STORAGE_ERROR'), errorMessage: 'the disk is gone' })
+  expect(() => consumption.throwFailure()).toThrow('the disk is gone')
+})
+
+test('a file that went is looked for once more at every place', () => {
+  const { consumption, asked, hear } = clientWith({ read: () => null })
+  const range = { path: 't-0.1/0.log', position: 0, sizeBytes: 100, availableBytes: 100 }
+  for (const offset of [7, 8, 7]) {
+    consumption.moveTo(consumption.assigned(place), offset, offset)
+    const chunk = {
+      kind: 'chunk',
+      ...place,
+      fetchOffset: offset,
+      highWatermark: 9,
+      abortedTransactions: [],
+      node: 0,
+      records: null,
+    } as const
+    hear({ ...chunk, session: offset, range })
+    expect(asked.at(-1)).toMatchObject({ kind: 'fetchMore', offset })
+  }
 })

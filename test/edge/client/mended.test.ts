@@ -1,4 +1,4 @@
-// Bits that flip on the disk of a leader whose followers have the same records: readers get all of them, and the leader's copy is mended.
+// Bits that flip, and files that go, on the disk of a leader whose followers have the same records: readers get all of them, and the leader's copy is mended.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -219,5 +219,80 @@ test.each([0, 1, 2])(
     const cluster = await openThree(directory)
     expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
     await mended(cluster, directory)
+  },
+)
+
+/** Removes the log files of the partition on one node. */
+function removeLog(directory: string, node: number): void {
+  const replica = join(directory, `node-${node}`, 't-0.1')
+  for (const name of readdirSync(replica)) if (name.endsWith('.log')) rmSync(join(replica, name))
+}
+
+test('a log file of the leader that is removed costs a reader nothing, and is copied anew', { timeout: 60_000 }, async () => {
+  const directory = temporaryDirectory()
+  const cluster = await openThree(directory)
+  const told: string[] = []
+  cluster.on('error', ({ error }) => void told.push(error.message))
+  await fill(cluster)
+  const former = await leaderOf(cluster)
+  removeLog(directory, former)
+  expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
+  expect(await leaderOf(cluster)).not.toBe(former)
+  await mended(cluster, directory)
+  expect(told).toEqual([expect.stringMatching(/00000000000000000000\.log was removed while it was open$/)])
+})
+
+test.each(['commit', 'interval'])(
+  'flush %s: nothing is acknowledged that is in a removed file only',
+  { timeout: 60_000 },
+  async (flush) => {
+    const directory = temporaryDirectory()
+    const cluster = await openThree(directory)
+    cluster.on('error', () => undefined)
+    await fill(cluster, { flush })
+    const former = await leaderOf(cluster)
+    removeLog(directory, former)
+    const producer = cluster.producer({ value: string })
+    const more = ['a', 'b', 'c']
+    for (const value of more) await producer.send({ topic: 't', value })
+    if (flush === 'commit') expect(await leaderOf(cluster)).not.toBe(former)
+    expect((await take(reader(cluster), COUNT + more.length)).map(({ value }) => value)).toEqual([...VALUES, ...more])
+    await mended(cluster, directory)
+  },
+)
+
+test('a follower whose log file is removed is copied anew', { timeout: 60_000 }, async () => {
+  const directory = temporaryDirectory()
+  const cluster = await openThree(directory)
+  cluster.on('error', () => undefined)
+  await fill(cluster)
+  const leader = await leaderOf(cluster)
+  for (const node of [0, 1, 2]) if (node !== leader) removeLog(directory, node)
+  await cluster.producer({ value: string }).send({ topic: 't', value: 'more' })
+  await mended(cluster, directory)
+  expect(await leaderOf(cluster)).toBe(leader)
+  expect((await take(reader(cluster), COUNT + 1)).map(({ value }) => value)).toEqual([...VALUES, 'more'])
+})
+
+test(
+  'the only copy is served as long as it is open; the next record is refused, with the name of the file',
+  { timeout: 60_000 },
+  async () => {
+    const directory = temporaryDirectory()
+    const cluster = await openCluster(directory, { threads: 0 })
+    cluster.on('error', () => undefined)
+    await cluster.admin.createTopic('t')
+    const producer = cluster.producer({ value: string, deliveryTimeoutMillis: 2000 })
+    for (const value of VALUES) await producer.send({ topic: 't', value })
+    removeLog(directory, 0)
+    expect((await take(reader(cluster), COUNT)).map(({ value }) => value)).toEqual(VALUES)
+    const error = await failureOf(() => producer.send({ topic: 't', value: 'more' }))
+    expect(error.message).toMatch(/the leader's last answer was KAFKA_STORAGE_ERROR \(.*00000000000000000000\.log is gone from the disk/)
+    const unread = await failureOf(() => take(reader(cluster), 1))
+    expect(unread).toMatchObject({ name: 'KAFKA_STORAGE_ERROR', message: expect.stringMatching(/00000000000000000000\.log is gone/) })
+    await cluster.close()
+    // It is not taken for an empty one either when it is opened again.
+    const again = await openCluster(directory, { threads: 0 })
+    expect(await failureOf(() => take(reader(again), 1))).toMatchObject({ name: 'KAFKA_STORAGE_ERROR' })
   },
 )
