@@ -55,7 +55,11 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
 
 /** The disk has answered recovery. */
 export function onRecoveryAnswer(state: ReplicaState, answer: StorageAnswer, outbox: Outbox): void {
-  if (answer.kind === 'listed' && answer.error === null) return advance(state, answer, outbox)
+  if (answer.kind === 'listed' && answer.error === null) {
+    // A log that was there is no new one: for whoever opens it again it is empty all the same.
+    if (answer.isGone === true && state.recovery?.isAgain === false) return failReplica(state, 'its files are gone', 'doubtful', outbox)
+    return advance(state, { kind: 'listed', files: answer.files }, outbox)
+  }
   if (answer.kind === 'readCompleted' && answer.records !== null) return advance(state, { kind: 'read', bytes: answer.records }, outbox)
   if (answer.kind === 'storageDone' && answer.error === null) return advance(state, { kind: 'changed' }, outbox)
   failReplica(state, 'the disk failed while the log was being opened', 'passing', outbox)

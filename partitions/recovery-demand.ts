@@ -14,6 +14,6 @@ export type RecoveryDemand =
 
 /** What the disk says to a demand; `bytes` are owned by recovery. */
 export type RecoveryAnswer =
-  | { readonly kind: 'listed'; readonly files: readonly FileStat[]; readonly isGone?: boolean }
+  | { readonly kind: 'listed'; readonly files: readonly FileStat[] }
   | { readonly kind: 'read'; readonly bytes: Uint8Array }
   | { readonly kind: 'changed' }

@@ -117,11 +117,6 @@ export function advanceRecovery(recovery: Recovery, answer: RecoveryAnswer | nul
 
 function onListed(recovery: Recovery, answer: RecoveryAnswer): RecoveryDemand {
   assert(answer.kind === 'listed', 'R1 a listing answers the first demand')
-  // A log that was there is no new one: for whoever opens it again it is empty all the same.
-  if (answer.isGone === true && !recovery.isAgain) {
-    recovery.step = 'over'
-    return { kind: 'doubtful', reason: 'its files are gone' }
-  }
   for (const file of answer.files) recovery.files.set(file.name, file.sizeBytes)
   recovery.step = 'checkpoints'
   return readCheckpoint(recovery)
