@@ -34,6 +34,9 @@ export function allocateDoorbells(threadCount: number): SharedArrayBuffer {
   return new SharedArrayBuffer(threadCount * WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
 }
 
+/** Waits that may be over at once before the event loop must turn: a turn costs microseconds. */
+const RESTLESS_MAX = 16
+
 /** For how many threads there are doorbells. */
 export function doorbellCount(shared: SharedArrayBuffer): number {
   return shared.byteLength / (WORD_STRIDE * Int32Array.BYTES_PER_ELEMENT)
@@ -42,6 +45,8 @@ export function doorbellCount(shared: SharedArrayBuffer): number {
 /** One thread's doorbell. Everybody may `ring`; only the thread that owns it may wait. */
 export class Doorbell {
   readonly #words: Int32Array
+  /** Waits in a row that were over at once. */
+  #restless = 0
   readonly #index: number
 
   /** The doorbell of thread number `thread` in memory from `allocateDoorbells`. */
@@ -69,14 +74,21 @@ export class Doorbell {
     return this.#swap(SLEEPING, AWAKE) ? 'timeout' : 'rung'
   }
 
+  /** There is nothing to wait for; every so often that takes a turn of the event loop. */
+  #goOn(reason: WakeReason): WakeReason | Promise<WakeReason> {
+    this.#restless = (this.#restless + 1) % RESTLESS_MAX
+    return this.#restless === 0 ? setImmediate(reason) : reason
+  }
+
   /**
-   * The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. The event loop turns in any case: whoever
-   * always has work would never hear of its files, timers and control messages otherwise.
+   * The same while the event loop runs on; keeps the process alive until it resolves. At most one wait at a time. The event loop turns now and then in any case:
+   * whoever always has work would never hear of its files, timers and control messages otherwise.
    */
   async waitAsync(timeoutMillis: number, hasWork: () => boolean): Promise<WakeReason> {
-    if (this.#hasWorkAfterAnnouncing(hasWork)) return setImmediate('work')
+    if (this.#hasWorkAfterAnnouncing(hasWork)) return this.#goOn('work')
     const wait = Atomics.waitAsync(this.#words, this.#index, SLEEPING)
-    if (!wait.async) return setImmediate('rung')
+    if (!wait.async) return this.#goOn('rung')
+    this.#restless = 0
     const rung = wait.value
     // The timer ends the wait by itself: nothing depends on the engine to deliver the notification.
     return new Promise((resolve) => {

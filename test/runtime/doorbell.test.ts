@@ -17,12 +17,12 @@ describe('a doorbell', () => {
     expect(own.ring()).toBe(false)
   })
 
-  test('lets the event loop turn before it ends a wait, even if there is work already', async () => {
+  test('lets the event loop turn, even if there is always work already', async () => {
     const own = bell()
     for (const hasWork of [() => true, () => !own.ring()]) {
       let hasTurned = false
       setImmediate(() => (hasTurned = true))
-      await own.waitAsync(60_000, hasWork)
+      for (let waits = 0; waits < 100 && !hasTurned; waits++) await own.waitAsync(60_000, hasWork)
       expect(hasTurned).toBe(true)
     }
   })
