@@ -102,7 +102,7 @@ export function talk(state: BrokerState, context: Context, outbox: Outbox): void
   state.correlationId = state.nextToken++
   state.timeoutAt = context.uptime + REQUEST_MILLIS
   const { correlationId, incarnation, brokerEpoch, previousBrokerEpoch, isUnsyncedSafe, image } = state
-  const wantShutDown = state.stop?.handOver === true
+  const wantShutDown = state.stop?.step === 'asking' ? state.stop.manner : 'no'
   const message: Message =
     brokerEpoch < 0
       ? { kind: 'registerBroker', correlationId, node: self.node, incarnation, rack: config.rack, previousBrokerEpoch, isUnsyncedSafe }

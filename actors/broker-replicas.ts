@@ -13,7 +13,7 @@ import type { Context, Outbox } from './actor.ts'
 import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
-import { onDrained } from './broker-stop.ts'
+import { onReplicaGone } from './broker-stop.ts'
 import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
 import { actor as groups } from './groups.ts'
@@ -174,7 +174,7 @@ function stopReplica(state: BrokerState, name: string, local: LocalReplica, outb
   outbox.push({ kind: 'stop', actor: name })
   const log = logNameOf(local.topic, local.topicId, local.partition)
   outbox.push({ kind: 'remove', log, files: null, token: state.nextToken++ })
-  onDrained(state, name, outbox)
+  onReplicaGone(state, name, outbox)
 }
 
 /** Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. */

@@ -54,10 +54,11 @@ export interface WrittenRegistration {
 /** A clean stop of the node: first others lead what is led here, then all replicas are drained. */
 export interface NodeStop {
   waiter: Address
-  /** Heartbeats say that the node wants to stop. */
-  readonly handOver: boolean
-  /** Replicas that are still to answer, by the names of their actors; null before they are asked. */
-  draining: Set<string> | null
+  readonly manner: 'alone' | 'together'
+  /** Replicas whose followers are to have everything, those that drain at the end, and the wait for the coordinator between. */
+  step: 'settling' | 'asking' | 'draining'
+  /** Replicas that are still to answer, by the names of their actors. */
+  waitsFor: Set<string>
 }
 
 /** What a broker knows. */

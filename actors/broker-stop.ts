@@ -1,50 +1,81 @@
 /**
- * How a node stops cleanly: it tells the coordinator that it wants to (KIP-631), which has others lead what is led here; then every replica syncs and writes
- * its checkpoint, and the directory remembers that nothing was lost. It does not wait long for a coordinator: without one, the others notice by themselves.
+ * How a node stops cleanly (KIP-631): the coordinator is told, then every replica syncs and writes its checkpoint, and the directory remembers that nothing was lost.
+ * One that stops alone has others lead what is led here. Where all stop together, the followers are given first what is led here, so that whoever leads next has
+ * it, whatever was promised for it. A coordinator is not waited for for long: without one, the others notice by themselves.
  */
+import type { Message } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { record, talk } from './broker-registration.ts'
 import type { BrokerState } from './broker-state.ts'
 
-/** The timer that ends the wait for the coordinator. */
+/** The timer that ends the wait for followers and for the coordinator. */
 export const HAND_OVER_TIMER = 'handOver'
 
 /** A hand-over takes one write of the coordinator; an election of another coordinator may come between. */
 const HAND_OVER_MILLIS = 1000
 
-/** The node is to stop. Without a hand-over, or a registration, there is nothing to wait for. */
+/** The node is to stop. Without a registration, or anybody else, there is nothing to wait for. */
 export function onStopNode(state: BrokerState, handOver: boolean, context: Context, outbox: Outbox): void {
   if (state.stop !== null) return onStopAgain(state, context, outbox)
-  state.stop = { waiter: context.from, handOver, draining: null }
-  if (!handOver || state.brokerEpoch < 0) return drainReplicas(state, outbox)
+  state.stop = { waiter: context.from, manner: handOver ? 'alone' : 'together', step: 'settling', waitsFor: new Set() }
+  if (state.brokerEpoch < 0 || (!handOver && state.image.brokers.size <= 1)) return drainReplicas(state, outbox)
   outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: HAND_OVER_MILLIS })
+  if (!handOver) tellReplicas(state, { kind: 'settle' }, outbox)
+  if (state.stop.waitsFor.size === 0) askToStop(state, context, outbox)
+}
+
+/** Whoever asks again gets the answer. */
+function onStopAgain(state: BrokerState, context: Context, outbox: Outbox): void {
+  const { stop } = state
+  if (stop === null) return
+  stop.waiter = context.from
+  if (stop.step === 'draining' && stop.waitsFor.size === 0) finishStop(state, outbox)
+}
+
+/** The coordinator may say now that this node may stop. */
+function askToStop(state: BrokerState, context: Context, outbox: Outbox): void {
+  if (state.stop === null) return
+  state.stop.step = 'asking'
   // A heartbeat under way does not say it.
   state.correlationId = -1
   talk(state, context, outbox)
 }
 
-/** Whoever asks again gets the answer. */
-function onStopAgain(state: BrokerState, context: Context, outbox: Outbox): void {
-  if (state.stop === null) return
-  state.stop.waiter = context.from
-  if (state.stop.draining?.size === 0) finishStop(state, outbox)
-}
-
-/** Others lead now, or that is not waited for any longer. Once is enough. */
+/** Nobody counts on this node now, or that is not waited for any longer. Once is enough. */
 export function drainReplicas(state: BrokerState, outbox: Outbox): void {
-  const { stop, self } = state
-  if (stop === null || stop.draining !== null) return
-  const names = [...state.replicas.keys()]
-  stop.draining = new Set(names)
-  for (const actor of names) outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'drain' } })
-  if (names.length === 0) finishStop(state, outbox)
+  const { stop } = state
+  if (stop === null || stop.step === 'draining') return
+  stop.step = 'draining'
+  tellReplicas(state, { kind: 'drain' }, outbox)
+  if (stop.waitsFor.size === 0) finishStop(state, outbox)
 }
 
-/** A replica is drained, or gone: its topic was deleted meanwhile, say. */
+/** The followers of a replica have what it leads. */
+export function onSettled(state: BrokerState, replica: string, context: Context, outbox: Outbox): void {
+  const { stop } = state
+  if (stop?.step === 'settling' && stop.waitsFor.delete(replica) && stop.waitsFor.size === 0) askToStop(state, context, outbox)
+}
+
+/** A replica is drained. */
 export function onDrained(state: BrokerState, replica: string, outbox: Outbox): void {
-  const draining = state.stop?.draining ?? null
-  if (draining === null || !draining.delete(replica)) return
-  if (draining.size === 0) finishStop(state, outbox)
+  const { stop } = state
+  if (stop?.step === 'draining' && stop.waitsFor.delete(replica) && stop.waitsFor.size === 0) finishStop(state, outbox)
+}
+
+/** A replica goes with its topic: it is not waited for. */
+export function onReplicaGone(state: BrokerState, replica: string, outbox: Outbox): void {
+  const { stop } = state
+  if (stop?.step !== 'settling') return onDrained(state, replica, outbox)
+  if (!stop.waitsFor.delete(replica) || stop.waitsFor.size > 0) return
+  stop.step = 'asking'
+  state.correlationId = -1
+  outbox.push({ kind: 'startTimer', timer: 'coordinator', afterMillis: 0 })
+}
+
+function tellReplicas({ stop, self, replicas }: BrokerState, message: Message, outbox: Outbox): void {
+  if (stop === null) return
+  stop.waitsFor = new Set(replicas.keys())
+  for (const actor of replicas.keys()) outbox.push({ kind: 'send', to: { node: self.node, actor }, message })
 }
 
 /** Everything is synced: the next life may say so. */

@@ -13,7 +13,7 @@ import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage
 import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
-import { drainReplicas, HAND_OVER_TIMER, onDrained, onStopNode } from './broker-stop.ts'
+import { drainReplicas, HAND_OVER_TIMER, onDrained, onSettled, onStopNode } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
 
 export type { BrokerConfig, BrokerState } from './broker-state.ts'
@@ -72,6 +72,8 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         return void answerFindCoordinator(state.image, message, context.from, outbox)
       case 'stopNode':
         return onStopNode(state, message.handOver, context, outbox)
+      case 'settled':
+        return onSettled(state, context.from.actor, context, outbox)
       case 'drained':
         return onDrained(state, context.from.actor, outbox)
       default:

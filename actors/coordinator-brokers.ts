@@ -13,20 +13,23 @@ import {
   registerBroker,
   relieveLeader,
   shutDownBroker,
+  shutDownTogether,
   unfenceBroker,
   withdrawReplica,
 } from '../coordinator/brokers.ts'
+import type { Incarnation } from '../coordinator/brokers.ts'
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
 import type { Context, Outbox } from './actor.ts'
 import { batchesBehind, reignBegin, seatVoters } from './coordinator-quorum.ts'
 import type { QuorumSeat } from './coordinator-quorum.ts'
 
-/** What nodes make the coordinator write; the last three it decides by itself. */
+/** What nodes make the coordinator write; the last four it decides by itself. */
 export type BrokerWrite =
   | RegisterBroker
   | AlterPartitionRequest
   | { readonly kind: 'shutDownBroker'; readonly correlationId: number; readonly node: number; readonly brokerEpoch: number }
+  | { readonly kind: 'shutDownTogether'; readonly correlationId: -1; readonly nodes: readonly Incarnation[] }
   | { readonly kind: 'fenceBroker'; readonly correlationId: -1; readonly node: number }
   | { readonly kind: 'unfenceBroker'; readonly correlationId: -1; readonly node: number; readonly brokerEpoch: number }
   | { readonly kind: 'preferLeaders'; readonly correlationId: -1 }
@@ -38,6 +41,8 @@ export interface BrokerSession {
   sentOffset: number
   /** It is about to be fenced or unfenced. */
   isChanging: boolean
+  /** It waits for all others to stop with it: what it asked last. */
+  stopping: BrokerHeartbeat | null
 }
 
 /** The sessions of all nodes. */
@@ -99,6 +104,8 @@ export function ruleBrokerWrite(image: MetadataImage, write: BrokerWrite): reado
       return ruleAlterPartition(image, write)
     case 'shutDownBroker':
       return shutDownBroker(image, write.node, write.brokerEpoch)
+    case 'shutDownTogether':
+      return shutDownTogether(image, write.nodes)
     case 'fenceBroker':
       return fenceBroker(image, write.node)
     case 'unfenceBroker':
@@ -118,9 +125,17 @@ function ruleAlterPartition(image: MetadataImage, request: AlterPartitionRequest
 }
 
 /** The node of a write is told what became of it. */
-export function answerBrokerWrite(seat: QuorumSeat, write: BrokerWrite, error: ErrorName | null, outbox: Outbox): void {
+export function answerBrokerWrite(
+  state: BrokerSessions,
+  seat: QuorumSeat,
+  write: BrokerWrite,
+  error: ErrorName | null,
+  outbox: Outbox,
+): void {
   const errorCode = error === null ? NONE : codeOf(error)
   if (write.kind === 'shutDownBroker') return answerHeartbeat(seat, write, error, error === null, outbox)
+  // Who is not answered asks again: somebody has come to life meanwhile.
+  if (write.kind === 'shutDownTogether') return error === null ? answerTogether(state, seat, write.nodes, outbox) : undefined
   if (write.kind !== 'registerBroker' && write.kind !== 'alterPartition') return
   const { correlationId } = write
   const to = { node: write.node, actor: BROKER_ACTOR }
@@ -143,16 +158,36 @@ export function onBrokerHeartbeat(
   // What a dead incarnation has sent comes late; one that is not dead registers again.
   const isOver = broker?.brokerEpoch !== brokerEpoch || state.deaths.get(node) === brokerEpoch
   const error: ErrorName | null = broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : isOver ? 'STALE_BROKER_EPOCH' : null
-  if (error !== null || !wantShutDown) answerHeartbeat(seat, heartbeat, error, false, outbox)
+  if (error !== null || wantShutDown === 'no') answerHeartbeat(seat, heartbeat, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
   session.sentOffset = metadataOffset
   sendMetadata(seat, node, session, outbox)
-  if (wantShutDown) return { kind: 'shutDownBroker', correlationId, node, brokerEpoch }
+  session.stopping = wantShutDown === 'together' ? heartbeat : null
+  if (wantShutDown === 'alone') return { kind: 'shutDownBroker', correlationId, node, brokerEpoch }
+  if (session.stopping !== null) return stopTogether(state, seat.image)
   if (!broker.fenced || broker.stopping || session.isChanging || metadataOffset < brokerEpoch) return null
   session.isChanging = true
   return { kind: 'unfenceBroker', correlationId: -1, node, brokerEpoch }
+}
+
+/** Nobody is live who does not want to stop: then all that want to may. */
+function stopTogether({ sessions }: BrokerSessions, image: MetadataImage): BrokerWrite | null {
+  const waits = (node: number): boolean => sessions.get(node)?.stopping?.brokerEpoch === image.brokers.get(node)?.brokerEpoch
+  const brokers = [...image.brokers.values()]
+  if (brokers.some(({ node }) => isLive(image, node) && !waits(node))) return null
+  const nodes = brokers.filter(({ node }) => waits(node)).map(({ node, brokerEpoch }) => ({ node, brokerEpoch }))
+  return { kind: 'shutDownTogether', correlationId: -1, nodes }
+}
+
+function answerTogether(state: BrokerSessions, seat: QuorumSeat, nodes: readonly Incarnation[], outbox: Outbox): void {
+  for (const { node, brokerEpoch } of nodes) {
+    const session = state.sessions.get(node)
+    if (session?.stopping?.brokerEpoch !== brokerEpoch) continue
+    answerHeartbeat(seat, session.stopping, null, true, outbox)
+    session.stopping = null
+  }
 }
 
 function answerHeartbeat(
@@ -238,5 +273,5 @@ function sessionOf(state: BrokerSessions, node: number, uptime: number): BrokerS
 }
 
 function newSession(uptime: number, sentOffset: number): BrokerSession {
-  return { heardAt: uptime, sentOffset, isChanging: false }
+  return { heardAt: uptime, sentOffset, isChanging: false, stopping: null }
 }

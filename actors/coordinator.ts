@@ -317,7 +317,7 @@ function respond(state: CoordinatorState, write: QueuedWrite, verdicts: readonly
     default:
       endBrokerWrite(state.brokers, request)
       state.isLeaving ||= request.kind === 'shutDownBroker' && error === null && request.node === state.self.node
-      return answerBrokerWrite(state.seat, request, error, outbox)
+      return answerBrokerWrite(state.brokers, state.seat, request, error, outbox)
   }
 }
 

@@ -220,8 +220,13 @@ function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
   requestFlush(state, cleanNext, outbox)
 }
 
-/** Begins the last flush of a replica that is being stopped, once nothing is pending. */
+/** Says that it has settled, once that is so; and begins the last flush of a replica that is being stopped, once nothing is pending. */
 export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
+  const { settling } = state
+  if (settling !== null && (state.phase !== 'leading' || state.highWatermark.offset >= settling.endOffset)) {
+    outbox.push({ kind: 'send', to: settling.waiter, message: { kind: 'settled' } })
+    state.settling = null
+  }
   if (state.drainWaiter === null) return
   if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
   const isOpen = state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle'

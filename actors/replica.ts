@@ -83,6 +83,8 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onAcknowledged(state, message, context, outbox)
       case 'configureReplica':
         return onConfigure(state, message, context, outbox)
+      case 'settle':
+        return onSettle(state, context, outbox)
       case 'drain':
         return onDrain(state, context, outbox)
       case 'timerFired':
@@ -154,6 +156,12 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
     default:
       assert(false, `a replica has no timer ${message.timer}`)
   }
+}
+
+/** Whoever is in sync is to have what is here now, if it is led here. */
+function onSettle(state: ReplicaState, context: Context, outbox: Outbox): void {
+  state.settling = { waiter: context.from, endOffset: state.log.logEndOffset }
+  drainIfIdle(state, outbox)
 }
 
 function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {

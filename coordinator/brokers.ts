@@ -14,6 +14,7 @@ import {
   withoutLoser,
   withoutNode,
   withOtherLeader,
+  withoutLeader,
   withPreferredLeader,
   withTargetReached,
 } from './partition-image.ts'
@@ -38,6 +39,12 @@ export function storageStateOf(image: MetadataImage, { node, previousBrokerEpoch
   return isUnsyncedSafe || activeEpoch < 0 ? 'intact' : 'unsyncedLost'
 }
 
+/** A node, as long as it lives. */
+export interface Incarnation {
+  readonly node: number
+  readonly brokerEpoch: number
+}
+
 /** A leader's proposal for its ISR: nodes with the registrations that it knows. */
 export interface IsrProposal {
   readonly topicId: number
@@ -45,15 +52,18 @@ export interface IsrProposal {
   readonly leader: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
-  readonly isr: readonly { readonly node: number; readonly brokerEpoch: number }[]
+  readonly isr: readonly Incarnation[]
 }
 
 /** The records that register a node: it is fenced. What it has lost counts when it is unfenced: a registration may be late, and its node dead. */
 export function registerBroker(image: MetadataImage, registration: Registration): MetadataRecord[] {
   const { node, incarnation, rack } = registration
-  const loss = lossOf(storageStateOf(image, registration))
+  const storage = storageStateOf(image, registration)
+  const loss = lossOf(storage)
   // The offset behind the record: whoever has applied it has this much metadata.
   const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1, ...loss }]
+  // One that stopped together with all others is in sync where it was: nothing has been committed without it.
+  if (image.brokers.get(node)?.stopping === true && storage === 'intact') return records
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
@@ -73,6 +83,25 @@ export function shutDownBroker(image: MetadataImage, node: number, brokerEpoch: 
   if (broker?.brokerEpoch !== brokerEpoch || broker.stopping) return []
   const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true, stopping: true }]
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
+}
+
+/**
+ * The records that let all nodes stop together: they are fenced until they register again, and nobody leads. INVALID_REQUEST: somebody is live who does not want to
+ * stop. Nothing if they have stopped, or other incarnations speak.
+ */
+export function shutDownTogether(image: MetadataImage, stopping: readonly Incarnation[]): MetadataRecord[] | ErrorName {
+  const nodes = stopping.filter(({ node, brokerEpoch }) => image.brokers.get(node)?.brokerEpoch === brokerEpoch).map(({ node }) => node)
+  if ([...image.brokers.keys()].some((node) => isLive(image, node) && !nodes.includes(node))) return 'INVALID_REQUEST'
+  const records: MetadataRecord[] = nodes
+    .filter((node) => image.brokers.get(node)?.stopping === false)
+    .map((node) => ({ type: 'brokerFenced', node, fenced: true, stopping: true }))
+  for (const topic of image.topics.values()) {
+    topic.partitions.forEach((partition, index) => {
+      const changed = withoutLeader(partition)
+      if (changed !== null) records.push(changeOf(topic, index, changed))
+    })
+  }
+  return records
 }
 
 /** The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may. */

@@ -56,11 +56,16 @@ export function withIsr(partition: PartitionImage, isr: readonly number[], minIn
   return changed(partition, { isr: ordered, elr: eligible(partition, ordered, minInsync) })
 }
 
-/** The partition without a node that is fenced: out of the ISR unless it is the last one there, and somebody else leads. Null if nothing changes. */
+/** The partition of nodes that stop together: nobody leads, and whoever is in sync stays that, for nothing is committed until they are back. Null if nothing changes. */
+export function withoutLeader(partition: PartitionImage): PartitionImage | null {
+  return partition.leader === NO_LEADER ? null : leaderless(partition, partition.isr, partition.elr)
+}
+
+/** The partition without a node that is fenced: out of the ISR unless nobody else there is live, and somebody else leads. Null if nothing changes. */
 export function withoutNode(partition: PartitionImage, node: number, electorate: Electorate): PartitionImage | null {
   if (!partition.isr.includes(node) && partition.leader !== node) return null
   const others = partition.isr.filter((other) => other !== node)
-  const isr = others.length > 0 ? others : partition.isr
+  const isr = others.some((other) => electorate.isLive(other)) ? others : partition.isr
   const elr = eligible(partition, isr, electorate.minInsync)
   if (partition.leader === NO_LEADER && isr === partition.isr) return null
   if (partition.leader !== node) return changed(partition, { isr, elr })

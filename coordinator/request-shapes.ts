@@ -35,12 +35,13 @@ const isBoolean: Check = (value) => typeof value === 'boolean'
 const isWhole: Check = (value) => Number.isSafeInteger(value)
 const isIndex: Check = (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 const isKeyType: Check = (value) => value === 'group' || value === 'transaction' || value === 'share'
+const isShutDown: Check = (value) => value === 'no' || value === 'alone' || value === 'together'
 const isObject: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 const SHAPES: Readonly<Record<RequestKind, Shape>> = {
   addRaftVoter: { node: isIndex },
   removeRaftVoter: { node: isIndex },
-  brokerHeartbeat: { node: isIndex, brokerEpoch: isWhole, metadataOffset: isWhole, wantShutDown: isBoolean },
+  brokerHeartbeat: { node: isIndex, brokerEpoch: isWhole, metadataOffset: isWhole, wantShutDown: isShutDown },
   registerBroker: {
     node: isIndex,
     incarnation: isWhole,

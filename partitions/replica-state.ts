@@ -287,6 +287,8 @@ export interface ReplicaState {
   checkpointTrust: 'unknown' | 'safe' | 'torn'
   /** The newest checkpoint that was synced since the process began, by its sequence, however often the log is opened again; -1: none was. */
   syncedCheckpoint: number
+  /** Who waits until the high watermark has come so far. */
+  settling: { readonly waiter: Address; readonly endOffset: number } | null
   /** Who waits for the drain. */
   drainWaiter: Address | null
   /** From the request to drain on; the replica takes nothing any more until it is started again. */
@@ -373,6 +375,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     cleaning: newCleaningState(),
     checkpointTrust: 'unknown',
     syncedCheckpoint: -1,
+    settling: null,
     drainWaiter: null,
     isDraining: false,
     rollBackWaiting: 0,

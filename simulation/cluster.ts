@@ -215,8 +215,13 @@ export class Cluster {
     return [...this.#wipedEpochs].some(([node, epoch]) => activeEpochOf(image, node) === epoch)
   }
 
-  /** A node is stopped as an operator does it, handing over what it leads, and started again. */
-  stopCleanly(node: number): void {
+  /** All nodes are stopped together, as when the cluster is closed, and started again, each after a while. */
+  closeAll(): void {
+    for (const { host } of this.nodes) this.stopCleanly(host.node, false)
+  }
+
+  /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
+  stopCleanly(node: number, handOver = true): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     const stop = (): void => {
@@ -231,7 +236,7 @@ export class Cluster {
       this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
-    host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver: true })
+    host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver })
     host.after(DRAIN_MICROS, stop)
   }
 

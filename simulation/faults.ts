@@ -106,6 +106,8 @@ export interface FaultOptions {
   readonly droppedWrite: number
   /** Mean time between losses of a synced sector of a replica, where the disk put what belongs elsewhere. */
   readonly misdirectedWrite: number
+  /** Mean time between clean stops of all nodes together, as when the cluster is closed. */
+  readonly closeAll: number
 }
 
 /** A kind of fault. */
@@ -160,11 +162,12 @@ export const FAULT_RANGES: Readonly<Record<FaultKind, readonly [number, number]>
   rebalanceStorm: [40_000, 8_000],
   droppedWrite: [20_000, 2_000],
   misdirectedWrite: [20_000, 2_000],
+  closeAll: [60_000, 15_000],
 }
 
 /** Close relatives of other kinds, on in one seed of eight. */
 const RARE_KINDS: ReadonlySet<FaultKind> = new Set([
-  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm', 'droppedWrite', 'misdirectedWrite'] as const),
+  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm', 'droppedWrite', 'misdirectedWrite', 'closeAll'] as const),
 ])
 
 /** All kinds, in a fixed order. */

@@ -74,7 +74,12 @@ const STRIKES: Readonly<Partial<Record<FaultKind, string | null>>> = {
     deleteRecords: 'records are deleted',
   },
   ...{ lateTimer: 'a timer fires late', clockDrift: 'a wall clock runs at another pace', queueOverflow: null },
-  ...{ rebalanceStorm: 'clients die one after the other', droppedWrite: null, misdirectedWrite: null },
+  ...{
+    closeAll: 'all nodes are stopped together',
+    rebalanceStorm: 'clients die one after the other',
+    droppedWrite: null,
+    misdirectedWrite: null,
+  },
 }
 
 /** Collects a story while its run is under way. */

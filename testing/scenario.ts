@@ -84,6 +84,7 @@ export const SCENARIO_KINDS: readonly ScenarioFaultKind[] = [
   ...(['lossByKind', 'replyLost', 'kill', 'killPending', 'powerLoss', 'tornWrite', 'renameLost', 'cleanRestart', 'restartStorm'] as const),
   ...([
     'rollingRestart',
+    'closeAll',
     'slowDisk',
     'syncError',
     'stickySyncError',

@@ -25,6 +25,12 @@ export interface BrokerRegistered {
   readonly brokerEpoch: number
 }
 
+/**
+ * Whether a node is about to stop (Kafka's controlled shutdown), and stays fenced until it registers again: `alone`: others shall lead what it leads;
+ * `together`: with all others, each of which says so.
+ */
+export type ShutDown = 'no' | 'alone' | 'together'
+
 /** A node is alive, and has applied the metadata below `metadataOffset`. */
 export interface BrokerHeartbeat {
   readonly kind: 'brokerHeartbeat'
@@ -32,8 +38,7 @@ export interface BrokerHeartbeat {
   readonly node: number
   readonly brokerEpoch: number
   readonly metadataOffset: number
-  /** It is about to stop: others shall lead what it leads (Kafka's controlled shutdown). It stays fenced until it registers again. */
-  readonly wantShutDown: boolean
+  readonly wantShutDown: ShutDown
 }
 
 /** STALE_BROKER_EPOCH, BROKER_ID_NOT_REGISTERED: this incarnation is over. */

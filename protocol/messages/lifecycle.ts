@@ -26,10 +26,20 @@ export interface Drain {
   readonly kind: 'drain'
 }
 
+/** Where all nodes stop together, broker to replicas, before that: let the followers in sync have everything that is led here by now, then answer `settled`. */
+export interface Settle {
+  readonly kind: 'settle'
+}
+
+/** What was there when it was asked for, the replicas in sync have; or this one does not lead. */
+export interface Settled {
+  readonly kind: 'settled'
+}
+
 /** Host to broker: the node is to stop cleanly. Has all its replicas drained; the answer is `drained`. */
 export interface StopNode {
   readonly kind: 'stopNode'
-  /** Others go on: they lead first what this node leads. False where all nodes stop at once, and there is nobody to hand over to. */
+  /** Others go on: they lead first what this node leads. False where all nodes stop together: nobody leads then, and whoever is in sync stays that. */
   readonly handOver: boolean
 }
 

@@ -87,6 +87,8 @@ import type {
   DescribeBroker,
   Drain,
   Drained,
+  Settle,
+  Settled,
   LeaseExtended,
   NodeDown,
   NotController,
@@ -299,6 +301,8 @@ export type LifecycleMessage =
   | ConfigureReplica
   | Drain
   | Drained
+  | Settle
+  | Settled
   | StopNode
   | NodeDown
   | GroupChanged

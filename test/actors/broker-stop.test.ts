@@ -1,19 +1,42 @@
-// How a node stops cleanly: others lead first what it leads, within a time limit; then everything is synced, and the directory says so.
+// How a node stops cleanly: others lead first what it leads, or have it when all stop, within a time limit; then everything is synced, and the directory says so.
 
 import { describe, expect, test } from 'vitest'
 import { HAND_OVER_TIMER } from '../../actors/broker-stop.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
-import { created } from '../coordinator/support.ts'
-import { answerHeartbeat, brokerOn, coordinatorAt, diskOf, joined, metadata, remembered, replicaAt, tell } from './broker-support.ts'
+import type { MetadataRecord } from '../../coordinator/metadata.ts'
+import { created, nodes } from '../coordinator/support.ts'
+import {
+  answerHeartbeat,
+  brokerOn,
+  coordinatorAt,
+  diskOf,
+  joined,
+  metadata,
+  register,
+  remembered,
+  replicaAt,
+  tell,
+} from './broker-support.ts'
+import type { BrokerStage } from './broker-support.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
 const HAND_OVER = { kind: 'stopNode', handOver: true } as const
 const ALL_AT_ONCE = { kind: 'stopNode', handOver: false } as const
+const SETTLED = { kind: 'settled' } as const
 const DRAINED = { kind: 'drained' } as const
+
+/** Node 1, which is the only one. */
+function alone(records: readonly MetadataRecord[] = []): BrokerStage {
+  const one = brokerOn(diskOf())
+  tell(one, { kind: 'started' }, one.stage.self)
+  register(one, 101)
+  tell(one, metadata(0, 102, [...nodes([1]), ...records]), coordinatorAt(0))
+  return one
+}
 
 describe('a clean stop', () => {
   test('is over when every replica has drained; the next life will know that nothing is lost', () => {
-    const one = joined([created('a', 1, [1, 1])])
+    const one = alone([created('a', 1, [1, 1])])
     expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
     expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['to replica/a-0: drain', 'to replica/a-1: drain'])
     expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
@@ -24,17 +47,17 @@ describe('a clean stop', () => {
   })
 
   test('does not wait for a replica that goes meanwhile with its topic', () => {
-    const one = joined([created('a', 1, [1]), created('b', 2, [1])])
+    const one = alone([created('a', 1, [1]), created('b', 2, [1])])
     tell(one, ALL_AT_ONCE)
     expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
-    const effects = tell(one, metadata(200, 201, [{ type: 'topicDeleted', topicId: 2 }]), coordinatorAt(0))
+    const effects = tell(one, metadata(102, 103, [{ type: 'topicDeleted', topicId: 2 }]), coordinatorAt(0))
     expect(lines(effects)).toContain('stop replica/b-0')
     expect(lines(effects)).toContain('to client: drained')
     expect(tell(one, DRAINED, replicaAt('b-0'))).toEqual([])
   })
 
   test('is over at once when there is nothing to drain', () => {
-    expect(lines(tell(joined(), ALL_AT_ONCE))).toContain('to client: drained')
+    expect(lines(tell(alone(), ALL_AT_ONCE))).toContain('to client: drained')
   })
 
   test('of a node that has not registered remembers nothing, and hands nothing over', () => {
@@ -46,7 +69,7 @@ describe('a clean stop', () => {
   })
 
   test('that is asked for twice drains once, and answers whoever asks last', () => {
-    const one = joined([created('a', 1, [1])])
+    const one = alone([created('a', 1, [1])])
     tell(one, ALL_AT_ONCE)
     expect(tell(one, ALL_AT_ONCE, { node: -1, actor: 'second' })).toEqual([])
     expect(lines(tell(one, DRAINED, replicaAt('a-0')))).toContain('to second: drained')
@@ -57,10 +80,10 @@ describe('a clean stop', () => {
 describe('a stop with a hand-over', () => {
   test('tells the coordinator at once, and drains when that says that nobody counts on the node any more', () => {
     const one = joined([created('a', 1, [1])])
-    expect(sentOne(tell(one, HAND_OVER), 'brokerHeartbeat')).toMatchObject({ node: 1, brokerEpoch: 101, wantShutDown: true })
+    expect(sentOne(tell(one, HAND_OVER), 'brokerHeartbeat')).toMatchObject({ node: 1, brokerEpoch: 101, wantShutDown: 'alone' })
     expect(sent(answerHeartbeat(one), 'drain')).toEqual([])
     one.stage.uptime += 50
-    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe(true)
+    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe('alone')
     expect(lines(answerHeartbeat(one, NONE, 0, true))).toContain('to replica/a-0: drain')
     expect(sent(answerHeartbeat(one, NONE, 0, true), 'drain')).toEqual([])
   })
@@ -72,7 +95,7 @@ describe('a stop with a hand-over', () => {
     tell(one, { kind: 'notController', correlationId, controller: 2, isUncertain: false }, coordinatorAt(0))
     const effects = tell(one, { kind: 'timerFired', timer: 'coordinator' })
     expect(effects).toContainEqual(expect.objectContaining({ kind: 'send', to: coordinatorAt(2) }))
-    expect(sentOne(effects, 'brokerHeartbeat').wantShutDown).toBe(true)
+    expect(sentOne(effects, 'brokerHeartbeat').wantShutDown).toBe('alone')
   })
 
   test('does not wait for a coordinator for ever', () => {
@@ -86,5 +109,52 @@ describe('a stop with a hand-over', () => {
     tell(one, HAND_OVER)
     const effects = answerHeartbeat(one, codeOf('STALE_BROKER_EPOCH'))
     expect(lines(effects)).toEqual(['to replica/a-0: drain'])
+  })
+})
+
+describe('a stop of all nodes together', () => {
+  test('gives the followers first what is led here, then asks the coordinator, and drains when everybody has asked', () => {
+    const one = joined([created('a', 1, [1, 1])])
+    expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['timer handOver in 1000 ms', 'to replica/a-0: settle', 'to replica/a-1: settle'])
+    expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
+    expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
+    expect(sentOne(tell(one, SETTLED, replicaAt('a-1')), 'brokerHeartbeat').wantShutDown).toBe('together')
+    expect(lines(answerHeartbeat(one, NONE, 0, true))).toEqual([
+      'timer coordinator in 50 ms',
+      'to replica/a-0: drain',
+      'to replica/a-1: drain',
+    ])
+    expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
+    expect(tell(one, DRAINED, replicaAt('a-0'))).toEqual([])
+    expect(lines(tell(one, DRAINED, replicaAt('a-1')))).toContain('to client: drained')
+  })
+
+  test('does not say so before its followers have everything', () => {
+    const one = joined([created('a', 1, [1])])
+    tell(one, ALL_AT_ONCE)
+    one.stage.uptime += 300
+    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe('no')
+  })
+
+  test('does not wait for a replica that goes meanwhile with its topic', () => {
+    const one = joined([created('a', 1, [1]), created('b', 2, [1])])
+    tell(one, ALL_AT_ONCE)
+    expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
+    const effects = tell(one, metadata(200, 201, [{ type: 'topicDeleted', topicId: 2 }]), coordinatorAt(0))
+    expect(lines(effects)).toContain('timer coordinator in 0 ms')
+    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe('together')
+  })
+
+  test('does not wait for followers, or for a coordinator, for ever', () => {
+    for (const settles of [false, true]) {
+      const one = joined([created('a', 1, [1])])
+      tell(one, ALL_AT_ONCE)
+      if (settles) tell(one, SETTLED, replicaAt('a-0'))
+      expect(lines(tell(one, { kind: 'timerFired', timer: HAND_OVER_TIMER }))).toEqual(['to replica/a-0: drain'])
+    }
+  })
+
+  test('asks at once where there is nothing to wait for', () => {
+    expect(sentOne(tell(joined(), ALL_AT_ONCE), 'brokerHeartbeat').wantShutDown).toBe('together')
   })
 })

@@ -50,7 +50,7 @@ function beat(one: CoordinatorStage, node: number, metadataOffset = image(one).e
   const known = brokerEpoch ?? image(one).brokers.get(node)?.brokerEpoch ?? -1
   return tell(
     one,
-    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset, wantShutDown: false },
+    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch: known, metadataOffset, wantShutDown: 'no' },
     { node, actor: 'broker' },
   )
 }
@@ -387,7 +387,7 @@ test('a new active coordinator sends no snapshots to nodes that have everything 
     node: 1,
     brokerEpoch: 101,
     metadataOffset: endOffset - 1,
-    wantShutDown: false,
+    wantShutDown: 'no',
   } as const
   expect(sentOne(tell(one, beat), 'metadataUpdate').isSnapshot).toBe(false)
 })

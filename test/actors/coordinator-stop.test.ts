@@ -6,27 +6,28 @@ import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import type { ShutDown } from '../../protocol/messages/broker.ts'
 import { active, coordinatorOn, diskWith, tell, work } from './coordinator-support.ts'
 import type { CoordinatorStage } from './coordinator-support.ts'
 import { sent, sentOne } from './stage.ts'
 
-/** Node 1 is alive, and wants to stop or not. */
-function beat(one: CoordinatorStage, wantShutDown: boolean): Effect[] {
+/** A node is alive, and wants to stop or not. */
+function beat(one: CoordinatorStage, wantShutDown: ShutDown, node = 1, brokerEpoch = 100 + node): Effect[] {
   const { endOffset } = one.stage.state.seat.image
   const heartbeat = {
     kind: 'brokerHeartbeat',
-    correlationId: 1,
-    node: 1,
-    brokerEpoch: 101,
+    correlationId: node,
+    node,
+    brokerEpoch,
     metadataOffset: endOffset,
     wantShutDown,
   } as const
-  return tell(one, heartbeat, { node: 1, actor: 'broker' })
+  return tell(one, heartbeat, { node, actor: 'broker' })
 }
 
 test('a node that wants to stop is answered when others lead; it stays fenced, whatever comes late', () => {
   const one = active([...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([1, 2])])])
-  expect(sent(beat(one, true), 'brokerHeartbeatResponse')).toEqual([])
+  expect(sent(beat(one, 'alone'), 'brokerHeartbeatResponse')).toEqual([])
   const effects = work(one)
   const { image } = one.stage.state.seat
   expect(sentOne(effects, 'brokerHeartbeatResponse')).toMatchObject({ errorCode: NONE, shouldShutDown: true })
@@ -34,14 +35,14 @@ test('a node that wants to stop is answered when others lead; it stays fenced, w
   // Whoever shall lead has been told before.
   const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
   expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
-  beat(one, false)
+  beat(one, 'no')
   expect([one.pending, isLive(image, 1)]).toEqual([[], false])
-  expect(sentOne(beat(one, true), 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
+  expect(sentOne(beat(one, 'alone'), 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
 })
 
 test('a coordinator that loses its leadership over it says so', () => {
   const one = active([...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([1, 2])])])
-  beat(one, true)
+  beat(one, 'alone')
   const effects = tell(
     one,
     { kind: 'quorumVote', epoch: 99, preVote: false, lastEpoch: 98, endOffset: 999 },
@@ -67,7 +68,7 @@ test('an active coordinator whose own node stops has another one lead when that 
   acknowledge()
   expect(one.stage.state.wasActive).toBe(true)
   const metadataOffset = one.stage.state.seat.image.endOffset
-  const heartbeat = { kind: 'brokerHeartbeat', correlationId: 7, node: 0, brokerEpoch: 100, metadataOffset, wantShutDown: true } as const
+  const heartbeat = { kind: 'brokerHeartbeat', correlationId: 7, node: 0, brokerEpoch: 100, metadataOffset, wantShutDown: 'alone' } as const
   tell(one, heartbeat, { node: 0, actor: 'broker' })
   tell(one, { kind: 'deleteTopics', correlationId: 8, topics: ['t'] }, { node: -1, actor: 'client' })
   expect(sent(work(one), 'quorumEndEpoch')).toEqual([])
@@ -79,4 +80,23 @@ test('an active coordinator whose own node stops has another one lead when that 
   ])
   expect(sentOne(effects, 'notController')).toMatchObject({ correlationId: 8, isUncertain: false })
   expect(one.stage.state.seat).toMatchObject({ isActive: false, quorum: { role: 'follower' } })
+})
+
+test('nodes that stop together are answered when all that are live have asked; who does not want to any more is not waited for', () => {
+  const one = active([...nodes([0, 1, 2], [2]), topicWith('t', 1, [partitionOf([1, 0])])])
+  expect([...beat(one, 'together'), ...work(one)]).toEqual([])
+  expect(sentOne(beat(one, 'no'), 'brokerHeartbeatResponse').shouldShutDown).toBe(false)
+  expect([...beat(one, 'together', 0), ...work(one)]).toEqual([])
+  expect(sent(beat(one, 'together'), 'brokerHeartbeatResponse')).toEqual([])
+  const effects = work(one)
+  expect(sent(effects, 'brokerHeartbeatResponse').map(({ correlationId, shouldShutDown }) => [correlationId, shouldShutDown])).toEqual([
+    [0, true],
+    [1, true],
+  ])
+  expect(one.stage.state.seat.image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [1, 0], leader: -1 })
+  const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
+  expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
+  // An answer that was lost is given again; the coordinator goes on until the end.
+  expect(sentOne([...beat(one, 'together', 0), ...work(one)], 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
+  expect(one.stage.state.seat.isActive).toBe(true)
 })

@@ -30,7 +30,7 @@ function create(one: CoordinatorStage, correlationId: number, name: string): Eff
 function beat(one: CoordinatorStage, node: number, metadataOffset: number, brokerEpoch = 100 + node): Effect[] {
   return tell(
     one,
-    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch, metadataOffset, wantShutDown: false },
+    { kind: 'brokerHeartbeat', correlationId: 1, node, brokerEpoch, metadataOffset, wantShutDown: 'no' },
     { node, actor: 'broker' },
   )
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { indexFileName, logFileName } from '../../partitions/log.ts'
 import { drain, drive, fetch, fire, leading, produce, release, small, threeSegments } from './replica-support.ts'
+import { ReplicatedPartition } from './replication-support.ts'
 import { lines, sentOne } from './stage.ts'
 
 const LOG = logFileName(0)
@@ -106,5 +107,41 @@ describe('draining', () => {
     partition.failing.clear()
     const effects = partition.stage.deliver({ kind: 'synced', token, file: LOG, sizeBytes: 0, error: 'io' })
     expect(lines(drive(partition, effects))).toEqual(['to client: produceResponse #1 KAFKA_STORAGE_ERROR', 'to broker: drained'])
+  })
+})
+
+describe('settling', () => {
+  /** What a replica has said to that when the test looks. */
+  function settle(partition: ReplicatedPartition, node: number): string[] {
+    const said: string[] = []
+    partition.onMessage = (from, _to, { kind }) => void (from.node === node && kind === 'settled' && said.push(kind))
+    partition.deliver(node, { kind: 'settle' })
+    return said
+  }
+
+  test('waits until all that are in sync have what is led here now, and for nothing that comes later', () => {
+    const partition = new ReplicatedPartition(3)
+    partition.isolate(2)
+    partition.produce(0, 'leader')
+    const said = settle(partition, 0)
+    expect(said).toEqual([])
+    partition.isolate(2, false)
+    partition.cut.add('0>1')
+    partition.produce(0, 'leader')
+    partition.pass(1100)
+    expect(partition.log(2)).toHaveLength(2)
+    expect(partition.state(0).highWatermark.offset).toBe(1)
+    expect(said).toEqual(['settled'])
+  })
+
+  test('is over when the replica does not lead any more, or never did', () => {
+    const partition = new ReplicatedPartition(3)
+    expect(settle(partition, 1)).toEqual(['settled'])
+    partition.isolate(2)
+    partition.produce(0, 'leader')
+    const said = settle(partition, 0)
+    expect(said).toEqual([])
+    partition.elect(1)
+    expect(said).toEqual(['settled'])
   })
 })

@@ -95,8 +95,8 @@ test('an election, a write, and another election when the leader dies', () => {
   const registration = { node: BROKER, incarnation: 1, rack: null, previousBrokerEpoch: -1, isUnsyncedSafe: false }
   quorum.send(0, { kind: 'registerBroker', correlationId: 1, ...registration }, BROKER)
   quorum.say('its heartbeat brings it the metadata; when it says that it has it, it may lead partitions')
-  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 2, node: BROKER, brokerEpoch: 3, metadataOffset: 0, wantShutDown: false }, BROKER)
-  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 3, node: BROKER, brokerEpoch: 3, metadataOffset: 3, wantShutDown: false }, BROKER)
+  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 2, node: BROKER, brokerEpoch: 3, metadataOffset: 0, wantShutDown: 'no' }, BROKER)
+  quorum.send(0, { kind: 'brokerHeartbeat', correlationId: 3, node: BROKER, brokerEpoch: 3, metadataOffset: 3, wantShutDown: 'no' }, BROKER)
   quorum.say('a client creates a topic: node 3 hears of it, and the client is answered, when a majority has synced it')
   quorum.send(0, topics('orders'))
   quorum.say('the next heartbeat tells the others that it is committed')

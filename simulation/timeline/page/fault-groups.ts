@@ -27,6 +27,7 @@ const PROCESS = new Set([
   'cleanRestart',
   'restartStorm',
   'rollingRestart',
+  'closeAll',
   'pause',
   'clientCrash',
   'clockStep',
