@@ -106,13 +106,21 @@ export class NodeWatcher implements Watcher {
   }
 }
 
-/** Topics that are in what is committed no longer are deleted; who is fenced leads nothing, and is in no ISR that has another member (ISR). */
+/**
+ * Topics that are in what is committed no longer are deleted; who is fenced leads nothing, and is in no ISR that has another member, but for those who have been there
+ * since nobody led, after all had stopped together, until they are back (ISR).
+ */
 function checkImage(truth: Truth, { seat: { image, isActive } }: CoordinatorState): void {
   if (!isActive || truth.metadataOffset >= image.endOffset) return
   truth.metadataOffset = image.endOffset
-  for (const { name, partitions } of image.topics.values()) {
+  for (const { name, topicId, partitions } of image.topics.values()) {
     partitions.forEach(({ leader, isr }, index) => {
-      const fenced = isr.length > 1 || leader >= 0 ? [...isr, leader].find((node) => node >= 0 && !isLive(image, node)) : undefined
+      const log = `${topicId}/${index}`
+      const resting = (truth.resting.get(log) ?? []).filter((node) => isr.includes(node) && !(leader >= 0 && isLive(image, node)))
+      const isAtRest = leader < 0 && isr.length > 1 && !isr.some((node) => isLive(image, node))
+      truth.resting.set(log, isAtRest ? isr : resting)
+      const counted = isr.length > 1 ? isr.filter((node) => !isAtRest && !resting.includes(node)) : []
+      const fenced = [...counted, leader].find((node) => node >= 0 && !isLive(image, node))
       if (fenced !== undefined) truth.world.fail('ISR', `${name}-${index}: node ${fenced} is fenced, but leads or is in sync with others`)
     })
   }
