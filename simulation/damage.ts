@@ -21,6 +21,9 @@ import { Random } from './random.ts'
 /** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
 const LOOK_MICROS = 20_000
 
+/** Whoever else has a log of which one copy is taken away: one of them may leave the ISR before that is noticed. */
+const OTHERS_MIN = 2
+
 const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
 /** Harms disks. */
@@ -96,6 +99,18 @@ export class Damage {
     })
   }
 
+  /** A node is killed, and all files of a replica that others count on are gone; false if there is none that may be harmed. */
+  loseLog(node: number, random: Random): false | Struck {
+    const { disk } = this.#cluster.nodes[node]!
+    this.#cluster.crash(node, false)
+    const logs = disk.logNames().filter((log) => this.#isCountedOn(node, log) && this.#mayRot(node, log, OTHERS_MIN))
+    if (logs.length === 0) return false
+    const log = random.pick(logs)
+    disk.loseLog(log)
+    this.#cluster.world.log?.(`the log ${log} of node ${node} is gone`)
+    return { hosts: [node], text: log }
+  }
+
   #whileFenced(node: number, kind: 'wipe' | 'lostFile', strike: () => string | null): false {
     const { world, faults, nodes } = this.#cluster
     const { host } = nodes[node]!
@@ -121,7 +136,8 @@ export class Damage {
     if (!this.#isInformed()) return false
     return [...topics.values()].every((topic) =>
       topic.partitions.every(
-        ({ replicas }, index) => !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#hasOthers(node, topic, index),
+        ({ replicas }, index) =>
+          !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#countOthers(node, topic, index) > 0,
       ),
     )
   }
@@ -132,13 +148,13 @@ export class Damage {
   }
 
   /** A bit flips only where others cannot lose what they have, and are not about to be taken away by a reassignment. */
-  #mayRot(node: number, log: string): boolean {
+  #mayRot(node: number, log: string, othersMin = 1): boolean {
     const found = this.#partitionOf(log)
     if (found === null || !this.#isInformed()) return false
     const { topic, index } = found
     const { adding, removing } = topic.partitions[index]!
     if (adding.length > 0 || removing.length > 0) return false
-    return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#hasOthers(node, topic, index)
+    return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#countOthers(node, topic, index) >= othersMin
   }
 
   /** Whether a node may lead a partition as soon as it is back, with whatever it has. */
@@ -157,13 +173,13 @@ export class Damage {
     return null
   }
 
-  /** Whether somebody else is in sync whose copy is whole, and not only in a page cache that is gone. */
-  #hasOthers(node: number, { name, topicId, config, partitions }: TopicImage, index: number): boolean {
+  /** How many others are in sync whose copies are whole, and not only in a page cache that is gone. */
+  #countOthers(node: number, { name, topicId, config, partitions }: TopicImage, index: number): number {
     const log = logNameOf(name, topicId, index)
-    return partitions[index]!.isr.some((other) => {
+    return partitions[index]!.isr.filter((other) => {
       if (other === node || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
-      return harmedFiles(this.#cluster, other, log).length === 0
-    })
+      return harmedFiles(this.#cluster, other, log).length === 0 && !this.#cluster.nodes[other]!.disk.isLost(log)
+    }).length
   }
 }
 

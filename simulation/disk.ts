@@ -49,6 +49,8 @@ interface LogDirectory {
   readonly files: Map<string, SimulatedFile>
   readonly queue: Operation[]
   busyUntil: number
+  /** It was taken away behind the node's back, and nothing is in it since. */
+  isLost: boolean
 }
 
 /** How long the quick operations take at most, in microseconds. */
@@ -143,6 +145,18 @@ export class Disk {
   /** A file is gone, while the node is down. */
   lose(log: string, file: string): void {
     this.#logs.get(log)?.files.delete(file)
+  }
+
+  /** A log directory is taken away, while the node is down; the node remembers that there was one. */
+  loseLog(name: string): void {
+    const log = this.#log(name)
+    log.files.clear()
+    log.isLost = true
+  }
+
+  /** Whether a log directory is away. */
+  isLost(log: string): boolean {
+    return this.#logs.get(log)?.isLost === true
   }
 
   /** Every log directory that ever was, those without files included. */
@@ -280,13 +294,15 @@ export class Disk {
       }
       case 'remove':
         for (const file of effect.files ?? [...log.files.keys()]) log.files.delete(file)
+        if (effect.files === null) log.isLost = false
         return { kind: 'storageDone', token, error: null }
       case 'rename':
         for (const { from, to } of effect.renames) renameFile(log.files, from, to)
         return { kind: 'storageDone', token, error: null }
       case 'list': {
         const files = [...log.files].map(([name, { sizeBytes }]) => ({ name, sizeBytes })).toSorted((a, b) => (a.name < b.name ? -1 : 1))
-        return { kind: 'listed', token, files, error: null }
+        const listed = { kind: 'listed', token, files, error: null } as const
+        return log.isLost ? { ...listed, isGone: true } : listed
       }
       default:
         return { kind: 'logsListed', token, logs: this.logNames() }
@@ -317,7 +333,7 @@ export class Disk {
   #log(name: string): LogDirectory {
     const known = this.#logs.get(name)
     if (known !== undefined) return known
-    const log: LogDirectory = { files: new Map(), queue: [], busyUntil: 0 }
+    const log: LogDirectory = { files: new Map(), queue: [], busyUntil: 0, isLost: false }
     this.#logs.set(name, log)
     return log
   }
@@ -328,6 +344,7 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
   if (known !== undefined) return known
   const file = newFile()
   log.files.set(name, file)
+  log.isLost = false
   return file
 }
 

@@ -108,6 +108,8 @@ export interface FaultOptions {
   readonly misdirectedWrite: number
   /** Mean time between clean stops of all nodes together, as when the cluster is closed. */
   readonly closeAll: number
+  /** Mean time between losses of the whole log of a replica that others count on, while its node is down. */
+  readonly lostLog: number
 }
 
 /** A kind of fault. */
@@ -163,11 +165,12 @@ export const FAULT_RANGES: Readonly<Record<FaultKind, readonly [number, number]>
   droppedWrite: [20_000, 2_000],
   misdirectedWrite: [20_000, 2_000],
   closeAll: [60_000, 15_000],
+  lostLog: [30_000, 5_000],
 }
 
 /** Close relatives of other kinds, on in one seed of eight. */
 const RARE_KINDS: ReadonlySet<FaultKind> = new Set([
-  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm', 'droppedWrite', 'misdirectedWrite', 'closeAll'] as const),
+  ...(['lateTimer', 'clockDrift', 'queueOverflow', 'rebalanceStorm', 'droppedWrite', 'misdirectedWrite', 'closeAll', 'lostLog'] as const),
 ])
 
 /** All kinds, in a fixed order. */

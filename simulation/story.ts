@@ -75,6 +75,7 @@ const STRIKES: Readonly<Partial<Record<FaultKind, string | null>>> = {
   },
   ...{ lateTimer: 'a timer fires late', clockDrift: 'a wall clock runs at another pace', queueOverflow: null },
   ...{
+    lostLog: null,
     closeAll: 'all nodes are stopped together',
     rebalanceStorm: 'clients die one after the other',
     droppedWrite: null,

@@ -102,7 +102,7 @@ export type ScenarioFaultKind = Exclude<FaultKind, OtherKind>
 
 type OtherKind =
   | ('recreateTopic' | 'addPartitions' | 'voterChange' | 'rebalance' | 'reassign' | 'transferLeader' | 'configChange' | 'deleteRecords')
-  | ('uncleanElection' | 'slowConsumer' | 'bitRot' | 'droppedWrite' | 'misdirectedWrite' | 'wipe' | 'lostFile')
+  | ('uncleanElection' | 'slowConsumer' | 'bitRot' | 'droppedWrite' | 'misdirectedWrite' | 'wipe' | 'lostFile' | 'lostLog')
 
 /** What goes wrong: kinds that the seed chooses, nothing, or these with their intensities. */
 export type ScenarioFaultChoice = 'swarm' | 'none' | Readonly<Partial<Record<ScenarioFaultKind, number>>>

@@ -5,6 +5,7 @@
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Disk } from '../disk.ts'
+import { lifeOf } from '../truth.ts'
 import type { Truth } from '../truth.ts'
 
 /** What is known of one life of a replica. */
@@ -13,23 +14,37 @@ export interface WatchedDamage {
   hasRotted: boolean
   /** It has found damage by reading. */
   isFound: boolean
+  /** It does not know whether there has been more of its log. */
+  isDoubtful: boolean
   /** It is mending its log. */
   isMending: boolean
 }
 
 /** Nothing has rotted, and nothing was found. */
 export function watchDamage(): WatchedDamage {
-  return { hasRotted: false, isFound: false, isMending: false }
+  return { hasRotted: false, isFound: false, isDoubtful: false, isMending: false }
 }
 
 /** A replica has handled a message. */
-export function checkDamage({ world, anomalies }: Truth, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
+export function checkDamage(truth: Truth, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
+  const { world, anomalies } = truth
   if (!watched.hasRotted) for (const { rottenAt } of disk.files(state.logName).values()) watched.hasRotted ||= rottenAt >= 0
   if (watched.isMending && state.mending === null && state.damage === 'none' && state.phase === 'following') anomalies.mended++
   watched.isMending = state.mending !== null
+  noteLastCopy(truth, watched, state, disk)
   const wasFound = watched.isFound
   watched.isFound = state.damage === 'partial'
   if (watched.hasRotted || wasFound || !watched.isFound) return
   const name = topicPartitionName(state.topic, state.partition)
   world.fail('CHG', `node ${state.self.node} takes ${name} for damaged, and nothing of it has rotted`)
+}
+
+/** A replica whose log is gone goes on with nothing, for by now it is the only one that counts: what was in it is lost. */
+function noteLastCopy(truth: Truth, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
+  const { damage, role, self, logName, topicId } = state
+  const wasDoubtful = watched.isDoubtful
+  watched.isDoubtful = damage === 'doubtful'
+  if (!wasDoubtful || watched.isDoubtful || !disk.isLost(logName) || ![...role.isr, ...role.elr].includes(self.node)) return
+  const partition = lifeOf(truth, topicPartitionName(state.topic, state.partition), topicId)
+  if (partition !== undefined) partition.lossFloor = partition.deletedOffset
 }

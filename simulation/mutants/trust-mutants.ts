@@ -146,4 +146,71 @@ export const trustMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'A46',
+    title: 'a log that is gone is taken for a new one',
+    why: 'its node leads with nothing, and those who have everything cut their logs',
+    edits: [
+      { file: 'actors/replica-open.ts', text: 'answer.isGone === true && state', replacement: 'answer.isGone === undefined && state' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A47',
+    title: 'a log of which nobody knows whether there was more is opened while others are counted on',
+    why: 'it is counted on, too, and leads with what is left',
+    edits: [
+      {
+        file: 'actors/replica-damage.ts',
+        text: 'return !counted.includes(self.node) || counted.every((node) => node === self.node)',
+        replacement: 'return counted.length >= 0',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A48',
+    title: 'what is mended counts before it is on the disk',
+    why: 'a power loss takes the mended batch of one that is in sync again',
+    edits: [
+      {
+        file: 'actors/replica-mend.ts',
+        text: 'if (mending.syncing === 0) return endMending(state)',
+        replacement: 'if (mending.syncing >= 0) return endMending(state)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A49',
+    title: 'a damaged batch is mended with one of another leader epoch',
+    why: 'what is written over it was never there: two logs that are thought to be the same are not',
+    edits: [
+      { file: 'actors/replica-mend.ts', text: '|| batch.leaderEpoch(records, 0) !== epochAt(state.epochs, offset)', replacement: '' },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A50',
+    title: 'all nodes are told to stop when the first of them asks',
+    why: 'the others go on, fenced, and nobody leads',
+    edits: [
+      {
+        file: 'actors/coordinator-brokers.ts',
+        text: 'isLive(image, node) && !waits(node)',
+        replacement: 'isLive(image, node) && node < 0',
+      },
+      {
+        file: 'coordinator/brokers.ts',
+        text: 'isLive(image, node) && !nodes.includes(node)',
+        replacement: 'isLive(image, node) && node < 0',
+      },
+    ],
+    seed: 16,
+    seedsToFind: 16,
+  },
 ]

@@ -206,6 +206,23 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   J13: ['coordinator/groups/classic/classic-group', 'before members of the coordinator before it are gone'],
   J14: ['actors/consumer-classic', 'is told that the group has gone on without it, or does not know it'],
   J15: ['actors/consumer-classic', 'lets go of what it is not given, and joins once more'],
+  A46: [
+    'actors/replica-damage',
+    'a log whose files are gone is no new one: it is not opened while others are counted on, and follows when it is not counted on',
+  ],
+  A47: [
+    'actors/replica-damage',
+    'a log whose files are gone is no new one: it is not opened while others are counted on, and follows when it is not counted on',
+  ],
+  A48: [
+    'actors/replica-mend',
+    'what is mended counts when it is on the disk: with a sync that fails, the log is copied from its beginning',
+  ],
+  A49: ['actors/replica-mend', 'a batch of another epoch is not the one that was there: the log is copied anew'],
+  A50: [
+    'actors/coordinator-stop',
+    'nodes that stop together are answered when all that are live have asked; who does not want to any more is not waited for',
+  ],
   J16: ['coordinator/groups/classic/classic-group', 'it is told that another one leads'],
   J17: ['actors/groups-classic', 'is not possible before the log is read, nor when another node may be in charge'],
   J18: ['actors/consumer-classic', 'knows by which counts it has shared out'],

@@ -161,6 +161,20 @@ test.each(['rewrite', 'sync', 'read'] as const)(
   },
 )
 
+test('what is mended counts when it is on the disk: with a sync that fails, the log is copied from its beginning', () => {
+  const partition = written()
+  rot(partition, 0, 1)
+  look(partition, 0, 1)
+  partition.at(0).disk.failing.set('sync', 'io')
+  const copied: number[] = []
+  partition.onMessage = (_from, _to, message) =>
+    void (message.kind === 'fetch' && message.replicaId === 0 && copied.push(message.fetchOffset))
+  depose(partition, 0, 1)
+  partition.at(0).disk.failing.clear()
+  partition.pass(3000)
+  expect(copied[0]).toBe(0)
+})
+
 test.each(['too short', 'of a compacted topic'])('a file that is %s is copied anew', (what) => {
   const partition = written()
   const files = filesOf(partition, 0)

@@ -16,6 +16,7 @@ const DISK = new Set([
   'bitRot',
   'wipe',
   'lostFile',
+  'lostLog',
   'droppedWrite',
   'misdirectedWrite',
 ])
