@@ -52,7 +52,7 @@ export function fetchOf(state: ConsumerState, one: ConsumedPartition, { uptime }
     leaderEpoch,
     replicaId: CONSUMER_REPLICA,
     brokerEpoch: -1,
-    lastFetchedEpoch: -1,
+    lastFetchedEpoch: one.fetchedEpoch,
     fetchOffset,
     logStartOffset: -1,
     syncedOffset: -1,
@@ -80,6 +80,7 @@ export function deliver(
   const { topic, partition, session, fetchOffset } = one
   const { highWatermark, abortedTransactions, records } = response
   one.isAtEnd = records === null && response.range === null
+  if (fetchOffset <= highWatermark) one.fetchedEpoch = one.leaderEpoch
   const range = state.quota?.isLimited === true ? null : response.range
   if (range === null && records === null) return
   one.hungry = false

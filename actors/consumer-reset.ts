@@ -4,7 +4,7 @@
  */
 import { codeOf } from '../protocol/errors.ts'
 import type { Context, Outbox } from './actor.ts'
-import { backOff, isSubscribed, tellAssigned } from './consumer-state.ts'
+import { backOff, isSubscribed, locate, tellAssigned } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 import { forgetTopic } from './leader-cache.ts'
 
@@ -24,6 +24,25 @@ export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logSt
   if (one.refusedEpoch === one.leaderEpoch) return resetOffset(one, one.topicId)
   one.refusedEpoch = one.leaderEpoch
   forgetTopic(state.leaders, one.topic)
+}
+
+/**
+ * The log of a new leader, who had fallen behind when he was elected, parts from that of the former one below the offset: what follows there has not been read, whatever
+ * its offsets (KIP-320). Where the policy is 'none' the application decides.
+ */
+export function onTruncated(state: ConsumerState, one: ConsumedPartition, endOffset: number, outbox: Outbox): void {
+  if (state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
+  moveTo(state, one, endOffset, outbox)
+}
+
+/** The partition goes on there; an application that was elsewhere is told. */
+export function moveTo(state: ConsumerState, one: ConsumedPartition, position: number, outbox: Outbox): void {
+  const again = one.position >= 0
+  locate(state, one, position, outbox)
+  if (!again) return
+  one.session++
+  const { topic, partition, session } = one
+  outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position, session } })
 }
 
 /** There is nowhere to begin, or go on: the partition is the application's all the same, which must seek. */

@@ -63,6 +63,8 @@ export interface ConsumedPartition extends LastLeader {
   /** The topic in which a look-up searches the next position. */
   lookupTopicId: number
   fetchOffset: number
+  /** The last leader epoch whose leader had everything below that offset; -1: none has said so yet. */
+  fetchedEpoch: number
   /** Everything below it is processed; -1 until it is located, or sought. */
   position: number
   /** As last committed or found committed; -1 if never. */
@@ -258,6 +260,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.resetting = false
   one.isOvertaken = false
   one.fetchOffset = offset
+  one.fetchedEpoch = -1
   one.position = offset
   one.hungry = true
   one.isDoubted = false
@@ -300,6 +303,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     topicId: -1,
     lookupTopicId: -1,
     fetchOffset: -1,
+    fetchedEpoch: -1,
     position: -1,
     committed: -1,
     hungry: true,

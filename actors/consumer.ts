@@ -33,7 +33,7 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
-import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset } from './consumer-reset.ts'
+import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset, moveTo, onTruncated } from './consumer-reset.ts'
 import { onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
@@ -257,22 +257,12 @@ function onLocated(state: ConsumerState, response: MessageOf<'listOffsetsRespons
       failPartition(state, one, response.errorCode, response.errorMessage ?? '', outbox)
     return lookAgain(state, one, context, outbox)
   }
-  const again = one.position >= 0
   const isSame = one.topicId === one.lookupTopicId
   const offset = isSame && one.isOvertaken ? Math.max(response.offset, one.position) : response.offset
   // Another topic of that name: nothing of it is committed.
   if (one.topicId !== one.lookupTopicId) one.committed = -1
   one.topicId = one.lookupTopicId
-  locate(state, one, offset, outbox)
-  if (again) {
-    one.session++
-    const { topic, partition, session } = one
-    outbox.push({
-      kind: 'send',
-      to: state.config.client,
-      message: { kind: 'positionReset', topic, partition, position: offset, session },
-    })
-  }
+  moveTo(state, one, offset, outbox)
   advance(state, one, context, outbox)
 }
 
@@ -283,6 +273,10 @@ function onFetched(state: ConsumerState, response: MessageOf<'fetchResponse'>, c
   if (response.errorCode === NONE) {
     one.failures = 0
     one.refusedEpoch = -1
+    if (response.divergingEndOffset >= 0) {
+      onTruncated(state, one, response.divergingEndOffset, outbox)
+      return advance(state, one, context, outbox)
+    }
     deliver(state, one, response, context.from, outbox)
     return advance(state, one, context, outbox)
   }

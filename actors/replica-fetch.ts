@@ -7,6 +7,7 @@ import { NONE } from '../protocol/errors.ts'
 import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import { endOfEpoch, NO_EPOCH } from '../partitions/epochs.ts'
+import type { EpochEnd } from '../partitions/epochs.ts'
 import { noteFetch } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -19,7 +20,8 @@ import { proposeIsr } from './replica-role.ts'
 export function onFetch(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): void {
   const refusal = refusalOf(state, request)
   if (refusal !== null) return replyFetch(state, context.from, request, refusal, null, null, outbox)
-  if (request.replicaId !== CONSUMER_REPLICA && !takeFollower(state, request, context, outbox)) return
+  const isMatch = request.replicaId === CONSUMER_REPLICA ? takeConsumer : takeFollower
+  if (!isMatch(state, request, context, outbox)) return
   serveOrPark(state, request, context, outbox)
 }
 
@@ -35,9 +37,24 @@ function refusalOf(state: ReplicaState, request: FetchRequest): ErrorName | null
   // Its node has registered anew since, perhaps with less.
   if (isFollower && request.brokerEpoch < (state.replication?.followers.get(request.replicaId)?.brokerEpoch ?? -1))
     return 'NOT_LEADER_OR_FOLLOWER'
-  // A follower that is ahead is told where to cut.
-  const isAhead = request.fetchOffset > log.logEndOffset && !(isFollower && request.lastFetchedEpoch !== NO_EPOCH)
+  // A follower that is ahead is told where to cut, and a consumer where to go on.
+  const isAhead =
+    request.fetchOffset > log.logEndOffset && (isFollower ? request.lastFetchedEpoch === NO_EPOCH : commonEnd(state, request) === null)
   return request.fetchOffset < beginOf(state, request) || isAhead ? 'OFFSET_OUT_OF_RANGE' : null
+}
+
+/** Answers, and returns false, if the consumer has read what is not in this log. */
+function takeConsumer(state: ReplicaState, request: FetchRequest, context: Context, outbox: Outbox): boolean {
+  const end = commonEnd(state, request)
+  if (end !== null) replyDiverging(state, request, end, context, outbox)
+  return end === null
+}
+
+/** Up to where this log is that of the leader who had everything below the consumer's offset (KIP-320); null: at least so far. */
+function commonEnd({ epochs, log, role }: ReplicaState, { lastFetchedEpoch, fetchOffset }: FetchRequest): EpochEnd | null {
+  if (lastFetchedEpoch === NO_EPOCH || lastFetchedEpoch >= role.leaderEpoch || fetchOffset <= (epochs[0]?.startOffset ?? 0)) return null
+  const end = endOfEpoch(epochs, lastFetchedEpoch, log.logEndOffset)
+  return end.endOffset < fetchOffset ? end : null
 }
 
 /** Notes how far a follower is; answers and returns false if its log differs from this one. */

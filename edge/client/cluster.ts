@@ -241,7 +241,8 @@ class LocalCluster implements Cluster {
     const host = this.#runtime.host(CALLER_NODE)
     if (this.#closing !== null || host.actorNames().includes(WATCHER)) return
     const client = host.openPort(clientPort(WATCHER), (message) => {
-      if (message.kind === 'clusterEvents') for (const one of message.events) this.#listeners.tellOf(one)
+      // That everything ends while it is closed is no news.
+      if (message.kind === 'clusterEvents' && this.#closing === null) for (const one of message.events) this.#listeners.tellOf(one)
     })
     // Who asks the same coordinator for something after this is answered after it: what follows is not missed.
     const config: WatcherConfig = { client, coordinatorNodes: this.#coordinatorsToAsk() }

@@ -62,9 +62,4 @@ export const elsewhere: readonly ElsewhereBug[] = [
     title: 'metadata of a topic that was created again is taken for old (KAFKA-12257)',
     why: 'topics are told apart by their ids, not by epochs; M8 is the mutant that ignores them',
   },
-  {
-    id: 'D14',
-    title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
-    why: 'what a consumer is given is committed, and only an unclean election cuts that: a topic that allows one promises nothing about it (uncleanLost)',
-  },
 ]

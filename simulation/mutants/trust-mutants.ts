@@ -213,4 +213,18 @@ export const trustMutants: readonly Mutant[] = [
     seed: 16,
     seedsToFind: 16,
   },
+  {
+    id: 'D14',
+    title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
+    why: 'what a leader writes there that was elected although it had fallen behind is never read',
+    edits: [
+      {
+        file: 'actors/replica-fetch.ts',
+        text: 'return end.endOffset < fetchOffset ? end : null',
+        replacement: 'return end.endOffset < -1 ? end : null',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

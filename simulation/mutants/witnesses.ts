@@ -219,6 +219,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'what is mended counts when it is on the disk: with a sync that fails, the log is copied from its beginning',
   ],
   A49: ['actors/replica-mend', 'a batch of another epoch is not the one that was there: the log is copied anew'],
+  D14: ['actors/replica-truncated', 'is told where its log parts from the former one, however long it has grown since'],
   A50: [
     'actors/coordinator-stop',
     'nodes that stop together are answered when all that are live have asked; who does not want to any more is not waited for',

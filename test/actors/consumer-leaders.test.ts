@@ -1,9 +1,13 @@
 // A consumer follows the leaders of its partitions: also when a leader does not say that it is none any more, because it hangs.
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
+import type { ConsumerState } from '../../actors/consumer-state.ts'
+import { codeOf } from '../../protocol/errors.ts'
+import { fetched } from '../coordinator/support.ts'
 import { answerFetch, consumer, consuming, located, newest, said, tick } from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { sent } from './stage.ts'
+import { sent, sentOne } from './stage.ts'
+import type { Stage } from './stage.ts'
 
 const FETCH_MAX_WAIT_MILLIS = 500
 
@@ -83,4 +87,38 @@ test('the death of a node moves its fetches when the next leader is known', () =
   const { stage } = consuming()
   expect(asked(stage.deliver({ kind: 'nodeDown', node: 0 }))).toBe(1)
   expect(sent(stage.deliver(topicsAnswer({ t: [3, 3] }, 1, 5, 1)), 'fetch')).toHaveLength(2)
+})
+
+// KIP-320
+describe('a leader that had fallen behind when it was elected', () => {
+  /** Something was read up to offset 15 of the leader of epoch 0; the one of epoch 1 says that this log parts from its own at 12. Its last effects. */
+  function parted(autoOffsetReset: 'earliest' | 'latest' | 'none'): { stage: Stage<ConsumerState>; effects: Effect[] } {
+    const { stage, effects } = consuming({ autoOffsetReset })
+    expect(sent(effects, 'fetch').map(({ lastFetchedEpoch }) => lastFetchedEpoch)).toEqual([-1, -1])
+    answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId)
+    const next = stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 15 })
+    expect(sentOne(next, 'fetch')).toMatchObject({ fetchOffset: 15, leaderEpoch: 0, lastFetchedEpoch: 0 })
+    answerFetch(stage, newest(next, 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
+    stage.uptime += 1000
+    stage.deliver({ kind: 'timerFired', timer: 'tick' }, stage.self)
+    const moved = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 5, 1))
+    const asked = sent(moved, 'fetch').find(({ fetchOffset }) => fetchOffset === 15)!
+    expect(asked).toMatchObject({ leaderEpoch: 1, lastFetchedEpoch: 0 })
+    const { correlationId } = asked
+    const answer = fetched(null, 14, { correlationId, divergingEpoch: 0, divergingEndOffset: 12 })
+    return { stage, effects: stage.deliver(answer, { node: 0, actor: 'replica/t-0' }) }
+  }
+
+  test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was read (%s)', (autoOffsetReset) => {
+    const { stage, effects } = parted(autoOffsetReset)
+    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 12, session: 2 })
+    expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 12, lastFetchedEpoch: -1 })
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 12, session: 2 })
+  })
+
+  test("is the application's business where it wants to know", () => {
+    const { effects } = parted('none')
+    expect(sentOne(effects, 'consumerFailed')).toMatchObject({ errorCode: codeOf('OFFSET_OUT_OF_RANGE') })
+    expect(sent(effects, 'fetch')).toEqual([])
+  })
 })

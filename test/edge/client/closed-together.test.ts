@@ -35,7 +35,11 @@ test.each([0, 3])(
       const values = Array.from({ length: COUNT }, (_, n) => `${life}/${n}`)
       await Promise.all(values.map((value) => producer.send({ topic: 't', value })))
       expected.push(...values)
+      const told: unknown[] = []
+      cluster.on('leaderChanged', ({ leader }) => leader < 0 && told.push(leader))
+      cluster.on('nodeFenced', ({ node }) => told.push(node))
       await cluster.close()
+      expect(told).toEqual([])
       const [first, ...others] = replicaLogs(directory, 't', 0)
       expect(others.map((other) => first?.equals(other))).toEqual([true, true])
     }
