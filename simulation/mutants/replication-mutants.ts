@@ -280,9 +280,9 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/brokers.ts',
-        text: '...loss }]\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))',
+        text: 'return records\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))',
         replacement:
-          '...loss }]\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => {\n    const lost = loss.storage === undefined ? null : withoutLoser(partition, node, electorate, false)\n    return merged(partition, lost, (left) => withoutNode(left, node, electorate))\n  }))',
+          'return records\n  return records.concat(changePartitions(image, node, (partition, _, electorate) => {\n    const lost = loss.storage === undefined ? null : withoutLoser(partition, node, electorate, false)\n    return merged(partition, lost, (left) => withoutNode(left, node, electorate))\n  }))',
       },
     ],
     seed: 6,

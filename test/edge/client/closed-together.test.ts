@@ -7,7 +7,7 @@ import type { Cluster } from '../../../edge/client/index.ts'
 import { inSync, replicaLogs } from './cluster-support.ts'
 import { openCluster, take, temporaryDirectory } from './support.ts'
 
-const COUNT = 5000
+const COUNT = 1000
 
 async function reopened(directory: string, threads: number): Promise<Cluster> {
   return openCluster(directory, { nodes: 3, threads })
