@@ -70,7 +70,7 @@ export function unleash(
   repeat('restartStorm', (random) => onNode(node(random), (one) => storm(cluster, one, random)))
   repeat('rollingRestart', (random) => roll(cluster, node(random)))
   repeat('lostLog', (random) => damage.loseLog(node(random), random))
-  repeat('closeAll', () => cluster.closeAll())
+  repeat('closeAll', () => closeAll(cluster))
   repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))
 }
 
@@ -110,6 +110,11 @@ function storm(cluster: Cluster, node: number, random: Random): void {
       if (cluster.faults.active) cluster.crash(node, false)
     })
   }
+}
+
+/** Stops all nodes together, as when the cluster is closed. */
+function closeAll(cluster: Cluster): void {
+  for (const { host } of cluster.nodes) cluster.stopCleanly(host.node, false)
 }
 
 /** Stops every node cleanly, each when the one before it is up again. */

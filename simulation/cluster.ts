@@ -215,11 +215,6 @@ export class Cluster {
     return [...this.#wipedEpochs].some(([node, epoch]) => activeEpochOf(image, node) === epoch)
   }
 
-  /** All nodes are stopped together, as when the cluster is closed, and started again, each after a while. */
-  closeAll(): void {
-    for (const { host } of this.nodes) this.stopCleanly(host.node, false)
-  }
-
   /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
   stopCleanly(node: number, handOver = true): void {
     const { host, disk } = this.nodes[node]!

@@ -48,7 +48,7 @@ const replicas: Charted<ReplicaState> = {
   kinds: kinds(
     'started leaderAndIsr produce fetch fetchResponse writeTransactionMarker addPartitionToTransactionResponse',
     'undeliverable alterPartitionResponse listOffsets describePartition deleteRecords findCoordinatorResponse offsetFetchResponse',
-    'describeShareGroupOffsetsResponse configureReplica drain timerFired compacted',
+    'describeShareGroupOffsetsResponse configureReplica settle drain timerFired compacted',
     STORAGE,
   ),
   stateOf: ({ isDraining, phase }) => (isDraining ? 'draining' : phase),
@@ -80,7 +80,7 @@ const brokers: Charted<BrokerState> = {
   kinds: kinds(
     'started timerFired brokerRegistered brokerHeartbeatResponse metadataUpdate replicaStarted replicaFailed',
     'alterPartition alterPartitionResponse undeliverable notController logsListed listed readCompleted synced',
-    'storageDone nodeDown describeBroker findCoordinator stopNode drained',
+    'storageDone nodeDown describeBroker findCoordinator stopNode settled drained',
   ),
   stateOf: ({ stop, brokerEpoch, image, self }) => {
     if (stop !== null) return 'stopping'
