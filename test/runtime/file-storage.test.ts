@@ -1,6 +1,6 @@
 /** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -19,8 +19,8 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'odradek-storage-'))
 })
 
-afterEach(() => {
-  for (const storage of storages) storage.close()
+afterEach(async () => {
+  for (const storage of storages) await storage.close()
   storages = []
   rmSync(directory, { recursive: true, force: true })
 })
@@ -34,6 +34,15 @@ function newStorage(node = `node-${count++}`): FileStorage {
   const storage = new FileStorage(join(directory, node), jobs)
   storages.push(storage)
   return storage
+}
+
+/** What an own descriptor is open on; nothing if it is closed by now. */
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
 }
 
 /** What a program beside this one prints that is run under a limit of the shell. */
@@ -107,7 +116,7 @@ describe('files', () => {
     expect((await ask(storage, { kind: 'sync', file: 'f' }, 'synced', 't-0.1')).error).toBeNull()
     const first = await ask(storage, { kind: 'read', file: 'f', position: 0, sizeBytes: 8 }, 'readCompleted', 't-1.1')
     expect(first.records).toEqual(counting(8, 1))
-    storage.close()
+    await storage.close()
     expect(open()).toBeLessThanOrEqual(before)
   })
 
@@ -119,10 +128,17 @@ describe('files', () => {
     const storage = newStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
     const synced = ask(storage, { kind: 'sync', file: 'a' }, 'synced')
-    expect(storage.pendingSyncs).toBe(1)
-    storage.close()
-    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+    const renamed = ask(storage, { kind: 'rename', renames: [] }, 'storageDone')
+    expect(storage.pendingSyncs).toBe(2)
+    await storage.close()
     expect(storage.pendingSyncs).toBe(0)
+    expect(
+      readdirSync('/proc/self/fd')
+        .map(targetOf)
+        .filter((path) => path.startsWith(directory)),
+    ).toEqual([])
+    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+    expect(await renamed).toMatchObject({ error: null })
   })
 })
 
