@@ -1,6 +1,6 @@
 /** Storage in real files keeps the contract of all storages, outlives its process, and turns errors of the operating system into answers. */
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -34,15 +34,6 @@ function newStorage(node = `node-${count++}`): FileStorage {
   const storage = new FileStorage(join(directory, node), jobs)
   storages.push(storage)
   return storage
-}
-
-/** What an own descriptor is open on; nothing if it is closed by now. */
-function targetOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
-  } catch {
-    return ''
-  }
 }
 
 /** What a program beside this one prints that is run under a limit of the shell. */
@@ -125,6 +116,7 @@ describe('files', () => {
   })
 
   test('with a sync under way are closed when it is answered', async () => {
+    const before = readdirSync('/proc/self/fd').length
     const storage = newStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
     const synced = ask(storage, { kind: 'sync', file: 'a' }, 'synced')
@@ -132,11 +124,7 @@ describe('files', () => {
     expect(storage.pendingSyncs).toBe(2)
     await storage.close()
     expect(storage.pendingSyncs).toBe(0)
-    expect(
-      readdirSync('/proc/self/fd')
-        .map(targetOf)
-        .filter((path) => path.startsWith(directory)),
-    ).toEqual([])
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
     expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
     expect(await renamed).toMatchObject({ error: null })
   })

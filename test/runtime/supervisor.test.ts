@@ -249,6 +249,18 @@ describe('while a worker hangs', () => {
     await heardBoth(0, 1)
   })
 
+  test('it is not waited for as long as one that answers, when it is closed', async () => {
+    const { supervisor, caller, loop } = await clusterOf(1)
+    await supervisor.start()
+    void hang(scene!, 0, 60_000)
+    scene = null
+    const begin = performance.now()
+    await supervisor.close()
+    await loop.close()
+    await caller.close()
+    expect(performance.now() - begin).toBeLessThan(20_000)
+  })
+
   test('whoever asks it something is told that it does not answer', async () => {
     const { supervisor } = await clusterOf(1)
     await supervisor.start()
