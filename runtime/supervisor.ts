@@ -70,6 +70,8 @@ const SILENT_MILLIS_MAX = 10_000
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #threads: Map<number, SupervisedThread> = new Map()
+  /** Ends of single workers that are under way. */
+  readonly #stops: Set<Promise<void>> = new Set()
   #closing = false
 
   constructor(options: SupervisorOptions) {
@@ -118,7 +120,10 @@ export class Supervisor {
     const thread = this.#threads.get(node)
     if (thread === undefined) return
     this.#threads.delete(node)
-    await this.#closeThread(thread, true)
+    const stopped = this.#closeThread(thread, true)
+    this.#stops.add(stopped)
+    await stopped.finally(() => this.#stops.delete(stopped))
+    if (this.#closing) return
     this.#options.caller.links.disconnect(threadOfNode(node))
     for (const other of this.#running()) tell(other.control.disconnect(threadOfNode(node)))
   }
@@ -131,7 +136,7 @@ export class Supervisor {
   /** Drains and ends all workers. */
   async close(): Promise<void> {
     this.#closing = true
-    await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread, false)))
+    await Promise.all([...this.#stops, ...[...this.#threads.values()].map((thread) => this.#closeThread(thread, false))])
   }
 
   /** Whether it runs; throws if it never did. */

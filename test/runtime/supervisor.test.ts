@@ -249,6 +249,23 @@ describe('while a worker hangs', () => {
     await heardBoth(0, 1)
   })
 
+  test('and is stopped, whoever closes everything meanwhile waits for its end', async () => {
+    const workers: Worker[] = []
+    const note = (worker: Worker): void => void workers.push(worker)
+    process.on('worker', note)
+    const { supervisor, caller, loop } = await clusterOf(2, [actor.url], 500)
+    await supervisor.start()
+    process.off('worker', note)
+    void hang(scene!, 0, 60_000)
+    scene = null
+    const stopped = supervisor.stopNode(0)
+    await supervisor.close()
+    expect(workers.map(({ threadId }) => threadId)).toEqual([-1, -1])
+    await stopped
+    await loop.close()
+    await caller.close()
+  })
+
   test('it is not waited for as long as one that answers, when it is closed', async () => {
     const { supervisor, caller, loop } = await clusterOf(1)
     await supervisor.start()
