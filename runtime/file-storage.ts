@@ -79,6 +79,7 @@ export class FileStorage implements Storage {
   /** Once the first log was listed. */
   #known: KnownLogs | null = null
   #closed = false
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers()
 
   /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
   constructor(directory: string, jobs: JobPool, { openFilesMax, onError = () => undefined }: FileStorageOptions = {}) {
@@ -130,9 +131,22 @@ export class FileStorage implements Storage {
     for (const [path, sync] of wanted) this.#sync(path, sync, alone)
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#closed = true
-    if (this.#pendingSyncs === 0) this.#files.closeAll()
+    this.#onEnd()
+    return this.#ended.promise
+  }
+
+  /** Something under way has ended, or nothing more is to begin. */
+  #onEnd(): void {
+    if (!this.#closed || this.#pendingSyncs > 0) return
+    this.#files.closeAll()
+    if (this.#pendingJobs === 0) this.#ended.resolve()
+  }
+
+  #endJob(): void {
+    this.#pendingJobs--
+    this.#onEnd()
   }
 
   readonly #onMade = (path: string): void => {
@@ -204,7 +218,7 @@ export class FileStorage implements Storage {
       this.#pendingSyncs--
       this.#syncMillis = performance.now() - startedAt
       answerSyncs(effects, answers, sizeBytes, failure === null ? null : this.#errors.note(failure))
-      if (this.#closed && this.#pendingSyncs === 0) this.#files.closeAll()
+      this.#onEnd()
     }
     open.syncs++
     this.#pendingSyncs++
@@ -285,7 +299,7 @@ export class FileStorage implements Storage {
     if (error !== null) return answer({ kind: 'storageDone', token, error })
     this.#pendingJobs++
     this.#syncDirectoryLater(directory, (failure) => {
-      this.#pendingJobs--
+      this.#endJob()
       answer({ kind: 'storageDone', token, error: failure === null ? null : this.#errors.note(failure) })
     })
   }
@@ -304,7 +318,7 @@ export class FileStorage implements Storage {
     if (error !== null) return answer({ kind: 'storageDone', token, error })
     this.#pendingJobs++
     const finish: Done = (failure) => {
-      this.#pendingJobs--
+      this.#endJob()
       answer({ kind: 'storageDone', token, error: failure === null ? null : this.#errors.note(failure) })
     }
     const go =
@@ -322,7 +336,7 @@ export class FileStorage implements Storage {
   /** On a thread of the pool: nothing waits for it here. */
   #compact({ log, order, token }: CompactEffect, answer: Answer): void {
     const finish = (outcome: CleaningOutcome): void => {
-      this.#pendingJobs--
+      this.#endJob()
       const { ok } = outcome
       answer({ kind: 'compacted', token, cleaned: ok ? outcome.cleaned : null, error: ok ? null : outcome.error })
     }

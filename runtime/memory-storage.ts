@@ -71,8 +71,9 @@ export class MemoryStorage implements Storage {
     // Every sync is answered at once: there is nothing to make durable.
   }
 
-  close(): void {
+  close(): Promise<void> {
     this.#logs.clear()
+    return Promise.resolve()
   }
 
   /** On this thread: memory cannot be handed to another one without a copy of all of it. */

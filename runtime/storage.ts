@@ -16,6 +16,6 @@ export interface Storage {
   startSyncs(): void
   /** Syncs and cleanings under way: their answers need the event loop. */
   readonly pendingSyncs: number
-  /** Closes every file. */
-  close(): void
+  /** Closes every file; resolves when nothing is under way any more. */
+  close(): Promise<void>
 }

@@ -1,11 +1,14 @@
 /**
  * Starts the worker threads of a cluster, one per node, and keeps them running: a worker that dies is noticed by its `exit`
  * event, announced, and started again after a pause that doubles while it keeps dying. It recovers from its directory.
+ *
+ * Nobody waits for one that hangs. Links are shared memory, and what a worker is told of them lies in its queue, in order, until it goes on: the newest one
+ * counts. Whoever writes to its end meanwhile finds a reader that is slow. A worker that dies with such news unread is linked anew when it is started again.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { Remote } from 'comlink'
 import { releaseProxy } from 'comlink'
+import { KafkaError } from '../protocol/errors.ts'
 import { controlOf, isFailureNotice } from './control.ts'
 import type { ThreadControl } from './control.ts'
 import { Doorbell } from './doorbell.ts'
@@ -14,6 +17,7 @@ import type { LinkSetup } from './links.ts'
 import type { RecordingSetup } from './recorder.ts'
 import { DRAIN_MILLIS_MAX } from './thread-runtime.ts'
 import type { NodeSetup, ThreadRuntime, ThreadSetup } from './thread-runtime.ts'
+import { within } from './within.ts'
 import { workerOptions, workerUrl } from './worker-url.ts'
 
 /** What a supervisor watches over. */
@@ -56,15 +60,18 @@ const RESTART_MILLIS_MAX = 5000
 /** A worker that has run so long starts with the shortest pause again. */
 const STABLE_MILLIS = 1000
 
-/** A worker that is alive answers in less, whatever it is asked; one that does not is ended. */
+/** A worker that is alive answers in less, whatever it is asked. */
 const ANSWER_MILLIS = 5000
+
+/** One that is to be closed, and has not answered anything for so long, hangs: it is ended. */
+const SILENT_MILLIS_MAX = 10_000
 
 /** The worker threads of one cluster. See the header. */
 export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #threads: Map<number, SupervisedThread> = new Map()
-  /** One worker at a time is linked to the others: of two that die together, the second one finds the first. */
-  #linking: Promise<void> = Promise.resolve()
+  /** Ends of single workers that are under way. */
+  readonly #stops: Set<Promise<void>> = new Set()
   #closing = false
 
   constructor(options: SupervisorOptions) {
@@ -85,10 +92,22 @@ export class Supervisor {
     await Promise.all([...links].map(([node, between]) => this.#startThread(node, 0, between)))
   }
 
-  /** What a node's thread answers; null if it does not run, or ends before: after that, nobody would answer. */
-  async ask<Result>(node: number, call: (control: Remote<ThreadControl>) => Promise<Result>): Promise<Result | null> {
+  /**
+   * What a node's thread answers; null if it does not run, or ends before: after that, nobody would answer. Rejects with REQUEST_TIMED_OUT if it does neither in
+   * time: it may do later what it was asked.
+   */
+  async ask<Result>(
+    node: number,
+    call: (control: Remote<ThreadControl>) => Promise<Result>,
+    millisMax: number = ANSWER_MILLIS,
+  ): Promise<Result | null> {
     const thread = this.#threads.get(node)
-    return thread === undefined || thread.restart !== null ? null : resultBefore(() => call(thread.control), thread)
+    if (thread === undefined || thread.restart !== null) return null
+    const answered = resultBefore(() => call(thread.control), thread).then((result) => ({ result }))
+    const answer = await within(millisMax, answered, null)
+    if (answer === null)
+      throw new KafkaError('REQUEST_TIMED_OUT', `node ${node} has not answered for ${millisMax} ms: its thread is busy, or hangs`)
+    return answer.result
   }
 
   /** Ends a node's thread without any warning. For tests: the supervisor must notice by itself. */
@@ -101,23 +120,23 @@ export class Supervisor {
     const thread = this.#threads.get(node)
     if (thread === undefined) return
     this.#threads.delete(node)
-    await this.#closeThread(thread, true)
+    const stopped = this.#closeThread(thread, true)
+    this.#stops.add(stopped)
+    await stopped.finally(() => this.#stops.delete(stopped))
+    if (this.#closing) return
     this.#options.caller.links.disconnect(threadOfNode(node))
-    for (const other of this.#threads.values()) {
-      if (other.restart === null) await endsBefore(() => other.control.disconnect(threadOfNode(node)), other).catch(() => false)
-    }
+    for (const other of this.#running()) tell(other.control.disconnect(threadOfNode(node)))
   }
 
   /** Starts the worker of a node that was stopped, and keeps it running, as after a death. */
-  startNode(node: number): Promise<void> {
-    this.#linking = this.#linking.then(() => this.#startLinked(node, 1, () => !this.#threads.has(node)))
-    return this.#linking
+  startNode(node: number): void {
+    if (!this.#threads.has(node)) this.#startLinked(node, 1)
   }
 
   /** Drains and ends all workers. */
   async close(): Promise<void> {
     this.#closing = true
-    await Promise.all([...this.#threads.values()].map((thread) => this.#closeThread(thread, false)))
+    await Promise.all([...this.#stops, ...[...this.#threads.values()].map((thread) => this.#closeThread(thread, false))])
   }
 
   /** Whether it runs; throws if it never did. */
@@ -158,21 +177,22 @@ export class Supervisor {
     this.#options.caller.links.disconnect(threadOfNode(node))
     this.#options.onDown(node, restarts)
     const pause = Math.min(RESTART_MILLIS_MIN * 2 ** Math.min(restarts - 1, 10), RESTART_MILLIS_MAX)
-    thread.restart = setTimeout(() => {
-      this.#linking = this.#linking.then(() => this.#startLinked(node, restarts, () => this.#threads.get(node) === thread))
-    }, pause)
+    thread.restart = setTimeout(() => this.#startLinked(node, restarts), pause)
   }
 
-  /** Starts a worker while others run, if it is still wanted when it has been linked to them. */
-  async #startLinked(node: number, restarts: number, isWanted: () => boolean): Promise<void> {
-    const between: LinkSetup[] = []
-    for (const other of [...this.#threads.values()]) {
-      if (other.node === node || other.restart !== null) continue
+  /** The workers that are not known to be dead. */
+  #running(): SupervisedThread[] {
+    return [...this.#threads.values()].filter(({ restart }) => restart === null)
+  }
+
+  /** Starts a worker while others run, linked to them. */
+  #startLinked(node: number, restarts: number): void {
+    if (this.#closing) return
+    const between = this.#running().map((other) => {
       const link = makeLink(threadOfNode(node), threadOfNode(other.node))
-      // One that dies meanwhile is linked when it is started again.
-      if (await endsBefore(() => other.control.connect(link.b), other).catch(() => false)) between.push(link.a)
-    }
-    if (this.#closing || !isWanted()) return
+      tell(other.control.connect(link.b))
+      return link.a
+    })
     void this.#startThread(node, restarts, between).then(
       (isUp) => {
         if (isUp) this.#options.onUp(node, restarts)
@@ -192,22 +212,23 @@ export class Supervisor {
     if (thread.restart !== null) return clearTimeout(thread.restart)
     // Its start failed, or is not over: there is nothing to drain, but it may run.
     if (!thread.started) return void (await thread.worker.terminate())
+    const { control } = thread
     const { closeMillisMax = DRAIN_MILLIS_MAX + ANSWER_MILLIS } = this.#options
-    if (
-      await isWithin(
-        closeMillisMax,
-        endsBefore(() => thread.control.drain(handOver), thread),
-      )
-    ) {
-      thread.control.close().catch(() => undefined)
-      await isWithin(
-        ANSWER_MILLIS,
-        thread.exited.then(() => true),
-      )
+    const drained = isWithin(
+      closeMillisMax,
+      endsBefore(() => control.drain(handOver), thread),
+    )
+    const answers = isWithin(
+      Math.min(closeMillisMax, SILENT_MILLIS_MAX),
+      endsBefore(() => control.statistics(), thread),
+    )
+    if ((await answers) && (await drained)) {
+      tell(control.close())
+      await within(ANSWER_MILLIS, thread.exited, undefined)
     }
     // One that hangs has crashed, to whoever opens its directory next: everything acknowledged is there.
     await thread.worker.terminate()
-    thread.control[releaseProxy]()
+    control[releaseProxy]()
   }
 }
 
@@ -226,10 +247,11 @@ async function resultBefore<Result>(call: () => Promise<Result>, { exited }: Sup
 }
 
 /** Whether it comes true in so long. */
-async function isWithin(millis: number, work: Promise<boolean>): Promise<boolean> {
-  const waited = new AbortController()
-  const late = sleep(millis, false, { signal: waited.signal }).catch(() => false)
-  const isTrue = await Promise.race([work.catch(() => false), late])
-  waited.abort()
-  return isTrue
+function isWithin(millis: number, work: Promise<boolean>): Promise<boolean> {
+  return within(millis, work, false).catch(() => false)
+}
+
+/** A message to a worker, whose answer nobody needs. */
+function tell(told: Promise<unknown>): void {
+  told.catch(() => undefined)
 }

@@ -22,6 +22,7 @@ import { openFilesPerNode } from './open-files.ts'
 import { Recorder, RECORDER } from './recorder.ts'
 import type { RecordingSetup } from './recorder.ts'
 import type { Storage } from './storage.ts'
+import { within } from './within.ts'
 
 /** An actor that runs from the start of a node. */
 export interface ActorSetup {
@@ -63,6 +64,9 @@ export const STORAGE = 'storage'
 
 /** Longest wait for the replicas of a node to write their checkpoints at a clean stop. */
 export const DRAIN_MILLIS_MAX = 30_000
+
+/** Longest wait for syncs that are under way when everything is closed. */
+const CLOSE_MILLIS_MAX = 5000
 
 /** All that runs on one thread. See the header. */
 export class ThreadRuntime {
@@ -171,7 +175,7 @@ export class ThreadRuntime {
 
   /** Closes the files of a node that was stopped. */
   forgetNode(node: number): void {
-    this.#storages.get(node)?.close()
+    void this.#storages.get(node)?.close()
     this.#storages.delete(node)
   }
 
@@ -185,11 +189,11 @@ export class ThreadRuntime {
     this.#wake()
   }
 
-  /** Closes all files. */
-  close(): void {
-    for (const storage of this.#storages.values()) storage.close()
+  /** Closes all files. What is under way is waited for, but not for long: the disk may hang. */
+  async close(): Promise<void> {
+    const closed = [...this.#storages.values()].map((storage) => storage.close())
     this.#recorder?.close()
-    void this.#jobs.close()
+    await within(CLOSE_MILLIS_MAX, Promise.allSettled([...closed, this.#jobs.close()]), null)
   }
 
   inspect(): Record<string, unknown> {

@@ -73,7 +73,7 @@ const control: ThreadControl = {
   hang: (millis) => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis),
   close: () => {
     closed = true
-    runtime?.close()
+    void runtime?.close()
     runtime?.bell.ring()
     setImmediate(() => parentPort?.close())
   },

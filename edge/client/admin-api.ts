@@ -155,10 +155,13 @@ export interface Admin {
   /**
    * Stops a node for good (Kafka's unregisterBroker): its id is not used again, and its directory may go. INVALID_REQUEST while it has replicas
    * (`drainNode`) or votes (`removeVoter`), REASSIGNMENT_IN_PROGRESS while it comes to vote, or goes already. When it is refused, the node goes on: one that
-   * somebody has come to count on while it stopped is started again.
+   * somebody has come to count on while it stopped is started again. One whose thread hangs is ended as `close` of the cluster ends it.
    */
   removeNode(node: number): Promise<void>
-  /** Has a node vote in the metadata quorum (KIP-853): DUPLICATE_VOTER if it does, REASSIGNMENT_IN_PROGRESS while another change is under way, or the node goes. */
+  /**
+   * Has a node vote in the metadata quorum (KIP-853): DUPLICATE_VOTER if it does, REASSIGNMENT_IN_PROGRESS while another change is under way, or the node goes,
+   * REQUEST_TIMED_OUT if its thread does not answer within 5 seconds.
+   */
   addVoter(node: number): Promise<void>
   /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
   removeVoter(node: number): Promise<void>

@@ -71,11 +71,15 @@ export interface Cluster extends AsyncDisposable {
   consumer<K = Uint8Array, V = Uint8Array>(options?: ConsumerOptions<K, V>): Consumer<K, V>
   /** A member of a share group: a queue on the log (KIP-932). */
   shareConsumer<K = Uint8Array, V = Uint8Array>(options: ShareConsumerOptions<K, V>): ShareConsumer<K, V>
-  /** Live counters and the state of all actors, as plain data. */
+  /** Live counters and the state of all actors, as plain data. A node whose thread is dead, or does not answer within 5 seconds, is left out. */
   inspect(): Promise<Record<string, unknown>>
   on<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void
   /** The listener hears no more of that event. */
   off<Event extends ClusterEvent>(event: Event, listener: ClusterListener<Event>): void
+  /**
+   * A thread that hangs is ended after 10 seconds without any answer (35, if it answers and does not come to its end), as by a crash: everything acknowledged is
+   * there. While the operating system holds it (a disk that does not answer), `close` waits: nobody else may have the directory before that.
+   */
   close(): Promise<void>
 }
 

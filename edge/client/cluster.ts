@@ -215,12 +215,11 @@ class LocalCluster implements Cluster {
     this.#assertOpen()
     const nodes: Record<string, unknown> = { ...this.#runtime.inspect() }
     const statistics: Record<string, unknown> = { caller: this.#runtime.statistics() }
-    for (const node of this.#nodes.ids) {
-      const answer = await this.#supervisor?.ask(node, async (control) => [await control.inspect(), await control.statistics()] as const)
-      // One whose worker is dead, or dies meanwhile, is left out.
-      if (answer === null || answer === undefined) continue
-      Object.assign(nodes, answer[0])
-      statistics[`node-${node}`] = answer[1]
+    const looks = this.#nodes.ids.map(async (node) => [node, await this.#threads.inspect(node)] as const)
+    for (const [node, answer] of await Promise.all(looks)) {
+      if (answer === null) continue
+      Object.assign(nodes, answer.states)
+      statistics[`node-${node}`] = answer.statistics
     }
     return { directory: this.directory, nodes, statistics }
   }
@@ -263,7 +262,7 @@ class LocalCluster implements Cluster {
 
   /** For tests: a node's thread does nothing for so long. */
   async hangNode(node: number, millis: number): Promise<void> {
-    await this.#supervisor?.ask(node, (control) => control.hang(millis))
+    await this.#supervisor?.ask(node, (control) => control.hang(millis), 2 * millis + 60_000)
   }
 
   /** For tests: an actor on the caller's thread is told what it does not understand. */
@@ -296,7 +295,7 @@ class LocalCluster implements Cluster {
       else await this.#supervisor.close()
       await this.#loop.close()
     } finally {
-      this.#runtime.close()
+      await this.#runtime.close()
       this.#reader.close()
       this.#held?.release()
     }

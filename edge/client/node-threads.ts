@@ -7,7 +7,7 @@ import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/add
 import { KafkaError } from '../../protocol/errors.ts'
 import type { ActorHost } from '../../runtime/actor-host.ts'
 import type { Supervisor } from '../../runtime/supervisor.ts'
-import type { ThreadRuntime } from '../../runtime/thread-runtime.ts'
+import type { ThreadRuntime, ThreadStatistics } from '../../runtime/thread-runtime.ts'
 import type { ClientLoop } from './engine.ts'
 import type { NodeActions } from './node-admin.ts'
 import type { NodeSet } from './node-set.ts'
@@ -26,6 +26,12 @@ export interface ThreadsOptions {
   readonly diskError: () => Error | null
   /** How long `join` waits for one node to be active. Default: half a minute. */
   readonly joinMillisMax?: number
+}
+
+/** What is on the thread of a node. */
+interface ThreadInspection {
+  readonly states: Record<string, unknown>
+  readonly statistics: ThreadStatistics
 }
 
 /** A node is waited for so long; one that does not come in time may come later, and the others are enough to go on with. */
@@ -60,8 +66,17 @@ export class NodeThreads implements NodeActions {
     nodes.addObserver(node)
     const setup = nodes.coordinatorSetup(node)
     if (supervisor === null) runtime.spawn(node, setup)
-    // Where the worker is dead, or dies meanwhile, its next life begins with it.
+    // Where the worker is dead, or dies meanwhile, its next life begins with it. One that hangs may start it later: then it only listens, until somebody asks again.
     else await supervisor.ask(node, (control) => control.spawn(node, setup))
+  }
+
+  /** What is on the node's own thread; null: it has none, or that is dead, or hangs. */
+  async inspect(node: number): Promise<ThreadInspection | null> {
+    const look = this.#options.supervisor?.ask(node, async (control) => ({
+      states: await control.inspect(),
+      statistics: await control.statistics(),
+    }))
+    return (await look?.catch(nullIfSilent)) ?? null
   }
 
   async stopNode(node: number): Promise<void> {
@@ -76,7 +91,7 @@ export class NodeThreads implements NodeActions {
     const { nodes, runtime, supervisor, isClosing } = this.#options
     if (isClosing()) return
     if (supervisor === null) await runtime.startNode(nodes.setupOf(node))
-    else await supervisor.startNode(node)
+    else supervisor.startNode(node)
     await this.join([node]).catch(() => undefined)
   }
 
@@ -133,4 +148,9 @@ export class NodeThreads implements NodeActions {
     requests.giveUp()
     loop.kick()
   }
+}
+
+function nullIfSilent(error: unknown): null {
+  if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return null
+  throw error
 }

@@ -232,7 +232,7 @@ test('an actor that wants what cannot be done starts again, and the others go on
   const perform = (): void => {
     throw new RangeError('that is too much')
   }
-  const storage = { perform, startSyncs: () => undefined, pendingSyncs: 0, close: () => undefined }
+  const storage = { perform, startSyncs: () => undefined, pendingSyncs: 0, close: () => Promise.resolve() }
   const { host, failures } = await sceneWith(['a', 'b'], storage)
   order(host, 'a', 'send b', 'list', 'send b')
   expect(failures).toEqual(['a: that is too much'])
@@ -254,5 +254,5 @@ function lateStorage(late: (() => void)[]): Storage {
   const perform = (effect: { readonly token?: number }, answer: Answer): void => {
     late.push(() => answer({ kind: 'appended', token: effect.token ?? 0, error: null }))
   }
-  return { perform, startSyncs: () => undefined, pendingSyncs: 0, close: () => undefined }
+  return { perform, startSyncs: () => undefined, pendingSyncs: 0, close: () => Promise.resolve() }
 }

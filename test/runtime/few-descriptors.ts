@@ -16,5 +16,5 @@ for (let i = 0; i < LOGS; i++) {
   errors.add((await ask(storage, { kind: 'remove', files: ['b'], later: true }, 'storageDone', log)).error)
 }
 console.log(JSON.stringify({ errors: [...errors], told }))
-storage.close()
+await storage.close()
 await jobs.close()

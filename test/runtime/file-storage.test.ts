@@ -19,8 +19,8 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'odradek-storage-'))
 })
 
-afterEach(() => {
-  for (const storage of storages) storage.close()
+afterEach(async () => {
+  for (const storage of storages) await storage.close()
   storages = []
   rmSync(directory, { recursive: true, force: true })
 })
@@ -107,7 +107,7 @@ describe('files', () => {
     expect((await ask(storage, { kind: 'sync', file: 'f' }, 'synced', 't-0.1')).error).toBeNull()
     const first = await ask(storage, { kind: 'read', file: 'f', position: 0, sizeBytes: 8 }, 'readCompleted', 't-1.1')
     expect(first.records).toEqual(counting(8, 1))
-    storage.close()
+    await storage.close()
     expect(open()).toBeLessThanOrEqual(before)
   })
 
@@ -116,13 +116,17 @@ describe('files', () => {
   })
 
   test('with a sync under way are closed when it is answered', async () => {
+    const before = readdirSync('/proc/self/fd').length
     const storage = newStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
     const synced = ask(storage, { kind: 'sync', file: 'a' }, 'synced')
-    expect(storage.pendingSyncs).toBe(1)
-    storage.close()
-    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+    const renamed = ask(storage, { kind: 'rename', renames: [] }, 'storageDone')
+    expect(storage.pendingSyncs).toBe(2)
+    await storage.close()
     expect(storage.pendingSyncs).toBe(0)
+    expect(readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
+    expect(await synced).toMatchObject({ error: null, sizeBytes: 9 })
+    expect(await renamed).toMatchObject({ error: null })
   })
 })
 

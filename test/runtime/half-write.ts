@@ -9,5 +9,5 @@ await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(100
 const { error } = await ask(storage, { kind: 'append', file: 'a', position: 100, bytes: counting(10_000) }, 'appended')
 const { files } = await ask(storage, { kind: 'list' }, 'listed')
 console.log(JSON.stringify({ error, listed: files[0]?.sizeBytes, read: (await read(storage, 'a')).length }))
-storage.close()
+await storage.close()
 await jobs.close()

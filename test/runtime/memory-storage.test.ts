@@ -9,7 +9,7 @@ describe('memory', () => {
   test('is empty when it is closed', async () => {
     const storage = new MemoryStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(5) }, 'appended')
-    storage.close()
+    await storage.close()
     expect((await ask(storage, { kind: 'listLogs' }, 'logsListed')).logs).toEqual([])
   })
 

@@ -116,7 +116,7 @@ function testContent(newStorage: () => Storage): void {
           } else expect(Buffer.compare(await read(storage, 'a', position, size), model.subarray(position, position + size))).toBe(0)
         }
         expect(Buffer.compare(await read(storage, 'a', 0, 2e6), model)).toBe(0)
-        storage.close()
+        await storage.close()
       }),
       { numRuns: 15, seed: 1883 },
     )

@@ -1,4 +1,5 @@
 /** Workers with real threads: a dead one is announced, started again, and linked to the others; one that cannot start is reported. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Address } from '../../protocol/address.ts'
@@ -26,7 +27,7 @@ let scene: Scene | null = null
 afterEach(async () => {
   await scene?.supervisor.close()
   await scene?.loop.close()
-  scene?.caller.close()
+  await scene?.caller.close()
   scene = null
 })
 
@@ -69,6 +70,26 @@ function heardBy(caller: ThreadRuntime, loop: CallerLoop, to: Address): Promise<
     caller.host(-1).post(to, from, { kind: 'listGroups', correlationId: 1 })
     loop.kick()
   })
+}
+
+/** Each of two nodes hears what the other one sends it. */
+async function heardBoth(nodeA: number, nodeB: number): Promise<void> {
+  const { caller, loop, heardBy: ask } = scene!
+  const from = { node: -1, actor: 'client' }
+  for (const [node, other] of [
+    [nodeA, nodeB],
+    [nodeB, nodeA],
+  ] as const) {
+    const before = (await ask(other, 'probe')).filter((one) => one === `pause from ${node}/probe`).length
+    caller.host(-1).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: [`send probe ${other}`], topicPattern: null })
+    loop.kick()
+    while ((await ask(other, 'probe')).filter((one) => one === `pause from ${node}/probe`).length === before) await sleep(5)
+  }
+}
+
+/** A node's thread does nothing for so long; resolves when it goes on. */
+async function hang({ supervisor }: Scene, node: number, millis: number): Promise<unknown> {
+  return supervisor.ask(node, (control) => control.hang(millis), 2 * millis)
 }
 
 describe('a supervisor', () => {
@@ -142,24 +163,15 @@ describe('a supervisor', () => {
     await supervisor.close()
     expect(await asked).toBeNull()
     await loop.close()
-    caller.close()
+    await caller.close()
   })
 
   test('links two workers that die at the same time', async () => {
-    const { supervisor, caller, loop, event, heardBy: ask } = await clusterOf(3)
+    const { supervisor, event } = await clusterOf(3)
     await supervisor.start()
     await Promise.all([supervisor.terminate(0), supervisor.terminate(1)])
     await Promise.all([event('up 0 (1)'), event('up 1 (1)')])
-    const from = { node: -1, actor: 'client' }
-    for (const [node, other] of [
-      [0, 1],
-      [1, 0],
-    ] as const) {
-      caller.host(-1).post({ node, actor: 'probe' }, from, { kind: 'subscribe', topics: [`send probe ${other}`], topicPattern: null })
-      loop.kick()
-      let heard = await ask(other, 'probe')
-      while (!heard.includes(`pause from ${node}/probe`)) heard = await ask(other, 'probe')
-    }
+    await heardBoth(0, 1)
   })
 
   test('ends its workers when it is closed, and announces nothing', async () => {
@@ -168,7 +180,7 @@ describe('a supervisor', () => {
     await supervisor.start()
     await supervisor.close()
     await loop.close()
-    caller.close()
+    await caller.close()
     expect(events).toEqual([])
   })
 
@@ -188,5 +200,92 @@ describe('a supervisor', () => {
     const { supervisor, events } = await clusterOf(1, [actor.url, new URL('./probe-exit.ts', import.meta.url).href])
     await expect(supervisor.start()).rejects.toThrow('the worker thread of node 0 ended while it started')
     expect(events).toEqual([])
+  })
+})
+
+describe('while a worker hangs', () => {
+  test('another one is started again, and the two are linked when it goes on', async () => {
+    const { supervisor, event, events } = await clusterOf(3)
+    await supervisor.start()
+    const begin = performance.now()
+    let isOver = false
+    const goesOn = hang(scene!, 0, 3000).then(() => (isOver = true))
+    await supervisor.terminate(1)
+    await event('up 1 (1)')
+    await heardBoth(1, 2)
+    // Once more: it finds two links to that node, and takes the newer one.
+    await supervisor.terminate(1)
+    while (events.filter((one) => one.startsWith('up 1')).length < 2) await sleep(5)
+    await heardBoth(1, 2)
+    expect(isOver).toBe(false)
+    await goesOn
+    expect(performance.now() - begin).toBeGreaterThan(2900)
+    await heardBoth(0, 1)
+    await heardBoth(0, 2)
+  })
+
+  test('and dies before it has taken its end of a link, it is linked in its next life', async () => {
+    const { supervisor, event } = await clusterOf(2)
+    await supervisor.start()
+    void hang(scene!, 0, 60_000)
+    await supervisor.terminate(1)
+    await event('up 1 (1)')
+    await supervisor.terminate(0)
+    await event('up 0 (1)')
+    await heardBoth(0, 1)
+  })
+
+  test('another one is stopped, and started again', async () => {
+    const { supervisor, event } = await clusterOf(3)
+    await supervisor.start()
+    let isOver = false
+    const goesOn = hang(scene!, 0, 3000).then(() => (isOver = true))
+    await supervisor.stopNode(1)
+    supervisor.startNode(1)
+    await event('up 1 (1)')
+    await heardBoth(1, 2)
+    expect(isOver).toBe(false)
+    await goesOn
+    await heardBoth(0, 1)
+  })
+
+  test('and is stopped, whoever closes everything meanwhile waits for its end', async () => {
+    const workers: Worker[] = []
+    const note = (worker: Worker): void => void workers.push(worker)
+    process.on('worker', note)
+    const { supervisor, caller, loop } = await clusterOf(2, [actor.url], 500)
+    await supervisor.start()
+    process.off('worker', note)
+    void hang(scene!, 0, 60_000)
+    scene = null
+    const stopped = supervisor.stopNode(0)
+    await supervisor.close()
+    expect(workers.map(({ threadId }) => threadId)).toEqual([-1, -1])
+    await stopped
+    await loop.close()
+    await caller.close()
+  })
+
+  test('it is not waited for as long as one that answers, when it is closed', async () => {
+    const { supervisor, caller, loop } = await clusterOf(1)
+    await supervisor.start()
+    void hang(scene!, 0, 60_000)
+    scene = null
+    const begin = performance.now()
+    await supervisor.close()
+    await loop.close()
+    await caller.close()
+    expect(performance.now() - begin).toBeLessThan(20_000)
+  })
+
+  test('whoever asks it something is told that it does not answer', async () => {
+    const { supervisor } = await clusterOf(1)
+    await supervisor.start()
+    void hang(scene!, 0, 60_000)
+    await expect(supervisor.ask(0, (control) => control.statistics(), 50)).rejects.toMatchObject({
+      name: 'REQUEST_TIMED_OUT',
+      message: expect.stringMatching(/^node 0 .*hangs/) as string,
+    })
+    await supervisor.terminate(0)
   })
 })

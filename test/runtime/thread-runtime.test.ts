@@ -108,7 +108,7 @@ describe('a clean stop', () => {
     await drained
     const brokers = [0, 1, -1].map((node) => (runtime.host(node).inspect()['broker'] as ProbeState).heard)
     expect(brokers).toEqual([['started', 'stopNode'], ['started', 'stopNode'], ['started']])
-    runtime.close()
+    await runtime.close()
   })
 
   test('leaves nothing that an answer which comes late would reach', async () => {
@@ -130,7 +130,7 @@ describe('a clean stop', () => {
     while (runtime.cycle());
     expect(heardBy(runtime, 0)).toEqual(['started', 'subscribe', 'undeliverable'])
     expect(() => runtime.host(1)).toThrow(/node 1/)
-    runtime.close()
+    await runtime.close()
   })
 })
 
@@ -139,5 +139,5 @@ test('one more actor starts on a node that runs', async () => {
   runtime.spawn(0, { name: 'late', url: actor.url, config: null })
   while (runtime.cycle());
   expect((runtime.host(0).inspect()['late'] as ProbeState).heard).toEqual(['started'])
-  runtime.close()
+  await runtime.close()
 })

@@ -125,7 +125,7 @@ function adminOf(errorCode: number, lost: number, isUncertain: boolean | null): 
 async function closeAll(requests: Requests, loop: CallerLoop, runtime: ThreadRuntime): Promise<void> {
   requests.close()
   await loop.close()
-  runtime.close()
+  await runtime.close()
 }
 
 test('deleted records are not read any more, and a reader below begins where the rest does', async () => {

@@ -1,11 +1,11 @@
 // Segment files are read with few descriptors, and a deleted file is let go.
-import { existsSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { ChunkReader } from '../../../edge/client/chunk-reader.ts'
 import type { RestRange } from '../../../edge/client/chunk-reader.ts'
 import { batchOf, input } from '../../protocol/record-batch-support.ts'
-import { temporaryDirectory } from './support.ts'
+import { openBelow, temporaryDirectory } from './support.ts'
 
 const OPEN_FILES_MAX = 64
 const BATCH = batchOf([input(1, null, 'one')])
@@ -93,19 +93,3 @@ linux('what follows a chunk is not read in another file of that name', () => {
   expect(reader.read(0, rest, 0)).toBeNull()
   expect(reader.read(0, restOf(), 0)).not.toBeNull()
 })
-
-function openBelow(directory: string): string[] {
-  const targets = readdirSync('/proc/self/fd').map(targetOf)
-  return targets
-    .filter((target) => target.startsWith(`${directory}/`))
-    .map((target) => target.slice(directory.length + 1))
-    .toSorted()
-}
-
-function targetOf(fd: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${fd}`)
-  } catch {
-    return ''
-  }
-}

@@ -1,11 +1,11 @@
 // All nodes of a cluster stop together when it is closed: what was acknowledged is with every replica then, and each of them counts when it is opened again.
-import { readdirSync, truncateSync } from 'node:fs'
+import { existsSync, readdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster } from '../../../edge/client/index.ts'
 import { inSync, replicaLogs } from './cluster-support.ts'
-import { openCluster, take, temporaryDirectory } from './support.ts'
+import { openBelow, openCluster, take, temporaryDirectory } from './support.ts'
 
 const COUNT = 1000
 
@@ -63,4 +63,15 @@ test.each([0, 1, 2])('one sound copy of three is enough, whoever has it (node %i
   expect(await valuesOf(cluster, values.length)).toEqual(values)
   await inSync(cluster)
   expect(await valuesOf(cluster, values.length)).toEqual(values)
+})
+
+// Elsewhere nothing says which files are open.
+test.skipIf(!existsSync('/proc/self/fd')).each([0, 3])('no file is open when they have stopped (%i threads)', async (threads) => {
+  const directory = temporaryDirectory()
+  const cluster = await reopened(directory, threads)
+  await cluster.admin.createTopic('t', { partitions: 2 })
+  await using producer = cluster.producer({ value: string })
+  await producer.send({ topic: 't', value: 'x' })
+  await cluster.close()
+  expect(openBelow(directory)).toEqual([])
 })

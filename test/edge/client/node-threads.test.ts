@@ -40,7 +40,7 @@ async function joinLate(lateCount: number, diskError: Error | null): Promise<num
   } finally {
     requests.close()
     await loop.close()
-    runtime.close()
+    await runtime.close()
   }
 }
 

@@ -44,7 +44,7 @@ test('a group that has moved since it was found is found again', async () => {
   expect(asked).toEqual(['findCoordinator 0', 'findCoordinator 0', 'offsetFetch 1'])
   requests.close()
   await loop.close()
-  runtime.close()
+  await runtime.close()
 })
 
 test('who waits for a transaction to end is told that it is open, not that nobody answers', async () => {
@@ -78,7 +78,7 @@ test('who waits for a transaction to end is told that it is open, not that nobod
   await expect(ask()).rejects.toMatchObject({ name: 'REQUEST_TIMED_OUT', message: 'no answer to deleteGroup within 50 ms' })
   requests.close()
   await loop.close()
-  runtime.close()
+  await runtime.close()
 })
 
 test('who asks for the active coordinator is not led to and fro by a voter of the past that names one which is gone', async () => {
@@ -102,5 +102,5 @@ test('who asks for the active coordinator is not led to and fro by a voter of th
   expect(asked).toEqual([1, 1, 2])
   requests.close()
   await loop.close()
-  runtime.close()
+  await runtime.close()
 })

@@ -1,5 +1,5 @@
 // Temporary directories and clusters for tests of the public client.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -52,4 +52,21 @@ export function catchUncaught(): unknown[] {
     for (const listener of others) process.on('uncaughtException', listener)
   })
   return caught
+}
+
+/** Files below a directory that this process has open. Linux only. */
+export function openBelow(directory: string): string[] {
+  const targets = readdirSync('/proc/self/fd').map(targetOf)
+  return targets
+    .filter((target) => target.startsWith(`${directory}/`))
+    .map((target) => target.slice(directory.length + 1))
+    .toSorted()
+}
+
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return ''
+  }
 }

@@ -1,0 +1,42 @@
+// A node whose thread hangs (its disk does not answer, say) holds up nobody but itself.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { expect, test } from 'vitest'
+import { string } from '../../../edge/client/index.ts'
+import { hangNode, terminateNode } from '../../../edge/client/testing.ts'
+import { inSync } from './cluster-support.ts'
+import { failureOf, openCluster, temporaryDirectory } from './support.ts'
+
+test('another node that dies is up again soon, and all three are in sync when it goes on', { timeout: 60_000 }, async () => {
+  const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
+  await cluster.admin.createTopic('t', { partitions: 3, replicationFactor: 3 })
+  await using producer = cluster.producer({ value: string })
+  let isOver = false
+  const goesOn = hangNode(cluster, 0, 8000).then(() => (isOver = true))
+  await sleep(500)
+  const isUp = new Promise((resolve) => cluster.on('nodeUp', resolve))
+  await terminateNode(cluster, 1)
+  expect(await isUp).toEqual({ node: 1, restarts: 1 })
+  await Promise.all([0, 1, 2].map((partition) => producer.send({ topic: 't', partition, value: 'x' })))
+  expect(isOver).toBe(false)
+  await goesOn
+  await inSync(cluster)
+})
+
+test('others are removed and inspected, and it does not come to vote', { timeout: 60_000 }, async () => {
+  const cluster = await openCluster(temporaryDirectory(), { nodes: 5 })
+  const { admin } = cluster
+  let isOver = false
+  const goesOn = hangNode(cluster, 4, 8000).then(() => (isOver = true))
+  const [inspected, failure] = await Promise.all([cluster.inspect(), failureOf(() => admin.addVoter(4)), admin.removeNode(3)])
+  expect(isOver).toBe(false)
+  expect(Object.keys(inspected['nodes'] as object)).toEqual(expect.arrayContaining(['0', '1', '2']))
+  expect(Object.keys(inspected['nodes'] as object)).not.toContain('4')
+  expect(failure).toMatchObject({ name: 'REQUEST_TIMED_OUT', message: expect.stringMatching(/^node 4 .*hangs/) as string })
+  await admin.removeNode(4)
+  await goesOn
+  const { nodes, voters } = await admin.describeCluster()
+  expect([nodes.map(({ node }) => node), voters]).toEqual([
+    [0, 1, 2],
+    [0, 1, 2],
+  ])
+})
