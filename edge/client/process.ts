@@ -106,7 +106,8 @@ export class Processing<K, V, OK, OV> {
       }
       await this.#end()
     } catch (error) {
-      throw await this.#fail(error)
+      // What was polled since its round was taken back is to be polled again, too.
+      return this.#inTurn(() => Promise.reject(error))
     }
   }
 
@@ -127,7 +128,7 @@ export class Processing<K, V, OK, OV> {
   async #fail(error: unknown): Promise<unknown> {
     const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
     try {
-      await this.#inTurn(() => this.#takeBack(giveUp))
+      await this.#takeBack(giveUp)
     } catch (fatal) {
       return isEpochOld ? fatal : error
     }
@@ -147,7 +148,7 @@ export class Processing<K, V, OK, OV> {
    */
   revoking(partitions: readonly TopicPartition[]): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#endRound().catch((error: unknown) => (this.#failure ??= { error }))
+      await this.#orTakenBack(this.#endRound()).catch((error: unknown) => (this.#failure ??= { error }))
       forget(this.#state, partitions)
     })
   }
@@ -233,10 +234,17 @@ export class Processing<K, V, OK, OV> {
     return this.#inTurn(() => this.#endRound())
   }
 
+  /** What fails is taken back in its turn: whoever comes next, such as a rebalance, would commit it. */
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(work)
+    const done = this.#turn.then(() => this.#orTakenBack(work()))
     this.#turn = done.catch(() => undefined)
     return done
+  }
+
+  #orTakenBack(work: Promise<void>): Promise<void> {
+    return work.catch(async (error: unknown) => {
+      throw await this.#fail(error)
+    })
   }
 
   async #endRound(): Promise<void> {
