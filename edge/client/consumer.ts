@@ -33,7 +33,6 @@ import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { RecordDelivery } from './record-delivery.ts'
-import { sayGoodbye } from './releases.ts'
 import { ProcessSlot } from './process.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 
@@ -351,7 +350,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     await this.#processSlot.stop(millis)
     this.#watch.stop()
     this.#consumption.clear()
-    const failures = await sayGoodbye(this.#options.onRevoked, this.#mode === 'subscribed' ? this.assignment() : [], millis)
+    if (this.#mode === 'subscribed') await this.#consumption.sayGoodbye(millis)
     this.#isLeaving = false
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -365,7 +364,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#consumption.rouse()
     const failure = this.#consumption.takeListenerFailure()
     if (failure !== null) throw failure
-    if (failures.length > 0) throw failures[0]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

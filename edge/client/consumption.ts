@@ -240,6 +240,16 @@ export class Consumption {
     if (isForfeit) this.#releases.begin()
   }
 
+  /**
+   * A member is being closed: its application hears of the partitions that it has, and of those that it was to let go of, and may commit. Nobody waits for it longer than for
+   * a rebalance.
+   */
+  async sayGoodbye(millis: number): Promise<void> {
+    this.forgetFailure()
+    for (const one of this.#partitions.values()) this.#releases.add(one, one.isForfeit)
+    await this.#releases.finish(millis)
+  }
+
   /** Nothing that has arrived is delivered any more. */
   clear(): void {
     for (const one of this.#partitions.values()) one.clear()

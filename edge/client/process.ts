@@ -287,6 +287,8 @@ export class Processing<K, V, OK, OV> {
 export class ProcessSlot {
   #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
   #ended: Promise<void> = Promise.resolve()
+  /** The consumer is being closed, and waits for it no longer. */
+  #isStopped = false
 
   /** Throws INVALID_REQUEST: a consumer that processes is not to be asked for records. */
   assertFree(): void {
@@ -339,6 +341,7 @@ export class ProcessSlot {
   async stop(millis: number): Promise<void> {
     this.#processing?.stop()
     if (this.#processing !== null) await Promise.race([this.#ended, sleep(millis, undefined, { ref: false })])
+    this.#isStopped = true
   }
 
   /** Records are given out, now. */
@@ -349,7 +352,7 @@ export class ProcessSlot {
   /** What is being processed ends before the partitions go; then the application hears of it. */
   revoked(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      const done = this.#processing?.revoking(partitions)
+      const done = this.#isStopped ? undefined : this.#processing?.revoking(partitions)
       return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
     }
   }

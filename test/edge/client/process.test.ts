@@ -120,16 +120,18 @@ describe('processing', () => {
       const one = consumer(options)
       const controller = new AbortController()
       const handled: number[] = []
-      let running: Promise<void> | null = null
+      const running: Promise<void>[] = []
       const failing = processed(one, 10, plan, async (record, outlet) => {
         pass(record, outlet)
         if (record.value !== '4') return void handled.push(Number(record.value))
-        running = consumer(options).process<string, string>(
-          (again, outlet2) => {
-            pass(again, outlet2)
-            handled.push(Number(again.value))
-          },
-          { ...OUTPUT, ...plan, signal: controller.signal },
+        running.push(
+          consumer(options).process<string, string>(
+            (again, outlet2) => {
+              pass(again, outlet2)
+              handled.push(Number(again.value))
+            },
+            { ...OUTPUT, ...plan, signal: controller.signal },
+          ),
         )
         await expect.poll(() => one.assignment().length, { timeout: 10_000, interval: 5 }).toBeLessThan(4)
         throw new Error('broken')
@@ -138,7 +140,7 @@ describe('processing', () => {
       await one.close()
       await expect.poll(async () => (await cluster.admin.describeGroup('g')).lags.map(({ lag }) => lag)[0], { timeout: 10_000 }).toBe(0)
       controller.abort()
-      await running
+      await Promise.all(running)
       expect([...new Set(handled)].toSorted((a, b) => a - b)).toEqual(upTo(10))
       expect((await results()).filter((n) => n === 4)).toEqual(fours)
     },
