@@ -162,8 +162,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     checkTopicPartition('seek', partition)
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
-    this.#consumption.moveTo(one, offset, one.session + 1)
-    this.#consumption.link.send({ kind: 'seek', topic: one.topic, partition: one.partition, offset, session: one.session })
+    this.#consumption.seek(one, offset)
   }
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {
@@ -332,6 +331,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       poll: this.#poll.bind(this),
       mustLetGo: () => this.#consumption.mustLetGo(),
       isAssignedByHand: () => this.#mode === 'assigned',
+      held: () => this.#consumption.held(),
+      goBack: this.#consumption.goBack.bind(this.#consumption),
     }
     await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }

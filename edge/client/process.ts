@@ -61,6 +61,10 @@ export interface ProcessHooks<K, V> {
   mustLetGo(): boolean
   /** It was assigned its partitions by hand, and is no member of its group. */
   isAssignedByHand(): boolean
+  /** What it has, and what it is to let go of. */
+  held(): readonly TopicPartition[]
+  /** As its seek, and also in what it is to let go of, and while it is being closed: whoever commits what was polled commits nothing from there on. */
+  goBack(place: Place): void
 }
 
 /** The work of one call. */
@@ -223,9 +227,9 @@ export class Processing<K, V, OK, OV> {
   }
 
   async #putBack(): Promise<void> {
-    const { commit, seek } = putBack(this.#state, this.#consumer.assignment())
+    const { commit, seek } = putBack(this.#state, this.#hooks.held())
     if (commit.length > 0) await this.#consumer.commit(commit).catch(() => undefined)
-    if (!this.#isStopping) this.#goBack(seek)
+    this.#goBack(seek)
   }
 
   // ── the end of a round ──
@@ -265,7 +269,7 @@ export class Processing<K, V, OK, OV> {
     try {
       await this.#rounds.abort()
     } finally {
-      this.#goBack(back(this.#state, this.#consumer.assignment()))
+      this.#goBack(back(this.#state, this.#hooks.held()))
     }
   }
 
@@ -275,11 +279,7 @@ export class Processing<K, V, OK, OV> {
   }
 
   #goBack(places: readonly Place[]): void {
-    for (const { topic, partition, offset } of places) {
-      // Each step back lets news in: a partition may have gone since they were listed.
-      const isHeld = this.#consumer.assignment().some((one) => one.topic === topic && one.partition === partition)
-      if (isHeld) this.#consumer.seek({ topic, partition }, offset)
-    }
+    for (const place of places) this.#hooks.goBack(place)
   }
 }
 

@@ -13,6 +13,8 @@ test('a round that cannot be committed leads back in what was polled since, too:
   const hooks = {
     mustLetGo: () => false,
     isAssignedByHand: () => false,
+    held: () => [first, second],
+    goBack: ({ partition, offset }: Place) => sought.push(`${partition}:${offset}`),
     poll: async () => {
       processing.polled()
       // The round is due by then.
@@ -21,9 +23,7 @@ test('a round that cannot be committed leads back in what was polled since, too:
     },
   }
   const one = {
-    assignment: () => [first, second],
     commit: () => Promise.reject(refusal),
-    seek: ({ partition }: { partition: number }, offset: number) => sought.push(`${partition}:${offset}`),
   }
   const output = { flush: () => Promise.resolve() }
   const plan = { guarantee: 'at-least-once', commitIntervalMillis: 1, rememberedKeys: 1, deduplicateBy: null } as const
@@ -42,6 +42,8 @@ test('a round that cannot be committed when partitions go ends the processing, a
   const hooks = {
     mustLetGo: () => false,
     isAssignedByHand: () => false,
+    held: () => [kept],
+    goBack: ({ partition }: Place) => sought.push(partition),
     poll: async () => {
       processing.polled()
       const records = polls.shift() ?? []
@@ -52,9 +54,7 @@ test('a round that cannot be committed when partitions go ends the processing, a
     },
   }
   const one = {
-    assignment: () => [kept],
     commit: () => Promise.reject(refusal),
-    seek: ({ partition }: { partition: number }) => sought.push(partition),
   }
   const output = { flush: () => Promise.resolve() }
   const plan = { guarantee: 'at-least-once', commitIntervalMillis: 60_000, rememberedKeys: 1, deduplicateBy: null } as const
@@ -82,6 +82,8 @@ describe('what fails while partitions are to go', () => {
     const hooks = {
       mustLetGo: () => false,
       isAssignedByHand: () => false,
+      held: () => [kept],
+      goBack: ({ partition, offset }: Place) => asked.push(`back ${partition}:${offset}`),
       poll: async () => {
         processing.polled()
         if (polls.length === 0) await sleep(1)
@@ -89,10 +91,8 @@ describe('what fails while partitions are to go', () => {
       },
     }
     const one = {
-      assignment: () => [kept],
       commit: async (offsets: readonly Place[]) =>
         void asked.push(`commit ${offsets.map(({ partition, offset }) => `${partition}:${offset}`).join(' ')}`),
-      seek: ({ partition }: Place, offset: number) => asked.push(`back ${partition}:${offset}`),
     }
     const processing: Processing<unknown, unknown, unknown, unknown> = new Processing(
       one as never,
