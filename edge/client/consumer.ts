@@ -33,7 +33,6 @@ import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { RecordDelivery } from './record-delivery.ts'
-import { sayGoodbye } from './releases.ts'
 import { ProcessSlot } from './process.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 
@@ -163,8 +162,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     checkTopicPartition('seek', partition)
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
-    this.#consumption.moveTo(one, offset, one.session + 1)
-    this.#consumption.link.send({ kind: 'seek', topic: one.topic, partition: one.partition, offset, session: one.session })
+    this.#consumption.seek(one, offset)
   }
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {
@@ -333,6 +331,8 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       poll: this.#poll.bind(this),
       mustLetGo: () => this.#consumption.mustLetGo(),
       isAssignedByHand: () => this.#mode === 'assigned',
+      held: () => this.#consumption.held(),
+      goBack: this.#consumption.goBack.bind(this.#consumption),
     }
     await this.#processSlot.run(this.#engine, this, hooks, group, handler, options)
   }
@@ -351,7 +351,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     await this.#processSlot.stop(millis)
     this.#watch.stop()
     this.#consumption.clear()
-    const failures = await sayGoodbye(this.#options.onRevoked, this.#mode === 'subscribed' ? this.assignment() : [], millis)
+    if (this.#mode === 'subscribed') await this.#consumption.sayGoodbye(millis)
     this.#isLeaving = false
     this.#consumption.report()
     await new Promise<void>((resolve) => {
@@ -365,7 +365,6 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     this.#consumption.rouse()
     const failure = this.#consumption.takeListenerFailure()
     if (failure !== null) throw failure
-    if (failures.length > 0) throw failures[0]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -54,7 +54,6 @@ export class Consumption {
   /** Another consumer has its place in the group: every question throws that. */
   #fenced: KafkaError | null = null
   #reportedAt = 0
-  #kickScheduled = false
 
   constructor(engine: Engine, name: string, reader: ChunkReader, listeners: ConsumptionListeners) {
     this.#engine = engine
@@ -70,6 +69,11 @@ export class Consumption {
   /** The partitions that the consumer has, but for those it is giving up. */
   assignment(): TopicPartition[] {
     return [...this.#partitions.values()].filter((one) => !one.revoking).map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  /** Those, too. */
+  held(): TopicPartition[] {
+    return [...this.#partitions.values()].map(({ topic, partition }) => ({ topic, partition }))
   }
 
   /** Throws that error unless the partition is assigned. */
@@ -95,6 +99,19 @@ export class Consumption {
     one.delivered = -1
     one.processed = position
     one.reported = position
+  }
+
+  /** Delivers it from there on; of one that is on its way out nothing from there on is processed: the actor hears of that when it goes. */
+  seek(one: ConsumedPartition, offset: number): void {
+    this.moveTo(one, offset, one.session + 1)
+    if (one.revoking) one.reported = -1
+    this.link.send({ kind: 'seek', topic: one.topic, partition: one.partition, offset, session: one.session })
+  }
+
+  /** The same, if it is still there: each step back lets news in. */
+  goBack({ topic, partition, offset }: TopicPartition & { readonly offset: number }): void {
+    const one = this.#partitions.get(topicPartitionName(topic, partition))
+    if (one !== undefined) this.seek(one, offset)
   }
 
   /** The application has asked for more: what it was given is processed. */
@@ -171,9 +188,8 @@ export class Consumption {
     if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_PER_PARTITION_MAX) return
     one.fetchEnd = -1
     const { topic, partition, doubt } = one
-    if (doubt === null) this.link.post({ kind: 'fetchMore', topic, partition, session: one.session, offset })
-    else this.link.post({ kind: 'fetchAgain', topic, partition, session: ++one.session, offset })
-    this.#scheduleKick()
+    if (doubt === null) this.link.postSoon({ kind: 'fetchMore', topic, partition, session: one.session, offset })
+    else this.link.postSoon({ kind: 'fetchAgain', topic, partition, session: ++one.session, offset })
   }
 
   /** Waits until something arrives, fails or is resumed, or until `deadline` (by performance.now()). Throws when aborted, and what a listener has thrown meanwhile. */
@@ -238,6 +254,13 @@ export class Consumption {
     }
     for (const one of this.#releases.due) this.#releases.add(one, isForfeit)
     if (isForfeit) this.#releases.begin()
+  }
+
+  /** A member is being closed: its application hears of all that it has, and was to let go of, and may commit for as long as a rebalance may take. */
+  async sayGoodbye(millis: number): Promise<void> {
+    this.forgetFailure()
+    for (const one of this.#partitions.values()) this.#releases.add(one, one.isForfeit)
+    await this.#releases.finish(millis)
   }
 
   /** Nothing that has arrived is delivered any more. */
@@ -348,8 +371,7 @@ export class Consumption {
   #release(partitions: readonly ConsumedPartition[]): void {
     this.report()
     for (const one of partitions) this.#drop(one)
-    this.link.post({ kind: 'released', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
-    this.#scheduleKick()
+    this.link.postSoon({ kind: 'released', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
   }
 
   // ── helpers ──
@@ -372,15 +394,5 @@ export class Consumption {
     one.clear()
     this.#delivered.delete(one)
     this.#turns = this.#turns.filter((other) => other !== one)
-  }
-
-  /** Questions of one turn of the event loop go out together. */
-  #scheduleKick(): void {
-    if (this.#kickScheduled) return
-    this.#kickScheduled = true
-    queueMicrotask(() => {
-      this.#kickScheduled = false
-      this.#engine.loop.kick()
-    })
   }
 }

@@ -46,6 +46,7 @@ export class ActorLink {
   readonly #engine: Engine
   readonly #actor: Address
   readonly #port: Address
+  #isKickDue = false
 
   constructor(engine: Engine, name: string, behaviour: { readonly url: string }, config: object, onMessage: (message: Message) => void) {
     this.#engine = engine
@@ -57,6 +58,17 @@ export class ActorLink {
   /** Leaves a message for the actor; it is handled in the next cycle. */
   post(message: Message): void {
     this.#engine.host.post(this.#actor, this.#port, message)
+  }
+
+  /** The same, and the cycle runs after what is under way: messages of one turn of the event loop go out together. */
+  postSoon(message: Message): void {
+    this.post(message)
+    if (this.#isKickDue) return
+    this.#isKickDue = true
+    queueMicrotask(() => {
+      this.#isKickDue = false
+      this.#engine.loop.kick()
+    })
   }
 
   /** Leaves a message and runs the cycle. */

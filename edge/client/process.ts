@@ -61,6 +61,10 @@ export interface ProcessHooks<K, V> {
   mustLetGo(): boolean
   /** It was assigned its partitions by hand, and is no member of its group. */
   isAssignedByHand(): boolean
+  /** What it has, and what it is to let go of. */
+  held(): readonly TopicPartition[]
+  /** As its seek, and also in what it is to let go of, and while it is being closed: whoever commits what was polled commits nothing from there on. */
+  goBack(place: Place): void
 }
 
 /** The work of one call. */
@@ -106,7 +110,8 @@ export class Processing<K, V, OK, OV> {
       }
       await this.#end()
     } catch (error) {
-      throw await this.#fail(error)
+      // What was polled since its round was taken back is to be polled again, too.
+      return this.#inTurn(() => Promise.reject(error))
     }
   }
 
@@ -127,7 +132,7 @@ export class Processing<K, V, OK, OV> {
   async #fail(error: unknown): Promise<unknown> {
     const isEpochOld = error instanceof KafkaError && error.name === 'INVALID_PRODUCER_EPOCH'
     try {
-      await this.#inTurn(() => this.#takeBack(giveUp))
+      await this.#takeBack(giveUp)
     } catch (fatal) {
       return isEpochOld ? fatal : error
     }
@@ -147,7 +152,7 @@ export class Processing<K, V, OK, OV> {
    */
   revoking(partitions: readonly TopicPartition[]): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#endRound().catch((error: unknown) => (this.#failure ??= { error }))
+      await this.#orTakenBack(this.#endRound()).catch((error: unknown) => (this.#failure ??= { error }))
       forget(this.#state, partitions)
     })
   }
@@ -222,9 +227,9 @@ export class Processing<K, V, OK, OV> {
   }
 
   async #putBack(): Promise<void> {
-    const { commit, seek } = putBack(this.#state, this.#consumer.assignment())
+    const { commit, seek } = putBack(this.#state, this.#hooks.held())
     if (commit.length > 0) await this.#consumer.commit(commit).catch(() => undefined)
-    if (!this.#isStopping) this.#goBack(seek)
+    this.#goBack(seek)
   }
 
   // ── the end of a round ──
@@ -233,10 +238,17 @@ export class Processing<K, V, OK, OV> {
     return this.#inTurn(() => this.#endRound())
   }
 
+  /** What fails is taken back in its turn: whoever comes next, such as a rebalance, would commit it. */
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const done = this.#turn.then(work)
+    const done = this.#turn.then(() => this.#orTakenBack(work()))
     this.#turn = done.catch(() => undefined)
     return done
+  }
+
+  #orTakenBack(work: Promise<void>): Promise<void> {
+    return work.catch(async (error: unknown) => {
+      throw await this.#fail(error)
+    })
   }
 
   async #endRound(): Promise<void> {
@@ -257,7 +269,7 @@ export class Processing<K, V, OK, OV> {
     try {
       await this.#rounds.abort()
     } finally {
-      this.#goBack(back(this.#state, this.#consumer.assignment()))
+      this.#goBack(back(this.#state, this.#hooks.held()))
     }
   }
 
@@ -267,11 +279,7 @@ export class Processing<K, V, OK, OV> {
   }
 
   #goBack(places: readonly Place[]): void {
-    for (const { topic, partition, offset } of places) {
-      // Each step back lets news in: a partition may have gone since they were listed.
-      const isHeld = this.#consumer.assignment().some((one) => one.topic === topic && one.partition === partition)
-      if (isHeld) this.#consumer.seek({ topic, partition }, offset)
-    }
+    for (const place of places) this.#hooks.goBack(place)
   }
 }
 
@@ -279,6 +287,8 @@ export class Processing<K, V, OK, OV> {
 export class ProcessSlot {
   #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
   #ended: Promise<void> = Promise.resolve()
+  /** The consumer is being closed, and waits for it no longer. */
+  #isStopped = false
 
   /** Throws INVALID_REQUEST: a consumer that processes is not to be asked for records. */
   assertFree(): void {
@@ -331,6 +341,7 @@ export class ProcessSlot {
   async stop(millis: number): Promise<void> {
     this.#processing?.stop()
     if (this.#processing !== null) await Promise.race([this.#ended, sleep(millis, undefined, { ref: false })])
+    this.#isStopped = true
   }
 
   /** Records are given out, now. */
@@ -341,7 +352,7 @@ export class ProcessSlot {
   /** What is being processed ends before the partitions go; then the application hears of it. */
   revoked(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
-      const done = this.#processing?.revoking(partitions)
+      const done = this.#isStopped ? undefined : this.#processing?.revoking(partitions)
       return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
     }
   }

@@ -41,8 +41,8 @@ export class Releases {
   readonly #begun: TopicPartition[] = []
   /** Those whose listener has not been called. */
   #due: ConsumedPartition[] = []
-  /** Those whose listener is at work. */
-  readonly #held: Set<ConsumedPartition> = new Set()
+  /** Those whose listener is at work, and when it is done. */
+  readonly #held: Map<ConsumedPartition, Promise<void>> = new Map()
   readonly #lost: WeakSet<ConsumedPartition> = new WeakSet()
 
   constructor(listeners: ReleaseListeners, actions: ReleaseActions) {
@@ -77,7 +77,7 @@ export class Releases {
     // Both may be news of the same moment.
     this.announce()
     const due = this.#due.splice(0)
-    const gone = [...this.#held].filter((one) => this.#lost.has(one))
+    const gone = [...this.#held.keys()].filter((one) => this.#lost.has(one))
     this.#callLate(gone)
     this.#call(
       'onRevoked',
@@ -89,12 +89,19 @@ export class Releases {
       this.#listeners.onLost ?? this.#listeners.onRevoked,
       due.filter((one) => this.#lost.has(one)),
     )
-    this.#end([...this.#held].filter((one) => this.#lost.has(one)))
+    this.#end([...this.#held.keys()].filter((one) => this.#lost.has(one)))
+  }
+
+  /** All of them go now: resolves when every listener is done, or after a while. */
+  async finish(millis: number): Promise<void> {
+    this.begin()
+    if (this.#held.size > 0) await Promise.race([Promise.all(this.#held.values()), sleep(millis, undefined, { ref: false })])
   }
 
   #call(name: ListenerName, listener: PartitionListener | undefined, partitions: readonly ConsumedPartition[]): void {
     if (partitions.length === 0) return
-    for (const one of partitions) this.#held.add(one)
+    const { promise, resolve } = Promise.withResolvers<void>()
+    for (const one of partitions) this.#held.set(one, promise)
     const done = callListener(
       name,
       listener,
@@ -102,7 +109,7 @@ export class Releases {
       this.#actions.fail,
     )
     if (done === null) this.#end(partitions)
-    else void done.then(() => this.#end(partitions))
+    else void done.then(() => this.#end(partitions)).then(resolve)
   }
 
   /** Nobody waits for it: they are let go of. */
@@ -138,19 +145,6 @@ export function callListener(
     failed(error)
     return null
   }
-}
-
-/** A member's listener hears of its partitions a last time, and may commit; nobody waits for it longer than for a rebalance. What it throws by then. */
-export async function sayGoodbye(
-  listener: PartitionListener | undefined,
-  partitions: readonly TopicPartition[],
-  millis: number,
-): Promise<readonly unknown[]> {
-  const failures: unknown[] = []
-  if (partitions.length === 0) return failures
-  const done = callListener('onRevoked', listener, partitions, (error) => void failures.push(error))
-  if (done !== null) await Promise.race([done, sleep(millis, undefined, { ref: false })])
-  return failures
 }
 
 /** What the consumer has thrown to a listener that did not catch it, goes on as it is, as in Kafka. */

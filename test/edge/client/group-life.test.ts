@@ -147,6 +147,54 @@ test('listeners are awaited before partitions go, also when the consumer is clos
   expect(await second.committed()).toHaveLength(2)
 })
 
+test.each([
+  ['range', 0],
+  ['sticky', 0],
+  ['cooperative-sticky', 0],
+  ['consumer', 0],
+  ['range', 300],
+] as const)(
+  'whoever is closed while its partitions are to go hears of each, once, and may commit (%s, %i ms)',
+  async (assignor, commitsAfterMillis) => {
+    const cluster = await openCluster()
+    await fill(cluster, 't', 8, 4)
+    const protocol: ConsumerOptions<Uint8Array, string> =
+      assignor === 'consumer' ? {} : { groupProtocol: 'classic', partitionAssignors: [assignor] }
+    const heard: string[] = []
+    const one = member(cluster, {
+      ...protocol,
+      autoCommit: false,
+      onRevoked: async (partitions) => {
+        heard.push(...partitions.map(({ partition }) => `- ${partition}`))
+        if (commitsAfterMillis > 0) await sleep(commitsAfterMillis)
+        await one.commit()
+      },
+      onLost: (partitions) => void heard.push(`lost ${namesOf(partitions)}`),
+    })
+    await take(one, 8)
+    const other = member(cluster, { ...protocol, autoCommit: false })
+    const joined = other.poll({ timeoutMillis: 1000 })
+    await until(() => one.assignment().length < 4)
+    // Its listener is at work when it is closed.
+    if (commitsAfterMillis > 0) one.poll({ timeoutMillis: 0 }).catch(() => undefined)
+    await one.close()
+    expect(heard.toSorted()).toEqual(['- 0', '- 1', '- 2', '- 3'])
+    expect(await joined).toEqual([])
+    expect((await other.committed()).map(({ offset }) => offset)).toEqual([2, 2, 2, 2])
+  },
+)
+
+test('whoever is closed when it has just unsubscribed hears of its partitions', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, 't', 8, 2)
+  const heard: string[] = []
+  const one = member(cluster, { onRevoked: (partitions) => void heard.push(namesOf(partitions)) })
+  await take(one, 8)
+  one.subscribe([])
+  await one.close()
+  expect(heard).toEqual(['t-0 t-1'])
+})
+
 test('a listener that takes too long loses the partitions, and onLost hears of it', async () => {
   const cluster = await openCluster()
   await fill(cluster, 't', 8, 2)

@@ -10,6 +10,8 @@ test('a position that is set anew while offsets are sent leads the round back, a
   const hooks = {
     mustLetGo: () => false,
     isAssignedByHand: () => true,
+    held: () => [place],
+    goBack: () => undefined,
     poll: () => {
       processing.polled()
       if (++polls > 2) stop.abort()
@@ -24,10 +26,9 @@ test('a position that is set anew while offsets are sent leads the round back, a
     commit: () => Promise.resolve(void outcomes.push('commit')),
     abort: () => Promise.resolve(void outcomes.push('abort')),
   }
-  const one = { assignment: () => [place], seek: () => undefined }
   const output = { beginTransaction: () => Promise.resolve(transaction) }
   const plan = { guarantee: 'exactly-once', commitIntervalMillis: 0, rememberedKeys: 0, deduplicateBy: null } as const
-  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
+  const processing = new Processing({} as never, hooks as never, output as never, () => undefined, plan)
   await processing.run(stop.signal)
   expect(outcomes).toEqual(['abort', 'commit'])
 })
@@ -37,8 +38,14 @@ test('a record is handled when what its handler has answered is, be it a Promise
   const place = { topic: 'in', partition: 0 }
   const steps: string[] = []
   const polled = [[{ ...place, offset: 7 }], []]
-  const hooks = { mustLetGo: () => false, isAssignedByHand: () => true, poll: () => Promise.resolve(polled.shift() ?? []) }
-  const one = { assignment: () => [place], seek: () => undefined, commit: () => Promise.resolve(void steps.push('commit')) }
+  const hooks = {
+    mustLetGo: () => false,
+    isAssignedByHand: () => true,
+    held: () => [place],
+    goBack: () => undefined,
+    poll: () => Promise.resolve(polled.shift() ?? []),
+  }
+  const one = { commit: () => Promise.resolve(void steps.push('commit')) }
   const output = { flush: () => Promise.resolve() }
   const query: PromiseLike<void> = {
     // oxlint-disable-next-line unicorn/no-thenable -- it is what builders of queries are

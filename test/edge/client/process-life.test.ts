@@ -118,3 +118,42 @@ test('nobody else commits what a processing has in work, and no other poll takes
   expect(said).toEqual(['INVALID_REQUEST', 'INVALID_REQUEST', 'INVALID_REQUEST'])
   expect(await committed(cluster)).toBe(3)
 })
+
+test.each(['poll', 'close', 'abort'] as const)(
+  'what a processing has polled and not handled of a partition that is to go is committed by nobody (%s)',
+  async (how) => {
+    const cluster = await openFilled(10)
+    const eager = { groupProtocol: 'classic', partitionAssignors: ['range'] } as const
+    // Otherwise the consumer commits by itself.
+    const onRevoked = how === 'close' ? () => one.commit() : () => undefined
+    const one = member(cluster, { ...eager, onRevoked, onLost: () => undefined })
+    const controller = new AbortController()
+    let running: Promise<unknown> = Promise.resolve()
+    const processing = one.process(
+      async ({ value }) => {
+        if (value !== '4') return
+        running = member(cluster, eager).poll({ timeoutMillis: 2000 })
+        await expect.poll(() => one.assignment().length, { timeout: 10_000, interval: 5 }).toBe(0)
+        if (how !== 'abort') throw new Error('broken')
+        controller.abort()
+      },
+      { signal: controller.signal },
+    )
+    if (how === 'abort') await processing
+    else await expect(processing).rejects.toThrow('broken')
+    if (how === 'close') await one.close()
+    else await one.poll({ timeoutMillis: 200 })
+    await running
+    await one.close()
+    expect((await committed(cluster)) ?? 0).toBe(how === 'abort' ? 5 : 0)
+  },
+)
+
+test('what a processing that is closed has not handled is committed by nobody, whatever the listener commits', async () => {
+  const cluster = await openFilled(10)
+  const one = member(cluster, { onRevoked: () => one.commit() })
+  const closing: Promise<void>[] = []
+  await one.process(({ value }) => void (value === '4' && closing.push(one.close())))
+  await Promise.all(closing)
+  expect(await committed(cluster)).toBe(5)
+})

@@ -2,8 +2,6 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Processing } from '../../../edge/client/process.ts'
-import { KafkaError } from '../../../protocol/errors.ts'
 import { open, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, Guarantee, Outlet, ProcessOptions } from '../../../edge/client/index.ts'
 
@@ -105,6 +103,48 @@ describe('processing', () => {
     // What was sent before the failure was sent, unless it belonged to a transaction.
     expect(seen.length).toBe(guarantee === 'at-least-once' ? 14 : count)
   })
+
+  test.each([
+    ['consumer', 'effectively-once', [4, 4]],
+    ['consumer', 'exactly-once', [4]],
+    ['classic', 'effectively-once', [4, 4]],
+    ['classic', 'exactly-once', [4]],
+  ] as const)(
+    'a handler that throws while other partitions go (%s): %s handles its record again',
+    async (groupProtocol, guarantee, fours) => {
+      await using producer = cluster.producer({ key: string, value: string })
+      await producer.send(Array.from({ length: 10 }, (_, n) => ({ topic: 'in', partition: 0, key: `${n}`, value: `${n}` })))
+      const options: ConsumerOptions<string, string> = { groupProtocol, rebalanceTimeoutMillis: 10_000 }
+      if (groupProtocol === 'classic') Object.assign(options, { partitionAssignors: ['cooperative-sticky'] })
+      const plan: Options = { guarantee, ...(guarantee === 'effectively-once' ? { deduplicateBy: ({ key }) => key ?? '' } : {}) }
+      const one = consumer(options)
+      const controller = new AbortController()
+      const handled: number[] = []
+      const running: Promise<void>[] = []
+      const failing = processed(one, 10, plan, async (record, outlet) => {
+        pass(record, outlet)
+        if (record.value !== '4') return void handled.push(Number(record.value))
+        running.push(
+          consumer(options).process<string, string>(
+            (again, outlet2) => {
+              pass(again, outlet2)
+              handled.push(Number(again.value))
+            },
+            { ...OUTPUT, ...plan, signal: controller.signal },
+          ),
+        )
+        await expect.poll(() => one.assignment().length, { timeout: 10_000, interval: 5 }).toBeLessThan(4)
+        throw new Error('broken')
+      })
+      await expect(failing).rejects.toThrow('broken')
+      await one.close()
+      await expect.poll(async () => (await cluster.admin.describeGroup('g')).lags.map(({ lag }) => lag)[0], { timeout: 10_000 }).toBe(0)
+      controller.abort()
+      await Promise.all(running)
+      expect([...new Set(handled)].toSorted((a, b) => a - b)).toEqual(upTo(10))
+      expect((await results()).filter((n) => n === 4)).toEqual(fours)
+    },
+  )
 
   test('effectively once leaves out a key that was handled before, by another consumer, too', async () => {
     const options: Options = { guarantee: 'effectively-once', deduplicateBy: ({ key }) => key ?? '' }
@@ -317,66 +357,4 @@ describe('processing', () => {
     await using alone = cluster.consumer()
     expect(await alone.process(() => undefined).catch((error: Error) => error.name)).toBe('INVALID_GROUP_ID')
   })
-})
-
-test('a round that cannot be committed leads back in what was polled since, too: the next call has it', async () => {
-  const [first, second] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
-  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
-  const sought: string[] = []
-  const polls = [[first], [second]]
-  const hooks = {
-    mustLetGo: () => false,
-    isAssignedByHand: () => false,
-    poll: async () => {
-      processing.polled()
-      // The round is due by then.
-      if (polls.length === 1) await sleep(5)
-      return polls.shift() ?? []
-    },
-  }
-  const one = {
-    assignment: () => [first, second],
-    commit: () => Promise.reject(refusal),
-    seek: ({ partition }: { partition: number }, offset: number) => sought.push(`${partition}:${offset}`),
-  }
-  const output = { flush: () => Promise.resolve() }
-  const plan = { guarantee: 'at-least-once', commitIntervalMillis: 1, rememberedKeys: 1, deduplicateBy: null } as const
-  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
-  await expect(processing.run(undefined)).rejects.toBe(refusal)
-  expect(sought).toEqual(['0:5', '1:5'])
-})
-
-test('a round that cannot be committed when partitions go ends the processing, and leads back in the others', async () => {
-  const [gone, kept] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
-  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
-  const sought: number[] = []
-  const polls = [[gone, kept], []]
-  let goOn = (): void => undefined
-  const waiting = Promise.withResolvers<void>()
-  const hooks = {
-    mustLetGo: () => false,
-    isAssignedByHand: () => false,
-    poll: async () => {
-      processing.polled()
-      const records = polls.shift() ?? []
-      if (records.length > 0) return records
-      waiting.resolve()
-      await new Promise<void>((resolve) => (goOn = resolve))
-      return records
-    },
-  }
-  const one = {
-    assignment: () => [kept],
-    commit: () => Promise.reject(refusal),
-    seek: ({ partition }: { partition: number }) => sought.push(partition),
-  }
-  const output = { flush: () => Promise.resolve() }
-  const plan = { guarantee: 'at-least-once', commitIntervalMillis: 60_000, rememberedKeys: 1, deduplicateBy: null } as const
-  const processing = new Processing(one as never, hooks as never, output as never, () => undefined, plan)
-  const ended = expect(processing.run(undefined)).rejects.toBe(refusal)
-  await waiting.promise
-  await processing.revoking([gone!])
-  goOn()
-  await ended
-  expect(sought).toEqual([1])
 })

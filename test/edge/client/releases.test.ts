@@ -73,6 +73,32 @@ test('lost ones are told to onLost, or to onRevoked if there is none; others bes
   expect(heard).toEqual(['revoked 1', 'lost 0', 'revoked 1', 'revoked 0'])
 })
 
+test('when all go, each is told once, as what it is, and whose listener is at work is waited for, unless it is lost meanwhile', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const heard: string[] = []
+  const note = (who: string) => (partitions: readonly { readonly partition: number }[]) =>
+    void heard.push(`${who} ${partitions.map((one) => one.partition).join(' ')}`)
+  const onRevoked: ReleaseListeners['onRevoked'] = (partitions) => {
+    note('revoked')(partitions)
+    return promise
+  }
+  const { releases, released } = scene({ onRevoked, onLost: note('lost') })
+  const all = [0, 1, 2].map(partition)
+  releases.add(all[0]!, false)
+  releases.begin()
+  releases.add(all[1]!, true)
+  for (const one of all) releases.add(one, false)
+  const finished = releases.finish(60_000)
+  expect([heard, released]).toEqual([['revoked 0', 'revoked 2', 'lost 1'], ['t-1']])
+  resolve()
+  await finished
+  expect(released.toSorted()).toEqual(['t-0', 't-1', 't-2'])
+  const hanging = scene({ onRevoked: () => new Promise(() => undefined) })
+  hanging.releases.add(partition(0), false)
+  await hanging.releases.finish(5)
+  expect(hanging.released).toEqual([])
+})
+
 test('what a listener throws, at once or later, is told, and the partition goes all the same', async () => {
   const error = new Error('no')
   for (const onRevoked of [() => Promise.reject(error), () => raise(error)]) {
