@@ -14,12 +14,16 @@ export const HAND_OVER_TIMER = 'handOver'
 /** A hand-over takes one write of the coordinator; an election of another coordinator may come between. */
 const HAND_OVER_MILLIS = 1000
 
+/** Where all stop together, a node that hangs holds up the others until it is fenced: for the time of so many heartbeats, after an election at worst. */
+const HEARTBEATS_MAX = 8
+
 /** The node is to stop. Without a registration, or anybody else, there is nothing to wait for. */
 export function onStopNode(state: BrokerState, handOver: boolean, context: Context, outbox: Outbox): void {
   if (state.stop !== null) return onStopAgain(state, context, outbox)
   state.stop = { waiter: context.from, manner: handOver ? 'alone' : 'together', step: 'settling', waitsFor: new Set() }
   if (state.brokerEpoch < 0 || (!handOver && state.image.brokers.size <= 1)) return drainReplicas(state, outbox)
-  outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: HAND_OVER_MILLIS })
+  const fencing = handOver ? 0 : HEARTBEATS_MAX * state.config.heartbeatMillis
+  outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: HAND_OVER_MILLIS + fencing })
   if (!handOver) tellReplicas(state, { kind: 'settle' }, outbox)
   if (state.stop.waitsFor.size === 0) askToStop(state, context, outbox)
 }

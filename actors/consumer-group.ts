@@ -354,7 +354,7 @@ export function enqueueCommit(
   outbox: Outbox,
 ): void {
   const ofTopics = offsets?.map((one) => ({ ...one, topicId: topicIdOf(state, one.topic, one.partition) }))
-  if (queueCommit(state, clientCorrelationId, ofTopics ?? uncommitted(state.partitions.values()), context, outbox))
+  if (queueCommit(state, clientCorrelationId, ofTopics ?? uncommitted(state.partitions.values(), !isMember(state)), context, outbox))
     groupWork(state, context, outbox)
 }
 

@@ -7,7 +7,7 @@ import type { TopicOffset } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { lostError, uncommitted } from './consumer-commits.ts'
-import { isMember, isSubscribed, wakeAt } from './consumer-state.ts'
+import { isMember, wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
 
 /** Answers with the member's id and epoch, and the offsets; refuses for one that the group has given up. */
@@ -44,8 +44,14 @@ export function onCommitByHand(
 ): void {
   state.commitsItself = isOver && state.config.autoCommit
   state.autoCommitAt = Infinity
-  if (!state.commitsItself || !isSubscribed(state)) return
-  state.autoCommitAt = context.uptime + state.config.autoCommitIntervalMillis
+  commitSoon(state, context, outbox)
+}
+
+/** What is processed is committed in so long, and then again and again, unless the application does that. */
+export function commitSoon(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const { group, autoCommitIntervalMillis } = state.config
+  if (!state.commitsItself || group === null) return
+  state.autoCommitAt = context.uptime + autoCommitIntervalMillis
   wakeAt(state, state.autoCommitAt, context, outbox)
 }
 

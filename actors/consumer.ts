@@ -34,7 +34,7 @@ import {
 } from './consumer-group.ts'
 import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
 import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset, moveTo, onTruncated } from './consumer-reset.ts'
-import { onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
+import { commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -150,8 +150,10 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
 function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: Context, outbox: Outbox): void {
   assert(!isSubscribed(state), 'C1 a consumer is assigned by hand or by its group, not both')
   const wanted = new Set(message.partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
+  if (state.commitsItself && state.config.group !== null) enqueueCommit(state, -1, null, context, outbox)
   for (const name of state.partitions.keys()) if (!wanted.has(name)) state.partitions.delete(name)
   for (const { topic, partition } of message.partitions) addPartition(state, topic, partition)
+  if (state.autoCommitAt === Infinity) commitSoon(state, context, outbox)
   work(state, context, outbox)
 }
 

@@ -41,6 +41,8 @@ export interface BrokerSession {
   sentOffset: number
   /** It is about to be fenced or unfenced. */
   isChanging: boolean
+  /** It was silent for a session, and is counted on no more until it is back. */
+  isLetGo: boolean
   /** It waits for all others to stop with it: what it asked last. */
   stopping: BrokerHeartbeat | null
 }
@@ -204,7 +206,7 @@ function answerHeartbeat(
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 
-/** Nodes that have been silent for too long, and leaders that are not at home. */
+/** Nodes that have been silent for too long, be they fenced (they may be in sync all the same since all stopped together), and leaders that are not at home. */
 export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, sessionMillis: number, context: Context): BrokerWrite[] {
   const due: BrokerWrite[] = []
   // Who has not looked for so long has not listened either.
@@ -212,7 +214,9 @@ export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, ses
   state.lookedAt = context.uptime
   for (const node of image.brokers.keys()) {
     const session = sessionOf(state, node, context.uptime)
-    if (!isLive(image, node) || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue
+    if (isLive(image, node)) session.isLetGo = false
+    if (session.isLetGo || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue
+    session.isLetGo = true
     session.isChanging = true
     due.push({ kind: 'fenceBroker', correlationId: -1, node })
   }
@@ -273,5 +277,5 @@ function sessionOf(state: BrokerSessions, node: number, uptime: number): BrokerS
 }
 
 function newSession(uptime: number, sentOffset: number): BrokerSession {
-  return { heardAt: uptime, sentOffset, isChanging: false, stopping: null }
+  return { heardAt: uptime, sentOffset, isChanging: false, isLetGo: false, stopping: null }
 }

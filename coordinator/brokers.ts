@@ -67,9 +67,13 @@ export function registerBroker(image: MetadataImage, registration: Registration)
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
-/** The records that fence a node. */
+/** The records that fence a node; of one that is fenced, those that let go of it where another one leads: it has not come back since all stopped together. */
 export function fenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
-  if (!isLive(image, node)) return []
+  const isByOther = ({ leader }: PartitionImage): boolean => leader >= 0 && leader !== node
+  if (!isLive(image, node))
+    return changePartitions(image, node, (partition, _, electorate) =>
+      isByOther(partition) ? withoutNode(partition, node, electorate) : null,
+    )
   const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true }]
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
@@ -169,8 +173,10 @@ export function changeIsr(image: MetadataImage, proposal: IsrProposal): Metadata
   if (partitionEpoch !== partition.partitionEpoch) return 'INVALID_UPDATE_VERSION'
   if (!isr.some(({ node }) => node === leader) || !isr.every(({ node }) => partition.replicas.includes(node))) return 'INVALID_REQUEST'
   for (const { node, brokerEpoch } of isr) {
-    const isKnown = brokerEpoch === -1 ? partition.isr.includes(node) : image.brokers.get(node)?.brokerEpoch === brokerEpoch
-    if (node !== leader && (!isLive(image, node) || !isKnown)) return 'INELIGIBLE_REPLICA'
+    // One that is not back since all stopped together stays until it is too late: nothing is committed without it.
+    const stays = partition.isr.includes(node)
+    const isKnown = brokerEpoch === -1 ? stays : image.brokers.get(node)?.brokerEpoch === brokerEpoch
+    if (node !== leader && ((!isLive(image, node) && !stays) || !isKnown)) return 'INELIGIBLE_REPLICA'
   }
   const electorate = electorateOf(image, topic, replicaCountOf(partition))
   const changed = withIsr(

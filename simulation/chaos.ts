@@ -31,6 +31,9 @@ const ROLLING_LOOK_MICROS = 200_000
 /** Somebody notices a disk that fails to sync after so long on average, and starts the node again. */
 const NOTICE_MICROS = 8_000_000
 
+/** Of nodes that were stopped together, the last one stays away so long at most: for several sessions. */
+const AWAY_MICROS_MAX = 6_000_000
+
 /** A full disk gets room again after so long on average. */
 const FULL_MICROS = 800_000
 
@@ -70,7 +73,7 @@ export function unleash(
   repeat('restartStorm', (random) => onNode(node(random), (one) => storm(cluster, one, random)))
   repeat('rollingRestart', (random) => roll(cluster, node(random)))
   repeat('lostLog', (random) => damage.loseLog(node(random), random))
-  repeat('closeAll', () => closeAll(cluster))
+  repeat('closeAll', (random) => closeAll(cluster, node(random), random))
   repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))
 }
 
@@ -112,9 +115,10 @@ function storm(cluster: Cluster, node: number, random: Random): void {
   }
 }
 
-/** Stops all nodes together, as when the cluster is closed. */
-function closeAll(cluster: Cluster): void {
-  for (const { host } of cluster.nodes) cluster.stopCleanly(host.node, false)
+/** Stops all nodes together, as when the cluster is closed; one may stay away for longer than the others. */
+function closeAll(cluster: Cluster, last: number, random: Random): void {
+  const away = random.below(AWAY_MICROS_MAX)
+  for (const { host } of cluster.nodes) cluster.stopCleanly(host.node, false, host.node === last ? away : 0)
 }
 
 /** Stops every node cleanly, each when the one before it is up again. */

@@ -216,7 +216,7 @@ export class Cluster {
   }
 
   /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
-  stopCleanly(node: number, handOver = true): void {
+  stopCleanly(node: number, handOver = true, awayMicros = 0): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
     const stop = (): void => {
@@ -228,7 +228,7 @@ export class Cluster {
       disk.crash(false)
       this.#noteLoss(node)
       this.#noteRot(node)
-      this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
+      this.world.after(awayMicros + this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
     host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
     host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver })

@@ -115,7 +115,7 @@ describe('a stop with a hand-over', () => {
 describe('a stop of all nodes together', () => {
   test('gives the followers first what is led here, then asks the coordinator, and drains when everybody has asked', () => {
     const one = joined([created('a', 1, [1, 1])])
-    expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['timer handOver in 1000 ms', 'to replica/a-0: settle', 'to replica/a-1: settle'])
+    expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['timer handOver in 1400 ms', 'to replica/a-0: settle', 'to replica/a-1: settle'])
     expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
     expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
     expect(sentOne(tell(one, SETTLED, replicaAt('a-1')), 'brokerHeartbeat').wantShutDown).toBe('together')

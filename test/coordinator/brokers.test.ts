@@ -367,6 +367,25 @@ describe('nodes that stop together', () => {
     expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [0], leader: 0 })
   })
 
+  test('who is not back keeps nobody from joining, and is let go of when it is silent for too long and somebody leads', () => {
+    const image = clusterWith([partitionOf([1, 0, 2], { isr: [1, 2] })], { minInsyncReplicas: 1 })
+    after(image, shutDownTogether(image, ALL) as MetadataRecord[])
+    expect(fenceBroker(image, 2)).toEqual([])
+    for (const node of [1, 0]) {
+      after(image, registerBroker(image, registration({ node, previousBrokerEpoch: 100 + node, incarnation: node })))
+      after(image, unfenceBroker(image, node))
+    }
+    expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [1, 2], leader: 1 })
+    const { leaderEpoch, partitionEpoch } = image.topics.get('t')!.partitions[0]!
+    const known = (node: number): { node: number; brokerEpoch: number } => ({ node, brokerEpoch: image.brokers.get(node)!.brokerEpoch })
+    const proposal = { topicId: 1, partition: 0, leader: 1, leaderEpoch, partitionEpoch }
+    const joined = changeIsr(image, { ...proposal, isr: [known(1), known(0), { node: 2, brokerEpoch: -1 }] })
+    expect(after(image, joined as MetadataRecord[])).toMatchObject({ isr: [1, 0, 2], leader: 1 })
+    expect(after(image, fenceBroker(image, 2))).toMatchObject({ isr: [1, 0], leader: 1 })
+    const next = { ...proposal, partitionEpoch: partitionEpoch + 2 }
+    expect(changeIsr(image, { ...next, isr: [known(1), known(0), known(2)] })).toBe('INELIGIBLE_REPLICA')
+  })
+
   test('lead nothing that they do not have: the first to come back may die before the others are there', () => {
     const image = clusterWith([partitionOf([1, 0, 2])])
     after(image, shutDownTogether(image, ALL) as MetadataRecord[])
