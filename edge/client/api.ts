@@ -237,7 +237,7 @@ export interface Transaction<K = Uint8Array, V = Uint8Array> extends AsyncDispos
 export interface ConsumerOptions<K, V> {
   readonly key?: Serde<K>
   readonly value?: Serde<V>
-  /** With `topics`: become a member of this group. Without topics: only `commit` and `committed` use it. */
+  /** With `topics`: become a member of this group. Without topics: what is read of partitions that were assigned by hand is committed for it. */
   readonly group?: string
   /** Names, or a pattern that names match, as for `subscribe`. */
   readonly topics?: readonly string[] | RegExp

@@ -1,11 +1,14 @@
 // What a consumer commits on demand: in order, until it is answered, for topics that are there.
 
 import { describe, expect, test } from 'vitest'
+import type { ConsumerState } from '../../actors/consumer-state.ts'
+import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { commitAnswer, consumer, consuming, grant, joining, newest, refuse, said, tick } from './consumer-support.ts'
+import { commitAnswer, committed, consumer, consuming, grant, joining, newest, refuse, said, tick } from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sentOne } from './stage.ts'
+import type { Stage } from './stage.ts'
 
 describe('commits', () => {
   const offsets = (offset: number): CommittedOffset[] => [{ topic: 't', partition: 0, offset, metadata: '' }]
@@ -48,6 +51,45 @@ describe('commits', () => {
       stage.deliver({ kind: 'commitByHand', isOver: true })
       expect(hasCommitted()).toBe(autoCommit)
     }
+  })
+
+  /** A consumer with a partition that was assigned by hand, whose group is known; it stands at offset 10, which is committed. */
+  function assigned(autoCommit: boolean): Stage<ConsumerState> {
+    const stage = consumer({ autoCommit, autoCommitIntervalMillis: 100 })
+    const asked = stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
+    const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
+    const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found })
+    committed(stage, ready, { 0: 10 })
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    return stage
+  }
+
+  const committing = (effects: readonly Effect[]): string[] => said(effects).filter((line) => line.includes('offsetCommit '))
+
+  test('of what was assigned by hand are made from time to time, too, and renew what has not changed', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    for (let round = 0; round < 2; round++) {
+      const effects = tick(stage, 100)
+      expect(committing(effects)).toEqual([expect.stringMatching(/t-0 at 12$/)])
+      commitAnswer(stage, newest(effects, 'offsetCommit'))
+    }
+  })
+
+  test('of what is assigned no more are made before it goes', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    expect(committing(stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 1 }] }))).toEqual([
+      expect.stringMatching(/t-0 at 12$/),
+    ])
+  })
+
+  test('of everything that has not changed are asked for all the same by whoever is no member: they keep its offsets from expiring', () => {
+    const stage = assigned(false)
+    expect(committing(tick(stage, 1000))).toEqual([])
+    expect(committing(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual([expect.stringMatching(/t-0 at 10$/)])
+    const member = consuming()
+    expect(committing(member.stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual([])
   })
 
   test('in a transaction are of the member that has the partitions, in its epoch', () => {
