@@ -49,8 +49,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-commits.ts',
-        text: `position !== committed)\n      offsets.push({ topic, partition, offset: position,`,
-        replacement: `fetchOffset !== committed)\n      offsets.push({ topic, partition, offset: fetchOffset,`,
+        text: `position !== committed))\n      offsets.push({ topic, partition, offset: position,`,
+        replacement: `fetchOffset !== committed))\n      offsets.push({ topic, partition, offset: fetchOffset,`,
       },
       {
         file: 'actors/consumer-commits.ts',

@@ -90,8 +90,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/brokers.ts',
-        text: 'if (node !== leader && (!isLive(image, node) || !isKnown))',
-        replacement: 'if (node !== leader && !isLive(image, node))',
+        text: 'if (node !== leader && ((!isLive(image, node) && !stays) || !isKnown))',
+        replacement: 'if (node !== leader && !isLive(image, node) && !stays)',
       },
       {
         file: 'partitions/replication.ts',
@@ -137,7 +137,7 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/brokers.ts',
-        text: 'if (node !== leader && (!isLive(image, node) || !isKnown))',
+        text: 'if (node !== leader && ((!isLive(image, node) && !stays) || !isKnown))',
         replacement: 'if (node !== leader && !isKnown)',
       },
     ],
