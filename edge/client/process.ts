@@ -157,9 +157,10 @@ export class Processing<K, V, OK, OV> {
     })
   }
 
-  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. At most once has committed it, and handles none of the others again. */
   lost(partitions: readonly TopicPartition[]): void {
-    lose(this.#state, partitions)
+    if (this.#state.plan.guarantee === 'at-most-once') forget(this.#state, partitions)
+    else lose(this.#state, partitions)
   }
 
   // ── one step ──
