@@ -171,7 +171,7 @@ async function processLosing(
     if (during === 'handle' && handled.length === 1) lose()
     return Promise.resolve()
   }
-  const processing = new Processing(one as never, hooks as never, output as never, handle as never, plan)
+  const processing = new Processing(one as never, hooks as never, output as never, handle, plan)
   await processing.run(stop.signal)
   return { handled, committed }
 }
