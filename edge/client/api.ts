@@ -348,6 +348,10 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
    * internal ones, also those that are yet to come. No topics: commits what is processed (with `autoCommit`) and leaves the group.
    */
   subscribe(topics: readonly string[] | RegExp): void
+  /**
+   * Exactly these, by hand. While it processes: if some are taken away, the round under way is taken back, and what was polled of those is not handled any more (see
+   * `process`).
+   */
   assign(partitions: readonly TopicPartition[]): void
   assignment(): readonly TopicPartition[]
   /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */

@@ -288,8 +288,9 @@ class LocalCluster implements Cluster {
   async #close(): Promise<void> {
     const failures: unknown[] = []
     try {
-      const closed = await Promise.allSettled([...this.#engine.clients].map((client) => client.close()))
-      for (const one of closed) if (one.status === 'rejected') failures.push(one.reason)
+      failures.push(...(await this.#closeClients()))
+      // What those have waited for in vain: the producer of a processing whose handler hangs.
+      failures.push(...(await this.#closeClients()))
       this.#engine.requests.close()
       if (this.#supervisor === null) await this.#runtime.drain(false)
       else await this.#supervisor.close()
@@ -300,6 +301,12 @@ class LocalCluster implements Cluster {
       this.#held?.release()
     }
     if (failures.length > 0) throw failures[0]
+  }
+
+  /** What failed. */
+  async #closeClients(): Promise<unknown[]> {
+    const closed = await Promise.allSettled([...this.#engine.clients].map((client) => client.close()))
+    return closed.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []))
   }
 
   #onNodeDown(node: number, restarts: number): void {

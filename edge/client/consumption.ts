@@ -86,7 +86,9 @@ export class Consumption {
   /** Exactly these from now on. */
   replace(partitions: readonly TopicPartition[]): void {
     const wanted = new Set(partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
-    for (const one of this.#partitions.values()) if (!wanted.has(one.name)) this.#drop(one)
+    const dropped = [...this.#partitions.values()].filter((one) => !wanted.has(one.name))
+    for (const one of dropped) this.#drop(one)
+    if (dropped.length > 0) this.#listeners.onGone(dropped)
     for (const { topic, partition } of partitions) this.#add(topic, partition)
   }
 

@@ -29,7 +29,7 @@ export function transactionalRounds<OK, OV>(
     commit: async (handled) => {
       await transaction?.sendOffsets(consumer, handled)
       // Offsets of a topic that is gone may have been sent for the one that has its name now.
-      if (isLost()) throw new KafkaError('UNKNOWN_MEMBER_ID', 'partitions were lost while their offsets were committed')
+      if (isLost()) throw lostError()
       await transaction?.commit()
       transaction = null
     },
@@ -71,6 +71,7 @@ export function committedRounds<OK, OV, R extends Place>(
       const missing = failure
       failure = null
       if (missing !== null) throw missing
+      if (state.isLost) throw lostError()
       if (!isAtMostOnce) await consumer.commit(handled)
     },
     // What was sent was sent.
@@ -78,4 +79,9 @@ export function committedRounds<OK, OV, R extends Place>(
       failure = null
     },
   }
+}
+
+/** Whoever has the partitions now begins where the group says. */
+function lostError(): KafkaError {
+  return new KafkaError('UNKNOWN_MEMBER_ID', 'partitions were lost while their offsets were committed')
 }

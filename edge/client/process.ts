@@ -157,9 +157,10 @@ export class Processing<K, V, OK, OV> {
     })
   }
 
-  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. At most once has committed it, and handles none of the others again. */
   lost(partitions: readonly TopicPartition[]): void {
-    lose(this.#state, partitions)
+    if (this.#state.plan.guarantee === 'at-most-once') forget(this.#state, partitions)
+    else lose(this.#state, partitions)
   }
 
   // ── one step ──
@@ -286,7 +287,10 @@ export class Processing<K, V, OK, OV> {
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
   #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
-  #ended: Promise<void> = Promise.resolve()
+  /** Resolves when the last one has ended, and its producer is closed; null: so it is. */
+  #underWay: Promise<void> | null = null
+  /** Nobody waits for it any more: its producer is closed with the cluster. */
+  #leave: () => void = () => undefined
   /** The consumer is being closed, and waits for it no longer. */
   #isStopped = false
 
@@ -314,13 +318,19 @@ export class ProcessSlot {
     if (typeof handler !== 'function') throw new KafkaError('INVALID_REQUEST', 'process takes a function that handles a record')
     const plan = processPlan(options)
     const producer = new ProducerClient<OK, OV>(engine, outputOptions(group, plan, options.output))
-    // It is closed with the processing, not before.
+    // It is closed with the processing, not before, unless nobody waits for that.
     engine.clients.delete(producer)
+    this.#leave = () => void engine.clients.add(producer)
     const processing = new Processing(consumer, hooks, producer, handler, plan)
     hooks.begins()
     this.#processing = processing
     const ended = this.#runToEnd(processing, producer, options.signal)
-    this.#ended = ended.catch(() => undefined)
+    const underWay = ended
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#underWay === underWay) this.#underWay = null
+      })
+    this.#underWay = underWay
     return ended
   }
 
@@ -340,7 +350,8 @@ export class ProcessSlot {
   /** The consumer is being closed: resolves when the record in work is handled, and committed; or after a while, if that hangs. */
   async stop(millis: number): Promise<void> {
     this.#processing?.stop()
-    if (this.#processing !== null) await Promise.race([this.#ended, sleep(millis, undefined, { ref: false })])
+    if (this.#underWay !== null) await Promise.race([this.#underWay, sleep(millis, undefined, { ref: false })])
+    if (this.#underWay !== null) this.#leave()
     this.#isStopped = true
   }
 

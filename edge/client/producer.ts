@@ -170,7 +170,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
       await this.flush()
     } finally {
       this.#link.close()
-      this.#transactions?.giveUp(closedError('producer'))
+      this.#transactions?.end(closedError('producer'))
       this.#engine.clients.delete(this)
     }
   }

@@ -9,6 +9,7 @@ import { foreignCommitError, isOutOfStep } from '../../protocol/messages/group.t
 import type { GroupProtocolName, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
+import { closedError } from './engine.ts'
 import type { ActorLink } from './engine.ts'
 import { errorFrom } from './requests.ts'
 
@@ -43,6 +44,10 @@ export class Transactions<K, V> {
   #nextCorrelationId = 1
   #open: ClientTransaction<K, V> | null = null
   #isBusy = false
+  /** The producer is being closed, and what is open is aborted with it. */
+  #isClosing = false
+  /** Nobody answers any more. */
+  #ended: KafkaError | null = null
 
   constructor(owner: TransactionOwner<K, V>, link: () => ActorLink) {
     this.#owner = owner
@@ -79,28 +84,40 @@ export class Transactions<K, V> {
 
   /** The producer is being closed. */
   async close(): Promise<void> {
+    this.#isClosing = true
     await this.#open?.abort().catch(() => undefined)
   }
 
-  /** Nobody answers any more. */
-  giveUp(error: KafkaError): void {
+  /** The producer is closed. */
+  end(error: KafkaError): void {
+    this.#ended = error
+    this.#giveUp(error)
+  }
+
+  #giveUp(error: KafkaError): void {
     for (const answer of this.#waiting.values()) answer(error)
   }
 
   /** The actor has crashed: what is open is not known to the one that is there now, which begins with its end. */
   onCrash(error: KafkaError): void {
     this.#open?.lose(error)
-    this.giveUp(error)
+    this.#giveUp(error)
   }
 
   /** The transaction is over. */
-  end(): void {
+  onOver(): void {
     this.#open = null
     this.#isBusy = false
   }
 
+  /** What is said to who uses a transaction that is over. */
+  overError(): KafkaError {
+    return this.#isClosing ? closedError('producer') : overError()
+  }
+
   /** Asks the actor; throws what it answers. */
   async ask(request: (correlationId: number) => MessageOf<'beginTransaction' | 'sendOffsets' | 'finishTransaction'>): Promise<void> {
+    if (this.#ended !== null) throw this.#ended
     const correlationId = this.#nextCorrelationId++
     const error = await new Promise<KafkaError | null>((resolve) => {
       this.#waiting.set(correlationId, resolve)
@@ -154,7 +171,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   #refuse(): Promise<never> | null {
-    return this.#state === 'open' ? null : Promise.reject(overError())
+    return this.#state === 'open' ? null : Promise.reject(this.#transactions.overError())
   }
 
   write(record: ProducerRecord<K, V>): boolean {
@@ -184,7 +201,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       const { group, protocol, member, offsets } = await consumer.memberOffsets(what)
       this.#protocol = protocol
       // The producer may be in its next transaction by now.
-      if (this.#isAborted) throw overError()
+      if (this.#isAborted) throw this.#transactions.overError()
       try {
         await this.#transactions.ask((correlationId) => ({ kind: 'sendOffsets', correlationId, group, member, offsets }))
         this.#committed.push({ source: consumer, offsets })
@@ -284,7 +301,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   #end(): void {
     if (this.#state === 'over') return
     this.#state = 'over'
-    this.#transactions.end()
+    this.#transactions.onOver()
   }
 
   #fail(error: unknown): void {
@@ -294,7 +311,7 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   #assertOpen(): void {
     if (this.#isLost && this.#failure !== null) throw this.#failure
-    if (this.#state !== 'open') throw overError()
+    if (this.#state !== 'open') throw this.#transactions.overError()
   }
 }
 

@@ -157,3 +157,46 @@ test('what a processing that is closed has not handled is committed by nobody, w
   await Promise.all(closing)
   expect(await committed(cluster)).toBe(5)
 })
+
+test.each(['at-least-once', 'effectively-once', 'exactly-once'] as const)(
+  'a processing (%s) whose handler is at work for longer than the cluster waits ends with CLIENT_CLOSED when that returns, and sends nothing any more',
+  async (guarantee) => {
+    const cluster = await openFilled(1)
+    await cluster.admin.createTopic('out')
+    const one = member(cluster, { rebalanceTimeoutMillis: 50 })
+    const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const late: string[] = []
+    const processing = one.process<Uint8Array, string>(
+      async (_, outlet) => {
+        outlet.write({ topic: 'out', value: 'early' })
+        reached.resolve()
+        await gate.promise
+        late.push((await failureOf(() => outlet.send({ topic: 'out', value: 'late' }))).name)
+        late.push((await failureOf(() => outlet.write({ topic: 'out', value: 'late' }))).name)
+      },
+      { guarantee, output: { value: string }, ...(guarantee === 'effectively-once' ? { deduplicateBy: ({ value }) => value ?? '' } : {}) },
+    )
+    await reached.promise
+    await cluster.close()
+    gate.resolve()
+    expect((await failureOf(() => processing)).name).toBe('CLIENT_CLOSED')
+    expect(late).toEqual(['CLIENT_CLOSED', 'CLIENT_CLOSED'])
+  },
+)
+
+test('whoever uses a transaction of a producer that is closed hears so', async () => {
+  const cluster = await openFilled(0)
+  await using one = member(cluster)
+  const producer = cluster.producer({ transactionalId: 't', value: string })
+  const transaction = await producer.beginTransaction()
+  await producer.close()
+  const uses = [
+    () => transaction.send({ topic: 'in', value: 'x' }),
+    () => transaction.write({ topic: 'in', value: 'x' }),
+    () => transaction.drained(),
+    () => transaction.sendOffsets(one, []),
+    () => transaction.commit(),
+  ]
+  for (const use of uses) expect((await failureOf(use)).name).toBe('CLIENT_CLOSED')
+  await transaction.abort()
+})
