@@ -145,9 +145,9 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
     if (truth.keyed.has(value) && offset < highWatermark.offset && offset >= log.logStartOffset)
       place(truth, watched.truth, offset, value, truth.world.nowMicros, `node ${state.self.node}`)
   // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned; nor what else was, if only some of the files had got their names; nor what was
-  // behind the end of its log, which had been copied without what that made superfluous.
+  // behind the end of its log, which had been copied without what that made superfluous: so copies one that is not in sync from a leader who has compacted further.
   const { offset: committed } = highWatermark
-  const isSure = committed >= cleanedEnd(log)
+  const isSure = committed >= cleanedEnd(log) && state.role.isr.includes(state.self.node)
   const end = isSure ? committed : Math.max(committed, watched.truth.exposedEnd)
   checkCompacted(truth, watched.truth, records, { end, logEnd: isSure ? end : log.logEndOffset, who: `node ${state.self.node}` })
 }

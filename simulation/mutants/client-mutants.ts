@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 6,
-    seedsToFind: 6,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'D6',
@@ -100,8 +100,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (request.correlationId <= member.lastCommitId) return answerCommit(request, context.from, NONE, null, outbox)\n`,
       },
     ],
-    seed: 6,
-    seedsToFind: 6,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'D20',

@@ -121,8 +121,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'config.minCompactionLagMillis < 0 &&',
       },
     ],
-    seed: 48,
-    seedsToFind: 48,
+    seed: 53,
+    seedsToFind: 53,
   },
   {
     id: 'E27',

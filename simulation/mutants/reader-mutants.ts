@@ -97,8 +97,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'a round that fails does not lead back',
     why: 'what it had handled is never committed, but what follows is: its records are skipped',
     edits: [{ file: RULES, text: '  state.recent.clear()\n  return starts\n', replacement: '  state.recent.clear()\n  return []\n' }],
-    seed: 31,
-    seedsToFind: 31,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'G9',

@@ -80,8 +80,8 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
-    seed: 5,
-    seedsToFind: 5,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'A10',
@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 41,
+    seedsToFind: 41,
   },
   {
     id: 'A16',
@@ -341,8 +341,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (state.highWatermark.offset < 0)',
       },
     ],
-    seed: 141,
-    seedsToFind: 141,
+    seed: 86,
+    seedsToFind: 86,
   },
   {
     id: 'A24',
@@ -394,7 +394,7 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 16,
+    seedsToFind: 16,
   },
 ]

@@ -230,8 +230,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (response.errorCode !== NONE || response.errorCode === NONE)\n    noteTransactional(',
       },
     ],
-    seed: 45,
-    seedsToFind: 45,
+    seed: 61,
+    seedsToFind: 61,
   },
   {
     id: 'C30',
@@ -244,8 +244,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (known !== undefined && !leads) {',
       },
     ],
-    seed: 42,
-    seedsToFind: 42,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'C33',

@@ -17,8 +17,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 176,
+    seedsToFind: 176,
   },
   {
     id: 'A37',
