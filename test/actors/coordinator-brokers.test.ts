@@ -280,18 +280,6 @@ describe('a session', () => {
     expect([one.pending, one.stage.state.queue]).toEqual([[], []])
   })
 
-  test('of a node that has not come back is over, too: nobody waits any longer for what it has to be in sync', () => {
-    const one = cluster([topicWith('t', 1, [partitionOf([1, 0], { isr: [1, 0], leader: 1 })])], [0])
-    const counted = (): object => ({ isr: partition(one)?.isr, partitionEpoch: partition(one)?.partitionEpoch })
-    for (let at = 0; at < 3000; at += 500) {
-      if (at === 1000) expect(counted()).toEqual({ isr: [1], partitionEpoch: 1 })
-      beat(one, 1)
-      look(one, 500)
-    }
-    expect(counted()).toEqual({ isr: [1], partitionEpoch: 1 })
-    expect(partition(one)).toMatchObject({ leader: 1, leaderEpoch: 0 })
-  })
-
   test('begins with the reign of a coordinator: it has heard nobody yet', () => {
     const one = coordinatorOn(diskWith(nodes([0, 1])))
     tell(one, { kind: 'started' })

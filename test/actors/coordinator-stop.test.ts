@@ -100,3 +100,19 @@ test('nodes that stop together are answered when all that are live have asked; w
   expect(sentOne([...beat(one, 'together', 0), ...work(one)], 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
   expect(one.stage.state.seat.isActive).toBe(true)
 })
+
+test('a node that has not come back since all stopped is let go of when it has been silent for a session, once', () => {
+  const one = active([...nodes([0, 1], [0]), topicWith('t', 1, [partitionOf([1, 0])])])
+  for (let passed = 0; passed < 30_000; passed += 500) {
+    beat(one, 'no')
+    one.stage.uptime += 500
+    tell(one, { kind: 'timerFired', timer: 'brokers' })
+    work(one)
+  }
+  expect(one.stage.state.seat.image.topics.get('t')?.partitions[0]).toMatchObject({
+    isr: [1],
+    leader: 1,
+    leaderEpoch: 0,
+    partitionEpoch: 1,
+  })
+})
