@@ -2,7 +2,7 @@
  * The broker of one node: joins the cluster (broker-registration.ts), keeps an image of the metadata, runs the replicas and groups that the image wants here
  * (broker-replicas.ts), carries what leaders ask to the coordinator, and stops the node cleanly (broker-stop.ts).
  */
-import { COORDINATOR_ACTOR } from '../protocol/address.ts'
+import { COORDINATOR_ACTOR, transactorActor } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
@@ -63,8 +63,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'storageDone':
         return onRegistrationStorage(state, message, context, outbox)
       case 'nodeDown':
-        state.deadNodes.add(message.node)
-        return
+        return onNodeDown(state, message, outbox)
       case 'describeBroker':
         return onDescribe(state, message.correlationId, context, outbox)
       case 'findCoordinator':
@@ -111,6 +110,15 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
   onCaughtUp(state, context, outbox)
   extendLease(state, outbox)
+}
+
+/** What leaders and transactors here have asked of that node will not be answered. */
+function onNodeDown(state: BrokerState, message: MessageOf<'nodeDown'>, outbox: Outbox): void {
+  state.deadNodes.add(message.node)
+  const { node } = state.self
+  for (const [actor, { topicId, partition }] of state.replicas)
+    if (topicById(state.image, topicId)?.partitions[partition]?.leader === node) outbox.push({ kind: 'send', to: { node, actor }, message })
+  for (const partition of state.transactors.keys()) outbox.push({ kind: 'send', to: { node, actor: transactorActor(partition) }, message })
 }
 
 function onDescribe({ image, self, brokerEpoch }: BrokerState, correlationId: number, { from }: Context, outbox: Outbox): void {

@@ -62,6 +62,12 @@ export function onAskUndeliverable(state: ReplicaState, correlationId: number, o
   refuseParkedBatches(takeParked(state, correlationId), 'NOT_COORDINATOR', 'the transactor is not there', outbox)
 }
 
+/** That node will not answer. */
+export function onTransactorDown(state: ReplicaState, node: number, outbox: Outbox): void {
+  for (const { correlationId, batches } of [...state.parkedBatches])
+    if (batches[0]?.request.transaction?.transactorNode === node) onAskUndeliverable(state, correlationId, outbox)
+}
+
 /** Those whose answer does not come wait no longer. */
 export function onTransactionTimer(state: ReplicaState, { uptime }: Context, outbox: Outbox): void {
   const over = state.parkedBatches.filter(({ deadline }) => deadline <= uptime)

@@ -38,7 +38,7 @@ import { armCleaning } from './cleaning-timer.ts'
 import { discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
 import { onFetchRead, onFetchTimer, onIndexAnswer, onListOffsets, onTimestampRead } from './replica-read.ts'
 import { onDeleteRecords, onRetentionTimer } from './replica-retention.ts'
-import { onAskUndeliverable, onTransactionTimer } from './replica-transactions.ts'
+import { onAskUndeliverable, onTransactionTimer, onTransactorDown } from './replica-transactions.ts'
 import { answerDeletions, refuseParkedProduces } from './replica-waiters.ts'
 import { onRewriteRead, onRewritten } from './replica-rewrite.ts'
 import { armFlush, armTimers, onIsrTimer, onLeaderAndIsr, onProposalAnswer, resignOrRebuild, takeRole } from './replica-role.ts'
@@ -67,6 +67,8 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
       case 'undeliverable':
         onAskUndeliverable(state, message.correlationId, outbox)
         return onFollowUndeliverable(state, message.correlationId, outbox)
+      case 'nodeDown':
+        return onTransactorDown(state, message.node, outbox)
       case 'alterPartitionResponse':
         return onProposalAnswer(state, message)
       case 'listOffsets':

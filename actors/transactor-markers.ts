@@ -8,7 +8,7 @@ import { errorOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { forgetTopic, takeTopics, topicOrAsk } from './leader-cache.ts'
+import { forgetLeader, forgetTopic, SILENCE_MILLIS, takeTopics, topicOrAsk } from './leader-cache.ts'
 import type { MarkerTask, TransactionalId, TransactorState } from './transactor-state.ts'
 
 /** A leader that does not answer for so long is looked up again: it may wait for its followers, so this is not short. */
@@ -78,6 +78,13 @@ export function onMarkerUndeliverable(state: TransactorState, correlationId: num
   return sent !== null
 }
 
+/** A node is dead: it will not answer, and what it led is led by others, or soon will be. */
+export function onMarkersUnanswered(state: TransactorState, node: number, context: Context): void {
+  forgetLeader(state.leaders, node)
+  state.gone = { node, until: context.uptime + SILENCE_MILLIS }
+  for (const [correlationId, sent] of [...state.markersSent]) if (sent.node === node) onMarkerUndeliverable(state, correlationId, context)
+}
+
 /** Leaders are known, and which topics are gone. Those whose markers are all written, or not needed. */
 export function onMarkerTopics(
   state: TransactorState,
@@ -112,11 +119,12 @@ function sendMarker(
   const topic = topicOrAsk(state.leaders, task.topic, state.nextCorrelationId++, uptime, outbox)
   if (topic === null || transaction === null) return
   const leader = topic.topicId === task.topicId ? (topic.partitions[task.partition]?.leader ?? -1) : -1
-  if (leader < 0) return backOff(state, task, uptime)
+  const isDead = leader === state.gone.node && uptime < state.gone.until
+  if (leader < 0 || isDead) return backOff(state, task, uptime)
   const correlationId = state.nextCorrelationId++
   task.correlationId = correlationId
   task.timeoutAt = uptime + MARKER_TIMEOUT_MILLIS
-  state.markersSent.set(correlationId, { id, name: markerName(task) })
+  state.markersSent.set(correlationId, { id, name: markerName(task), node: leader })
   const { topicId } = task
   const { producerId, producerEpoch } = transaction
   const committed = transaction.state === 'prepareCommit'

@@ -95,10 +95,12 @@ export interface TransactorState {
   /** Markers that are not known to be written, of all ids; */
   markerCount: number
   /** and those of them that are on their way, by correlation id of the request. */
-  readonly markersSent: Map<number, { readonly id: string; readonly name: string }>
+  readonly markersSent: Map<number, { readonly id: string; readonly name: string; readonly node: number }>
   /** Those that have markers to write. */
   readonly ending: Set<string>
   readonly leaders: LeaderCache
+  /** The node that died last: until then the coordinator may still say that it leads. */
+  gone: { readonly node: number; readonly until: number }
   /** Topics that shall be looked up again when the message is done with. */
   readonly staleTopics: Set<string>
   /** Nobody has had them. */
@@ -131,6 +133,7 @@ export function newTransactorState(self: Address, config: TransactorConfig): Tra
     markersSent: new Map(),
     ending: new Set(),
     leaders: newLeaderCache(config.coordinatorNodes, REQUEST_TIMEOUT_MILLIS),
+    gone: { node: -1, until: -1 },
     staleTopics: new Set(),
     producerIds: [],
     wanting: new Set(),

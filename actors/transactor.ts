@@ -26,6 +26,7 @@ import {
   beginMarkers,
   lookAgain,
   onMarkerTopics,
+  onMarkersUnanswered,
   onMarkerUndeliverable,
   onMarkerWritten,
   pumpMarkers,
@@ -91,6 +92,8 @@ function handle(state: TransactorState, message: Message, context: Context, outb
     case 'notController':
       followController(state.leaders.coordinators, context.from.node, message.controller)
       return giveUpAsking(state, message.correlationId, outbox)
+    case 'nodeDown':
+      return onNodeDown(state, message.node, context, outbox)
     case 'undeliverable':
       return onUndeliverable(state, message.correlationId, context, outbox)
     default:
@@ -197,6 +200,14 @@ function onUndeliverable(state: TransactorState, correlationId: number, context:
   if (onMarkerUndeliverable(state, correlationId, context)) return
   if (correlationId === state.loadId) return loadLater(state, outbox)
   if (state.pending.has(correlationId)) beginAnew(state, 'UNKNOWN_SERVER_ERROR', outbox)
+}
+
+/** Coordinators and leaders on that node will not answer. */
+function onNodeDown(state: TransactorState, node: number, context: Context, outbox: Outbox): void {
+  avoidCoordinator(state.leaders.coordinators, node)
+  giveUpRequest(state.leaders)
+  onMarkersUnanswered(state, node, context)
+  retryLater(state, outbox)
 }
 
 // ── markers ──

@@ -47,7 +47,7 @@ const replicas: Charted<ReplicaState> = {
   states: ['recovering', 'settling', 'idle', 'leading', 'rollingBack', 'following', 'failed', 'draining'],
   kinds: kinds(
     'started leaderAndIsr produce fetch fetchResponse writeTransactionMarker addPartitionToTransactionResponse',
-    'undeliverable alterPartitionResponse listOffsets describePartition deleteRecords findCoordinatorResponse offsetFetchResponse',
+    'undeliverable nodeDown alterPartitionResponse listOffsets describePartition deleteRecords findCoordinatorResponse offsetFetchResponse',
     'describeShareGroupOffsetsResponse configureReplica settle drain timerFired compacted',
     STORAGE,
   ),
@@ -119,7 +119,7 @@ const transactors: Charted<TransactorState> = {
   kinds: kinds(
     'started timerFired leaseExtended initTransactions addPartitionToTransaction endTransaction listTransactions',
     'produceResponse fetchResponse writeTransactionMarkerResponse metadataResponse initProducerIdResponse',
-    'notController undeliverable',
+    'notController undeliverable nodeDown',
   ),
   stateOf: ({ phase }) => phase,
 }

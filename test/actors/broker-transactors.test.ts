@@ -30,6 +30,12 @@ test('they live where it is led, for one leader epoch', () => {
   expect(more(one, changed({ leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop transactor/0'])
 })
 
+test('they hear that a node is dead, and so do the replicas that lead here', () => {
+  const follower = topicWith('a', 2, [partitionOf([0, 1])])
+  const one = joined([topicWith(NAME, 1, [partitionOf([1, 0])]), follower])
+  expect(lines(tell(one, { kind: 'nodeDown', node: 0 }))).toEqual([`to replica/${NAME}-0: nodeDown`, 'to transactor/0: nodeDown'])
+})
+
 test('they hear for how long nobody else can be in charge, and are found by who asks on this node', () => {
   const one = joined([topicWith(NAME, 1, [partitionOf([1, 0])])])
   one.stage.uptime = 250

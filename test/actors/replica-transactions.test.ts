@@ -115,6 +115,14 @@ describe('the first batch of a transaction', () => {
     expect(batches(partition)).toEqual([])
   })
 
+  test('is refused when the node of the transactor dies; another node does not matter', () => {
+    const partition = leading()
+    const asked = send(partition, 1)
+    expect(outcomes(partition.stage.deliver({ kind: 'nodeDown', node: 3 }))).toEqual([])
+    expect(outcomes(partition.stage.deliver({ kind: 'nodeDown', node: TRANSACTOR.node }))).toEqual([refused(1, 'NOT_COORDINATOR')])
+    expect(outcomes(reply(partition, asked))).toEqual([])
+  })
+
   test('is judged again when the transactor has answered: a marker that came between fences it', () => {
     const partition = leading()
     const asked = send(partition, 1)

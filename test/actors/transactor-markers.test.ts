@@ -62,6 +62,18 @@ test('that are not answered are sent again, one at a time', () => {
   expect(recordOf(marked(stage, second))).toMatchObject({ state: 'completeAbort' })
 })
 
+test('on their way to a node that dies are sent again, to another: that it leads is not believed for a while', () => {
+  const stage = active(preparedWith(0, 1))
+  leaders(stage, [2, 3])
+  const news = stage.deliver({ kind: 'nodeDown', node: 2 })
+  expect(lines(news)).toContainEqual(expect.stringMatching('^to coordinator: metadata'))
+  expect(sent(news, 'writeTransactionMarker')).toEqual([])
+  expect(sent([...leaders(stage, [2, 3], 1), ...tick(stage, 100)], 'writeTransactionMarker')).toEqual([])
+  leaders(stage, [4, 3], 2)
+  const again = tick(stage, 200).filter((one) => one.kind === 'send' && one.message.kind === 'writeTransactionMarker')
+  expect(again).toMatchObject([{ to: { node: 4, actor: 'replica/orders-0' } }])
+})
+
 test('do not wait for a partition that nobody leads', () => {
   const stage = active(preparedWith(0, 1))
   expect(lines(leaders(stage, [-1, 3]))).toEqual([
