@@ -72,7 +72,7 @@ export function unleash(
   repeat('lostFile', (random, timed) => damage.loseFile(node(random), random, timed))
   repeat('restartStorm', (random) => onNode(node(random), (one) => storm(cluster, one, random)))
   repeat('rollingRestart', (random) => roll(cluster, node(random)))
-  repeat('lostLog', (random) => damage.loseLog(node(random), random))
+  repeat('lostLog', (random, timed) => damage.loseLog(node(random), random, timed))
   repeat('closeAll', (random) => closeAll(cluster, node(random), random))
   repeat('stickySyncError', (random) => breakDisk(cluster, node(random), random))
 }

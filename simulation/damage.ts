@@ -21,6 +21,9 @@ import { Random } from './random.ts'
 /** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
 const LOOK_MICROS = 20_000
 
+/** So long is one down at least that is to lose a log, and stopped with all others: somebody looks meanwhile. */
+const LOG_LOSS_MICROS = 100_000
+
 /** Whoever else has a log of which one copy is taken away: one of them may leave the ISR before that is noticed. */
 const OTHERS_MIN = 2
 
@@ -99,16 +102,24 @@ export class Damage {
     })
   }
 
-  /** A node is killed, and all files of a replica that others count on are gone; false if there is none that may be harmed. */
-  loseLog(node: number, random: Random): false | Struck {
-    const { disk } = this.#cluster.nodes[node]!
-    this.#cluster.crash(node, false)
-    const logs = disk.logNames().filter((log) => this.#isCountedOn(node, log) && this.#mayRot(node, log, OTHERS_MIN))
-    if (logs.length === 0) return false
-    const log = random.pick(logs)
-    disk.loseLog(log)
-    this.#cluster.world.log?.(`the log ${log} of node ${node} is gone`)
-    return { hosts: [node], text: log }
+  /** All nodes are stopped together, so that they count as they are when they are back; of one all files of a replica are gone by then. */
+  loseLog(node: number, random: Random, timed: TimedStrike): false {
+    const { nodes, world, faults } = this.#cluster
+    const { host, disk } = nodes[node]!
+    for (const one of nodes) this.#cluster.stopCleanly(one.host.node, false, one.host === host ? LOG_LOSS_MICROS : 0)
+    const look = (): void => {
+      if (!faults.active) return
+      if (host.isUp) return world.after(LOOK_MICROS, look)
+      const logs = disk.logNames().filter((log) => this.#isCountedOn(node, log) && this.#mayRot(node, log, OTHERS_MIN))
+      if (logs.length === 0) return
+      const late = timed.lateState === undefined ? random : Random.from(timed.lateState)
+      timed.lateState ??= late.state
+      const log = late.pick(logs)
+      disk.loseLog(log)
+      this.#struck('lostLog', node, log)
+    }
+    look()
+    return false
   }
 
   #whileFenced(node: number, kind: 'wipe' | 'lostFile', strike: () => string | null): false {
@@ -122,12 +133,17 @@ export class Damage {
       const what = strike()
       if (what === null) return
       this.#cluster.noteHarm(node)
-      faults.counts[kind]++
-      world.log?.(`${kind} on node ${node}: ${what}`)
-      world.onlooker?.struck(kind, { hosts: [node], text: what })
+      this.#struck(kind, node, what)
     }
     look()
     return false
+  }
+
+  #struck(kind: 'wipe' | 'lostFile' | 'lostLog', node: number, text: string): void {
+    const { world, faults } = this.#cluster
+    faults.counts[kind]++
+    world.log?.(`${kind} on node ${node}: ${text}`)
+    world.onlooker?.struck(kind, { hosts: [node], text })
   }
 
   /** Whether everything that a node has is with others; what may be lost by an unclean election need not be. */

@@ -153,8 +153,22 @@ export const trustMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-open.ts', text: 'answer.isGone === true && state', replacement: 'answer.isGone === undefined && state' },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 5,
+    seedsToFind: 5,
+  },
+  {
+    id: 'A47',
+    title: 'a log of which nobody knows whether there was more is opened while others are counted on',
+    why: 'it is counted on, too, and leads with what is left',
+    edits: [
+      {
+        file: 'actors/replica-damage.ts',
+        text: 'return !counted.includes(self.node) || counted.every((node) => node === self.node)',
+        replacement: 'return counted.length >= 0',
+      },
+    ],
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'A48',
@@ -166,6 +180,16 @@ export const trustMutants: readonly Mutant[] = [
         text: 'if (mending.syncing === 0) return endMending(state)',
         replacement: 'if (mending.syncing >= 0) return endMending(state)',
       },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A49',
+    title: 'a damaged batch is mended with one of another leader epoch',
+    why: 'what is written over it was never there: two logs that are thought to be the same are not',
+    edits: [
+      { file: 'actors/replica-mend.ts', text: '|| batch.leaderEpoch(records, 0) !== epochAt(state.epochs, offset)', replacement: '' },
     ],
     seed: 0,
     seedsToFind: 0,

@@ -210,10 +210,15 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/replica-damage',
     'a log whose files are gone is no new one: it is not opened while others are counted on, and follows when it is not counted on',
   ],
+  A47: [
+    'actors/replica-damage',
+    'a log that may have been longer is not opened while others are counted on: it asks not to be counted on, is cut, and follows',
+  ],
   A48: [
     'actors/replica-mend',
     'what is mended counts when it is on the disk: with a sync that fails, the log is copied from its beginning',
   ],
+  A49: ['actors/replica-mend', 'a batch of another epoch is not the one that was there: the log is copied anew'],
   D14: ['actors/replica-truncated', 'is told where its log parts from the former one, however long it has grown since'],
   A50: [
     'actors/coordinator-stop',

@@ -138,9 +138,12 @@ test('a batch of another epoch is not the one that was there: the log is copied 
   rot(partition, 0, 6)
   look(partition, 0, 6)
   partition.state(0).damage = 'partial'
+  const torn = batchOf(partition, 0, 6)
+  const before = torn.slice()
   partition.isolate(0, false)
   partition.decide({})
   partition.pass(1000)
+  expect(torn).toEqual(before)
   expect(content(partition, 0)).toEqual(content(partition, 1))
 })
 
