@@ -31,6 +31,7 @@ export function queueOf(state: ProducerState, topic: string, partition: number):
   const queue: PartitionQueue = {
     topic,
     partition,
+    topicId: -1,
     leader: -1,
     leaderEpoch: -1,
     goneUntil: 0,
@@ -89,13 +90,12 @@ export function putInFlight(state: ProducerState, queue: PartitionQueue, one: Ou
 export function send(
   state: ProducerState,
   queue: PartitionQueue,
-  topicId: number,
   one: OutgoingBatch,
   transaction: TransactionOf | null,
   { uptime }: Context,
   outbox: Outbox,
 ): boolean {
-  const { topic, partition, leader, leaderEpoch } = queue
+  const { topic, topicId, partition, leader, leaderEpoch } = queue
   const { acks, records, sentFirst: isFirst } = one
   // Without acknowledgements it has no id: only its time is answered.
   const correlationId = one.correlationId >= 0 || state.quota?.isTimed !== true ? one.correlationId : state.nextCorrelationId++

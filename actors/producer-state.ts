@@ -60,6 +60,8 @@ export interface OutgoingBatch {
 
 /** The batches for one partition. */
 export interface PartitionQueue extends LastLeader {
+  /** Of the topic that its requests went to last; -1 before the first. */
+  topicId: number
   /** In the order of submission; answered ones are gone. */
   readonly batches: OutgoingBatch[]
   /** How many batches were ever submitted. */

@@ -177,15 +177,16 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
     forgetTopic(state.leaders, queue.topic)
     return hurry(state, awaitLeader(queue, context), outbox)
   }
+  queue.topicId = topic.topicId
   queue.leader = leader.leader
   queue.leaderEpoch = leader.leaderEpoch
   if (isMuted(state.quota, context.uptime)) return
-  sendUnanswered(state, queue, topic.topicId, context, outbox)
-  if (!isMuted(state.quota, context.uptime)) sendAnswered(state, queue, topic.topicId, context, outbox)
+  sendUnanswered(state, queue, context, outbox)
+  if (!isMuted(state.quota, context.uptime)) sendAnswered(state, queue, context, outbox)
 }
 
 /** What waits for acknowledgements is numbered, and sent as far as the window allows. */
-function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
+function sendAnswered(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
   const { transaction: tx } = state
   const transaction = tx === null ? null : transactionFor(tx)
   if ((state.config.isIdempotent && state.producerId < 0) || (tx !== null && transaction === null)) return
@@ -198,15 +199,15 @@ function sendAnswered(state: ProducerState, queue: PartitionQueue, topicId: numb
     if (one.correlationId >= 0) continue
     if (one.sequence < 0) number(state, queue, one)
     putInFlight(state, queue, one, context)
-    if (send(state, queue, topicId, one, transaction, context, outbox)) return
+    if (send(state, queue, one, transaction, context, outbox)) return
   }
 }
 
 /** Acks none: sent once, never answered. Nobody says that another node leads, so that is looked up from time to time. */
-function sendUnanswered(state: ProducerState, queue: PartitionQueue, topicId: number, context: Context, outbox: Outbox): void {
+function sendUnanswered(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
   for (let one = queue.batches[0]; one?.acks === 'none'; one = queue.batches[0]) {
     batch.stampCrc(one.records, 0)
-    const mustWait = send(state, queue, topicId, one, null, context, outbox)
+    const mustWait = send(state, queue, one, null, context, outbox)
     finish(state, queue, one, DONE, outbox)
     doubtTopic(state.leaders, queue.topic)
     if (mustWait) break

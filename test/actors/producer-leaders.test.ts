@@ -60,6 +60,16 @@ describe('a leader that hangs', () => {
   })
 })
 
+test('a topic of the same name, with the same leader in the same epoch, does not answer what the former was asked: it is sent again', () => {
+  const stage = ready()
+  const [former] = ids(submit(stage, 1))
+  tick(stage, 250)
+  const again = stage.deliver(topicsAnswer({ t: [0] }, 1, 6))
+  expect(again).toMatchObject([{ to: { node: 0 }, message: { kind: 'produce', topicId: 6 } }])
+  expect(answer(stage, former!, 3)).toEqual([])
+  expect(lines(answer(stage, ids(again)[0]!, 0))).toEqual(['to client: delivered #1 at offset 0'])
+})
+
 describe('a leader whose node has died', () => {
   test('is not asked again while the coordinator still names it; that one is asked again soon', () => {
     const stage = ready()
