@@ -180,7 +180,8 @@ function stopReplica(state: BrokerState, name: string, local: LocalReplica, outb
 /** Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. */
 function graceOf({ config, formerLeaders, deadNodes, image }: BrokerState, partition: number): number {
   const former = formerLeaders.get(partition)
-  const isDead = former === undefined || deadNodes.has(former.node) || image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch
+  const isKnownDead = former !== undefined && deadNodes.get(former.node) === former.brokerEpoch
+  const isDead = former === undefined || isKnownDead || image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch
   return isDead ? config.groupStartGraceMillis : config.groupGraceMillis
 }
 

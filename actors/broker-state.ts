@@ -107,8 +107,8 @@ export interface BrokerState {
   /** By partition of `__share_group_state`: the leader epoch in which its share groups are coordinated here. */
   readonly shares: Map<number, number>
   readonly relayed: Map<number, Relayed>
-  /** Nodes whose process is known to be dead: their clients have been told, too. */
-  readonly deadNodes: Set<number>
+  /** Nodes whose process is known to be dead, and the broker epoch it had: their clients have been told, too. */
+  readonly deadNodes: Map<number, number>
   /** Who led the partitions of `__consumer_offsets` before this node, and in which incarnation. */
   readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number }>
   strayCheckDone: boolean
@@ -146,7 +146,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     transactors: new Map(),
     shares: new Map(),
     relayed: new Map(),
-    deadNodes: new Set(),
+    deadNodes: new Map(),
     formerLeaders: new Map(),
     strayCheckDone: false,
     stop: null,

@@ -6,7 +6,7 @@ import { COORDINATOR_ACTOR, transactorActor } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
 import { codeOf } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
-import { applyBatches, emptyImage, isLive, topicById } from '../coordinator/metadata.ts'
+import { applyBatches, emptyImage, topicById } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
@@ -107,15 +107,17 @@ function onMetadataUpdate(state: BrokerState, message: MessageOf<'metadataUpdate
   else if (isInformed(state)) followImage(state, isSnapshot ? null : changed, outbox)
   // What follows the last of them holds no metadata.
   state.image.endOffset = endOffset
-  for (const node of state.deadNodes) if (isLive(state.image, node)) state.deadNodes.delete(node)
+  for (const [node, brokerEpoch] of state.deadNodes)
+    if (state.image.brokers.get(node)?.brokerEpoch !== brokerEpoch) state.deadNodes.delete(node)
   onCaughtUp(state, context, outbox)
   extendLease(state, outbox)
 }
 
 /** What leaders and transactors here have asked of that node will not be answered. */
 function onNodeDown(state: BrokerState, message: MessageOf<'nodeDown'>, outbox: Outbox): void {
-  state.deadNodes.add(message.node)
   const { node } = state.self
+  const dead = state.image.brokers.get(message.node)
+  if (dead !== undefined) state.deadNodes.set(dead.node, dead.brokerEpoch)
   for (const [actor, { topicId, partition }] of state.replicas)
     if (topicById(state.image, topicId)?.partitions[partition]?.leader === node) outbox.push({ kind: 'send', to: { node, actor }, message })
   for (const partition of state.transactors.keys()) outbox.push({ kind: 'send', to: { node, actor: transactorActor(partition) }, message })

@@ -279,19 +279,19 @@ export class Cluster {
     for (const voter of this.voters) {
       const { host } = this.nodes[voter]!
       if (voter === node || this.#restarts.below(4) === 0) continue
-      const from = { node: voter, actor: '' }
       const to = { node: voter, actor: COORDINATOR_ACTOR }
-      host.after(this.#restarts.exponential(NEWS_MICROS), () => host.send(from, to, { kind: 'nodeDown', node }))
+      host.after(this.#restarts.exponential(NEWS_MICROS), () => host.send({ ...to, actor: '' }, to, { kind: 'nodeDown', node }))
     }
     if (this.plan.guests !== null) this.#tellBrokers(node)
   }
 
+  /** The news comes before the node is started again, or not at all. */
   #tellBrokers(dead: number): void {
-    for (const { host } of this.nodes) {
-      const { node } = host
+    for (const [node, { host }] of this.nodes.entries()) {
       if (node === dead || this.#news.below(4) === 0) continue
-      const to = { node, actor: BROKER_ACTOR }
-      host.after(this.#news.exponential(NEWS_MICROS), () => host.send({ node, actor: '' }, to, { kind: 'nodeDown', node: dead }))
+      host.after(this.#news.exponential(NEWS_MICROS), () => {
+        if (!this.nodes[dead]!.host.isUp) host.send({ node, actor: '' }, { node, actor: BROKER_ACTOR }, { kind: 'nodeDown', node: dead })
+      })
     }
   }
 

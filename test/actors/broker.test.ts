@@ -307,10 +307,10 @@ describe('groups', () => {
   })
 
   /** The grace of groups that come to node 1 from node 0, after something has happened. */
-  function graceAfter(happens: (one: BrokerStage) => unknown): unknown {
+  function graceAfter(happens: (one: BrokerStage) => unknown, epoch = 1): unknown {
     const one = joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])])
     happens(one)
-    const moved = change([0, 1], { isr: [1], leader: 1, leaderEpoch: 1, partitionEpoch: 1 })
+    const moved = change([0, 1], { isr: [1], leader: 1, leaderEpoch: epoch, partitionEpoch: epoch })
     const effects = moreEffects(one, { type: 'brokerFenced', node: 0, fenced: true }, moved)
     const spawn = effects.find((effect) => effect.kind === 'spawn' && effect.actor === 'groups/0')
     return spawn?.kind === 'spawn' ? spawn.config : null
@@ -326,13 +326,18 @@ describe('groups', () => {
     expect(graceAfter((one) => more(one, again))).toMatchObject({ graceMillis: 10 })
   })
 
-  test('wait for a node that was dead and has come back', () => {
+  test('do not wait for a dead node although what is heard next is something else', () => {
+    const other = topicWith('other', 7, [partitionOf([0, 1])])
+    expect(graceAfter((one) => [tell(one, { kind: 'nodeDown', node: 0 }), more(one, other)])).toMatchObject({ graceMillis: 10 })
+  })
+
+  test('wait for a node that was dead and leads again in another life', () => {
     const back = (one: BrokerStage): unknown => [
       tell(one, { kind: 'nodeDown', node: 0 }),
-      more(one, { type: 'brokerFenced', node: 0, fenced: true }),
-      more(one, { type: 'brokerFenced', node: 0, fenced: false }),
+      more(one, { type: 'brokerRegistered', node: 0, brokerEpoch: 150, incarnation: 5, rack: null }),
+      more(one, change([0, 1], { leaderEpoch: 1, partitionEpoch: 1 })),
     ]
-    expect(graceAfter(back)).toMatchObject({ graceMillis: 100 })
+    expect(graceAfter(back, 2)).toMatchObject({ graceMillis: 100 })
   })
 })
 
