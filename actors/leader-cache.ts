@@ -99,15 +99,10 @@ export function isLeaderless(
   return leader < 0 || (uptime < last.goneUntil && leader === last.leader && leaderEpoch === last.leaderEpoch)
 }
 
-/**
- * Whether a partition has another leader than its requests went to, or the same one in another epoch or of another topic of that name: it will not answer what the old one was
- * asked.
- */
-export function hasMoved(cache: LeaderCache, last: LastLeader & { readonly topicId: number }): boolean {
-  const topic = cache.topics.get(last.topic)
-  const known = topic?.partitions[last.partition]
-  if (topic === undefined || known === undefined || known.leader < 0) return false
-  return known.leader !== last.leader || known.leaderEpoch !== last.leaderEpoch || topic.topicId !== last.topicId
+/** Whether a partition has another leader than its requests went to, or the same one in another epoch: it will not answer what the old one was asked. */
+export function hasMoved(cache: LeaderCache, last: LastLeader): boolean {
+  const known = cache.topics.get(last.topic)?.partitions[last.partition]
+  return known !== undefined && known.leader >= 0 && (known.leader !== last.leader || known.leaderEpoch !== last.leaderEpoch)
 }
 
 /** Whether a partition that requests went to is known to be there no more: who led it will not answer. */

@@ -3,6 +3,7 @@
  * when is in producer.ts.
  */
 import { replicaActor } from '../protocol/address.ts'
+import { NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { Submit } from '../protocol/messages/client.ts'
 import type { TransactionOf } from '../protocol/messages/transaction.ts'
@@ -12,6 +13,7 @@ import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
 import { awaitTiming, chargeQuota } from './client-quota.ts'
 import { hasMoved, isGone, SILENCE_MILLIS } from './leader-cache.ts'
+import type { LeaderCache } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
 /** Longest pause between two attempts: within a process, another one costs little. */
@@ -133,11 +135,17 @@ export function takeBack(state: ProducerState, queue: PartitionQueue): void {
  */
 export function followLeader(state: ProducerState, queue: PartitionQueue): void {
   if (isGone(state.leaders, queue)) return takeBack(state, queue)
-  if (!hasMoved(state.leaders, queue)) return
+  if (!hasMoved(state.leaders, queue) && !isMadeAnew(state.leaders, queue)) return
   takeBack(state, queue)
   queue.goneUntil = 0
   queue.retryAt = 0
   queue.failures = 0
+}
+
+/** Whether what is in flight asks a former topic of that name: nobody will answer it, although the leader and its epoch may be the same in the new one. */
+function isMadeAnew({ topics }: LeaderCache, { topic, topicId }: PartitionQueue): boolean {
+  const known = topics.get(topic)
+  return known !== undefined && known.errorCode === NONE && known.topicId !== topicId
 }
 
 /** Whether the leader owes an answer for so long that it may be dead. */
