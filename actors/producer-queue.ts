@@ -143,9 +143,9 @@ export function followLeader(state: ProducerState, queue: PartitionQueue): void 
 }
 
 /** Whether what is in flight asks a former topic of that name: nobody will answer it, although the leader and its epoch may be the same in the new one. */
-function isMadeAnew({ topics }: LeaderCache, { topic, topicId }: PartitionQueue): boolean {
+function isMadeAnew({ topics }: LeaderCache, { topic, topicId, inFlight }: PartitionQueue): boolean {
   const known = topics.get(topic)
-  return known !== undefined && known.errorCode === NONE && known.topicId !== topicId
+  return inFlight > 0 && known !== undefined && known.errorCode === NONE && known.topicId !== topicId
 }
 
 /** Whether the leader owes an answer for so long that it may be dead. */
