@@ -3,7 +3,7 @@
  * registration until it has caught up with the metadata, when it is silent for too long, when it is known to be dead, and when it wants to stop.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import { isLive, lossOf, topicById } from './metadata.ts'
+import { isLive, lossOf, OFFSETS_TOPIC, topicById } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, StorageState, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
@@ -147,10 +147,14 @@ export function withdrawReplica(image: MetadataImage, node: number, withdrawal: 
   return changed === null ? [] : [changeOf(topic, index, { ...changed, leaderEpoch: partition.leaderEpoch + 1 })]
 }
 
-/** Leaders go back to where they are preferred; at most `limit` at once. */
+/**
+ * Leaders go back to where they are preferred; at most `limit` at once. Not those of groups: whoever is next cannot know their members, and waits before it hands out
+ * partitions (decision 24).
+ */
 export function preferLeaders(image: MetadataImage, limit: number): MetadataRecord[] {
   const records: MetadataRecord[] = []
   for (const topic of image.topics.values()) {
+    if (topic.name === OFFSETS_TOPIC) continue
     for (let index = 0; index < topic.partitions.length && records.length < limit; index++) {
       const partition = topic.partitions[index]
       if (partition === undefined || partition.leader === partition.replicas[0]) continue

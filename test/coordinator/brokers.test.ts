@@ -17,7 +17,7 @@ import type { IsrProposal } from '../../coordinator/brokers.ts'
 import { applyRecord, imageRecords, isLive } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
 import { after, clusterWith, registration } from './brokers-support.ts'
-import { imageOf, nodes, partitionOf } from './support.ts'
+import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
 
 describe('a node that presents itself', () => {
   const image = clusterWith([])
@@ -264,6 +264,9 @@ describe('preferred leaders', () => {
     ])
     expect(preferLeaders(clusterWith(partitions), 1)).toMatchObject([{ partition: 0 }])
     expect(preferLeaders(clusterWith(partitions, {}, [0]), 10)).toEqual([])
+    // Whoever would coordinate its groups next does not know their members.
+    const offsets = imageOf(...nodes([0, 1, 2]), topicWith('__consumer_offsets', 1, partitions))
+    expect(preferLeaders(offsets, 10)).toEqual([])
   })
 })
 
