@@ -28,11 +28,12 @@ export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logSt
 
 /**
  * The log of a new leader, who had fallen behind when he was elected, parts from that of the former one below the offset: what follows there has not been read, whatever
- * its offsets (KIP-320). Where the policy is 'none' the application decides.
+ * its offsets (KIP-320). What was fetched and not processed is read again. Where the policy is 'none' the application decides.
  */
 export function onTruncated(state: ConsumerState, one: ConsumedPartition, endOffset: number, outbox: Outbox): void {
-  if (state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
-  moveTo(state, one, endOffset, outbox)
+  const what = `${one.name} was read up to offset ${one.fetchOffset}, of which its leader has only what is below ${endOffset}: the rest is lost`
+  if (state.config.autoOffsetReset === 'none') return refuse(state, one, what, outbox)
+  moveTo(state, one, Math.min(endOffset, one.position), outbox)
 }
 
 /** The partition goes on there; an application that was elsewhere is told. */
@@ -45,18 +46,22 @@ export function moveTo(state: ConsumerState, one: ConsumedPartition, position: n
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position, session } })
 }
 
-/** There is nowhere to begin, or go on: the partition is the application's all the same, which must seek. */
+/** There is nowhere to begin, or go on. */
 export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
-  const never = one.position < 0
   const { group } = state.config
   const by =
     group === null ? 'the consumer has no group that could have committed one' : `group ${JSON.stringify(group)} has committed none`
-  const what = never ? `no offset to begin at for ${one.name}: ${by}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  if (one.position < 0) refuse(state, one, `no offset to begin at for ${one.name}: ${by}`, outbox)
+  else refuse(state, one, `offset ${one.fetchOffset} of ${one.name} is out of range`, outbox)
+}
+
+/** The partition is the application's all the same, which must seek. */
+function refuse(state: ConsumerState, one: ConsumedPartition, what: string, outbox: Outbox): void {
   one.phase = 'fetching'
   one.hungry = false
   one.topicId = -1
   one.committed = one.position
-  if (never) tellAssigned(state, one, outbox)
+  if (one.position < 0) tellAssigned(state, one, outbox)
   failPartition(state, one, codeOf('OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'; seek to go on`, outbox)
 }
 

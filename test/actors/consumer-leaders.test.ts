@@ -91,11 +91,12 @@ test('the death of a node moves its fetches when the next leader is known', () =
 
 // KIP-320
 describe('a leader that had fallen behind when it was elected', () => {
-  /** Something was read up to offset 15 of the leader of epoch 0; the one of epoch 1 says that this log parts from its own at 12. Its last effects. */
-  function parted(autoOffsetReset: 'earliest' | 'latest' | 'none'): { stage: Stage<ConsumerState>; effects: Effect[] } {
+  /** Something was read up to offset 15 of the leader of epoch 0, and processed up to `position`; the one of epoch 1 says that this log parts from its own at 12. Its last effects. */
+  function parted(autoOffsetReset: 'earliest' | 'latest' | 'none', position: number): { stage: Stage<ConsumerState>; effects: Effect[] } {
     const { stage, effects } = consuming({ autoOffsetReset })
     expect(sent(effects, 'fetch').map(({ lastFetchedEpoch }) => lastFetchedEpoch)).toEqual([-1, -1])
     answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position })
     const next = stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 15 })
     expect(sentOne(next, 'fetch')).toMatchObject({ fetchOffset: 15, leaderEpoch: 0, lastFetchedEpoch: 0 })
     answerFetch(stage, newest(next, 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
@@ -109,16 +110,27 @@ describe('a leader that had fallen behind when it was elected', () => {
     return { stage, effects: stage.deliver(answer, { node: 0, actor: 'replica/t-0' }) }
   }
 
-  test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was read (%s)', (autoOffsetReset) => {
-    const { stage, effects } = parted(autoOffsetReset)
+  test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was processed (%s)', (autoOffsetReset) => {
+    const { stage, effects } = parted(autoOffsetReset, 15)
     expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 12, session: 2 })
     expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 12, lastFetchedEpoch: -1 })
     expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 12, session: 2 })
   })
 
+  test('is read from where the application is, if that is before: what both have in common is not left out', () => {
+    const { stage, effects } = parted('earliest', 11)
+    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 11, session: 2 })
+    expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 11, lastFetchedEpoch: -1 })
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 11, session: 2 })
+  })
+
   test("is the application's business where it wants to know", () => {
-    const { effects } = parted('none')
-    expect(sentOne(effects, 'consumerFailed')).toMatchObject({ errorCode: codeOf('OFFSET_OUT_OF_RANGE') })
+    const { effects } = parted('none', 15)
+    expect(sentOne(effects, 'consumerFailed')).toMatchObject({
+      errorCode: codeOf('OFFSET_OUT_OF_RANGE'),
+      errorMessage:
+        "t-0 was read up to offset 15, of which its leader has only what is below 12: the rest is lost, and autoOffsetReset is 'none'; seek to go on",
+    })
     expect(sent(effects, 'fetch')).toEqual([])
   })
 })
