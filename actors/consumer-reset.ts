@@ -8,6 +8,9 @@ import { backOff, isSubscribed, locate, tellAssigned } from './consumer-state.ts
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 import { forgetTopic } from './leader-cache.ts'
 
+/** One look may have been too early. */
+const ABSENCES_TOLD = 2
+
 /** A position is to be looked for in that topic. Until it is found, what is processed is of the topic that it was. */
 export function resetOffset(one: ConsumedPartition, topicId: number): void {
   one.phase = 'locating'
@@ -75,14 +78,27 @@ export function asksFormerTopic({ leaders }: ConsumerState, one: ConsumedPartiti
   return known.partitions[one.partition] === undefined || known.topicId > (one.phase === 'locating' ? one.lookupTopicId : one.topicId)
 }
 
-/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
+/**
+ * The topic is gone, never was, or has grown: a group will revoke the partition; an application that has assigned it by hand is told after a second look, once. It is looked
+ * for until it is there.
+ */
 export function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, one.topic)
-  if (!isSubscribed(state) && one.failures > 0) {
-    state.partitions.delete(one.name)
-    return failPartition(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
-  }
   backOff(state, one, context, outbox)
+  if (++one.absences === ABSENCES_TOLD && !isSubscribed(state))
+    failPartition(
+      state,
+      one,
+      codeOf('UNKNOWN_TOPIC_OR_PARTITION'),
+      `there is no partition ${one.name}; it is read as soon as there is`,
+      outbox,
+    )
+}
+
+/** The application has sought: whatever has the name by then is meant where there was none, and it hears again of one that is not there. */
+export function forgetAbsence(one: ConsumedPartition): void {
+  if (one.absences >= ABSENCES_TOLD) one.topicId = -1
+  one.absences = 0
 }
 
 /** The application is told. */

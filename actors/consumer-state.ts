@@ -87,6 +87,8 @@ export interface ConsumedPartition extends LastLeader {
   timeoutAt: number
   retryAt: number
   failures: number
+  /** So many times in a row it was not there when it was looked for. */
+  absences: number
   /** While locating: the group has no offset for it, the reset policy decides. */
   resetting: boolean
   released: boolean
@@ -317,6 +319,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     timeoutAt: 0,
     retryAt: 0,
     failures: 0,
+    absences: 0,
     resetting: false,
     released: false,
     revokeBy: Infinity,

@@ -33,7 +33,17 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
-import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset, moveTo, onTruncated } from './consumer-reset.ts'
+import {
+  asksFormerTopic,
+  failPartition,
+  forgetAbsence,
+  onOutOfRange,
+  onUnknown,
+  refuseReset,
+  resetOffset,
+  moveTo,
+  onTruncated,
+} from './consumer-reset.ts'
 import { commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
@@ -172,12 +182,11 @@ function onFetchMore(state: ConsumerState, message: MessageOf<'fetchMore'>, cont
 }
 
 function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Context, outbox: Outbox): void {
-  // One that was assigned by hand, and given up because it was not there.
-  if (!isSubscribed(state)) addPartition(state, message.topic, message.partition)
   const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
   if (one === undefined || one.phase === 'revoking') return
   one.session = message.session
   one.correlationId = -1
+  forgetAbsence(one)
   locate(state, one, message.offset, outbox)
   advance(state, one, context, outbox)
 }
@@ -209,6 +218,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
+  one.absences = 0
   if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {
     resetOffset(one, topic.topicId)
     return advance(state, one, context, outbox)

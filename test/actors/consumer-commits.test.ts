@@ -76,6 +76,19 @@ describe('commits', () => {
     }
   })
 
+  test('of what is not there any more renew nothing', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    const first = tick(stage, 100)
+    commitAnswer(stage, newest(first, 'offsetCommit'))
+    stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 12 })
+    tick(stage, 2600)
+    stage.deliver(topicsAnswer({ t: [] }, 1))
+    expect(stage.state.partitions.get('t-0')?.absences).toBe(1)
+    commitAnswer(stage, stage.state.commits[0]!.correlationId)
+    expect(committing(tick(stage, 100))).toEqual([])
+  })
+
   test('of what is assigned no more are made before it goes', () => {
     const stage = assigned(true)
     stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })

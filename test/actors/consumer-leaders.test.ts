@@ -65,15 +65,56 @@ describe('a fetch that nobody answers, for its topic is gone,', () => {
     ])
   })
 
-  test('fails after a second look, if there is none', () => {
-    const stage = waiting()
+  /** The topic is not there at two looks in a row, with a pause between them. */
+  function missed(stage: ReturnType<typeof consumer>): void {
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
     expect(asked(tick(stage, 100))).toBe(1)
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual(['to client: consumerFailed UNKNOWN_TOPIC_OR_PARTITION'])
-    // The application seeks, perhaps when it has made the topic: that is all that it takes.
+  }
+
+  test('is said to be gone after a second look, once, and looked for until there is one, which is read from where the policy says', () => {
+    const stage = waiting()
+    missed(stage)
+    for (let looks = 0; looks < 5; looks++) {
+      expect(asked(tick(stage, 300))).toBe(1)
+      expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
+    }
+    tick(stage, 300)
+    const found = stage.deliver(topicsAnswer({ t: [0] }, 1, 12))
+    expect(sent(found, 'listOffsets')).toMatchObject([{ topicId: 12 }])
+    expect(said(located(stage, newest(found, 'listOffsets'), 0))).toContain('to client: positionReset t-0 to 0')
+  })
+
+  test('counts as gone by looks of its own: what else has failed before is none', () => {
+    const stage = waiting()
+    answerFetch(stage, newest(stage.deliver(topicsAnswer({ t: [3] }, 1, 5, 1)), 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
+    tick(stage, 300)
+    missed(stage)
+  })
+
+  test('is read from where the application seeks, perhaps when it has made the topic', () => {
+    const stage = waiting()
+    missed(stage)
     stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 7 })
-    const effects = stage.deliver(topicsAnswer({ t: [0] }, 1, 12))
+    const effects = [...tick(stage, 300), ...stage.deliver(topicsAnswer({ t: [0] }, 1, 12))]
     expect(sent(effects, 'fetch')).toMatchObject([{ topicId: 12, fetchOffset: 3 }])
+  })
+
+  test('is told of once more to an application that seeks before it is there', () => {
+    const stage = waiting()
+    missed(stage)
+    stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 7 })
+    tick(stage, 300)
+    missed(stage)
+  })
+
+  test('is not looked for any more when it is assigned no more, and changes nothing for who assigns it again', () => {
+    const stage = waiting()
+    missed(stage)
+    expect(said(stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] }))).toEqual([])
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 6 })
+    stage.deliver({ kind: 'assign', partitions: [] })
+    expect(asked(tick(stage, 300))).toBe(0)
   })
 })
 
