@@ -43,10 +43,10 @@ export function dropCommits(state: ConsumerState, outbox: Outbox): void {
 /** What the application has processed and nobody has committed; or has (`renews`): whoever is no member keeps its offsets from expiring by committing them again, of what is there. */
 export function uncommitted(partitions: Iterable<ConsumedPartition>, renews = false): TopicOffset[] {
   const offsets: TopicOffset[] = []
-  for (const { topic, partition, position, committed, phase, resetting, topicId, lookupTopicId, absences } of partitions) {
+  for (const { topic, partition, position, committed, phase, resetting, topicId, lookupTopicId, absences, isRefused } of partitions) {
     // One that was out of range when it was taken away has a position that means nothing any more.
     const isOutOfRange = resetting && lookupTopicId === topicId
-    if (phase !== 'locating' && !isOutOfRange && position >= 0 && ((renews && absences === 0) || position !== committed))
+    if (phase !== 'locating' && !isOutOfRange && !isRefused && position >= 0 && ((renews && absences === 0) || position !== committed))
       offsets.push({ topic, partition, offset: position, metadata: '', topicId })
   }
   return offsets

@@ -49,21 +49,23 @@ export function moveTo(state: ConsumerState, one: ConsumedPartition, position: n
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position, session } })
 }
 
-/** There is nowhere to begin, or go on. */
+/** There is nowhere to begin, or go on: nobody has committed an offset, or it is of another topic, or not there. */
 export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
   const { group } = state.config
   const by =
     group === null ? 'the consumer has no group that could have committed one' : `group ${JSON.stringify(group)} has committed none`
-  if (one.position < 0) refuse(state, one, `no offset to begin at for ${one.name}: ${by}`, outbox)
-  else refuse(state, one, `offset ${one.fetchOffset} of ${one.name} is out of range`, outbox)
+  const isAnother = one.topicId !== one.lookupTopicId
+  const what = isAnother
+    ? `the topic of ${one.name} was deleted and created again`
+    : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  refuse(state, one, one.position < 0 ? `no offset to begin at for ${one.name}: ${by}` : what, outbox)
 }
 
 /** The partition is the application's all the same, which must seek. */
 function refuse(state: ConsumerState, one: ConsumedPartition, what: string, outbox: Outbox): void {
   one.phase = 'fetching'
   one.hungry = false
-  one.topicId = -1
-  one.committed = one.position
+  one.isRefused = true
   if (one.position < 0) tellAssigned(state, one, outbox)
   failPartition(state, one, codeOf('OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'; seek to go on`, outbox)
 }
@@ -95,9 +97,15 @@ export function onUnknown(state: ConsumerState, one: ConsumedPartition, context:
     )
 }
 
-/** The application has sought: whatever has the name by then is meant where there was none, and it hears again of one that is not there. */
-export function forgetAbsence(one: ConsumedPartition): void {
-  if (one.absences >= ABSENCES_TOLD) one.topicId = -1
+/**
+ * The application seeks. If it was told that there is no such partition, or nowhere to go on, it means whatever has the name by now, of which nothing is committed; and it hears again of
+ * one that is not there.
+ */
+export function onSought(one: ConsumedPartition): void {
+  if (one.absences >= ABSENCES_TOLD || one.isRefused) {
+    one.topicId = -1
+    one.committed = -1
+  }
   one.absences = 0
 }
 

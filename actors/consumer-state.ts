@@ -89,6 +89,8 @@ export interface ConsumedPartition extends LastLeader {
   failures: number
   /** So many times in a row it was not there when it was looked for. */
   absences: number
+  /** It cannot go on until the application has sought: its position means nothing any more. */
+  isRefused: boolean
   /** While locating: the group has no offset for it, the reset policy decides. */
   resetting: boolean
   released: boolean
@@ -261,6 +263,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.phase = 'fetching'
   one.resetting = false
   one.isOvertaken = false
+  one.isRefused = false
   one.fetchOffset = offset
   one.fetchedEpoch = -1
   one.position = offset
@@ -320,6 +323,7 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     retryAt: 0,
     failures: 0,
     absences: 0,
+    isRefused: false,
     resetting: false,
     released: false,
     revokeBy: Infinity,

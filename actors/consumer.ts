@@ -36,7 +36,7 @@ import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
 import {
   asksFormerTopic,
   failPartition,
-  forgetAbsence,
+  onSought,
   onOutOfRange,
   onUnknown,
   refuseReset,
@@ -186,7 +186,7 @@ function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Conte
   if (one === undefined || one.phase === 'revoking') return
   one.session = message.session
   one.correlationId = -1
-  forgetAbsence(one)
+  onSought(one)
   locate(state, one, message.offset, outbox)
   advance(state, one, context, outbox)
 }
