@@ -14,6 +14,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed, timedOutbox } from './client-quota.ts'
 import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
+import { uncommitted } from './consumer-commits.ts'
 import { deliver, fetchOf, mayNotFetch, onFetchAgain, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
@@ -160,8 +161,9 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
 function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: Context, outbox: Outbox): void {
   assert(!isSubscribed(state), 'C1 a consumer is assigned by hand or by its group, not both')
   const wanted = new Set(message.partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
-  if (state.commitsItself && state.config.group !== null) enqueueCommit(state, -1, null, context, outbox)
-  for (const name of state.partitions.keys()) if (!wanted.has(name)) state.partitions.delete(name)
+  const taken = [...state.partitions.values()].filter(({ name }) => !wanted.has(name))
+  if (state.commitsItself && state.config.group !== null) enqueueCommit(state, -1, uncommitted(taken), context, outbox)
+  for (const { name } of taken) state.partitions.delete(name)
   for (const { topic, partition } of message.partitions) addPartition(state, topic, partition)
   if (state.autoCommitAt === Infinity) commitSoon(state, context, outbox)
   work(state, context, outbox)

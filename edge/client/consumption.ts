@@ -84,6 +84,7 @@ export class Consumption {
   replace(partitions: readonly TopicPartition[]): void {
     const wanted = new Set(partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
     const dropped = [...this.#partitions.values()].filter((one) => !wanted.has(one.name))
+    if (dropped.length > 0) this.report()
     for (const one of dropped) this.#drop(one)
     if (dropped.length > 0) this.#listeners.onGone(dropped)
     for (const { topic, partition } of partitions) this.#add(topic, partition)

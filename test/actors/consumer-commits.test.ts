@@ -88,6 +88,17 @@ describe('commits', () => {
     }
   })
 
+  test('are not made by who assigns the same again, and again', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    const partitions = [{ topic: 't', partition: 0 }]
+    for (let times = 0; times < 3; times++) expect(committing(stage.deliver({ kind: 'assign', partitions }))).toEqual([])
+    expect(stage.state.commits).toEqual([])
+    expect(committing(stage.deliver({ kind: 'assign', partitions: [] }))).toEqual([expect.stringMatching(/t-0 at 12$/)])
+    for (let times = 0; times < 3; times++) stage.deliver({ kind: 'assign', partitions: times % 2 === 0 ? partitions : [] })
+    expect(stage.state.commits).toHaveLength(1)
+  })
+
   test('of what is not there any more renew nothing', () => {
     const stage = assigned(true)
     stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
