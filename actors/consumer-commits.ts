@@ -40,13 +40,13 @@ export function dropCommits(state: ConsumerState, outbox: Outbox): void {
   for (const commit of state.commits.splice(0)) answerCommit(state, commit, lostError(state), outbox)
 }
 
-/** What the application has processed and nobody has committed; or has (`renews`): whoever is no member keeps its offsets from expiring by committing them again. */
+/** What the application has processed and nobody has committed; or has (`renews`): whoever is no member keeps its offsets from expiring by committing them again, of what is there. */
 export function uncommitted(partitions: Iterable<ConsumedPartition>, renews = false): TopicOffset[] {
   const offsets: TopicOffset[] = []
-  for (const { topic, partition, position, committed, phase, resetting, topicId, lookupTopicId } of partitions) {
+  for (const { topic, partition, position, committed, phase, resetting, topicId, lookupTopicId, absences, isRefused } of partitions) {
     // One that was out of range when it was taken away has a position that means nothing any more.
     const isOutOfRange = resetting && lookupTopicId === topicId
-    if (phase !== 'locating' && !isOutOfRange && position >= 0 && (renews || position !== committed))
+    if (phase !== 'locating' && !isOutOfRange && !isRefused && position >= 0 && ((renews && absences === 0) || position !== committed))
       offsets.push({ topic, partition, offset: position, metadata: '', topicId })
   }
   return offsets

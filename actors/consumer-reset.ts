@@ -8,6 +8,9 @@ import { backOff, isSubscribed, locate, tellAssigned } from './consumer-state.ts
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
 import { forgetTopic } from './leader-cache.ts'
 
+/** One look may have been too early. */
+const ABSENCES_TOLD = 2
+
 /** A position is to be looked for in that topic. Until it is found, what is processed is of the topic that it was. */
 export function resetOffset(one: ConsumedPartition, topicId: number): void {
   one.phase = 'locating'
@@ -28,11 +31,12 @@ export function onOutOfRange(state: ConsumerState, one: ConsumedPartition, logSt
 
 /**
  * The log of a new leader, who had fallen behind when he was elected, parts from that of the former one below the offset: what follows there has not been read, whatever
- * its offsets (KIP-320). Where the policy is 'none' the application decides.
+ * its offsets (KIP-320). What was fetched and not processed is read again. Where the policy is 'none' the application decides.
  */
 export function onTruncated(state: ConsumerState, one: ConsumedPartition, endOffset: number, outbox: Outbox): void {
-  if (state.config.autoOffsetReset === 'none') return refuseReset(state, one, outbox)
-  moveTo(state, one, endOffset, outbox)
+  const what = `${one.name} was read up to offset ${one.fetchOffset}, of which its leader has only what is below ${endOffset}: the rest is lost`
+  if (state.config.autoOffsetReset === 'none') return refuse(state, one, what, outbox)
+  moveTo(state, one, Math.min(endOffset, one.position), outbox)
 }
 
 /** The partition goes on there; an application that was elsewhere is told. */
@@ -45,18 +49,24 @@ export function moveTo(state: ConsumerState, one: ConsumedPartition, position: n
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position, session } })
 }
 
-/** There is nowhere to begin, or go on: the partition is the application's all the same, which must seek. */
+/** There is nowhere to begin, or go on: nobody has committed an offset, or it is of another topic, or not there. */
 export function refuseReset(state: ConsumerState, one: ConsumedPartition, outbox: Outbox): void {
-  const never = one.position < 0
   const { group } = state.config
   const by =
     group === null ? 'the consumer has no group that could have committed one' : `group ${JSON.stringify(group)} has committed none`
-  const what = never ? `no offset to begin at for ${one.name}: ${by}` : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  const isAnother = one.topicId !== one.lookupTopicId
+  const what = isAnother
+    ? `the topic of ${one.name} was deleted and created again`
+    : `offset ${one.fetchOffset} of ${one.name} is out of range`
+  refuse(state, one, one.position < 0 ? `no offset to begin at for ${one.name}: ${by}` : what, outbox)
+}
+
+/** The partition is the application's all the same, which must seek. */
+function refuse(state: ConsumerState, one: ConsumedPartition, what: string, outbox: Outbox): void {
   one.phase = 'fetching'
   one.hungry = false
-  one.topicId = -1
-  one.committed = one.position
-  if (never) tellAssigned(state, one, outbox)
+  one.isRefused = true
+  if (one.position < 0) tellAssigned(state, one, outbox)
   failPartition(state, one, codeOf('OFFSET_OUT_OF_RANGE'), `${what}, and autoOffsetReset is 'none'; seek to go on`, outbox)
 }
 
@@ -70,14 +80,33 @@ export function asksFormerTopic({ leaders }: ConsumerState, one: ConsumedPartiti
   return known.partitions[one.partition] === undefined || known.topicId > (one.phase === 'locating' ? one.lookupTopicId : one.topicId)
 }
 
-/** The topic is gone, never was, or has grown: a group will revoke the partition; an assignment by hand is, after a second look, the application's mistake. */
+/**
+ * The topic is gone, never was, or has grown: a group will revoke the partition; an application that has assigned it by hand is told after a second look, once. It is looked
+ * for until it is there.
+ */
 export function onUnknown(state: ConsumerState, one: ConsumedPartition, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, one.topic)
-  if (!isSubscribed(state) && one.failures > 0) {
-    state.partitions.delete(one.name)
-    return failPartition(state, one, codeOf('UNKNOWN_TOPIC_OR_PARTITION'), `there is no partition ${one.name}`, outbox)
-  }
   backOff(state, one, context, outbox)
+  if (++one.absences === ABSENCES_TOLD && !isSubscribed(state))
+    failPartition(
+      state,
+      one,
+      codeOf('UNKNOWN_TOPIC_OR_PARTITION'),
+      `there is no partition ${one.name}; it is read as soon as there is`,
+      outbox,
+    )
+}
+
+/**
+ * The application seeks. If it was told that there is no such partition, or nowhere to go on, it means whatever has the name by now, of which nothing is committed; and it hears again of
+ * one that is not there.
+ */
+export function onSought(one: ConsumedPartition): void {
+  if (one.absences >= ABSENCES_TOLD || one.isRefused) {
+    one.topicId = -1
+    one.committed = -1
+  }
+  one.absences = 0
 }
 
 /** The application is told. */

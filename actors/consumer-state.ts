@@ -87,6 +87,10 @@ export interface ConsumedPartition extends LastLeader {
   timeoutAt: number
   retryAt: number
   failures: number
+  /** So many times in a row it was not there when it was looked for. */
+  absences: number
+  /** It cannot go on until the application has sought: its position means nothing any more. */
+  isRefused: boolean
   /** While locating: the group has no offset for it, the reset policy decides. */
   resetting: boolean
   released: boolean
@@ -259,6 +263,7 @@ export function locate(state: ConsumerState, one: ConsumedPartition, offset: num
   one.phase = 'fetching'
   one.resetting = false
   one.isOvertaken = false
+  one.isRefused = false
   one.fetchOffset = offset
   one.fetchedEpoch = -1
   one.position = offset
@@ -317,6 +322,8 @@ function newPartition(topic: string, partition: number, name: string): ConsumedP
     timeoutAt: 0,
     retryAt: 0,
     failures: 0,
+    absences: 0,
+    isRefused: false,
     resetting: false,
     released: false,
     revokeBy: Infinity,

@@ -14,6 +14,7 @@ import type { TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetQuestion, forgetTiming, joinQuota, onRequestTimed, timedOutbox } from './client-quota.ts'
 import { onClassicAnswer, onTopicCounts, onTopicsRefused } from './consumer-classic.ts'
+import { uncommitted } from './consumer-commits.ts'
 import { deliver, fetchOf, mayNotFetch, onFetchAgain, onQuota, quotaDue } from './consumer-fetch.ts'
 import {
   askOffsets,
@@ -33,7 +34,17 @@ import {
   subscribe,
 } from './consumer-group.ts'
 import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
-import { asksFormerTopic, failPartition, onOutOfRange, onUnknown, refuseReset, resetOffset, moveTo, onTruncated } from './consumer-reset.ts'
+import {
+  asksFormerTopic,
+  failPartition,
+  onSought,
+  onOutOfRange,
+  onUnknown,
+  refuseReset,
+  resetOffset,
+  moveTo,
+  onTruncated,
+} from './consumer-reset.ts'
 import { commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
@@ -150,8 +161,9 @@ function onAnswer(state: ConsumerState, message: Message, context: Context, outb
 function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: Context, outbox: Outbox): void {
   assert(!isSubscribed(state), 'C1 a consumer is assigned by hand or by its group, not both')
   const wanted = new Set(message.partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
-  if (state.commitsItself && state.config.group !== null) enqueueCommit(state, -1, null, context, outbox)
-  for (const name of state.partitions.keys()) if (!wanted.has(name)) state.partitions.delete(name)
+  const taken = [...state.partitions.values()].filter(({ name }) => !wanted.has(name))
+  if (state.commitsItself && state.config.group !== null) enqueueCommit(state, -1, uncommitted(taken), context, outbox)
+  for (const { name } of taken) state.partitions.delete(name)
   for (const { topic, partition } of message.partitions) addPartition(state, topic, partition)
   if (state.autoCommitAt === Infinity) commitSoon(state, context, outbox)
   work(state, context, outbox)
@@ -172,12 +184,11 @@ function onFetchMore(state: ConsumerState, message: MessageOf<'fetchMore'>, cont
 }
 
 function onSeek(state: ConsumerState, message: MessageOf<'seek'>, context: Context, outbox: Outbox): void {
-  // One that was assigned by hand, and given up because it was not there.
-  if (!isSubscribed(state)) addPartition(state, message.topic, message.partition)
   const one = state.partitions.get(topicPartitionName(message.topic, message.partition))
   if (one === undefined || one.phase === 'revoking') return
   one.session = message.session
   one.correlationId = -1
+  onSought(one)
   locate(state, one, message.offset, outbox)
   advance(state, one, context, outbox)
 }
@@ -209,6 +220,7 @@ function advance(state: ConsumerState, one: ConsumedPartition, context: Context,
   if (topic === null) return wakeAt(state, state.leaders.timeoutAt, context, outbox)
   const leader = topic.partitions[one.partition]
   if (leader === undefined) return onUnknown(state, one, context, outbox)
+  one.absences = 0
   if (one.phase === 'fetching' && one.topicId >= 0 && one.topicId < topic.topicId) {
     resetOffset(one, topic.topicId)
     return advance(state, one, context, outbox)

@@ -349,7 +349,7 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
    */
   subscribe(topics: readonly string[] | RegExp): void
   /**
-   * Exactly these, by hand. While it processes: if some are taken away, the round under way is taken back, and what was polled of those is not handled any more (see
+   * Exactly these, by hand. One that is not there is said to be missing once (UNKNOWN_TOPIC_OR_PARTITION), and read as soon as it is there. While it processes: if some are taken away, the round under way is taken back, and what was polled of those is not handled any more (see
    * `process`).
    */
   assign(partitions: readonly TopicPartition[]): void

@@ -13,6 +13,7 @@ import type { Chunk, ChunkReader, RestRange } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
 import type { Engine } from './engine.ts'
 import { ActorLink } from './engine.ts'
+import { Failures } from './failures.ts'
 import { Releases } from './releases.ts'
 import { errorFrom } from './requests.ts'
 import { Uncommitted } from './uncommitted.ts'
@@ -48,11 +49,7 @@ export class Consumption {
   #headChunk = 0
   readonly #releases: Releases
   readonly #waits: ArrivalWaits = new ArrivalWaits()
-  /** What a question for records throws, once; whether a listener has thrown it. */
-  #failure: KafkaError | null = null
-  #isOfListener = false
-  /** Another consumer has its place in the group: every question throws that. */
-  #fenced: KafkaError | null = null
+  readonly #failures: Failures = new Failures()
   #reportedAt = 0
 
   constructor(engine: Engine, name: string, reader: ChunkReader, listeners: ConsumptionListeners) {
@@ -87,6 +84,7 @@ export class Consumption {
   replace(partitions: readonly TopicPartition[]): void {
     const wanted = new Set(partitions.map(({ topic, partition }) => topicPartitionName(topic, partition)))
     const dropped = [...this.#partitions.values()].filter((one) => !wanted.has(one.name))
+    if (dropped.length > 0) this.report()
     for (const one of dropped) this.#drop(one)
     if (dropped.length > 0) this.#listeners.onGone(dropped)
     for (const { topic, partition } of partitions) this.#add(topic, partition)
@@ -125,7 +123,7 @@ export class Consumption {
     this.#delivered.clear()
     if (this.#releases.due.length > 0) this.#releases.begin()
     else if (some && this.askedAt - this.#reportedAt >= REPORT_MILLIS) this.report()
-    if (this.#failure !== null || this.#fenced !== null) this.throwFailure()
+    if (this.#failures.areAny) this.throwFailure()
   }
 
   /** Between two records of a poll: whether partitions are to go. The application is alive. */
@@ -152,9 +150,7 @@ export class Consumption {
 
   /** Throws what has gone wrong since the last call, and what keeps a partition from going on. */
   throwFailure(): void {
-    const failure = this.#failure ?? this.#fenced
-    this.#failure = null
-    if (failure !== null) throw failure
+    this.#failures.throwNext()
     // What arrived before is delivered first.
     for (const one of this.#partitions.values()) if (one.error !== null && one.chunkCount === 0) throw one.error
   }
@@ -227,19 +223,17 @@ export class Consumption {
 
   /** What a listener has thrown, and no question has. */
   takeListenerFailure(): KafkaError | null {
-    return this.#isOfListener ? this.#failure : null
+    return this.#failures.ofListener
   }
 
   /** It is to have a place in its group again: what was wrong with the one before is over. */
   forgetFailure(): void {
-    this.#fenced = null
-    if (!this.#isOfListener) this.#failure = null
+    this.#failures.forget()
   }
 
   /** The next question for records throws this. */
   fail(error: unknown, isOfListener: boolean = false): void {
-    if (this.#failure === null) this.#isOfListener = isOfListener
-    this.#failure ??= error instanceof KafkaError ? error : new KafkaError('UNKNOWN_SERVER_ERROR', String(error), { cause: error })
+    this.#failures.add(error, isOfListener)
     this.rouse()
   }
 
@@ -293,18 +287,19 @@ export class Consumption {
     const error = errorFrom(errorCode, errorMessage)
     const one = topic === null ? undefined : this.#partitions.get(topicPartitionName(topic, partition))
     if (one !== undefined && session < one.session) return
-    if (error?.name === 'FENCED_INSTANCE_ID') this.#fenced = error
+    if (error?.name === 'FENCED_INSTANCE_ID') this.#failures.fenced = error
     const isDisk = error?.name === 'KAFKA_STORAGE_ERROR'
+    const isPassing = isDisk || error?.name === 'UNKNOWN_TOPIC_OR_PARTITION'
     const isDamage = one?.doubt?.name === 'CORRUPT_MESSAGE' && (isDisk || error?.name === 'CORRUPT_MESSAGE')
     const found = isDamage ? one.doubt : error
-    // The disk is tried again, and may work then, or others may be in sync again; everything else waits for a seek.
-    if (one === undefined || isDisk) return this.fail(found)
+    // The disk is tried again, and may work then, or others may be in sync again; what is not there may come; everything else waits for a seek.
+    if (one === undefined || isPassing) return this.fail(found)
     one.error = found
     this.rouse()
   }
 
   #onAssigned({ partitions }: MessageOf<'assigned'>): void {
-    this.#fenced = null
+    this.#failures.fenced = null
     for (const { topic, partition, position, session } of partitions) {
       const one = this.#add(topic, partition)
       // The application may have sought elsewhere meanwhile: its session is the newer one.

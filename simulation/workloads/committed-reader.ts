@@ -16,9 +16,6 @@ import { CommittedPartition } from './committed-partition.ts'
 /** It works on what it was given for so long at most, in microseconds. */
 const WORK_MICROS = 3000
 
-/** It asks for a partition that is not there again after so long, in microseconds. */
-const ASSIGN_MICROS = 200_000
-
 /** A process that is gone comes back after so long on average, in microseconds. */
 const RESTART_MICROS = 400_000
 
@@ -118,9 +115,6 @@ export class CommittedReader {
     } else if (message.kind === 'consumerFailed') {
       if (message.errorCode === codeOf('CORRUPT_MESSAGE'))
         world.fail('CHG', `${message.topic}-${message.partition} is damaged: ${message.errorMessage}`)
-      if (message.errorCode !== codeOf('UNKNOWN_TOPIC_OR_PARTITION')) return
-      this.#held.delete(topicPartitionName(message.topic ?? '', message.partition))
-      this.#host?.after(ASSIGN_MICROS, () => this.assign())
     }
   }
 

@@ -60,9 +60,6 @@ const RELUCTANT_SHARE = 3
 /** The most time between chunk and progress of a quick application, in microseconds. */
 const QUICK_MICROS = 3000
 
-/** A reader asks for a partition that is not there again after so long, in microseconds. */
-const ASSIGN_MICROS = 200_000
-
 /** Who takes longer to let go loses its partitions. */
 const REBALANCE_MILLIS = 4000
 
@@ -349,7 +346,9 @@ export class ConsumerWorkload {
     truth.anomalies.positionReset++
     const known = lifeOf(truth, name, topicId)
     const isAnother = holding.topicId >= 0 ? holding.topicId !== topicId : livesOf(truth, name).length > 1
-    if (known !== undefined && !isAnother && holding.position >= known.startOffset && known.lossEnd === 0 && !known.isUnclean)
+    // Where records may be lost nobody is moved forward all the same, over what is there.
+    const mayGoBack = known !== undefined && (known.lossEnd > 0 || known.isUnclean)
+    if (known !== undefined && !isAnother && holding.position >= known.startOffset && (!mayGoBack || position > holding.position))
       world.fail('SKIP', `${this.#memberId()}: ${name} is reset from ${holding.position} to ${position} without a cause`)
     holding.topicId = topicId
     holding.position = position
@@ -383,10 +382,6 @@ export class ConsumerWorkload {
   }
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
-    if (errorCode === codeOf('UNKNOWN_TOPIC_OR_PARTITION') && this.#group === null) {
-      this.#holdings.delete(topicPartitionName(topic ?? '', partition))
-      this.#host?.after(ASSIGN_MICROS, () => this.assign())
-    }
     // As another life with its name has come, of which only a late message is left: it begins anew.
     if (errorCode === codeOf('FENCED_INSTANCE_ID') && this.#classic !== null) this.#end()
     if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)

@@ -350,10 +350,6 @@ export class WandererWorkload {
 
   #onFailed({ topic, partition, errorCode, errorMessage }: ConsumerFailed): void {
     if (errorCode === codeOf('CORRUPT_MESSAGE')) this.#cluster.world.fail('CHG', `${topic}-${partition} is damaged: ${errorMessage}`)
-    if (errorCode !== codeOf('UNKNOWN_TOPIC_OR_PARTITION') || !this.#isAlone) return
-    // It is not there at the moment: it is asked for again when everything is.
-    this.#held.delete(topicPartitionName(topic ?? '', partition))
-    this.#assigned = ''
   }
 
   #onClosed(host: Host): void {

@@ -1,13 +1,25 @@
 // What a consumer commits on demand: in order, until it is answered, for topics that are there.
 
 import { describe, expect, test } from 'vitest'
-import type { ConsumerState } from '../../actors/consumer-state.ts'
+import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
-import { commitAnswer, committed, consumer, consuming, grant, joining, newest, refuse, said, tick } from './consumer-support.ts'
+import {
+  answerFetch,
+  commitAnswer,
+  committed,
+  consumer,
+  consuming,
+  grant,
+  joining,
+  newest,
+  refuse,
+  said,
+  tick,
+} from './consumer-support.ts'
 import { topicsAnswer } from './metadata.ts'
-import { sentOne } from './stage.ts'
+import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 describe('commits', () => {
@@ -54,8 +66,8 @@ describe('commits', () => {
   })
 
   /** A consumer with a partition that was assigned by hand, whose group is known; it stands at offset 10, which is committed. */
-  function assigned(autoCommit: boolean): Stage<ConsumerState> {
-    const stage = consumer({ autoCommit, autoCommitIntervalMillis: 100 })
+  function assigned(autoCommit: boolean, changes: Partial<ConsumerConfig> = {}): Stage<ConsumerState> {
+    const stage = consumer({ autoCommit, autoCommitIntervalMillis: 100, ...changes })
     const asked = stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] })
     const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
     const ready = stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found })
@@ -76,12 +88,77 @@ describe('commits', () => {
     }
   })
 
+  test('are not made by who assigns the same again, and again', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    const partitions = [{ topic: 't', partition: 0 }]
+    for (let times = 0; times < 3; times++) expect(committing(stage.deliver({ kind: 'assign', partitions }))).toEqual([])
+    expect(stage.state.commits).toEqual([])
+    expect(committing(stage.deliver({ kind: 'assign', partitions: [] }))).toEqual([expect.stringMatching(/t-0 at 12$/)])
+    for (let times = 0; times < 3; times++) stage.deliver({ kind: 'assign', partitions: times % 2 === 0 ? partitions : [] })
+    expect(stage.state.commits).toHaveLength(1)
+  })
+
+  test('of what is not there any more renew nothing', () => {
+    const stage = assigned(true)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    const first = tick(stage, 100)
+    commitAnswer(stage, newest(first, 'offsetCommit'))
+    stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 12 })
+    tick(stage, 2600)
+    stage.deliver(topicsAnswer({ t: [] }, 1))
+    expect(stage.state.partitions.get('t-0')?.absences).toBe(1)
+    commitAnswer(stage, stage.state.commits[0]!.correlationId)
+    expect(committing(tick(stage, 100))).toEqual([])
+  })
+
   test('of what is assigned no more are made before it goes', () => {
     const stage = assigned(true)
     stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
     expect(committing(stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 1 }] }))).toEqual([
       expect.stringMatching(/t-0 at 12$/),
     ])
+  })
+
+  describe("of what cannot go on where the policy is 'none'", () => {
+    /** One by hand that stands at 500, which is committed, has asked for more, and hears that; the topic is then said to be `topicId`. */
+    function refused(
+      error: 'OFFSET_OUT_OF_RANGE' | 'UNKNOWN_TOPIC_ID',
+      topicId: number,
+    ): { stage: Stage<ConsumerState>; effects: Effect[] } {
+      const stage = assigned(true, { autoOffsetReset: 'none' })
+      answerFetch(stage, fetchOf(stage))
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 500 })
+      commitAnswer(stage, newest(tick(stage, 100), 'offsetCommit'))
+      stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 500 })
+      answerFetch(stage, fetchOf(stage), error)
+      const effects = [...tick(stage, 60), ...stage.deliver(topicsAnswer({ t: [0, 0] }, 1, topicId))]
+      if (error === 'OFFSET_OUT_OF_RANGE') effects.push(...answerFetch(stage, fetchOf(stage), error))
+      return { stage, effects }
+    }
+
+    const fetchOf = (stage: Stage<ConsumerState>): number => stage.state.partitions.get('t-0')!.correlationId
+
+    test.each([
+      ['OFFSET_OUT_OF_RANGE', 5, 'offset 500 of t-0 is out of range'],
+      ['UNKNOWN_TOPIC_ID', 9, 'the topic of t-0 was deleted and created again'],
+    ] as const)('are not made until the application has sought: %s', (error, topicId, reason) => {
+      const { stage, effects } = refused(error, topicId)
+      expect(sentOne(effects, 'consumerFailed').errorMessage).toBe(`${reason}, and autoOffsetReset is 'none'; seek to go on`)
+      expect(committing([...effects, ...tick(stage, 100), ...tick(stage, 100)])).toEqual([])
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 510 })
+      expect(committing(tick(stage, 100))).toEqual([])
+      // Perhaps to where it was, which is another place in another topic.
+      stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 500, session: 2 })
+      stage.deliver(topicsAnswer({ t: [0, 0] }, 1, topicId))
+      expect(sent(tick(stage, 100), 'offsetCommit').map((one) => one.offsets)).toMatchObject([[{ offset: 500, topicId }]])
+    })
+
+    test('are of the topic that is gone, if the application names the offset', () => {
+      const { stage } = refused('UNKNOWN_TOPIC_ID', 9)
+      const effects = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(500) })
+      expect(sentOne(effects, 'offsetCommit').offsets).toMatchObject([{ offset: 500, topicId: 5 }])
+    })
   })
 
   test('of everything that has not changed are asked for all the same by whoever is no member: they keep its offsets from expiring', () => {

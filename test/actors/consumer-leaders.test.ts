@@ -65,15 +65,56 @@ describe('a fetch that nobody answers, for its topic is gone,', () => {
     ])
   })
 
-  test('fails after a second look, if there is none', () => {
-    const stage = waiting()
+  /** The topic is not there at two looks in a row, with a pause between them. */
+  function missed(stage: ReturnType<typeof consumer>): void {
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
     expect(asked(tick(stage, 100))).toBe(1)
     expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual(['to client: consumerFailed UNKNOWN_TOPIC_OR_PARTITION'])
-    // The application seeks, perhaps when it has made the topic: that is all that it takes.
+  }
+
+  test('is said to be gone after a second look, once, and looked for until there is one, which is read from where the policy says', () => {
+    const stage = waiting()
+    missed(stage)
+    for (let looks = 0; looks < 5; looks++) {
+      expect(asked(tick(stage, 300))).toBe(1)
+      expect(said(stage.deliver(topicsAnswer({ t: [] }, 1)))).toEqual([])
+    }
+    tick(stage, 300)
+    const found = stage.deliver(topicsAnswer({ t: [0] }, 1, 12))
+    expect(sent(found, 'listOffsets')).toMatchObject([{ topicId: 12 }])
+    expect(said(located(stage, newest(found, 'listOffsets'), 0))).toContain('to client: positionReset t-0 to 0')
+  })
+
+  test('counts as gone by looks of its own: what else has failed before is none', () => {
+    const stage = waiting()
+    answerFetch(stage, newest(stage.deliver(topicsAnswer({ t: [3] }, 1, 5, 1)), 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
+    tick(stage, 300)
+    missed(stage)
+  })
+
+  test('is read from where the application seeks, perhaps when it has made the topic', () => {
+    const stage = waiting()
+    missed(stage)
     stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 7 })
-    const effects = stage.deliver(topicsAnswer({ t: [0] }, 1, 12))
+    const effects = [...tick(stage, 300), ...stage.deliver(topicsAnswer({ t: [0] }, 1, 12))]
     expect(sent(effects, 'fetch')).toMatchObject([{ topicId: 12, fetchOffset: 3 }])
+  })
+
+  test('is told of once more to an application that seeks before it is there', () => {
+    const stage = waiting()
+    missed(stage)
+    stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 3, session: 7 })
+    tick(stage, 300)
+    missed(stage)
+  })
+
+  test('is not looked for any more when it is assigned no more, and changes nothing for who assigns it again', () => {
+    const stage = waiting()
+    missed(stage)
+    expect(said(stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 0 }] }))).toEqual([])
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 6 })
+    stage.deliver({ kind: 'assign', partitions: [] })
+    expect(asked(tick(stage, 300))).toBe(0)
   })
 })
 
@@ -91,11 +132,12 @@ test('the death of a node moves its fetches when the next leader is known', () =
 
 // KIP-320
 describe('a leader that had fallen behind when it was elected', () => {
-  /** Something was read up to offset 15 of the leader of epoch 0; the one of epoch 1 says that this log parts from its own at 12. Its last effects. */
-  function parted(autoOffsetReset: 'earliest' | 'latest' | 'none'): { stage: Stage<ConsumerState>; effects: Effect[] } {
+  /** Something was read up to offset 15 of the leader of epoch 0, and processed up to `position`; the one of epoch 1 says that this log parts from its own at 12. Its last effects. */
+  function parted(autoOffsetReset: 'earliest' | 'latest' | 'none', position: number): { stage: Stage<ConsumerState>; effects: Effect[] } {
     const { stage, effects } = consuming({ autoOffsetReset })
     expect(sent(effects, 'fetch').map(({ lastFetchedEpoch }) => lastFetchedEpoch)).toEqual([-1, -1])
     answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId)
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position })
     const next = stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 15 })
     expect(sentOne(next, 'fetch')).toMatchObject({ fetchOffset: 15, leaderEpoch: 0, lastFetchedEpoch: 0 })
     answerFetch(stage, newest(next, 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
@@ -109,16 +151,27 @@ describe('a leader that had fallen behind when it was elected', () => {
     return { stage, effects: stage.deliver(answer, { node: 0, actor: 'replica/t-0' }) }
   }
 
-  test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was read (%s)', (autoOffsetReset) => {
-    const { stage, effects } = parted(autoOffsetReset)
+  test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was processed (%s)', (autoOffsetReset) => {
+    const { stage, effects } = parted(autoOffsetReset, 15)
     expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 12, session: 2 })
     expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 12, lastFetchedEpoch: -1 })
     expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 12, session: 2 })
   })
 
+  test('is read from where the application is, if that is before: what both have in common is not left out', () => {
+    const { stage, effects } = parted('earliest', 11)
+    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 11, session: 2 })
+    expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 11, lastFetchedEpoch: -1 })
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 11, session: 2 })
+  })
+
   test("is the application's business where it wants to know", () => {
-    const { effects } = parted('none')
-    expect(sentOne(effects, 'consumerFailed')).toMatchObject({ errorCode: codeOf('OFFSET_OUT_OF_RANGE') })
+    const { effects } = parted('none', 15)
+    expect(sentOne(effects, 'consumerFailed')).toMatchObject({
+      errorCode: codeOf('OFFSET_OUT_OF_RANGE'),
+      errorMessage:
+        "t-0 was read up to offset 15, of which its leader has only what is below 12: the rest is lost, and autoOffsetReset is 'none'; seek to go on",
+    })
     expect(sent(effects, 'fetch')).toEqual([])
   })
 })

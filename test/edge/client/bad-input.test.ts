@@ -149,18 +149,25 @@ test('consumers: no group, unknown topic, not assigned, negative offset, no offs
   expect((await failureOf(() => beyond.poll({ timeoutMillis: 10_000 }))).message).toMatch(/t-7/)
 })
 
-test('a partition that was not there is read when it is there and has been sought', async () => {
-  const cluster = await openCluster()
-  const consumer = cluster.consumer()
-  const partition = { topic: 't', partition: 0 }
-  consumer.assign([partition])
-  expect((await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
-  await cluster.admin.createTopic('t')
-  const producer = cluster.producer({ value: string })
-  await producer.send({ topic: 't', value: 'x' })
-  consumer.seek(partition, 0)
-  expect(await consumer.poll({ timeoutMillis: 10_000 })).toHaveLength(1)
-})
+test.each([false, true])(
+  'a partition that was not there is said to be missing once, and read when it is there (sought: %s)',
+  async (isSought) => {
+    const cluster = await openCluster()
+    const consumer = cluster.consumer()
+    const partition = { topic: 't', partition: 0 }
+    consumer.assign([partition])
+    expect(await failureOf(() => consumer.poll({ timeoutMillis: 10_000 }))).toMatchObject({
+      name: 'UNKNOWN_TOPIC_OR_PARTITION',
+      retriable: true,
+    })
+    expect(await consumer.poll({ timeoutMillis: 1000 })).toEqual([])
+    await cluster.admin.createTopic('t')
+    const producer = cluster.producer({ value: string })
+    await producer.send({ topic: 't', value: 'x' })
+    if (isSought) consumer.seek(partition, 0)
+    expect(await consumer.poll({ timeoutMillis: 10_000 })).toHaveLength(1)
+  },
+)
 
 test('clients do not write to internal topics; groups do', async () => {
   const cluster = await openCluster()

@@ -172,6 +172,28 @@ test('an assigned topic that is deleted is read anew when it is created again, a
   expect((await take(consumer, 6)).map(({ offset, value }) => `${offset}=${value}`)).toEqual(numbers(6).map((n) => `${n}=${n}`))
   await cluster.admin.deleteTopic('t')
   expect((await failureOf(() => take(consumer, 1))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  expect(consumer.assignment()).toEqual([PARTITION])
+})
+
+test('an assigned topic that is gone keeps no other from being read, and is read when it is there again, whoever assigns the same meanwhile', async () => {
+  const cluster = await openCluster()
+  await fill(cluster, ['old 0', 'old 1'])
+  await cluster.admin.createTopic('u')
+  const producer = cluster.producer({ value: string })
+  const consumer = cluster.consumer({ value: string, fetchMaxWaitMillis: 50 })
+  const partitions = [PARTITION, { topic: 'u', partition: 0 }]
+  consumer.assign(partitions)
+  consumer.seek(PARTITION, 1)
+  expect((await take(consumer, 1)).map(({ value }) => value)).toEqual(['old 1'])
+  await cluster.admin.deleteTopic('t')
+  expect((await failureOf(() => take(consumer, 1))).name).toBe('UNKNOWN_TOPIC_OR_PARTITION')
+  for (const value of ['a', 'b']) {
+    await producer.send({ topic: 'u', value })
+    expect((await take(consumer, 1)).map((record) => record.value)).toEqual([value])
+    consumer.assign(partitions)
+  }
+  await fill(cluster, ['new 0', 'new 1'])
+  expect((await take(consumer, 2)).map(({ value }) => value)).toEqual(['new 0', 'new 1'])
 })
 
 function raise(error: Error): never {

@@ -17,7 +17,12 @@ function clientWith(reader: object): { consumption: Consumption; asked: Message[
     post: (_from: unknown, _to: unknown, message: Message) => void asked.push(message),
   }
   const engine = { host, loop: { kick: () => undefined }, coordinatorNodes: () => [] }
-  const consumption = new Consumption(engine as never, 'consumer-1', reader as never, { actorUrl: {}, config: {} } as never)
+  const consumption = new Consumption(
+    engine as never,
+    'consumer-1',
+    reader as never,
+    { actorUrl: {}, config: {}, onGone: () => undefined } as never,
+  )
   consumption.replace([place])
   return { consumption, asked, hear: (message) => hear(message) }
 }
@@ -32,6 +37,17 @@ test('what was wrong with a partition before the application sought elsewhere is
   expect(() => consumption.throwFailure()).not.toThrow()
   hear({ kind: 'consumerFailed', ...place, session: before + 1, errorCode, errorMessage: 'there is no 7' })
   expect(() => consumption.throwFailure()).toThrow('there is no 7')
+})
+
+test('how far the application is in what it does not want any more is told before it goes', () => {
+  const { consumption, asked } = clientWith({})
+  const one = consumption.assigned(place)
+  consumption.moveTo(one, 7, 1)
+  one.processed = 9
+  consumption.replace([place])
+  expect(asked).toEqual([])
+  consumption.replace([])
+  expect(asked).toEqual([{ kind: 'progress', ...place, position: 9 }])
 })
 
 test('a file that is not there twice in a row is doubted: the leader is asked for the bytes', () => {
