@@ -145,7 +145,7 @@ export function answerBrokerWrite(
   outbox.push({ kind: 'send', to, message: { kind: 'brokerRegistered', correlationId, errorCode, brokerEpoch } })
 }
 
-/** A node is alive. Answers, sends what it lacks, and returns what follows from it; if the node wants to stop, that answers. */
+/** A node is alive. Answers, sends what it lacks, and returns what follows from it; if the node wants to stop, that answers, too, or (where it stops alone) instead. */
 export function onBrokerHeartbeat(
   state: BrokerSessions,
   seat: QuorumSeat,
@@ -158,7 +158,7 @@ export function onBrokerHeartbeat(
   // What a dead incarnation has sent comes late; one that is not dead registers again.
   const isOver = broker?.brokerEpoch !== brokerEpoch || state.deaths.get(node) === brokerEpoch
   const error: ErrorName | null = broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : isOver ? 'STALE_BROKER_EPOCH' : null
-  if (error !== null || wantShutDown === 'no') answerHeartbeat(seat, heartbeat, error, false, outbox)
+  if (error !== null || wantShutDown !== 'alone') answerHeartbeat(seat, heartbeat, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
