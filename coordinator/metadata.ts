@@ -187,15 +187,8 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false, resting })
       return
     }
-    case 'brokerFenced': {
-      const broker = brokerOf(image, record.node)
-      const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
-      const storage = record.fenced ? broker.storage : 'intact'
-      const stopping = record.stopping === true
-      const resting = stopping && record.letGo !== true
-      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch, storage, stopping, resting })
-      return
-    }
+    case 'brokerFenced':
+      return applyFencing(image, record)
     case 'brokerRemoved':
       image.brokers.delete(record.node)
       return
@@ -212,6 +205,15 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       return unreachable(record)
   }
 }
+
+function applyFencing(image: MetadataImage, { node, fenced, stopping = false, letGo = false }: BrokerFenced): void {
+  const broker = brokerOf(image, node)
+  const activeEpoch = fenced ? broker.activeEpoch : broker.brokerEpoch
+  const storage = fenced ? broker.storage : 'intact'
+  image.brokers.set(node, { ...broker, fenced, activeEpoch, storage, stopping, resting: stopping && !letGo })
+}
+
+type BrokerFenced = Extract<MetadataRecord, { readonly type: 'brokerFenced' }>
 
 /** Some records, and the offset behind them in the log. */
 export type MetadataBatch = readonly [endOffset: number, records: readonly MetadataRecord[]]
