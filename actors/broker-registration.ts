@@ -128,13 +128,14 @@ export function onHeartbeatAnswer(
   context: Context,
   outbox: Outbox,
 ): boolean {
-  if (message.correlationId !== state.correlationId) return false
+  const mayStop = message.shouldShutDown && hasAsked(state, message.correlationId)
+  if (message.correlationId !== state.correlationId) return mayStop
   state.correlationId = -1
   if (message.errorCode === NONE) {
     if (message.voters.length > 0) state.voters = message.voters
-    noteHeard(state, message.metadataOffset)
+    if (state.stop?.step !== 'asking') noteHeard(state, message.metadataOffset)
     arm(state.config.heartbeatMillis, outbox)
-    return message.shouldShutDown
+    return mayStop
   }
   const { name } = errorOf(message.errorCode)
   const isOver = name === 'STALE_BROKER_EPOCH' || name === 'BROKER_ID_NOT_REGISTERED'
@@ -143,6 +144,11 @@ export function onHeartbeatAnswer(
   if (isOver) registerAgain(state, context, outbox)
   else askElsewhere(state, -1, outbox)
   return false
+}
+
+/** Whether a heartbeat has asked to stop. Where all stop together, any of those may be answered once more, when the last node has asked. */
+function hasAsked({ stop, nextToken }: BrokerState, correlationId: number): boolean {
+  return stop?.step === 'asking' && correlationId >= stop.askedFrom && correlationId < nextToken
 }
 
 /** The request that was answered had been sent then; the coordinator waits longer than that for the next. */

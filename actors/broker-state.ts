@@ -51,14 +51,16 @@ export interface WrittenRegistration {
   readonly clean: boolean
 }
 
-/** A clean stop of the node: first others lead what is led here, then all replicas are drained. */
+/** A clean stop of the node: first others lead what is led here, or all have what they need to lead it later; then all replicas are drained. */
 export interface NodeStop {
   waiter: Address
   readonly manner: 'alone' | 'together'
-  /** Replicas whose followers are to have everything, those that drain at the end, and the wait for the coordinator between. */
+  /** The wait for followers (only where all stop together), for the coordinator, and for the replicas here. */
   step: 'settling' | 'asking' | 'draining'
   /** Replicas that are still to answer, by the names of their actors. */
   waitsFor: Set<string>
+  /** Heartbeats from this one on have asked the coordinator. */
+  askedFrom: number
 }
 
 /** What a broker knows. */

@@ -1,14 +1,18 @@
 /**
  * How a node stops cleanly (KIP-631): the coordinator is told, then every replica syncs and writes its checkpoint, and the directory remembers that nothing was lost.
  * One that stops alone has others lead what is led here. Where all stop together, the followers are given first what is led here, so that whoever leads next has
- * it, whatever was promised for it. A coordinator is not waited for for long: without one, the others notice by themselves.
+ * it, whatever was promised for it. Nobody is waited for for long: a partition whose followers do not get on keeps nobody from stopping, and without a coordinator the
+ * others notice by themselves.
  */
 import type { Message } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
-import { record, talk } from './broker-registration.ts'
+import { record } from './broker-registration.ts'
 import type { BrokerState } from './broker-state.ts'
 
-/** The timer that ends the wait for followers and for the coordinator. */
+/** The timer that ends the wait for followers. */
+export const SETTLE_TIMER = 'settle'
+
+/** The timer that ends the wait for the coordinator. */
 export const HAND_OVER_TIMER = 'handOver'
 
 /** A hand-over takes one write of the coordinator; an election of another coordinator may come between. */
@@ -20,12 +24,15 @@ const HEARTBEATS_MAX = 8
 /** The node is to stop. Without a registration, or anybody else, there is nothing to wait for. */
 export function onStopNode(state: BrokerState, handOver: boolean, context: Context, outbox: Outbox): void {
   if (state.stop !== null) return onStopAgain(state, context, outbox)
-  state.stop = { waiter: context.from, manner: handOver ? 'alone' : 'together', step: 'settling', waitsFor: new Set() }
+  const [manner, step] = handOver ? (['alone', 'asking'] as const) : (['together', 'settling'] as const)
+  state.stop = { waiter: context.from, manner, step, waitsFor: new Set(), askedFrom: Infinity }
   if (state.brokerEpoch < 0 || (!handOver && state.image.brokers.size <= 1)) return drainReplicas(state, outbox)
-  const fencing = handOver ? 0 : HEARTBEATS_MAX * state.config.heartbeatMillis
-  outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: HAND_OVER_MILLIS + fencing })
-  if (!handOver) tellReplicas(state, { kind: 'settle' }, outbox)
-  if (state.stop.waitsFor.size === 0) askToStop(state, context, outbox)
+  const settleMillis = handOver ? 0 : HEARTBEATS_MAX * state.config.heartbeatMillis
+  outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: settleMillis + HAND_OVER_MILLIS })
+  if (handOver) return askToStop(state, outbox)
+  outbox.push({ kind: 'startTimer', timer: SETTLE_TIMER, afterMillis: settleMillis })
+  tellReplicas(state, { kind: 'settle' }, outbox)
+  if (state.stop.waitsFor.size === 0) askToStop(state, outbox)
 }
 
 /** Whoever asks again gets the answer. */
@@ -36,13 +43,18 @@ function onStopAgain(state: BrokerState, context: Context, outbox: Outbox): void
   if (stop.step === 'draining' && stop.waitsFor.size === 0) finishStop(state, outbox)
 }
 
-/** The coordinator may say now that this node may stop. */
-function askToStop(state: BrokerState, context: Context, outbox: Outbox): void {
+/** The followers have what is led here, or are not waited for any longer. */
+export function endSettling(state: BrokerState, outbox: Outbox): void {
+  if (state.stop?.step === 'settling') askToStop(state, outbox)
+}
+
+/** The coordinator may say now that this node may stop. A heartbeat under way does not say it. */
+function askToStop(state: BrokerState, outbox: Outbox): void {
   if (state.stop === null) return
   state.stop.step = 'asking'
-  // A heartbeat under way does not say it.
+  state.stop.askedFrom = state.nextToken
   state.correlationId = -1
-  talk(state, context, outbox)
+  outbox.push({ kind: 'startTimer', timer: 'coordinator', afterMillis: 0 })
 }
 
 /** Nobody counts on this node now, or that is not waited for any longer. Once is enough. */
@@ -55,25 +67,21 @@ export function drainReplicas(state: BrokerState, outbox: Outbox): void {
 }
 
 /** The followers of a replica have what it leads. */
-export function onSettled(state: BrokerState, replica: string, context: Context, outbox: Outbox): void {
-  const { stop } = state
-  if (stop?.step === 'settling' && stop.waitsFor.delete(replica) && stop.waitsFor.size === 0) askToStop(state, context, outbox)
+export function onSettled(state: BrokerState, replica: string, outbox: Outbox): void {
+  if (state.stop?.step === 'settling') onReplicaGone(state, replica, outbox)
 }
 
 /** A replica is drained. */
 export function onDrained(state: BrokerState, replica: string, outbox: Outbox): void {
-  const { stop } = state
-  if (stop?.step === 'draining' && stop.waitsFor.delete(replica) && stop.waitsFor.size === 0) finishStop(state, outbox)
+  if (state.stop?.step === 'draining') onReplicaGone(state, replica, outbox)
 }
 
-/** A replica goes with its topic: it is not waited for. */
+/** A replica is not waited for, or not any longer: it may go with its topic. */
 export function onReplicaGone(state: BrokerState, replica: string, outbox: Outbox): void {
   const { stop } = state
-  if (stop?.step !== 'settling') return onDrained(state, replica, outbox)
-  if (!stop.waitsFor.delete(replica) || stop.waitsFor.size > 0) return
-  stop.step = 'asking'
-  state.correlationId = -1
-  outbox.push({ kind: 'startTimer', timer: 'coordinator', afterMillis: 0 })
+  if (stop?.waitsFor.delete(replica) !== true || stop.waitsFor.size > 0) return
+  if (stop.step === 'draining') finishStop(state, outbox)
+  else endSettling(state, outbox)
 }
 
 function tellReplicas({ stop, self, replicas }: BrokerState, message: Message, outbox: Outbox): void {

@@ -13,7 +13,7 @@ import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage
 import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
-import { drainReplicas, HAND_OVER_TIMER, onDrained, onSettled, onStopNode } from './broker-stop.ts'
+import { drainReplicas, endSettling, HAND_OVER_TIMER, onDrained, onSettled, onStopNode, SETTLE_TIMER } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
 
 export type { BrokerConfig, BrokerState } from './broker-state.ts'
@@ -33,6 +33,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
         state.nextToken += context.random
         return findRegistrations(state, outbox)
       case 'timerFired':
+        if (message.timer === SETTLE_TIMER) return endSettling(state, outbox)
         if (message.timer === HAND_OVER_TIMER) return drainReplicas(state, outbox)
         return talk(state, context, outbox)
       case 'brokerRegistered':
@@ -72,7 +73,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'stopNode':
         return onStopNode(state, message.handOver, context, outbox)
       case 'settled':
-        return onSettled(state, context.from.actor, context, outbox)
+        return onSettled(state, context.from.actor, outbox)
       case 'drained':
         return onDrained(state, context.from.actor, outbox)
       default:

@@ -41,8 +41,6 @@ export interface BrokerSession {
   sentOffset: number
   /** It is about to be fenced or unfenced. */
   isChanging: boolean
-  /** It was silent for a session, and is counted on no more until it is back. */
-  isLetGo: boolean
   /** It waits for all others to stop with it: what it asked last. */
   stopping: BrokerHeartbeat | null
 }
@@ -147,7 +145,7 @@ export function answerBrokerWrite(
   outbox.push({ kind: 'send', to, message: { kind: 'brokerRegistered', correlationId, errorCode, brokerEpoch } })
 }
 
-/** A node is alive. Answers, sends what it lacks, and returns what follows from it; if the node wants to stop, that answers. */
+/** A node is alive. Answers, sends what it lacks, and returns what follows from it; if the node wants to stop, that answers, too, or (where it stops alone) instead. */
 export function onBrokerHeartbeat(
   state: BrokerSessions,
   seat: QuorumSeat,
@@ -160,7 +158,7 @@ export function onBrokerHeartbeat(
   // What a dead incarnation has sent comes late; one that is not dead registers again.
   const isOver = broker?.brokerEpoch !== brokerEpoch || state.deaths.get(node) === brokerEpoch
   const error: ErrorName | null = broker === undefined ? 'BROKER_ID_NOT_REGISTERED' : isOver ? 'STALE_BROKER_EPOCH' : null
-  if (error !== null || wantShutDown === 'no') answerHeartbeat(seat, heartbeat, error, false, outbox)
+  if (error !== null || wantShutDown !== 'alone') answerHeartbeat(seat, heartbeat, error, false, outbox)
   if (error !== null || broker === undefined) return null
   const session = sessionOf(state, node, context.uptime)
   session.heardAt = context.uptime
@@ -206,17 +204,15 @@ function answerHeartbeat(
   outbox.push({ kind: 'send', to: { node, actor: BROKER_ACTOR }, message })
 }
 
-/** Nodes that have been silent for too long, be they fenced (they may be in sync all the same since all stopped together), and leaders that are not at home. */
+/** Nodes that have been silent for too long, be they live or waited for since they stopped, and leaders that are not at home. */
 export function dueBrokerWrites(state: BrokerSessions, image: MetadataImage, sessionMillis: number, context: Context): BrokerWrite[] {
   const due: BrokerWrite[] = []
   // Who has not looked for so long has not listened either.
   if (context.uptime - state.lookedAt > sessionMillis / 2) for (const session of state.sessions.values()) session.heardAt = context.uptime
   state.lookedAt = context.uptime
-  for (const node of image.brokers.keys()) {
+  for (const { node, fenced, resting } of image.brokers.values()) {
     const session = sessionOf(state, node, context.uptime)
-    if (isLive(image, node)) session.isLetGo = false
-    if (session.isLetGo || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue
-    session.isLetGo = true
+    if ((fenced && !resting) || session.isChanging || context.uptime - session.heardAt < sessionMillis) continue
     session.isChanging = true
     due.push({ kind: 'fenceBroker', correlationId: -1, node })
   }
@@ -277,5 +273,5 @@ function sessionOf(state: BrokerSessions, node: number, uptime: number): BrokerS
 }
 
 function newSession(uptime: number, sentOffset: number): BrokerSession {
-  return { heardAt: uptime, sentOffset, isChanging: false, isLetGo: false, stopping: null }
+  return { heardAt: uptime, sentOffset, isChanging: false, stopping: null }
 }

@@ -15,6 +15,7 @@ import { activeSegment, fileOfSegment, filesOfSegment, indexFileName, logFileNam
 import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { CheckpointWrite, Flush, ReplicaState } from '../partitions/replica-state.ts'
+import { isWithFollowers } from '../partitions/replication.ts'
 import { encodeIndex } from '../partitions/segment-index.ts'
 import { copyTransactions } from '../partitions/transactions.ts'
 import type { Outbox } from './actor.ts'
@@ -220,14 +221,23 @@ function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
   requestFlush(state, cleanNext, outbox)
 }
 
-/** Says that it has settled, once that is so; and begins the last flush of a replica that is being stopped, once nothing is pending. */
-export function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
+/** What a stop asks for: says that it has settled, once that is so; and begins the last flush of a replica that is being stopped, once nothing is pending. */
+export function moveStop(state: ReplicaState, outbox: Outbox): void {
   const { settling } = state
-  if (settling !== null && (state.phase !== 'leading' || state.highWatermark.offset >= settling.endOffset)) {
+  if (settling !== null && isSettled(state, settling.endOffset)) {
     outbox.push({ kind: 'send', to: settling.waiter, message: { kind: 'settled' } })
     state.settling = null
   }
-  if (state.drainWaiter === null) return
+  if (state.drainWaiter !== null) drainIfIdle(state, outbox)
+}
+
+/** Whoever is in sync has everything below an offset that is led here; the high watermark may stand still below it, where too few are. */
+function isSettled({ phase, replication, highWatermark }: ReplicaState, endOffset: number): boolean {
+  if (phase !== 'leading' || replication === null || highWatermark.offset >= endOffset) return true
+  return isWithFollowers(replication, endOffset)
+}
+
+function drainIfIdle(state: ReplicaState, outbox: Outbox): void {
   if (state.phase === 'failed' || state.phase === 'recovering') return finishDrain(state, outbox)
   const isOpen = state.phase === 'leading' || state.phase === 'following' || state.phase === 'idle'
   if (isOpen && isUntouched(state)) return finishDrain(state, outbox)
@@ -338,7 +348,7 @@ export function onRolledBack(state: ReplicaState, message: MessageOf<'storageDon
   }
   // It may have been told meanwhile to be something else.
   state.phase = state.replication === null ? 'idle' : 'leading'
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
 }
 
 /** The partition goes offline. A passing failure is tried again from what the disk proves; damage is not. */
@@ -360,5 +370,5 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   // It may have been told already that nobody counts on it: then it is copied anew.
   else if (nature === 'doubtful' || state.role.replicas.length > 1)
     outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
 }

@@ -7,7 +7,7 @@ import { copiesOf, highWatermarkOf } from '../partitions/replication.ts'
 import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
 import { noteCommitted } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
-import { drainIfIdle, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
+import { moveStop, FLUSH_INTERVAL_BYTES, requestFlush } from './replica-flush.ts'
 import { announceMarker } from './replica-markers.ts'
 import { wakeParked } from './replica-read.ts'
 import { answerDeletions, answer } from './replica-waiters.ts'
@@ -24,7 +24,7 @@ export function progress(state: ReplicaState, context: Context, outbox: Outbox):
   }
   answerDeletions(state, outbox)
   wakeParked(state, outbox)
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
   if (state.highWatermark.offset > before && state.bytesSinceFlush >= FLUSH_INTERVAL_BYTES) requestFlush(state, false, outbox)
 }
 

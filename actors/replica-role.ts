@@ -11,7 +11,7 @@ import type { Context, Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { armConsumed } from './replica-consumed.ts'
 import { distrustEpochs, mayCutDoubtful, mustRebuild, resignIfBroken } from './replica-damage.ts'
-import { drainIfIdle, requestFlush } from './replica-flush.ts'
+import { moveStop, requestFlush } from './replica-flush.ts'
 import { beginMending, isMendable } from './replica-mend.ts'
 import { changePace, follow, stopFollowing } from './replica-follow.ts'
 import { reopenLog, restartLog } from './replica-open.ts'
@@ -88,7 +88,7 @@ export function takeRole(state: ReplicaState, context: Context, outbox: Outbox):
     if (role.leaderEpoch > state.brokenEpoch) lead(state, context, outbox)
     else resignIfBroken(state, outbox)
   } else if (role.leader >= 0 && role.replicas.includes(self.node)) follow(state, context, outbox)
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
 }
 
 function lead(state: ReplicaState, context: Context, outbox: Outbox): void {

@@ -14,7 +14,7 @@ import { newReplicaState } from '../partitions/replica-state.ts'
 import type { Continuation, ReplicaConfig, ReplicaState } from '../partitions/replica-state.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import {
-  drainIfIdle,
+  moveStop,
   finishDrain,
   onCheckpointProved,
   onCheckpointSynced,
@@ -163,7 +163,7 @@ function onTimer(state: ReplicaState, message: MessageOf<'timerFired'>, context:
 /** Whoever is in sync is to have what is here now, if it is led here. */
 function onSettle(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.settling = { waiter: context.from, endOffset: state.log.logEndOffset }
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
 }
 
 function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
@@ -172,7 +172,7 @@ function onDrain(state: ReplicaState, context: Context, outbox: Outbox): void {
   state.drainWaiter = context.from
   refuseParkedProduces(state, outbox)
   if (isOver) return finishDrain(state, outbox)
-  drainIfIdle(state, outbox)
+  moveStop(state, outbox)
 }
 
 /** Whether the log is open and nothing is being rolled back. */

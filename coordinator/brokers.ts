@@ -62,20 +62,25 @@ export function registerBroker(image: MetadataImage, registration: Registration)
   const loss = lossOf(storage)
   // The offset behind the record: whoever has applied it has this much metadata.
   const records: MetadataRecord[] = [{ type: 'brokerRegistered', node, incarnation, rack, brokerEpoch: image.endOffset + 1, ...loss }]
-  // One that stopped together with all others is in sync where it was: nothing has been committed without it.
-  if (image.brokers.get(node)?.stopping === true && storage === 'intact') return records
+  // One that has stopped is in sync where it still is: nothing has been committed without it.
+  if (image.brokers.get(node)?.resting === true && storage === 'intact') return records
   return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
 }
 
-/** The records that fence a node; of one that is fenced, those that let go of it where another one leads: it has not come back since all stopped together. */
+/**
+ * The records that fence a node, or let go of one that has stopped and is not back: it is in sync no more where another one leads, and where nobody does, somebody may now
+ * perhaps who waited for it. Nothing if it is so.
+ */
 export function fenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
-  const isByOther = ({ leader }: PartitionImage): boolean => leader >= 0 && leader !== node
-  if (!isLive(image, node))
-    return changePartitions(image, node, (partition, _, electorate) =>
-      isByOther(partition) ? withoutNode(partition, node, electorate) : null,
-    )
-  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true }]
-  return records.concat(changePartitions(image, node, (partition, _, electorate) => withoutNode(partition, node, electorate)))
+  const broker = image.brokers.get(node)
+  if (broker === undefined || (broker.fenced && !broker.resting)) return []
+  const stop = broker.stopping ? { stopping: true, letGo: true } : {}
+  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: true, ...stop }]
+  return records.concat(
+    changePartitions(image, node, (partition, _, electorate) =>
+      merged(partition, withoutNode(partition, node, electorate), (left) => withLeader(left, electorate)),
+    ),
+  )
 }
 
 /**
@@ -195,6 +200,7 @@ export function changeIsr(image: MetadataImage, proposal: IsrProposal): Metadata
 export function electorateOf(image: MetadataImage, topic: Pick<TopicImage, 'config'>, replicaCount: number): Electorate {
   return {
     isLive: (node) => isLive(image, node),
+    isResting: (node) => image.brokers.get(node)?.resting === true,
     minInsync: minInsyncOf(topic.config.minInsyncReplicas, replicaCount),
     unclean: topic.config.uncleanLeaderElection,
   }
@@ -202,14 +208,18 @@ export function electorateOf(image: MetadataImage, topic: Pick<TopicImage, 'conf
 
 type Change = (partition: PartitionImage, topic: TopicImage, electorate: Electorate) => PartitionImage | null
 
-/** Changes of the partitions that a node has a replica of, as if that node were not live. */
+/** Changes of the partitions that a node has a replica of, as if that node were not live, nor to be waited for. */
 function changePartitions(image: MetadataImage, node: number, change: Change): MetadataRecord[] {
   const records: MetadataRecord[] = []
   for (const topic of image.topics.values()) {
     topic.partitions.forEach((partition, index) => {
       if (!partition.replicas.includes(node)) return
       const electorate = electorateOf(image, topic, replicaCountOf(partition))
-      const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other) }
+      const others: Electorate = {
+        ...electorate,
+        isLive: (other) => other !== node && electorate.isLive(other),
+        isResting: (other) => other !== node && electorate.isResting(other),
+      }
       const changed = change(partition, topic, others)
       if (changed !== null) records.push(changeOf(topic, index, changed))
     })

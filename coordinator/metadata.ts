@@ -60,6 +60,7 @@ export type MetadataRecord =
       readonly storage?: StorageState
       /** In snapshots only. */
       readonly activeEpoch?: number
+      readonly resting?: boolean
     }
   | {
       readonly type: 'brokerFenced'
@@ -67,6 +68,8 @@ export type MetadataRecord =
       readonly fenced: boolean
       /** It wants to stop: it stays fenced until it registers again. */
       readonly stopping?: boolean
+      /** That was long ago: it is not waited for any longer. */
+      readonly letGo?: boolean
     }
   | { readonly type: 'brokerRemoved'; readonly node: number }
   | { readonly type: 'topicIdsUsed'; readonly nextTopicId: number }
@@ -106,6 +109,8 @@ export interface BrokerImage {
   readonly fenced: boolean
   /** It is stopping, and stays fenced in this incarnation (KIP-841). */
   readonly stopping: boolean
+  /** It has stopped, and may be back soon: it is neither unfenced yet, be it registered again or not, nor let go of. */
+  readonly resting: boolean
 }
 
 /** All metadata at one point of the metadata log. */
@@ -176,17 +181,14 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       return
     case 'brokerRegistered': {
       const { node, brokerEpoch, incarnation, rack, storage = 'intact' } = record
-      const activeEpoch = record.activeEpoch ?? image.brokers.get(node)?.activeEpoch ?? -1
-      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false })
+      const known = image.brokers.get(node)
+      const activeEpoch = record.activeEpoch ?? known?.activeEpoch ?? -1
+      const resting = record.resting ?? known?.resting ?? false
+      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false, resting })
       return
     }
-    case 'brokerFenced': {
-      const broker = brokerOf(image, record.node)
-      const activeEpoch = record.fenced ? broker.activeEpoch : broker.brokerEpoch
-      const storage = record.fenced ? broker.storage : 'intact'
-      image.brokers.set(record.node, { ...broker, fenced: record.fenced, activeEpoch, storage, stopping: record.stopping === true })
-      return
-    }
+    case 'brokerFenced':
+      return applyFencing(image, record)
     case 'brokerRemoved':
       image.brokers.delete(record.node)
       return
@@ -203,6 +205,15 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       return unreachable(record)
   }
 }
+
+function applyFencing(image: MetadataImage, { node, fenced, stopping = false, letGo = false }: BrokerFenced): void {
+  const broker = brokerOf(image, node)
+  const activeEpoch = fenced ? broker.activeEpoch : broker.brokerEpoch
+  const storage = fenced ? broker.storage : 'intact'
+  image.brokers.set(node, { ...broker, fenced, activeEpoch, storage, stopping, resting: stopping && !letGo })
+}
+
+type BrokerFenced = Extract<MetadataRecord, { readonly type: 'brokerFenced' }>
 
 /** Some records, and the offset behind them in the log. */
 export type MetadataBatch = readonly [endOffset: number, records: readonly MetadataRecord[]]
@@ -230,10 +241,11 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
   const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
   const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
-  for (const { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced, stopping } of brokers) {
-    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack, ...lossOf(storage) })
+  for (const { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced, stopping, resting } of brokers) {
+    const rest = resting && !stopping ? { resting } : {}
+    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack, ...lossOf(storage), ...rest })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
-    else if (stopping) records.push({ type: 'brokerFenced', node, fenced, stopping })
+    else if (stopping) records.push({ type: 'brokerFenced', node, fenced, stopping, ...(resting ? {} : { letGo: true }) })
   }
   for (const { name, topicId, partitions, configs } of topics) {
     records.push({ type: 'topicCreated', name, topicId, partitions, configs })

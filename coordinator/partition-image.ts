@@ -30,6 +30,8 @@ export interface PartitionImage {
 export interface Electorate {
   /** Whether a node is there and not fenced. */
   isLive(node: number): boolean
+  /** Whether a node that has stopped may be back soon. */
+  isResting(node: number): boolean
   /** In-sync replicas below which the high watermark stands still. */
   readonly minInsync: number
   /** Whether somebody who has fallen behind may lead when nobody else is left. */
@@ -85,9 +87,15 @@ export function withoutLoser(partition: PartitionImage, node: number, electorate
   return elected({ ...partition, isr, elr }, electorate) ?? leaderless(partition, isr, elr)
 }
 
-/** Elects a leader where there is none, now that a node is live again. Null if there is a leader, or nobody may be one. */
+/**
+ * Elects a leader where there is none, now that a node is live again, or let go of. Who was in sync when all stopped together, and is not back in time, is not in sync any
+ * more. Null if there is a leader, or nobody may be one.
+ */
 export function withLeader(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
-  return partition.leader === NO_LEADER ? elected(partition, electorate) : null
+  const led = partition.leader === NO_LEADER ? elected(partition, electorate) : null
+  if (led === null) return null
+  const isr = led.isr.filter((node) => electorate.isLive(node) || electorate.isResting(node))
+  return isr.length === led.isr.length ? led : { ...led, isr, elr: eligible(led, isr, electorate.minInsync) }
 }
 
 /** The preferred leader leads again, if it is in sync and live. Null if nothing changes. */
@@ -101,11 +109,7 @@ export function withPreferredLeader(partition: PartitionImage, electorate: Elect
 /** The leader asks to be relieved (its disk failed): somebody else leads, or, if there is nobody else, the same one in another epoch. */
 export function withOtherLeader(partition: PartitionImage, electorate: Electorate): PartitionImage {
   const { leader, leaderEpoch } = partition
-  const others: Electorate = {
-    minInsync: electorate.minInsync,
-    unclean: false,
-    isLive: (node) => node !== leader && electorate.isLive(node),
-  }
+  const others: Electorate = { ...electorate, unclean: false, isLive: (node) => node !== leader && electorate.isLive(node) }
   return elected(partition, others) ?? changed(partition, { leaderEpoch: leaderEpoch + 1 })
 }
 
@@ -177,7 +181,10 @@ export function withTargetReached(partition: PartitionImage, electorate: Elector
   return stays(leader) ? changed(moved, { leaderEpoch: partition.leaderEpoch + (removing.length > 0 ? 1 : 0) }) : elected(moved, electorate)
 }
 
-/** The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if the topic allows that, any live one. */
+/**
+ * The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if the topic allows that, any live one, unless one of those
+ * before may be back soon.
+ */
 function elected(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
   const { replicas, isr, elr } = partition
   const live = replicas.filter((node) => electorate.isLive(node))
@@ -189,7 +196,7 @@ function elected(partition: PartitionImage, electorate: Electorate): PartitionIm
   if (other !== undefined) {
     return changed(partition, { isr: [other], elr: eligible(partition, [other], electorate.minInsync), leader: other, leaderEpoch })
   }
-  const any = live[0]
+  const any = [...isr, ...elr].some((node) => electorate.isResting(node)) ? undefined : live[0]
   return electorate.unclean && any !== undefined ? changed(partition, { isr: [any], elr: [], leader: any, leaderEpoch }) : null
 }
 

@@ -287,7 +287,7 @@ export interface ReplicaState {
   checkpointTrust: 'unknown' | 'safe' | 'torn'
   /** The newest checkpoint that was synced since the process began, by its sequence, however often the log is opened again; -1: none was. */
   syncedCheckpoint: number
-  /** Who waits until the high watermark has come so far. */
+  /** Who waits until all that are in sync have what was led here when it asked. */
   settling: { readonly waiter: Address; readonly endOffset: number } | null
   /** Who waits for the drain. */
   drainWaiter: Address | null

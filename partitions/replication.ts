@@ -151,6 +151,12 @@ export function copiesOf(replication: Replication, endOffset: number, ownEndOffs
   return count
 }
 
+/** Whether all followers that may be elected have made everything below an offset durable. */
+export function isWithFollowers(replication: Replication, endOffset: number): boolean {
+  const { self, followers } = replication
+  return maximalIsr(replication).every((node) => node === self || (followers.get(node)?.endOffset ?? -1) >= endOffset)
+}
+
 /** How far each replica is behind the leader's log end; -1: it has not fetched in this leader epoch, so nobody knows. */
 export function lagsOf({ replicas, followers, self }: Replication, logEndOffset: number): ReplicaLag[] {
   return replicas.map((node) => {

@@ -81,7 +81,9 @@ export interface Truth {
   acknowledgedCount: number
   /** How much of the committed metadata has been looked at. */
   metadataOffset: number
-  /** Who has been in sync since nobody led, by topic id and partition. */
+  /** The epoch of the coordinator that had it. */
+  metadataEpoch: number
+  /** Who has been in sync, and not live, since nobody led, by topic id and partition. */
   readonly resting: Map<string, readonly number[]>
   /** By share group: the first record below an end that it has not done with, as far as anybody knows; null if there is none. */
   readonly acknowledgedBy: Map<string, (partition: PartitionTruth, end: number) => number | null>
@@ -120,6 +122,7 @@ export function newTruth(
     anomalies: noAnomalies(),
     acknowledgedCount: 0,
     metadataOffset: 0,
+    metadataEpoch: -1,
     resting: new Map(),
     acknowledgedBy: new Map(),
     committedEnds: new Map(),

@@ -14,15 +14,15 @@ export interface WatchedDamage {
   hasRotted: boolean
   /** It has found damage by reading. */
   isFound: boolean
-  /** It does not know whether there has been more of its log. */
-  isDoubtful: boolean
+  /** What it knew of its log before. */
+  damage: ReplicaState['damage']
   /** It is mending its log. */
   isMending: boolean
 }
 
 /** Nothing has rotted, and nothing was found. */
 export function watchDamage(): WatchedDamage {
-  return { hasRotted: false, isFound: false, isDoubtful: false, isMending: false }
+  return { hasRotted: false, isFound: false, damage: 'none', isMending: false }
 }
 
 /** A replica has handled a message. */
@@ -39,12 +39,14 @@ export function checkDamage(truth: Truth, watched: WatchedDamage, state: Replica
   world.fail('CHG', `node ${state.self.node} takes ${name} for damaged, and nothing of it has rotted`)
 }
 
-/** A replica whose log is gone goes on with nothing, for by now it is the only one that counts: what was in it is lost. */
+/** A replica whose log is gone goes on with nothing (it does not ask whether there was more any longer), for by now it is the only one that counts: what was in it is lost. */
 function noteLastCopy(truth: Truth, watched: WatchedDamage, state: ReplicaState, disk: Disk): void {
   const { damage, role, self, logName, topicId } = state
-  const wasDoubtful = watched.isDoubtful
-  watched.isDoubtful = damage === 'doubtful'
-  if (!wasDoubtful || watched.isDoubtful || !disk.isLost(logName) || ![...role.isr, ...role.elr].includes(self.node)) return
+  const wasDoubtful = watched.damage === 'doubtful'
+  watched.damage = damage
+  const counted = [...role.isr, ...role.elr]
+  const isOnlyOne = counted.length > 0 && counted.every((node) => node === self.node)
+  if (!wasDoubtful || damage !== 'none' || !isOnlyOne || !disk.isLost(logName)) return
   const partition = lifeOf(truth, topicPartitionName(state.topic, state.partition), topicId)
   if (partition !== undefined) partition.lossFloor = partition.deletedOffset
 }

@@ -8,7 +8,7 @@ import type { GroupsState } from '../../actors/groups-state.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
 import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
-import { isLive, OFFSETS_TOPIC, SHARE_TOPIC } from '../../coordinator/metadata.ts'
+import { OFFSETS_TOPIC, SHARE_TOPIC } from '../../coordinator/metadata.ts'
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -19,6 +19,7 @@ import { checkClassic } from './classic-groups.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { checkLease } from './lease.ts'
+import { checkMetadata } from './metadata.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
 import { checkCopies } from './copies.ts'
@@ -74,7 +75,7 @@ export class NodeWatcher implements Watcher {
 
   received(host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
     if (name === COORDINATOR_ACTOR) {
-      checkImage(this.#truth, state as CoordinatorState)
+      checkMetadata(this.#truth, state as CoordinatorState, message)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
@@ -103,28 +104,5 @@ export class NodeWatcher implements Watcher {
     }
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.mixed) checkMixed(group, state as GroupsState, message, effects)
-  }
-}
-
-/**
- * Topics that are in what is committed no longer are deleted; who is fenced leads nothing, and is in no ISR that has another member, but for those who have been there
- * since nobody led, after all had stopped together, until they are back (ISR).
- */
-function checkImage(truth: Truth, { seat: { image, isActive } }: CoordinatorState): void {
-  if (!isActive || truth.metadataOffset >= image.endOffset) return
-  truth.metadataOffset = image.endOffset
-  for (const { name, topicId, partitions } of image.topics.values()) {
-    partitions.forEach(({ leader, isr }, index) => {
-      const log = `${topicId}/${index}`
-      const resting = (truth.resting.get(log) ?? []).filter((node) => isr.includes(node) && !(leader >= 0 && isLive(image, node)))
-      const isAtRest = leader < 0 && isr.length > 1 && !isr.some((node) => isLive(image, node))
-      truth.resting.set(log, isAtRest ? isr : resting)
-      const counted = isr.length > 1 ? isr.filter((node) => !isAtRest && !resting.includes(node)) : []
-      const fenced = [...counted, leader].find((node) => node >= 0 && !isLive(image, node))
-      if (fenced !== undefined) truth.world.fail('ISR', `${name}-${index}: node ${fenced} is fenced, but leads or is in sync with others`)
-    })
-  }
-  for (const partition of truth.partitions.values()) {
-    if (partition.topicId > 0 && partition.topicId < image.nextTopicId && !image.names.has(partition.topicId)) partition.isOver = true
   }
 }

@@ -23,7 +23,17 @@ const config: BrokerConfig = {
 
 /** The node as the metadata knows it. */
 function registrationOf(brokerEpoch: number): BrokerImage {
-  return { node: 1, brokerEpoch, incarnation: 1, activeEpoch: -1, storage: 'intact', rack: null, fenced: true, stopping: false }
+  return {
+    node: 1,
+    brokerEpoch,
+    incarnation: 1,
+    activeEpoch: -1,
+    storage: 'intact',
+    rack: null,
+    fenced: true,
+    stopping: false,
+    resting: false,
+  }
 }
 
 /** A broker that asks to be registered, knows a partition of its own from the metadata, and whose replica runs. */

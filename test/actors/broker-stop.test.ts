@@ -1,8 +1,10 @@
 // How a node stops cleanly: others lead first what it leads, or have it when all stop, within a time limit; then everything is synced, and the directory says so.
 
 import { describe, expect, test } from 'vitest'
-import { HAND_OVER_TIMER } from '../../actors/broker-stop.ts'
+import { HAND_OVER_TIMER, SETTLE_TIMER } from '../../actors/broker-stop.ts'
+import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
+import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import { created, nodes } from '../coordinator/support.ts'
 import {
@@ -24,6 +26,12 @@ const HAND_OVER = { kind: 'stopNode', handOver: true } as const
 const ALL_AT_ONCE = { kind: 'stopNode', handOver: false } as const
 const SETTLED = { kind: 'settled' } as const
 const DRAINED = { kind: 'drained' } as const
+
+/** Asks the coordinator, if the timer for that is set. */
+function ask(one: BrokerStage, effects: readonly Effect[]): MessageOf<'brokerHeartbeat'> {
+  expect(lines(effects)).toContain('timer coordinator in 0 ms')
+  return sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat')
+}
 
 /** Node 1, which is the only one. */
 function alone(records: readonly MetadataRecord[] = []): BrokerStage {
@@ -80,7 +88,7 @@ describe('a clean stop', () => {
 describe('a stop with a hand-over', () => {
   test('tells the coordinator at once, and drains when that says that nobody counts on the node any more', () => {
     const one = joined([created('a', 1, [1])])
-    expect(sentOne(tell(one, HAND_OVER), 'brokerHeartbeat')).toMatchObject({ node: 1, brokerEpoch: 101, wantShutDown: 'alone' })
+    expect(ask(one, tell(one, HAND_OVER))).toMatchObject({ node: 1, brokerEpoch: 101, wantShutDown: 'alone' })
     expect(sent(answerHeartbeat(one), 'drain')).toEqual([])
     one.stage.uptime += 50
     expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe('alone')
@@ -90,8 +98,7 @@ describe('a stop with a hand-over', () => {
 
   test('asks another coordinator when the first does not lead', () => {
     const one = joined([created('a', 1, [1])])
-    tell(one, HAND_OVER)
-    const { correlationId } = one.stage.state
+    const { correlationId } = ask(one, tell(one, HAND_OVER))
     tell(one, { kind: 'notController', correlationId, controller: 2, isUncertain: false }, coordinatorAt(0))
     const effects = tell(one, { kind: 'timerFired', timer: 'coordinator' })
     expect(effects).toContainEqual(expect.objectContaining({ kind: 'send', to: coordinatorAt(2) }))
@@ -100,13 +107,13 @@ describe('a stop with a hand-over', () => {
 
   test('does not wait for a coordinator for ever', () => {
     const one = joined([created('a', 1, [1])])
-    expect(lines(tell(one, HAND_OVER))).toContain('timer handOver in 1000 ms')
+    expect(lines(tell(one, HAND_OVER))).toEqual(['timer handOver in 1000 ms', 'timer coordinator in 0 ms'])
     expect(lines(tell(one, { kind: 'timerFired', timer: HAND_OVER_TIMER }))).toEqual(['to replica/a-0: drain'])
   })
 
   test('is over for an incarnation that is over: it does not register again to stop', () => {
     const one = joined([created('a', 1, [1])])
-    tell(one, HAND_OVER)
+    ask(one, tell(one, HAND_OVER))
     const effects = answerHeartbeat(one, codeOf('STALE_BROKER_EPOCH'))
     expect(lines(effects)).toEqual(['to replica/a-0: drain'])
   })
@@ -115,10 +122,15 @@ describe('a stop with a hand-over', () => {
 describe('a stop of all nodes together', () => {
   test('gives the followers first what is led here, then asks the coordinator, and drains when everybody has asked', () => {
     const one = joined([created('a', 1, [1, 1])])
-    expect(lines(tell(one, ALL_AT_ONCE))).toEqual(['timer handOver in 1400 ms', 'to replica/a-0: settle', 'to replica/a-1: settle'])
+    expect(lines(tell(one, ALL_AT_ONCE))).toEqual([
+      'timer handOver in 1400 ms',
+      'timer settle in 400 ms',
+      'to replica/a-0: settle',
+      'to replica/a-1: settle',
+    ])
     expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
     expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
-    expect(sentOne(tell(one, SETTLED, replicaAt('a-1')), 'brokerHeartbeat').wantShutDown).toBe('together')
+    expect(ask(one, tell(one, SETTLED, replicaAt('a-1'))).wantShutDown).toBe('together')
     expect(lines(answerHeartbeat(one, NONE, 0, true))).toEqual([
       'timer coordinator in 50 ms',
       'to replica/a-0: drain',
@@ -141,20 +153,49 @@ describe('a stop of all nodes together', () => {
     tell(one, ALL_AT_ONCE)
     expect(tell(one, SETTLED, replicaAt('a-0'))).toEqual([])
     const effects = tell(one, metadata(200, 201, [{ type: 'topicDeleted', topicId: 2 }]), coordinatorAt(0))
-    expect(lines(effects)).toContain('timer coordinator in 0 ms')
-    expect(sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat').wantShutDown).toBe('together')
+    expect(ask(one, effects).wantShutDown).toBe('together')
   })
 
-  test('does not wait for followers, or for a coordinator, for ever', () => {
-    for (const settles of [false, true]) {
-      const one = joined([created('a', 1, [1])])
-      tell(one, ALL_AT_ONCE)
-      if (settles) tell(one, SETTLED, replicaAt('a-0'))
-      expect(lines(tell(one, { kind: 'timerFired', timer: HAND_OVER_TIMER }))).toEqual(['to replica/a-0: drain'])
-    }
+  test('does not wait for followers for ever, nor for a coordinator', () => {
+    const one = joined([created('a', 1, [1, 1])])
+    tell(one, ALL_AT_ONCE)
+    tell(one, SETTLED, replicaAt('a-0'))
+    expect(ask(one, tell(one, { kind: 'timerFired', timer: SETTLE_TIMER })).wantShutDown).toBe('together')
+    expect(tell(one, SETTLED, replicaAt('a-1'))).toEqual([])
+    const drains = ['to replica/a-0: drain', 'to replica/a-1: drain']
+    expect(lines(tell(one, { kind: 'timerFired', timer: HAND_OVER_TIMER }))).toEqual(drains)
+    expect(tell(one, { kind: 'timerFired', timer: SETTLE_TIMER })).toEqual([])
   })
 
   test('asks at once where there is nothing to wait for', () => {
-    expect(sentOne(tell(joined(), ALL_AT_ONCE), 'brokerHeartbeat').wantShutDown).toBe('together')
+    const one = joined()
+    expect(ask(one, tell(one, ALL_AT_ONCE)).wantShutDown).toBe('together')
+  })
+
+  test('is told when the last one has asked, whichever of the questions that answers', () => {
+    const one = joined()
+    const before = one.stage.state.correlationId
+    const { correlationId: first } = ask(one, tell(one, ALL_AT_ONCE))
+    answerHeartbeat(one)
+    one.stage.uptime += 50
+    tell(one, { kind: 'timerFired', timer: 'coordinator' })
+    const answer = (correlationId: number): string[] => {
+      const message = { kind: 'brokerHeartbeatResponse', correlationId, errorCode: NONE, voters: [], metadataOffset: 200 } as const
+      return lines(tell(one, { ...message, shouldShutDown: true }, coordinatorAt(0)))
+    }
+    for (const other of [before, one.stage.state.nextToken]) expect(answer(other)).toEqual([])
+    expect(answer(first)).toContain('to client: drained')
+  })
+
+  test('goes on asking the coordinator that answers that others are still to ask', () => {
+    const one = joined()
+    ask(one, tell(one, ALL_AT_ONCE))
+    const { controller } = one.stage.state
+    for (let count = 0; count < 10; count++) {
+      expect(lines(answerHeartbeat(one))).toEqual(['timer coordinator in 50 ms'])
+      one.stage.uptime += 50
+      const effects = tell(one, { kind: 'timerFired', timer: 'coordinator' })
+      expect(effects).toContainEqual(expect.objectContaining({ kind: 'send', to: coordinatorAt(controller) }))
+    }
   })
 })

@@ -1,7 +1,8 @@
 // A node that wants to stop: the active coordinator has others lead, and answers when that is committed (KIP-631, KIP-841).
 
-import { expect, test } from 'vitest'
-import { isLive } from '../../coordinator/metadata.ts'
+import { describe, expect, test } from 'vitest'
+import { imageRecords, isLive } from '../../coordinator/metadata.ts'
+import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
@@ -19,7 +20,7 @@ function beat(one: CoordinatorStage, wantShutDown: ShutDown, node = 1, brokerEpo
     correlationId: node,
     node,
     brokerEpoch,
-    metadataOffset: endOffset,
+    metadataOffset: Math.max(endOffset, brokerEpoch),
     wantShutDown,
   } as const
   return tell(one, heartbeat, { node, actor: 'broker' })
@@ -84,10 +85,16 @@ test('an active coordinator whose own node stops has another one lead when that 
 
 test('nodes that stop together are answered when all that are live have asked; who does not want to any more is not waited for', () => {
   const one = active([...nodes([0, 1, 2], [2]), topicWith('t', 1, [partitionOf([1, 0])])])
-  expect([...beat(one, 'together'), ...work(one)]).toEqual([])
-  expect(sentOne(beat(one, 'no'), 'brokerHeartbeatResponse').shouldShutDown).toBe(false)
-  expect([...beat(one, 'together', 0), ...work(one)]).toEqual([])
-  expect(sent(beat(one, 'together'), 'brokerHeartbeatResponse')).toEqual([])
+  // Each question is answered at once: whoever asks knows that the coordinator is there.
+  for (const [want, node] of [
+    ['together', 1],
+    ['no', 1],
+    ['together', 0],
+    ['together', 1],
+  ] as const) {
+    expect(one.pending).toEqual([])
+    expect(sentOne(beat(one, want, node), 'brokerHeartbeatResponse')).toMatchObject({ correlationId: node, shouldShutDown: false })
+  }
   const effects = work(one)
   expect(sent(effects, 'brokerHeartbeatResponse').map(({ correlationId, shouldShutDown }) => [correlationId, shouldShutDown])).toEqual([
     [0, true],
@@ -97,22 +104,72 @@ test('nodes that stop together are answered when all that are live have asked; w
   const kinds = effects.flatMap((effect) => (effect.kind === 'send' ? [effect.message.kind] : []))
   expect(kinds.lastIndexOf('metadataUpdate')).toBeLessThan(kinds.indexOf('brokerHeartbeatResponse'))
   // An answer that was lost is given again; the coordinator goes on until the end.
-  expect(sentOne([...beat(one, 'together', 0), ...work(one)], 'brokerHeartbeatResponse').shouldShutDown).toBe(true)
+  const again = [...beat(one, 'together', 0), ...work(one)]
+  expect(sent(again, 'brokerHeartbeatResponse').map(({ shouldShutDown }) => shouldShutDown)).toContain(true)
   expect(one.stage.state.seat.isActive).toBe(true)
 })
 
-test('a node that has not come back since all stopped is let go of when it has been silent for a session, once', () => {
-  const one = active([...nodes([0, 1], [0]), topicWith('t', 1, [partitionOf([1, 0])])])
-  for (let passed = 0; passed < 30_000; passed += 500) {
-    beat(one, 'no')
-    one.stage.uptime += 500
-    tell(one, { kind: 'timerFired', timer: 'brokers' })
+describe('a node that has not come back since all stopped', () => {
+  /** All three have stopped, and these are back: what one partition of nodes 1 and 2 becomes, and of 0, too, if that has fallen behind. */
+  function stopped(...back: number[]): CoordinatorStage {
+    const partitions = [partitionOf([1, 2]), partitionOf([1, 2, 0], { isr: [1, 2] })]
+    const one = active([...nodes([0, 1, 2]), topicWith('t', 1, partitions, { uncleanLeaderElection: true })])
+    for (const node of [0, 1, 2]) beat(one, 'together', node)
+    work(one)
+    for (const node of back) register(one, node)
+    return one
+  }
+
+  function register(one: CoordinatorStage, node: number): void {
+    const from = { node, actor: 'broker' }
+    const known = { previousBrokerEpoch: 100 + node, isUnsyncedSafe: true }
+    tell(one, { kind: 'registerBroker', correlationId: 1, node, incarnation: 5, rack: null, ...known }, from)
     work(one)
   }
-  expect(one.stage.state.seat.image.topics.get('t')?.partitions[0]).toMatchObject({
-    isr: [1],
-    leader: 1,
-    leaderEpoch: 0,
-    partitionEpoch: 1,
+
+  /** Time passes; these nodes are heard. */
+  function pass(one: CoordinatorStage, millis: number, ...heard: number[]): PartitionImage[] | undefined {
+    const { image } = one.stage.state.seat
+    for (let passed = 0; passed < millis; passed += 250) {
+      one.stage.uptime += 250
+      for (const node of heard) beat(one, 'no', node, image.brokers.get(node)?.brokerEpoch)
+      work(one)
+      tell(one, { kind: 'timerFired', timer: 'brokers' })
+      work(one)
+    }
+    return image.topics.get('t')?.partitions
+  }
+
+  test('is let go of when it has been silent for a session, once', () => {
+    const one = stopped(0, 1)
+    expect(pass(one, 750, 0, 1)).toMatchObject([
+      { isr: [1, 2], leader: 1 },
+      { isr: [1, 2], leader: 1 },
+    ])
+    expect(pass(one, 500, 0, 1)?.[0]).toMatchObject({ isr: [1], leader: 1 })
+    const { endOffset } = one.stage.state.seat.image
+    pass(one, 30_000, 0, 1)
+    expect(one.stage.state.seat.image.endOffset).toBe(endOffset)
+  })
+
+  test('is not counted on when another one leads later; one that lacks something leads where it may, once all others are let go of', () => {
+    const one = stopped(0)
+    expect(pass(one, 750, 0)).toMatchObject([{ leader: -1 }, { leader: -1 }])
+    expect(pass(one, 500, 0)).toMatchObject([
+      { isr: [1, 2], leader: -1 },
+      { isr: [0], leader: 0 },
+    ])
+    const { endOffset } = one.stage.state.seat.image
+    pass(one, 30_000, 0)
+    expect(one.stage.state.seat.image.endOffset).toBe(endOffset)
+    register(one, 1)
+    expect(pass(one, 250, 0, 1)?.[0]).toMatchObject({ isr: [1], leader: 1 })
+  })
+
+  test('and never does is let go of by the next coordinator, too', () => {
+    const { image } = stopped(0).stage.state.seat
+    const one = active(imageRecords(image))
+    expect(pass(one, 750, 0)).toMatchObject([{ leader: -1 }, { leader: -1 }])
+    expect(pass(one, 500, 0)?.[1]).toMatchObject({ isr: [0], leader: 0 })
   })
 })

@@ -134,6 +134,29 @@ describe('settling', () => {
     expect(said).toEqual(['settled'])
   })
 
+  test('waits for nobody else where fewer are in sync than the high watermark needs to move', () => {
+    const partition = new ReplicatedPartition(2, {}, 3)
+    partition.isolate(1)
+    partition.produce(0, 'leader')
+    const said = settle(partition, 0)
+    partition.pass(500)
+    expect(said).toEqual([])
+    partition.isolate(1, false)
+    partition.pass(1100)
+    expect(partition.state(0).highWatermark.offset).toBe(0)
+    expect(said).toEqual(['settled'])
+  })
+
+  test('is over when who lacks something is not in sync any more', () => {
+    const partition = new ReplicatedPartition(2, {}, 2)
+    partition.isolate(1)
+    partition.produce(0, 'leader')
+    const said = settle(partition, 0)
+    expect(said).toEqual([])
+    partition.decide({ isr: [0], elr: [1] })
+    expect(said).toEqual(['settled'])
+  })
+
   test('is over when the replica does not lead any more, or never did', () => {
     const partition = new ReplicatedPartition(3)
     expect(settle(partition, 1)).toEqual(['settled'])

@@ -9,7 +9,6 @@ import {
   registerBroker,
   relieveLeader,
   shutDownBroker,
-  shutDownTogether,
   storageStateOf,
   unfenceBroker,
 } from '../../coordinator/brokers.ts'
@@ -322,80 +321,3 @@ function recordsOf(image: MetadataImage, kind: string, node: number): readonly M
     }
   }
 }
-
-describe('nodes that stop together', () => {
-  const ALL = [0, 1, 2].map((node) => ({ node, brokerEpoch: 100 + node }))
-
-  test('are fenced until they register again; nobody leads, and whoever is in sync stays that', () => {
-    const image = clusterWith([partitionOf([1, 0, 2]), partitionOf([2, 0], { isr: [2], elr: [0] })])
-    const records = shutDownTogether(image, ALL)
-    expect(after(image, records as MetadataRecord[])).toMatchObject({ isr: [1, 0, 2], leader: -1, leaderEpoch: 1, partitionEpoch: 1 })
-    expect(image.topics.get('t')?.partitions[1]).toMatchObject({ isr: [2], elr: [0], leader: -1 })
-    expect([0, 1, 2].map((node) => [isLive(image, node), image.brokers.get(node)?.stopping])).toEqual([
-      [false, true],
-      [false, true],
-      [false, true],
-    ])
-    expect(shutDownTogether(image, ALL)).toEqual([])
-  })
-
-  test('are all that are live: otherwise nothing is done', () => {
-    const image = clusterWith([partitionOf([1, 0])], {}, [2])
-    expect(shutDownTogether(image, ALL.slice(0, 1))).toBe('INVALID_REQUEST')
-    expect(shutDownTogether(image, [ALL[0]!, { node: 1, brokerEpoch: 99 }])).toBe('INVALID_REQUEST')
-    // One that is fenced need not say anything.
-    expect(shutDownTogether(image, ALL.slice(0, 2))).toHaveLength(3)
-  })
-
-  test('come back in any order, and are all in sync, led by the first', () => {
-    const image = clusterWith([partitionOf([1, 0, 2])], { minInsyncReplicas: 1 })
-    after(image, shutDownTogether(image, ALL) as MetadataRecord[])
-    for (const node of [2, 1, 0]) {
-      after(image, registerBroker(image, registration({ node, previousBrokerEpoch: 100 + node, incarnation: node })))
-      after(image, unfenceBroker(image, node))
-      expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [1, 0, 2], leader: 2, leaderEpoch: 2 })
-    }
-  })
-
-  test('are not in sync when they come back without what they had', () => {
-    const image = clusterWith([partitionOf([1, 0, 2])], { flush: 'os' })
-    after(image, shutDownTogether(image, ALL) as MetadataRecord[])
-    for (const [node, changes] of [
-      [0, { previousBrokerEpoch: 100 }],
-      [1, { previousBrokerEpoch: -1 }],
-      [2, { previousBrokerEpoch: 102, isUnsyncedSafe: false }],
-    ] as const)
-      after(image, registerBroker(image, registration({ node, incarnation: node, ...changes })))
-    for (const node of [0, 1, 2]) after(image, unfenceBroker(image, node))
-    expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [0], leader: 0 })
-  })
-
-  test('who is not back keeps nobody from joining, and is let go of when it is silent for too long and somebody leads', () => {
-    const image = clusterWith([partitionOf([1, 0, 2], { isr: [1, 2] })], { minInsyncReplicas: 1 })
-    after(image, shutDownTogether(image, ALL) as MetadataRecord[])
-    expect(fenceBroker(image, 2)).toEqual([])
-    for (const node of [1, 0]) {
-      after(image, registerBroker(image, registration({ node, previousBrokerEpoch: 100 + node, incarnation: node })))
-      after(image, unfenceBroker(image, node))
-    }
-    expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [1, 2], leader: 1 })
-    const { leaderEpoch, partitionEpoch } = image.topics.get('t')!.partitions[0]!
-    const known = (node: number): { node: number; brokerEpoch: number } => ({ node, brokerEpoch: image.brokers.get(node)!.brokerEpoch })
-    const proposal = { topicId: 1, partition: 0, leader: 1, leaderEpoch, partitionEpoch }
-    const joined = changeIsr(image, { ...proposal, isr: [known(1), known(0), { node: 2, brokerEpoch: -1 }] })
-    expect(after(image, joined as MetadataRecord[])).toMatchObject({ isr: [1, 0, 2], leader: 1 })
-    expect(after(image, fenceBroker(image, 2))).toMatchObject({ isr: [1, 0], leader: 1 })
-    const next = { ...proposal, partitionEpoch: partitionEpoch + 2 }
-    expect(changeIsr(image, { ...next, isr: [known(1), known(0), known(2)] })).toBe('INELIGIBLE_REPLICA')
-  })
-
-  test('lead nothing that they do not have: the first to come back may die before the others are there', () => {
-    const image = clusterWith([partitionOf([1, 0, 2])])
-    after(image, shutDownTogether(image, ALL) as MetadataRecord[])
-    after(image, registerBroker(image, registration({ node: 1, incarnation: 5 })))
-    after(image, unfenceBroker(image, 1))
-    expect(after(image, fenceBroker(image, 1))).toMatchObject({ isr: [1, 0, 2], leader: -1 })
-    after(image, unfenceBroker(image, 1))
-    expect(image.topics.get('t')?.partitions[0]).toMatchObject({ isr: [1, 0, 2], leader: 1 })
-  })
-})

@@ -66,11 +66,31 @@ describe('the image', () => {
       brokers: new Map([
         [
           0,
-          { node: 0, brokerEpoch: 100, incarnation: 1000, activeEpoch: 100, storage: 'intact', rack: 'a', fenced: true, stopping: false },
+          {
+            node: 0,
+            brokerEpoch: 100,
+            incarnation: 1000,
+            activeEpoch: 100,
+            storage: 'intact',
+            rack: 'a',
+            fenced: true,
+            stopping: false,
+            resting: false,
+          },
         ],
         [
           1,
-          { node: 1, brokerEpoch: 101, incarnation: 1001, activeEpoch: -1, storage: 'intact', rack: null, fenced: true, stopping: false },
+          {
+            node: 1,
+            brokerEpoch: 101,
+            incarnation: 1001,
+            activeEpoch: -1,
+            storage: 'intact',
+            rack: null,
+            fenced: true,
+            stopping: false,
+            resting: false,
+          },
         ],
       ]),
       nextTopicId: 3,
@@ -157,7 +177,17 @@ describe('a node in the image', () => {
     applyRecord(image, register(9))
     expect([isLive(image, 1), image.brokers.get(1)]).toEqual([
       false,
-      { node: 1, brokerEpoch: 9, incarnation: 7, activeEpoch: 1, storage: 'intact', rack: null, fenced: true, stopping: false },
+      {
+        node: 1,
+        brokerEpoch: 9,
+        incarnation: 7,
+        activeEpoch: 1,
+        storage: 'intact',
+        rack: null,
+        fenced: true,
+        stopping: false,
+        resting: false,
+      },
     ])
     applyRecord(image, fence(false))
     applyRecord(image, fence(true))

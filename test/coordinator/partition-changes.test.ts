@@ -33,7 +33,7 @@ describe('a reassignment that adds nobody', () => {
 })
 
 describe('of several reassignments in a row', () => {
-  const world = { isLive: () => true, minInsync: 1, unclean: false }
+  const world = { isLive: () => true, isResting: () => false, minInsync: 1, unclean: false }
 
   function moved(first: PartitionImage, ...targets: readonly (readonly number[] | null)[]): PartitionImage {
     const image = imageOf(...nodes([0, 1, 2, 3]), topicWith('t', 1, [first]))

@@ -21,7 +21,7 @@ import { partitionOf } from './support.ts'
 
 /** These nodes are live. */
 function electorate(live: readonly number[], changes: Partial<Electorate> = {}): Electorate {
-  return { isLive: (node) => live.includes(node), minInsync: 1, unclean: false, ...changes }
+  return { isLive: (node) => live.includes(node), isResting: () => false, minInsync: 1, unclean: false, ...changes }
 }
 
 /** A partition that nobody leads. */
@@ -56,8 +56,12 @@ test.each([
 describe('an election', () => {
   test('goes to the first replica, in order of preference, that is live and in sync', () => {
     const partition = leaderless([2, 0, 1, 3], { isr: [0, 1] })
-    expect(withLeader(partition, electorate([1, 2, 3]))).toEqual({ ...partition, leader: 1, leaderEpoch: 4, partitionEpoch: 6 })
+    const led = { ...partition, leader: 1, leaderEpoch: 4, partitionEpoch: 6 }
+    expect(withLeader(partition, electorate([1, 2, 3], { isResting: (node) => node === 0 }))).toEqual(led)
     expect(withLeader(partition, electorate([0, 1]))?.leader).toBe(0)
+    // Who is neither live nor expected is not in sync any more.
+    expect(withLeader(partition, electorate([1, 2, 3]))).toEqual({ ...led, isr: [1] })
+    expect(withLeader(partition, electorate([1, 2, 3], { minInsync: 2 }))).toEqual({ ...led, isr: [1], elr: [0] })
   })
 
   test('goes to one that is eligible when nobody in sync is live, and that one is the whole ISR: the others are eligible while it is too small', () => {
@@ -91,9 +95,12 @@ describe('an election', () => {
     })
   })
 
-  test('does not take place where there is a leader, nor where nobody is live', () => {
+  test('does not take place where there is a leader, nor where nobody is live, nor where somebody who may lead without a loss may be back soon', () => {
     expect(withLeader(partitionOf([0, 1]), electorate([0, 1]))).toBeNull()
     expect(withLeader(leaderless([0, 1]), electorate([], { unclean: true }))).toBeNull()
+    const resting = electorate([1], { unclean: true, isResting: (node) => node === 2 })
+    expect(withLeader(leaderless([2, 1], { isr: [2] }), resting)).toBeNull()
+    expect(withLeader(leaderless([0, 1, 2], { isr: [0], elr: [2] }), resting)).toBeNull()
   })
 })
 
@@ -288,8 +295,13 @@ function presentOf({ replicas, adding }: PartitionImage): number[] {
 }
 
 /** The partition after an event, as the rules of nodes call the rules of partitions; changes `live`. */
-function after(partition: PartitionImage, one: Event, live: Set<number>, settings: Omit<Electorate, 'isLive'>): PartitionImage {
-  const world: Electorate = { ...settings, isLive: (id) => live.has(id) }
+function after(
+  partition: PartitionImage,
+  one: Event,
+  live: Set<number>,
+  settings: Omit<Electorate, 'isLive' | 'isResting'>,
+): PartitionImage {
+  const world: Electorate = { ...settings, isLive: (id) => live.has(id), isResting: () => false }
   switch (one.kind) {
     case 'fence':
       live.delete(one.node)

@@ -102,22 +102,65 @@ function chunk(sizeBytes: number): Message {
 
 const FETCH = { kind: 'fetch', isTimed: true } as Extract<Message, { kind: 'fetch' }>
 
-/** A node of the cluster is fenced, and is in an ISR, or not. */
-function isr(): Damaged {
-  return inScene('ISR', 'a fenced node stays in the ISR', ({ truth }, isDamaged) => {
-    const partitions = [{ leader: 0, isr: isDamaged ? [0, 1] : [0] }]
-    const image = {
-      ...{ endOffset: 5, nextTopicId: 1, names: new Map() },
-      topics: new Map([['orders', { name: 'orders', partitions }]]),
-      brokers: new Map([0, 1].map((node) => [node, { fenced: node === 1 }])),
-    }
-    const state = { self: { node: 0, actor: 'coordinator' }, seat: { image, isActive: true, quorum: null } } as unknown as CoordinatorState
+/** What the coordinator knows at one point of its log: who leads and is in sync, and of each node whether it is live, waited for, or neither. */
+type ImageStep = readonly [leader: number, isr: readonly number[], ...nodes: ('live' | 'resting' | 'fenced')[]]
+
+/** Images, one after the other; the second node has not been heard of for a while at the end. */
+function isr(
+  what: string,
+  sound: readonly ImageStep[],
+  damaged: readonly ImageStep[],
+  silentMillis: readonly [number, number] = [0, 0],
+): Damaged {
+  return inScene('ISR', what, ({ truth }, isDamaged) => {
     const quorum = { truth: { world: truth.world }, disks: new Map() }
     const groups = { inside: [], outside: [], mixed: [], shared: [] }
     const watcher = new NodeWatcher(truth, null as never, groups, quorum as never, true)
-    watcher.received(null as never, 'coordinator', state, { kind: 'started' }, state.self, [] as readonly Effect[])
+    ;(isDamaged ? damaged : sound).forEach(([leader, inSync, ...nodes], index) => {
+      const image = {
+        ...{ endOffset: 5 + index, nextTopicId: 1, names: new Map() },
+        topics: new Map([['orders', { name: 'orders', partitions: [{ leader, isr: inSync }] }]]),
+        brokers: new Map(nodes.map((is, node) => [node, { node, fenced: is !== 'live', resting: is === 'resting' }])),
+      }
+      const session = { heardAt: 2000 - silentMillis[isDamaged ? 1 : 0], isChanging: false }
+      const state = {
+        self: { node: 0, actor: 'coordinator' },
+        seat: { image, isActive: true, quorum: null },
+        brokers: { lookedAt: 2000, sessions: new Map([[1, session]]) },
+        config: { sessionTimeoutMillis: 1000 },
+      } as unknown as CoordinatorState
+      const message = { kind: 'timerFired', timer: 'brokers' } as const
+      watcher.received(null as never, 'coordinator', state, message, state.self, [] as readonly Effect[])
+    })
   })
 }
+
+const STOPPED: ImageStep = [-1, [0, 1], 'resting', 'resting']
+const FIRST_BACK: ImageStep = [0, [0, 1], 'live', 'resting']
+
+const ISR: readonly Damaged[] = [
+  isr('a fenced node stays in the ISR', [[0, [0], 'live', 'fenced']], [[0, [0, 1], 'live', 'fenced']]),
+  isr('a node that stops alone stays in the ISR', [STOPPED, FIRST_BACK], [[0, [0, 1], 'live', 'live'], FIRST_BACK]),
+  isr(
+    'who was let go of stays in the ISR',
+    [STOPPED, FIRST_BACK, [0, [0], 'live', 'fenced']],
+    [STOPPED, FIRST_BACK, [0, [0, 1], 'live', 'fenced']],
+  ),
+  isr(
+    'who came back and died stays in the ISR',
+    [STOPPED, FIRST_BACK, [-1, [0, 1], 'fenced', 'resting'], [1, [1], 'fenced', 'live']],
+    [STOPPED, FIRST_BACK, [-1, [0, 1], 'fenced', 'resting'], [1, [0, 1], 'fenced', 'live']],
+  ),
+  isr(
+    'two that have died stay in the ISR',
+    [STOPPED, [-1, [0, 1], 'fenced', 'fenced']],
+    [
+      [0, [0, 1], 'live', 'live'],
+      [-1, [0, 1], 'fenced', 'fenced'],
+    ],
+  ),
+  isr('nobody lets go of who is silent', [STOPPED], [STOPPED], [999, 1000]),
+]
 
 /** What a host does, seen from outside. */
 function host(code: string, what: string, play: (one: Host, isDamaged: boolean) => void): Damaged {
@@ -212,7 +255,7 @@ export const damagedOthers: readonly Damaged[] = [
   quota('a client does not ask for the time of a question', (account, isDamaged) =>
     noteQuotaUse(account, { kind: 'metadata', correlationId: 1, topics: [], ...(isDamaged ? {} : { isTimed: true }) }),
   ),
-  isr(),
+  ...ISR,
   {
     code: 'LIVE',
     what: 'a run does not come to an end',
