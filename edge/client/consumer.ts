@@ -163,6 +163,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
     this.#consumption.seek(one, offset)
+    this.#processSlot.sought(one, offset)
   }
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {

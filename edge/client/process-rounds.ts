@@ -27,10 +27,12 @@ export function transactionalRounds<OK, OV>(
   return {
     begin: async () => (transaction ??= await producer.beginTransaction()),
     commit: async (handled) => {
-      await transaction?.sendOffsets(consumer, handled)
+      // There is none if somebody has sought, and nothing was handled.
+      transaction ??= await producer.beginTransaction()
+      await transaction.sendOffsets(consumer, handled)
       // Offsets of a topic that is gone may have been sent for the one that has its name now.
       if (isLost()) throw lostError()
-      await transaction?.commit()
+      await transaction.commit()
       transaction = null
     },
     abort: async () => {
@@ -72,7 +74,9 @@ export function committedRounds<OK, OV, R extends Place>(
       failure = null
       if (missing !== null) throw missing
       if (state.isLost) throw lostError()
+      // At most once has committed the rest. If that fails, records are skipped.
       if (!isAtMostOnce) await consumer.commit(handled)
+      else if (handled.length > 0) await consumer.commit(handled).catch(() => undefined)
     },
     // What was sent was sent.
     abort: async () => {

@@ -27,6 +27,7 @@ import {
   notePoll,
   offsetsToCommit,
   putBack,
+  seek,
   takeBack,
   takePolled,
 } from '../../actors/processing.ts'
@@ -157,10 +158,14 @@ export class Processing<K, V, OK, OV> {
     })
   }
 
-  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. At most once has committed it, and handles none of the others again. */
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
   lost(partitions: readonly TopicPartition[]): void {
-    if (this.#state.plan.guarantee === 'at-most-once') forget(this.#state, partitions)
-    else lose(this.#state, partitions)
+    lose(this.#state, partitions)
+  }
+
+  /** The application seeks, in a handler or elsewhere. */
+  sought(place: Place): void {
+    seek(this.#state, place, performance.now())
   }
 
   // ── one step ──
@@ -286,7 +291,7 @@ export class Processing<K, V, OK, OV> {
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
+  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'sought' | 'stop'> | null = null
   /** Resolves when the last one has ended, and its producer is closed; null: so it is. */
   #underWay: Promise<void> | null = null
   /** Nobody waits for it any more: its producer is closed with the cluster. */
@@ -371,6 +376,11 @@ export class ProcessSlot {
   /** They are others' already, or begin anew elsewhere; the application hears of that otherwise. */
   gone(partitions: readonly TopicPartition[]): void {
     this.#processing?.lost(partitions)
+  }
+
+  /** The application seeks. Where it does so in what is on its way out is of no account: whoever has that next begins where the round has ended. */
+  sought({ topic, partition, revoking }: TopicPartition & { readonly revoking: boolean }, offset: number): void {
+    if (!revoking) this.#processing?.sought({ topic, partition, offset })
   }
 
   lost(listener: PartitionListener | undefined): PartitionListener {
