@@ -250,7 +250,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   /** It asks for records: what the application was given before is processed, and committed as it would have been. */
   #beginProcess(): void {
-    if (!this.#isByHand && this.#mode === 'subscribed' && this.#options.autoCommit !== false) this.commit().catch(() => undefined)
+    if (!this.#isByHand && this.#options.autoCommit !== false) this.commit().catch(() => undefined)
     this.#commitByHand(true)
   }
 
