@@ -78,6 +78,7 @@ export class Processing<K, V, OK, OV> {
   readonly #state: ProcessingState<ConsumerRecord<K, V>>
   /** The consumer is being closed. */
   #isStopping = false
+  #signal: AbortSignal | undefined
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   /** A round could not be ended when partitions had to go. */
@@ -102,12 +103,13 @@ export class Processing<K, V, OK, OV> {
 
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
+    this.#signal = signal
     try {
       for (;;) {
-        const step = nextStep(this.#state, performance.now(), this.#isInterrupted(signal))
+        const step = nextStep(this.#state, performance.now(), this.#isInterrupted())
         if (this.#failure !== null) throw this.#failure.error
-        if (step === 'poll' && this.#isOver(signal)) break
-        await this.#do(step, signal)
+        if (step === 'poll' && this.#isOver()) break
+        await this.#do(step)
       }
       await this.#end()
     } catch (error) {
@@ -121,12 +123,12 @@ export class Processing<K, V, OK, OV> {
     this.#isStopping = true
   }
 
-  #isOver(signal: AbortSignal | undefined): boolean {
-    return this.#isStopping || signal?.aborted === true
+  #isOver(): boolean {
+    return this.#isStopping || this.#signal?.aborted === true
   }
 
-  #isInterrupted(signal: AbortSignal | undefined): boolean {
-    return this.#isOver(signal) || this.#hooks.mustLetGo()
+  #isInterrupted(): boolean {
+    return this.#isOver() || this.#hooks.mustLetGo()
   }
 
   /** Takes the round back; what the caller shall hear. */
@@ -170,12 +172,12 @@ export class Processing<K, V, OK, OV> {
 
   // ── one step ──
 
-  async #do(step: Step, signal: AbortSignal | undefined): Promise<void> {
+  async #do(step: Step): Promise<void> {
     switch (step) {
       case 'poll':
-        return takePolled(this.#state, await this.#poll(signal))
+        return takePolled(this.#state, await this.#poll())
       case 'handle':
-        return this.#inTurn(() => this.#handle(signal))
+        return this.#inTurn(() => this.#handle())
       case 'end':
         return this.#end()
       case 'putBack':
@@ -183,18 +185,18 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  async #poll(signal: AbortSignal | undefined): Promise<ConsumerRecord<K, V>[]> {
+  async #poll(): Promise<ConsumerRecord<K, V>[]> {
     const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#state.endsAt - performance.now()))
     try {
-      return await this.#hooks.poll(signal === undefined ? { timeoutMillis } : { signal, timeoutMillis })
+      return await this.#hooks.poll(this.#signal === undefined ? { timeoutMillis } : { signal: this.#signal, timeoutMillis })
     } catch (error) {
-      if (this.#isOver(signal)) return []
+      if (this.#isOver()) return []
       throw error
     }
   }
 
   /** Handles what was polled, until the round is to end. */
-  async #handle(signal: AbortSignal | undefined): Promise<void> {
+  async #handle(): Promise<void> {
     const state = this.#state
     const rest = beginRound(state, performance.now())
     if (rest.length === 0) return
@@ -205,8 +207,8 @@ export class Processing<K, V, OK, OV> {
       const isWaiting = isThenable(done)
       if (isWaiting) await done
       if (!noteHandled(state, record)) return
-      const isTimeToLook = isWaiting || count % LOOK_RECORDS === 0 || this.#isOver(signal)
-      if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted(signal))) return
+      const isTimeToLook = isWaiting || count % LOOK_RECORDS === 0 || this.#isOver()
+      if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted())) return
     }
   }
 
@@ -215,7 +217,7 @@ export class Processing<K, V, OK, OV> {
     try {
       return await this.#rounds.begin(records)
     } catch (error) {
-      if (!this.#isRebalance(error)) throw error
+      if (!this.#isPassing(error)) throw error
       this.#state.isLost = true
       return null
     }
@@ -265,7 +267,7 @@ export class Processing<K, V, OK, OV> {
       await this.#rounds.commit(offsetsToCommit(this.#state))
       endRound(this.#state)
     } catch (error) {
-      if (!this.#isRebalance(error)) throw error
+      if (!this.#isPassing(error)) throw error
       await this.#takeBack()
     }
   }
@@ -279,8 +281,12 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  /** Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been set anew. */
-  #isRebalance(error: unknown): boolean {
+  /**
+   * Whether the round is taken back, and the next one begins. Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been
+   * set anew. Who is to end says that it could not commit.
+   */
+  #isPassing(error: unknown): boolean {
+    if (this.#rounds.isLate(error)) return !this.#isOver()
     return (this.#state.isLost || !this.#hooks.isAssignedByHand()) && error instanceof KafkaError && isRebalanced(error.name)
   }
 
