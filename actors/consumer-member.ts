@@ -62,7 +62,7 @@ function answer(
   const isLost = isFenced || (isIn && (membership.lost || membership.memberEpoch <= 0))
   const lost = { error: lostError(state), reason: isFenced ? null : 'the group has given the partitions of this consumer away' }
   const refused = isLost ? lost : why
-  const { memberId, memberEpoch } = membership
+  const { memberId } = membership
   outbox.push({
     kind: 'send',
     to: config.client,
@@ -71,7 +71,7 @@ function answer(
       correlationId: clientCorrelationId,
       errorCode: refused === null ? NONE : codeOf(refused.error),
       errorMessage: refused?.reason ?? null,
-      member: isIn && refused === null ? { memberId, memberEpoch } : null,
+      member: isIn && refused === null ? { memberId, memberEpoch: membership.memberEpoch } : null,
       offsets: refused === null ? offsets : [],
     },
   })
