@@ -26,7 +26,10 @@ export function queueCommit(
   const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0 }
   const isLost = (isMember(state) && state.membership.lost) || state.membership.classic?.isFenced === true
   if (offsets.length === 0 || isLost) answerCommit(state, commit, isLost ? lostError(state) : null, outbox)
-  else state.commits.push(commit)
+  else {
+    forgetUnidentified(state, commit)
+    state.commits.push(commit)
+  }
   return offsets.length > 0 && !isLost
 }
 
@@ -99,14 +102,19 @@ function refuseWaiting(state: ConsumerState, outbox: Outbox): void {
 }
 
 /** Whether the topic ids of all offsets are known, and the commit can be sent. */
-export function isIdentified(commit: QueuedCommit): boolean {
+export function isIdentified(commit: { readonly offsets: readonly TopicOffset[] }): boolean {
   return commit.offsets.every(({ topicId }) => topicId >= 0)
 }
 
+/** Topics that it does not consume are looked up anew: another may have the name by now, and what is committed for the former one would not count. */
+export function forgetUnidentified({ leaders }: ConsumerState, commit: { readonly offsets: readonly TopicOffset[] }): void {
+  for (const { topic, topicId } of commit.offsets) if (topicId < 0) forgetTopic(leaders, topic)
+}
+
 /** Completes the topic ids, which only an application's own offsets lack; null when that is done; or the name of a partition that there is not. */
-function identify(
+export function identify(
   state: ConsumerState,
-  commit: QueuedCommit,
+  commit: { offsets: readonly TopicOffset[] },
   context: Context,
   outbox: Outbox,
 ): 'asked' | { readonly unknown: string } | null {

@@ -109,6 +109,13 @@ export interface QueuedCommit {
   retryAt: number
 }
 
+/** A transaction is to commit these, and some of their topics are being looked up. */
+export interface MemberQuestion {
+  readonly clientCorrelationId: number
+  offsets: readonly TopicOffset[]
+  readonly deadline: number
+}
+
 /** Where the consumer stands with its group. */
 export interface GroupMembership {
   step: 'finding' | 'ready' | 'leaving'
@@ -155,6 +162,7 @@ export interface ConsumerState {
   readonly partitions: Map<string, ConsumedPartition>
   readonly membership: GroupMembership
   readonly commits: QueuedCommit[]
+  readonly questions: MemberQuestion[]
   /** It commits what has been processed, from time to time and before partitions go. */
   commitsItself: boolean
   autoCommitAt: number
@@ -197,6 +205,7 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       offsetsTimeoutAt: 0,
     },
     commits: [],
+    questions: [],
     commitsItself: config.autoCommit,
     autoCommitAt: Infinity,
     closing: -1,

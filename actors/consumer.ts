@@ -37,15 +37,15 @@ import { onHeartbeatAnswer } from './consumer-heartbeat.ts'
 import {
   asksFormerTopic,
   failPartition,
-  onSought,
+  moveTo,
   onOutOfRange,
+  onSought,
+  onTruncated,
   onUnknown,
   refuseReset,
   resetOffset,
-  moveTo,
-  onTruncated,
 } from './consumer-reset.ts'
-import { commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted } from './consumer-member.ts'
+import { answerQuestions, commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted, questionsDue } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
 import { avoidCoordinator, followController } from './coordinator-finder.ts'
@@ -95,7 +95,7 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
       case 'commit':
         return enqueueCommit(state, message.correlationId, message.offsets, context, outbox)
       case 'askMember':
-        return onAskMember(state, message, outbox)
+        return onAskMember(state, message, context, outbox)
       case 'commitByHand':
         return onCommitByHand(state, message, context, outbox)
       case 'offsetsCommitted':
@@ -380,11 +380,12 @@ function onTick(state: ConsumerState, context: Context, outbox: Outbox): void {
 
 function work(state: ConsumerState, context: Context, outbox: Outbox): void {
   groupWork(state, context, outbox)
+  answerQuestions(state, context, outbox)
   for (const one of state.partitions.values()) advance(state, one, context, outbox)
 }
 
 function nextDue(state: ConsumerState, context: Context): number {
-  let due = Math.min(groupDue(state), quotaDue(state, context))
+  let due = Math.min(groupDue(state), quotaDue(state, context), questionsDue(state))
   for (const one of state.partitions.values()) {
     if (one.phase === 'revoking') continue
     if (one.correlationId >= 0) due = Math.min(due, one.timeoutAt, Math.max(one.doubtAt, state.leaders.doubtAt))

@@ -62,6 +62,8 @@ export function refuseCommit(
 ): ErrorName | null {
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   if (request.offsets.some(({ metadata }) => metadata.length > OFFSET_METADATA_LENGTH_MAX)) return 'OFFSET_METADATA_TOO_LARGE'
+  // Offsets of a topic that nobody has named would count for whatever has its name later.
+  if (isTransactional && request.offsets.some(({ topicId }) => topicId < 0)) return 'INVALID_REQUEST'
   // Topic ids count up: it comes late, and would replace what is committed for the topic that has the name now.
   if (group !== undefined && request.offsets.some((one) => one.topicId >= 0 && one.topicId < topicIdOf(state, group, one)))
     return 'UNKNOWN_TOPIC_ID'

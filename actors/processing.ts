@@ -47,6 +47,8 @@ export interface ProcessingState<R extends Place> {
   readonly starts: Map<string, Place>
   /** What was handled in the round, by partition. */
   readonly handled: Map<string, Handled>
+  /** Where the application has sought to, by partition, and nothing was handled since: that is committed, too. */
+  readonly sought: Map<string, Place>
   /** That of the record before: most come from the same partition. */
   last: Handled | null
   /** By partition: the keys that were seen. */
@@ -58,12 +60,14 @@ export interface ProcessingState<R extends Place> {
   polled: readonly R[]
   /** The index of the next record of those. */
   next: number
-  /** Counts the times that partitions went, or the consumer went back. */
+  /** Counts the times that partitions went, or the consumer went elsewhere in them. */
   upheavals: number
   /** By partition: the last of them that was about it. */
   readonly upheavalOf: Map<string, number>
   /** Before the records that were polled last. */
   upheavalsAtPoll: number
+  /** Before the round began to end. */
+  upheavalsAtEnd: number
 }
 
 /** Errors that say that the group has moved on: others have the partitions, or will read them again. The round is taken back, and the next one begins. */
@@ -82,6 +86,7 @@ export function newProcessing<R extends Place>(plan: RoundPlan): ProcessingState
     plan,
     starts: new Map(),
     handled: new Map(),
+    sought: new Map(),
     last: null,
     recent: new Map(),
     endsAt: Infinity,
@@ -91,6 +96,7 @@ export function newProcessing<R extends Place>(plan: RoundPlan): ProcessingState
     upheavals: 0,
     upheavalOf: new Map(),
     upheavalsAtPoll: 0,
+    upheavalsAtEnd: 0,
   }
 }
 
@@ -124,7 +130,7 @@ export function nextStep<R extends Place>(state: ProcessingState<R>, now: number
 export function beginRound<R extends Place>(state: ProcessingState<R>, now: number): R[] {
   const rest = restOf(state)
   if (rest.length === 0) state.next = state.polled.length
-  else if (state.starts.size === 0) state.endsAt = now + state.plan.commitIntervalMillis
+  else if (!hasRound(state)) state.endsAt = now + state.plan.commitIntervalMillis
   for (const [name, start] of beginsOf(rest)) if (!state.starts.has(name)) state.starts.set(name, start)
   return rest
 }
@@ -148,14 +154,16 @@ export function isKnown<R extends Place>({ recent }: ProcessingState<R>, { topic
 
 /** The next record was handled, or left out. False: it does not count, nor does the round. */
 export function noteHandled<R extends Place>(state: ProcessingState<R>, { topic, partition, offset }: Place): boolean {
-  if (state.isLost) return false
   state.next++
+  if (state.isLost) return false
   if (state.last?.topic !== topic || state.last.partition !== partition) {
     const name = topicPartitionName(topic, partition)
     state.last = state.handled.get(name) ?? { topic, partition, offset: 0 }
     state.handled.set(name, state.last)
   }
   state.last.offset = offset + 1
+  // Unless it was polled before.
+  if (state.sought.size > 0 && isCurrent(state, { topic, partition })) state.sought.delete(topicPartitionName(topic, partition))
   return true
 }
 
@@ -165,7 +173,10 @@ export function mustPause<R extends Place>(state: ProcessingState<R>, now: numbe
 }
 
 /** Nothing has happened to its partition since it was polled. */
-function isCurrent<R extends Place>({ upheavals, upheavalOf, upheavalsAtPoll }: ProcessingState<R>, { topic, partition }: Place): boolean {
+function isCurrent<R extends Place>(
+  { upheavals, upheavalOf, upheavalsAtPoll }: ProcessingState<R>,
+  { topic, partition }: TopicPartition,
+): boolean {
   return upheavals === upheavalsAtPoll || (upheavalOf.get(topicPartitionName(topic, partition)) ?? 0) <= upheavalsAtPoll
 }
 
@@ -200,22 +211,30 @@ export function recall<R extends Place>(
 /** Whether there is a round, and whether it counts, which is to end now. */
 export function howToEnd<R extends Place>(state: ProcessingState<R>): 'nothing' | 'commit' | 'takeBack' {
   state.endsAt = Infinity
+  state.upheavalsAtEnd = state.upheavals
   if (!hasRound(state)) return 'nothing'
   return state.isLost ? 'takeBack' : 'commit'
 }
 
-/** What the round has handled, as its commit says it: with the keys, where they are remembered. */
-export function offsetsToCommit<R extends Place>({ handled, recent }: ProcessingState<R>): CommittedOffset[] {
-  return [...handled].map(([name, one]) => ({ ...one, metadata: recent.get(name)?.encode() ?? '' }))
+/**
+ * What the round has handled, and where the application has sought to, as its commit says it: with the keys, where they are remembered (where they are not known yet, a
+ * commit would forget them). At most once has committed the rest.
+ */
+export function offsetsToCommit<R extends Place>({ plan, handled, sought, recent }: ProcessingState<R>): CommittedOffset[] {
+  const places: ReadonlyMap<string, Place> = plan.guarantee === 'at-most-once' ? sought : new Map([...handled, ...sought])
+  const known = [...places].filter(([name]) => plan.guarantee !== 'effectively-once' || recent.has(name))
+  return known.map(([name, { topic, partition, offset }]) => ({ topic, partition, offset, metadata: recent.get(name)?.encode() ?? '' }))
 }
 
-/** The round is over. */
+/** The round is over. Who has sought meanwhile has begun the next one. */
 export function endRound<R extends Place>(state: ProcessingState<R>): void {
+  const { sought, upheavalOf, upheavalsAtEnd } = state
+  for (const name of [...sought.keys()]) if ((upheavalOf.get(name) ?? 0) <= upheavalsAtEnd) sought.delete(name)
   state.starts.clear()
   state.handled.clear()
   state.last = null
   state.isLost = false
-  state.endsAt = Infinity
+  state.endsAt = sought.size > 0 ? 0 : Infinity
 }
 
 /** Nothing of the round counts: where the consumer goes back to, in what it still has. At most once does not go back. */
@@ -223,6 +242,7 @@ export function takeBack<R extends Place>(state: ProcessingState<R>, assignment:
   const held = namesOf(assignment)
   const starts = [...state.starts].filter(([name]) => !isAtMostOnce(state) && held.has(name)).map(([, start]) => start)
   upset(state, starts)
+  state.sought.clear()
   endRound(state)
   state.recent.clear()
   return starts
@@ -260,7 +280,21 @@ export function putBack<R extends Place>(
   return { commit: isAtMostOnce(state) ? begins.map(([, begin]) => begin) : [], seek }
 }
 
-// ── partitions that go ──
+// ── partitions that go, and those in which the application goes elsewhere ──
+
+/**
+ * The application seeks: what was polled of the partition is not handled any more, and the round says where it goes on. One that is taken back takes a seek forward back,
+ * too: what it had handled before is to be handled again.
+ */
+export function seek<R extends Place>(state: ProcessingState<R>, { topic, partition, offset }: Place, now: number): void {
+  const place = { topic, partition, offset }
+  const name = topicPartitionName(topic, partition)
+  const start = state.starts.get(name)
+  if (!hasRound(state)) state.endsAt = now + state.plan.commitIntervalMillis
+  if (start !== undefined && offset < start.offset) state.starts.set(name, place)
+  upset(state, [place])
+  state.sought.set(name, place)
+}
 
 /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
 export function lose<R extends Place>(state: ProcessingState<R>, partitions: readonly TopicPartition[]): void {
@@ -274,6 +308,7 @@ export function forget<R extends Place>(state: ProcessingState<R>, partitions: r
   for (const name of namesOf(partitions)) {
     state.starts.delete(name)
     state.handled.delete(name)
+    state.sought.delete(name)
     // Not those of others: they may be under way already, and nobody would recall them.
     state.recent.delete(name)
   }
@@ -287,8 +322,8 @@ function upset<R extends Place>(state: ProcessingState<R>, partitions: readonly 
   for (const name of namesOf(partitions)) state.upheavalOf.set(name, state.upheavals)
 }
 
-function hasRound<R extends Place>({ starts, isLost }: ProcessingState<R>): boolean {
-  return starts.size > 0 || isLost
+function hasRound<R extends Place>({ starts, sought, isLost }: ProcessingState<R>): boolean {
+  return starts.size > 0 || sought.size > 0 || isLost
 }
 
 function isAtMostOnce<R extends Place>({ plan }: ProcessingState<R>): boolean {

@@ -128,7 +128,7 @@ export interface Admin {
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
    * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition begins then: none of its replicas brings
-   * them back. OFFSET_OUT_OF_RANGE above the end of what is committed.
+   * them back. OFFSET_OUT_OF_RANGE above the end of what is committed. What is refused for one of them is done for none.
    */
   deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]>
   describeCluster(): Promise<ClusterDescription>

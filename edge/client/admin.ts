@@ -39,6 +39,7 @@ import { offsetsOf } from './offset-lookup.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
 import { checkOptions } from './options.ts'
 import type { OptionRule } from './options.ts'
+import { deleteRecords } from './record-deletion.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked } from './request-port.ts'
 import type { Requests } from './requests.ts'
@@ -142,16 +143,7 @@ export class AdminClient implements Admin {
   }
 
   async deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]> {
-    const begins: PartitionBegin[] = []
-    for (const { topic: name, partition, beforeOffset } of recordsToDelete(partitions)) {
-      const topic = await this.#requests.topic(name)
-      const { topicId } = topic
-      const asked: Asked = { kind: 'deleteRecords', topicId, beforeOffset }
-      const response = await this.#requests.askLeader(topic, partition, asked, 'deleteRecordsResponse')
-      throwIfError(response.errorCode, response.errorMessage)
-      begins.push({ topic: name, partition, beginOffset: response.logStartOffset })
-    }
-    return begins
+    return deleteRecords(this.#requests, recordsToDelete(partitions))
   }
 
   describeCluster(): Promise<ClusterDescription> {

@@ -224,7 +224,7 @@ export interface Transaction<K = Uint8Array, V = Uint8Array> extends AsyncDispos
   drained(): Promise<void>
   /**
    * Commits offsets of the consumer's group with the transaction (KIP-447): everything delivered so far, a batch, or the given offsets. Fails, and with it the
-   * transaction, when the group has given the partitions to somebody else.
+   * transaction, when the group has given the partitions to somebody else, and when there is no such topic or partition.
    */
   sendOffsets(consumer: Consumer<unknown, unknown>, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void>
   /** Resolves when it is decided for good. Throws what went wrong in it; then it can only be aborted. */

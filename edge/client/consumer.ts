@@ -163,6 +163,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
     this.#consumption.seek(one, offset)
+    this.#processSlot.sought(one, offset)
   }
 
   async seekToTimestamp(timestamp: number, partitions: readonly TopicPartition[] = this.assignment()): Promise<void> {
@@ -249,7 +250,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   /** It asks for records: what the application was given before is processed, and committed as it would have been. */
   #beginProcess(): void {
-    if (!this.#isByHand && this.#mode === 'subscribed' && this.#options.autoCommit !== false) this.commit().catch(() => undefined)
+    if (!this.#isByHand && this.#options.autoCommit !== false) this.commit().catch(() => undefined)
     this.#commitByHand(true)
   }
 

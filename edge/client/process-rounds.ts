@@ -15,6 +15,8 @@ export interface Rounds<OK, OV> {
   commit(handled: readonly OffsetToCommit[]): Promise<void>
   /** It does not. */
   abort(): Promise<void>
+  /** Whether that is what was thrown last because the group did not take the offsets in time: it may take them the next time. */
+  isLate(error: unknown): boolean
 }
 
 /** Results and offsets in one transaction. `isLost`: the group has given something away meanwhile. */
@@ -24,13 +26,17 @@ export function transactionalRounds<OK, OV>(
   isLost: () => boolean,
 ): Rounds<OK, OV> {
   let transaction: Transaction<OK, OV> | null = null
+  const { inTime, isLate } = newLateness()
   return {
+    isLate,
     begin: async () => (transaction ??= await producer.beginTransaction()),
     commit: async (handled) => {
-      await transaction?.sendOffsets(consumer, handled)
+      // There is none if somebody has sought, and nothing was handled.
+      transaction ??= await producer.beginTransaction()
+      await inTime(transaction.sendOffsets(consumer, handled))
       // Offsets of a topic that is gone may have been sent for the one that has its name now.
       if (isLost()) throw lostError()
-      await transaction?.commit()
+      await transaction.commit()
       transaction = null
     },
     abort: async () => {
@@ -49,6 +55,7 @@ export function committedRounds<OK, OV, R extends Place>(
 ): Rounds<OK, OV> {
   const isAtMostOnce = state.plan.guarantee === 'at-most-once'
   let failure: Error | null = null
+  const { inTime, isLate } = newLateness()
   const outlet: Outlet<OK, OV> = {
     send: (record) => {
       const sent = producer.send(record)
@@ -60,8 +67,9 @@ export function committedRounds<OK, OV, R extends Place>(
     drained: () => producer.drained(),
   }
   return {
+    isLate,
     begin: async (records) => {
-      if (isAtMostOnce) await consumer.commit(endsOf(records))
+      if (isAtMostOnce) await inTime(consumer.commit(endsOf(records)))
       const missing = unrecalled(state, records)
       if (missing.length > 0) recall(state, missing, await consumer.committed(missing))
       return outlet
@@ -72,12 +80,27 @@ export function committedRounds<OK, OV, R extends Place>(
       failure = null
       if (missing !== null) throw missing
       if (state.isLost) throw lostError()
-      if (!isAtMostOnce) await consumer.commit(handled)
+      // At most once has committed the rest. If that fails, records are skipped.
+      if (!isAtMostOnce) await inTime(consumer.commit(handled))
+      else if (handled.length > 0) await consumer.commit(handled).catch(() => undefined)
     },
     // What was sent was sent.
     abort: async () => {
       failure = null
     },
+  }
+}
+
+/** Knows what offsets have failed with because nobody has answered in time, which retries until then have not helped. */
+function newLateness(): { readonly inTime: (committed: Promise<void>) => Promise<void>; readonly isLate: (error: unknown) => boolean } {
+  let last: unknown = null
+  return {
+    inTime: (committed) =>
+      committed.catch((error: unknown) => {
+        last = error
+        throw error
+      }),
+    isLate: (error) => error === last && error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT',
   }
 }
 

@@ -27,6 +27,7 @@ import {
   notePoll,
   offsetsToCommit,
   putBack,
+  seek,
   takeBack,
   takePolled,
 } from '../../actors/processing.ts'
@@ -77,6 +78,7 @@ export class Processing<K, V, OK, OV> {
   readonly #state: ProcessingState<ConsumerRecord<K, V>>
   /** The consumer is being closed. */
   #isStopping = false
+  #signal: AbortSignal | undefined
   /** Records are handled, and rounds end, one after the other. */
   #turn: Promise<unknown> = Promise.resolve()
   /** A round could not be ended when partitions had to go. */
@@ -101,12 +103,13 @@ export class Processing<K, V, OK, OV> {
 
   /** Until the signal says so; then what was handled is committed. Throws what the handler throws, after the round is taken back. */
   async run(signal: AbortSignal | undefined): Promise<void> {
+    this.#signal = signal
     try {
       for (;;) {
-        const step = nextStep(this.#state, performance.now(), this.#isInterrupted(signal))
+        const step = nextStep(this.#state, performance.now(), this.#isInterrupted())
         if (this.#failure !== null) throw this.#failure.error
-        if (step === 'poll' && this.#isOver(signal)) break
-        await this.#do(step, signal)
+        if (step === 'poll' && this.#isOver()) break
+        await this.#do(step)
       }
       await this.#end()
     } catch (error) {
@@ -120,12 +123,12 @@ export class Processing<K, V, OK, OV> {
     this.#isStopping = true
   }
 
-  #isOver(signal: AbortSignal | undefined): boolean {
-    return this.#isStopping || signal?.aborted === true
+  #isOver(): boolean {
+    return this.#isStopping || this.#signal?.aborted === true
   }
 
-  #isInterrupted(signal: AbortSignal | undefined): boolean {
-    return this.#isOver(signal) || this.#hooks.mustLetGo()
+  #isInterrupted(): boolean {
+    return this.#isOver() || this.#hooks.mustLetGo()
   }
 
   /** Takes the round back; what the caller shall hear. */
@@ -157,20 +160,24 @@ export class Processing<K, V, OK, OV> {
     })
   }
 
-  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. At most once has committed it, and handles none of the others again. */
+  /** Partitions are gone, or begin anew elsewhere: nothing of this round may count. */
   lost(partitions: readonly TopicPartition[]): void {
-    if (this.#state.plan.guarantee === 'at-most-once') forget(this.#state, partitions)
-    else lose(this.#state, partitions)
+    lose(this.#state, partitions)
+  }
+
+  /** The application seeks, in a handler or elsewhere. */
+  sought(place: Place): void {
+    seek(this.#state, place, performance.now())
   }
 
   // ── one step ──
 
-  async #do(step: Step, signal: AbortSignal | undefined): Promise<void> {
+  async #do(step: Step): Promise<void> {
     switch (step) {
       case 'poll':
-        return takePolled(this.#state, await this.#poll(signal))
+        return takePolled(this.#state, await this.#poll())
       case 'handle':
-        return this.#inTurn(() => this.#handle(signal))
+        return this.#inTurn(() => this.#handle())
       case 'end':
         return this.#end()
       case 'putBack':
@@ -178,18 +185,18 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  async #poll(signal: AbortSignal | undefined): Promise<ConsumerRecord<K, V>[]> {
+  async #poll(): Promise<ConsumerRecord<K, V>[]> {
     const timeoutMillis = Math.max(0, Math.min(POLL_MILLIS, this.#state.endsAt - performance.now()))
     try {
-      return await this.#hooks.poll(signal === undefined ? { timeoutMillis } : { signal, timeoutMillis })
+      return await this.#hooks.poll(this.#signal === undefined ? { timeoutMillis } : { signal: this.#signal, timeoutMillis })
     } catch (error) {
-      if (this.#isOver(signal)) return []
+      if (this.#isOver()) return []
       throw error
     }
   }
 
   /** Handles what was polled, until the round is to end. */
-  async #handle(signal: AbortSignal | undefined): Promise<void> {
+  async #handle(): Promise<void> {
     const state = this.#state
     const rest = beginRound(state, performance.now())
     if (rest.length === 0) return
@@ -200,8 +207,8 @@ export class Processing<K, V, OK, OV> {
       const isWaiting = isThenable(done)
       if (isWaiting) await done
       if (!noteHandled(state, record)) return
-      const isTimeToLook = isWaiting || count % LOOK_RECORDS === 0 || this.#isOver(signal)
-      if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted(signal))) return
+      const isTimeToLook = isWaiting || count % LOOK_RECORDS === 0 || this.#isOver()
+      if (isTimeToLook && mustPause(state, performance.now(), this.#isInterrupted())) return
     }
   }
 
@@ -210,7 +217,7 @@ export class Processing<K, V, OK, OV> {
     try {
       return await this.#rounds.begin(records)
     } catch (error) {
-      if (!this.#isRebalance(error)) throw error
+      if (!this.#isPassing(error)) throw error
       this.#state.isLost = true
       return null
     }
@@ -260,7 +267,7 @@ export class Processing<K, V, OK, OV> {
       await this.#rounds.commit(offsetsToCommit(this.#state))
       endRound(this.#state)
     } catch (error) {
-      if (!this.#isRebalance(error)) throw error
+      if (!this.#isPassing(error)) throw error
       await this.#takeBack()
     }
   }
@@ -274,8 +281,12 @@ export class Processing<K, V, OK, OV> {
     }
   }
 
-  /** Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been set anew. */
-  #isRebalance(error: unknown): boolean {
+  /**
+   * Whether the round is taken back, and the next one begins. Who was assigned by hand is in nobody's way: it would be refused for ever. But a position of its may have been
+   * set anew. Who is to end says that it could not commit.
+   */
+  #isPassing(error: unknown): boolean {
+    if (this.#rounds.isLate(error)) return !this.#isOver()
     return (this.#state.isLost || !this.#hooks.isAssignedByHand()) && error instanceof KafkaError && isRebalanced(error.name)
   }
 
@@ -286,7 +297,7 @@ export class Processing<K, V, OK, OV> {
 
 /** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
 export class ProcessSlot {
-  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'stop'> | null = null
+  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'sought' | 'stop'> | null = null
   /** Resolves when the last one has ended, and its producer is closed; null: so it is. */
   #underWay: Promise<void> | null = null
   /** Nobody waits for it any more: its producer is closed with the cluster. */
@@ -371,6 +382,11 @@ export class ProcessSlot {
   /** They are others' already, or begin anew elsewhere; the application hears of that otherwise. */
   gone(partitions: readonly TopicPartition[]): void {
     this.#processing?.lost(partitions)
+  }
+
+  /** The application seeks. Where it does so in what is on its way out is of no account: whoever has that next begins where the round has ended. */
+  sought({ topic, partition, revoking }: TopicPartition & { readonly revoking: boolean }, offset: number): void {
+    if (!revoking) this.#processing?.sought({ topic, partition, offset })
   }
 
   lost(listener: PartitionListener | undefined): PartitionListener {

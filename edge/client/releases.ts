@@ -44,6 +44,8 @@ export class Releases {
   /** Those whose listener is at work, and when it is done. */
   readonly #held: Map<ConsumedPartition, Promise<void>> = new Map()
   readonly #lost: WeakSet<ConsumedPartition> = new WeakSet()
+  /** The consumer has said goodbye: the application hears of nothing that comes later, nor that it goes. */
+  #isOver = false
 
   constructor(listeners: ReleaseListeners, actions: ReleaseActions) {
     this.#listeners = listeners
@@ -57,7 +59,7 @@ export class Releases {
 
   /** A partition is the consumer's from now on. They begin one by one; the application hears of those that come together at once. */
   begun(partition: TopicPartition): void {
-    if (this.#begun.push(partition) === 1) queueMicrotask(() => this.announce())
+    if (!this.#isOver && this.#begun.push(partition) === 1) queueMicrotask(() => this.announce())
   }
 
   /** The application is about to get records: it hears of their partitions before. */
@@ -69,7 +71,9 @@ export class Releases {
   /** The application shall let go of a partition, or (lost) has it no more. */
   add(one: ConsumedPartition, isLost: boolean): void {
     if (isLost) this.#lost.add(one)
-    if (!this.#due.includes(one) && !this.#held.has(one)) this.#due.push(one)
+    if (this.#due.includes(one) || this.#held.has(one)) return
+    if (this.#isOver) this.#actions.release([one])
+    else this.#due.push(one)
   }
 
   /** Calls the listeners for all that are due; nobody waits any longer for those that were lost meanwhile. */
@@ -95,6 +99,7 @@ export class Releases {
   /** All of them go now: resolves when every listener is done, or after a while. */
   async finish(millis: number): Promise<void> {
     this.begin()
+    this.#isOver = true
     if (this.#held.size > 0) await Promise.race([Promise.all(this.#held.values()), sleep(millis, undefined, { ref: false })])
   }
 

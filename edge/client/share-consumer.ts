@@ -11,7 +11,7 @@ import type { AcquiredRange, ShareRangeName } from '../../protocol/messages/shar
 import { RECORD_LOCKS_MAX } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Polling, Waiting } from './api.ts'
-import { checkGroup, checkName, checkQuotaName, checkWaiting } from './arguments.ts'
+import { checkGroup, checkName, checkQuotaName, checkTopicPartition, checkWaiting } from './arguments.ts'
 import { toRecord } from './consumer-batch.ts'
 import { checkPoll } from './consumer-options.ts'
 import { closedError } from './engine.ts'
@@ -265,6 +265,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     this.#assertOpen()
     if (type !== 'accept' && type !== 'release' && type !== 'reject')
       throw new KafkaError('INVALID_OPTION', `a record is acknowledged by 'accept', 'release' or 'reject', not ${String(type)}`)
+    checkTopicPartition('acknowledge', record)
     const name = nameOf(record)
     const one = this.#given.get(name)
     if (one === undefined)

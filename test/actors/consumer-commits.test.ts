@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
-import { NONE } from '../../protocol/errors.ts'
+import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import {
   answerFetch,
@@ -175,6 +175,33 @@ describe('commits', () => {
     expect(answer).toMatchObject({ errorCode: NONE, member: { memberId: 'm', memberEpoch: 1 } })
   })
 
+  test('in a transaction are of topics that are there: those that it does not consume are looked up anew', () => {
+    const stage = consumer()
+    const askFor = (correlationId: number): Effect[] => stage.deliver({ kind: 'askMember', correlationId, offsets: offsets(12) })
+    expect(said(askFor(72))).toEqual([expect.stringMatching(/metadata #\d+.* t$/)])
+    expect(sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'memberAnswer')).toMatchObject({
+      errorCode: NONE,
+      member: null,
+      offsets: [{ topicId: 5 }],
+    })
+    expect(said(askFor(73))).toEqual([expect.stringMatching(/metadata #\d+.* t$/)])
+    expect(sentOne(stage.deliver(topicsAnswer({ t: [0] }, 1, 6)), 'memberAnswer')).toMatchObject({ offsets: [{ topicId: 6 }] })
+    askFor(74)
+    expect(sentOne(stage.deliver(topicsAnswer({ t: [] }, 2, 6)), 'memberAnswer')).toMatchObject({
+      correlationId: 74,
+      errorCode: codeOf('UNKNOWN_TOPIC_OR_PARTITION'),
+      errorMessage: 't-0 does not exist',
+      offsets: [],
+    })
+  })
+
+  test('in a transaction are given up when nobody says for the time of a session whether their topics are there', () => {
+    const stage = consumer()
+    stage.deliver({ kind: 'askMember', correlationId: 72, offsets: offsets(12) })
+    expect(said(tick(stage, 9_999)).join()).not.toContain('memberAnswer')
+    expect(said(tick(stage, 1)).join()).toContain('memberAnswer #72 REQUEST_TIMED_OUT')
+  })
+
   test('of a member that is lost are refused: another one may have committed more since', () => {
     const { stage } = consuming()
     refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
@@ -242,6 +269,14 @@ describe('commits', () => {
     expect(said(stage.deliver({ kind: 'findCoordinatorResponse', correlationId, ...found }))).toEqual([])
     const commit = sentOne(stage.deliver(topicsAnswer({ t: [0] })), 'offsetCommit')
     expect(commit).toMatchObject({ memberEpoch: -1, offsets: [{ partition: 0, offset: 12, topicId: 5 }] })
+  })
+
+  test('of a partition that it does not consume look its topic up each time: another may have the name', () => {
+    const { stage } = consuming()
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: [{ topic: 't', partition: 2, offset: 12, metadata: '' }] })
+    expect(said(asked)).toEqual([expect.stringMatching(/metadata #\d+.* t$/)])
+    const commit = sentOne(stage.deliver(topicsAnswer({ t: [0, 0, 0] }, 1, 6)), 'offsetCommit')
+    expect(commit.offsets).toMatchObject([{ partition: 2, topicId: 6 }])
   })
 
   test('of a topic that does not exist are refused', () => {

@@ -77,6 +77,13 @@ describe('a commit in a transaction', () => {
     expect(ask(stage)[0]).toMatch(/t-0.*7$/)
   })
 
+  test('is refused without the id of its topic: it would count for whatever has that name later', () => {
+    const stage = loaded()
+    const effects = transactional(stage, 1, [commitOf(0, 7), commitOf(1, 7, -1)])
+    expect([refusal(effects), sent(effects, 'produce')]).toEqual([[codeOf('INVALID_REQUEST')], []])
+    expect(stage.state.groups.size).toBe(0)
+  })
+
   test('never counts when it is aborted', () => {
     const stage = loaded()
     writtenAt(stage, commit(stage, 1, [commitOf(0, 3)]), 9)

@@ -19,6 +19,7 @@ import {
   offsetsToCommit,
   putBack,
   recall,
+  seek,
   takeBack,
   takePolled,
   unrecalled,
@@ -161,7 +162,8 @@ describe('a round', () => {
     const state = polled(records([5, 6], [1, 2]))
     handle(state, 1)
     lose(state, [P0])
-    expect(noteHandled(state, { ...P1, offset: 1 })).toBe(false)
+    // It was handled all the same: at most once does not handle it again.
+    expect([noteHandled(state, { ...P1, offset: 1 }), state.next]).toEqual([false, 2])
     expect([nextStep(state, 0, false), howToEnd(state)]).toEqual(['end', 'takeBack'])
     expect(takeBack(state, [P0, P1])).toEqual([{ ...P1, offset: 1 }])
   })
@@ -180,6 +182,69 @@ describe('a round', () => {
     beginRound(state, 0)
     forget(state, [P0])
     expect([nextStep(state, INTERVAL, false), nextRecord(state), state.endsAt]).toEqual(['handle', null, Infinity])
+  })
+})
+
+describe('an application that seeks', () => {
+  const to = (offset: number, state: ProcessingState<Place>, now = 0): void => seek(state, { ...P0, offset }, now)
+
+  test('is given nothing that was polled before, of that partition; the round says where it goes on', () => {
+    const state = polled(records([5, 6, 7], [1, 2]))
+    beginRound(state, 0)
+    const record = nextRecord(state)!
+    to(9, state)
+    noteHandled(state, record)
+    expect(committed(state)).toEqual(['0:9'])
+    expect(handle(state, 9)).toEqual([1, 2])
+    expect(committed(state)).toEqual(['0:9', '1:3'])
+    poll(state, records([9, 10]))
+    expect([handle(state, 1), committed(state)]).toEqual([[9], ['0:10', '1:3']])
+    endRound(state)
+    expect(committed(state)).toEqual([])
+  })
+
+  test('is led back with its round, and where it has sought to if that is before its begin', () => {
+    for (const [offset, begin] of [
+      [9, 5],
+      [3, 3],
+    ] as const) {
+      const state = polled(records([5, 6]))
+      handle(state, 1)
+      to(offset, state)
+      poll(state, records([offset]))
+      handle(state, 1)
+      expect(takeBack(state, [P0])).toEqual([{ ...P0, offset: begin }])
+      expect(committed(state)).toEqual([])
+    }
+  })
+
+  test('begins a round with that if none is under way, or one ends meanwhile', () => {
+    const state = polled([])
+    to(9, state, 50)
+    expect([nextStep(state, 49 + INTERVAL, false), nextStep(state, 50 + INTERVAL, false)]).toEqual(['poll', 'end'])
+    expect([howToEnd(state), committed(state)]).toEqual(['commit', ['0:9']])
+    to(3, state)
+    endRound(state)
+    expect([nextStep(state, 0, false), howToEnd(state), committed(state)]).toEqual(['end', 'commit', ['0:3']])
+    endRound(state)
+    expect(nextStep(state, Infinity, false)).toBe('poll')
+  })
+
+  test('at most once commits that alone, and in what is gone nobody does', () => {
+    const state = polled(records([5, 6], [1]), 'at-most-once')
+    handle(state, 1)
+    to(4, state)
+    expect([nextStep(state, 0, false), committed(state)]).toEqual(['end', ['0:4']])
+    forget(state, [P0])
+    expect(committed(state)).toEqual([])
+  })
+
+  test('effectively once does not forget the keys of a partition that it has not recalled yet', () => {
+    const state = polled([], 'effectively-once')
+    to(9, state)
+    expect(committed(state)).toEqual([])
+    recall(state, [P0], [])
+    expect(committed(state)).toEqual(['0:9'])
   })
 })
 

@@ -156,12 +156,42 @@ test('deleted records are not read any more, and a reader below begins where the
   expect(await cluster.admin.listOffsets('t', 'earliest')).toEqual(new Map([[0, 4]]))
 })
 
+test('records are deleted in all partitions that are named, or in none if one of them cannot be as it is asked for', async () => {
+  const cluster = await openCluster()
+  const { admin } = cluster
+  await admin.createTopic('t', { partitions: 2 })
+  await admin.createTopic('compacted', { config: { cleanupPolicy: 'compact' } })
+  await cluster.producer({ value: string }).send([0, 1].map((partition) => ({ topic: 't', partition, value: 'v' })))
+  const good = { topic: 't', partition: 0, beforeOffset: 1 }
+  for (const [bad, name] of [
+    [{ ...good, partition: 1, beforeOffset: 2 }, 'OFFSET_OUT_OF_RANGE'],
+    [{ ...good, partition: 2 }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+    [{ ...good, topic: 'nope' }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+    [{ ...good, topic: 'compacted', beforeOffset: 0 }, 'POLICY_VIOLATION'],
+    [{ ...good, topic: '__cluster_metadata' }, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  ] as const)
+    expect((await failureOf(() => admin.deleteRecords([good, bad]))).name).toBe(name)
+  expect(await admin.listOffsets('t', 'earliest')).toEqual(
+    new Map([
+      [0, 0],
+      [1, 0],
+    ]),
+  )
+  expect(await admin.deleteRecords([good, { ...good, partition: 1, beforeOffset: -1 }])).toMatchObject([
+    { beginOffset: 1 },
+    { partition: 1, beginOffset: 1 },
+  ])
+})
+
 test('records of an internal topic are not deleted', async () => {
   const { admin } = await openCluster()
   await admin.createTopic('t')
   await admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
   const refused = await failureOf(() => admin.deleteRecords([{ topic: '__consumer_offsets', partition: 0, beforeOffset: 0 }]))
   expect(refused.name).toBe('INVALID_TOPIC_EXCEPTION')
+  const both = [...(await admin.listOffsets('__consumer_offsets', 'latest')).keys()].slice(0, 2)
+  const several = both.map((partition) => ({ topic: '__consumer_offsets', partition, beforeOffset: 0 }))
+  expect((await failureOf(() => admin.deleteRecords(several))).name).toBe('INVALID_TOPIC_EXCEPTION')
 })
 
 test('a group without members begins where it is told to: at the first record, the end, or a time', async () => {

@@ -183,3 +183,12 @@ test('at most once handles no record twice because another partition went while 
 test('a partition that goes while the results of a round are on their way is not committed with it', async () => {
   expect((await processLosing('at-least-once', 'flush')).committed).toEqual([])
 })
+
+test('what was polled before is processed, and committed', async () => {
+  const cluster = await openFilled()
+  await using one = cluster.consumer({ group: 'g', value: string, maxPollRecords: 10 })
+  one.assign(BOTH.slice(0, 1))
+  await one.poll()
+  await one.process(() => undefined, { signal: AbortSignal.abort() })
+  await expect.poll(() => one.committed()).toMatchObject([{ partition: 0, offset: 10 }])
+})

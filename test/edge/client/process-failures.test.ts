@@ -7,7 +7,7 @@ import { KafkaError } from '../../../protocol/errors.ts'
 
 test('a round that cannot be committed leads back in what was polled since, too: the next call has it', async () => {
   const [first, second] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
-  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
+  const refusal = new KafkaError('UNKNOWN_SERVER_ERROR', 'no')
   const sought: string[] = []
   const polls = [[first], [second]]
   const hooks = {
@@ -34,7 +34,7 @@ test('a round that cannot be committed leads back in what was polled since, too:
 
 test('a round that cannot be committed when partitions go ends the processing, and leads back in the others', async () => {
   const [gone, kept] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
-  const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
+  const refusal = new KafkaError('UNKNOWN_SERVER_ERROR', 'no')
   const sought: number[] = []
   const polls = [[gone, kept], []]
   let goOn = (): void => undefined
@@ -65,6 +65,57 @@ test('a round that cannot be committed when partitions go ends the processing, a
   goOn()
   await ended
   expect(sought).toEqual([1])
+})
+
+describe.each(['at-most-once', 'at-least-once', 'exactly-once'] as const)('offsets that nobody takes in time, %s', (guarantee) => {
+  /** A processing of one record, whose offsets are refused once; what was done. */
+  function scene(when: 'at once' | 'in the end'): { ended: Promise<void>; steps: string[]; refusal: KafkaError } {
+    const place = { topic: 'in', partition: 0, offset: 5 }
+    const refusal = new KafkaError('REQUEST_TIMED_OUT', 'nobody has answered')
+    const stop = new AbortController()
+    const steps: string[] = []
+    const polls = [[place]]
+    let refusals = 0
+    const hooks = {
+      mustLetGo: () => false,
+      isAssignedByHand: () => true,
+      held: () => [place],
+      goBack: ({ offset }: Place) => {
+        steps.push(`back ${offset}`)
+        polls.push([place])
+      },
+      poll: () => {
+        processing.polled()
+        if (polls.length === 0) stop.abort()
+        return Promise.resolve(polls.shift() ?? [])
+      },
+    }
+    const take = async (step: string): Promise<void> => {
+      if (when === 'in the end') stop.abort()
+      steps.push(step)
+      if (refusals++ === 0) throw refusal
+    }
+    const transaction = { sendOffsets: () => take('offsets'), commit: () => Promise.resolve(), abort: () => Promise.resolve() }
+    const output = { flush: () => Promise.resolve(), beginTransaction: () => Promise.resolve(transaction) }
+    const plan = { guarantee, commitIntervalMillis: 0, rememberedKeys: 1, deduplicateBy: null } as const
+    const handler = (): void => void steps.push('handle')
+    const one = { commit: () => take('offsets') }
+    const processing = new Processing(one as never, hooks as never, output as never, handler, plan)
+    return { ended: processing.run(stop.signal), steps, refusal }
+  }
+
+  test('take the round back, and the next one begins', async () => {
+    const { ended, steps } = scene('at once')
+    await ended
+    const once = guarantee === 'at-most-once' ? ['offsets', 'offsets', 'handle'] : null
+    expect(steps).toEqual(once ?? ['handle', 'offsets', 'back 5', 'handle', 'offsets'])
+  })
+
+  test('are an error when the processing is to end', async () => {
+    const { ended, steps, refusal } = scene('in the end')
+    await expect(ended).rejects.toBe(refusal)
+    expect(steps).toEqual(guarantee === 'at-most-once' ? ['offsets'] : ['handle', 'offsets', 'back 5'])
+  })
 })
 
 describe('what fails while partitions are to go', () => {

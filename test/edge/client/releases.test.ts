@@ -128,3 +128,31 @@ test('a partition that comes and goes in one moment is announced before it is ta
   releases.announce()
   expect(told).toEqual(['assigned', 'revoked'])
 })
+
+test('nobody hears of what comes when all is said, nor that it goes', async () => {
+  const heard: string[] = []
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const note =
+    (what: string): NonNullable<ReleaseListeners['onAssigned']> =>
+    (partitions) => {
+      heard.push(`${what} ${partitions.map((one) => one.partition).join(' ')}`)
+      return what === 'revoked' ? promise : undefined
+    }
+  const { releases, released } = scene({ onAssigned: note('assigned'), onRevoked: note('revoked'), onLost: note('lost') })
+  const [early, late] = [partition(0), partition(1)]
+  releases.begun(early)
+  releases.add(early, false)
+  const finished = releases.finish(60_000)
+  releases.begun(late)
+  releases.add(late, false)
+  releases.begin()
+  await Promise.resolve()
+  expect([heard, released]).toEqual([['assigned 0', 'revoked 0'], ['t-1']])
+  resolve()
+  await finished
+  releases.begun(late)
+  releases.add(late, true)
+  releases.begin()
+  await Promise.resolve()
+  expect(heard).toHaveLength(2)
+})

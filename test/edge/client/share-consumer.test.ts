@@ -74,6 +74,8 @@ describe('a share group', () => {
     expect(again.map(({ value, deliveryCount }) => [value, deliveryCount])).toEqual([['job 0', 2]])
     expect(await drain(one)).toEqual([])
     expect(() => one.acknowledge(first!)).toThrow(expect.objectContaining({ name: 'INVALID_RECORD_STATE' }))
+    for (const none of [null, undefined, 't-0@0', {}])
+      expect(() => one.acknowledge(none as never)).toThrow(expect.objectContaining({ name: 'INVALID_REQUEST' }))
   })
 
   test('gives to others what a member holds for too long, and hears its acknowledgement no more', async () => {

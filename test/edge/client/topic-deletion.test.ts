@@ -27,3 +27,25 @@ test('what is under way when its topic is deleted fails soon, whatever the time-
     await producer.close()
   }
 })
+
+test('offsets that somebody commits for a group of whose topics it consumes none go with their topic, also in transactions', async () => {
+  const cluster = await openCluster(':memory:')
+  await using outsider = cluster.consumer({ group: 'g' })
+  await using producer = cluster.producer({ value: string, transactionalId: 'x' })
+  const place = { topic: 't', partition: 0 }
+  const send = (offset: number): Promise<void> =>
+    producer.transaction((transaction) => transaction.sendOffsets(outsider, [{ ...place, offset }]))
+  const commit = (offset: number): Promise<void> => outsider.commit([{ ...place, offset }])
+  for (const put of [send, commit]) {
+    await expect(put(1)).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await cluster.admin.createTopic('t')
+    await put(1)
+    await cluster.admin.deleteTopic('t')
+    await expect.poll(() => outsider.committed(), { timeout: 10_000 }).toEqual([])
+    await cluster.admin.createTopic('t')
+    await put(2)
+    await sleep(1500)
+    expect(await outsider.committed()).toMatchObject([{ offset: 2 }])
+    await cluster.admin.deleteTopic('t')
+  }
+})
