@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'D6',
@@ -39,8 +39,8 @@ export const clientMutants: readonly Mutant[] = [
     title: 'a heartbeat counts as confirmation although the member still owns the partition',
     why: 'the next owner starts while the former one still works',
     edits: [{ file: 'coordinator/groups/membership.ts', text: `if (owned.has(name)) continue\n`, replacement: '' }],
-    seed: 5,
-    seedsToFind: 5,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'D9',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 52,
+    seedsToFind: 52,
   },
   {
     id: 'D18',
@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return true`,
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'D19',

@@ -83,8 +83,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: '  group.offsets.clear()\n  dropIfGone(state, group)\n  answerDeletion(request, context.from, NONE, null, outbox)\n',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'D24',

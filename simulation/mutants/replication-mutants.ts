@@ -80,8 +80,8 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 25,
+    seedsToFind: 25,
   },
   {
     id: 'A10',
@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A30',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 8,
+    seedsToFind: 8,
   },
   {
     id: 'A23',
@@ -341,8 +341,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'if (state.highWatermark.offset < 0)',
       },
     ],
-    seed: 86,
-    seedsToFind: 86,
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'A24',
@@ -370,8 +370,8 @@ export const replicationMutants: readonly Mutant[] = [
           '    const isLeaderOnlyNext = state.pending[0]?.waiters.some(isLeaderOnly) === true\n    const common = highWatermarkOf(replication, state.durableEndOffset, context.uptime, state.replicaLagMillis)\n    const end = isLeaderOnlyNext ? Math.max(common, Math.min(state.pending[0]?.endOffset ?? -1, state.durableEndOffset)) : common\n',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A33',
@@ -380,8 +380,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A34',

@@ -17,8 +17,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
       },
     ],
-    seed: 176,
-    seedsToFind: 176,
+    seed: 125,
+    seedsToFind: 125,
   },
   {
     id: 'A37',
@@ -167,8 +167,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'return counted.length >= 0',
       },
     ],
-    seed: 5,
-    seedsToFind: 5,
+    seed: 20,
+    seedsToFind: 20,
   },
   {
     id: 'A48',
@@ -210,8 +210,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'isLive(image, node) && node < 0',
       },
     ],
-    seed: 16,
-    seedsToFind: 16,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'D14',
