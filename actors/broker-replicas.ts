@@ -3,6 +3,7 @@
  * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
  */
 import { groupsActor, replicaActor, sharesActor, transactorActor } from '../protocol/address.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import type { ReplicaConfig } from '../partitions/replica-state.ts'
 import { METADATA_TOPIC, OFFSETS_TOPIC, SHARE_TOPIC, topicById, TRANSACTIONS_TOPIC } from '../coordinator/metadata.ts'
@@ -196,16 +197,20 @@ function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbo
 
 /** The coordinator has heard this node, and it knows what was decided until then: nobody leads what it leads, for a while. */
 export function extendLease(state: BrokerState, outbox: Outbox): void {
-  const { heard, image, self } = state
+  const { heard, image } = state
   if (image.endOffset < heard.metadataOffset || heard.until <= state.leaseUntil) return
   state.leaseUntil = heard.until
+  tellCoordinators(state, { kind: 'leaseExtended', until: heard.until }, outbox)
+}
+
+/** Who coordinates groups, transactions and share groups here hears of it. */
+export function tellCoordinators(state: BrokerState, message: MessageOf<'leaseExtended' | 'votersChanged'>, outbox: Outbox): void {
   const coordinators = [
     ...[...state.groups.keys()].map(groupsActor),
     ...[...state.transactors.keys()].map(transactorActor),
     ...[...state.shares.keys()].map(sharesActor),
   ]
-  for (const actor of coordinators)
-    outbox.push({ kind: 'send', to: { node: self.node, actor }, message: { kind: 'leaseExtended', until: heard.until } })
+  for (const actor of coordinators) outbox.push({ kind: 'send', to: { node: state.self.node, actor }, message })
 }
 
 /** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */

@@ -10,7 +10,7 @@ import { applyBatches, emptyImage, topicById } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
-import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays } from './broker-replicas.ts'
+import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays, tellCoordinators } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
 import { drainReplicas, endSettling, HAND_OVER_TIMER, onDrained, onSettled, onStopNode, SETTLE_TIMER } from './broker-stop.ts'
@@ -39,8 +39,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'brokerRegistered':
         return onRegistration(state, message, context, outbox)
       case 'brokerHeartbeatResponse':
-        if (onHeartbeatAnswer(state, message, context, outbox)) drainReplicas(state, outbox)
-        return extendLease(state, outbox)
+        return onHeartbeat(state, message, context, outbox)
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
@@ -90,6 +89,15 @@ function onRegistration(state: BrokerState, message: MessageOf<'brokerRegistered
   extendLease(state, outbox)
   if (isInformed(state)) followAnew(state, outbox)
   onCaughtUp(state, context, outbox)
+}
+
+function onHeartbeat(state: BrokerState, message: MessageOf<'brokerHeartbeatResponse'>, context: Context, outbox: Outbox): void {
+  const before = state.voters
+  if (onHeartbeatAnswer(state, message, context, outbox)) drainReplicas(state, outbox)
+  const { voters } = state
+  const isSame = voters.length === before.length && voters.every((node) => before.includes(node))
+  if (!isSame) tellCoordinators(state, { kind: 'votersChanged', voters }, outbox)
+  extendLease(state, outbox)
 }
 
 // ── metadata ──

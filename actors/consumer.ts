@@ -48,7 +48,7 @@ import {
 import { answerQuestions, commitSoon, onAskMember, onCommitByHand, onOffsetsCommitted, questionsDue } from './consumer-member.ts'
 import { addPartition, backOff, isSubscribed, locate, newConsumerState, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerConfig, ConsumerState } from './consumer-state.ts'
-import { avoidCoordinator, followController } from './coordinator-finder.ts'
+import { avoidCoordinator, followController, replaceCoordinators } from './coordinator-finder.ts'
 import {
   askForDoubted,
   doubtTopic,
@@ -105,6 +105,8 @@ export const actor: Actor<ConsumerState, ConsumerConfig> = {
         return finishRevocations(state, context, outbox)
       case 'closeConsumer':
         return closeConsumer(state, message.correlationId, context, outbox)
+      case 'votersChanged':
+        return replaceCoordinators(state.leaders.coordinators, message.voters)
       case 'nodeDown':
         return onNodeDown(state, message.node, context, outbox)
       case 'timerFired':

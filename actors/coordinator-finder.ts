@@ -13,8 +13,8 @@ export interface CoordinatorFinder {
   current: number
   /** One that has just died is passed over once: a node that starts again takes what it is asked, and answers when it has read its disk. -1: none. */
   gone: number
-  /** Where it began: asked again when all that are known are silent, for they may all have been replaced (KIP-899). */
-  readonly bootstrap: readonly number[]
+  /** Where it began, or who votes by the last news: asked again when all that are known are silent, for they may all have been replaced (KIP-899). */
+  bootstrap: readonly number[]
   /** So many were asked in vain since one said where they are. */
   silentCount: number
 }
@@ -46,6 +46,14 @@ export function learnCoordinators(finder: CoordinatorFinder, nodes: readonly num
   if (nodes.length === 0) return
   finder.nodes = nodes
   finder.silentCount = 0
+}
+
+/** Other nodes vote: that is certain, whoever said what before. */
+export function replaceCoordinators(finder: CoordinatorFinder, nodes: readonly number[]): void {
+  if (nodes.length === 0) return
+  finder.bootstrap = nodes
+  learnCoordinators(finder, nodes)
+  if (!nodes.includes(finder.current)) finder.current = nodes[0] ?? finder.current
 }
 
 /** The one that was asked is silent: the next. */

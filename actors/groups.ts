@@ -17,7 +17,14 @@ import type { GroupCommit } from '../coordinator/groups/offset-record.ts'
 import { loadRequest, takeLoadedBatches } from '../coordinator/state-log.ts'
 import type { LoadedBatch } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, coordinatorOf, followController, learnCoordinators, nextCoordinator } from './coordinator-finder.ts'
+import {
+  avoidCoordinator,
+  coordinatorOf,
+  followController,
+  learnCoordinators,
+  nextCoordinator,
+  replaceCoordinators,
+} from './coordinator-finder.ts'
 import { onClassicHeartbeat, onJoinGroup, onLeaveGroup, onSyncGroup, passClassicTime } from './groups-classic.ts'
 import { endSessions, onDescribeGroup, onHeartbeat, onListGroups, takeCounts, topicsOfMembers } from './groups-members.ts'
 import { dropOrphans, expireOffsets, onDeleteGroup, onOffsetCommit, onOffsetDelete, onOffsetFetch, onWritten } from './groups-offsets.ts'
@@ -66,6 +73,8 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
         return askMetadataSoon(state, outbox)
       case 'undeliverable':
         return onUndeliverable(state, context, outbox)
+      case 'votersChanged':
+        return replaceCoordinators(state.coordinators, message.voters)
       case 'leaseExtended':
         state.leaseUntil = message.until
         return

@@ -9,7 +9,14 @@ import { applyWithEvents, eventsBetween } from '../coordinator/cluster-events.ts
 import { applyBatches, emptyImage } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import {
+  avoidCoordinator,
+  coordinatorOf,
+  followController,
+  newCoordinatorFinder,
+  nextCoordinator,
+  replaceCoordinators,
+} from './coordinator-finder.ts'
 import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a watcher is started with. */
@@ -67,6 +74,8 @@ export const actor: Actor<WatcherState, WatcherConfig> = {
         if (message.correlationId !== state.correlationId) return
         nextCoordinator(state.coordinators)
         return askSoon(state, outbox)
+      case 'votersChanged':
+        return replaceCoordinators(state.coordinators, message.voters)
       case 'nodeDown':
         if (avoidCoordinator(state.coordinators, message.node)) askSoon(state, outbox)
         return

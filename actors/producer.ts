@@ -20,7 +20,7 @@ import * as batch from '../protocol/record-batch.ts'
 import { IN_FLIGHT_BATCHES_MAX } from '../partitions/idempotence.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { forgetTiming, isMuted, joinQuota, onRequestTimed, onThrottled, timedOutbox } from './client-quota.ts'
-import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
+import { avoidCoordinator, coordinatorOf, followController, nextCoordinator, replaceCoordinators } from './coordinator-finder.ts'
 import {
   askForDoubted,
   doubtTopic,
@@ -111,6 +111,8 @@ export const actor: Actor<ProducerState, ProducerConfig> = {
       case 'endTransactionResponse':
       case 'offsetCommitResponse':
         return onTransactionAnswered(state, message, context, outbox)
+      case 'votersChanged':
+        return replaceCoordinators(state.leaders.coordinators, message.voters)
       case 'nodeDown':
         return onNodeDown(state, message.node, context, outbox)
       case 'throttled':

@@ -12,7 +12,14 @@ import type { TokenBucket } from '../coordinator/quota-bucket.ts'
 import { entityKey, sharesOf } from '../coordinator/quotas.ts'
 import type { ClientQuotas, QuotaShare } from '../coordinator/quotas.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, coordinatorOf, followController, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import {
+  avoidCoordinator,
+  coordinatorOf,
+  followController,
+  newCoordinatorFinder,
+  nextCoordinator,
+  replaceCoordinators,
+} from './coordinator-finder.ts'
 import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** What a keeper is started with. */
@@ -82,6 +89,8 @@ export const actor: Actor<QuotasState, QuotasConfig> = {
         if (message.correlationId !== state.correlationId) return
         nextCoordinator(state.coordinators)
         return askSoon(state, outbox)
+      case 'votersChanged':
+        return replaceCoordinators(state.coordinators, message.voters)
       case 'nodeDown':
         if (avoidCoordinator(state.coordinators, message.node)) askSoon(state, outbox)
         return

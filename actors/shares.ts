@@ -20,7 +20,7 @@ import type { ShareRecord } from '../coordinator/share/share-record.ts'
 import { appendRequest, loadRequest, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, followController } from './coordinator-finder.ts'
+import { avoidCoordinator, followController, replaceCoordinators } from './coordinator-finder.ts'
 import { askForDoubted, doubtTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 import {
   answerDeletions,
@@ -75,6 +75,8 @@ function handle(state: SharesState, message: Message, context: Context, outbox: 
       return load(state, context, outbox)
     case 'timerFired':
       return message.timer === 'load' ? load(state, context, outbox) : onTick(state, context, outbox)
+    case 'votersChanged':
+      return replaceCoordinators(state.leaders.coordinators, message.voters)
     case 'leaseExtended':
       state.leaseUntil = message.until
       return

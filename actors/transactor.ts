@@ -19,7 +19,7 @@ import { decodeTransactionRecord } from '../coordinator/transactions/transaction
 import type { TransactionRecord } from '../coordinator/transactions/transaction-record.ts'
 import { isPrepared } from '../coordinator/transactions/transaction-state.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import { avoidCoordinator, coordinatorOf, followController, nextCoordinator } from './coordinator-finder.ts'
+import { avoidCoordinator, coordinatorOf, followController, nextCoordinator, replaceCoordinators } from './coordinator-finder.ts'
 import { giveUpRequest } from './leader-cache.ts'
 import {
   areMarkersUnsent,
@@ -92,6 +92,8 @@ function handle(state: TransactorState, message: Message, context: Context, outb
     case 'notController':
       followController(state.leaders.coordinators, context.from.node, message.controller)
       return giveUpAsking(state, message.correlationId, outbox)
+    case 'votersChanged':
+      return replaceCoordinators(state.leaders.coordinators, message.voters)
     case 'nodeDown':
       return onNodeDown(state, message.node, context, outbox)
     case 'undeliverable':

@@ -33,7 +33,7 @@ import { offsetAt } from './offset-lookup.ts'
 import { checkOptions, integerOption } from './options.ts'
 import { PollWatch } from './poll-watch.ts'
 import { RecordDelivery } from './record-delivery.ts'
-import { ProcessSlot } from './process.ts'
+import { ProcessSlot } from './process-slot.ts'
 import type { ProcessHandler, ProcessOptions } from './process-api.ts'
 
 /** The consumer behind the public interface. */

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BROKER_ACTOR, CALLER_NODE, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
+import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { ActorHost } from '../../runtime/actor-host.ts'
 import type { Supervisor } from '../../runtime/supervisor.ts'
 import type { ThreadRuntime, ThreadStatistics } from '../../runtime/thread-runtime.ts'
@@ -56,8 +57,12 @@ export class NodeThreads implements NodeActions {
     return this.#options.nodes.ids
   }
 
+  /** Every actor of ours hears of it: those whom it knows may all be removed before it asks again. */
   noteVoters(voters: readonly number[]): void {
-    this.#options.nodes.setVoters(voters)
+    const { nodes, requests } = this.#options
+    nodes.setVoters(voters)
+    requests.noteVoters(voters)
+    this.#tellOurs({ kind: 'votersChanged', voters })
   }
 
   /** Written down first: a node that votes must have a coordinator when the cluster is opened the next time. */
@@ -138,8 +143,7 @@ export class NodeThreads implements NodeActions {
   spreadNews(node: number): void {
     const { nodes, runtime, requests, loop } = this.#options
     const host: ActorHost = runtime.host(CALLER_NODE)
-    for (const actor of host.actorNames())
-      host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, { kind: 'nodeDown', node })
+    this.#tellOurs({ kind: 'nodeDown', node })
     for (const other of nodes.ids) {
       if (other === node) continue
       for (const actor of nodes.coordinators.includes(other) ? [COORDINATOR_ACTOR, BROKER_ACTOR] : [BROKER_ACTOR])
@@ -147,6 +151,11 @@ export class NodeThreads implements NodeActions {
     }
     requests.giveUp()
     loop.kick()
+  }
+
+  #tellOurs(news: MessageOf<'nodeDown' | 'votersChanged'>): void {
+    const host: ActorHost = this.#options.runtime.host(CALLER_NODE)
+    for (const actor of host.actorNames()) host.post({ node: CALLER_NODE, actor }, { node: CALLER_NODE, actor: '' }, news)
   }
 }
 

@@ -17,6 +17,8 @@ export interface Rounds<OK, OV> {
   abort(): Promise<void>
   /** Whether that is what was thrown last because the group did not take the offsets in time: it may take them the next time. */
   isLate(error: unknown): boolean
+  /** The last transaction may have been committed, or not: nobody has said in time how it ended. */
+  isUncertain(): boolean
 }
 
 /** Results and offsets in one transaction. `isLost`: the group has given something away meanwhile. */
@@ -26,9 +28,11 @@ export function transactionalRounds<OK, OV>(
   isLost: () => boolean,
 ): Rounds<OK, OV> {
   let transaction: Transaction<OK, OV> | null = null
+  let isUncertain = false
   const { inTime, isLate } = newLateness()
   return {
     isLate,
+    isUncertain: () => isUncertain,
     begin: async () => (transaction ??= await producer.beginTransaction()),
     commit: async (handled) => {
       // There is none if somebody has sought, and nothing was handled.
@@ -36,7 +40,10 @@ export function transactionalRounds<OK, OV>(
       await inTime(transaction.sendOffsets(consumer, handled))
       // Offsets of a topic that is gone may have been sent for the one that has its name now.
       if (isLost()) throw lostError()
-      await transaction.commit()
+      await transaction.commit().catch((error: unknown) => {
+        isUncertain = error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT'
+        throw error
+      })
       transaction = null
     },
     abort: async () => {
@@ -68,6 +75,7 @@ export function committedRounds<OK, OV, R extends Place>(
   }
   return {
     isLate,
+    isUncertain: () => false,
     begin: async (records) => {
       if (isAtMostOnce) await inTime(consumer.commit(endsOf(records)))
       const missing = unrecalled(state, records)

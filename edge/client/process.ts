@@ -9,7 +9,6 @@
  *
  * What comes next, and what that says, is decided elsewhere (actors/processing.ts); here it is done.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   beginRound,
   endRound,
@@ -35,16 +34,12 @@ import type { Place, ProcessingState, Step } from '../../actors/processing.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { Consumer, ConsumerRecord, Producer, Waiting } from './api.ts'
-import type { Engine } from './engine.ts'
 import { isThenable } from './listener-call.ts'
 import { describe } from './options.ts'
-import type { Outlet, ProcessHandler, ProcessOptions } from './process-api.ts'
-import { outputOptions, processPlan } from './process-options.ts'
+import type { Outlet, ProcessHandler } from './process-api.ts'
 import type { ProcessPlan } from './process-options.ts'
 import { committedRounds, transactionalRounds } from './process-rounds.ts'
 import type { Rounds } from './process-rounds.ts'
-import { ProducerClient } from './producer.ts'
-import type { PartitionListener } from './releases.ts'
 
 /** Records of a handler that awaits nothing, between two looks at the clock, and at partitions that are to go. Who ends the processing is looked for each time. */
 const LOOK_RECORDS = 256
@@ -116,6 +111,11 @@ export class Processing<K, V, OK, OV> {
       // What was polled since its round was taken back is to be polled again, too.
       return this.#inTurn(() => Promise.reject(error))
     }
+  }
+
+  /** How its last transaction ended is not known: what it would go back to may be committed. */
+  get isUncertain(): boolean {
+    return this.#rounds.isUncertain()
   }
 
   /** The record in work is the last one: the consumer is being closed. */
@@ -292,107 +292,5 @@ export class Processing<K, V, OK, OV> {
 
   #goBack(places: readonly Place[]): void {
     for (const place of places) this.#hooks.goBack(place)
-  }
-}
-
-/** The processing of one consumer, if there is one, and what it has to do with partitions that go. */
-export class ProcessSlot {
-  #processing: Pick<Processing<unknown, unknown, unknown, unknown>, 'polled' | 'revoking' | 'lost' | 'sought' | 'stop'> | null = null
-  /** Resolves when the last one has ended, and its producer is closed; null: so it is. */
-  #underWay: Promise<void> | null = null
-  /** Nobody waits for it any more: its producer is closed with the cluster. */
-  #leave: () => void = () => undefined
-  /** The consumer is being closed, and waits for it no longer. */
-  #isStopped = false
-
-  /** Throws INVALID_REQUEST: a consumer that processes is not to be asked for records. */
-  assertFree(): void {
-    if (this.#processing !== null) throw new KafkaError('INVALID_REQUEST', 'this consumer is processing already')
-  }
-
-  /** Throws INVALID_REQUEST: it commits what it has handled, and nobody else knows what that is. */
-  assertCommits(): void {
-    if (this.#processing !== null)
-      throw new KafkaError('INVALID_REQUEST', '`process` commits what it has handled; give the offsets to commit others')
-  }
-
-  /** Throws INVALID_REQUEST while another one is under way, and INVALID_OPTION. */
-  run<K, V, OK, OV>(
-    engine: Engine,
-    consumer: Consumer<K, V>,
-    hooks: ProcessHooks<K, V>,
-    group: string,
-    handler: ProcessHandler<K, V, OK, OV>,
-    options: ProcessOptions<K, V, OK, OV>,
-  ): Promise<void> {
-    this.assertFree()
-    if (typeof handler !== 'function') throw new KafkaError('INVALID_REQUEST', 'process takes a function that handles a record')
-    const plan = processPlan(options)
-    const producer = new ProducerClient<OK, OV>(engine, outputOptions(group, plan, options.output))
-    // It is closed with the processing, not before, unless nobody waits for that.
-    engine.clients.delete(producer)
-    this.#leave = () => void engine.clients.add(producer)
-    const processing = new Processing(consumer, hooks, producer, handler, plan)
-    hooks.begins()
-    this.#processing = processing
-    const ended = this.#runToEnd(processing, producer, options.signal)
-    const underWay = ended
-      .catch(() => undefined)
-      .then(() => {
-        if (this.#underWay === underWay) this.#underWay = null
-      })
-    this.#underWay = underWay
-    return ended
-  }
-
-  async #runToEnd<K, V, OK, OV>(
-    processing: Processing<K, V, OK, OV>,
-    producer: Producer<OK, OV>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    try {
-      await processing.run(signal)
-    } finally {
-      this.#processing = null
-      await producer.close()
-    }
-  }
-
-  /** The consumer is being closed: resolves when the record in work is handled, and committed; or after a while, if that hangs. */
-  async stop(millis: number): Promise<void> {
-    this.#processing?.stop()
-    if (this.#underWay !== null) await Promise.race([this.#underWay, sleep(millis, undefined, { ref: false })])
-    if (this.#underWay !== null) this.#leave()
-    this.#isStopped = true
-  }
-
-  /** Records are given out, now. */
-  polled(): void {
-    this.#processing?.polled()
-  }
-
-  /** What is being processed ends before the partitions go; then the application hears of it. */
-  revoked(listener: PartitionListener | undefined): PartitionListener {
-    return (partitions) => {
-      const done = this.#isStopped ? undefined : this.#processing?.revoking(partitions)
-      return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
-    }
-  }
-
-  /** They are others' already, or begin anew elsewhere; the application hears of that otherwise. */
-  gone(partitions: readonly TopicPartition[]): void {
-    this.#processing?.lost(partitions)
-  }
-
-  /** The application seeks. Where it does so in what is on its way out is of no account: whoever has that next begins where the round has ended. */
-  sought({ topic, partition, revoking }: TopicPartition & { readonly revoking: boolean }, offset: number): void {
-    if (!revoking) this.#processing?.sought({ topic, partition, offset })
-  }
-
-  lost(listener: PartitionListener | undefined): PartitionListener {
-    return (partitions) => {
-      this.#processing?.lost(partitions)
-      return listener?.(partitions)
-    }
   }
 }

@@ -10,6 +10,7 @@ import {
   learnCoordinators,
   newCoordinatorFinder,
   nextCoordinator,
+  replaceCoordinators,
 } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor, replicaActor, sharesActor } from '../../protocol/address.ts'
@@ -69,6 +70,11 @@ export class Requests {
   /** The same, paid for at another gate. */
   paidBy(gate: QuotaGate): Requests {
     return new Requests(this.#port, this.#coordinators, gate, this.#timeoutMillis)
+  }
+
+  /** These vote by now. */
+  noteVoters(voters: readonly number[]): void {
+    replaceCoordinators(this.#coordinators, voters)
   }
 
   /** The node whose coordinator answered last. */

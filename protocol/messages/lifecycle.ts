@@ -71,6 +71,12 @@ export interface NodeDown {
   readonly node: number
 }
 
+/** Host to the actors of clients, and broker to the coordinators on its node: these vote by now, and those that did may all be gone. */
+export interface VotersChanged {
+  readonly kind: 'votersChanged'
+  readonly voters: readonly number[]
+}
+
 /** Broker to the coordinators of groups on its node: until that uptime nobody else can be in charge. */
 export interface LeaseExtended {
   readonly kind: 'leaseExtended'

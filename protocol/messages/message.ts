@@ -91,6 +91,7 @@ import type {
   Settled,
   LeaseExtended,
   NodeDown,
+  VotersChanged,
   NotController,
   Started,
   StopNode,
@@ -305,6 +306,7 @@ export type LifecycleMessage =
   | Settled
   | StopNode
   | NodeDown
+  | VotersChanged
   | GroupChanged
   | TransactionMarked
   | LeaseExtended

@@ -94,7 +94,7 @@ const groupCoordinators: Charted<GroupsState> = {
   url: groups.url,
   states: ['loading', 'checking', 'active'],
   kinds: kinds(
-    'started timerFired notController undeliverable leaseExtended fetchResponse produceResponse transactionMarked',
+    'started timerFired notController undeliverable leaseExtended votersChanged fetchResponse produceResponse transactionMarked',
     'metadataResponse consumerGroupHeartbeat joinGroup syncGroup heartbeat leaveGroup offsetCommit',
     'transactionalOffsetCommit offsetFetch describeGroup listGroups deleteGroup offsetDelete',
   ),
@@ -106,7 +106,7 @@ const shareCoordinators: Charted<SharesState> = {
   url: shares.url,
   states: ['barrier', 'loading', 'active'],
   kinds: kinds(
-    'started timerFired leaseExtended produceResponse fetchResponse metadataResponse notController undeliverable',
+    'started timerFired leaseExtended votersChanged produceResponse fetchResponse metadataResponse notController undeliverable',
     'shareFetch describeShareGroup describeShareGroupOffsets listShareGroups deleteShareGroup',
   ),
   stateOf: ({ phase }) => phase,
@@ -119,7 +119,7 @@ const transactors: Charted<TransactorState> = {
   kinds: kinds(
     'started timerFired leaseExtended initTransactions addPartitionToTransaction endTransaction listTransactions',
     'produceResponse fetchResponse writeTransactionMarkerResponse metadataResponse initProducerIdResponse',
-    'notController undeliverable nodeDown',
+    'notController undeliverable nodeDown votersChanged',
   ),
   stateOf: ({ phase }) => phase,
 }
@@ -131,7 +131,7 @@ const producers: Charted<ProducerState> = {
   kinds: kinds(
     'started submit splitBatch produceResponse undeliverable notController metadataResponse initProducerIdResponse',
     'beginTransaction sendOffsets finishTransaction findCoordinatorResponse initTransactionsResponse',
-    'endTransactionResponse offsetCommitResponse nodeDown throttled requestTimed timerFired',
+    'endTransactionResponse offsetCommitResponse nodeDown votersChanged throttled requestTimed timerFired',
   ),
   stateOf: ({ transaction, producerId }) => {
     if (transaction === null) return producerId < 0 ? 'unnamed' : 'named'
@@ -145,7 +145,7 @@ const consumers: Charted<ConsumerState> = {
   states: ['alone', 'finding', 'joining', 'member', 'revoking', 'lost', 'leaving', 'closing'],
   kinds: kinds(
     'started throttled requestTimed subscribe assign progress fetchMore fetchAgain seek pause commit askMember commitByHand',
-    'offsetsCommitted released closeConsumer nodeDown timerFired metadataResponse fetchResponse listOffsetsResponse',
+    'offsetsCommitted released closeConsumer nodeDown votersChanged timerFired metadataResponse fetchResponse listOffsetsResponse',
     'findCoordinatorResponse consumerGroupHeartbeatResponse joinGroupResponse syncGroupResponse heartbeatResponse',
     'leaveGroupResponse groupChanged offsetFetchResponse offsetCommitResponse undeliverable notController',
   ),
@@ -167,7 +167,7 @@ const keepers: Charted<QuotasState> = {
   url: quotas.url,
   states: ['asking', 'keeping'],
   kinds: kinds(
-    'started timerFired clientQuotasDescribed notController undeliverable nodeDown joinQuota chargeQuota leaveQuota',
+    'started timerFired clientQuotasDescribed notController undeliverable nodeDown votersChanged joinQuota chargeQuota leaveQuota',
   ),
   stateOf: ({ quotas: known }) => (known === null ? 'asking' : 'keeping'),
 }

@@ -183,7 +183,10 @@ export class AdminWorkload {
         return { kind, correlationId, node }
       },
       isDone: (results) => allAre(results, 'DUPLICATE_VOTER', 'VOTER_NOT_FOUND', 'INVALID_REQUEST'),
-      onDone: () => undefined,
+      onDone: () => {
+        const voters = this.#cluster.votersNow()
+        for (const client of this.#cluster.clients) client.announce({ kind: 'votersChanged', voters })
+      },
     })
   }
 

@@ -8,6 +8,7 @@ import {
   learnCoordinators,
   newCoordinatorFinder,
   nextCoordinator,
+  replaceCoordinators,
 } from '../../actors/coordinator-finder.ts'
 
 test('the first node is asked first, and the others in turn when nobody answers', () => {
@@ -60,6 +61,19 @@ test('begins again with the nodes that it was given when all that are known are 
     return coordinatorOf(finder).node
   })
   expect(asked).toEqual([2, 0, 1, 2])
+})
+
+test('begins again with those who vote by the last news, for the nodes that it was given may be no more', () => {
+  const finder = newCoordinatorFinder([0, 1])
+  replaceCoordinators(finder, [])
+  expect(finder.current).toBe(0)
+  replaceCoordinators(finder, [3, 4])
+  const asked = Array.from({ length: 6 }, () => {
+    const { node } = coordinatorOf(finder)
+    nextCoordinator(finder)
+    return node
+  })
+  expect(asked).toEqual([3, 4, 3, 4, 3, 4])
 })
 
 test('comes to the active one although a voter of the past names another one again and again', () => {

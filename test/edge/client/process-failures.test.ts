@@ -1,9 +1,13 @@
 // What becomes of a round of consumer.process that fails: it is taken back before anybody else can commit it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Place } from '../../../actors/processing.ts'
+import { string } from '../../../edge/client/index.ts'
+import type { Consumer } from '../../../edge/client/index.ts'
 import { Processing } from '../../../edge/client/process.ts'
+import { ClientTransaction } from '../../../edge/client/transactions.ts'
 import { KafkaError } from '../../../protocol/errors.ts'
+import { failureOf, openCluster, take } from './support.ts'
 
 test('a round that cannot be committed leads back in what was polled since, too: the next call has it', async () => {
   const [first, second] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
@@ -186,4 +190,36 @@ describe('what fails while partitions are to go', () => {
     await Promise.all(revoked)
     expect([asked, flushes]).toEqual([['back 1:5'], 1])
   })
+})
+
+test('exactly once, whose last transaction may have been committed, does not go on with that consumer: another one begins where the group says', async () => {
+  const cluster = await openCluster()
+  for (const topic of ['in', 'out']) await cluster.admin.createTopic(topic)
+  await using input = cluster.producer({ value: string })
+  await input.send(['a', 'b'].map((value) => ({ topic: 'in', value })))
+  const options = { group: 'g', topics: ['in'], value: string, autoOffsetReset: 'earliest' } as const
+  const work = (one: Consumer<Uint8Array, string>, signal?: AbortSignal): Promise<void> =>
+    one.process((record, output) => output.send({ topic: 'out', value: record.value }), {
+      guarantee: 'exactly-once',
+      commitIntervalMillis: 1,
+      output: { value: string },
+      ...(signal === undefined ? {} : { signal }),
+    })
+  const one = cluster.consumer(options)
+  const late = vi.spyOn(ClientTransaction.prototype, 'commit')
+  late.mockImplementationOnce(async function commitLate(this: ClientTransaction<unknown, unknown>) {
+    await this.commit()
+    throw new KafkaError('REQUEST_TIMED_OUT', 'nobody says how it ended')
+  })
+  expect(await failureOf(() => work(one))).toMatchObject({ name: 'REQUEST_TIMED_OUT' })
+  expect(await failureOf(() => work(one))).toMatchObject({ name: 'INVALID_REQUEST', message: expect.stringContaining('close it') })
+  await one.close()
+  const controller = new AbortController()
+  await using other = cluster.consumer(options)
+  const worked = work(other, controller.signal)
+  await using reader = cluster.consumer({ group: 'r', topics: ['out'], value: string, isolationLevel: 'read_committed' })
+  expect((await take(reader, 2)).map(({ value }) => value)).toEqual(['a', 'b'])
+  controller.abort()
+  await worked
+  expect(await reader.poll({ timeoutMillis: 50 })).toEqual([])
 })
