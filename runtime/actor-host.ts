@@ -64,6 +64,8 @@ export class ActorHost {
   readonly #recorder: Recorder | null
   readonly #behaviours: Map<string, AnyActor> = new Map()
   readonly #actors: Map<string, RunningActor> = new Map()
+  /** Actors that are spawned as soon as their behaviour is loaded. */
+  readonly #loading: Map<string, SpawnEffect> = new Map()
   readonly #ports: Map<string, (message: Message, from: Address) => void> = new Map()
   readonly #timers: TimerWheel<{ readonly actor: RunningActor; readonly timer: string }>
   readonly #outbox: Effect[] = []
@@ -104,6 +106,7 @@ export class ActorHost {
 
   /** Stops an actor: its timers and outstanding answers are dropped. */
   stop(name: string): void {
+    this.#loading.delete(name)
     if (this.#actors.delete(name)) this.#recorder?.stopped({ node: this.node, actor: name })
   }
 
@@ -271,12 +274,27 @@ export class ActorHost {
     else this.#options.sendAway(to, actor.address, message)
   }
 
-  #spawn({ actor, url, config }: SpawnEffect): void {
+  #spawn(effect: SpawnEffect): void {
+    const { actor, url, config } = effect
     if (this.#behaviours.has(url)) return this.spawn(actor, url, config)
+    if (this.#loading.has(actor)) return
+    this.#loading.set(actor, effect)
     this.preload([url]).then(
-      () => this.spawn(actor, url, config),
-      (error: unknown) => this.#options.onFailure(actor, error instanceof Error ? error : new Error(String(error))),
+      () => this.#spawnLoaded(effect),
+      (error: unknown) => {
+        this.#loading.delete(actor)
+        this.#options.onFailure(actor, error instanceof Error ? error : new Error(String(error)))
+      },
     )
+  }
+
+  /** It may have been stopped meanwhile, and spawned as another one. */
+  #spawnLoaded(effect: SpawnEffect): void {
+    const { actor, url, config } = effect
+    if (this.#loading.get(actor) !== effect) return
+    this.#loading.delete(actor)
+    this.spawn(actor, url, config)
+    this.#options.onQueued()
   }
 
   /** Answers to an actor that has been stopped meanwhile are dropped. */

@@ -1,5 +1,5 @@
 /** The host of the actors of one node: order of messages and effects, timers, and what becomes of actors that stop or break. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { actor as replica } from '../../actors/replica.ts'
 import { BROKER_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -182,6 +182,16 @@ describe('an actor', () => {
     order(host, 'a', 'spawn b', 'send b', 'spawn b')
     expect(heardBy(host, 'b')).toEqual(['started', 'pause from 0/a'])
     expect(host.actorNames()).toEqual(['a', 'b'])
+  })
+
+  test('whose behaviour must be loaded runs as it was asked for, unless it was stopped meanwhile, and wakes whoever runs the cycles', async () => {
+    const { host, woken } = await sceneWith(['a'])
+    order(host, 'a', 'load b 1', 'load b 2', 'load c 3', 'stop c', 'load d 4', 'stop d', 'load d 5')
+    expect(woken.count).toBe(0)
+    await vi.waitUntil(() => host.hasWork())
+    expect(host.inspect()).toMatchObject({ b: { partition: 1 }, d: { partition: 5 } })
+    expect(host.actorNames().toSorted()).toEqual(['a', 'b', 'd'])
+    expect(woken.count).toBeGreaterThan(0)
   })
 
   test('whose behaviour cannot be loaded is reported', async () => {
