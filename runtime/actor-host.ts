@@ -27,6 +27,8 @@ interface RunningActor {
 
 interface QueuedMessage {
   readonly to: string
+  /** Who alone may have it, not the next one of the name; null: whoever has the name by then. */
+  readonly only: RunningActor | null
   readonly from: Address
   readonly message: Message
 }
@@ -62,6 +64,8 @@ export class ActorHost {
   readonly #recorder: Recorder | null
   readonly #behaviours: Map<string, AnyActor> = new Map()
   readonly #actors: Map<string, RunningActor> = new Map()
+  /** Actors that are spawned as soon as their behaviour is loaded. */
+  readonly #loading: Map<string, SpawnEffect> = new Map()
   readonly #ports: Map<string, (message: Message, from: Address) => void> = new Map()
   readonly #timers: TimerWheel<{ readonly actor: RunningActor; readonly timer: string }>
   readonly #outbox: Effect[] = []
@@ -95,12 +99,14 @@ export class ActorHost {
     if (behaviour === undefined) return this.#options.onFailure(name, new Error(`no behaviour was loaded from ${url}`))
     const address = { node: this.node, actor: name }
     this.#recorder?.spawned(address, url, config)
-    this.#actors.set(name, { address, behaviour, url, config, state: behaviour.start(address, config) })
-    this.post(address, address, { kind: 'started' })
+    const actor = { address, behaviour, url, config, state: behaviour.start(address, config) }
+    this.#actors.set(name, actor)
+    this.#tell(actor, { kind: 'started' })
   }
 
   /** Stops an actor: its timers and outstanding answers are dropped. */
   stop(name: string): void {
+    this.#loading.delete(name)
     if (this.#actors.delete(name)) this.#recorder?.stopped({ node: this.node, actor: name })
   }
 
@@ -116,7 +122,7 @@ export class ActorHost {
 
   /** Sends a message from outside: it is handled in the next cycle. */
   post(to: Address, from: Address, message: Message): void {
-    if (to.node === this.node) this.#queue.push({ to: to.actor, from, message })
+    if (to.node === this.node) this.#queue.push({ to: to.actor, only: null, from, message })
     else this.#options.sendAway(to, from, message)
   }
 
@@ -136,7 +142,9 @@ export class ActorHost {
     let handled = this.#timers.advance(this.#context.uptime, this.#fire)
     for (let queue = this.#queue; queue.length > 0 && handled < LOCAL_MESSAGES_MAX; queue = this.#queue) {
       this.#queue = []
-      for (const { to, from, message } of queue) this.#handle(to, from, this.#recorder === null ? message : withOwnRecords(message))
+      for (const { to, only, from, message } of queue) {
+        if (only === null || this.#runs(only)) this.#handle(to, from, this.#recorder === null ? message : withOwnRecords(message))
+      }
       handled += queue.length
     }
     this.#options.storage.startSyncs()
@@ -166,7 +174,17 @@ export class ActorHost {
   }
 
   readonly #fire = ({ actor, timer }: { readonly actor: RunningActor; readonly timer: string }): void => {
-    if (this.#actors.get(actor.address.actor) === actor) this.#receive(actor, actor.address, { kind: 'timerFired', timer })
+    if (this.#runs(actor)) this.#receive(actor, actor.address, { kind: 'timerFired', timer })
+  }
+
+  /** False: it has been stopped, whether another one has its name by now or not. */
+  #runs(actor: RunningActor): boolean {
+    return this.#actors.get(actor.address.actor) === actor
+  }
+
+  /** What the host has to say to an actor, and to no other one: several may have had its name before the queue's turn comes. */
+  #tell(actor: RunningActor, message: Message): void {
+    this.#queue.push({ to: actor.address.actor, only: actor, from: actor.address, message })
   }
 
   #handle(to: string, from: Address, message: Message): void {
@@ -252,22 +270,37 @@ export class ActorHost {
   }
 
   #send(actor: RunningActor, { to, message }: SendEffect): void {
-    if (to.node === this.node) this.#queue.push({ to: to.actor, from: actor.address, message })
+    if (to.node === this.node) this.#queue.push({ to: to.actor, only: null, from: actor.address, message })
     else this.#options.sendAway(to, actor.address, message)
   }
 
-  #spawn({ actor, url, config }: SpawnEffect): void {
+  #spawn(effect: SpawnEffect): void {
+    const { actor, url, config } = effect
     if (this.#behaviours.has(url)) return this.spawn(actor, url, config)
+    if (this.#loading.has(actor)) return
+    this.#loading.set(actor, effect)
     this.preload([url]).then(
-      () => this.spawn(actor, url, config),
-      (error: unknown) => this.#options.onFailure(actor, error instanceof Error ? error : new Error(String(error))),
+      () => this.#spawnLoaded(effect),
+      (error: unknown) => {
+        this.#loading.delete(actor)
+        this.#options.onFailure(actor, error instanceof Error ? error : new Error(String(error)))
+      },
     )
+  }
+
+  /** It may have been stopped meanwhile, and spawned as another one. */
+  #spawnLoaded(effect: SpawnEffect): void {
+    const { actor, url, config } = effect
+    if (this.#loading.get(actor) !== effect) return
+    this.#loading.delete(actor)
+    this.spawn(actor, url, config)
+    this.#options.onQueued()
   }
 
   /** Answers to an actor that has been stopped meanwhile are dropped. */
   #onStorageAnswer(actor: RunningActor, message: StorageAnswer): void {
-    if (this.#actors.get(actor.address.actor) !== actor) return
-    this.#queue.push({ to: actor.address.actor, from: actor.address, message })
+    if (!this.#runs(actor)) return
+    this.#tell(actor, message)
     this.#options.onQueued()
   }
 

@@ -12,6 +12,7 @@ import { actor as quotas } from '../../actors/quotas.ts'
 import type { QuotasConfig } from '../../actors/quotas.ts'
 import { actor as replica } from '../../actors/replica.ts'
 import { actor as shares } from '../../actors/shares.ts'
+import { actor as transactor } from '../../actors/transactor.ts'
 import { CALLER_NODE } from '../../protocol/address.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -138,7 +139,9 @@ class LocalCluster implements Cluster {
     this.directory = held?.path ?? null
     const doorbells = allocateDoorbells(nodes.idsEnd + 1)
     const own: NodeSetup = { node: CALLER_NODE, directory: null, actors: [] }
-    const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, watcher].map((actor) => actor.url)
+    const preload = [broker, consumer, coordinator, groups, producer, quotas, replica, shares, transactor, watcher].map(
+      (actor) => actor.url,
+    )
     const local = threaded ? [] : nodes.ids.map((node) => nodes.setupOf(node))
     const setup = { thread: 0, doorbells, links: [], nodes: [own, ...local], preload, recording }
     this.#runtime = new ThreadRuntime(setup, (node, actor, error) => this.#onFailure(node, actor, error))

@@ -1,10 +1,13 @@
 /** The host of the actors of one node: order of messages and effects, timers, and what becomes of actors that stop or break. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import { actor as replica } from '../../actors/replica.ts'
+import { BROKER_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { ActorHost } from '../../runtime/actor-host.ts'
 import { MemoryStorage } from '../../runtime/memory-storage.ts'
 import type { Answer, Storage } from '../../runtime/storage.ts'
+import { configOf } from '../partitions/support.ts'
 import { actor } from './probe-actor.ts'
 import type { ProbeState } from './probe-actor.ts'
 
@@ -181,6 +184,16 @@ describe('an actor', () => {
     expect(host.actorNames()).toEqual(['a', 'b'])
   })
 
+  test('whose behaviour must be loaded runs as it was asked for, unless it was stopped meanwhile, and wakes whoever runs the cycles', async () => {
+    const { host, woken } = await sceneWith(['a'])
+    order(host, 'a', 'load b 1', 'load b 2', 'load c 3', 'stop c', 'load d 4', 'stop d', 'load d 5')
+    expect(woken.count).toBe(0)
+    await vi.waitUntil(() => host.hasWork())
+    expect(host.inspect()).toMatchObject({ b: { partition: 1 }, d: { partition: 5 } })
+    expect(host.actorNames().toSorted()).toEqual(['a', 'b', 'd'])
+    expect(woken.count).toBeGreaterThan(0)
+  })
+
   test('whose behaviour cannot be loaded is reported', async () => {
     const { host, failures } = await sceneWith([])
     host.spawn('x', 'file:///none.ts', null)
@@ -199,6 +212,49 @@ describe('an actor', () => {
     expect(heardBy(host, 'b')).toEqual(['started', 'subscribe', 'appended'])
     expect(woken.count).toBe(1)
   })
+})
+
+describe('an actor that takes the place of another one', () => {
+  test('is started once, although the other one has never run', async () => {
+    const { host } = await sceneWith(['a'])
+    order(host, 'a', 'spawn b', 'stop b', 'spawn b')
+    expect(heardBy(host, 'b')).toEqual(['started'])
+    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['stop b', 'spawn b'], topicPattern: null })
+    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['stop b', 'spawn b', 'send b'], topicPattern: null })
+    host.cycle()
+    expect(heardBy(host, 'b')).toEqual(['started', 'pause from 0/a'])
+  })
+
+  test('does not hear what the disk has answered to the other one', async () => {
+    const { host } = await sceneWith(['a'])
+    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['append', 'stop a', 'spawn a'], topicPattern: null })
+    host.cycle()
+    expect(heardBy(host, 'a')).toEqual(['started'])
+  })
+
+  test('is started once where the other one breaks before it was', async () => {
+    const { host, failures } = await sceneWith([])
+    host.spawn('a', actor.url, null)
+    host.deliver('a', CLIENT, { kind: 'subscribe', topics: ['break'], topicPattern: null })
+    host.cycle()
+    expect([heardBy(host, 'a'), failures]).toEqual([['started'], ['a: X1 on purpose']])
+  })
+})
+
+// A node that was held up may hear of several topics of one name at once.
+test('a replica whose topic is deleted and created again before it has run opens its log once, and says so once', async () => {
+  const { host, failures } = await sceneWith([])
+  await host.preload([replica.url])
+  const started: Message[] = []
+  host.openPort(BROKER_ACTOR, (message) => void started.push(message))
+  for (const topicId of [5, 6]) {
+    host.stop('replica/t-0')
+    host.spawn('replica/t-0', replica.url, { topic: 't', topicId, partition: 0, topicConfig: configOf(), replicaLagMillis: 1000 })
+  }
+  while (host.hasWork()) host.cycle()
+  expect(failures).toEqual([])
+  expect(started).toEqual([{ kind: 'replicaStarted', topicId: 6 }])
+  expect(host.inspect()['replica/t-0']).toMatchObject({ phase: 'idle', topicId: 6, recovery: null })
 })
 
 describe('an actor that breaks an invariant', () => {

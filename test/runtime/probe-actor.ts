@@ -1,11 +1,14 @@
 /**
  * An actor that writes down what it hears and does what it is told: the topics of a `subscribe` are its orders, for example
- * `send other`, `timer tea 0`, `spawn child`, `stop child`, `break`, `throw`, `list`, `sync`. It answers `drain` and `stopNode`, so it can stand in for a broker.
+ * `send other`, `timer tea 0`, `spawn child`, `load replica 1`, `stop child`, `break`, `throw`, `list`, `sync`. It answers `drain` and `stopNode`, so it can stand in for a broker.
  */
 import type { Actor, Context, Outbox } from '../../actors/actor.ts'
 import type { Address } from '../../protocol/address.ts'
 import { InvariantViolation } from '../../protocol/assert.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+
+/** A behaviour that no host has loaded beforehand: what `load` spawns. */
+const LATE = new URL('../../actors/replica.ts', import.meta.url).href
 
 /** What a probe knows. */
 export interface ProbeState {
@@ -51,6 +54,7 @@ function obey({ node, actor: self }: Address, order: string, outbox: Outbox): vo
   if (verb === 'timer') outbox.push({ kind: 'startTimer', timer: name, afterMillis: Number(argument) })
   if (verb === 'cancel') outbox.push({ kind: 'cancelTimer', timer: name })
   if (verb === 'spawn') outbox.push({ kind: 'spawn', actor: name, url: import.meta.url, config: node })
+  if (verb === 'load') outbox.push({ kind: 'spawn', actor: name, url: LATE, config: { partition: Number(argument), topicConfig: {} } })
   if (verb === 'stop') outbox.push({ kind: 'stop', actor: name })
   if (verb === 'list') outbox.push({ kind: 'list', log: 't-0.1', token: 1 })
   if (verb === 'append') outbox.push({ kind: 'append', log: 't-0.1', file: 'a', position: 0, bytes: new Uint8Array(3), token: 2 })

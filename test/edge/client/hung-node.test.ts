@@ -1,6 +1,6 @@
 // A node whose thread hangs (its disk does not answer, say) holds up nobody but itself.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import { hangNode, terminateNode } from '../../../edge/client/testing.ts'
 import { inSync } from './cluster-support.ts'
@@ -39,4 +39,26 @@ test('others are removed and inspected, and it does not come to vote', { timeout
     [0, 1, 2],
     [0, 1, 2],
   ])
+})
+
+// It hears of all of it at once, before any of its replicas has run.
+test('a topic is deleted and created again, several times, and the node keeps the last one only', { timeout: 60_000 }, async () => {
+  const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
+  const errors: string[] = []
+  cluster.on('error', ({ node, actor, error }) => void errors.push(`${node} ${actor}: ${error.message}`))
+  await cluster.admin.createTopic('again', { replicationFactor: 3 })
+  const { controller } = await cluster.admin.describeCluster()
+  const node = controller === 2 ? 1 : 2
+  const goesOn = hangNode(cluster, node, 1500)
+  for (let time = 0; time < 3; time++) {
+    await cluster.admin.deleteTopic('again')
+    await cluster.admin.createTopic('again', { replicationFactor: 3 })
+  }
+  await goesOn
+  await vi.waitFor(async () => {
+    const { nodes } = (await cluster.inspect()) as { nodes: Record<string, Record<string, { topicId: number }>> }
+    const { topicId } = nodes[controller]!['replica/again-0']!
+    expect(nodes[node]).toMatchObject({ 'replica/again-0': { topicId, phase: expect.stringMatching(/leading|following/) as string } })
+  }, 20_000)
+  expect(errors).toEqual([])
 })
