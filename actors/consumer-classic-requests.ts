@@ -5,6 +5,7 @@
  * What the group does not answer at once is asked again at the pace of heartbeats: so the group's address stays true, and the member knows that it is one.
  */
 import { groupsActor } from '../protocol/address.ts'
+import type { Address } from '../protocol/address.ts'
 import type { Message } from '../protocol/messages/message.ts'
 import { CONSUMER_PROTOCOL_TYPE } from '../protocol/messages/classic-group.ts'
 import { topicsOf } from '../coordinator/groups/classic/assignors.ts'
@@ -117,7 +118,15 @@ function beginParked(state: ConsumerState, context: Context, outbox: Outbox): nu
   return correlationId
 }
 
+/** Nobody will join under this member id: the group, at `to`, need not wait for it. */
+export function giveBack(state: ConsumerState, memberId: string, to: Address, outbox: Outbox): void {
+  const correlationId = state.nextCorrelationId++
+  const message = { kind: 'leaveGroup', correlationId, group: state.config.group ?? '', members: [{ memberId, instanceId: null }] } as const
+  outbox.push({ kind: 'send', to, message })
+}
+
 function send({ membership }: ConsumerState, outbox: Outbox, message: Message): void {
+  membership.mayBeKnown = true
   outbox.push({ kind: 'send', to: { node: membership.node, actor: groupsActor(membership.partition) }, message })
 }
 

@@ -15,11 +15,11 @@ import { decodeAssignment, decodeSubscription } from '../coordinator/groups/clas
 import { namesOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { adopt, beginRejoin, lose } from './consumer-group.ts'
-import { onRequestRefused } from './consumer-heartbeat.ts'
-import { wantedTopics } from './consumer-classic-requests.ts'
+import { onFarewellAnswer, onRequestRefused } from './consumer-heartbeat.ts'
+import { giveBack, wantedTopics } from './consumer-classic-requests.ts'
 import { countsText, share } from './consumer-classic-state.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
-import { endMembership, heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
+import { heartbeatMillis, isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState, GroupMembership } from './consumer-state.ts'
 
 /** How often a leader looks whether there are other topics, or more partitions. */
@@ -34,9 +34,9 @@ export function onClassicAnswer(state: ConsumerState, message: ClassicAnswer, co
   const { classic } = membership
   if (classic === null) return
   // An older one may speak of a generation that is over.
-  if (message.correlationId !== membership.correlationId) return noteJoinTaken(state, classic, message)
+  if (message.correlationId !== membership.correlationId) return onLateAnswer(state, classic, message, context, outbox)
   membership.correlationId = -1
-  if (membership.step === 'leaving') return endMembership(state)
+  if (membership.step === 'leaving') return onFarewellAnswer(state, message.errorCode, context, outbox)
   if (message.errorCode !== NONE) return onRefused(state, classic, message, context, outbox)
   membership.aliveAt = membership.sentAt
   classic.steadyAt = membership.sentAt
@@ -44,6 +44,16 @@ export function onClassicAnswer(state: ConsumerState, message: ClassicAnswer, co
   else if (message.kind === 'syncGroupResponse') onSynced(state, classic, message, context, outbox)
   else onBeaten(state, context)
   wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/** An answer that comes late may still bring a member id: that of the newest request to join is taken, another one is given back. */
+function onLateAnswer(state: ConsumerState, classic: ClassicMembership, message: ClassicAnswer, { from }: Context, outbox: Outbox): void {
+  const { membership } = state
+  noteJoinTaken(state, classic, message)
+  if (message.kind !== 'joinGroupResponse' || errorOf(message.errorCode).name !== 'MEMBER_ID_REQUIRED') return
+  if (message.correlationId !== classic.joinId || membership.memberId !== '') return giveBack(state, message.memberId, from, outbox)
+  membership.memberId = message.memberId
+  membership.mayBeKnown = true
 }
 
 /** The group answers the former request to join when it has the newest: then it will wait for nothing more of this member. */
@@ -122,6 +132,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
       return wakeAt(state, membership.dueAt, context, outbox)
     case 'UNKNOWN_MEMBER_ID':
       membership.memberId = ''
+      membership.mayBeKnown = false
       return lose(state, context, outbox)
     case 'ILLEGAL_GENERATION':
       return lose(state, context, outbox)
@@ -129,6 +140,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
       classic.isFenced = true
       return fence(state, message.errorCode, context, outbox)
     default:
+      if (membership.memberId === '') membership.mayBeKnown = false
       if (classic.phase === 'syncing' && !errorOf(message.errorCode).retriable) classic.phase = 'joining'
       return onRequestRefused(state, message.errorCode, context, outbox)
   }

@@ -42,6 +42,7 @@ function heartbeat(
   const { membership, config } = state
   const { memberId, instanceId, sessionTimeoutMillis, rebalanceTimeoutMillis, assignor } = config
   const correlationId = beginRequest(state, context, outbox)
+  membership.mayBeKnown = true
   outbox.push({
     kind: 'send',
     to: { node: membership.node, actor: groupsActor(membership.partition) },

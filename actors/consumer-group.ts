@@ -1,6 +1,6 @@
 /**
  * A consumer as a member of its group: finds who coordinates the group, keeps its membership alive, gives up what it is told to. How it speaks with the group is in
- * consumer-heartbeat.ts and consumer-group-requests.ts (KIP-848) or consumer-classic*.ts; its commits are in consumer-commits.ts.
+ * consumer-heartbeat.ts and consumer-group-requests.ts (KIP-848) or consumer-classic*.ts; its commits are in consumer-commits.ts, its end in consumer-farewell.ts.
  *
  *   finding ─► ready ⟲ heartbeat            lost: every partition is released, then it joins anew
  *                └► leaving (no topics any more, and every partition is released) ─► ready
@@ -17,13 +17,13 @@ import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
 import { dropCommits, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
-import { sendClassicLeave, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
+import { talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
-import { askForCoordinator, sendHeartbeat, sendLeave } from './consumer-group-requests.ts'
+import { closeIfDone, isReadyToLeave, leave, owesFarewell } from './consumer-farewell.ts'
+import { askForCoordinator, sendHeartbeat } from './consumer-group-requests.ts'
 import {
   addPartition,
   endMembership,
-  hasJoined,
   hasSession,
   heartbeatMillis,
   isMember,
@@ -65,9 +65,9 @@ export function groupWork(state: ConsumerState, context: Context, outbox: Outbox
 export function groupDue(state: ConsumerState): number {
   const { membership, commits } = state
   if (state.config.group === null) return Infinity
-  let due = state.autoCommitAt
+  let due = Math.min(state.autoCommitAt, membership.farewellBy)
   if (membership.correlationId >= 0) due = Math.min(due, membership.timeoutAt)
-  else if (needsGroup(state) && !isLettingGo(state)) due = Math.min(due, membership.dueAt)
+  else if (hasToTalk(state) && !isLettingGo(state)) due = Math.min(due, membership.dueAt)
   if (membership.offsetsCorrelationId >= 0) due = Math.min(due, membership.offsetsTimeoutAt)
   if (hasSession(state)) due = Math.min(due, membership.aliveAt + state.config.sessionTimeoutMillis, revokeDue(state))
   if (membership.classic !== null) due = Math.min(due, topicsDue(state, membership.classic))
@@ -87,16 +87,10 @@ function needsGroup(state: ConsumerState): boolean {
   return false
 }
 
-/** It wants no topics any more, and has let go of everything. */
-function isReadyToLeave(state: ConsumerState): boolean {
-  const { membership, partitions, commits } = state
-  const hasLetGo = partitions.size === 0 && commits.length === 0
-  return membership.step === 'ready' && !isSubscribed(state) && hasJoined(state) && hasLetGo
-}
-
-/** It has something to commit, and does not know where: whoever closes looks for that, and for nothing else. */
-function isLookingForCommit({ membership, commits }: ConsumerState): boolean {
-  return membership.step === 'finding' && commits.length > 0
+/** Whoever closes looks for its group, to commit there and to say farewell; and for nothing else. */
+function hasToTalk(state: ConsumerState): boolean {
+  if (state.closing < 0) return needsGroup(state)
+  return state.membership.step === 'finding' && (state.commits.length > 0 || owesFarewell(state))
 }
 
 /** A member that lost its partitions joins again when its application has let go of all of them. */
@@ -115,23 +109,13 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
       membership.step = 'finding'
     }
   }
-  if (!needsGroup(state) || (state.closing >= 0 && !isLookingForCommit(state))) return
-  if (isReadyToLeave(state)) return void leave(state, context, outbox)
+  if (!hasToTalk(state)) return
+  if (isReadyToLeave(state)) return leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
   if (membership.step === 'finding') return askForCoordinator(state, context, outbox)
   if (membership.step !== 'ready' || !isMember(state) || isLettingGo(state)) return
   if (membership.classic === null) sendHeartbeat(state, context, outbox)
   else talkClassic(state, membership.classic, context, outbox)
-}
-
-/** Says farewell, if there is somebody to say it to: a static member of a classic group stays in it for as long as its session lasts. */
-function leave(state: ConsumerState, context: Context, outbox: Outbox): boolean {
-  const { membership, config } = state
-  const isStatic = membership.classic !== null && config.instanceId !== null
-  if (isStatic) endMembership(state)
-  else if (membership.classic === null) sendLeave(state, context, outbox)
-  else sendClassicLeave(state, context, outbox)
-  return !isStatic
 }
 
 /** The group's node is found: takes the next step. */
@@ -153,6 +137,8 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
   if (correlationId === membership.offsetsCorrelationId) membership.offsetsCorrelationId = -1
   if (correlationId === commits[0]?.correlationId) retryCommit(state, commits[0], context, outbox)
   if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
+  // There is no such coordinator any more, and nobody who remembers what it knew.
+  if (correlationId === membership.correlationId && membership.step === 'ready') membership.mayBeKnown = false
   membership.correlationId = -1
   if (membership.step === 'leaving') {
     endMembership(state)
@@ -277,6 +263,7 @@ export function lose(state: ConsumerState, context: Context, outbox: Outbox): vo
   membership.confirmBy = Infinity
   membership.memberEpoch = JOIN_EPOCH
   membership.correlationId = -1
+  if (membership.step === 'leaving') membership.step = 'finding'
   if (membership.classic !== null) membership.classic.phase = 'joining'
   membership.dueAt = context.uptime + state.config.retryBackoffMillis
   dropCommits(state, outbox)
@@ -291,6 +278,7 @@ export function lose(state: ConsumerState, context: Context, outbox: Outbox): vo
 /** The node of the group is dead, and the group's memory of its members with it. */
 export function onGroupLost(state: ConsumerState, context: Context, outbox: Outbox): void {
   state.membership.step = 'finding'
+  state.membership.mayBeKnown = false
   state.membership.correlationId = -1
   state.membership.offsetsCorrelationId = -1
   if (isMember(state)) return lose(state, context, outbox)
@@ -384,14 +372,4 @@ export function closeConsumer(state: ConsumerState, correlationId: number, conte
   state.autoCommitAt = Infinity
   if (state.config.group !== null && state.commitsItself && !state.membership.lost) enqueueCommit(state, -1, null, context, outbox)
   groupWork(state, context, outbox)
-}
-
-/** The last commit is answered: says farewell to the group, then to the client. */
-function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const { membership, config } = state
-  if (state.closing < 0 || state.commits.length > 0) return
-  if (membership.step === 'ready' && hasJoined(state) && leave(state, context, outbox)) return
-  if (membership.step === 'leaving' && membership.correlationId >= 0) return
-  outbox.push({ kind: 'send', to: config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
-  outbox.push({ kind: 'stop', actor: state.self.actor })
 }

@@ -20,9 +20,9 @@ export function onHeartbeatAnswer(
   // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
-  // The farewell is answered: the work that follows every answer closes a consumer that is closing.
-  if (membership.step === 'leaving') return endMembership(state)
+  if (membership.step === 'leaving') return onFarewellAnswer(state, message.errorCode, context, outbox)
   const error = errorOf(message.errorCode)
+  if (error.name === 'UNKNOWN_MEMBER_ID') membership.mayBeKnown = false
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
   if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
   if (message.errorCode !== NONE) return onRequestRefused(state, message.errorCode, context, outbox)
@@ -36,6 +36,15 @@ export function onHeartbeatAnswer(
   // A member that has nothing yet asks again soon: others may be letting go for it.
   if (state.partitions.size === 0) membership.dueAt = Math.min(membership.dueAt, context.uptime + state.config.retryBackoffMillis * 4)
   wakeAt(state, membership.dueAt, context, outbox)
+}
+
+/**
+ * The farewell is answered: the work that follows every answer closes a consumer that is closing. Whoever is not in charge, for now, may still have this member: it is said
+ * again.
+ */
+export function onFarewellAnswer(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
+  if (errorOf(errorCode).retriable) return findAgain(state, context, outbox)
+  endMembership(state)
 }
 
 /** A group that answers with the same epoch knows what is given up; with another one it may have repeated itself, and waits anew. */

@@ -130,6 +130,10 @@ export interface GroupMembership {
   memberId: string
   /** Of a classic group: the generation. Below 1: it is in none. */
   memberEpoch: number
+  /** The group may have it among its members: it was asked for something, and has neither said that it does not know this member, nor is gone. */
+  mayBeKnown: boolean
+  /** While closing: uptime until which the farewell may take; Infinity while it is not due. */
+  farewellBy: number
   /** Null: it speaks the protocol of KIP-848. */
   readonly classic: ClassicMembership | null
   node: number
@@ -190,6 +194,8 @@ export function newConsumerState(self: Address, config: ConsumerConfig): Consume
       topicPattern: null,
       memberId: classic === null ? config.memberId : '',
       memberEpoch: 0,
+      mayBeKnown: false,
+      farewellBy: Infinity,
       classic,
       node: -1,
       partition: -1,
@@ -232,6 +238,7 @@ export function isMember(state: ConsumerState): boolean {
 /** The farewell is answered, or nobody will answer it: the group knows, or finds out by the session's end. */
 export function endMembership({ membership }: ConsumerState): void {
   membership.memberEpoch = JOIN_EPOCH
+  membership.mayBeKnown = false
   membership.step = 'finding'
   if (membership.classic === null) return
   membership.memberId = ''
