@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  if (membership.step`,
       },
     ],
-    seed: 15,
-    seedsToFind: 15,
+    seed: 18,
+    seedsToFind: 18,
   },
   {
     id: 'D6',
@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 52,
-    seedsToFind: 52,
+    seed: 178,
+    seedsToFind: 178,
   },
   {
     id: 'D18',

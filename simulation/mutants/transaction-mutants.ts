@@ -47,8 +47,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  const { committed } = request',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 23,
+    seedsToFind: 23,
   },
   {
     id: 'C11',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 133,
-    seedsToFind: 133,
+    seed: 116,
+    seedsToFind: 116,
   },
   {
     id: 'C34',
@@ -287,8 +287,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'const isUnstable = group !== undefined && group.pendingCount > 0 && !isOpen(group, [])',
       },
     ],
-    seed: 28,
-    seedsToFind: 28,
+    seed: 41,
+    seedsToFind: 41,
   },
   {
     id: 'C36',
