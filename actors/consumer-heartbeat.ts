@@ -20,6 +20,7 @@ export function onHeartbeatAnswer(
   // Only the newest heartbeat's answer counts: an older one may speak of an assignment that is over.
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
+  // The farewell is answered: the work that follows every answer closes a consumer that is closing.
   if (membership.step === 'leaving') return onFarewellAnswer(state, message.errorCode, context, outbox)
   const error = errorOf(message.errorCode)
   if (error.name === 'UNKNOWN_MEMBER_ID') membership.mayBeKnown = false
@@ -38,10 +39,7 @@ export function onHeartbeatAnswer(
   wakeAt(state, membership.dueAt, context, outbox)
 }
 
-/**
- * The farewell is answered: the work that follows every answer closes a consumer that is closing. Whoever is not in charge, for now, may still have this member: it is said
- * again.
- */
+/** The farewell is answered. Whoever is not in charge, for now, may still have this member: it is said again. */
 export function onFarewellAnswer(state: ConsumerState, errorCode: number, context: Context, outbox: Outbox): void {
   if (errorOf(errorCode).retriable) return findAgain(state, context, outbox)
   endMembership(state)

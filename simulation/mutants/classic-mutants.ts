@@ -97,9 +97,9 @@ export const classicMutants: readonly Mutant[] = [
     edits: [
       {
         file: MEMBER,
-        text: 'if (message.correlationId !== membership.correlationId) return noteJoinTaken(state, classic, message)',
+        text: 'if (message.correlationId !== membership.correlationId) return onLateAnswer(state, classic, message, context, outbox)',
         replacement:
-          "if (message.correlationId !== membership.correlationId && message.kind !== 'syncGroupResponse') return noteJoinTaken(state, classic, message)",
+          "if (message.correlationId !== membership.correlationId && message.kind !== 'syncGroupResponse') return onLateAnswer(state, classic, message, context, outbox)",
       },
     ],
     seed: 0,

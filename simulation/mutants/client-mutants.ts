@@ -236,8 +236,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-group.ts',
-        text: '(state.closing >= 0 && !isLookingForCommit(state))',
-        replacement: 'state.closing >= 0',
+        text: '(state.commits.length > 0 || owesFarewell(state))',
+        replacement: 'owesFarewell(state)',
       },
     ],
     seed: 0,

@@ -151,6 +151,17 @@ test('a member id that comes too late, when another is asked for, is given back'
   expect(sentOne([...named, ...tick(stage, 0)], 'joinGroup').memberId).toBe('m-2')
 })
 
+test('a member that wants nothing any more says farewell again, too', () => {
+  const { stage, effects } = joining()
+  grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [])
+  const farewell = stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null })
+  refuse(stage, newest(farewell, 'consumerGroupHeartbeat'), 'NOT_COORDINATOR')
+  const again = found(stage, tick(stage, 100))
+  expect(said(again)).toEqual(FAREWELL)
+  grant(stage, newest(again, 'consumerGroupHeartbeat'), -1, [])
+  expect(said(tick(stage, 100_000))).toEqual([])
+})
+
 test('a member whose session ends while it says farewell can join anew', () => {
   const { stage, effects } = joining({ requestTimeoutMillis: 100_000 })
   grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [])

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { ClassicAssignorName, Cluster, Consumer, ConsumerOptions, TopicPartition } from '../../../edge/client/index.ts'
+import { hangNode } from '../../../edge/client/testing.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
 
 async function fill(cluster: Cluster, count: number, partitions: number): Promise<void> {
@@ -227,4 +228,23 @@ test('options of the other protocol are refused', async () => {
   expect(await refused({ groupProtocol: 'classic', partitionAssignors: ['range', 'range'] })).toBe('INVALID_OPTION')
   expect(await refused({ groupProtocol: 'classic', partitionAssignors: ['uniform' as 'range'] })).toBe('INVALID_OPTION')
   expect(await refused({ groupProtocol: 'eager' as 'classic' })).toBe('INVALID_OPTION')
+})
+
+test('a member that is closed while its coordinator hangs is not waited for', async () => {
+  const cluster = await openCluster(temporaryDirectory())
+  await fill(cluster, 10, 2)
+  const long = { sessionTimeoutMillis: 60_000, rebalanceTimeoutMillis: 60_000 }
+  const first = member(cluster, long)
+  await settle([first], [2])
+  // It waits for the first, which does not poll.
+  const passing = member(cluster, long)
+  await passing.poll({ timeoutMillis: 200 })
+  const goesOn = hangNode(cluster, 0, 1000)
+  await passing.poll({ timeoutMillis: 500 })
+  await passing.close()
+  await goesOn
+  await first.poll({ timeoutMillis: 100 })
+  await settle([first], [2])
+  expect((await cluster.admin.describeGroup('g')).members).toHaveLength(1)
+  await cluster.close()
 })
