@@ -12,8 +12,8 @@ export const clientMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/consumer-heartbeat.ts',
-        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  if (membership.step`,
-        replacement: `membership.correlationId = -1\n  if (membership.step`,
+        text: `if (message.correlationId !== membership.correlationId) return\n  membership.correlationId = -1\n  // The farewell`,
+        replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
     seed: 18,
