@@ -63,7 +63,7 @@ describe('an exception', () => {
 
   test('is not met by the first seeds, which meet much', () => {
     const counts = noPairs()
-    for (const seed of [3, 5, 6, 15]) runSeed(seed, { seconds: 20 }).pairs.forEach((count, pair) => (counts[pair]! += count))
+    for (const seed of [3, 5, 6, 7, 15]) runSeed(seed, { seconds: 20 }).pairs.forEach((count, pair) => (counts[pair]! += count))
     const { covered, possible, unexpected } = coverageOf([...counts])
     expect(unexpected).toEqual([])
     expect(covered / possible).toBeGreaterThan(0.4)
