@@ -46,7 +46,9 @@ test('all that voted first are replaced and removed: who was there before, and i
   }
   expect(await admin.describeCluster()).toMatchObject({ voters: [3, 4, 5], nodes: [{ node: 3 }, { node: 4 }, { node: 5 }] })
   await producer.send([1, 2, 3].map((partition) => ({ topic: 't', partition, value: 'b' })))
-  expect((await take(consumer, 4)).map(({ value }) => value).toSorted()).toEqual(['a', 'b', 'b', 'b'])
+  const values = (await take(consumer, 4)).map(({ value }) => value)
+  expect(values.filter((value) => value === 'b')).toHaveLength(3)
+  expect(values).toContain('a')
   const [first] = (await admin.describeTopic('t')).partitions
   const next = first?.leader === 3 ? 4 : 3
   await admin.reassign('t', 0, [next])
