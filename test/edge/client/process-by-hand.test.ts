@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerRecord, Outlet } from '../../../edge/client/index.ts'
 import { Processing } from '../../../edge/client/process.ts'
+import { results } from './process-support.ts'
 import { openCluster } from './support.ts'
 
 test('a position that is set anew while offsets are sent leads the round back, and does not end the processing', async () => {
@@ -78,16 +79,6 @@ async function openFilled(): Promise<Cluster> {
   return cluster
 }
 
-/** The values that readers of what is committed see, sorted. */
-async function results(cluster: Cluster): Promise<number[]> {
-  await using reader = cluster.consumer({ value: string, isolationLevel: 'read_committed' })
-  reader.assign([{ topic: 'out', partition: 0 }])
-  const values: number[] = []
-  for (let some = await reader.poll(); some.length > 0; some = await reader.poll({ timeoutMillis: 100 }))
-    values.push(...some.map(({ value }) => Number(value)))
-  return values.toSorted((a, b) => a - b)
-}
-
 /** Processes each record exactly once, until all are, and 200 ms longer. `seen` is called before each one. */
 async function processAll(
   cluster: Cluster,
@@ -105,7 +96,7 @@ async function processAll(
   }
   const options = { guarantee: 'exactly-once', commitIntervalMillis: 20, output: { value: string }, signal: end.signal } as const
   await Promise.all(consumers.map((one) => one.process(handle, options)))
-  expect(await results(cluster)).toEqual(Array.from({ length: RECORDS }, (_, n) => n))
+  expect((await results(cluster)).toSorted((a, b) => a - b)).toEqual(Array.from({ length: RECORDS }, (_, n) => n))
 }
 
 test.each([0, 10])('a partition that assign() takes from a processing, and gives back after %i ms, is processed once', async (millis) => {

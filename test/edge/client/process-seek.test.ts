@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerRecord, Guarantee, Outlet, ProcessOptions } from '../../../edge/client/index.ts'
+import { results } from './process-support.ts'
 import { openCluster } from './support.ts'
 
 const PLACE = { topic: 'in', partition: 0 }
@@ -15,16 +16,6 @@ async function openFilled(): Promise<Cluster> {
   await using producer = cluster.producer({ value: string })
   await producer.send(Array.from({ length: RECORDS }, (_, n) => ({ ...PLACE, value: `${n}` })))
   return cluster
-}
-
-/** The values that readers of what is committed see. */
-async function results(cluster: Cluster): Promise<number[]> {
-  await using reader = cluster.consumer({ value: string, isolationLevel: 'read_committed' })
-  reader.assign([{ topic: 'out', partition: 0 }])
-  const values: number[] = []
-  for (let some = await reader.poll(); some.length > 0; some = await reader.poll({ timeoutMillis: 100 }))
-    values.push(...some.map(({ value }) => Number(value)))
-  return values
 }
 
 function optionsOf(guarantee: Guarantee, signal: AbortSignal): ProcessOptions<Uint8Array, string, Uint8Array, string> {
