@@ -56,6 +56,9 @@ function waitForTopics({ membership, config }: ConsumerState, { uptime }: Contex
 function sendJoin(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
   const { membership, config, partitions } = state
   membership.lost = false
+  // A coordinator that has followed another one may wait for who it was.
+  if (classic.formerMemberId !== '') giveBack(state, classic.formerMemberId, groupOf(state), outbox)
+  classic.formerMemberId = ''
   const correlationId = beginParked(state, context, outbox)
   classic.formerJoinId = classic.joinId
   classic.joinId = correlationId
@@ -125,9 +128,13 @@ export function giveBack(state: ConsumerState, memberId: string, to: Address, ou
   outbox.push({ kind: 'send', to, message })
 }
 
-function send({ membership }: ConsumerState, outbox: Outbox, message: Message): void {
-  membership.mayBeKnown = true
-  outbox.push({ kind: 'send', to: { node: membership.node, actor: groupsActor(membership.partition) }, message })
+function send(state: ConsumerState, outbox: Outbox, message: Message): void {
+  state.membership.mayBeKnown = true
+  outbox.push({ kind: 'send', to: groupOf(state), message })
+}
+
+function groupOf({ membership }: ConsumerState): Address {
+  return { node: membership.node, actor: groupsActor(membership.partition) }
 }
 
 // ── topics ──

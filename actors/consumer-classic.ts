@@ -131,6 +131,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
       else membership.dueAt = context.uptime + heartbeatMillis(state)
       return wakeAt(state, membership.dueAt, context, outbox)
     case 'UNKNOWN_MEMBER_ID':
+      classic.formerMemberId = membership.memberId
       membership.memberId = ''
       membership.mayBeKnown = false
       return lose(state, context, outbox)

@@ -162,10 +162,13 @@ export function findAgain(state: ConsumerState, context: Context, outbox: Outbox
   wakeAt(state, state.membership.dueAt, context, outbox)
 }
 
-/** The group says that there is something for this member: it asks what. */
+/** The group says that there is something for this member: it asks what. If another node says so, the group is there now, and what the former one was asked will not be answered. */
 export function onGroupChanged(state: ConsumerState, memberId: string, context: Context, outbox: Outbox): void {
   const { membership } = state
+  const { node, actor } = context.from
   if (memberId !== membership.memberId || membership.memberEpoch <= 0) return
+  if (node !== membership.node && actor === groupsActor(membership.partition))
+    Object.assign(membership, { node, step: 'ready', correlationId: -1, offsetsCorrelationId: -1 })
   if (membership.correlationId >= 0) membership.isRoused = true
   else membership.dueAt = context.uptime
   groupWork(state, context, outbox)

@@ -15,10 +15,11 @@ import type { MemberDescription } from '../protocol/messages/group.ts'
 import { joinRefusal, staticMemberOf, syncRefusal } from '../coordinator/groups/classic/classic-group.ts'
 import type { Answer, ClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
 import { decodeAssignment, decodeSubscription } from '../coordinator/groups/classic/consumer-protocol.ts'
-import { takeJoin } from '../coordinator/groups/classic/join.ts'
+import { admitsMember, takeJoin } from '../coordinator/groups/classic/join.ts'
 import { classicDue, passTime } from '../coordinator/groups/classic/rebalance.ts'
 import { takeClassicHeartbeat, takeLeave, takeSync } from '../coordinator/groups/classic/requests.ts'
 import type { Context, Outbox } from './actor.ts'
+import { excuseMissing, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
 import { classicOf, dropIfGone, errorCodeOf, groupOf, isActive, speaksConsumer } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
@@ -33,7 +34,31 @@ export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, conte
   if (refusal !== null) return send([joinRefusal(waiter, refusal, request.memberId)], outbox)
   if (isLate(state, request, request.memberId) || isLateStatic(state, request, context)) return
   const group = groupOf(state, request.group, uptime)
-  const memberId = newMemberId(state, request, context)
+  const memberId = request.memberId === '' ? newMemberId(state, request, context) : request.memberId
+  if (!admitsMember(classicOf(state, group), request)) return join(state, group, request, memberId, context, outbox)
+  if (!isOvertaken(group, memberId, request.correlationId))
+    nameMember(state, group, { group: group.id, memberId, from, request }, context, outbox)
+}
+
+/** The log names the member (or, if not, it asks again): it joins. */
+export function onClassicNamed(
+  state: GroupsState,
+  request: JoinGroupRequest,
+  memberId: string,
+  isNamed: boolean,
+  context: Context,
+  outbox: Outbox,
+): void {
+  const { from, uptime } = context
+  const refusal = isNamed ? (refuse(state, context) ?? refuseProtocol(state, request)) : 'COORDINATOR_NOT_AVAILABLE'
+  if (refusal !== null) send([joinRefusal({ from, correlationId: request.correlationId }, refusal, request.memberId)], outbox)
+  else if (!isLate(state, request, memberId) && !isLateStatic(state, request, context))
+    join(state, groupOf(state, request.group, uptime), request, memberId, context, outbox)
+}
+
+function join(state: GroupsState, group: Group, request: JoinGroupRequest, memberId: string, context: Context, outbox: Outbox): void {
+  const { uptime, from } = context
+  const waiter = { from, correlationId: request.correlationId }
   step(state, group, () => takeJoin(classicOf(state, group), request, waiter, memberId, uptime), context, outbox)
   note(group, request, context)
 }
@@ -72,6 +97,7 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
     const members = request.members.map((one) => ({ ...one, errorCode }))
     return answerLeave(request, errorCodeOf(refusal), members, context, outbox)
   }
+  for (const { memberId } of request.members) excuseMissing(state, group, memberId, context, outbox)
   const leave = (): Answer[] => {
     const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
     answerLeave(request, NONE, members, context, outbox)
@@ -162,6 +188,7 @@ function step(state: GroupsState, group: Group, act: () => readonly Answer[], co
   const classic = classicOf(state, group)
   const hadMembers = classic.members.size > 0
   send(act(), outbox)
+  strikeFormer(state, group, context, outbox)
   if (hadMembers && classic.members.size === 0) group.emptySince = context.uptime
   const due = classicDue(classic, context.uptime)
   if (due < state.classicAt) {

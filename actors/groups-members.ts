@@ -3,9 +3,10 @@
  * here: names, and patterns over the names of all topics (KIP-848).
  */
 import type { Address } from '../protocol/address.ts'
+import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
+import { JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
 import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { compilePattern, matchingTopics } from '../protocol/topic-pattern.ts'
@@ -22,6 +23,7 @@ import type { Membership } from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { describeClassic } from './groups-classic.ts'
+import { excuseMissing, isNamed, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
 import {
   dropIfGone,
   epochOf,
@@ -37,32 +39,48 @@ import type { Group, GroupsState } from './groups-state.ts'
 
 /** Takes a heartbeat and answers it. Says whether topics are wanted that are not known. */
 export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): boolean {
-  const refusal = refuseHeartbeat(state, request, context)
+  const refusal = refusalOf(state, request, context)
   if (refusal !== null) return answerHeartbeat(request, context.from, refusal, outbox)
   const { memberId, memberEpoch, instanceId, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis } = request
   const known = state.groups.get(request.group)
   if (request.correlationId <= (known?.membership?.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
+  if (isOvertaken(known, memberId, request.correlationId)) return false
   if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
-    if (known !== undefined) {
-      const farewell = (group: Membership): void => takeFarewell(group, memberId, memberEpoch, context.uptime)
-      endMembership(state, known, farewell, context, outbox)
-    }
+    if (known !== undefined) onFarewell(state, known, request, context, outbox)
     return answerHeartbeat(request, context.from, null, outbox, memberEpoch)
   }
   const group = groupOf(state, request.group, context.uptime)
+  if (memberEpoch === JOIN_EPOCH && !isNamed(group, memberId, request.correlationId)) {
+    nameMember(state, group, { group: group.id, memberId, from: context.from, request }, context, outbox)
+    return false
+  }
   const matching = topicPattern === null ? [] : matchingTopics(topicPattern, state.names)
   const subscribedTopics = [...new Set([...request.subscribedTopics, ...matching])]
   learnTopics(state, group, subscribedTopics)
   const wishes = { memberId, instanceId, subscribedTopics, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis }
   const heartbeat = { wishes, memberEpoch, owned: namesOf(request.ownedPartitions) }
   const member = takeHeartbeat(membershipOf(state, group), heartbeat, context.uptime)
+  if (memberEpoch === JOIN_EPOCH) strikeFormer(state, group, context, outbox)
   dropIfGone(state, group)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
+  assert(group.roster?.named.has(memberId) === true, 'G7 whoever is in a group is on its roster')
   member.lastHeartbeatId = request.correlationId
   member.address = context.from
   answerHeartbeat(request, context.from, null, outbox, member.epoch, member.assigned)
   rouseMembers(group, context, outbox)
   return subscribedTopics.some((topic) => !state.topics.has(topic)) || (topicPattern !== null && state.fullAskId < 0)
+}
+
+/** Says why a heartbeat is not taken. */
+export function refuseHeartbeat(request: GroupHeartbeatRequest, error: ErrorName, { from }: Context, outbox: Outbox): void {
+  answerHeartbeat(request, from, error, outbox)
+}
+
+function onFarewell(state: GroupsState, group: Group, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): void {
+  const { memberId, memberEpoch } = request
+  excuseMissing(state, group, memberId, context, outbox)
+  endMembership(state, group, (membership) => takeFarewell(membership, memberId, memberEpoch, context.uptime), context, outbox)
+  dropIfGone(state, group)
 }
 
 /** Ends sessions that are over. */
@@ -99,7 +117,7 @@ export function takeCounts(state: GroupsState, counts: ReadonlyMap<string, numbe
 }
 
 /** Members hear at once that there is something for them: a rebalance takes messages, not heartbeats. */
-function rouseMembers({ membership }: Group, { uptime }: Context, outbox: Outbox): void {
+export function rouseMembers({ membership }: Group, { uptime }: Context, outbox: Outbox): void {
   if (membership === null) return
   for (const { address, memberId } of membersToRouse(membership, uptime))
     if (address !== null) outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
@@ -151,11 +169,7 @@ export function onListGroups(state: GroupsState, request: MessageOf<'listGroups'
   })
 }
 
-function refuseHeartbeat(
-  state: GroupsState,
-  { group, topicPattern, assignor }: GroupHeartbeatRequest,
-  { uptime }: Context,
-): ErrorName | null {
+function refusalOf(state: GroupsState, { group, topicPattern, assignor }: GroupHeartbeatRequest, { uptime }: Context): ErrorName | null {
   if (uptime >= state.leaseUntil) return 'NOT_COORDINATOR'
   if (!isActive(state)) return 'COORDINATOR_LOAD_IN_PROGRESS'
   const known = state.groups.get(group)
@@ -192,6 +206,7 @@ function endMembership(state: GroupsState, group: Group, end: (membership: Membe
   const { members } = group.membership
   const before = members.size
   end(group.membership)
+  strikeFormer(state, group, context, outbox)
   rouseMembers(group, context, outbox)
   if (members.size > 0 || before === 0) return
   group.emptySince = context.uptime

@@ -5,11 +5,13 @@
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
-import type { GroupStateName, OffsetCommitRequest, TopicOffset } from '../protocol/messages/group.ts'
+import type { JoinGroupRequest } from '../protocol/messages/classic-group.ts'
+import type { GroupHeartbeatRequest, GroupStateName, OffsetCommitRequest, TopicOffset } from '../protocol/messages/group.ts'
 import type { TransactionalOffsetCommitRequest, TransactionMarked } from '../protocol/messages/transaction.ts'
 import type { KeptOffsets, SharedTexts } from '../coordinator/groups/kept-offsets.ts'
 import { emptyClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
 import type { ClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
+import type { NamedMember } from '../coordinator/groups/member-record.ts'
 import { emptyMembership, isStable } from '../coordinator/groups/membership.ts'
 import type { Membership } from '../coordinator/groups/membership.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
@@ -42,6 +44,8 @@ export interface Group {
   membership: Membership | null
   /** Its members, if they speak the classic protocol; null before the first. */
   classic: ClassicGroup | null
+  /** Null while it names nobody. */
+  roster: Roster | null
   readonly offsets: KeptOffsets
   /** Writes that are on their way to the log. */
   pendingCount: number
@@ -51,6 +55,31 @@ export interface Group {
   topics: Map<string, number> | null
   /** Uptime since which nobody is in it, and nobody commits from outside. */
   emptySince: number
+}
+
+/** A member that the log names, or is about to. */
+export interface NamedEntry {
+  /** Correlation id of the request by which it joined. */
+  readonly joinId: number
+  /** Correlation id of the newest record of it. */
+  readonly writeId: number
+  isWritten: boolean
+}
+
+/** Who may hold partitions of a group, as the log says. */
+export interface Roster {
+  /** Who joined here, by member id. */
+  readonly named: Map<string, NamedEntry>
+  /** Whom a former coordinator knew, and nobody has heard of since. */
+  readonly missing: Map<string, NamedMember>
+}
+
+/** A request to join that waits until the log names the member. */
+export interface Naming {
+  readonly group: string
+  readonly memberId: string
+  readonly from: Address
+  readonly request: GroupHeartbeatRequest | JoinGroupRequest
 }
 
 /** A write on its way to the log: a commit, or (null) tombstones for these names. Nobody may wait for it. */
@@ -103,6 +132,8 @@ export interface GroupsState {
   /** Groups begin with it: epochs of what was here before must not come again. */
   epochFloor: number
   readonly pending: Map<number, PendingWrite>
+  /** By correlation id of the write. */
+  readonly naming: Map<number, Naming>
   readonly pendingTransactional: Map<number, PendingTransactionalWrite>
   /** By producer id. */
   readonly transactions: Map<number, OpenTransaction>
@@ -139,6 +170,7 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     classicAt: Infinity,
     epochFloor: 0,
     pending: new Map(),
+    naming: new Map(),
     pendingTransactional: new Map(),
     transactions: new Map(),
     marks: [],
@@ -167,6 +199,7 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
     epochFloor: state.epochFloor,
     membership: null,
     classic: null,
+    roster: null,
     offsets: new Map(),
     pendingCount: 0,
     unstable: null,
@@ -179,27 +212,37 @@ export function groupOf(state: GroupsState, id: string, uptime: number): Group {
 
 /** The members of a group that speak the protocol of KIP-848, begun if there were none. */
 export function membershipOf(state: GroupsState, group: Group): Membership {
-  group.membership ??= { ...emptyMembership(), epoch: group.epochFloor, graceUntil: state.graceUntil }
+  group.membership ??= { ...emptyMembership(), epoch: group.epochFloor, graceUntil: graceOf(state, group) }
   return group.membership
 }
 
 /** The members of a group that speak the classic protocol, begun if there were none. */
 export function classicOf(state: GroupsState, group: Group): ClassicGroup {
-  group.classic ??= emptyClassicGroup(state.graceUntil)
+  group.classic ??= emptyClassicGroup(graceOf(state, group))
   return group.classic
+}
+
+/** Until when members that a former coordinator knew are waited for. */
+function graceOf({ graceUntil }: GroupsState, group: Group): number {
+  return isAwaited(group) ? graceUntil : 0
 }
 
 /** A group that has nothing any more is none. */
 export function dropIfGone(state: GroupsState, group: Group): void {
   if (hasMembers(group) || (group.classic?.pending.size ?? 0) > 0 || group.offsets.size > 0) return
-  if (group.pendingCount > 0 || group.unstable !== null) return
+  if (group.pendingCount > 0 || group.unstable !== null || group.roster !== null) return
   state.epochFloor = Math.max(state.epochFloor, epochOf(group))
   state.groups.delete(group.id)
 }
 
-/** Somebody is in the group, whatever protocol it speaks. */
+/** Somebody is in the group, whatever protocol it speaks, or may still be. */
 export function hasMembers(group: Group): boolean {
-  return speaksConsumer(group) || speaksClassic(group)
+  return speaksConsumer(group) || speaksClassic(group) || isAwaited(group)
+}
+
+/** A former coordinator knew members that have not come yet. */
+function isAwaited({ roster }: Group): boolean {
+  return roster !== null && roster.missing.size > 0
 }
 
 /** Somebody is in the group who speaks the protocol of KIP-848. */
@@ -218,8 +261,10 @@ export function epochOf({ membership, epochFloor }: Group): number {
 }
 
 /** What is to be said of a group in one word. */
-export function stateNameOf({ membership, classic }: Group): GroupStateName {
+export function stateNameOf(group: Group): GroupStateName {
+  const { membership, classic } = group
   if (classic !== null && classic.members.size > 0) return classic.state
+  if (isAwaited(group)) return 'reconciling'
   if (membership === null || membership.members.size === 0) return 'empty'
   return isStable(membership) ? 'stable' : 'reconciling'
 }

@@ -8,10 +8,12 @@
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf } from '../protocol/errors.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
+import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset } from '../coordinator/groups/kept-offsets.ts'
+import { decodeMemberRecord } from '../coordinator/groups/member-record.ts'
 import { decodeGroupCommit } from '../coordinator/groups/offset-record.ts'
 import type { GroupCommit } from '../coordinator/groups/offset-record.ts'
 import { loadRequest, takeLoadedBatches } from '../coordinator/state-log.ts'
@@ -25,8 +27,17 @@ import {
   nextCoordinator,
   replaceCoordinators,
 } from './coordinator-finder.ts'
-import { onClassicHeartbeat, onJoinGroup, onLeaveGroup, onSyncGroup, passClassicTime } from './groups-classic.ts'
-import { endSessions, onDescribeGroup, onHeartbeat, onListGroups, takeCounts, topicsOfMembers } from './groups-members.ts'
+import { onClassicHeartbeat, onClassicNamed, onJoinGroup, onLeaveGroup, onSyncGroup, passClassicTime } from './groups-classic.ts'
+import {
+  endSessions,
+  onDescribeGroup,
+  onHeartbeat,
+  onListGroups,
+  refuseHeartbeat,
+  rouseMembers,
+  takeCounts,
+  topicsOfMembers,
+} from './groups-members.ts'
 import { dropOrphans, expireOffsets, onDeleteGroup, onOffsetCommit, onOffsetDelete, onOffsetFetch, onWritten } from './groups-offsets.ts'
 import {
   decide,
@@ -37,6 +48,7 @@ import {
   takeMarks,
 } from './groups-transactions.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
+import { callMissing, giveUpMissing, loadMember, strikeFormer, takeNamed } from './groups-roster.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
 
 /** Pause before the log is read again that cannot be read yet; it doubles up to the second. */
@@ -81,7 +93,7 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
       case 'fetchResponse':
         return onLoaded(state, message, context, outbox)
       case 'produceResponse':
-        if (onTransactionalWritten(state, message, outbox)) return
+        if (onTransactionalWritten(state, message, outbox) || onNamed(state, message, context, outbox)) return
         return onWritten(state, message, context, outbox)
       case 'transactionMarked':
         return onMarked(state, message, context)
@@ -96,9 +108,7 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
 function onRequest(state: GroupsState, message: Message, context: Context, outbox: Outbox): void {
   switch (message.kind) {
     case 'consumerGroupHeartbeat':
-      // One that is under way is followed by another if it leaves a question open.
-      if (onHeartbeat(state, message, context, outbox) && !state.isAsking) askMetadata(state, outbox)
-      return
+      return onMemberHeartbeat(state, message, context, outbox)
     case 'joinGroup':
       return onJoinGroup(state, message, context, outbox)
     case 'syncGroup':
@@ -124,6 +134,29 @@ function onRequest(state: GroupsState, message: Message, context: Context, outbo
     default:
       assert(false, `a coordinator of groups does not understand ${message.kind}`)
   }
+}
+
+/** One question to the cluster that is under way is followed by another if it leaves something open. */
+function onMemberHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): void {
+  if (onHeartbeat(state, request, context, outbox) && !state.isAsking) askMetadata(state, outbox)
+}
+
+/** The log names a member, or cannot: its request to join is taken up, or it hears that it must ask again. */
+function onNamed(state: GroupsState, response: MessageOf<'produceResponse'>, context: Context, outbox: Outbox): boolean {
+  const naming = state.naming.get(response.correlationId)
+  if (naming === undefined) return false
+  if (!takeNamed(state, naming, response)) return true
+  const { request, memberId, from } = naming
+  const isNamed = response.errorCode === NONE
+  const asking = { ...context, from }
+  if (request.kind === 'joinGroup') onClassicNamed(state, request, memberId, isNamed, asking, outbox)
+  else if (isNamed) onMemberHeartbeat(state, request, asking, outbox)
+  else refuseHeartbeat(request, 'COORDINATOR_NOT_AVAILABLE', asking, outbox)
+  const group = state.groups.get(naming.group)
+  if (group === undefined) return true
+  strikeFormer(state, group, context, outbox)
+  dropIfGone(state, group)
+  return true
 }
 
 // ── loading ──
@@ -154,6 +187,7 @@ function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, cont
   // Not before now nobody else is in charge.
   state.graceUntil = context.uptime + state.config.graceMillis
   if (state.log.loaded) takeMarks(state, context)
+  if (state.log.loaded) outbox.push({ kind: 'startTimer', timer: 'grace', afterMillis: state.config.graceMillis })
   load(state, outbox)
 }
 
@@ -164,6 +198,8 @@ function takeBatch(
 ): void {
   if (marker !== null) return decide(state, producerId, marker === 'commit', context.uptime)
   for (const { key, value, offset, timestamp } of records) {
+    const member = decodeMemberRecord(key, value)
+    if (member !== null) loadMember(state, member, context)
     const commit = decodeGroupCommit(key, value)
     if (commit === null) continue
     if (!isTransactional || commit.committed === null) takeRecord(state, commit, offset, context.now - timestamp, context)
@@ -202,6 +238,7 @@ function onUndeliverable(state: GroupsState, { from }: Context, outbox: Outbox):
 function onTimer(state: GroupsState, timer: string, context: Context, outbox: Outbox): void {
   if (timer === 'load') return load(state, outbox)
   if (timer === 'classic') return passClassicTime(state, context, outbox)
+  if (timer === 'grace') return giveUpMissing(state, context, outbox).forEach((group) => rouseMembers(group, context, outbox))
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
     if (state.log.loaded && state.groups.size > 0) askMetadata(state, outbox)
@@ -241,6 +278,7 @@ function onMetadata(state: GroupsState, response: MessageOf<'metadataResponse'>,
   if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
   learnCoordinators(state.coordinators, response.voters)
+  if (!state.checked) callMissing(state, outbox)
   state.checked = true
   const isFull = response.correlationId === state.fullAskId
   if (isFull) state.names = response.topics.map(({ topic }) => topic)

@@ -9,6 +9,7 @@
  */
 import { readI32, readI64, readU32, writeI16, writeI32, writeI64 } from '../../protocol/bytes.ts'
 import type { TopicOffset } from '../../protocol/messages/group.ts'
+import { decodeText, readString, readU16, writeString } from './strings.ts'
 
 const KEY_VERSION = 1
 const VALUE_VERSION = 4
@@ -23,8 +24,6 @@ const UUID_HEAD: readonly number[] = [0, 0, 0, 0, 0, 0, 0x40, 0]
 const UUID_VARIANT = 0x80
 
 const encoder = new TextEncoder()
-/** A group may begin with U+FEFF, which a decoder would take for a mark of the encoding and drop. */
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** A record read back: whose commit, of what. */
 export interface GroupCommit {
@@ -147,21 +146,5 @@ function readCompactString(bytes: Uint8Array, at: number): { readonly text: stri
   const length = readUnsignedVarint(bytes, at)
   if (length === null || length.value === 0) return null
   const end = length.end + length.value - 1
-  return end > bytes.length ? null : { text: decoder.decode(bytes.subarray(length.end, end)), end }
-}
-
-function writeString(bytes: Uint8Array, at: number, text: Uint8Array): number {
-  writeI16(bytes, at, text.length)
-  bytes.set(text, at + 2)
-  return at + 2 + text.length
-}
-
-function readString(bytes: Uint8Array, at: number): { readonly text: string; readonly end: number } | null {
-  if (at + 2 > bytes.length) return null
-  const end = at + 2 + readU16(bytes, at)
-  return end > bytes.length ? null : { text: decoder.decode(bytes.subarray(at + 2, end)), end }
-}
-
-function readU16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)
+  return end > bytes.length ? null : { text: decodeText(bytes.subarray(length.end, end)), end }
 }

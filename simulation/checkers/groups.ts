@@ -198,10 +198,17 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
     if (!isInCharge(group.truth, state)) continue
     if (told.kind === 'offsetFetchResponse') onOffsetsTold(group, told.requested, told.offsets)
     if (told.kind === 'listGroupsResponse') onListed(group, state, told.groups)
-    if (told.kind === 'consumerGroupHeartbeatResponse' && message.kind === 'consumerGroupHeartbeat')
-      onHeartbeatTold(group, message.memberId, told.assignment)
+    if (told.kind === 'consumerGroupHeartbeatResponse')
+      onHeartbeatTold(group, memberAt(group, state, effect.to, told.correlationId), told.assignment)
   }
-  if (message.kind === 'consumerGroupHeartbeat') checkExclusive(group, state)
+  if (message.kind === 'consumerGroupHeartbeat' || message.kind === 'produceResponse') checkExclusive(group, state)
+}
+
+/** Whose newest heartbeat is answered; null: that of nobody in this group. */
+function memberAt(group: GroupTruth, state: GroupsState, to: Address, correlationId: number): string | null {
+  for (const { memberId, address, lastHeartbeatId } of state.groups.get(group.name)?.membership?.members.values() ?? [])
+    if (address?.node === to.node && address.actor === to.actor && lastHeartbeatId === correlationId) return memberId
+  return null
 }
 
 /** The client that a member is: what a classic group calls it begins with the client's own name for itself. */
@@ -312,7 +319,8 @@ function keptBy(group: GroupTruth, state: GroupsState): { readonly name: string;
   })
 }
 
-function onHeartbeatTold(group: GroupTruth, member: string, assignment: readonly TopicPartitions[]): void {
+function onHeartbeatTold(group: GroupTruth, member: string | null, assignment: readonly TopicPartitions[]): void {
+  if (member === null) return
   group.heardAt.set(member, group.truth.world.nowMicros)
   for (const { topic, partitions } of assignment) {
     for (const partition of partitions) partitionOf(group, topicPartitionName(topic, partition)).owner = member

@@ -6,8 +6,7 @@ import type { GroupsState } from '../../actors/groups-state.ts'
 import { encodeAssignment, encodeSubscription } from '../../coordinator/groups/classic/consumer-protocol.ts'
 import { codeOf, errorOf, NONE } from '../../protocol/errors.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../protocol/messages/classic-group.ts'
-import { fetched } from '../coordinator/support.ts'
-import { beat, commit, commitOf, groupIn, groupsStage, loaded, logOf, written } from './groups-support.ts'
+import { beat, commit, commitOf, groupIn, groupsStage, loaded, logOf, rosterOf, written } from './groups-support.ts'
 import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 
@@ -132,9 +131,7 @@ describe('joining', () => {
   })
 
   test('the first generation waits until members of the coordinator before are gone', () => {
-    const stage = groupsStage({ graceMillis: 3000 })
-    stage.deliver({ kind: 'started' })
-    stage.deliver(fetched(null, 0))
+    const stage = loaded(rosterOf('g', 'b'), 1, { graceMillis: 3000 })
     join(stage, 'a', { instanceId: 'i' })
     expect(sent(pass(stage, 2999), 'joinGroupResponse')).toEqual([])
     expect(sent(pass(stage, 1), 'joinGroupResponse')).toHaveLength(1)

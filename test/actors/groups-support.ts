@@ -3,11 +3,13 @@
 import type { Effect } from '../../actors/effect.ts'
 import { actor } from '../../actors/groups.ts'
 import type { Group, GroupsConfig, GroupsState } from '../../actors/groups-state.ts'
+import { decodeMemberRecord, encodeMemberKey, encodeMemberValue } from '../../coordinator/groups/member-record.ts'
 import { encodeOffsetKey, encodeOffsetValue } from '../../coordinator/groups/offset-record.ts'
 import { appendRequest, openStateLog } from '../../coordinator/state-log.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { GroupHeartbeatRequest, TopicOffset } from '../../protocol/messages/group.ts'
+import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { fetched } from '../coordinator/support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { lines, sent, sentOne, stageOf } from './stage.ts'
@@ -37,9 +39,37 @@ export function logOf(...commits: readonly (readonly [group: string, committed: 
   return appendRequest(openStateLog(0, 'o', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, records, 0).records
 }
 
-/** A coordinator that has not begun. */
+/** The bytes of a log that names these members of a group: each joined by its request 7, and is heard from a client of its name. */
+export function rosterOf(group: string, ...memberIds: readonly string[]): Uint8Array {
+  const records = memberIds.map((memberId) => ({
+    key: encodeMemberKey(group, memberId),
+    value: encodeMemberValue({ joinId: 7, address: { node: -1, actor: memberId } }),
+  }))
+  return appendRequest(openStateLog(0, 'o', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, records, 0).records
+}
+
+/** A coordinator that has not begun, with a log that takes at once whom it names. */
 export function groupsStage(changes: Partial<GroupsConfig> = {}): Stage<GroupsState> {
+  const stage = bareStage(changes)
+  const answered = (effect: Effect): Effect[] => {
+    const writeId = rosterWrite(effect)
+    return writeId === null ? [effect] : written(stage, writeId)
+  }
+  const deliver = stage.deliver.bind(stage)
+  stage.deliver = (message, from) => deliver(message, from).flatMap(answered)
+  return stage
+}
+
+/** A coordinator that has not begun; the test plays its log. */
+export function bareStage(changes: Partial<GroupsConfig> = {}): Stage<GroupsState> {
   return stageOf(actor, { node: 1, actor: 'groups/3' }, { ...config, ...changes })
+}
+
+/** The correlation id of a write that names members, or strikes them; null: it is something else. */
+function rosterWrite(effect: Effect): number | null {
+  if (effect.kind !== 'send' || effect.message.kind !== 'produce') return null
+  const { records, correlationId } = effect.message
+  return readRecords(records, 0).every(({ key, value }) => decodeMemberRecord(key, value) !== null) ? correlationId : null
 }
 
 /** A coordinator that has read its log, and found the topics of its offsets. */

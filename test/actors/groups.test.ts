@@ -10,7 +10,20 @@ import type { TopicOffset } from '../../protocol/messages/group.ts'
 import * as header from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
 import { fetched } from '../coordinator/support.ts'
-import { ask, beat, commit, commitOf, groupIn, groupsStage, loaded, logOf, newestHeartbeat, withMember, written } from './groups-support.ts'
+import {
+  ask,
+  beat,
+  commit,
+  commitOf,
+  groupIn,
+  groupsStage,
+  loaded,
+  logOf,
+  newestHeartbeat,
+  rosterOf,
+  withMember,
+  written,
+} from './groups-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { lines, sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
@@ -151,7 +164,7 @@ describe('a heartbeat', () => {
     const stage = loaded()
     expect(lines(beat(stage, 'm', 0, [], 500))).toEqual([
       'to client: consumerGroupHeartbeatResponse #500 epoch 1, may have nothing',
-      'to coordinator: metadata #2 of t',
+      'to coordinator: metadata #3 of t',
     ])
     stage.deliver(topicsAnswer({ t: [0, 1] }))
     expect(lines(beat(stage, 'm', 1, [], 501))).toEqual(['to client: consumerGroupHeartbeatResponse #501 epoch 2, may have t-0 t-1'])
@@ -200,8 +213,8 @@ describe('a heartbeat', () => {
     expect(sentOne(beat(stage, 'm', 1, [], 901), 'consumerGroupHeartbeatResponse').errorCode).toBe(0)
   })
 
-  test('brings nothing before the grace of a new life is over', () => {
-    const stage = loaded(null, 0, { graceMillis: 400 })
+  test('brings nothing while a member of the coordinator before is waited for', () => {
+    const stage = loaded(rosterOf('g', 'n'), 1, { graceMillis: 400 })
     beat(stage, 'm', 0)
     stage.deliver(topicsAnswer({ t: [0] }))
     stage.uptime = 399

@@ -36,6 +36,14 @@ export function takeJoin(group: ClassicGroup, request: JoinGroupRequest, waiter:
   return [joinRefusal(waiter, 'MEMBER_ID_REQUIRED', newMemberId)]
 }
 
+/** Whether the request would make somebody a member that is none. */
+export function admitsMember(group: ClassicGroup, request: JoinGroupRequest): boolean {
+  const { memberId, instanceId, requiresKnownMemberId } = request
+  const known = group.members.get(memberId)
+  if (known !== undefined || refuseJoin(group, request, known) !== null) return false
+  return memberId !== '' || instanceId !== null || !requiresKnownMemberId
+}
+
 function refuseJoin(group: ClassicGroup, request: JoinGroupRequest, known: ClassicMember | undefined): ErrorName | null {
   const { memberId, instanceId, protocolType, protocols } = request
   const former = staticMemberOf(group, instanceId)

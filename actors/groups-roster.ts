@@ -1,0 +1,144 @@
+/**
+ * The roster of a group: who may hold partitions of it, as the log says. A member is named there before it is in the group, so that whoever coordinates the group next knows
+ * whom to wait for: it calls them, and hands out nothing until each of them has come, having let go of all it held, or has had a session's time for that.
+ */
+import type { MessageOf } from '../protocol/messages/message.ts'
+import { encodeMemberKey, encodeMemberValue } from '../coordinator/groups/member-record.ts'
+import type { MemberRecord } from '../coordinator/groups/member-record.ts'
+import { appendRequest } from '../coordinator/state-log.ts'
+import type { Context, Outbox } from './actor.ts'
+import { dropIfGone, groupOf } from './groups-state.ts'
+import type { Group, GroupsState, Naming, Roster } from './groups-state.ts'
+
+/** Whether the log names the member as one that joined by that request, or a later one. */
+export function isNamed(group: Group | undefined, memberId: string, joinId: number): boolean {
+  const entry = group?.roster?.named.get(memberId)
+  return entry !== undefined && entry.isWritten && entry.joinId >= joinId
+}
+
+/** The member has sent something since, or that is on its way to the log already. */
+export function isOvertaken(group: Group | undefined, memberId: string, correlationId: number): boolean {
+  const roster = group?.roster
+  const entry = roster?.named.get(memberId)
+  if (entry !== undefined && !entry.isWritten) return correlationId <= entry.joinId
+  return correlationId <= (roster?.missing.get(memberId)?.joinId ?? -1)
+}
+
+/** Has the log name a member; its request is taken up when that is done. */
+export function nameMember(state: GroupsState, group: Group, naming: Naming, context: Context, outbox: Outbox): void {
+  const { memberId, from, request } = naming
+  const joinId = request.correlationId
+  const writeId = state.nextCorrelationId++
+  const roster = rosterOf(group)
+  roster.named.set(memberId, { joinId, writeId, isWritten: false })
+  state.naming.set(writeId, naming)
+  write(state, group, [{ memberId, member: { joinId, address: from } }], writeId, context, outbox)
+  comeBack(state, group, memberId, context, outbox)
+}
+
+/** A record of the roster is in the log, or will never be. False: a newer request of the member is on its way. */
+export function takeNamed(
+  { groups, naming }: GroupsState,
+  { group, memberId }: Naming,
+  { correlationId }: MessageOf<'produceResponse'>,
+): boolean {
+  naming.delete(correlationId)
+  const entry = groups.get(group)?.roster?.named.get(memberId)
+  if (entry?.writeId !== correlationId) return false
+  entry.isWritten = true
+  return true
+}
+
+/** Members that are none any more, or are away, are taken off the roster. */
+export function strikeFormer(state: GroupsState, group: Group, context: Context, outbox: Outbox): void {
+  const { roster, membership, classic } = group
+  if (roster === null) return
+  const isHere = (memberId: string): boolean =>
+    membership?.members.get(memberId)?.isAway === false || classic?.members.has(memberId) === true
+  const former = [...roster.named].filter(([memberId, { isWritten }]) => isWritten && !isHere(memberId)).map(([memberId]) => memberId)
+  for (const memberId of former) roster.named.delete(memberId)
+  strike(state, group, former, context, outbox)
+}
+
+/** A member that a former coordinator knew has let go of all it held, and leaves. */
+export function excuseMissing(state: GroupsState, group: Group, memberId: string, context: Context, outbox: Outbox): void {
+  if (comeBack(state, group, memberId, context, outbox)) strike(state, group, [memberId], context, outbox)
+}
+
+// ── what a former coordinator has left ──
+
+/** A record of the roster, while the log is read. */
+export function loadMember(state: GroupsState, { group: id, memberId, member }: MemberRecord, { uptime }: Context): void {
+  const group = groupOf(state, id, uptime)
+  const { missing } = rosterOf(group)
+  if (member === null) missing.delete(memberId)
+  else missing.set(memberId, member)
+  tidy(group)
+  dropIfGone(state, group)
+}
+
+/** Those that a former coordinator knew hear that another one has the group. */
+export function callMissing(state: GroupsState, outbox: Outbox): void {
+  for (const { roster } of state.groups.values())
+    for (const [memberId, { address }] of roster?.missing ?? [])
+      outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
+}
+
+/** They have had time enough: who has not come holds nothing any more. */
+export function giveUpMissing(state: GroupsState, context: Context, outbox: Outbox): Group[] {
+  const groups = [...state.groups.values()].filter(({ roster }) => roster !== null && roster.missing.size > 0)
+  for (const group of groups) {
+    const gone = [...(group.roster?.missing.keys() ?? [])]
+    group.roster?.missing.clear()
+    endGrace(state, group, context, outbox)
+    strike(state, group, gone, context, outbox)
+  }
+  return groups
+}
+
+/** Whether it was waited for. It has let go of all it held, as whoever joins or leaves; when nobody is missing any more, the others may have that. */
+function comeBack(state: GroupsState, group: Group, memberId: string, context: Context, outbox: Outbox): boolean {
+  if (group.roster?.missing.delete(memberId) !== true) return false
+  if (group.roster.missing.size === 0) endGrace(state, group, context, outbox)
+  return true
+}
+
+function endGrace(state: GroupsState, group: Group, { uptime }: Context, outbox: Outbox): void {
+  group.emptySince = uptime
+  if (group.membership !== null) Object.assign(group.membership, { graceUntil: 0, hasChanged: true })
+  if (group.classic === null) return
+  group.classic.graceUntil = 0
+  state.classicAt = uptime
+  outbox.push({ kind: 'startTimer', timer: 'classic', afterMillis: 0 })
+}
+
+function strike(state: GroupsState, group: Group, memberIds: readonly string[], context: Context, outbox: Outbox): void {
+  const records = memberIds.map((memberId) => ({ memberId, member: null }))
+  if (records.length > 0) write(state, group, records, state.nextCorrelationId++, context, outbox)
+  tidy(group)
+}
+
+function write(
+  state: GroupsState,
+  { id }: Group,
+  records: readonly Pick<MemberRecord, 'memberId' | 'member'>[],
+  writeId: number,
+  context: Context,
+  outbox: Outbox,
+): void {
+  const encoded = records.map(({ memberId, member }) => ({
+    key: encodeMemberKey(id, memberId),
+    value: member === null ? null : encodeMemberValue(member),
+  }))
+  outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, writeId, encoded, context.now) })
+}
+
+function rosterOf(group: Group): Roster {
+  group.roster ??= { named: new Map(), missing: new Map() }
+  return group.roster
+}
+
+/** There are very many groups without members. */
+function tidy(group: Group): void {
+  if (group.roster?.named.size === 0 && group.roster.missing.size === 0) group.roster = null
+}

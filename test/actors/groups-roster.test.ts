@@ -1,0 +1,168 @@
+// The roster of a group: nobody is in it before the log names them, and whoever a former coordinator knew is called, and waited for.
+
+import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
+import type { GroupsState } from '../../actors/groups-state.ts'
+import { decodeMemberRecord } from '../../coordinator/groups/member-record.ts'
+import { encodeSubscription } from '../../coordinator/groups/classic/consumer-protocol.ts'
+import { codeOf, errorOf } from '../../protocol/errors.ts'
+import type { JoinGroupRequest } from '../../protocol/messages/classic-group.ts'
+import type { GroupHeartbeatResponse } from '../../protocol/messages/group.ts'
+import { readRecords } from '../../protocol/record-batch-reader.ts'
+import { fetched } from '../coordinator/support.ts'
+import { bareStage, beat, commit, commitOf, groupIn, heartbeat, loaded, rosterOf, written } from './groups-support.ts'
+import { topicsAnswer } from './metadata.ts'
+import { sent, sentOne } from './stage.ts'
+import type { Stage } from './stage.ts'
+
+const METADATA = encodeSubscription({ topics: ['t'], userData: null, ownedPartitions: [], generationId: -1, rackId: null })
+
+/** Active, with these members of `g` in its log; the test plays the log. */
+function started(members: readonly string[], graceMillis: number): { stage: Stage<GroupsState>; effects: Effect[] } {
+  const stage = bareStage({ graceMillis })
+  stage.deliver({ kind: 'started' })
+  stage.deliver(members.length === 0 ? fetched(null, 0) : fetched(rosterOf('g', ...members), members.length))
+  return { stage, effects: members.length === 0 ? [] : stage.deliver(topicsAnswer({ t: [0, 0] })) }
+}
+
+/** Whom it writes down, and whom it strikes (`-m`), in order. */
+function roster(effects: readonly Effect[]): string[] {
+  const records = sent(effects, 'produce').flatMap(({ records: bytes }) => readRecords(bytes, 0))
+  const members = records.map(({ key, value }) => decodeMemberRecord(key, value))
+  return members.map((one) => `${one?.member === null ? '-' : ''}${one?.memberId}`)
+}
+
+function answerOf(effects: readonly Effect[]): Pick<GroupHeartbeatResponse, 'errorCode' | 'memberEpoch' | 'assignment'> {
+  return sentOne(effects, 'consumerGroupHeartbeatResponse')
+}
+
+function classicJoin(memberId: string, correlationId: number, instanceId: string | null = null): JoinGroupRequest {
+  const protocols = [{ name: 'range', metadata: METADATA }]
+  const times = { sessionTimeoutMillis: 1000, rebalanceTimeoutMillis: 5000 }
+  const asked = { group: 'g', clientId: 'a', memberId, instanceId, protocolType: 'consumer', protocols, ...times }
+  return { kind: 'joinGroup', correlationId, ...asked, requiresKnownMemberId: true, supportsSkippingAssignment: true }
+}
+
+describe('a member', () => {
+  test('is in the group, and answered, when the log names it', () => {
+    const { stage } = started([], 0)
+    const effects = beat(stage, 'm', 0)
+    expect(roster(effects)).toEqual(['m'])
+    expect(sent(effects, 'consumerGroupHeartbeatResponse')).toEqual([])
+    expect(groupIn(stage).membership?.members.size ?? 0).toBe(0)
+    expect(answerOf(written(stage, sentOne(effects, 'produce').correlationId)).memberEpoch).toBe(1)
+    expect(groupIn(stage).membership?.members.has('m')).toBe(true)
+  })
+
+  test('that the log does not take asks again, and is nobody until then', () => {
+    const { stage } = started([], 0)
+    const effects = beat(stage, 'm', 0)
+    const refused = written(stage, sentOne(effects, 'produce').correlationId, 'NOT_ENOUGH_REPLICAS')
+    expect(answerOf(refused).errorCode).toBe(codeOf('COORDINATOR_NOT_AVAILABLE'))
+    // It may be in the log all the same.
+    expect(roster(refused)).toEqual(['-m'])
+    expect(stage.state.groups.size).toBe(0)
+  })
+
+  test('that asks twice is written down once; a newer request takes the place of the one before', () => {
+    const { stage } = started([], 0)
+    const first = heartbeat('m', 0)
+    const one = sentOne(stage.deliver(first), 'produce').correlationId
+    expect(stage.deliver(first)).toEqual([])
+    const other = sentOne(beat(stage, 'm', 0), 'produce').correlationId
+    expect(written(stage, one)).toEqual([])
+    expect(answerOf(written(stage, other)).memberEpoch).toBe(1)
+  })
+
+  test('that joins again is written down again: what it had sent before says nothing any more', () => {
+    const stage = loaded()
+    const before = heartbeat('m', 0)
+    stage.deliver(before)
+    beat(stage, 'm', 0)
+    const joinId = groupIn(stage).roster?.named.get('m')?.joinId
+    expect(joinId).toBeGreaterThan(before.correlationId)
+  })
+
+  test('that leaves, or is silent for too long, is struck', () => {
+    const { stage } = started([], 0)
+    for (const name of ['m', 'n']) written(stage, sentOne(beat(stage, name, 0), 'produce').correlationId)
+    expect(roster(beat(stage, 'm', -1))).toEqual(['-m'])
+    stage.uptime = 5000
+    expect(roster(stage.deliver({ kind: 'timerFired', timer: 'sessions' }))).toEqual(['-n'])
+    expect(stage.state.groups.size).toBe(0)
+  })
+})
+
+describe('members that a former coordinator knew', () => {
+  test('are called as soon as there is somebody to ask', () => {
+    const { effects } = started(['m', 'n'], 400)
+    const called = effects.filter((effect) => effect.kind === 'send' && effect.message.kind === 'groupChanged')
+    expect(called).toMatchObject([{ to: { node: -1, actor: 'm' } }, { to: { node: -1, actor: 'n' } }])
+  })
+
+  test('are waited for; when all have come, or left, partitions are handed out', () => {
+    const stage = loaded(rosterOf('g', 'm', 'n'), 2, { graceMillis: 400 })
+    expect(answerOf(beat(stage, 'm', 3, [0])).errorCode).toBe(codeOf('UNKNOWN_MEMBER_ID'))
+    const { memberEpoch } = answerOf(beat(stage, 'm', 0))
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    expect(answerOf(beat(stage, 'm', memberEpoch)).assignment).toEqual([])
+    const farewell = beat(stage, 'n', -1)
+    expect(sent(farewell, 'groupChanged').map(({ memberId }) => memberId)).toEqual(['m'])
+    expect(answerOf(beat(stage, 'm', memberEpoch)).assignment).toEqual([{ topic: 't', partitions: [0, 1] }])
+  })
+
+  test('that nobody hears of are struck when their time is over', () => {
+    const { stage } = started(['m', 'n'], 400)
+    written(stage, sentOne(beat(stage, 'm', 0), 'produce').correlationId)
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    stage.uptime = 400
+    const effects = stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    expect(roster(effects)).toEqual(['-n'])
+    expect(sent(effects, 'groupChanged').map(({ memberId }) => memberId)).toEqual(['m'])
+  })
+
+  test('have not come if what comes was sent before', () => {
+    const stage = loaded(rosterOf('g', 'm', 'n'), 2, { graceMillis: 400 })
+    expect(beat(stage, 'm', 0, [], 7)).toEqual([])
+    expect(beat(stage, 'm', -1, [], 6)).toEqual([])
+    expect([...(groupIn(stage).roster?.missing.keys() ?? [])]).toEqual(['m', 'n'])
+  })
+
+  test('keep the group from being empty: nobody else commits for it, or deletes it', () => {
+    const stage = loaded(rosterOf('g', 'm'), 1, { graceMillis: 400 })
+    expect(sentOne(commit(stage, 1, [commitOf(0, 5)]), 'offsetCommitResponse').errorCode).toBe(codeOf('UNKNOWN_MEMBER_ID'))
+    const deletion = stage.deliver({ kind: 'deleteGroup', correlationId: 2, group: 'g' })
+    expect(sentOne(deletion, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
+  })
+})
+
+describe('a classic group', () => {
+  const joinId = (effects: readonly Effect[]): string => sentOne(effects, 'joinGroupResponse').memberId
+
+  test('waits for the log before a member counts', () => {
+    const { stage } = started([], 0)
+    const memberId = joinId(stage.deliver(classicJoin('', 1001)))
+    const effects = stage.deliver(classicJoin(memberId, 1002))
+    expect(roster(effects)).toEqual([memberId])
+    expect(groupIn(stage).classic?.members.size).toBe(0)
+    written(stage, sentOne(effects, 'produce').correlationId)
+    expect(groupIn(stage).classic?.members.size).toBe(1)
+  })
+
+  test('tells a member that the log does not take to ask again', () => {
+    const { stage } = started([], 0)
+    const effects = stage.deliver(classicJoin('', 1001, 'i'))
+    const refused = written(stage, sentOne(effects, 'produce').correlationId, 'NOT_ENOUGH_REPLICAS')
+    expect(errorOf(sentOne(refused, 'joinGroupResponse').errorCode).name).toBe('COORDINATOR_NOT_AVAILABLE')
+  })
+
+  test('begins its first generation when all that were there before have let go', () => {
+    const stage = loaded(rosterOf('g', 'b'), 1, { graceMillis: 3000 })
+    const memberId = joinId(stage.deliver(classicJoin('', 1001)))
+    stage.deliver(classicJoin(memberId, 1002))
+    stage.uptime = 100
+    expect(sent(stage.deliver({ kind: 'timerFired', timer: 'classic' }), 'joinGroupResponse')).toEqual([])
+    stage.deliver({ kind: 'leaveGroup', correlationId: 1003, group: 'g', members: [{ memberId: 'b', instanceId: null }] })
+    expect(joinId(stage.deliver({ kind: 'timerFired', timer: 'classic' }))).toBe(memberId)
+  })
+})
