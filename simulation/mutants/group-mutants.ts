@@ -4,6 +4,7 @@
 import type { Mutant } from './mutant.ts'
 
 const OFFSETS = 'actors/groups-offsets.ts'
+const ROSTER = 'actors/groups-roster.ts'
 const MEMBERSHIP = 'coordinator/groups/membership.ts'
 
 /** Mutants of what happens to groups, and because of them. */
@@ -114,6 +115,62 @@ export const groupMutants: readonly Mutant[] = [
     ],
     seed: 5,
     seedsToFind: 5,
+  },
+  {
+    id: 'D28',
+    title: 'a member is in its group before the log names it',
+    why: 'a coordinator that follows does not know it, and gives what it holds to others',
+    edits: [
+      {
+        file: 'actors/groups-members.ts',
+        text: 'from: context.from, request }, context, outbox)\n    return false\n',
+        replacement: 'from: context.from, request }, context, outbox)\n',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D29',
+    title: 'one member of the coordinator before has come, and the others are not waited for',
+    why: 'they hold partitions that are handed out',
+    edits: [
+      {
+        file: ROSTER,
+        text: 'if (group.roster.missing.size === 0) endGrace',
+        replacement: 'endGrace',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D30',
+    title: 'a member has come if what it sent long ago comes now',
+    why: 'it has joined elsewhere since, and holds what it was given there',
+    edits: [
+      {
+        file: ROSTER,
+        text: 'return correlationId <= (roster?.missing.get(memberId)?.joinId ?? -1)',
+        replacement: 'return false',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D31',
+    title: 'a classic group does not write its members down',
+    why: 'a coordinator that follows waits for nobody, and they hold what it hands out',
+    edits: [
+      {
+        file: 'actors/groups-classic.ts',
+        text: 'if (!admitsMember(classicOf(state, group), request)) return join',
+        replacement: 'if (classicOf(state, group) !== null) return join',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'R1',

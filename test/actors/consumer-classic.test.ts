@@ -246,7 +246,10 @@ describe('a member that counts itself as lost', () => {
     expect(said(beat(following(speaks('cooperative-sticky')), 'ILLEGAL_GENERATION'))).toContain(lost)
     const stage = following(speaks('range'))
     expect(said(beat(stage, 'UNKNOWN_MEMBER_ID'))).toContain(lost)
-    expect(sentOne(release(stage, 0, 1), 'joinGroup').memberId).toBe('')
+    const joins = release(stage, 0, 1)
+    expect(sentOne(joins, 'joinGroup').memberId).toBe('')
+    // A coordinator that has followed another one waits for it no longer.
+    expect(sentOne(joins, 'leaveGroup').members).toEqual([{ memberId: 'm-1', instanceId: null }])
   })
 
   test('does not take what was on its way for too long', () => {

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { committed, consuming, grant, joining, newest, said, tick } from './consumer-support.ts'
+import { committed, consuming, grant, joining, newest, refuse, said, tick } from './consumer-support.ts'
 import { sent } from './stage.ts'
 
 describe('a member that is told that there is something for it', () => {
@@ -19,6 +19,21 @@ describe('a member that is told that there is something for it', () => {
     const { stage, effects } = joining()
     grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [0])
     expect(stage.deliver({ kind: 'groupChanged', memberId: 'former' })).toEqual([])
+  })
+
+  test('by another node goes there: what the former one was asked will not be answered', () => {
+    const { stage } = consuming()
+    const before = newest(tick(stage, 1000), 'consumerGroupHeartbeat')
+    const called = stage.deliver({ kind: 'groupChanged', memberId: 'm' }, { node: 2, actor: 'groups/3' })
+    expect(called.find((effect) => effect.kind === 'send')).toMatchObject({ to: { node: 2, actor: 'groups/3' } })
+    expect(said(grant(stage, before, 1, [0]))).toEqual([])
+    const unknown = refuse(stage, newest(called, 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
+    expect(said(unknown)).toContain('to client: revoking t-0 t-1 (lost)')
+    const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
+    stage.deliver({ kind: 'released', partitions })
+    const joined = tick(stage, 1000)
+    const asked = grant(stage, newest(joined, 'consumerGroupHeartbeat'), 1, [0, 1])
+    expect(sent(asked, 'offsetFetch')).toHaveLength(1)
   })
 })
 
