@@ -11,7 +11,7 @@ import { trimEpochs } from '../partitions/epochs.ts'
 import { activeSegment, filesOfSegment } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
-import { pruneAborted } from '../partitions/transactions.ts'
+import { lastStablePosition, pruneAborted } from '../partitions/transactions.ts'
 import { dropSegments, expiredSegments, isTooOld, segmentsBelow } from '../partitions/retention.ts'
 import type { Context, Outbox } from './actor.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
@@ -33,7 +33,9 @@ export function onRetentionTimer(state: ReplicaState, context: Context, outbox: 
   if (!isOpen || state.isDraining) return
   const active = activeSegment(state.log)
   if (state.pending.length === 0 && isTooOld(active, state.config, context.now)) rollSegment(state, context.now, outbox)
-  const expired = expiredSegments(state.log, state.config, state.highWatermark.offset, context.now)
+  // Nobody who reads what is committed has seen what an open transaction has written.
+  const stable = lastStablePosition(state.transactions, state.highWatermark, state.log.logStartOffset)
+  const expired = expiredSegments(state.log, state.config, stable.offset, context.now)
   if (expired.length > 0) drop(state, expired, outbox)
   // Files wait for a checkpoint that could not be written.
   else if (state.removals.length > 0) requestFlush(state, false, outbox)

@@ -1,20 +1,20 @@
 /**
  * Which old segments may go: by time and by size (Kafka's retention.ms, retention.bytes), or because the log begins behind them (KIP-107). Whole closed
- * segments only, from the oldest on, and never one that holds records at or above the high watermark.
+ * segments only, from the oldest on; by time and size never one that holds records at or above the last stable offset.
  */
 import type { TopicConfig } from '../protocol/topic-config.ts'
 import { logSizeBytes } from './log.ts'
 import type { Log, Segment } from './log.ts'
 
-/** The oldest segments that have outlived the topic's settings, oldest first. The active one is never among them. */
-export function expiredSegments(log: Log, config: TopicConfig, highWatermark: number, now: number): Segment[] {
+/** The oldest segments that have outlived the topic's settings, oldest first. The active one is never among them. (Kafka goes up to the high watermark, and tears transactions.) */
+export function expiredSegments(log: Log, config: TopicConfig, lastStableOffset: number, now: number): Segment[] {
   const expired: Segment[] = []
   if (config.cleanupPolicy === 'compact') return expired
   let excessBytes = config.retentionBytes < 0 ? -1 : logSizeBytes(log) - config.retentionBytes
   for (let i = 0; i + 1 < log.segments.length; i++) {
     const segment = log.segments[i]
     const next = log.segments[i + 1]
-    if (segment === undefined || next === undefined || next.baseOffset > highWatermark) break
+    if (segment === undefined || next === undefined || next.baseOffset > lastStableOffset) break
     if (!isTooOld(segment, config, now) && excessBytes < segment.sizeBytes) break
     excessBytes -= segment.sizeBytes
     expired.push(segment)

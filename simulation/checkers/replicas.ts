@@ -93,7 +93,9 @@ function checkStart(truth: Truth, watched: WatchedReplica, state: ReplicaState, 
   if (logStartOffset <= before) return
   if (logStartOffset > state.highWatermark.offset)
     truth.world.fail('RET', `${partition.name} starts at ${logStartOffset}, above its high watermark ${state.highWatermark.offset}`)
-  if (before < 0 || logStartOffset <= partition.startOffset || isRetention(state, message)) return
+  if (before < 0) return
+  if (isRetention(state, message)) return checkOpen(truth, partition, state, before)
+  if (logStartOffset <= partition.startOffset) return
   if (message.kind === 'offsetFetchResponse' || message.kind === 'describeShareGroupOffsetsResponse')
     return checkConsumed(truth, partition, state)
   const asked = message.kind === 'deleteRecords' ? message.beforeOffset : 0
@@ -115,6 +117,13 @@ function checkConsumed({ world, committedEnds, acknowledgedBy }: Truth, partitio
     const offset = acknowledgedBy.get(group)?.(partition, log.logStartOffset) ?? null
     if (offset !== null) world.fail('RET', `${partition.name} starts at ${log.logStartOffset}, but ${group} has not done with ${offset}`)
   }
+}
+
+/** What has gone because it was old, or too much: nobody who reads what is committed may have seen any of a transaction that is open. */
+function checkOpen({ world }: Truth, { name }: PartitionTruth, { log, transactions }: ReplicaState, before: number): void {
+  for (const [producerId, { offset }] of transactions.open)
+    if (offset >= before && offset < log.logStartOffset)
+      world.fail('RET', `${name} starts at ${log.logStartOffset}, but a transaction of producer ${producerId} is open since ${offset}`)
 }
 
 function isRetention({ config }: ReplicaState, message: Message): boolean {

@@ -220,4 +220,18 @@ export const compactionMutants: readonly Mutant[] = [
     seed: 11,
     seedsToFind: 11,
   },
+  {
+    id: 'E32',
+    title: 'retention goes up to the high watermark',
+    why: 'what a transaction has written is gone before it is committed, and only its end is seen',
+    edits: [
+      {
+        file: 'actors/replica-retention.ts',
+        text: 'expiredSegments(state.log, state.config, stable.offset, context.now)',
+        replacement: 'expiredSegments(state.log, state.config, state.highWatermark.offset, stable === null ? 0 : context.now)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

@@ -180,6 +180,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   E27: ['actors/replica-compact', 'takes nothing at or above the high watermark, nor the segment in which it stands'],
   E28: ['actors/replica-compact', 'goes when its time is over'],
   E29: ['actors/replica-compact', 'takes nothing of a transaction that is open, nor what comes after it'],
+  E32: ['actors/replica-life', 'leaves what an open transaction has written: nobody who reads what is committed has seen any of it'],
   E30: ['actors/replica-life', 'syncs the segment in which the recovery point lies: what follows may be in the page cache only'],
   G1: ['simulation/reader-deaths', 'handle no record twice, at most once, and some not at all'],
   G2: ['actors/processing', 'that is given up does not lead back in what is gone, nor at most once'],

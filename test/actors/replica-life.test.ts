@@ -20,6 +20,7 @@ import {
   threeSegments,
 } from './replica-support.ts'
 import { lines, sentOne } from './stage.ts'
+import { mark, sendAdded } from './transactions-support.ts'
 
 const LOG = logFileName(0)
 
@@ -294,6 +295,18 @@ describe('retention', () => {
     expect(partition.stage.state.highWatermark).toEqual({ offset: 6, segmentBaseOffset: 6, position: 0 })
     expect(lines(produce(partition, 9)).slice(0, 1)).toEqual(['to client: produceResponse #9 at offset 6'])
     expect(reopened(partition.files).stage.state.log).toMatchObject({ logStartOffset: 6, logEndOffset: 7 })
+  })
+
+  test('leaves what an open transaction has written: nobody who reads what is committed has seen any of it', () => {
+    const partition = leading({ ...small, retentionMillis: 1000 })
+    produce(partition, 0, 1, { valueBytes: 14_000, timestamp: 1_000_000 })
+    sendAdded(partition, 1, { valueBytes: 14_000, timestamp: 1_000_000 })
+    produce(partition, 2, 1, { valueBytes: 14_000, timestamp: 1_000_000 })
+    fire(partition, 'retention', 60_000)
+    expect(partition.stage.state.log.logStartOffset).toBe(1)
+    mark(partition, 3)
+    fire(partition, 'retention', 60_000)
+    expect(partition.stage.state.log.logStartOffset).toBe(4)
   })
 
   test('removes nothing while the checkpoint cannot be written, or synced, and tries again', () => {

@@ -25,7 +25,7 @@ import { inScene } from './damaged.ts'
 import type { Damaged, Scene } from './damaged.ts'
 
 const CLIENT = { node: -1, actor: 'consumer' }
-const STATE = { config: { partition: 0, leaderEpoch: 0 } } as GroupsState
+const STATE = { config: { partition: 0, leaderEpoch: 0 }, groups: new Map() } as unknown as GroupsState
 const TIMER: Message = { kind: 'timerFired', timer: 'refresh' }
 
 /** An offset of the one partition there is. */

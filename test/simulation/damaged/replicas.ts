@@ -190,6 +190,17 @@ export const damagedReplicas: readonly Damaged[] = [
     state.log.logStartOffset = isDamaged ? 9 : 8
     step()
   }),
+  replica(
+    'RET',
+    'what an open transaction has written goes because it is old',
+    ({ state, step }, isDamaged) => {
+      step()
+      state.transactions.open.set(7, { offset: 5, segmentBaseOffset: 0, position: 0 })
+      state.log.logStartOffset = isDamaged ? 6 : 5
+      step({ kind: 'timerFired', timer: 'retention' })
+    },
+    { retentionMillis: 1000 },
+  ),
   replica('RET', 'what was deleted comes back with the next leader', ({ state, step, partition }, isDamaged) => {
     partition.deletedOffset = 5
     state.log.logStartOffset = isDamaged ? 4 : 5
