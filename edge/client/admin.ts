@@ -93,7 +93,7 @@ export class AdminClient implements Admin {
       topics: [{ name, numPartitions: partitions, replicationFactor, configs: plainConfig(config) }],
       validateOnly: false,
     }
-    await this.#change(asked, 'TOPIC_ALREADY_EXISTS', ifNotExists)
+    await this.#change(asked, 'TOPIC_ALREADY_EXISTS', undefined, ifNotExists)
   }
 
   async deleteTopic(name: string): Promise<void> {
@@ -122,7 +122,8 @@ export class AdminClient implements Admin {
     checkName(name)
     if (!Number.isInteger(count))
       throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${String(count)}`)
-    await this.#change({ kind: 'createPartitions', topics: [{ name, count }] })
+    const isDone = async (): Promise<boolean> => (await this.#requests.topic(name)).partitions.length === count
+    await this.#change({ kind: 'createPartitions', topics: [{ name, count }] }, 'INVALID_PARTITIONS', isDone)
   }
 
   async alterConfig(name: string, config: Readonly<Record<string, unknown>>): Promise<void> {
@@ -235,14 +236,19 @@ export class AdminClient implements Admin {
   }
 
   /**
-   * Sends a change of one topic. `done` is the error that says that it is as it should be: no failure if that is tolerated, or if an attempt
-   * got no answer, for then that attempt may have done it.
+   * Sends a change of one topic. `done` is the error that says that it is as it should be (where that can have other reasons, `isDone` says so): no failure if that is tolerated, or
+   * if an attempt got no answer, for then that attempt may have done it.
    */
-  async #change(asked: Asked, done: ErrorName | null = null, isDoneTolerated: boolean = false): Promise<void> {
+  async #change(
+    asked: Asked,
+    done: ErrorName | null = null,
+    isDone: () => Promise<boolean> = () => Promise.resolve(true),
+    isDoneTolerated: boolean = false,
+  ): Promise<void> {
     let isDoneFine = isDoneTolerated
     const { results } = await this.#requests.askCoordinator(asked, 'adminResponse', () => (isDoneFine = true))
     const { errorCode, errorMessage } = results[0] ?? { errorCode: NONE, errorMessage: null }
-    if (isDoneFine && errorOf(errorCode).name === done) return
+    if (isDoneFine && errorOf(errorCode).name === done && (await isDone())) return
     throwIfError(errorCode, errorMessage)
   }
 }

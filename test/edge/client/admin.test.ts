@@ -11,6 +11,7 @@ import { CallerLoop } from '../../../runtime/caller-loop.ts'
 import { allocateDoorbells } from '../../../runtime/doorbell.ts'
 import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
 import type { NodeSetup } from '../../../runtime/thread-runtime.ts'
+import { topicsAnswer } from '../../actors/metadata.ts'
 import { failureOf, openCluster, take } from './support.ts'
 
 const NO_ACTIONS: NodeActions = {
@@ -75,6 +76,21 @@ test.each([
   },
 )
 
+test('partitions that an attempt without an answer has added are there; other counts are refused all the same', async () => {
+  const outcomes = async (lost: number, count: number): Promise<string> => {
+    const { admin, close } = adminOf(codeOf('INVALID_PARTITIONS'), lost, null)
+    const failure = await admin.createPartitions('t', count).then(
+      () => 'NONE',
+      (error: unknown) => (error as KafkaError).name,
+    )
+    await close()
+    return failure
+  }
+  expect(await outcomes(1, 2)).toBe('NONE')
+  expect(await outcomes(0, 2)).toBe('INVALID_PARTITIONS')
+  expect(await outcomes(1, 1)).toBe('INVALID_PARTITIONS')
+})
+
 /** What the calls come to when the first `lost` attempts get no answer (their node dies) or are refused, and the next gets that one. */
 async function outcomesOf(
   outcome: (typeof OUTCOMES)[number],
@@ -116,7 +132,8 @@ function adminOf(errorCode: number, lost: number, isUncertain: boolean | null): 
       return runtime.bell.ring()
     }
     const results = [{ name: 't', topicId: 1, errorCode, errorMessage: null }]
-    host.post({ node: 0, actor: 'requests' }, coordinator, { kind: 'adminResponse', correlationId, results })
+    const answer = message.kind === 'metadata' ? topicsAnswer({ t: [0, 0] }) : ({ kind: 'adminResponse', correlationId, results } as const)
+    host.post({ node: 0, actor: 'requests' }, coordinator, { ...answer, correlationId })
     runtime.bell.ring()
   })
   return { admin: new AdminClient(requests, NO_ACTIONS), close: () => closeAll(requests, loop, runtime) }
