@@ -51,6 +51,8 @@ function onLateAnswer(state: ConsumerState, classic: ClassicMembership, message:
   const { membership } = state
   noteJoinTaken(state, classic, message)
   if (message.kind !== 'joinGroupResponse' || errorOf(message.errorCode).name !== 'MEMBER_ID_REQUIRED') return
+  // It comes again: that is who this member is.
+  if (message.memberId === membership.memberId) return
   if (message.correlationId !== classic.joinId || membership.memberId !== '') return giveBack(state, message.memberId, from, outbox)
   membership.memberId = message.memberId
   membership.mayBeKnown = true

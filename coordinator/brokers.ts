@@ -153,8 +153,8 @@ export function withdrawReplica(image: MetadataImage, node: number, withdrawal: 
 }
 
 /**
- * Leaders go back to where they are preferred; at most `limit` at once. Not those of groups: whoever is next cannot know their members, and waits before it hands out
- * partitions (decision 24).
+ * Leaders go back to where they are preferred; at most `limit` at once. Not those of groups: with another coordinator their members begin anew where they had committed
+ * (decision 24).
  */
 export function preferLeaders(image: MetadataImage, limit: number): MetadataRecord[] {
   const records: MetadataRecord[] = []

@@ -151,6 +151,13 @@ test('a member id that comes too late, when another is asked for, is given back'
   expect(sentOne([...named, ...tick(stage, 0)], 'joinGroup').memberId).toBe('m-2')
 })
 
+test('its own member id that comes a second time is not given back', () => {
+  const { stage, effects } = joining(CLASSIC)
+  const asked = newest(effects, 'joinGroup')
+  joinRefused(stage, asked, 'MEMBER_ID_REQUIRED', 'm-1')
+  expect(leavers(joinRefused(stage, asked, 'MEMBER_ID_REQUIRED', 'm-1'))).toEqual([])
+})
+
 test('a member that wants nothing any more says farewell again, too', () => {
   const { stage, effects } = joining()
   grant(stage, newest(effects, 'consumerGroupHeartbeat'), 1, [])
