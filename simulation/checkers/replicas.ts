@@ -135,8 +135,10 @@ function isRetention({ config }: ReplicaState, message: Message): boolean {
 function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
   const { log, highWatermark } = state
   const generation = log.segments.reduce((latest, segment) => Math.max(latest, segment.generation), 0)
-  if (generation === watched.generation) return
+  const before = watched.generation
   watched.generation = generation
+  // Fewer: what was cleaned is gone. What is on its way to the disk is not looked at, for nothing was cleaned.
+  if (generation <= before) return
   const files = disk.files(state.logName)
   const recordsOf = (segment: Segment): SeenRecord[] => {
     const file = files.get(nameOfSegment(segment))
