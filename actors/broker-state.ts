@@ -111,8 +111,8 @@ export interface BrokerState {
   readonly relayed: Map<number, Relayed>
   /** Nodes whose process is known to be dead, and the broker epoch it had: their clients have been told, too. */
   readonly deadNodes: Map<number, number>
-  /** Who led the partitions of `__consumer_offsets` before this node, and in which incarnation. */
-  readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number }>
+  /** Who led the partitions of `__consumer_offsets` before this node, in which incarnation, and until which leader epoch nobody else did. */
+  readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number; readonly leaderEpoch: number }>
   strayCheckDone: boolean
   /** Null while the node goes on. */
   stop: NodeStop | null

@@ -56,9 +56,7 @@ function waitForTopics({ membership, config }: ConsumerState, { uptime }: Contex
 function sendJoin(state: ConsumerState, classic: ClassicMembership, context: Context, outbox: Outbox): void {
   const { membership, config, partitions } = state
   membership.lost = false
-  // A coordinator that has followed another one may wait for who it was.
-  if (classic.formerMemberId !== '') giveBack(state, classic.formerMemberId, groupOf(state), outbox)
-  classic.formerMemberId = ''
+  giveBackFormer(state, outbox)
   const correlationId = beginParked(state, context, outbox)
   classic.formerJoinId = classic.joinId
   classic.joinId = correlationId
@@ -121,11 +119,19 @@ function beginParked(state: ConsumerState, context: Context, outbox: Outbox): nu
   return correlationId
 }
 
-/** Nobody will join under this member id: the group, at `to`, need not wait for it. */
-export function giveBack(state: ConsumerState, memberId: string, to: Address, outbox: Outbox): void {
+/** Nobody will join under these member ids: the group, at `to`, need not wait for them. */
+export function giveBack(state: ConsumerState, memberIds: readonly string[], to: Address, outbox: Outbox): void {
   const correlationId = state.nextCorrelationId++
-  const message = { kind: 'leaveGroup', correlationId, group: state.config.group ?? '', members: [{ memberId, instanceId: null }] } as const
-  outbox.push({ kind: 'send', to, message })
+  const members = memberIds.map((memberId) => ({ memberId, instanceId: null }))
+  outbox.push({ kind: 'send', to, message: { kind: 'leaveGroup', correlationId, group: state.config.group ?? '', members } })
+}
+
+/** A coordinator that has followed another one hears that nobody need be waited for who this member was. Whoever does not join again says it once. */
+export function giveBackFormer(state: ConsumerState, outbox: Outbox): void {
+  const { classic, node } = state.membership
+  if (classic === null || classic.formerMemberIds.length === 0 || node < 0) return
+  giveBack(state, classic.formerMemberIds, groupOf(state), outbox)
+  if (!isSubscribed(state) || state.closing >= 0) classic.formerMemberIds = []
 }
 
 function send(state: ConsumerState, outbox: Outbox, message: Message): void {

@@ -50,8 +50,8 @@ export interface ClassicMembership {
   /** Of the newest request to join, and of the one before: that is answered when the newest has arrived. */
   joinId: number
   formerJoinId: number
-  /** Who it was in a group that does not know it any more; empty: nobody, or the group was told that it has let go. */
-  formerMemberId: string
+  /** Who it was in a group that does not know it any more; a coordinator that has followed another one may wait for them until it is told. */
+  formerMemberIds: string[]
   joinSentAt: number
   /** The topics that it has named: its application may want others by the time when it is answered. */
   joinTopics: readonly string[]
@@ -75,7 +75,7 @@ export function newClassicMembership(assignors: readonly ClassicAssignorName[]):
     last: { partitions: [], generationId: -1 },
     joinId: -1,
     formerJoinId: -1,
-    formerMemberId: '',
+    formerMemberIds: [],
     joinSentAt: 0,
     joinTopics: [],
     topics: { correlationId: -1, timeoutAt: 0, dueAt: 0, metadataOffset: -1, matching: null },

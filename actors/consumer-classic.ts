@@ -53,7 +53,7 @@ function onLateAnswer(state: ConsumerState, classic: ClassicMembership, message:
   if (message.kind !== 'joinGroupResponse' || errorOf(message.errorCode).name !== 'MEMBER_ID_REQUIRED') return
   // It comes again: that is who this member is.
   if (message.memberId === membership.memberId) return
-  if (message.correlationId !== classic.joinId || membership.memberId !== '') return giveBack(state, message.memberId, from, outbox)
+  if (message.correlationId !== classic.joinId || membership.memberId !== '') return giveBack(state, [message.memberId], from, outbox)
   membership.memberId = message.memberId
   membership.mayBeKnown = true
 }
@@ -71,6 +71,7 @@ function onJoined({ membership }: ConsumerState, classic: ClassicMembership, mes
   membership.memberEpoch = generationId
   membership.refusal = null
   membership.dueAt = uptime
+  classic.formerMemberIds = []
   classic.protocolName = protocolName
   classic.isFenced = false
   classic.leader = leader
@@ -124,6 +125,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
   switch (error) {
     case 'MEMBER_ID_REQUIRED':
       if (message.kind === 'joinGroupResponse') membership.memberId = message.memberId
+      classic.formerMemberIds = []
       membership.dueAt = context.uptime
       return wakeAt(state, membership.dueAt, context, outbox)
     case 'REBALANCE_IN_PROGRESS':
@@ -133,7 +135,7 @@ function onRefused(state: ConsumerState, classic: ClassicMembership, message: Cl
       else membership.dueAt = context.uptime + heartbeatMillis(state)
       return wakeAt(state, membership.dueAt, context, outbox)
     case 'UNKNOWN_MEMBER_ID':
-      classic.formerMemberId = membership.memberId
+      if (membership.memberId !== '') classic.formerMemberIds.push(membership.memberId)
       membership.memberId = ''
       membership.mayBeKnown = false
       return lose(state, context, outbox)

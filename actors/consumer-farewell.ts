@@ -3,7 +3,7 @@
  * if need be; a first request to join a classic group has to be answered before, for the answer says which member is to leave. All that does not take long.
  */
 import type { Context, Outbox } from './actor.ts'
-import { sendClassicLeave } from './consumer-classic-requests.ts'
+import { giveBackFormer, sendClassicLeave } from './consumer-classic-requests.ts'
 import { sendLeave } from './consumer-group-requests.ts'
 import { endMembership, hasJoined, isSubscribed, wakeAt } from './consumer-state.ts'
 import type { ConsumerState } from './consumer-state.ts'
@@ -15,7 +15,8 @@ const FAREWELL_MILLIS = 3000
 export function isReadyToLeave(state: ConsumerState): boolean {
   const { membership, partitions, commits } = state
   const hasLetGo = partitions.size === 0 && commits.length === 0
-  return membership.step === 'ready' && !isSubscribed(state) && hasJoined(state) && hasLetGo
+  const isIn = hasJoined(state) || (owesFarewell(state) && membership.memberId !== '')
+  return membership.step === 'ready' && !isSubscribed(state) && isIn && hasLetGo
 }
 
 /** Says farewell, if there is somebody to say it to. */
@@ -25,7 +26,7 @@ export function leave(state: ConsumerState, context: Context, outbox: Outbox): v
   else sendClassicLeave(state, context, outbox)
 }
 
-/** The group may have it among its members, and is to hear that it goes. */
+/** The group may have it among its members, or waits for it because the coordinator before had, and is to hear that it goes. */
 export function owesFarewell(state: ConsumerState): boolean {
   return state.membership.mayBeKnown && !isStatic(state)
 }
@@ -33,6 +34,7 @@ export function owesFarewell(state: ConsumerState): boolean {
 /** The last commit is answered: says farewell to the group, then to the client. */
 export function closeIfDone(state: ConsumerState, context: Context, outbox: Outbox): void {
   if (state.closing < 0 || state.commits.length > 0 || isLeaving(state, context, outbox)) return
+  giveBackFormer(state, outbox)
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'consumerClosed', correlationId: state.closing } })
   outbox.push({ kind: 'stop', actor: state.self.actor })
 }

@@ -17,7 +17,7 @@ import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
 import { dropCommits, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
-import { talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
+import { giveBackFormer, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { closeIfDone, isReadyToLeave, leave, owesFarewell } from './consumer-farewell.ts'
 import { askForCoordinator, sendHeartbeat } from './consumer-group-requests.ts'
@@ -82,7 +82,7 @@ export function groupDue(state: ConsumerState): number {
 // ── finding the group and staying in it ──
 
 function needsGroup(state: ConsumerState): boolean {
-  if (isMember(state) || state.commits.length > 0) return true
+  if (isMember(state) || state.commits.length > 0 || (state.membership.classic === null && owesFarewell(state))) return true
   for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return true
   return false
 }
@@ -109,6 +109,7 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
       membership.step = 'finding'
     }
   }
+  if (!isSubscribed(state)) giveBackFormer(state, outbox)
   if (!hasToTalk(state)) return
   if (isReadyToLeave(state)) return leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)
@@ -137,8 +138,6 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
   if (correlationId === membership.offsetsCorrelationId) membership.offsetsCorrelationId = -1
   if (correlationId === commits[0]?.correlationId) retryCommit(state, commits[0], context, outbox)
   if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
-  // There is no such coordinator any more, and nobody who remembers what it knew.
-  if (correlationId === membership.correlationId && membership.step === 'ready') membership.mayBeKnown = false
   membership.correlationId = -1
   if (membership.step === 'leaving') {
     endMembership(state)
@@ -162,16 +161,26 @@ export function findAgain(state: ConsumerState, context: Context, outbox: Outbox
   wakeAt(state, state.membership.dueAt, context, outbox)
 }
 
-/** The group says that there is something for this member: it asks what. If another node says so, the group is there now, and what the former one was asked will not be answered. */
+/** The group says that there is something for this member: it asks what. */
 export function onGroupChanged(state: ConsumerState, memberId: string, context: Context, outbox: Outbox): void {
   const { membership } = state
-  const { node, actor } = context.from
-  if (memberId !== membership.memberId || membership.memberEpoch <= 0) return
-  if (node !== membership.node && actor === groupsActor(membership.partition))
-    Object.assign(membership, { node, step: 'ready', correlationId: -1, offsetsCorrelationId: -1 })
+  if (memberId !== membership.memberId) return
+  if (isCalledAway(state, context)) followGroup(state, context, outbox)
+  else if (membership.memberEpoch <= 0) return
   if (membership.correlationId >= 0) membership.isRoused = true
   else membership.dueAt = context.uptime
   groupWork(state, context, outbox)
+}
+
+function isCalledAway({ membership }: ConsumerState, { from }: Context): boolean {
+  return from.node !== membership.node && from.actor === groupsActor(membership.partition)
+}
+
+/** Another node has the group now, and calls who was known to the former one: what that was asked will not be answered. */
+function followGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
+  const [commit] = state.commits
+  Object.assign(state.membership, { node: context.from.node, step: 'ready', correlationId: -1, offsetsCorrelationId: -1 })
+  if (commit !== undefined && commit.correlationId >= 0) retryCommit(state, commit, context, outbox)
 }
 
 /** Takes what the group gives, and begins to give up what it takes away. */

@@ -23,7 +23,6 @@ export function onHeartbeatAnswer(
   // The farewell is answered: the work that follows every answer closes a consumer that is closing.
   if (membership.step === 'leaving') return onFarewellAnswer(state, message.errorCode, context, outbox)
   const error = errorOf(message.errorCode)
-  if (error.name === 'UNKNOWN_MEMBER_ID') membership.mayBeKnown = false
   if (error.name === 'UNKNOWN_MEMBER_ID' || error.name === 'FENCED_MEMBER_EPOCH') return lose(state, context, outbox)
   if (error.name === 'FENCED_INSTANCE_ID') lose(state, context, outbox)
   if (message.errorCode !== NONE) return onRequestRefused(state, message.errorCode, context, outbox)

@@ -19,7 +19,7 @@ import { admitsMember, takeJoin } from '../coordinator/groups/classic/join.ts'
 import { classicDue, passTime } from '../coordinator/groups/classic/rebalance.ts'
 import { takeClassicHeartbeat, takeLeave, takeSync } from '../coordinator/groups/classic/requests.ts'
 import type { Context, Outbox } from './actor.ts'
-import { excuseMissing, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
+import { excuse, excuseUnheard, joinsAlready, nameMember, strikeFormer } from './groups-roster.ts'
 import { classicOf, dropIfGone, errorCodeOf, groupOf, isActive, speaksConsumer } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
@@ -33,11 +33,12 @@ export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, conte
   const refusal = refuse(state, context) ?? refuseProtocol(state, request)
   if (refusal !== null) return send([joinRefusal(waiter, refusal, request.memberId)], outbox)
   if (isLate(state, request, request.memberId) || isLateStatic(state, request, context)) return
+  excuseUnheard(state, request, context, outbox)
+  if (joinsAlready(state, request, context)) return
   const group = groupOf(state, request.group, uptime)
   const memberId = request.memberId === '' ? newMemberId(state, request, context) : request.memberId
   if (!admitsMember(classicOf(state, group), request)) return join(state, group, request, memberId, context, outbox)
-  if (!isOvertaken(group, memberId, request.correlationId))
-    nameMember(state, group, { group: group.id, memberId, from, request }, context, outbox)
+  nameMember(state, group, { group: group.id, memberId, from, request }, context, outbox)
 }
 
 /** The log names the member (or, if not, it asks again): it joins. */
@@ -97,7 +98,7 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
     const members = request.members.map((one) => ({ ...one, errorCode }))
     return answerLeave(request, errorCodeOf(refusal), members, context, outbox)
   }
-  for (const { memberId } of request.members) excuseMissing(state, group, memberId, context, outbox)
+  for (const { memberId } of request.members) excuse(state, group, memberId, context, outbox)
   const leave = (): Answer[] => {
     const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
     answerLeave(request, NONE, members, context, outbox)

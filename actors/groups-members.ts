@@ -23,7 +23,7 @@ import type { Membership } from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { describeClassic } from './groups-classic.ts'
-import { excuseMissing, isNamed, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
+import { excuse, isNamed, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
 import {
   dropIfGone,
   epochOf,
@@ -60,7 +60,8 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   const wishes = { memberId, instanceId, subscribedTopics, topicPattern, assignor, sessionTimeoutMillis, rebalanceTimeoutMillis }
   const heartbeat = { wishes, memberEpoch, owned: namesOf(request.ownedPartitions) }
   const member = takeHeartbeat(membershipOf(state, group), heartbeat, context.uptime)
-  if (memberEpoch === JOIN_EPOCH) strikeFormer(state, group, context, outbox)
+  // It may have taken the place of another one.
+  if (typeof member === 'string' || instanceId !== null) strikeFormer(state, group, context, outbox)
   dropIfGone(state, group)
   if (typeof member === 'string') return answerHeartbeat(request, context.from, member, outbox)
   assert(group.roster?.named.has(memberId) === true, 'G7 whoever is in a group is on its roster')
@@ -78,7 +79,7 @@ export function refuseHeartbeat(request: GroupHeartbeatRequest, error: ErrorName
 
 function onFarewell(state: GroupsState, group: Group, request: GroupHeartbeatRequest, context: Context, outbox: Outbox): void {
   const { memberId, memberEpoch } = request
-  excuseMissing(state, group, memberId, context, outbox)
+  excuse(state, group, memberId, context, outbox)
   endMembership(state, group, (membership) => takeFarewell(membership, memberId, memberEpoch, context.uptime), context, outbox)
   dropIfGone(state, group)
 }

@@ -2,6 +2,8 @@
  * The roster of a group: who may hold partitions of it, as the log says. A member is named there before it is in the group, so that whoever coordinates the group next knows
  * whom to wait for: it calls them, and hands out nothing until each of them has come, having let go of all it held, or has had a session's time for that.
  */
+import type { Address } from '../protocol/address.ts'
+import type { JoinGroupRequest } from '../protocol/messages/classic-group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { encodeMemberKey, encodeMemberValue } from '../coordinator/groups/member-record.ts'
 import type { MemberRecord } from '../coordinator/groups/member-record.ts'
@@ -32,8 +34,31 @@ export function nameMember(state: GroupsState, group: Group, naming: Naming, con
   const roster = rosterOf(group)
   roster.named.set(memberId, { joinId, writeId, isWritten: false })
   state.naming.set(writeId, naming)
-  write(state, group, [{ memberId, member: { joinId, address: from } }], writeId, context, outbox)
+  const instanceId = request.kind === 'joinGroup' ? request.instanceId : null
+  write(state, group, [{ memberId, member: { joinId, address: from, instanceId } }], writeId, context, outbox)
   comeBack(state, group, memberId, context, outbox)
+}
+
+/** The name of this member is on its way to the log: the request takes the place of the one that waits for that. */
+export function joinsAlready({ naming }: GroupsState, request: JoinGroupRequest, { from }: Context): boolean {
+  for (const one of naming.values()) {
+    if (one.request.kind !== 'joinGroup' || one.group !== request.group || !isAt(one.from, from)) continue
+    const isSame = request.memberId === '' ? one.request.memberId === '' : one.memberId === request.memberId
+    if (!isSame || one.request.instanceId !== request.instanceId) continue
+    if (request.correlationId > one.request.correlationId) one.request = request
+    return true
+  }
+  return false
+}
+
+/** A static member of a classic group that asks without an id again was given one and has not heard it: nobody waits for that. */
+export function excuseUnheard(state: GroupsState, request: JoinGroupRequest, context: Context, outbox: Outbox): void {
+  const { group: id, memberId, instanceId, correlationId } = request
+  const group = state.groups.get(id)
+  if (group === undefined || memberId !== '' || instanceId === null) return
+  for (const [name, one] of [...(group.roster?.missing ?? [])])
+    if (one.instanceId === instanceId && isAt(one.address, context.from) && one.joinId < correlationId)
+      excuse(state, group, name, context, outbox)
 }
 
 /** A record of the roster is in the log, or will never be. False: a newer request of the member is on its way. */
@@ -52,7 +77,7 @@ export function takeNamed(
 /** Members that are none any more, or are away, are taken off the roster. */
 export function strikeFormer(state: GroupsState, group: Group, context: Context, outbox: Outbox): void {
   const { roster, membership, classic } = group
-  if (roster === null) return
+  if (roster === null || (classic !== null && roster.named.size <= classic.members.size)) return
   const isHere = (memberId: string): boolean =>
     membership?.members.get(memberId)?.isAway === false || classic?.members.has(memberId) === true
   const former = [...roster.named].filter(([memberId, { isWritten }]) => isWritten && !isHere(memberId)).map(([memberId]) => memberId)
@@ -60,9 +85,11 @@ export function strikeFormer(state: GroupsState, group: Group, context: Context,
   strike(state, group, former, context, outbox)
 }
 
-/** A member that a former coordinator knew has let go of all it held, and leaves. */
-export function excuseMissing(state: GroupsState, group: Group, memberId: string, context: Context, outbox: Outbox): void {
-  if (comeBack(state, group, memberId, context, outbox)) strike(state, group, [memberId], context, outbox)
+/** Somebody who is not in the group leaves it, having let go of all it held: a former coordinator knew it, or its name is on its way to the log. */
+export function excuse(state: GroupsState, group: Group, memberId: string, context: Context, outbox: Outbox): void {
+  const isOnItsWay = group.roster?.named.get(memberId)?.isWritten === false
+  if (isOnItsWay) group.roster?.named.delete(memberId)
+  if (comeBack(state, group, memberId, context, outbox) || isOnItsWay) strike(state, group, [memberId], context, outbox)
 }
 
 // ── what a former coordinator has left ──
@@ -131,6 +158,10 @@ function write(
     value: member === null ? null : encodeMemberValue(member),
   }))
   outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, writeId, encoded, context.now) })
+}
+
+function isAt(one: Address, other: Address): boolean {
+  return one.node === other.node && one.actor === other.actor
 }
 
 function rosterOf(group: Group): Roster {

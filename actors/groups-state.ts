@@ -79,7 +79,8 @@ export interface Naming {
   readonly group: string
   readonly memberId: string
   readonly from: Address
-  readonly request: GroupHeartbeatRequest | JoinGroupRequest
+  /** The newest one. */
+  request: GroupHeartbeatRequest | JoinGroupRequest
 }
 
 /** A write on its way to the log: a commit, or (null) tombstones for these names. Nobody may wait for it. */
@@ -241,7 +242,7 @@ export function hasMembers(group: Group): boolean {
 }
 
 /** A former coordinator knew members that have not come yet. */
-function isAwaited({ roster }: Group): boolean {
+export function isAwaited({ roster }: Group): boolean {
   return roster !== null && roster.missing.size > 0
 }
 

@@ -238,7 +238,7 @@ function onUndeliverable(state: GroupsState, { from }: Context, outbox: Outbox):
 function onTimer(state: GroupsState, timer: string, context: Context, outbox: Outbox): void {
   if (timer === 'load') return load(state, outbox)
   if (timer === 'classic') return passClassicTime(state, context, outbox)
-  if (timer === 'grace') return giveUpMissing(state, context, outbox).forEach((group) => rouseMembers(group, context, outbox))
+  if (timer === 'grace') return endGrace(state, context, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
     if (state.log.loaded && state.groups.size > 0) askMetadata(state, outbox)
@@ -246,6 +246,13 @@ function onTimer(state: GroupsState, timer: string, context: Context, outbox: Ou
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })
   endSessions(state, context, outbox)
+}
+
+function endGrace(state: GroupsState, context: Context, outbox: Outbox): void {
+  for (const group of giveUpMissing(state, context, outbox)) {
+    rouseMembers(group, context, outbox)
+    dropIfGone(state, group)
+  }
 }
 
 // ── metadata ──

@@ -1,7 +1,7 @@
 /**
  * A member of a group as a record of `__consumer_offsets`, big-endian; the key is Kafka's (ConsumerGroupMemberMetadataKey v5), the value is ours, and for members of both protocols:
  *   key    version i16 = 5 | group string | member id string
- *   value  version i16 = 0 | join id i64 | node i32 | actor string
+ *   value  version i16 = 0 | join id i64 | node i32 | actor string | instance id string, empty for none
  * A null value (a tombstone) says that the member has left.
  */
 import type { Address } from '../../protocol/address.ts'
@@ -20,6 +20,8 @@ export interface NamedMember {
   readonly joinId: number
   /** Where it was heard from. */
   readonly address: Address
+  /** Of a classic group, whose members are given their ids: who has never heard its own may come back under this one. Null: it has none, or is of another group. */
+  readonly instanceId: string | null
 }
 
 /** A record read back. */
@@ -41,13 +43,14 @@ export function encodeMemberKey(group: string, memberId: string): Uint8Array {
 }
 
 /** The value of a member. */
-export function encodeMemberValue({ joinId, address }: NamedMember): Uint8Array {
+export function encodeMemberValue({ joinId, address, instanceId }: NamedMember): Uint8Array {
   const actor = encoder.encode(address.actor)
-  const bytes = new Uint8Array(ACTOR_AT + 2 + actor.length)
+  const instance = encoder.encode(instanceId ?? '')
+  const bytes = new Uint8Array(ACTOR_AT + 2 + actor.length + 2 + instance.length)
   writeI16(bytes, 0, VALUE_VERSION)
   writeI64(bytes, 2, joinId)
   writeI32(bytes, 10, address.node)
-  writeString(bytes, ACTOR_AT, actor)
+  writeString(bytes, writeString(bytes, ACTOR_AT, actor), instance)
   return bytes
 }
 
@@ -61,6 +64,8 @@ export function decodeMemberRecord(key: Uint8Array | null, value: Uint8Array | n
   if (value === null) return { ...of, member: null }
   if (value.length < ACTOR_AT || readU16(value, 0) !== VALUE_VERSION) return null
   const actor = readString(value, ACTOR_AT)
-  if (actor?.end !== value.length) return null
-  return { ...of, member: { joinId: readI64(value, 2), address: { node: readI32(value, 10), actor: actor.text } } }
+  const instance = actor === null ? null : readString(value, actor.end)
+  if (actor === null || instance?.end !== value.length) return null
+  const address = { node: readI32(value, 10), actor: actor.text }
+  return { ...of, member: { joinId: readI64(value, 2), address, instanceId: instance.text === '' ? null : instance.text } }
 }

@@ -7,10 +7,10 @@ import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { nodes } from '../coordinator/support.ts'
+import { nodes, partitionOf } from '../coordinator/support.ts'
 import { filesOf, perform } from './disk.ts'
 import type { Disk } from './disk.ts'
-import { sentOne, stageOf } from './stage.ts'
+import { lines, sentOne, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
 /** The directory in which a broker remembers its registration. */
@@ -136,4 +136,20 @@ export function joined(records: readonly MetadataRecord[] = [], config: Partial<
 /** A replica of that node says that it runs. */
 export function replicaStarted(one: BrokerStage, name: string, topicId = 1): Rest[] {
   return tell(one, { kind: 'replicaStarted', topicId }, replicaAt(name))
+}
+
+/** More metadata: one batch behind what is there. */
+export function moreEffects(one: BrokerStage, ...records: readonly MetadataRecord[]): Effect[] {
+  const { endOffset } = one.stage.state.image
+  return tell(one, metadata(endOffset, endOffset + records.length, records), coordinatorAt(0))
+}
+
+/** The same as lines. */
+export function more(one: BrokerStage, ...records: readonly MetadataRecord[]): string[] {
+  return lines(moreEffects(one, ...records))
+}
+
+/** A change of partition 0 of topic 1. */
+export function change(...[nodeIds, changes]: Parameters<typeof partitionOf>): MetadataRecord {
+  return { type: 'partitionChanged', topicId: 1, partition: 0, image: partitionOf(nodeIds, changes) }
 }

@@ -4,23 +4,24 @@ import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
-import { codeOf, NONE } from '../../protocol/errors.ts'
+import { codeOf } from '../../protocol/errors.ts'
 import { created, nodes, partitionOf, topicWith } from '../coordinator/support.ts'
-import { brokerOn, coordinatorAt, diskOf, joined, metadata, register, replicaAt, replicaStarted, tell } from './broker-support.ts'
+import {
+  brokerOn,
+  change,
+  coordinatorAt,
+  diskOf,
+  joined,
+  metadata,
+  more,
+  register,
+  replicaAt,
+  replicaStarted,
+  tell,
+} from './broker-support.ts'
 import type { BrokerStage } from './broker-support.ts'
 import { filesOf } from './disk.ts'
 import { lines, sent, sentOne } from './stage.ts'
-
-/** More metadata: one batch behind what is there. */
-function moreEffects(one: BrokerStage, ...records: readonly MetadataRecord[]): Effect[] {
-  const { endOffset } = one.stage.state.image
-  return tell(one, metadata(endOffset, endOffset + records.length, records), coordinatorAt(0))
-}
-
-/** The same as lines. */
-function more(one: BrokerStage, ...records: readonly MetadataRecord[]): string[] {
-  return lines(moreEffects(one, ...records))
-}
 
 /** The actors that run on the node, as far as the broker knows. */
 function replicas({ stage }: BrokerStage): string[] {
@@ -30,11 +31,6 @@ function replicas({ stage }: BrokerStage): string[] {
 /** A replica of the node cannot go on leading. */
 function failed(one: BrokerStage, name: string, topicId: number, isDamaged = false): Effect[] {
   return tell(one, { kind: 'replicaFailed', topicId, leaderEpoch: 0, isDamaged }, replicaAt(name))
-}
-
-/** A change of partition 0 of topic 1. */
-function change(...[nodeIds, changes]: Parameters<typeof partitionOf>): MetadataRecord {
-  return { type: 'partitionChanged', topicId: 1, partition: 0, image: partitionOf(nodeIds, changes) }
 }
 
 describe('the replicas of a node', () => {
@@ -259,85 +255,6 @@ describe('directories that nobody is assigned', () => {
     filesOf(one.disk, 'a-0.9').set('file', new Uint8Array(1))
     more(one, created('b', 2, [1]))
     expect(left(one)).toContain('a-0.9')
-  })
-})
-
-describe('groups', () => {
-  const offsets = topicWith('__consumer_offsets', 1, [partitionOf([1, 0])])
-
-  test('are coordinated where their partition is led, from when the node is registered', () => {
-    const one = joined([])
-    expect(more(one, offsets)).toEqual(['spawn replica/__consumer_offsets-0', 'spawn groups/0'])
-    expect(more(joined([]), topicWith('__consumer_offsets', 1, [partitionOf([0, 1])]))).toEqual(['spawn replica/__consumer_offsets-0'])
-    const early = brokerOn(diskOf())
-    tell(early, { kind: 'started' })
-    tell(early, metadata(0, 100, [offsets, ...nodes([1])]), coordinatorAt(0))
-    expect(early.stage.state.groups.size).toBe(0)
-    register(early, 101)
-    expect([...early.stage.state.groups]).toEqual([[0, 0]])
-  })
-
-  test('hear for how long nobody else can be in charge, when the metadata of that time is here', () => {
-    const one = joined([offsets])
-    one.stage.uptime = 250
-    const { correlationId } = sentOne(tell(one, { kind: 'timerFired', timer: 'coordinator' }), 'brokerHeartbeat')
-    const { image } = one.stage.state
-    const answer = { kind: 'brokerHeartbeatResponse', correlationId, errorCode: NONE, shouldShutDown: false, voters: [] } as const
-    const effects = tell(one, { ...answer, metadataOffset: image.endOffset + 1 }, coordinatorAt(0))
-    expect(sent(effects, 'leaseExtended')).toEqual([])
-    expect(sent(moreEffects(one, ...nodes([2])), 'leaseExtended')).toEqual([{ kind: 'leaseExtended', until: 450 }])
-    expect(sent(moreEffects(one, ...nodes([2])), 'leaseExtended')).toEqual([])
-  })
-
-  test('are found by who asks on this node', () => {
-    const found = sentOne(
-      tell(joined([offsets]), { kind: 'findCoordinator', correlationId: 4, keyType: 'group', key: 'g' }),
-      'findCoordinatorResponse',
-    )
-    expect(found).toMatchObject({ errorCode: NONE, node: 1, partition: 0, topicId: 1 })
-    const unknown = tell(joined([]), { kind: 'findCoordinator', correlationId: 4, keyType: 'group', key: 'g' })
-    expect(lines(unknown)).toEqual(['to client: findCoordinatorResponse #4 COORDINATOR_NOT_AVAILABLE'])
-  })
-
-  test('end with the leader epoch in which they began, and begin anew in the next', () => {
-    const one = joined([offsets])
-    expect(more(one, change([1, 0], { isr: [1], partitionEpoch: 1 }))).toEqual([])
-    expect(more(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))).toEqual(['stop groups/0', 'spawn groups/0'])
-    expect(more(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop groups/0'])
-  })
-
-  /** The grace of groups that come to node 1 from node 0, after something has happened. */
-  function graceAfter(happens: (one: BrokerStage) => unknown, epoch = 1): unknown {
-    const one = joined([topicWith('__consumer_offsets', 1, [partitionOf([0, 1])])])
-    happens(one)
-    const moved = change([0, 1], { isr: [1], leader: 1, leaderEpoch: epoch, partitionEpoch: epoch })
-    const effects = moreEffects(one, { type: 'brokerFenced', node: 0, fenced: true }, moved)
-    const spawn = effects.find((effect) => effect.kind === 'spawn' && effect.actor === 'groups/0')
-    return spawn?.kind === 'spawn' ? spawn.config : null
-  }
-
-  test('wait with partitions when the node that they come from may be alive, for its members may not know yet', () => {
-    expect(graceAfter(() => [])).toMatchObject({ partition: 0, leaderEpoch: 1, graceMillis: 100 })
-    expect(graceAfter((one) => tell(one, { kind: 'nodeDown', node: 0 }))).toMatchObject({ graceMillis: 10 })
-  })
-
-  test('do not wait for a node that has begun anew', () => {
-    const again: MetadataRecord = { type: 'brokerRegistered', node: 0, brokerEpoch: 150, incarnation: 5, rack: null }
-    expect(graceAfter((one) => more(one, again))).toMatchObject({ graceMillis: 10 })
-  })
-
-  test('do not wait for a dead node although what is heard next is something else', () => {
-    const other = topicWith('other', 7, [partitionOf([0, 1])])
-    expect(graceAfter((one) => [tell(one, { kind: 'nodeDown', node: 0 }), more(one, other)])).toMatchObject({ graceMillis: 10 })
-  })
-
-  test('wait for a node that was dead and leads again in another life', () => {
-    const back = (one: BrokerStage): unknown => [
-      tell(one, { kind: 'nodeDown', node: 0 }),
-      more(one, { type: 'brokerRegistered', node: 0, brokerEpoch: 150, incarnation: 5, rack: null }),
-      more(one, change([0, 1], { leaderEpoch: 1, partitionEpoch: 1 })),
-    ]
-    expect(graceAfter(back, 2)).toMatchObject({ graceMillis: 100 })
   })
 })
 

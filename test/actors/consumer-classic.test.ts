@@ -249,7 +249,23 @@ describe('a member that counts itself as lost', () => {
     const joins = release(stage, 0, 1)
     expect(sentOne(joins, 'joinGroup').memberId).toBe('')
     // A coordinator that has followed another one waits for it no longer.
-    expect(sentOne(joins, 'leaveGroup').members).toEqual([{ memberId: 'm-1', instanceId: null }])
+    const former = [{ memberId: 'm-1', instanceId: null }]
+    expect(sentOne(joins, 'leaveGroup').members).toEqual(former)
+    // It is said again until somebody has heard it.
+    joinAnswer(stage, newest(joins, 'joinGroup'), { error: 'COORDINATOR_LOAD_IN_PROGRESS' })
+    const asked = newest(tick(stage, 1000), 'findCoordinator')
+    const place = { errorCode: NONE, node: 2, partition: 3, topicId: 2 }
+    const again = stage.deliver({ kind: 'findCoordinatorResponse', correlationId: asked, ...place })
+    expect(sentOne(again, 'leaveGroup').members).toEqual(former)
+    const named = joinAnswer(stage, newest(again, 'joinGroup'), { error: 'MEMBER_ID_REQUIRED', memberId: 'm-2' })
+    expect(sent([...named, ...tick(stage, 0)], 'leaveGroup')).toEqual([])
+  })
+
+  test('and closes before it has joined again gives back who it was', () => {
+    const stage = following(speaks('cooperative-sticky'))
+    beat(stage, 'UNKNOWN_MEMBER_ID')
+    const closing = stage.deliver({ kind: 'closeConsumer', correlationId: 9 })
+    expect(sentOne(closing, 'leaveGroup').members).toEqual([{ memberId: 'm-1', instanceId: null }])
   })
 
   test('does not take what was on its way for too long', () => {

@@ -47,6 +47,28 @@ describe('a member that closes', () => {
     expect(said(grant(stage, newest(farewell, 'consumerGroupHeartbeat'), -1, []))).toEqual(CLOSED)
   })
 
+  test('and is unknown to a coordinator that has followed another one says farewell: it may be waited for', () => {
+    const { stage } = consuming()
+    refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
+    expect(said(close(stage))).toEqual(FAREWELL)
+  })
+
+  test('and whose coordinator is not there any more looks for the next one', () => {
+    const { stage } = consuming()
+    const correlationId = newest(tick(stage, 1000), 'consumerGroupHeartbeat')
+    stage.deliver({ kind: 'undeliverable', correlationId }, { node: 1, actor: 'groups/3' })
+    close(stage)
+    expect(said(found(stage, tick(stage, 200), 2))).toEqual(FAREWELL)
+  })
+
+  test('commits where it is called to', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    const before = sent(close(stage), 'offsetCommit')
+    const called = stage.deliver({ kind: 'groupChanged', memberId: 'm' }, { node: 2, actor: 'groups/3' })
+    expect([before.length, sent([...called, ...tick(stage, 1000)], 'offsetCommit').length]).toEqual([1, 1])
+  })
+
   test('while it looks for its group finds it first', () => {
     const { stage } = consuming()
     const asked = tick(stage, 1000)
@@ -149,6 +171,14 @@ test('a member id that comes too late, when another is asked for, is given back'
   expect(leavers(late)).toEqual(['m-1'])
   const named = joinRefused(stage, newest(again, 'joinGroup'), 'MEMBER_ID_REQUIRED', 'm-2')
   expect(sentOne([...named, ...tick(stage, 0)], 'joinGroup').memberId).toBe('m-2')
+})
+
+test('a member that wants nothing any more, and is unknown, says farewell all the same', () => {
+  const { stage } = consuming()
+  refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'UNKNOWN_MEMBER_ID')
+  const partitions = [0, 1].map((partition) => ({ topic: 't', partition }))
+  stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null })
+  expect(said([...stage.deliver({ kind: 'released', partitions }), ...tick(stage, 100)])).toEqual(FAREWELL)
 })
 
 test('its own member id that comes a second time is not given back', () => {

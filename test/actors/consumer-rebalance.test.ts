@@ -37,6 +37,12 @@ describe('a member that is told that there is something for it', () => {
   })
 })
 
+test('who joins goes where another coordinator calls it', () => {
+  const { stage } = joining()
+  const called = stage.deliver({ kind: 'groupChanged', memberId: 'm' }, { node: 2, actor: 'groups/3' })
+  expect(said(called)).toEqual([expect.stringMatching(/consumerGroupHeartbeat #\d+ of m, epoch 0/)])
+})
+
 describe('a member that is to give partitions up, and has so long', () => {
   /** It has both partitions, and has been told to give one up; the heartbeat that told it was sent at uptime 1000. */
   function revoking(): ReturnType<typeof consuming>['stage'] {

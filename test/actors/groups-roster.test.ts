@@ -83,6 +83,14 @@ describe('a member', () => {
     expect(joinId).toBeGreaterThan(before.correlationId)
   })
 
+  test('that leaves while it is being written down is nobody', () => {
+    const { stage } = started([], 0)
+    const joins = sentOne(beat(stage, 'm', 0), 'produce').correlationId
+    expect(roster(beat(stage, 'm', -1))).toEqual(['-m'])
+    expect(written(stage, joins)).toEqual([])
+    expect(stage.state.groups.size).toBe(0)
+  })
+
   test('that leaves, or is silent for too long, is struck', () => {
     const { stage } = started([], 0)
     for (const name of ['m', 'n']) written(stage, sentOne(beat(stage, name, 0), 'produce').correlationId)
@@ -121,6 +129,12 @@ describe('members that a former coordinator knew', () => {
     expect(sent(effects, 'groupChanged').map(({ memberId }) => memberId)).toEqual(['m'])
   })
 
+  test('are all that there was of a group: it is gone when nobody has come', () => {
+    const { stage } = started(['m'], 400)
+    stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    expect(stage.state.groups.size).toBe(0)
+  })
+
   test('have not come if what comes was sent before', () => {
     const stage = loaded(rosterOf('g', 'm', 'n'), 2, { graceMillis: 400 })
     expect(beat(stage, 'm', 0, [], 7)).toEqual([])
@@ -133,6 +147,8 @@ describe('members that a former coordinator knew', () => {
     expect(sentOne(commit(stage, 1, [commitOf(0, 5)]), 'offsetCommitResponse').errorCode).toBe(codeOf('UNKNOWN_MEMBER_ID'))
     const deletion = stage.deliver({ kind: 'deleteGroup', correlationId: 2, group: 'g' })
     expect(sentOne(deletion, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
+    const some = stage.deliver({ kind: 'offsetDelete', correlationId: 3, group: 'g', partitions: [{ topic: 't', partitions: [0] }] })
+    expect(sentOne(some, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
   })
 })
 
@@ -147,6 +163,38 @@ describe('a classic group', () => {
     expect(groupIn(stage).classic?.members.size).toBe(0)
     written(stage, sentOne(effects, 'produce').correlationId)
     expect(groupIn(stage).classic?.members.size).toBe(1)
+  })
+
+  test('takes the newest request when the log has the name, however often the member has asked', () => {
+    const { stage } = started([], 0)
+    const memberId = joinId(stage.deliver(classicJoin('', 1001)))
+    const effects = stage.deliver(classicJoin(memberId, 1002))
+    expect(stage.deliver(classicJoin(memberId, 1003))).toEqual([])
+    written(stage, sentOne(effects, 'produce').correlationId)
+    stage.uptime = 100
+    expect(sentOne(stage.deliver({ kind: 'timerFired', timer: 'classic' }), 'joinGroupResponse').correlationId).toBe(1003)
+  })
+
+  test('names a static member once, however often it asks', () => {
+    const { stage } = started([], 0)
+    const asked = [1001, 1002, 1003].map((id) => stage.deliver(classicJoin('', id, 'i')))
+    expect(asked.map((effects) => roster(effects).length)).toEqual([1, 0, 0])
+  })
+
+  test('does not wait for a static member that has never heard its id, and asks again', () => {
+    const { stage: former } = started([], 0)
+    const { records } = sentOne(former.deliver(classicJoin('', 1001, 'i')), 'produce')
+    const stage = bareStage({ graceMillis: 400 })
+    stage.deliver({ kind: 'started' })
+    stage.deliver(fetched(records, 1))
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    const missing = (): number => groupIn(stage).roster?.missing.size ?? 0
+    stage.deliver(classicJoin('', 1001, 'i'))
+    expect(missing()).toBe(1)
+    stage.deliver(classicJoin('', 1002, 'i'), { node: -1, actor: 'another' })
+    expect(missing()).toBe(1)
+    stage.deliver(classicJoin('', 1002, 'i'))
+    expect(missing()).toBe(0)
   })
 
   test('tells a member that the log does not take to ask again', () => {

@@ -43,7 +43,7 @@ export function logOf(...commits: readonly (readonly [group: string, committed: 
 export function rosterOf(group: string, ...memberIds: readonly string[]): Uint8Array {
   const records = memberIds.map((memberId) => ({
     key: encodeMemberKey(group, memberId),
-    value: encodeMemberValue({ joinId: 7, address: { node: -1, actor: memberId } }),
+    value: encodeMemberValue({ joinId: 7, address: { node: -1, actor: memberId }, instanceId: null }),
   }))
   return appendRequest(openStateLog(0, 'o', { partition: 0, topicId: 0, leaderEpoch: 0 }), 1, records, 0).records
 }

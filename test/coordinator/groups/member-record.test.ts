@@ -7,7 +7,7 @@ import { decodeGroupCommit, encodeOffsetKey } from '../../../coordinator/groups/
 import { hex } from '../../protocol/record-batch-support.ts'
 import '../support.ts'
 
-const member = { joinId: 42, address: { node: -1, actor: 'c1' } }
+const member = { joinId: 42, address: { node: -1, actor: 'c1' }, instanceId: 'i' }
 const key = encodeMemberKey('g1', 'm')
 const value = encodeMemberValue(member)
 
@@ -15,16 +15,23 @@ const text = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 20 }), fc.constan
 
 test("the key is Kafka's ConsumerGroupMemberMetadataKey, version 5", () => {
   expect(key).toEqual(hex('0005 0002 6731 0001 6d'))
-  expect(value).toEqual(hex('0000 000000000000002a ffffffff 0002 6331'))
+  expect(value).toEqual(hex('0000 000000000000002a ffffffff 0002 6331 0001 69'))
 })
 
 test('gives back who was named', () => {
   fc.assert(
-    fc.property(text, text, text, fc.nat(), fc.integer({ min: -100, max: 100 }), (group, memberId, actor, joinId, node) => {
-      const named = { joinId, address: { node, actor } }
-      const decoded = decodeMemberRecord(encodeMemberKey(group, memberId), encodeMemberValue(named))
-      expect(decoded).toEqual({ group, memberId, member: named })
-    }),
+    fc.property(
+      text,
+      text,
+      text,
+      fc.nat({ max: 1000 }),
+      fc.option(fc.string({ minLength: 1 })),
+      (group, memberId, actor, joinId, instanceId) => {
+        const named = { joinId, address: { node: joinId - 500, actor }, instanceId }
+        const decoded = decodeMemberRecord(encodeMemberKey(group, memberId), encodeMemberValue(named))
+        expect(decoded).toEqual({ group, memberId, member: named })
+      },
+    ),
   )
 })
 
