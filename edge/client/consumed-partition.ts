@@ -50,6 +50,8 @@ export class ConsumedPartition {
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
+  /** The application itself has given it up, by unsubscribing or by its silence. */
+  isGivenUp = false
   /** It goes because the application did not ask for records in time. */
   isForfeit = false
   readonly #chunks: Chunk[] = []

@@ -63,14 +63,18 @@ export class Consumption {
     this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
   }
 
-  /** The partitions that the consumer has, but for those it is giving up. */
+  /** All that a commit of everything is about: also what the group has asked for, until it is let go of; not what the application has given up itself. */
   assignment(): TopicPartition[] {
-    return [...this.#partitions.values()].filter((one) => !one.revoking).map(({ topic, partition }) => ({ topic, partition }))
+    return [...this.#partitions.values()].filter((one) => !one.isGivenUp).map(({ topic, partition }) => ({ topic, partition }))
   }
 
   /** Those, too. */
   held(): TopicPartition[] {
     return [...this.#partitions.values()].map(({ topic, partition }) => ({ topic, partition }))
+  }
+
+  has({ topic, partition }: TopicPartition): boolean {
+    return this.#partitions.has(topicPartitionName(topic, partition))
   }
 
   /** Throws that error unless the partition is assigned. */
@@ -245,6 +249,7 @@ export class Consumption {
     this.#delivered.clear()
     for (const one of this.#partitions.values()) {
       one.isForfeit = isForfeit
+      one.isGivenUp = true
       one.revoking = true
       one.clear()
     }
@@ -357,11 +362,13 @@ export class Consumption {
       if (one === undefined) continue
       if (lost) this.uncommitted.lose(one)
       one.revoking = true
+      // The actor may have passed over a seek.
+      one.reported = -1
       one.clear()
       this.#releases.add(one, lost || one.isForfeit)
     }
-    // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = !this.#waits.areAny && this.#releases.due.some((one) => this.#delivered.has(one))
+    // An application that waits has processed everything; one that is busy, with whatever records, lets go when it asks for more: its listener may commit everything.
+    const busy = !this.#waits.areAny && this.#delivered.size > 0
     if (lost || !busy) this.#releases.begin()
   }
 
