@@ -79,6 +79,21 @@ export class ConsumedPartition {
     return !this.paused && !this.revoking && (this.#chunks.length > 0 || this.rest !== null)
   }
 
+  /** The application gives it up itself; or (forfeit) it was silent for too long. */
+  giveUp(isForfeit: boolean): void {
+    this.isForfeit = isForfeit
+    this.isGivenUp = true
+    this.revoking = true
+    this.clear()
+  }
+
+  /** It is to go. The actor knows, and may have passed over a seek: it hears where the application is. */
+  onRevoking(): void {
+    this.revoking = true
+    this.reported = -1
+    this.clear()
+  }
+
   push(chunk: Chunk): void {
     this.#chunks.push(chunk)
   }

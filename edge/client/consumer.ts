@@ -173,7 +173,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const offsetOf = (one: TopicPartition): Promise<number> => offsetAt(this.#engine.requests, one, timestamp, this.#options.isolationLevel)
     // What goes meanwhile is not sought in.
     const sought = await Promise.all(partitions.map(async (one) => ({ ...one, offset: await offsetOf(one) })))
-    for (const one of sought) if (this.#consumption.has(one)) this.seek(one, one.offset)
+    for (const one of sought) if (this.#consumption.find(one) !== undefined) this.seek(one, one.offset)
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -215,30 +215,23 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     return this.records()[Symbol.asyncIterator]()
   }
 
-  async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
-    checkWaiting('records', options)
-    this.#assertOpen()
-    const { signal } = options
-    while (!this.#closed) {
-      signal?.throwIfAborted()
-      this.#asksItself()
-      this.#moveOn()
-      const next = this.#delivery.nextRecord()
-      if (next === null) await this.#consumption.wait(signal, Infinity)
-      else yield next
-    }
+  records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
+    return this.#stream('records', options, () => this.#delivery.nextRecord())
   }
 
-  async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
-    checkWaiting('batches', options)
+  batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
+    return this.#stream('batches', options, () => this.#delivery.nextBatch())
+  }
+
+  async *#stream<Item>(method: 'records' | 'batches', options: Waiting, nextItem: () => Item | null): AsyncGenerator<Item> {
+    checkWaiting(method, options)
     this.#assertOpen()
-    const { signal } = options
     while (!this.#closed) {
-      signal?.throwIfAborted()
+      options.signal?.throwIfAborted()
       this.#asksItself()
       this.#moveOn()
-      const next = this.#delivery.nextBatch()
-      if (next === null) await this.#consumption.wait(signal, Infinity)
+      const next = nextItem()
+      if (next === null) await this.#consumption.wait(options.signal, Infinity)
       else yield next
     }
   }

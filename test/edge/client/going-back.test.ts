@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, Producer, TopicPartition } from '../../../edge/client/index.ts'
-import { openCluster, take } from './support.ts'
+import { askedForPartitions, openCluster, take } from './support.ts'
 
 type Member = Consumer<Uint8Array, string>
 type Options = ConsumerOptions<Uint8Array, string>
@@ -17,7 +17,10 @@ const PROTOCOLS: Readonly<Record<string, Options>> = {
 const PLACES: readonly TopicPartition[] = [0, 1].map((partition) => ({ topic: 't', partition }))
 
 /** A cluster with five records in each of two partitions, and what makes members of one protocol. */
-async function scene(protocol: string, counts: readonly number[] = [5, 5]): Promise<{ cluster: Cluster; member: (options?: Options) => Member }> {
+async function scene(
+  protocol: string,
+  counts: readonly number[] = [5, 5],
+): Promise<{ cluster: Cluster; member: (options?: Options) => Member }> {
   const cluster = await openCluster()
   await cluster.admin.createTopic('t', { partitions: 2 })
   await cluster.admin.createTopic('results')
@@ -34,7 +37,11 @@ async function fill(cluster: Cluster, counts: readonly number[]): Promise<void> 
 }
 
 /** Another member asks for records all the time; the group has asked the first one for some of its partitions, and that has heard of it. */
-async function join(cluster: Cluster, other: Member, onRecords: (records: readonly ConsumerRecord<Uint8Array, string>[]) => unknown): Promise<AsyncDisposable> {
+async function join(
+  cluster: Cluster,
+  other: Member,
+  onRecords: (records: readonly ConsumerRecord<Uint8Array, string>[]) => unknown,
+): Promise<AsyncDisposable> {
   const done = new AbortController()
   const ended = (async () => {
     while (!done.signal.aborted) {
@@ -42,12 +49,7 @@ async function join(cluster: Cluster, other: Member, onRecords: (records: readon
       if (records.length > 0) await onRecords(records)
     }
   })()
-  const hasAsked = async (): Promise<boolean> => {
-    const { state, members } = await cluster.admin.describeGroup('g')
-    return members.length === 2 || state !== 'stable'
-  }
-  while (!(await hasAsked())) await sleep(5)
-  await sleep(150)
+  await askedForPartitions(cluster)
   return {
     async [Symbol.asyncDispose]() {
       done.abort()
@@ -93,7 +95,7 @@ describe('who goes back while the group has asked for a partition', () => {
     }
     await using _other = await join(cluster, other, note)
     await WAYS[way]!(one)
-    for (const until = performance.now() + 3000; done.size < 10 && performance.now() < until; ) {
+    for (const until = performance.now() + 3000; done.size < 10 && performance.now() < until;) {
       const records = await one.poll({ timeoutMillis: 20 })
       if (records.length === 0) continue
       await COMMITS[how]!(one, producer)
@@ -104,27 +106,30 @@ describe('who goes back while the group has asked for a partition', () => {
 })
 
 describe('onRevoked is not called', () => {
-  test.each(['consumer', 'cooperative'])('while the application is at work, with whatever records: it may commit all (%s)', async (protocol) => {
-    const { cluster, member } = await scene(protocol, [5, 0])
-    const heard: TopicPartition[] = []
-    const one: Member = member({
-      autoCommit: false,
-      onRevoked: async (partitions) => {
-        heard.push(...partitions)
-        await one.commit()
-      },
-    })
-    await take(one, 5)
-    while (one.assignment().length < 2) await one.poll({ timeoutMillis: 20 })
-    one.seek(PLACES[0]!, 0)
-    await take(one, 5)
-    await using _other = await join(cluster, member({ autoCommit: false }), () => undefined)
-    expect(heard).toEqual([])
-    expect(one.assignment()).toHaveLength(2)
-    await WAYS['seek']!(one)
-    while (heard.length === 0) await one.poll({ timeoutMillis: 20 })
-    expect(heard).toEqual([PLACES[1]])
-  })
+  test.each(['consumer', 'cooperative'])(
+    'while the application is at work, with whatever records: it may commit all (%s)',
+    async (protocol) => {
+      const { cluster, member } = await scene(protocol, [5, 0])
+      const heard: TopicPartition[] = []
+      const one: Member = member({
+        autoCommit: false,
+        onRevoked: async (partitions) => {
+          heard.push(...partitions)
+          await one.commit()
+        },
+      })
+      await take(one, 5)
+      while (one.assignment().length < 2) await one.poll({ timeoutMillis: 20 })
+      one.seek(PLACES[0]!, 0)
+      await take(one, 5)
+      await using _other = await join(cluster, member({ autoCommit: false }), () => undefined)
+      expect(heard).toEqual([])
+      expect(one.assignment()).toHaveLength(2)
+      await WAYS['seek']!(one)
+      while (heard.length === 0) await one.poll({ timeoutMillis: 20 })
+      expect(heard).toEqual([PLACES[1]])
+    },
+  )
 })
 
 describe('a partition whose onRevoked is at work', () => {
@@ -191,5 +196,8 @@ test.each(['consumer', 'cooperative'])('whoever hears that it is closed can go b
   await take(one, 10)
   await one.poll({ timeoutMillis: 0 })
   await one.close()
-  expect((await cluster.admin.describeGroup('g')).offsets.map(({ partition, offset }) => `${partition}@${offset}`).toSorted()).toEqual(['0@2', '1@3'])
+  expect((await cluster.admin.describeGroup('g')).offsets.map(({ partition, offset }) => `${partition}@${offset}`).toSorted()).toEqual([
+    '0@2',
+    '1@3',
+  ])
 })
