@@ -33,6 +33,7 @@ import {
   isActive,
   membershipOf,
   speaksClassic,
+  spokeClassic,
   stateNameOf,
 } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
@@ -127,7 +128,7 @@ export function rouseMembers({ membership }: Group, { uptime }: Context, outbox:
 /** Describes a group as it is now. */
 export function onDescribeGroup(state: GroupsState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
-  const classic = group !== undefined && speaksClassic(group) ? group.classic : null
+  const classic = group !== undefined && (speaksClassic(group) || spokeClassic(group)) ? group.classic : null
   const members = [...(group?.membership?.members.values() ?? [])].map(({ memberId, wishes, epoch, assigned }) => ({
     memberId,
     instanceId: wishes.instanceId,
@@ -145,7 +146,7 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       state: group === undefined ? 'empty' : stateNameOf(group),
       protocol: classic === null ? 'consumer' : 'classic',
       epoch: classic?.generationId ?? (group === undefined ? 0 : epochOf(group)),
-      assignor: (classic === null ? group?.membership?.assignor : classic.protocolName) ?? 'uniform',
+      assignor: classic === null ? (group?.membership?.assignor ?? 'uniform') : (classic.protocolName ?? ''),
       members: classic === null ? members : describeClassic(classic),
       offsets: [...(group?.offsets.values() ?? [])].map(({ topic, partition, offset, metadata }) => ({
         topic,

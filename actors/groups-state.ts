@@ -256,6 +256,11 @@ export function speaksClassic({ classic }: Group): boolean {
   return classic !== null && classic.members.size > 0
 }
 
+/** Nobody is in it, and whoever was, as far as is known here, spoke the classic protocol. */
+export function spokeClassic({ membership, classic }: Group): boolean {
+  return membership === null && classic !== null && classic.generationId > 0
+}
+
 /** The highest epoch that was given to one of its members by the protocol of KIP-848. */
 export function epochOf({ membership, epochFloor }: Group): number {
   return membership?.epoch ?? epochFloor

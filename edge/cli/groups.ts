@@ -141,7 +141,7 @@ async function show({ cluster, asJson }: Session, name: string, more: { readonly
 
 function describeText(group: GroupDescription): string {
   const protocol = group.protocol === 'classic' ? `protocol classic, generation ${group.epoch}, ` : ''
-  const heading = `${group.group}: ${group.state}, ${countOf(group.members.length, 'member')}, ${protocol}assignor ${group.assignor}\n`
+  const heading = `${group.group}: ${group.state}, ${countOf(group.members.length, 'member')}, ${protocol}assignor ${group.assignor || '-'}\n`
   const members = group.members.map(({ memberId, instanceId, assignment }) => {
     const owned = assignment.map(({ topic, partitions }) => `${topic}[${partitions.join(',')}]`).join(' ')
     return [memberId, instanceId ?? '-', owned]

@@ -304,7 +304,8 @@ export interface ConsumerOptions<K, V> {
   readonly onAssigned?: PartitionListener
   /**
    * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`
-   * after the group has asked for them. Also when the consumer is closed.
+   * after the group has asked for them. Also when the consumer is closed. Never while the application has records that it has not asked past: it is called by its next question. Until it is done, the
+   * partitions are assigned: it may `commit`, `seek`, `pause` and `resume`.
    */
   readonly onRevoked?: PartitionListener
   /**
@@ -353,20 +354,24 @@ export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<
    * `process`).
    */
   assign(partitions: readonly TopicPartition[]): void
+  /**
+   * All partitions that `commit()` commits: also those that the group has asked for, until `onRevoked` is done (without it: until the next question for records lets go of them).
+   * What is lost is gone when `onLost` is called; nothing else goes while the application has records that it has not asked past.
+   */
   assignment(): readonly TopicPartition[]
   /** Up to `maxPollRecords` records; empty after `timeoutMillis` (default 1,000). */
   poll(options?: Polling): Promise<ConsumerRecord<K, V>[]>
   records(options?: Waiting): AsyncIterable<ConsumerRecord<K, V>>
   batches(options?: Waiting): AsyncIterable<ConsumerBatch<K, V>>
   seek(partition: TopicPartition, offset: number): void
-  /** To the first record at least that young, or the end of the log. All assigned partitions by default. */
+  /** To the first record at least that young, or the end of the log. All assigned partitions by default; those that go meanwhile are left out. */
   seekToTimestamp(timestamp: number, partitions?: readonly TopicPartition[]): Promise<void>
   pause(partitions?: readonly TopicPartition[]): void
   resume(partitions?: readonly TopicPartition[]): void
   /** The offset of the next record to be delivered. */
   position(partition: TopicPartition): number | undefined
   /**
-   * Commits everything delivered so far (the caller says it is processed), or a batch (its end), or the given offsets. All or none. UNKNOWN_MEMBER_ID: the group counts this
+   * Commits everything delivered so far (the caller says it is processed) of all that is assigned, whoever calls it, or a batch (its end), or the given offsets. All or none. UNKNOWN_MEMBER_ID: the group counts this
    * consumer as gone, or has members, of which it is none; FENCED_INSTANCE_ID: another consumer has its `groupInstanceId`; STALE_MEMBER_EPOCH, or of a classic group
    * ILLEGAL_GENERATION: some of the partitions are not this consumer's (any more). With `autoCommit: false`, a commit of everything delivered fails once with
    * UNKNOWN_MEMBER_ID when the group has taken a partition away of which something was delivered and not committed; the rest is committed.

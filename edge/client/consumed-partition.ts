@@ -50,6 +50,8 @@ export class ConsumedPartition {
   paused = false
   /** The application is to let go of it; nothing more is delivered. */
   revoking = false
+  /** The application itself has given it up, by unsubscribing or by its silence. */
+  isGivenUp = false
   /** It goes because the application did not ask for records in time. */
   isForfeit = false
   readonly #chunks: Chunk[] = []
@@ -75,6 +77,21 @@ export class ConsumedPartition {
   /** Whether something can be delivered now. */
   get hasData(): boolean {
     return !this.paused && !this.revoking && (this.#chunks.length > 0 || this.rest !== null)
+  }
+
+  /** The application gives it up itself; or (forfeit) it was silent for too long. */
+  giveUp(isForfeit: boolean): void {
+    this.isForfeit = isForfeit
+    this.isGivenUp = true
+    this.revoking = true
+    this.clear()
+  }
+
+  /** It is to go. The actor knows, and may have passed over a seek: it hears where the application is. */
+  onRevoking(): void {
+    this.revoking = true
+    this.reported = -1
+    this.clear()
   }
 
   push(chunk: Chunk): void {

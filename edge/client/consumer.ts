@@ -158,7 +158,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   seek(partition: TopicPartition, offset: number): void {
-    this.#assertOpen()
+    this.#assertHeard()
     checkTopicPartition('seek', partition)
     const one = this.#consumption.assigned(partition)
     checkOffset(offset)
@@ -171,7 +171,9 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     checkTopicPartitions('seekToTimestamp', partitions)
     for (const partition of partitions) this.#consumption.assigned(partition)
     const offsetOf = (one: TopicPartition): Promise<number> => offsetAt(this.#engine.requests, one, timestamp, this.#options.isolationLevel)
-    await Promise.all(partitions.map(async (one) => this.seek(one, await offsetOf(one))))
+    // What goes meanwhile is not sought in.
+    const sought = await Promise.all(partitions.map(async (one) => ({ ...one, offset: await offsetOf(one) })))
+    for (const one of sought) if (this.#consumption.find(one) !== undefined) this.seek(one, one.offset)
   }
 
   pause(partitions: readonly TopicPartition[] = this.assignment()): void {
@@ -213,30 +215,23 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     return this.records()[Symbol.asyncIterator]()
   }
 
-  async *records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
-    checkWaiting('records', options)
-    this.#assertOpen()
-    const { signal } = options
-    while (!this.#closed) {
-      signal?.throwIfAborted()
-      this.#asksItself()
-      this.#moveOn()
-      const next = this.#delivery.nextRecord()
-      if (next === null) await this.#consumption.wait(signal, Infinity)
-      else yield next
-    }
+  records(options: Waiting = {}): AsyncGenerator<ConsumerRecord<K, V>> {
+    return this.#stream('records', options, () => this.#delivery.nextRecord())
   }
 
-  async *batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
-    checkWaiting('batches', options)
+  batches(options: Waiting = {}): AsyncGenerator<ConsumerBatch<K, V>> {
+    return this.#stream('batches', options, () => this.#delivery.nextBatch())
+  }
+
+  async *#stream<Item>(method: 'records' | 'batches', options: Waiting, nextItem: () => Item | null): AsyncGenerator<Item> {
+    checkWaiting(method, options)
     this.#assertOpen()
-    const { signal } = options
     while (!this.#closed) {
-      signal?.throwIfAborted()
+      options.signal?.throwIfAborted()
       this.#asksItself()
       this.#moveOn()
-      const next = this.#delivery.nextBatch()
-      if (next === null) await this.#consumption.wait(signal, Infinity)
+      const next = nextItem()
+      if (next === null) await this.#consumption.wait(options.signal, Infinity)
       else yield next
     }
   }
@@ -295,7 +290,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   #groupOption(method: string): string {
-    if (!this.#isLeaving) this.#assertOpen()
+    this.#assertHeard()
     const { group } = this.#options
     if (group === undefined) throw new KafkaError('INVALID_GROUP_ID', `${method} needs a consumer with the option group`)
     return group
@@ -375,7 +370,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   // ── helpers ──
 
   #setPaused(method: 'pause' | 'resume', partitions: readonly TopicPartition[]): void {
-    this.#assertOpen()
+    this.#assertHeard()
     checkTopicPartitions(method, partitions)
     const paused = method === 'pause'
     const known = partitions.map((partition) => this.#consumption.assigned(partition))
@@ -391,6 +386,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   #fail(error: unknown, wanted: Subscription): void {
     if (!this.#closed && this.#closing === null && wanted === this.#wanted) this.#consumption.fail(error)
+  }
+
+  /** It is open, or its listener hears that it is being closed. */
+  #assertHeard(): void {
+    if (!this.#isLeaving) this.#assertOpen()
   }
 
   #assertOpen(): void {

@@ -63,9 +63,9 @@ export class Consumption {
     this.link = new ActorLink(engine, name, listeners.actorUrl, listeners.config, (message) => this.#onMessage(message))
   }
 
-  /** The partitions that the consumer has, but for those it is giving up. */
+  /** All that a commit of everything is about: also what the group has asked for, until it is let go of; not what the application has given up itself. */
   assignment(): TopicPartition[] {
-    return [...this.#partitions.values()].filter((one) => !one.revoking).map(({ topic, partition }) => ({ topic, partition }))
+    return [...this.#partitions.values()].filter((one) => !one.isGivenUp).map(({ topic, partition }) => ({ topic, partition }))
   }
 
   /** Those, too. */
@@ -73,11 +73,16 @@ export class Consumption {
     return [...this.#partitions.values()].map(({ topic, partition }) => ({ topic, partition }))
   }
 
+  /** Undefined unless the consumer has it. */
+  find({ topic, partition }: TopicPartition): ConsumedPartition | undefined {
+    return this.#partitions.get(topicPartitionName(topic, partition))
+  }
+
   /** Throws that error unless the partition is assigned. */
-  assigned({ topic, partition }: TopicPartition, error: ErrorName = 'UNKNOWN_TOPIC_OR_PARTITION'): ConsumedPartition {
-    const one = this.#partitions.get(topicPartitionName(topic, partition))
+  assigned(place: TopicPartition, error: ErrorName = 'UNKNOWN_TOPIC_OR_PARTITION'): ConsumedPartition {
+    const one = this.find(place)
     if (one !== undefined) return one
-    throw new KafkaError(error, `${topicPartitionName(topic, partition)} is not assigned to this consumer`)
+    throw new KafkaError(error, `${topicPartitionName(place.topic, place.partition)} is not assigned to this consumer`)
   }
 
   /** Exactly these from now on. */
@@ -109,9 +114,9 @@ export class Consumption {
   }
 
   /** The same, if it is still there: each step back lets news in. */
-  goBack({ topic, partition, offset }: TopicPartition & { readonly offset: number }): void {
-    const one = this.#partitions.get(topicPartitionName(topic, partition))
-    if (one !== undefined) this.seek(one, offset)
+  goBack(place: TopicPartition & { readonly offset: number }): void {
+    const one = this.find(place)
+    if (one !== undefined) this.seek(one, place.offset)
   }
 
   /** The application has asked for more: what it was given is processed. */
@@ -243,11 +248,7 @@ export class Consumption {
    */
   letGo(isForfeit: boolean): void {
     this.#delivered.clear()
-    for (const one of this.#partitions.values()) {
-      one.isForfeit = isForfeit
-      one.revoking = true
-      one.clear()
-    }
+    for (const one of this.#partitions.values()) one.giveUp(isForfeit)
     for (const one of this.#releases.due) this.#releases.add(one, isForfeit)
     if (isForfeit) this.#releases.begin()
   }
@@ -352,16 +353,15 @@ export class Consumption {
   }
 
   #onRevoking({ partitions, lost }: MessageOf<'revoking'>): void {
-    for (const { topic, partition } of partitions) {
-      const one = this.#partitions.get(topicPartitionName(topic, partition))
+    for (const place of partitions) {
+      const one = this.find(place)
       if (one === undefined) continue
       if (lost) this.uncommitted.lose(one)
-      one.revoking = true
-      one.clear()
+      one.onRevoking()
       this.#releases.add(one, lost || one.isForfeit)
     }
-    // An application that waits has processed everything; one that is busy lets go when it asks for more.
-    const busy = !this.#waits.areAny && this.#releases.due.some((one) => this.#delivered.has(one))
+    // An application that waits has processed everything; one that is busy, with whatever records, lets go when it asks for more: its listener may commit everything.
+    const busy = !this.#waits.areAny && this.#delivered.size > 0
     if (lost || !busy) this.#releases.begin()
   }
 

@@ -177,6 +177,7 @@ test('offsets of a classic group are reset, and the group is deleted, when nobod
   await one.close()
   await admin.resetGroupOffsets('g', 't', 'earliest')
   expect(await admin.listGroups()).toEqual([{ group: 'g', state: 'empty' }])
+  expect(await admin.describeGroup('g')).toMatchObject({ state: 'empty', protocol: 'classic', members: [] })
   await admin.deleteGroup('g')
   expect(await admin.listGroups()).toEqual([])
 })

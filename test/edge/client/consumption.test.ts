@@ -7,7 +7,10 @@ import type { Message } from '../../../protocol/messages/message.ts'
 const place = { topic: 't', partition: 0 }
 
 /** A client with one partition that reads files with `reader`; what it has asked its actor, and a way to answer. */
-function clientWith(reader: object): { consumption: Consumption; asked: Message[]; hear: (message: Message) => void } {
+function clientWith(
+  reader: object,
+  listeners: object = {},
+): { consumption: Consumption; asked: Message[]; hear: (message: Message) => void } {
   let hear: (message: Message) => void = () => undefined
   const asked: Message[] = []
   const host = {
@@ -21,7 +24,7 @@ function clientWith(reader: object): { consumption: Consumption; asked: Message[
     engine as never,
     'consumer-1',
     reader as never,
-    { actorUrl: {}, config: {}, onGone: () => undefined } as never,
+    { actorUrl: {}, config: {}, onGone: () => undefined, ...listeners } as never,
   )
   consumption.replace([place])
   return { consumption, asked, hear: (message) => hear(message) }
@@ -82,4 +85,29 @@ test('a file that went is looked for once more at every place', () => {
     hear({ ...chunk, session: offset, range })
     expect(asked.at(-1)).toMatchObject({ kind: 'fetchMore', offset })
   }
+})
+
+test('where the application has sought while a partition was asked for is told before that goes: the actor has passed over the seek', () => {
+  const { consumption, asked, hear } = clientWith({})
+  const one = consumption.assigned(place)
+  consumption.moveTo(one, 7, 1)
+  consumption.seek(one, 3)
+  hear({ kind: 'revoking', partitions: [place], lost: false })
+  expect(asked.slice(-2)).toEqual([
+    { kind: 'progress', ...place, position: 3 },
+    { kind: 'released', partitions: [place] },
+  ])
+})
+
+test('what its application gives up itself is not assigned from then on; what the group asks for is, until it is let go of', async () => {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const { consumption, hear } = clientWith({}, { onRevoked: () => promise })
+  hear({ kind: 'revoking', partitions: [place], lost: false })
+  expect(consumption.assignment()).toEqual([place])
+  consumption.letGo(false)
+  expect([consumption.assignment(), consumption.held()]).toEqual([[], [place]])
+  resolve()
+  await promise
+  await Promise.resolve()
+  expect(consumption.held()).toEqual([])
 })

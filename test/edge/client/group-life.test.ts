@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { KafkaError, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, TopicPartition } from '../../../edge/client/index.ts'
-import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
+import { askedForPartitions, failureOf, openCluster, take, temporaryDirectory } from './support.ts'
 
 async function fill(cluster: Cluster, topic: string, count: number, partitions = 1): Promise<void> {
   await cluster.admin.createTopic(topic, { partitions, ifNotExists: true })
@@ -174,7 +174,7 @@ test.each([
     await take(one, 8)
     const other = member(cluster, { ...protocol, autoCommit: false })
     const joined = other.poll({ timeoutMillis: 1000 })
-    await until(() => one.assignment().length < 4)
+    await askedForPartitions(cluster)
     // Its listener is at work when it is closed.
     if (commitsAfterMillis > 0) one.poll({ timeoutMillis: 0 }).catch(() => undefined)
     await one.close()

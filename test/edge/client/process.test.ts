@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { open, string } from '../../../edge/client/index.ts'
 import type { Cluster, Consumer, ConsumerOptions, ConsumerRecord, Guarantee, Outlet, ProcessOptions } from '../../../edge/client/index.ts'
+import { askedForPartitions } from './support.ts'
 
 type Options = ProcessOptions<string, string, string, string>
 
@@ -133,7 +134,7 @@ describe('processing', () => {
             { ...OUTPUT, ...plan, signal: controller.signal },
           ),
         )
-        await expect.poll(() => one.assignment().length, { timeout: 10_000, interval: 5 }).toBeLessThan(4)
+        await askedForPartitions(cluster)
         throw new Error('broken')
       })
       await expect(failing).rejects.toThrow('broken')

@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { onTestFinished } from 'vitest'
 import { KafkaError, open } from '../../../edge/client/index.ts'
 import type { Cluster, ClusterOptions, Consumer, ConsumerRecord } from '../../../edge/client/index.ts'
@@ -40,6 +41,16 @@ export async function take<K, V>(consumer: Consumer<K, V>, count: number): Promi
     records.push(...some)
   }
   return records
+}
+
+/** Another member has come to a group of one, which is asked for partitions, and has heard of that: it is assigned them until it lets go. */
+export async function askedForPartitions(cluster: Cluster, group = 'g'): Promise<void> {
+  for (;;) {
+    const { state, members } = await cluster.admin.describeGroup(group)
+    if (members.length === 2 || state !== 'stable') break
+    await sleep(5)
+  }
+  await sleep(150)
 }
 
 /** What nobody catches, as it comes, until the test is over. */
