@@ -176,8 +176,13 @@ function load(state: GroupsState, outbox: Outbox): void {
     state.loadId = state.nextCorrelationId++
     return outbox.push({ kind: 'send', to: state.log.replica, message: loadRequest(state.log, state.loadId) })
   }
-  if (state.groups.size === 0) state.checked = true
+  checkedIfEmpty(state)
   if (!state.checked) askMetadata(state, outbox)
+}
+
+/** Where there are no offsets there are no topics to look up. */
+function checkedIfEmpty(state: GroupsState): void {
+  if (state.groups.size === 0) state.checked = true
 }
 
 function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, context: Context, outbox: Outbox): void {
@@ -253,6 +258,7 @@ function endGrace(state: GroupsState, context: Context, outbox: Outbox): void {
     rouseMembers(group, context, outbox)
     dropIfGone(state, group)
   }
+  checkedIfEmpty(state)
 }
 
 // ── metadata ──

@@ -135,6 +135,14 @@ describe('members that a former coordinator knew', () => {
     expect(stage.state.groups.size).toBe(0)
   })
 
+  test('are no reason to wait for an answer about topics when they are given up', () => {
+    const stage = bareStage({ graceMillis: 400 })
+    stage.deliver({ kind: 'started' })
+    stage.deliver(fetched(rosterOf('g', 'm'), 1))
+    stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    expect(roster(beat(stage, 'n', 0))).toEqual(['n'])
+  })
+
   test('have not come if what comes was sent before', () => {
     const stage = loaded(rosterOf('g', 'm', 'n'), 2, { graceMillis: 400 })
     expect(beat(stage, 'm', 0, [], 7)).toEqual([])
