@@ -125,9 +125,8 @@ export function onGroupAnswer(state: ConsumerState, message: MessageOf<'findCoor
   if (message.correlationId !== membership.correlationId) return
   membership.correlationId = -1
   if (message.errorCode !== NONE) return findAgain(state, context, outbox)
-  membership.node = message.node
   membership.partition = message.partition
-  membership.step = 'ready'
+  followGroup(state, message.node, context, outbox)
   groupWork(state, context, outbox)
   for (const one of state.partitions.values()) if (one.phase === 'locating' && !one.resetting) return askOffsets(state, context, outbox)
 }
@@ -165,7 +164,7 @@ export function findAgain(state: ConsumerState, context: Context, outbox: Outbox
 export function onGroupChanged(state: ConsumerState, memberId: string, context: Context, outbox: Outbox): void {
   const { membership } = state
   if (memberId !== membership.memberId) return
-  if (isCalledAway(state, context)) followGroup(state, context, outbox)
+  if (isCalledAway(state, context)) followGroup(state, context.from.node, context, outbox)
   else if (membership.memberEpoch <= 0) return
   if (membership.correlationId >= 0) membership.isRoused = true
   else membership.dueAt = context.uptime
@@ -176,10 +175,13 @@ function isCalledAway({ membership }: ConsumerState, { from }: Context): boolean
   return from.node !== membership.node && from.actor === groupsActor(membership.partition)
 }
 
-/** Another node has the group now, and calls who was known to the former one: what that was asked will not be answered. */
-function followGroup(state: ConsumerState, context: Context, outbox: Outbox): void {
-  const [commit] = state.commits
-  Object.assign(state.membership, { node: context.from.node, step: 'ready', correlationId: -1, offsetsCorrelationId: -1 })
+/** The group is on that node. What another one was asked before will not be answered, or in vain. */
+function followGroup(state: ConsumerState, node: number, context: Context, outbox: Outbox): void {
+  const { membership, commits } = state
+  membership.step = 'ready'
+  if (node === membership.node) return
+  Object.assign(membership, { node, correlationId: -1, offsetsCorrelationId: -1 })
+  const [commit] = commits
   if (commit !== undefined && commit.correlationId >= 0) retryCommit(state, commit, context, outbox)
 }
 

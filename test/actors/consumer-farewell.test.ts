@@ -69,6 +69,15 @@ describe('a member that closes', () => {
     expect([before.length, sent([...called, ...tick(stage, 1000)], 'offsetCommit').length]).toEqual([1, 1])
   })
 
+  test('commits where it finds its group', () => {
+    const { stage } = consuming()
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'NOT_COORDINATOR')
+    close(stage)
+    const again = found(stage, tick(stage, 200), 2)
+    expect(sent([...again, ...tick(stage, 1000)], 'offsetCommit')).toHaveLength(1)
+  })
+
   test('while it looks for its group finds it first', () => {
     const { stage } = consuming()
     const asked = tick(stage, 1000)
