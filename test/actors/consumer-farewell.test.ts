@@ -72,8 +72,9 @@ describe('a member that closes', () => {
   test('commits where it finds its group', () => {
     const { stage } = consuming()
     stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
-    refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), 'NOT_COORDINATOR')
-    close(stage)
+    const asked = newest(tick(stage, 1000), 'consumerGroupHeartbeat')
+    expect(sent(close(stage), 'offsetCommit')).toHaveLength(1)
+    refuse(stage, asked, 'NOT_COORDINATOR')
     const again = found(stage, tick(stage, 200), 2)
     expect(sent([...again, ...tick(stage, 1000)], 'offsetCommit')).toHaveLength(1)
   })
