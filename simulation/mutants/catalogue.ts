@@ -314,8 +314,8 @@ export const mutants: readonly Mutant[] = [
     edits: [
       {
         file: 'partitions/retention.ts',
-        text: 'if (segment === undefined || next === undefined || next.baseOffset > highWatermark) break',
-        replacement: 'if (segment === undefined || next === undefined || highWatermark < 0) break',
+        text: 'if (segment === undefined || next === undefined || next.baseOffset > lastStableOffset) break',
+        replacement: 'if (segment === undefined || next === undefined || lastStableOffset < 0) break',
       },
     ],
     seed: 55,

@@ -270,8 +270,8 @@ export const classicMutants: readonly Mutant[] = [
     edits: [
       {
         file: MEMBER,
-        text: "    case 'UNKNOWN_MEMBER_ID':\n      membership.memberId = ''\n",
-        replacement: "    case 'UNKNOWN_MEMBER_ID':\n",
+        text: "      membership.memberId = ''\n      membership.mayBeKnown = false\n",
+        replacement: '      membership.mayBeKnown = false\n',
       },
     ],
     seed: 8,
