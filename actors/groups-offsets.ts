@@ -24,7 +24,7 @@ import { encodeOffsetKey, encodeOffsetValue } from '../coordinator/groups/offset
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive, isAwaited, speaksClassic } from './groups-state.ts'
+import { dropIfGone, errorCodeOf, groupOf, hasMembers, isActive, isExpected, speaksClassic } from './groups-state.ts'
 import type { Group, GroupsState, PendingWrite } from './groups-state.ts'
 
 // ── commits ──
@@ -154,7 +154,7 @@ export function onOffsetDelete(state: GroupsState, request: OffsetDeleteRequest,
   const refusal = refuseDeletion(state, group)
   if (group === undefined || refusal !== null) return answerDeletion(request, context.from, errorCodeOf(refusal), null, outbox)
   // What those who are waited for want is not known.
-  if (isAwaited(group)) return answerDeletion(request, context.from, codeOf('NON_EMPTY_GROUP'), null, outbox)
+  if (isExpected(group)) return answerDeletion(request, context.from, codeOf('NON_EMPTY_GROUP'), null, outbox)
   const subscribed = [...(group.membership?.members.values() ?? [])].flatMap(({ wishes }) => wishes.subscribedTopics)
   const wanted = new Set([...subscribed, ...(group.classic === null ? [] : topicsOfClassic(group.classic))])
   if (request.partitions.some(({ topic }) => wanted.has(topic)))

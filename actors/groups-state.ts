@@ -238,11 +238,18 @@ export function dropIfGone(state: GroupsState, group: Group): void {
 
 /** Somebody is in the group, whatever protocol it speaks, or may still be. */
 export function hasMembers(group: Group): boolean {
-  return speaksConsumer(group) || speaksClassic(group) || isAwaited(group)
+  return speaksConsumer(group) || speaksClassic(group) || isExpected(group)
+}
+
+/** Somebody was in it, or is about to be: the log knows, or will soon. */
+export function isExpected(group: Group): boolean {
+  if (isAwaited(group)) return true
+  for (const { isWritten } of group.roster?.named.values() ?? []) if (!isWritten) return true
+  return false
 }
 
 /** A former coordinator knew members that have not come yet. */
-export function isAwaited({ roster }: Group): boolean {
+function isAwaited({ roster }: Group): boolean {
   return roster !== null && roster.missing.size > 0
 }
 
@@ -270,7 +277,7 @@ export function epochOf({ membership, epochFloor }: Group): number {
 export function stateNameOf(group: Group): GroupStateName {
   const { membership, classic } = group
   if (classic !== null && classic.members.size > 0) return classic.state
-  if (isAwaited(group)) return 'reconciling'
+  if (isExpected(group)) return 'reconciling'
   if (membership === null || membership.members.size === 0) return 'empty'
   return isStable(membership) ? 'stable' : 'reconciling'
 }

@@ -72,7 +72,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       onGone: (partitions) => this.#processSlot.gone(partitions),
       onRevoked: this.#processSlot.revoked(options.onRevoked),
       onLost: this.#processSlot.lost(options.onLost ?? options.onRevoked),
-      onLostMeanwhile: this.#processSlot.lost(options.onLost),
+      onLostMeanwhile: this.#processSlot.lostMeanwhile(options.onLost, options.onRevoked),
       onAnswer: (message) => this.#onAnswer(message),
     })
     this.#delivery = new RecordDelivery(this.#consumption, options)
@@ -194,20 +194,20 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
 
   async #poll(
     { signal, timeoutMillis = POLL_MILLIS_DEFAULT }: Polling,
-    mayGoOn: () => void = () => undefined,
+    mayGoOn: (() => void) | null = null,
   ): Promise<ConsumerRecord<K, V>[]> {
     const deadline = performance.now() + timeoutMillis
     signal?.throwIfAborted()
     this.#moveOn()
     this.#consumption.throwFailure()
     for (let hasWaited = false; ; hasWaited = true) {
-      const records = this.#delivery.records()
+      const records = mayGoOn !== null && this.#consumption.isHeld ? [] : this.#delivery.records()
       if (records.length > 0) this.#processSlot.polled()
       // Who does not want to wait waits for a moment all the same: in a loop that never does, nothing would ever arrive.
       if (records.length > 0 || (hasWaited && performance.now() >= deadline)) return records
       await this.#consumption.wait(signal, deadline)
       this.#assertOpen()
-      mayGoOn()
+      mayGoOn?.()
     }
   }
 
@@ -230,7 +230,7 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
       options.signal?.throwIfAborted()
       this.#asksItself()
       this.#moveOn()
-      const next = nextItem()
+      const next = this.#consumption.isHeld ? null : nextItem()
       if (next === null) await this.#consumption.wait(options.signal, Infinity)
       else yield next
     }

@@ -201,9 +201,13 @@ export class Consumption {
     this.report()
     this.#engine.loop.kick()
     this.throwFailure()
-    if (this.#turns.some((one) => one.hasData)) return Promise.resolve()
-    const onEnd = (): void => void (this.askedAt = performance.now())
-    return this.#waits.wait(signal, deadline, onEnd).then(() => this.throwFailure())
+    if (!this.isHeld && this.#turns.some((one) => one.hasData)) return Promise.resolve()
+    return this.#waits.wait(signal, deadline, () => void (this.askedAt = performance.now())).then(() => this.throwFailure())
+  }
+
+  /** `onRevoked` is at work: nothing is given out, so that a commit there is about what was given before. */
+  get isHeld(): boolean {
+    return this.#releases.isAtWork
   }
 
   /** The application waits for something to arrive. */
@@ -244,13 +248,13 @@ export class Consumption {
 
   /**
    * The application wants no partition any more, or (forfeit) has been away for too long to keep them; what it was given and has not asked past is not processed.
-   * The actor's `revoking` follows.
+   * Of those that the actor has not asked for before, its `revoking` follows.
    */
   letGo(isForfeit: boolean): void {
     this.#delivered.clear()
     for (const one of this.#partitions.values()) one.giveUp(isForfeit)
     for (const one of this.#releases.due) this.#releases.add(one, isForfeit)
-    if (isForfeit) this.#releases.begin()
+    if (this.#releases.due.length > 0) this.#releases.begin()
   }
 
   /** A member is being closed: its application hears of all that it has, and was to let go of, and may commit for as long as a rebalance may take. */
@@ -369,6 +373,7 @@ export class Consumption {
     this.report()
     for (const one of partitions) this.#drop(one)
     this.link.postSoon({ kind: 'released', partitions: partitions.map(({ topic, partition }) => ({ topic, partition })) })
+    this.rouse()
   }
 
   // ── helpers ──

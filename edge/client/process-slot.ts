@@ -24,6 +24,8 @@ export class ProcessSlot {
   #isStopped = false
   /** How the last transaction ended is not known. */
   #isUncertain = false
+  /** What is on its way out while its round ends: the application has not heard yet. */
+  readonly #going: Set<{ partitions: readonly TopicPartition[] }> = new Set()
 
   /** Throws INVALID_REQUEST: a consumer that processes is not to be asked for records. */
   assertFree(): void {
@@ -104,7 +106,13 @@ export class ProcessSlot {
   revoked(listener: PartitionListener | undefined): PartitionListener {
     return (partitions) => {
       const done = this.#isStopped ? undefined : this.#processing?.revoking(partitions)
-      return done === undefined ? listener?.(partitions) : done.then(() => listener?.(partitions))
+      if (done === undefined) return listener?.(partitions)
+      const going = { partitions }
+      this.#going.add(going)
+      return done.then(() => {
+        this.#going.delete(going)
+        return going.partitions.length === 0 ? undefined : listener?.(going.partitions)
+      })
     }
   }
 
@@ -124,4 +132,22 @@ export class ProcessSlot {
       return listener?.(partitions)
     }
   }
+
+  /** They were on their way out. `onRevoked` is not called for them any more; instead of `onLost`, if the application has none. */
+  lostMeanwhile(onLost: PartitionListener | undefined, onRevoked: PartitionListener | undefined): PartitionListener {
+    return (partitions) => {
+      this.#processing?.lost(partitions)
+      const unheard = [...this.#going].flatMap((going) => takeAway(going, partitions))
+      if (onLost !== undefined) return onLost(partitions)
+      return unheard.length === 0 ? undefined : onRevoked?.(unheard)
+    }
+  }
+}
+
+/** Those of the partitions that were among them, and are no more. */
+function takeAway(going: { partitions: readonly TopicPartition[] }, gone: readonly TopicPartition[]): TopicPartition[] {
+  const isGone = ({ topic, partition }: TopicPartition): boolean => gone.some((one) => one.topic === topic && one.partition === partition)
+  const taken = going.partitions.filter(isGone)
+  going.partitions = going.partitions.filter((one) => !isGone(one))
+  return taken
 }

@@ -57,6 +57,11 @@ export class Releases {
     return this.#due
   }
 
+  /** The application's `onRevoked` is at work. */
+  get isAtWork(): boolean {
+    return this.#held.size > 0
+  }
+
   /** A partition is the consumer's from now on. They begin one by one; the application hears of those that come together at once. */
   begun(partition: TopicPartition): void {
     if (!this.#isOver && this.#begun.push(partition) === 1) queueMicrotask(() => this.announce())

@@ -155,6 +155,11 @@ describe('members that a former coordinator knew', () => {
     expect(sentOne(commit(stage, 1, [commitOf(0, 5)]), 'offsetCommitResponse').errorCode).toBe(codeOf('UNKNOWN_MEMBER_ID'))
     const deletion = stage.deliver({ kind: 'deleteGroup', correlationId: 2, group: 'g' })
     expect(sentOne(deletion, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
+    // Nor when the last of them has come, and is being written down.
+    const { stage: other } = started(['m'], 400)
+    beat(other, 'm', 0)
+    const early = other.deliver({ kind: 'deleteGroup', correlationId: 4, group: 'g' })
+    expect(sentOne(early, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
     const some = stage.deliver({ kind: 'offsetDelete', correlationId: 3, group: 'g', partitions: [{ topic: 't', partitions: [0] }] })
     expect(sentOne(some, 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
   })

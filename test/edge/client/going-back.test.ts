@@ -132,6 +132,45 @@ describe('onRevoked is not called', () => {
   )
 })
 
+test.each(['consumer', 'cooperative'])(
+  'nothing is given out while onRevoked is at work: it may commit all at its end (%s)',
+  async (protocol) => {
+    const { cluster, member } = await scene(protocol, [5, 5])
+    let isAtWork = false
+    const one: Member = member({
+      autoCommit: false,
+      maxPollRecords: 1,
+      onRevoked: async () => {
+        isAtWork = true
+        await sleep(200)
+        await one.commit()
+        isAtWork = false
+      },
+    })
+    await take(one, 2)
+    await using _other = await join(cluster, member({ autoCommit: false }), () => undefined)
+    await one.poll({ timeoutMillis: 0 })
+    const given: boolean[] = []
+    for (const until = performance.now() + 500; performance.now() < until;)
+      for (const _ of await one.poll({ timeoutMillis: 20 })) given.push(isAtWork)
+    expect(given).toContain(false)
+    expect(given).not.toContain(true)
+  },
+)
+
+test.each(Object.keys(PROTOCOLS))('who wants nothing any more lets go of what the group had asked for at once (%s)', async (protocol) => {
+  const { cluster, member } = await scene(protocol)
+  const one = member({ autoCommit: false, rebalanceTimeoutMillis: 20_000 })
+  await take(one, 10)
+  const done = new Set<string>()
+  await using _other = await join(cluster, member(), (records) => {
+    for (const { value } of records) done.add(value ?? '')
+  })
+  await one.subscribe([])
+  for (const until = performance.now() + 5000; done.size < 10 && performance.now() < until;) await sleep(10)
+  expect(done.size).toBe(10)
+})
+
 describe('a partition whose onRevoked is at work', () => {
   test.each(['consumer', 'cooperative'])('is assigned until that is done, and a commit of everything has it (%s)', async (protocol) => {
     const { cluster, member } = await scene(protocol)
