@@ -305,7 +305,7 @@ export interface ConsumerOptions<K, V> {
   /**
    * Called before partitions go, and awaited: what was processed is committed, and others get them, after it (or its promise) returns, or `rebalanceTimeoutMillis`
    * after the group has asked for them. Also when the consumer is closed. Never while the application has records that it has not asked past: it is called by its next question. Until it is done, the
-   * partitions are assigned: it may `commit`, `seek`, `pause` and `resume`.
+   * partitions are assigned (it may `commit`, `seek`, `pause` and `resume`), and nothing is given out, of any partition.
    */
   readonly onRevoked?: PartitionListener
   /**
