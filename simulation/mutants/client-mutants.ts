@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 178,
-    seedsToFind: 178,
+    seed: 13,
+    seedsToFind: 13,
   },
   {
     id: 'D18',
@@ -114,8 +114,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'state.graceUntil = context.uptime',
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'C31',

@@ -195,8 +195,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 576,
-    seedsToFind: 576,
+    seed: 159,
+    seedsToFind: 159,
   },
   {
     id: 'D15',
@@ -231,7 +231,7 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'expiredSegments(state.log, state.config, state.highWatermark.offset, stable === null ? 0 : context.now)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 137,
+    seedsToFind: 137,
   },
 ]

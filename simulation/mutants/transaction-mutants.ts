@@ -47,8 +47,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  const { committed } = request',
       },
     ],
-    seed: 23,
-    seedsToFind: 23,
+    seed: 20,
+    seedsToFind: 20,
   },
   {
     id: 'C11',
@@ -160,8 +160,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: "assert(!isPrepared(transaction), 'X5",
       },
     ],
-    seed: 19,
-    seedsToFind: 19,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'C22',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 116,
-    seedsToFind: 116,
+    seed: 217,
+    seedsToFind: 217,
   },
   {
     id: 'C34',

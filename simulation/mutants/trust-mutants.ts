@@ -167,8 +167,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'return counted.length >= 0',
       },
     ],
-    seed: 20,
-    seedsToFind: 20,
+    seed: 29,
+    seedsToFind: 29,
   },
   {
     id: 'A48',
