@@ -16,8 +16,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `membership.correlationId = -1\n  // The farewell`,
       },
     ],
-    seed: 18,
-    seedsToFind: 18,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'D6',
