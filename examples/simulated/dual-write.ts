@@ -27,29 +27,41 @@ export async function broken(context: ScenarioContext): Promise<void> {
   })
 }
 
-/** Sends what is written, from where it has got to, before anything else. */
+/** Sends what is written, from where it has got to, before anything else: when a life begins, and with each order. */
 export async function fixed(context: ScenarioContext): Promise<void> {
-  await sell(context, async (order, database, send) => {
-    database.orders.push(order)
-    await context.clock.sleep(5)
+  const sendRest = async (database: Database, send: Send): Promise<void> => {
     while (database.sent < database.orders.length) {
       await send(database.orders[database.sent]!)
       database.sent++
     }
-  })
+  }
+  const take: Selling = async (order, database, send) => {
+    database.orders.push(order)
+    await context.clock.sleep(5)
+    await sendRest(database, send)
+  }
+  await sell(context, take, sendRest)
 }
 
-type Selling = (order: Order, database: Database, send: (order: Order) => Promise<unknown>) => Promise<void>
+type Send = (order: Order) => Promise<unknown>
 
-async function sell(context: ScenarioContext, take: Selling): Promise<void> {
+type Selling = (order: Order, database: Database, send: Send) => Promise<void>
+
+async function sell(
+  context: ScenarioContext,
+  take: Selling,
+  begin: (database: Database, send: Send) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   const { cluster, clock, spawn, faults } = context
   await cluster.admin.createTopic(ORDERS_TOPIC, { replicationFactor: 3, config: { flush: 'commit' } })
   const database: Database = { orders: [], sent: 0 }
   const shop = spawn('shop', async ({ cluster: own }) => {
     await using producer = own.producer<Uint8Array, Order>({ value: json(), acks: 'quorum', deliveryTimeoutMillis: 300_000 })
+    const send: Send = (value) => producer.send({ topic: ORDERS_TOPIC, value })
+    await begin(database, send)
     while (database.orders.length < ORDERS) {
       const id = database.orders.length
-      await take({ id, cents: 100 + id }, database, (value) => producer.send({ topic: ORDERS_TOPIC, value }))
+      await take({ id, cents: 100 + id }, database, send)
       await clock.sleep(PAUSE_MILLIS)
     }
   })

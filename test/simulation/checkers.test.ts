@@ -200,7 +200,7 @@ function newGroup(): { truth: Truth; group: GroupTruth; partition: PartitionTrut
 }
 
 const CLIENT = { node: -1, actor: 'consumer' }
-const STATE = { config: { partition: 0, leaderEpoch: 0 } } as GroupsState
+const STATE = { config: { partition: 0, leaderEpoch: 0 }, groups: new Map() } as unknown as GroupsState
 
 function commit(group: GroupTruth, memberId: string, offset: number, topicId = 1): void {
   const message: Message = {
