@@ -245,7 +245,10 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
     const { topicId } = topic
     const { leaseUntil } = state
     const graceMillis = graceOf(state, partition, leaderEpoch)
-    const config: GroupsConfig = { partition, topicId, leaderEpoch, coordinatorNodes, graceMillis, offsetsRetentionMillis, leaseUntil }
+    // Where nobody has led before, no client that was there before is alive.
+    const expectMillis = state.formerLeaders.has(partition) ? state.config.groupGraceMillis : graceMillis
+    const where = { partition, topicId, leaderEpoch, coordinatorNodes }
+    const config: GroupsConfig = { ...where, graceMillis, expectMillis, offsetsRetentionMillis, leaseUntil }
     outbox.push({ kind: 'spawn', actor: groupsActor(partition), url: groups.url, config })
   })
 }

@@ -9,7 +9,7 @@ import { encodeMemberKey, encodeMemberValue } from '../coordinator/groups/member
 import type { MemberRecord } from '../coordinator/groups/member-record.ts'
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
-import { dropIfGone, groupOf } from './groups-state.ts'
+import { dropIfGone, groupOf, isAwaited } from './groups-state.ts'
 import type { Group, GroupsState, Naming, Roster } from './groups-state.ts'
 
 /** Whether the log names the member as one that joined by that request, or a later one. */
@@ -111,16 +111,22 @@ export function callMissing(state: GroupsState, outbox: Outbox): void {
       outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
 }
 
-/** They have had time enough: who has not come holds nothing any more. */
-export function giveUpMissing(state: GroupsState, context: Context, outbox: Outbox): Group[] {
-  const groups = [...state.groups.values()].filter(({ roster }) => roster !== null && roster.missing.size > 0)
-  for (const group of groups) {
+/** They have had time enough: who has not come holds nothing any more. Says which groups have waited for somebody. */
+export function endGraces(state: GroupsState, context: Context, outbox: Outbox): Group[] {
+  const groups = [...state.groups.values()].filter(isAwaited)
+  for (const group of groups) endGrace(state, group, context, outbox)
+  return groups
+}
+
+/** Who has not come until now is not in the group any more. */
+export function giveUpMissing(state: GroupsState, context: Context, outbox: Outbox): void {
+  for (const group of [...state.groups.values()].filter(isAwaited)) {
     const gone = [...(group.roster?.missing.keys() ?? [])]
     group.roster?.missing.clear()
-    endGrace(state, group, context, outbox)
+    group.emptySince = context.uptime
     strike(state, group, gone, context, outbox)
+    dropIfGone(state, group)
   }
-  return groups
 }
 
 /** Whether it was waited for. It has let go of all it held, as whoever joins or leaves; when nobody is missing any more, the others may have that. */

@@ -29,6 +29,8 @@ export interface GroupsConfig {
   readonly leaderEpoch: number
   readonly coordinatorNodes: readonly number[]
   readonly graceMillis: number
+  /** So long do members that a former coordinator knew count as in their groups: when the grace is over they hold nothing, but most of them are about to come. */
+  readonly expectMillis: number
   /** Until this uptime nobody else can be in charge; it is extended again and again. */
   readonly leaseUntil: number
   /** So long are the offsets of a group without members kept; -1: for ever. */
@@ -249,7 +251,7 @@ export function isExpected(group: Group): boolean {
 }
 
 /** A former coordinator knew members that have not come yet. */
-function isAwaited({ roster }: Group): boolean {
+export function isAwaited({ roster }: Group): boolean {
   return roster !== null && roster.missing.size > 0
 }
 

@@ -48,7 +48,7 @@ import {
   takeMarks,
 } from './groups-transactions.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
-import { callMissing, giveUpMissing, loadMember, strikeFormer, takeNamed } from './groups-roster.ts'
+import { callMissing, endGraces, giveUpMissing, loadMember, strikeFormer, takeNamed } from './groups-roster.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
 
 /** Pause before the log is read again that cannot be read yet; it doubles up to the second. */
@@ -192,7 +192,10 @@ function onLoaded(state: GroupsState, response: MessageOf<'fetchResponse'>, cont
   // Not before now nobody else is in charge.
   state.graceUntil = context.uptime + state.config.graceMillis
   if (state.log.loaded) takeMarks(state, context)
-  if (state.log.loaded) outbox.push({ kind: 'startTimer', timer: 'grace', afterMillis: state.config.graceMillis })
+  if (state.log.loaded) {
+    outbox.push({ kind: 'startTimer', timer: 'grace', afterMillis: state.config.graceMillis })
+    outbox.push({ kind: 'startTimer', timer: 'missing', afterMillis: state.config.expectMillis })
+  }
   load(state, outbox)
 }
 
@@ -244,6 +247,7 @@ function onTimer(state: GroupsState, timer: string, context: Context, outbox: Ou
   if (timer === 'load') return load(state, outbox)
   if (timer === 'classic') return passClassicTime(state, context, outbox)
   if (timer === 'grace') return endGrace(state, context, outbox)
+  if (timer === 'missing') return endExpectation(state, context, outbox)
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
     if (state.log.loaded && state.groups.size > 0) askMetadata(state, outbox)
@@ -254,10 +258,11 @@ function onTimer(state: GroupsState, timer: string, context: Context, outbox: Ou
 }
 
 function endGrace(state: GroupsState, context: Context, outbox: Outbox): void {
-  for (const group of giveUpMissing(state, context, outbox)) {
-    rouseMembers(group, context, outbox)
-    dropIfGone(state, group)
-  }
+  for (const group of endGraces(state, context, outbox)) rouseMembers(group, context, outbox)
+}
+
+function endExpectation(state: GroupsState, context: Context, outbox: Outbox): void {
+  giveUpMissing(state, context, outbox)
   checkedIfEmpty(state)
 }
 

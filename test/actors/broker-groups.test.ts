@@ -65,7 +65,7 @@ describe('groups', () => {
 
   test('wait with partitions when the node that they come from may be alive, for its members may not know yet', () => {
     expect(graceAfter(() => [])).toMatchObject({ partition: 0, leaderEpoch: 1, graceMillis: 100 })
-    expect(graceAfter((one) => tell(one, { kind: 'nodeDown', node: 0 }))).toMatchObject({ graceMillis: 10 })
+    expect(graceAfter((one) => tell(one, { kind: 'nodeDown', node: 0 }))).toMatchObject({ graceMillis: 10, expectMillis: 100 })
   })
 
   test('do not wait for a node that has begun anew', () => {

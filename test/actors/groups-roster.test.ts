@@ -125,13 +125,22 @@ describe('members that a former coordinator knew', () => {
     stage.deliver(topicsAnswer({ t: [0, 0] }))
     stage.uptime = 400
     const effects = stage.deliver({ kind: 'timerFired', timer: 'grace' })
-    expect(roster(effects)).toEqual(['-n'])
     expect(sent(effects, 'groupChanged').map(({ memberId }) => memberId)).toEqual(['m'])
+    expect(roster(stage.deliver({ kind: 'timerFired', timer: 'missing' }))).toEqual(['-n'])
+  })
+
+  test('keep it from being empty for a while when they hold nothing any more: they may be about to come', () => {
+    const { stage } = started(['m'], 400)
+    const deletion = (): readonly Effect[] => stage.deliver({ kind: 'deleteGroup', correlationId: 2, group: 'g' })
+    stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    expect(sentOne(deletion(), 'groupDeletionResponse').errorCode).toBe(codeOf('NON_EMPTY_GROUP'))
+    stage.deliver({ kind: 'timerFired', timer: 'missing' })
+    expect(sentOne(deletion(), 'groupDeletionResponse').errorCode).toBe(codeOf('GROUP_ID_NOT_FOUND'))
   })
 
   test('are all that there was of a group: it is gone when nobody has come', () => {
     const { stage } = started(['m'], 400)
-    stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    stage.deliver({ kind: 'timerFired', timer: 'missing' })
     expect(stage.state.groups.size).toBe(0)
   })
 
@@ -139,7 +148,7 @@ describe('members that a former coordinator knew', () => {
     const stage = bareStage({ graceMillis: 400 })
     stage.deliver({ kind: 'started' })
     stage.deliver(fetched(rosterOf('g', 'm'), 1))
-    stage.deliver({ kind: 'timerFired', timer: 'grace' })
+    stage.deliver({ kind: 'timerFired', timer: 'missing' })
     expect(roster(beat(stage, 'n', 0))).toEqual(['n'])
   })
 

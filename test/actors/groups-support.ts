@@ -21,6 +21,7 @@ const config: GroupsConfig = {
   leaderEpoch: 0,
   coordinatorNodes: [0],
   graceMillis: 0,
+  expectMillis: 0,
   leaseUntil: Infinity,
   offsetsRetentionMillis: -1,
 }
