@@ -1,6 +1,6 @@
 /**
- * The replicas and groups of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when
- * they are not wanted here any more. Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch.
+ * The replicas of one node follow its metadata image: they are started, told of every change of their partition, and stopped with their files when they are not wanted here
+ * any more.
  */
 import { groupsActor, replicaActor, sharesActor, transactorActor } from '../protocol/address.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
@@ -11,14 +11,12 @@ import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
-import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
+import { followOffsetsTopic } from './broker-groups.ts'
 import { BROKER_LOG } from './broker-registration.ts'
 import { onReplicaGone } from './broker-stop.ts'
 import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
-import { actor as groups } from './groups.ts'
-import type { GroupsConfig } from './groups-state.ts'
 import { actor as replica } from './replica.ts'
 
 /** The image knows of this registration. An older one may take a replica away that was given again later, or not count on one that was counted on since. */
@@ -178,32 +176,6 @@ function stopReplica(state: BrokerState, name: string, local: LocalReplica, outb
   onReplicaGone(state, name, outbox)
 }
 
-/**
- * Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. Who led in epochs that were not seen
- * here may be alive.
- */
-function graceOf({ config, formerLeaders, deadNodes, image, self }: BrokerState, partition: number, leaderEpoch: number): number {
-  const former = formerLeaders.get(partition)
-  if (former === undefined) return config.groupStartGraceMillis
-  const isAnother = image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch && former.node !== self.node
-  const isDead = isAnother || deadNodes.get(former.node) === former.brokerEpoch
-  return isDead && leaderEpoch === former.leaderEpoch + 1 ? config.groupStartGraceMillis : config.groupGraceMillis
-}
-
-function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
-  const { formerLeaders, image, self } = state
-  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
-    const broker = image.brokers.get(leader)
-    const former = formerLeaders.get(partition)
-    if (broker !== undefined && leader !== self.node)
-      formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch, leaderEpoch })
-    // Nobody leads in that epoch.
-    else if (leader < 0 && former !== undefined && leaderEpoch === former.leaderEpoch + 1)
-      formerLeaders.set(partition, { ...former, leaderEpoch })
-  })
-  keepGroups(state, topic, outbox)
-}
-
 /** The coordinator has heard this node, and it knows what was decided until then: nobody leads what it leads, for a while. */
 export function extendLease(state: BrokerState, outbox: Outbox): void {
   const { heard, image } = state
@@ -220,35 +192,4 @@ export function tellCoordinators(state: BrokerState, message: MessageOf<'leaseEx
     ...[...state.shares.keys()].map(sharesActor),
   ]
   for (const actor of coordinators) outbox.push({ kind: 'send', to: { node: state.self.node, actor }, message })
-}
-
-/** Its members do not know that it is over; unless somebody else has led since. */
-function noteOwnReign({ formerLeaders, self, brokerEpoch }: BrokerState, partition: number, leaderEpoch: number): void {
-  if ((formerLeaders.get(partition)?.leaderEpoch ?? -1) < leaderEpoch)
-    formerLeaders.set(partition, { node: self.node, brokerEpoch, leaderEpoch })
-}
-
-/** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */
-function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
-  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
-    const known = state.groups.get(partition)
-    const leads = leader === state.self.node && state.brokerEpoch >= 0
-    if (known !== undefined && (!leads || known !== leaderEpoch)) {
-      noteOwnReign(state, partition, known)
-      state.groups.delete(partition)
-      outbox.push({ kind: 'stop', actor: groupsActor(partition) })
-    }
-    if (!leads || state.groups.has(partition)) return
-    state.groups.set(partition, leaderEpoch)
-    const coordinatorNodes = coordinatorNodesOf(state)
-    const { offsetsRetentionMillis } = state.config
-    const { topicId } = topic
-    const { leaseUntil } = state
-    const graceMillis = graceOf(state, partition, leaderEpoch)
-    // Where nobody has led before, no client that was there before is alive.
-    const expectMillis = state.formerLeaders.has(partition) ? state.config.groupGraceMillis : graceMillis
-    const where = { partition, topicId, leaderEpoch, coordinatorNodes }
-    const config: GroupsConfig = { ...where, graceMillis, expectMillis, offsetsRetentionMillis, leaseUntil }
-    outbox.push({ kind: 'spawn', actor: groupsActor(partition), url: groups.url, config })
-  })
 }

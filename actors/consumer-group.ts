@@ -138,10 +138,6 @@ export function onGroupUndeliverable(state: ConsumerState, correlationId: number
   if (correlationId === commits[0]?.correlationId) retryCommit(state, commits[0], context, outbox)
   if (correlationId !== membership.correlationId && membership.correlationId >= 0) return
   membership.correlationId = -1
-  if (membership.step === 'leaving') {
-    endMembership(state)
-    return closeIfDone(state, context, outbox)
-  }
   findAgain(state, context, outbox)
 }
 

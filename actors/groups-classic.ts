@@ -19,7 +19,7 @@ import { admitsMember, takeJoin } from '../coordinator/groups/classic/join.ts'
 import { classicDue, passTime } from '../coordinator/groups/classic/rebalance.ts'
 import { takeClassicHeartbeat, takeLeave, takeSync } from '../coordinator/groups/classic/requests.ts'
 import type { Context, Outbox } from './actor.ts'
-import { excuse, excuseUnheard, joinsAlready, nameMember, strikeFormer } from './groups-roster.ts'
+import { answerFarewell, excuse, excuseNamesake, joinsAlready, nameMember, strikeFormer } from './groups-roster.ts'
 import { classicOf, dropIfGone, errorCodeOf, groupOf, isActive, speaksConsumer } from './groups-state.ts'
 import type { Group, GroupsState } from './groups-state.ts'
 
@@ -33,7 +33,7 @@ export function onJoinGroup(state: GroupsState, request: JoinGroupRequest, conte
   const refusal = refuse(state, context) ?? refuseProtocol(state, request)
   if (refusal !== null) return send([joinRefusal(waiter, refusal, request.memberId)], outbox)
   if (isLate(state, request, request.memberId) || isLateStatic(state, request, context)) return
-  excuseUnheard(state, request, context, outbox)
+  excuseNamesake(state, request, context, outbox)
   if (joinsAlready(state, request, context)) return
   const group = groupOf(state, request.group, uptime)
   const memberId = request.memberId === '' ? newMemberId(state, request, context) : request.memberId
@@ -96,25 +96,22 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
   if (group === undefined || refusal !== null) {
     const errorCode = errorCodeOf(refusal ?? 'UNKNOWN_MEMBER_ID')
     const members = request.members.map((one) => ({ ...one, errorCode }))
-    return answerLeave(request, errorCodeOf(refusal), members, context, outbox)
+    const message = leaveResponse(request, errorCodeOf(refusal), members)
+    return outbox.push({ kind: 'send', to: context.from, message })
   }
+  const { strikeId } = state
   for (const { memberId } of request.members) excuse(state, group, memberId, context, outbox)
-  const leave = (): Answer[] => {
-    const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
-    answerLeave(request, NONE, members, context, outbox)
-    return answers
-  }
-  step(state, group, leave, context, outbox)
+  const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
+  step(state, group, () => answers, context, outbox)
+  answerFarewell(state, strikeId, { to: context.from, message: leaveResponse(request, NONE, members) }, outbox)
 }
 
-function answerLeave(
+function leaveResponse(
   { correlationId }: LeaveGroupRequest,
   errorCode: number,
   members: LeaveGroupResponse['members'],
-  { from }: Context,
-  outbox: Outbox,
-): void {
-  outbox.push({ kind: 'send', to: from, message: { kind: 'leaveGroupResponse', correlationId, errorCode, members } })
+): LeaveGroupResponse {
+  return { kind: 'leaveGroupResponse', correlationId, errorCode, members }
 }
 
 /** Ends sessions and waits that are over; not after another node may be in charge. */

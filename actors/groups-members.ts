@@ -7,7 +7,7 @@ import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
-import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
+import type { GroupHeartbeatRequest, GroupHeartbeatResponse } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { compilePattern, matchingTopics } from '../protocol/topic-pattern.ts'
 import {
@@ -23,7 +23,7 @@ import type { Membership } from '../coordinator/groups/membership.ts'
 import { namesOf, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { describeClassic } from './groups-classic.ts'
-import { excuse, isNamed, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
+import { answerFarewell, excuse, isNamed, isOvertaken, nameMember, strikeFormer } from './groups-roster.ts'
 import {
   dropIfGone,
   epochOf,
@@ -47,8 +47,11 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   if (request.correlationId <= (known?.membership?.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
   if (isOvertaken(known, memberId, request.correlationId)) return false
   if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
+    const { strikeId } = state
     if (known !== undefined) onFarewell(state, known, request, context, outbox)
-    return answerHeartbeat(request, context.from, null, outbox, memberEpoch)
+    const message = heartbeatResponse(request, null, memberEpoch)
+    answerFarewell(state, strikeId, { to: context.from, message }, outbox)
+    return false
   }
   const group = groupOf(state, request.group, context.uptime)
   if (memberEpoch === JOIN_EPOCH && !isNamed(group, memberId, request.correlationId)) {
@@ -188,18 +191,18 @@ function answerHeartbeat(
   memberEpoch = -1,
   assigned: ReadonlySet<string> = new Set(),
 ): false {
-  outbox.push({
-    kind: 'send',
-    to,
-    message: {
-      kind: 'consumerGroupHeartbeatResponse',
-      correlationId: request.correlationId,
-      errorCode: errorCodeOf(error),
-      memberEpoch,
-      assignment: partitionsOf(assigned),
-    },
-  })
+  outbox.push({ kind: 'send', to, message: heartbeatResponse(request, error, memberEpoch, assigned) })
   return false
+}
+
+function heartbeatResponse(
+  { correlationId }: GroupHeartbeatRequest,
+  error: ErrorName | null,
+  memberEpoch: number,
+  assigned: ReadonlySet<string> = new Set(),
+): GroupHeartbeatResponse {
+  const assignment = partitionsOf(assigned)
+  return { kind: 'consumerGroupHeartbeatResponse', correlationId, errorCode: errorCodeOf(error), memberEpoch, assignment }
 }
 
 /** From the moment when the last member has gone the group is empty. */

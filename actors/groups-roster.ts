@@ -3,6 +3,7 @@
  * whom to wait for: it calls them, and hands out nothing until each of them has come, having let go of all it held, or has had a session's time for that.
  */
 import type { Address } from '../protocol/address.ts'
+import { codeOf, NONE } from '../protocol/errors.ts'
 import type { JoinGroupRequest } from '../protocol/messages/classic-group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { encodeMemberKey, encodeMemberValue } from '../coordinator/groups/member-record.ts'
@@ -10,7 +11,7 @@ import type { MemberRecord } from '../coordinator/groups/member-record.ts'
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
 import { dropIfGone, groupOf, isAwaited } from './groups-state.ts'
-import type { Group, GroupsState, Naming, Roster } from './groups-state.ts'
+import type { Farewell, Group, GroupsState, Naming, Roster } from './groups-state.ts'
 
 /** Whether the log names the member as one that joined by that request, or a later one. */
 export function isNamed(group: Group | undefined, memberId: string, joinId: number): boolean {
@@ -51,13 +52,16 @@ export function joinsAlready({ naming }: GroupsState, request: JoinGroupRequest,
   return false
 }
 
-/** A static member of a classic group that asks without an id again was given one and has not heard it: nobody waits for that. */
-export function excuseUnheard(state: GroupsState, request: JoinGroupRequest, context: Context, outbox: Outbox): void {
+/**
+ * A static member of a classic group that asks without an id was given one and has not heard it, or is there in another life: nobody waits for who had its instance id, just as
+ * it would take the place of a member that is here.
+ */
+export function excuseNamesake(state: GroupsState, request: JoinGroupRequest, context: Context, outbox: Outbox): void {
   const { group: id, memberId, instanceId, correlationId } = request
   const group = state.groups.get(id)
   if (group === undefined || memberId !== '' || instanceId === null) return
   for (const [name, one] of [...(group.roster?.missing ?? [])])
-    if (one.instanceId === instanceId && isAt(one.address, context.from) && one.joinId < correlationId)
+    if (one.instanceId === instanceId && (!isAt(one.address, context.from) || one.joinId < correlationId))
       excuse(state, group, name, context, outbox)
 }
 
@@ -90,6 +94,22 @@ export function excuse(state: GroupsState, group: Group, memberId: string, conte
   const isOnItsWay = group.roster?.named.get(memberId)?.isWritten === false
   if (isOnItsWay) group.roster?.named.delete(memberId)
   if (comeBack(state, group, memberId, context, outbox) || isOnItsWay) strike(state, group, [memberId], context, outbox)
+}
+
+/** Answers who leaves when the log does not name anybody any more whom that has struck: `strikeId` is of the newest strike before it left. */
+export function answerFarewell(state: GroupsState, strikeId: number, farewell: Farewell, outbox: Outbox): void {
+  if (state.strikeId === strikeId) outbox.push({ kind: 'send', ...farewell })
+  else state.farewells.set(state.strikeId, farewell)
+}
+
+/** A strike is in the log, or will never be: then whoever left is to say so again. Says whether it was one that somebody waits for. */
+export function onStruck(state: GroupsState, { correlationId, errorCode }: MessageOf<'produceResponse'>, outbox: Outbox): boolean {
+  const farewell = state.farewells.get(correlationId)
+  if (farewell === undefined) return false
+  state.farewells.delete(correlationId)
+  const { to, message } = farewell
+  outbox.push({ kind: 'send', to, message: errorCode === NONE ? message : { ...message, errorCode: codeOf('COORDINATOR_NOT_AVAILABLE') } })
+  return true
 }
 
 // ── what a former coordinator has left ──
@@ -147,7 +167,10 @@ function endGrace(state: GroupsState, group: Group, { uptime }: Context, outbox:
 
 function strike(state: GroupsState, group: Group, memberIds: readonly string[], context: Context, outbox: Outbox): void {
   const records = memberIds.map((memberId) => ({ memberId, member: null }))
-  if (records.length > 0) write(state, group, records, state.nextCorrelationId++, context, outbox)
+  if (records.length > 0) {
+    state.strikeId = state.nextCorrelationId++
+    write(state, group, records, state.strikeId, context, outbox)
+  }
   tidy(group)
 }
 

@@ -5,8 +5,14 @@
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
-import type { JoinGroupRequest } from '../protocol/messages/classic-group.ts'
-import type { GroupHeartbeatRequest, GroupStateName, OffsetCommitRequest, TopicOffset } from '../protocol/messages/group.ts'
+import type { JoinGroupRequest, LeaveGroupResponse } from '../protocol/messages/classic-group.ts'
+import type {
+  GroupHeartbeatRequest,
+  GroupHeartbeatResponse,
+  GroupStateName,
+  OffsetCommitRequest,
+  TopicOffset,
+} from '../protocol/messages/group.ts'
 import type { TransactionalOffsetCommitRequest, TransactionMarked } from '../protocol/messages/transaction.ts'
 import type { KeptOffsets, SharedTexts } from '../coordinator/groups/kept-offsets.ts'
 import { emptyClassicGroup } from '../coordinator/groups/classic/classic-group.ts'
@@ -115,6 +121,12 @@ export interface PendingTransactionalWrite {
   readonly request: TransactionalOffsetCommitRequest
 }
 
+/** The answer to who has left: what it has let go of others may have when the log does not name it any more, or it would be waited for. */
+export interface Farewell {
+  readonly to: Address
+  readonly message: GroupHeartbeatResponse | LeaveGroupResponse
+}
+
 /** What the coordinator of groups knows. */
 export interface GroupsState {
   readonly self: Address
@@ -138,6 +150,12 @@ export interface GroupsState {
   /** By correlation id of the write. */
   readonly naming: Map<number, Naming>
   readonly pendingTransactional: Map<number, PendingTransactionalWrite>
+  /** By correlation id of the write that strikes who left: answers that are given when it is in the log. */
+  readonly farewells: Map<number, Farewell>
+  /** Correlation id of the newest write that strikes somebody; -1 before the first. */
+  strikeId: number
+  /** Its reign is over. */
+  hasResigned: boolean
   /** By producer id. */
   readonly transactions: Map<number, OpenTransaction>
   /** Markers that were heard of while the log was being read. */
@@ -175,6 +193,9 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     pending: new Map(),
     naming: new Map(),
     pendingTransactional: new Map(),
+    farewells: new Map(),
+    strikeId: -1,
+    hasResigned: false,
     transactions: new Map(),
     marks: [],
     topics: new Map(),

@@ -11,6 +11,7 @@ import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
+import { isRequest } from '../protocol/messages/message.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset } from '../coordinator/groups/kept-offsets.ts'
 import { decodeMemberRecord } from '../coordinator/groups/member-record.ts'
@@ -47,8 +48,9 @@ import {
   onTransactionalWritten,
   takeMarks,
 } from './groups-transactions.ts'
+import { refuseWaiter, resign } from './groups-resignation.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
-import { callMissing, endGraces, giveUpMissing, loadMember, strikeFormer, takeNamed } from './groups-roster.ts'
+import { callMissing, endGraces, giveUpMissing, loadMember, onStruck, strikeFormer, takeNamed } from './groups-roster.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
 
 /** Pause before the log is read again that cannot be read yet; it doubles up to the second. */
@@ -75,6 +77,11 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
   url: import.meta.url,
   start: newGroupsState,
   receive(state: GroupsState, message: Message, context: Context, outbox: Outbox): void {
+    if (message.kind === 'resign') return resign(state, message, context, outbox)
+    if (state.hasResigned) {
+      if (isRequest(message)) refuseWaiter({ from: context.from, correlationId: message.correlationId }, outbox)
+      return
+    }
     switch (message.kind) {
       case 'started':
         return onStarted(state, context, outbox)
@@ -93,7 +100,8 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
       case 'fetchResponse':
         return onLoaded(state, message, context, outbox)
       case 'produceResponse':
-        if (onTransactionalWritten(state, message, outbox) || onNamed(state, message, context, outbox)) return
+        if (onTransactionalWritten(state, message, outbox) || onNamed(state, message, context, outbox) || onStruck(state, message, outbox))
+          return
         return onWritten(state, message, context, outbox)
       case 'transactionMarked':
         return onMarked(state, message, context)

@@ -83,6 +83,20 @@ export interface LeaseExtended {
   readonly until: number
 }
 
+/**
+ * Broker to a coordinator of groups on its node: its reign is over. Whoever waits for an answer of it is told that it is not there any more; the answer is `resigned`.
+ */
+export interface Resign {
+  readonly kind: 'resign'
+  readonly correlationId: number
+}
+
+/** It does nothing any more, and may be stopped. */
+export interface Resigned {
+  readonly kind: 'resigned'
+  readonly correlationId: number
+}
+
 /** Asks a broker whether its node takes part. */
 export interface DescribeBroker {
   readonly kind: 'describeBroker'

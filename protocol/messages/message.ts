@@ -93,6 +93,8 @@ import type {
   NodeDown,
   VotersChanged,
   NotController,
+  Resign,
+  Resigned,
   Started,
   StopNode,
   TimerFired,
@@ -227,6 +229,7 @@ export type Request = TimedOnRequest &
     | AlterPartitionRequest
     | FindCoordinatorRequest
     | DescribeBroker
+    | Resign
     | GroupHeartbeatRequest
     | JoinGroupRequest
     | SyncGroupRequest
@@ -268,6 +271,7 @@ export type Response =
   | AlterPartitionResponse
   | FindCoordinatorResponse
   | BrokerDescribed
+  | Resigned
   | GroupHeartbeatResponse
   | JoinGroupResponse
   | SyncGroupResponse
@@ -345,6 +349,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   initProducerId: true,
   findCoordinator: true,
   describeBroker: true,
+  resign: true,
   listGroups: true,
   consumerGroupHeartbeat: true,
   joinGroup: true,

@@ -80,7 +80,7 @@ const brokers: Charted<BrokerState> = {
   kinds: kinds(
     'started timerFired brokerRegistered brokerHeartbeatResponse metadataUpdate replicaStarted replicaFailed',
     'alterPartition alterPartitionResponse undeliverable notController logsListed listed readCompleted synced',
-    'storageDone nodeDown describeBroker findCoordinator stopNode settled drained',
+    'storageDone nodeDown describeBroker findCoordinator stopNode settled drained resigned',
   ),
   stateOf: ({ stop, brokerEpoch, image, self }) => {
     if (stop !== null) return 'stopping'
@@ -96,7 +96,7 @@ const groupCoordinators: Charted<GroupsState> = {
   kinds: kinds(
     'started timerFired notController undeliverable leaseExtended votersChanged fetchResponse produceResponse transactionMarked',
     'metadataResponse consumerGroupHeartbeat joinGroup syncGroup heartbeat leaveGroup offsetCommit',
-    'transactionalOffsetCommit offsetFetch describeGroup listGroups deleteGroup offsetDelete',
+    'transactionalOffsetCommit offsetFetch describeGroup listGroups deleteGroup offsetDelete resign',
   ),
   stateOf: ({ log, checked }) => (log.loaded ? (checked ? 'active' : 'checking') : 'loading'),
 }

@@ -33,7 +33,7 @@ const PATTERNS: readonly (readonly [RegExp, Family])[] = [
   [/^(initProducerId|produce|submit|delivered)/, 'produce'],
   [/group|^offset(Commit|Fetch|Delete|sCommitted)|coordinator|heartbeat$|^heartbeatResponse|^commit|^member|^askMember/i, 'groups'],
   [/^(fetch|listOffsets|chunk|consumer|assign|revoking|released|progress|position|pause|seek|subscribe|closeConsumer)/, 'consume'],
-  [/^(started|undeliverable|nodeDown|votersChanged|drain|stopNode|replica|configureReplica)/, 'inside'],
+  [/^(started|undeliverable|nodeDown|votersChanged|drain|stopNode|resign|replica|configureReplica)/, 'inside'],
 ]
 
 /** The family of a kind of message. A fetch of a follower replicates. */

@@ -1,11 +1,24 @@
 // A broker and the coordinators of groups: they are where their partition is led, for one leader epoch, and wait for members where somebody may still be alive who knew them.
 
 import { describe, expect, test } from 'vitest'
+import type { Effect } from '../../actors/effect.ts'
 import type { MetadataRecord } from '../../coordinator/metadata.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
-import { brokerOn, change, coordinatorAt, diskOf, joined, metadata, more, moreEffects, register, tell } from './broker-support.ts'
+import {
+  answerHeartbeat,
+  brokerOn,
+  change,
+  coordinatorAt,
+  diskOf,
+  joined,
+  metadata,
+  more,
+  moreEffects,
+  register,
+  tell,
+} from './broker-support.ts'
 import type { BrokerStage } from './broker-support.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
@@ -46,11 +59,30 @@ describe('groups', () => {
     expect(lines(unknown)).toEqual(['to client: findCoordinatorResponse #4 COORDINATOR_NOT_AVAILABLE'])
   })
 
-  test('end with the leader epoch in which they began, and begin anew in the next', () => {
+  /** The coordinator of groups that is asked to resign by these effects does so. */
+  function resigned(one: BrokerStage, effects: readonly Effect[]): Effect[] {
+    const { correlationId } = sentOne(effects, 'resign')
+    return tell(one, { kind: 'resigned', correlationId }, { node: 1, actor: 'groups/0' })
+  }
+
+  test('end with the leader epoch in which they began, and begin anew in the next, as soon as they have resigned', () => {
     const one = joined([offsets])
     expect(more(one, change([1, 0], { isr: [1], partitionEpoch: 1 }))).toEqual([])
-    expect(more(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))).toEqual(['stop groups/0', 'spawn groups/0'])
-    expect(more(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual(['stop groups/0'])
+    const again = moreEffects(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 }))
+    expect(again).toHaveLength(1)
+    expect(lines(resigned(one, again))).toEqual(['stop groups/0', 'spawn groups/0'])
+    const away = moreEffects(one, change([1, 0], { leader: 0, leaderEpoch: 2, partitionEpoch: 3 }))
+    expect(lines(resigned(one, away))).toEqual(['stop groups/0'])
+  })
+
+  test('that are not there need not resign, and who does not answer is asked again', () => {
+    const one = joined([offsets])
+    const { correlationId } = sentOne(moreEffects(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 })), 'resign')
+    one.stage.uptime = 250
+    tell(one, { kind: 'timerFired', timer: 'coordinator' })
+    expect(sentOne(answerHeartbeat(one), 'resign').correlationId).toBe(correlationId)
+    expect(lines(tell(one, { kind: 'undeliverable', correlationId }))).toEqual(['stop groups/0', 'spawn groups/0'])
+    expect(lines(tell(one, { kind: 'resigned', correlationId }))).toEqual([])
   })
 
   /** The grace of groups that come to node 1 from node 0, after something has happened. */
@@ -104,7 +136,9 @@ describe('groups', () => {
 
   test('wait when this node itself led before: its members do not know that it is over', () => {
     const again = change([1, 0], { leaderEpoch: 1, partitionEpoch: 1 })
-    expect(graceOfMoves(partitionOf([1, 0]), again)).toMatchObject({ leaderEpoch: 1, graceMillis: 100 })
+    const one = joined([offsets])
+    const [, spawn] = resigned(one, moreEffects(one, again))
+    expect(spawn).toMatchObject({ kind: 'spawn', config: { leaderEpoch: 1, graceMillis: 100 } })
   })
 
   test('wait for a node that was dead and leads again in another life', () => {

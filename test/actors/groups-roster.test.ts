@@ -5,7 +5,7 @@ import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import { decodeMemberRecord } from '../../coordinator/groups/member-record.ts'
 import { encodeSubscription } from '../../coordinator/groups/classic/consumer-protocol.ts'
-import { codeOf, errorOf } from '../../protocol/errors.ts'
+import { codeOf, errorOf, NONE } from '../../protocol/errors.ts'
 import type { JoinGroupRequest } from '../../protocol/messages/classic-group.ts'
 import type { GroupHeartbeatResponse } from '../../protocol/messages/group.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
@@ -89,6 +89,22 @@ describe('a member', () => {
     expect(roster(beat(stage, 'm', -1))).toEqual(['-m'])
     expect(written(stage, joins)).toEqual([])
     expect(stage.state.groups.size).toBe(0)
+  })
+
+  test('that leaves is answered when the log does not name it any more, or hears that it must say so again', () => {
+    const { stage } = started([], 0)
+    for (const name of ['m', 'n']) written(stage, sentOne(beat(stage, name, 0), 'produce').correlationId)
+    for (const [name, error] of [
+      ['m', undefined],
+      ['n', 'NOT_LEADER_OR_FOLLOWER'],
+    ] as const) {
+      const farewell = beat(stage, name, -1)
+      expect(sent(farewell, 'consumerGroupHeartbeatResponse')).toEqual([])
+      const answer = answerOf(written(stage, sentOne(farewell, 'produce').correlationId, error))
+      expect(answer.errorCode).toBe(error === undefined ? NONE : codeOf('COORDINATOR_NOT_AVAILABLE'))
+    }
+    // Nothing is written of whom nobody knows.
+    expect(answerOf(beat(stage, 'o', -1)).errorCode).toBe(NONE)
   })
 
   test('that leaves, or is silent for too long, is struck', () => {
@@ -213,10 +229,21 @@ describe('a classic group', () => {
     const missing = (): number => groupIn(stage).roster?.missing.size ?? 0
     stage.deliver(classicJoin('', 1001, 'i'))
     expect(missing()).toBe(1)
-    stage.deliver(classicJoin('', 1002, 'i'), { node: -1, actor: 'another' })
+    stage.deliver(classicJoin('', 1002, 'j'), { node: -1, actor: 'another' })
     expect(missing()).toBe(1)
     stage.deliver(classicJoin('', 1002, 'i'))
     expect(missing()).toBe(0)
+  })
+
+  test('does not wait for a static member that is there in another life', () => {
+    const { stage: former } = started([], 0)
+    const { records } = sentOne(former.deliver(classicJoin('', 1001, 'i')), 'produce')
+    const stage = bareStage({ graceMillis: 400 })
+    stage.deliver({ kind: 'started' })
+    stage.deliver(fetched(records, 1))
+    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    stage.deliver(classicJoin('', 5, 'i'), { node: -2, actor: 'a' })
+    expect(groupIn(stage).roster?.missing.size).toBe(0)
   })
 
   test('tells a member that the log does not take to ask again', () => {

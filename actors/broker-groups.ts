@@ -1,0 +1,91 @@
+/**
+ * Groups are coordinated where their partition of `__consumer_offsets` is led, and only in that leader epoch: where it is led again, they begin anew from the log. A
+ * coordinator whose reign is over resigns before another one takes its place, so that nobody waits for answers that will never come.
+ */
+import { groupsActor } from '../protocol/address.ts'
+import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import type { TopicImage } from '../coordinator/metadata.ts'
+import type { Outbox } from './actor.ts'
+import { coordinatorNodesOf } from './broker-state.ts'
+import type { BrokerState } from './broker-state.ts'
+import { actor as groups } from './groups.ts'
+import type { GroupsConfig } from './groups-state.ts'
+
+/** Starts coordinators of groups and has them resign, as the metadata says who leads. */
+export function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  const { formerLeaders, image, self } = state
+  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
+    const broker = image.brokers.get(leader)
+    const former = formerLeaders.get(partition)
+    if (broker !== undefined && leader !== self.node)
+      formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch, leaderEpoch })
+    // Nobody leads in that epoch.
+    else if (leader < 0 && former !== undefined && leaderEpoch === former.leaderEpoch + 1)
+      formerLeaders.set(partition, { ...former, leaderEpoch })
+  })
+  keepGroups(state, topic, outbox)
+}
+
+/** A coordinator of groups has nothing to say any more, or is not there: another one may take its place. Says whether it was asked. */
+export function onResigned(state: BrokerState, correlationId: number, outbox: Outbox): boolean {
+  for (const [partition, askedId] of state.resigning) {
+    if (askedId !== correlationId) continue
+    state.resigning.delete(partition)
+    outbox.push({ kind: 'stop', actor: groupsActor(partition) })
+    const topic = state.image.topics.get(OFFSETS_TOPIC)
+    if (topic !== undefined) keepGroups(state, topic, outbox)
+    return true
+  }
+  return false
+}
+
+/** Whoever has not answered is asked again. */
+export function askToResign({ self, resigning }: BrokerState, outbox: Outbox): void {
+  for (const [partition, correlationId] of resigning)
+    outbox.push({ kind: 'send', to: { node: self.node, actor: groupsActor(partition) }, message: { kind: 'resign', correlationId } })
+}
+
+function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
+    const known = state.groups.get(partition)
+    const leads = leader === state.self.node && state.brokerEpoch >= 0
+    if (known !== undefined && (!leads || known !== leaderEpoch)) {
+      noteOwnReign(state, partition, known)
+      state.groups.delete(partition)
+      state.resigning.set(partition, state.nextToken++)
+      askToResign(state, outbox)
+    }
+    if (!leads || state.groups.has(partition) || state.resigning.has(partition)) return
+    state.groups.set(partition, leaderEpoch)
+    const config = configOf(state, topic, partition, leaderEpoch)
+    outbox.push({ kind: 'spawn', actor: groupsActor(partition), url: groups.url, config })
+  })
+}
+
+function configOf(state: BrokerState, { topicId }: TopicImage, partition: number, leaderEpoch: number): GroupsConfig {
+  const { config, leaseUntil, formerLeaders } = state
+  const { groupGraceMillis, offsetsRetentionMillis } = config
+  const graceMillis = graceOf(state, partition, leaderEpoch)
+  // Where nobody has led before, no client that was there before is alive.
+  const expectMillis = formerLeaders.has(partition) ? groupGraceMillis : graceMillis
+  const where = { partition, topicId, leaderEpoch, coordinatorNodes: coordinatorNodesOf(state) }
+  return { ...where, graceMillis, expectMillis, offsetsRetentionMillis, leaseUntil }
+}
+
+/**
+ * Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. Who led in epochs that were not seen
+ * here may be alive.
+ */
+function graceOf({ config, formerLeaders, deadNodes, image, self }: BrokerState, partition: number, leaderEpoch: number): number {
+  const former = formerLeaders.get(partition)
+  if (former === undefined) return config.groupStartGraceMillis
+  const isAnother = image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch && former.node !== self.node
+  const isDead = isAnother || deadNodes.get(former.node) === former.brokerEpoch
+  return isDead && leaderEpoch === former.leaderEpoch + 1 ? config.groupStartGraceMillis : config.groupGraceMillis
+}
+
+/** Its members do not know that it is over; unless somebody else has led since. */
+function noteOwnReign({ formerLeaders, self, brokerEpoch }: BrokerState, partition: number, leaderEpoch: number): void {
+  if ((formerLeaders.get(partition)?.leaderEpoch ?? -1) < leaderEpoch)
+    formerLeaders.set(partition, { node: self.node, brokerEpoch, leaderEpoch })
+}
