@@ -14,6 +14,22 @@ import { isMember, wakeAt } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState, QueuedCommit } from './consumer-state.ts'
 import { forgetTopic, topicOrAsk } from './leader-cache.ts'
 
+/** A commit that is not answered for so long may be with a node that hangs. */
+const DOUBT_MILLIS = 1000
+
+/** The first commit is not answered, and nobody would call who is no member if another node had taken the group over. Says whether that is so, once in a while. */
+export function isDoubtful(state: ConsumerState, { uptime }: Context): boolean {
+  const [commit] = state.commits
+  if (commit === undefined || uptime < doubtAtOf(state, commit)) return false
+  commit.doubtAt = uptime + DOUBT_MILLIS
+  return true
+}
+
+/** When the first commit is to be doubted; Infinity: never. */
+export function doubtAtOf(state: ConsumerState, commit: QueuedCommit): number {
+  return isMember(state) || commit.correlationId < 0 ? Infinity : commit.doubtAt
+}
+
 /** Queues a commit; an empty one is answered at once (false). `clientCorrelationId` -1: nobody waits for it. */
 export function queueCommit(
   state: ConsumerState,
@@ -23,7 +39,7 @@ export function queueCommit(
   outbox: Outbox,
 ): boolean {
   const deadline = context.uptime + state.config.sessionTimeoutMillis
-  const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0 }
+  const commit: QueuedCommit = { clientCorrelationId, offsets, deadline, correlationId: -1, timeoutAt: 0, retryAt: 0, doubtAt: 0 }
   const isLost = (isMember(state) && state.membership.lost) || state.membership.classic?.isFenced === true
   if (offsets.length === 0 || isLost) answerCommit(state, commit, isLost ? lostError(state) : null, outbox)
   else {
@@ -78,7 +94,8 @@ export function sendCommit(state: ConsumerState, context: Context, outbox: Outbo
   if (waits || membership.step !== 'ready' || (asMember && membership.memberEpoch <= 0)) return
   commit.correlationId = state.nextCorrelationId++
   commit.timeoutAt = context.uptime + config.requestTimeoutMillis
-  wakeAt(state, commit.timeoutAt, context, outbox)
+  commit.doubtAt = context.uptime + DOUBT_MILLIS
+  wakeAt(state, asMember ? commit.timeoutAt : commit.doubtAt, context, outbox)
   outbox.push({
     kind: 'send',
     to: { node: membership.node, actor: groupsActor(membership.partition) },

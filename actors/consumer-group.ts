@@ -16,7 +16,7 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
-import { dropCommits, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import { doubtAtOf, dropCommits, isDoubtful, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
 import { giveBackFormer, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { closeIfDone, isReadyToLeave, leave, owesFarewell } from './consumer-farewell.ts'
@@ -75,8 +75,7 @@ export function groupDue(state: ConsumerState): number {
   if (commit === undefined) return due
   const isReady = membership.step === 'ready' && (!isSubscribed(state) || membership.memberEpoch > 0)
   if (isReady && isIdentified(commit)) due = Math.min(due, commit.correlationId >= 0 ? commit.timeoutAt : commit.retryAt)
-  due = Math.min(due, commit.deadline)
-  return due
+  return Math.min(due, commit.deadline, doubtAtOf(state, commit))
 }
 
 // ── finding the group and staying in it ──
@@ -110,6 +109,7 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
     }
   }
   if (!isSubscribed(state)) giveBackFormer(state, outbox)
+  if (membership.step === 'ready' && isDoubtful(state, context)) return askForCoordinator(state, context, outbox)
   if (!hasToTalk(state)) return
   if (isReadyToLeave(state)) return leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)

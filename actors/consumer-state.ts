@@ -107,6 +107,8 @@ export interface QueuedCommit {
   correlationId: number
   timeoutAt: number
   retryAt: number
+  /** Not answered until then, it may be with a node that does not have the group any more. */
+  doubtAt: number
 }
 
 /** A transaction is to commit these, and some of their topics are being looked up. */

@@ -22,6 +22,8 @@ import { topicsAnswer } from './metadata.ts'
 import { sent, sentOne } from './stage.ts'
 import type { Stage } from './stage.ts'
 
+const committing = (effects: readonly Effect[]): string[] => said(effects).filter((line) => line.includes('offsetCommit '))
+
 describe('commits', () => {
   const offsets = (offset: number): CommittedOffset[] => [{ topic: 't', partition: 0, offset, metadata: '' }]
 
@@ -53,6 +55,23 @@ describe('commits', () => {
     expect(said(tick(stage, 1)).join()).toContain('commitResult #71 REQUEST_TIMED_OUT')
   })
 
+  test('that nobody answers are asked about, in no group: another node may have it by now, and they are sent there', () => {
+    const stage = consumer()
+    const asked = stage.deliver({ kind: 'commit', correlationId: 71, offsets: offsets(12) })
+    const found = { kind: 'findCoordinatorResponse', errorCode: NONE, partition: 3, topicId: 2 } as const
+    stage.deliver({ ...found, correlationId: newest(asked, 'findCoordinator'), node: 1 })
+    stage.deliver(topicsAnswer({ t: [0] }))
+    const finding = (effects: readonly Effect[]): number => sent(effects, 'findCoordinator').length
+    expect(finding(tick(stage, 999))).toBe(0)
+    const doubt = tick(stage, 1)
+    expect(committing(stage.deliver({ ...found, correlationId: newest(doubt, 'findCoordinator'), node: 1 }))).toEqual([])
+    const again = tick(stage, 1000)
+    stage.deliver({ ...found, correlationId: newest(again, 'findCoordinator'), node: 2 })
+    const effects = tick(stage, 50)
+    expect(committing(effects)).toEqual([expect.stringMatching(/t-0 at 12$/)])
+    expect(effects.find((effect) => effect.kind === 'send' && effect.message.kind === 'offsetCommit')).toMatchObject({ to: { node: 2 } })
+  })
+
   test('are made by hand while the client says so, and then again from time to time, if they were before', () => {
     for (const autoCommit of [true, false]) {
       const { stage } = consuming({ autoCommit, autoCommitIntervalMillis: 100 })
@@ -75,8 +94,6 @@ describe('commits', () => {
     stage.deliver(topicsAnswer({ t: [0, 0] }))
     return stage
   }
-
-  const committing = (effects: readonly Effect[]): string[] => said(effects).filter((line) => line.includes('offsetCommit '))
 
   test('of what was assigned by hand are made from time to time, too, and renew what has not changed', () => {
     const stage = assigned(true)

@@ -199,7 +199,7 @@ export const damagedOthers: readonly Damaged[] = [
     ask('a', isDamaged ? attempt(1) : [], [], 7)
   }),
   inScene('LIVE', 'a commit is waited for when its deadline is over', ({ truth }, isDamaged) => {
-    const commit = { clientCorrelationId: 1, offsets: [], deadline: 100, correlationId: -1, timeoutAt: 0, retryAt: 0 }
+    const commit = { clientCorrelationId: 1, offsets: [], deadline: 100, correlationId: -1, timeoutAt: 0, retryAt: 0, doubtAt: 0 }
     checkCommitsOver(truth.world, 'a consumer', { commits: [commit] }, isDamaged ? 100 : 99)
   }),
   share('a record that is done with is given again', ({ ask }, isDamaged) => {
