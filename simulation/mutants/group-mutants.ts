@@ -173,6 +173,28 @@ export const groupMutants: readonly Mutant[] = [
     seedsToFind: 3,
   },
   {
+    id: 'D32',
+    title: 'a coordinator whose reign is over leaves those who wait without an answer',
+    why: 'they wait for as long as a request may take, and their group waits for them',
+    edits: [
+      {
+        file: 'actors/groups-resignation.ts',
+        text: 'if (!state.hasResigned) for (const waiter of waitersOf(state)) refuseWaiter(waiter, outbox)',
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'D33',
+    title: 'a farewell is answered before the log has it',
+    why: 'if it never has, the next coordinator waits for who is gone',
+    edits: [{ file: ROSTER, text: 'if (state.strikeId === strikeId) outbox.push', replacement: 'if (state.strikeId >= strikeId) outbox.push' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'R1',
     title: 'a group that has committed nothing does not hold what it has not consumed',
     why: 'it finds nothing any more when it begins',

@@ -149,6 +149,8 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   D29: ['actors/groups-roster', 'are waited for; when all have come, or left, partitions are handed out'],
   D30: ['actors/groups-roster', 'have not come if what comes was sent before'],
   D31: ['actors/groups-roster', 'waits for the log before a member counts'],
+  D32: ['actors/groups-resignation', 'members of a classic group that wait for others are refused'],
+  D33: ['actors/groups-roster', 'that leaves is answered when the log does not name it any more, or hears that it must say so again'],
   E1: ['protocol/log-cleaner', 'loses its marker when nothing of it is left and the horizon has passed'],
   E2: ['protocol/log-cleaner', 'that was aborted loses its records, and supersedes nothing'],
   E4: ['protocol/log-cleaner', 'deletes what is older at once, and goes when its horizon has passed'],
