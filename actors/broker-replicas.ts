@@ -15,6 +15,7 @@ import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { BROKER_LOG } from './broker-registration.ts'
 import { onReplicaGone } from './broker-stop.ts'
+import { graceOf, noteFormerLeaders, noteOwnReign } from './broker-former.ts'
 import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
 import { actor as groups } from './groups.ts'
@@ -178,29 +179,8 @@ function stopReplica(state: BrokerState, name: string, local: LocalReplica, outb
   onReplicaGone(state, name, outbox)
 }
 
-/**
- * Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. Who led in epochs that were not seen
- * here may be alive.
- */
-function graceOf({ config, formerLeaders, deadNodes, image, self }: BrokerState, partition: number, leaderEpoch: number): number {
-  const former = formerLeaders.get(partition)
-  if (former === undefined) return config.groupStartGraceMillis
-  const isAnother = image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch && former.node !== self.node
-  const isDead = isAnother || deadNodes.get(former.node) === former.brokerEpoch
-  return isDead && leaderEpoch === former.leaderEpoch + 1 ? config.groupStartGraceMillis : config.groupGraceMillis
-}
-
 function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
-  const { formerLeaders, image, self } = state
-  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
-    const broker = image.brokers.get(leader)
-    const former = formerLeaders.get(partition)
-    if (broker !== undefined && leader !== self.node)
-      formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch, leaderEpoch })
-    // Nobody leads in that epoch.
-    else if (leader < 0 && former !== undefined && leaderEpoch === former.leaderEpoch + 1)
-      formerLeaders.set(partition, { ...former, leaderEpoch })
-  })
+  noteFormerLeaders(state, state.formerLeaders, topic)
   keepGroups(state, topic, outbox)
 }
 
@@ -222,19 +202,13 @@ export function tellCoordinators(state: BrokerState, message: MessageOf<'leaseEx
   for (const actor of coordinators) outbox.push({ kind: 'send', to: { node: state.self.node, actor }, message })
 }
 
-/** Its members do not know that it is over; unless somebody else has led since. */
-function noteOwnReign({ formerLeaders, self, brokerEpoch }: BrokerState, partition: number, leaderEpoch: number): void {
-  if ((formerLeaders.get(partition)?.leaderEpoch ?? -1) < leaderEpoch)
-    formerLeaders.set(partition, { node: self.node, brokerEpoch, leaderEpoch })
-}
-
 /** The memory of groups is of one leader epoch: where their partition is led again, they begin anew. */
 function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
   topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
     const known = state.groups.get(partition)
     const leads = leader === state.self.node && state.brokerEpoch >= 0
     if (known !== undefined && (!leads || known !== leaderEpoch)) {
-      noteOwnReign(state, partition, known)
+      noteOwnReign(state, state.formerLeaders, partition, known)
       state.groups.delete(partition)
       outbox.push({ kind: 'stop', actor: groupsActor(partition) })
     }
@@ -244,7 +218,7 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
     const { offsetsRetentionMillis } = state.config
     const { topicId } = topic
     const { leaseUntil } = state
-    const graceMillis = graceOf(state, partition, leaderEpoch)
+    const graceMillis = graceOf(state, state.formerLeaders, partition, leaderEpoch)
     // Where nobody has led before, no client that was there before is alive.
     const expectMillis = state.formerLeaders.has(partition) ? state.config.groupGraceMillis : graceMillis
     const where = { partition, topicId, leaderEpoch, coordinatorNodes }

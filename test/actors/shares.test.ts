@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { KeptShare, ShareRecord } from '../../coordinator/share/share-record.ts'
+import { TRUST_MILLIS } from '../../actors/share-trust.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { FetchResponse } from '../../protocol/messages/fetch.ts'
 import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
@@ -162,6 +163,8 @@ describe('an acknowledgement', () => {
         written(stage, loaded, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
         written(stage, load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), ...inLog))
       }
+      // Nothing is given out before members have ceased to be sure of what they had.
+      stage.uptime += TRUST_MILLIS
     }
     const last = ask(stage, 'a', 9)
     expect(sentOne(written(stage, last), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 1 }])

@@ -16,11 +16,11 @@ const WISH = { maxRecords: 1, maxWaitMillis: 0, leaves: false }
 function sessionOf(answering: Answering): ShareSession {
   const askShareGroup = async (_group: string, request: ShareFetchRequest): Promise<unknown> => {
     await answering(request)
-    return { errorCode: NONE, acquired: [], refused: [] }
+    return { errorCode: NONE, reign: 1, waitedMillis: 0, acquired: [], refused: [] }
   }
   const about = { group: 'g', memberId: 'm', topics: [], reset: 'latest', isolationLevel: 'read_uncommitted' } as const
   const membership: ShareMembership = { ...about, lockMillis: 1000, deliveryCountLimit: 5 }
-  return new ShareSession({ askShareGroup } as unknown as Requests, membership, undefined, () => undefined)
+  return new ShareSession({ askShareGroup, deathCount: 0 } as unknown as Requests, membership, undefined, () => undefined)
 }
 
 function say(session: ShareSession, type: AcknowledgeType = 'accept'): void {

@@ -47,7 +47,7 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
         ...{ maxWaitMillis: 1, acknowledgements, leaves: false },
       }
       const from = { node: -1, actor: memberId }
-      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, acquired, refused: [] }
+      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
       checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
     }
     play({ ask, pass: (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000) }, isDamaged)
