@@ -30,7 +30,10 @@ export function keepShares(state: BrokerState, topic: TopicImage, outbox: Outbox
     const { leaseUntil } = state
     const coordinatorNodes = coordinatorNodesOf(state)
     const trustMillis = Math.min(graceOf(state, formerShareLeaders, partition, leaderEpoch), TRUST_MILLIS)
-    const config: SharesConfig = { partition, topicId, leaderEpoch, coordinatorNodes, leaseUntil, trustMillis }
+    // Members outlive their coordinator; where nobody has led before there is none that was there before.
+    const expectMillis = formerShareLeaders.has(partition) ? state.config.groupGraceMillis : 0
+    const where = { partition, topicId, leaderEpoch, coordinatorNodes }
+    const config: SharesConfig = { ...where, leaseUntil, trustMillis, expectMillis }
     outbox.push({ kind: 'spawn', actor: sharesActor(partition), url: shares.url, config })
   })
 }

@@ -29,6 +29,8 @@ export interface SharesConfig {
   readonly leaseUntil: number
   /** So long are members of its predecessor sure of what that one has given them; 0: they know that it is dead, or there was none. */
   readonly trustMillis: number
+  /** So long are there perhaps members that it does not know yet, of its predecessor; 0: there was none. */
+  readonly expectMillis: number
 }
 
 /** A request of a member, from when it comes until it is answered, and after that as long as it may be repeated. */
@@ -121,6 +123,10 @@ export interface SharesState {
   trustMillis: number
   /** Until this uptime. */
   trustUntil: number
+  /** So long, from when it has read its log, a group may have members that have not come yet. */
+  expectMillis: number
+  /** Until this uptime. */
+  expectUntil: number
   /** Nobody is told anything after this uptime: who is in charge then may have given it to somebody else. */
   leaseUntil: number
   readonly groups: Map<string, ShareGroup>
@@ -162,6 +168,8 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     reign: 0,
     trustMillis: config.trustMillis,
     trustUntil: 0,
+    expectMillis: config.expectMillis,
+    expectUntil: 0,
     leaseUntil: config.leaseUntil,
     groups: new Map(),
     waiting: [],

@@ -49,6 +49,9 @@ const REFRESH_MILLIS = 1000
 /** Who is silent for so long, and holds nothing, is no member any more. */
 const SESSION_MILLIS = 45_000
 
+/** Members whose coordinator has forgotten them come within so long, most of them. */
+const EXPECT_MILLIS = 10_000
+
 /** What goes into one batch of the log, at most: it takes 1 MB. */
 const WRITE_BYTES_MAX = 500_000
 
@@ -111,7 +114,7 @@ function onRequest(state: SharesState, message: Message, context: Context, outbo
     case 'listShareGroups':
       return onListShareGroups(state, message, to, outbox)
     case 'deleteShareGroup':
-      return onDeleteShareGroup(state, message, to, outbox)
+      return onDeleteShareGroup(state, message, context, outbox)
     default:
       assert(false, `a coordinator of share groups does not understand ${message.kind}`)
   }
@@ -151,6 +154,7 @@ function onLoaded(state: SharesState, response: MessageOf<'fetchResponse'>, cont
   state.phase = 'active'
   state.reign = context.random
   state.trustUntil = context.uptime + state.trustMillis
+  state.expectUntil = context.uptime + state.expectMillis
   takeBackUntold(state)
   // Some of their topics may be gone.
   const topics = new Set([...state.groups.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ topic }) => topic)))
@@ -227,6 +231,7 @@ function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   state.writing = null
   state.phase = 'barrier'
   state.trustMillis = TRUST_MILLIS
+  state.expectMillis = EXPECT_MILLIS
   state.log = newLog(state.self, state.config)
   loadLater(state, outbox)
 }

@@ -301,7 +301,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     if (this.#returnTimer !== null) clearTimeout(this.#returnTimer)
     this.#giveBack()
     try {
-      await this.#session.fetch({ maxRecords: 0, maxWaitMillis: 0, leaves: true })
+      await this.#session.leave()
       await Promise.race([this.#filling, sleep(WAIT_MILLIS, undefined, { ref: false })])
     } finally {
       this.#session.stop()

@@ -32,6 +32,7 @@ export interface ShareWish {
 
 /** Nothing but what is to be said. */
 const NOTHING: ShareWish = { maxRecords: 0, maxWaitMillis: 0, leaves: false }
+const LEAVE: ShareWish = { ...NOTHING, leaves: true }
 
 /** What a question has brought, and under what. */
 export interface ShareFetched {
@@ -65,6 +66,8 @@ export class ShareSession {
   #deathCount: number
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
+  /** Questions without an answer. */
+  readonly #asking: Set<Promise<unknown>> = new Set()
   /** What the application has said, on its way: what they come to, null if they are safe. */
   readonly #underWay: Set<Promise<Error | null>> = new Set()
   /** The latest of those that have failed, or were refused, and of which no commit has told yet. */
@@ -96,6 +99,15 @@ export class ShareSession {
   /** Asks for more, with everything that is to be said. */
   async fetch(wish: ShareWish): Promise<ShareFetched> {
     return this.#send(wish)
+  }
+
+  /** Leaves the group; once more if a question that was asked before has made it a member again meanwhile, of another coordinator. */
+  async leave(): Promise<void> {
+    await this.#send(LEAVE)
+    while (this.#asking.size > 0) {
+      await Promise.allSettled(this.#asking)
+      await this.#send(LEAVE)
+    }
   }
 
   /** Asks whether what it has is still its own. */
@@ -157,6 +169,9 @@ export class ShareSession {
     const answer = this.#requests
       .askShareGroup(group, asked, 'shareFetchResponse', undefined, onAttempt)
       .then((found) => this.#take(found, asked, askedAt))
+    this.#asking.add(answer)
+    const forget = (): void => void this.#asking.delete(answer)
+    answer.then(forget, forget)
     if (acknowledgements.some(({ type }) => type !== 'return')) this.#watch(answer, sessionEpoch)
     return answer
   }

@@ -30,22 +30,24 @@ test('they live where it is led, for one leader epoch', () => {
 })
 
 test('they wait for members of one that may be alive, and not for those of one that is dead, or of none', () => {
-  const told = (one: BrokerStage, record: MetadataRecord): number => {
+  const told = (one: BrokerStage, record: MetadataRecord): number[] | null => {
     const { endOffset } = one.stage.state.image
     const spawned = tell(one, metadata(endOffset, endOffset + 1, [record]), coordinatorAt(0)).find(
       (effect) => effect.kind === 'spawn' && effect.actor === 'shares/0',
     )
-    return spawned?.kind === 'spawn' ? (spawned.config as SharesConfig).trustMillis : -1
+    if (spawned?.kind !== 'spawn') return null
+    const { trustMillis, expectMillis } = spawned.config as SharesConfig
+    return [trustMillis, expectMillis]
   }
   const one = joined([])
-  expect(told(one, topicWith(NAME, 1, [partitionOf([1, 0])]))).toBe(10)
-  expect(told(one, changed({ leader: 0, leaderEpoch: 1, partitionEpoch: 2 }))).toBe(-1)
-  expect(told(one, changed({ leader: 1, leaderEpoch: 2, partitionEpoch: 3 }))).toBe(100)
+  expect(told(one, topicWith(NAME, 1, [partitionOf([1, 0])]))).toEqual([10, 0])
+  expect(told(one, changed({ leader: 0, leaderEpoch: 1, partitionEpoch: 2 }))).toBeNull()
+  expect(told(one, changed({ leader: 1, leaderEpoch: 2, partitionEpoch: 3 }))).toEqual([100, 100])
   // Its own members are told nothing, either.
-  expect(told(one, changed({ leader: 1, leaderEpoch: 3, partitionEpoch: 4 }))).toBe(100)
+  expect(told(one, changed({ leader: 1, leaderEpoch: 3, partitionEpoch: 4 }))).toEqual([100, 100])
   const other = joined([topicWith(NAME, 1, [partitionOf([0, 1])])])
   tell(other, { kind: 'nodeDown', node: 0 })
-  expect(told(other, changed({ leader: 1, leaderEpoch: 1, partitionEpoch: 2 }))).toBe(10)
+  expect(told(other, changed({ leader: 1, leaderEpoch: 1, partitionEpoch: 2 }))).toEqual([10, 100])
 })
 
 test('they hear for how long nobody else can be in charge', () => {

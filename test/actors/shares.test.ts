@@ -255,6 +255,21 @@ test('operators see groups, and may delete those that nobody is in', () => {
   expect(sentOne(stage.deliver({ kind: 'listShareGroups', correlationId: 8 }), 'listShareGroupsResponse').groups).toEqual([])
 })
 
+test('a group whose members may not have come back yet is not deleted', () => {
+  const stage = sharesStage({ expectMillis: 10_000 })
+  load(stage, stage.deliver({ kind: 'started' }), kept())
+  const refusal = (effects: readonly Effect[]): number[] => sent(effects, 'deleteShareGroupResponse').map(({ errorCode }) => errorCode)
+  const deletion = { kind: 'deleteShareGroup', correlationId: 6, group: 'g' } as const
+  stage.uptime = 9999
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('COORDINATOR_LOAD_IN_PROGRESS')])
+  ask(stage, 'a', 1)
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('NON_EMPTY_GROUP')])
+  ask(stage, 'a', 2, { leaves: true })
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('COORDINATOR_LOAD_IN_PROGRESS')])
+  stage.uptime = 10_000
+  expect(recordsOf(stage.deliver(deletion))).toMatchObject([{ group: 'g', kept: null }])
+})
+
 test('leaders hear how far a group is when that is in the log, and nothing of what may not be', () => {
   const stage = active(kept())
   const asked = (correlationId: number, topicId = 5): Effect[] =>
