@@ -6,6 +6,7 @@ import { groupsActor } from '../protocol/address.ts'
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Outbox } from './actor.ts'
+import { graceOf, noteFormerLeaders, noteOwnReign } from './broker-former.ts'
 import { coordinatorNodesOf } from './broker-state.ts'
 import type { BrokerState } from './broker-state.ts'
 import { actor as groups } from './groups.ts'
@@ -13,16 +14,7 @@ import type { GroupsConfig } from './groups-state.ts'
 
 /** Starts coordinators of groups and has them resign, as the metadata says who leads. */
 export function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
-  const { formerLeaders, image, self } = state
-  topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
-    const broker = image.brokers.get(leader)
-    const former = formerLeaders.get(partition)
-    if (broker !== undefined && leader !== self.node)
-      formerLeaders.set(partition, { node: leader, brokerEpoch: broker.brokerEpoch, leaderEpoch })
-    // Nobody leads in that epoch.
-    else if (leader < 0 && former !== undefined && leaderEpoch === former.leaderEpoch + 1)
-      formerLeaders.set(partition, { ...former, leaderEpoch })
-  })
+  noteFormerLeaders(state, state.formerLeaders, topic)
   keepGroups(state, topic, outbox)
 }
 
@@ -46,11 +38,12 @@ export function askToResign({ self, resigning }: BrokerState, outbox: Outbox): v
 }
 
 function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
+  const { formerLeaders } = state
   topic.partitions.forEach(({ leader, leaderEpoch }, partition) => {
     const known = state.groups.get(partition)
     const leads = leader === state.self.node && state.brokerEpoch >= 0
     if (known !== undefined && (!leads || known !== leaderEpoch)) {
-      noteOwnReign(state, partition, known)
+      noteOwnReign(state, formerLeaders, partition, known)
       state.groups.delete(partition)
       state.resigning.set(partition, state.nextToken++)
       askToResign(state, outbox)
@@ -65,27 +58,9 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
 function configOf(state: BrokerState, { topicId }: TopicImage, partition: number, leaderEpoch: number): GroupsConfig {
   const { config, leaseUntil, formerLeaders } = state
   const { groupGraceMillis, offsetsRetentionMillis } = config
-  const graceMillis = graceOf(state, partition, leaderEpoch)
+  const graceMillis = graceOf(state, formerLeaders, partition, leaderEpoch)
   // Where nobody has led before, no client that was there before is alive.
   const expectMillis = formerLeaders.has(partition) ? groupGraceMillis : graceMillis
   const where = { partition, topicId, leaderEpoch, coordinatorNodes: coordinatorNodesOf(state) }
   return { ...where, graceMillis, expectMillis, offsetsRetentionMillis, leaseUntil }
-}
-
-/**
- * Members of a group whose node died were told so, and have let go; others may hold what they had until they hear from the group again. Who led in epochs that were not seen
- * here may be alive.
- */
-function graceOf({ config, formerLeaders, deadNodes, image, self }: BrokerState, partition: number, leaderEpoch: number): number {
-  const former = formerLeaders.get(partition)
-  if (former === undefined) return config.groupStartGraceMillis
-  const isAnother = image.brokers.get(former.node)?.brokerEpoch !== former.brokerEpoch && former.node !== self.node
-  const isDead = isAnother || deadNodes.get(former.node) === former.brokerEpoch
-  return isDead && leaderEpoch === former.leaderEpoch + 1 ? config.groupStartGraceMillis : config.groupGraceMillis
-}
-
-/** Its members do not know that it is over; unless somebody else has led since. */
-function noteOwnReign({ formerLeaders, self, brokerEpoch }: BrokerState, partition: number, leaderEpoch: number): void {
-  if ((formerLeaders.get(partition)?.leaderEpoch ?? -1) < leaderEpoch)
-    formerLeaders.set(partition, { node: self.node, brokerEpoch, leaderEpoch })
 }

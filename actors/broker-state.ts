@@ -63,6 +63,9 @@ export interface NodeStop {
   askedFrom: number
 }
 
+/** By partition. */
+export type FormerLeaders = Map<number, { readonly node: number; readonly brokerEpoch: number; readonly leaderEpoch: number }>
+
 /** What a broker knows. */
 export interface BrokerState {
   readonly self: Address
@@ -114,7 +117,9 @@ export interface BrokerState {
   /** Nodes whose process is known to be dead, and the broker epoch it had: their clients have been told, too. */
   readonly deadNodes: Map<number, number>
   /** Who led the partitions of `__consumer_offsets` before this node, in which incarnation, and until which leader epoch nobody else did. */
-  readonly formerLeaders: Map<number, { readonly node: number; readonly brokerEpoch: number; readonly leaderEpoch: number }>
+  readonly formerLeaders: FormerLeaders
+  /** The same of `__share_group_state`. */
+  readonly formerShareLeaders: FormerLeaders
   strayCheckDone: boolean
   /** Null while the node goes on. */
   stop: NodeStop | null
@@ -153,6 +158,7 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
     relayed: new Map(),
     deadNodes: new Map(),
     formerLeaders: new Map(),
+    formerShareLeaders: new Map(),
     strayCheckDone: false,
     stop: null,
     nextToken: 1,

@@ -16,7 +16,17 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import { parseName, partitionsOf } from '../coordinator/groups/names.ts'
 import type { Context, Outbox } from './actor.ts'
 import { nextCoordinator } from './coordinator-finder.ts'
-import { doubtAtOf, dropCommits, isDoubtful, isIdentified, queueCommit, retryCommit, sendCommit, takeCommitAnswer, uncommitted } from './consumer-commits.ts'
+import {
+  doubtAtOf,
+  dropCommits,
+  isDoubtful,
+  isIdentified,
+  queueCommit,
+  retryCommit,
+  sendCommit,
+  takeCommitAnswer,
+  uncommitted,
+} from './consumer-commits.ts'
 import { giveBackFormer, talkClassic, topicsDue, watchTopics } from './consumer-classic-requests.ts'
 import type { ClassicMembership } from './consumer-classic-state.ts'
 import { closeIfDone, isReadyToLeave, leave, owesFarewell } from './consumer-farewell.ts'

@@ -7,7 +7,7 @@ import type { ErrorName } from '../protocol/errors.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { ShareGroupStateName } from '../protocol/messages/share.ts'
 import { countOf } from '../coordinator/share/share-partition.ts'
-import type { Outbox } from './actor.ts'
+import type { Context, Outbox } from './actor.ts'
 import { noteChange, shareName } from './shares-state.ts'
 import type { ShareGroup, SharesState } from './shares-state.ts'
 
@@ -69,10 +69,15 @@ export function onListShareGroups(state: SharesState, { correlationId }: Message
 }
 
 /** Forgets a group; whoever asks waits until that is written. */
-export function onDeleteShareGroup(state: SharesState, request: MessageOf<'deleteShareGroup'>, to: Address, outbox: Outbox): void {
+export function onDeleteShareGroup(
+  state: SharesState,
+  request: MessageOf<'deleteShareGroup'>,
+  { from: to, uptime }: Context,
+  outbox: Outbox,
+): void {
   const { correlationId } = request
   const group = state.groups.get(request.group)
-  const refusal = refusalOf(state) ?? refuseDeletion(group)
+  const refusal = refusalOf(state) ?? refuseDeletion(state, group, uptime)
   if (refusal !== null || group === undefined) return answerDeletion(to, correlationId, refusal, outbox)
   for (const share of group.partitions.values()) noteChange(state, share)
   state.groups.delete(group.id)
@@ -87,9 +92,11 @@ export function answerDeletions(state: SharesState, outbox: Outbox, error: Error
   state.deletions = state.deletions.filter(({ change }) => change > writtenCount)
 }
 
-function refuseDeletion(group: ShareGroup | undefined): ErrorName | null {
+/** Whoever asks again a while later hears whether somebody has come. */
+function refuseDeletion({ expectUntil }: SharesState, group: ShareGroup | undefined, uptime: number): ErrorName | null {
   if (group === undefined) return 'GROUP_ID_NOT_FOUND'
-  return group.members.size > 0 ? 'NON_EMPTY_GROUP' : null
+  if (group.members.size > 0) return 'NON_EMPTY_GROUP'
+  return uptime < expectUntil ? 'COORDINATOR_LOAD_IN_PROGRESS' : null
 }
 
 function answerDeletion(to: Address, correlationId: number, error: ErrorName | null, outbox: Outbox): void {

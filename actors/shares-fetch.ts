@@ -51,12 +51,14 @@ function repeat(state: SharesState, known: MemberRequest, request: ShareFetchReq
   if (sessionEpoch < known.request.sessionEpoch) return refuse(correlationId, 'INVALID_SHARE_SESSION_EPOCH', from, outbox)
   known.from = from
   known.correlationId = correlationId
+  known.arrivedAt = uptime
   if (known.isAnswered) answerMember(state, known, null, uptime, outbox)
 }
 
-function refuse(correlationId: number, error: ErrorName, to: Address, outbox: Outbox): void {
-  const message = { kind: 'shareFetchResponse', correlationId, errorCode: codeOf(error), acquired: [], refused: [] } as const
-  outbox.push({ kind: 'send', to, message })
+/** Says no; nothing was done. */
+export function refuse(correlationId: number, error: ErrorName, to: Address, outbox: Outbox): void {
+  const about = { correlationId, errorCode: codeOf(error), reign: 0, waitedMillis: 0 }
+  outbox.push({ kind: 'send', to, message: { kind: 'shareFetchResponse', ...about, acquired: [], refused: [] } })
 }
 
 function judge(state: SharesState, group: ShareGroup, request: ShareFetchRequest, { from, uptime }: Context): MemberRequest {
@@ -69,7 +71,16 @@ function judge(state: SharesState, group: ShareGroup, request: ShareFetchRequest
   }
   const { correlationId, maxRecords, maxWaitMillis, leaves } = request
   const acquired = maxRecords <= 0 || leaves ? [] : null
-  return { request, from, correlationId, deadline: uptime + maxWaitMillis, acquired, refused, change, isAnswered: false }
+  // Whoever only asks whether it still has what it has may rely on the answer for a while: only a write can tell that nobody else is in charge.
+  if (acquired !== null && change === 0) change = writeAnew(state, group, request.memberId)
+  const times = { deadline: uptime + maxWaitMillis, arrivedAt: uptime, decidedAt: uptime }
+  return { request, from, correlationId, acquired, refused, change, isAnswered: false, ...times }
+}
+
+/** Something that the member has is written once more; says which change that is, 0 if it has nothing. */
+function writeAnew(state: SharesState, { partitions }: ShareGroup, memberId: string): number {
+  const held = [...partitions.values()].find(({ ranges }) => ranges.some((range) => range.memberId === memberId))
+  return held === undefined ? 0 : noteChange(state, held)
 }
 
 /** Gives records to those who wait for some, in the order in which they came; answers whoever has what it wants, or has waited long enough, once it is written. */
@@ -90,9 +101,12 @@ function serve(state: SharesState, one: MemberRequest, context: Context, outbox:
   const group = state.groups.get(request.group)
   const member = group?.members.get(request.memberId)
   const acquired: AcquiredRange[] = []
-  if (group !== undefined && member?.current === one) acquired.push(...acquireFor(state, group, member, context, outbox))
-  if (acquired.length > 0) one.acquired = acquired
-  else if (context.uptime >= deadline) one.acquired = []
+  const isFree = context.uptime >= state.trustUntil
+  if (isFree && group !== undefined && member?.current === one) acquired.push(...acquireFor(state, group, member, context, outbox))
+  if (acquired.length > 0) {
+    one.acquired = acquired
+    one.decidedAt = context.uptime
+  } else if (context.uptime >= deadline) one.acquired = []
 }
 
 function acquireFor(state: SharesState, group: ShareGroup, member: ShareMember, context: Context, outbox: Outbox): AcquiredRange[] {

@@ -27,6 +27,10 @@ export interface SharesConfig {
   readonly coordinatorNodes: readonly number[]
   /** Until this uptime nobody else can be in charge; it is extended again and again. */
   readonly leaseUntil: number
+  /** So long are members of its predecessor sure of what that one has given them; 0: they know that it is dead, or there was none. */
+  readonly trustMillis: number
+  /** So long are there perhaps members that it does not know yet, of its predecessor; 0: there was none. */
+  readonly expectMillis: number
 }
 
 /** A request of a member, from when it comes until it is answered, and after that as long as it may be repeated. */
@@ -43,6 +47,10 @@ export interface MemberRequest {
   /** The change that must be written before it is answered. */
   change: number
   isAnswered: boolean
+  /** Uptime at which it came last, */
+  arrivedAt: number
+  /** and at which it was found out what it is answered. */
+  decidedAt: number
 }
 
 /** A member of a share group: whoever has asked of late. */
@@ -109,6 +117,16 @@ export interface SharesState {
   /** Of the barrier or the read that is under way. */
   loadId: number
   loadFailures: number
+  /** Drawn anew when nothing is known any more of who has what. */
+  reign: number
+  /** So long nothing is given out when it has read its log: others may be sure that they have it. */
+  trustMillis: number
+  /** Until this uptime. */
+  trustUntil: number
+  /** So long, from when it has read its log, a group may have members that have not come yet. */
+  expectMillis: number
+  /** Until this uptime. */
+  expectUntil: number
   /** Nobody is told anything after this uptime: who is in charge then may have given it to somebody else. */
   leaseUntil: number
   readonly groups: Map<string, ShareGroup>
@@ -147,6 +165,11 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     phase: 'barrier',
     loadId: -1,
     loadFailures: 0,
+    reign: 0,
+    trustMillis: config.trustMillis,
+    trustUntil: 0,
+    expectMillis: config.expectMillis,
+    expectUntil: 0,
     leaseUntil: config.leaseUntil,
     groups: new Map(),
     waiting: [],
@@ -223,5 +246,6 @@ export function answerMember(state: SharesState, one: MemberRequest, error: Erro
   }
   const acquired = error === null ? (one.acquired ?? []).filter(isHeld) : []
   const refused = error === null ? one.refused : []
-  outbox.push({ kind: 'send', to: from, message: { kind: 'shareFetchResponse', correlationId, errorCode, acquired, refused } })
+  const about = { correlationId, errorCode, reign: state.reign, waitedMillis: one.decidedAt - one.arrivedAt }
+  outbox.push({ kind: 'send', to: from, message: { kind: 'shareFetchResponse', ...about, acquired, refused } })
 }

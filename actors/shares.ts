@@ -11,7 +11,7 @@
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
-import { codeOf, errorOf, NONE } from '../protocol/errors.ts'
+import { errorOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { checkSharePartition, expireLocks, takeBack, untoldRanges } from '../coordinator/share/share-partition.ts'
@@ -20,6 +20,7 @@ import type { ShareRecord } from '../coordinator/share/share-record.ts'
 import { appendRequest, loadRequest, takeLoaded } from '../coordinator/state-log.ts'
 import type { StateRecord } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
+import { TRUST_MILLIS } from './share-trust.ts'
 import { avoidCoordinator, followController, replaceCoordinators } from './coordinator-finder.ts'
 import { askForDoubted, doubtTopic, giveUpRequest, takeTopics, topicOrAsk } from './leader-cache.ts'
 import {
@@ -31,7 +32,7 @@ import {
   onListShareGroups,
 } from './shares-admin.ts'
 import { onEnd, onEndUndeliverable } from './shares-ends.ts'
-import { answerWritten, onShareFetch, serveWaiting } from './shares-fetch.ts'
+import { answerWritten, onShareFetch, refuse, serveWaiting } from './shares-fetch.ts'
 import { answerMember, barrier, dropIfGone, newLog, newSharesState, noteChange, shareGroupOf, shareName } from './shares-state.ts'
 import type { SharesConfig, SharesState } from './shares-state.ts'
 
@@ -47,6 +48,9 @@ const REFRESH_MILLIS = 1000
 
 /** Who is silent for so long, and holds nothing, is no member any more. */
 const SESSION_MILLIS = 45_000
+
+/** Members whose coordinator has forgotten them come within so long, most of them. */
+const EXPECT_MILLIS = 10_000
 
 /** What goes into one batch of the log, at most: it takes 1 MB. */
 const WRITE_BYTES_MAX = 500_000
@@ -110,15 +114,14 @@ function onRequest(state: SharesState, message: Message, context: Context, outbo
     case 'listShareGroups':
       return onListShareGroups(state, message, to, outbox)
     case 'deleteShareGroup':
-      return onDeleteShareGroup(state, message, to, outbox)
+      return onDeleteShareGroup(state, message, context, outbox)
     default:
       assert(false, `a coordinator of share groups does not understand ${message.kind}`)
   }
 }
 
 function refuseFetch({ correlationId }: MessageOf<'shareFetch'>, { from: to }: Context, outbox: Outbox): void {
-  const errorCode = codeOf('COORDINATOR_LOAD_IN_PROGRESS')
-  outbox.push({ kind: 'send', to, message: { kind: 'shareFetchResponse', correlationId, errorCode, acquired: [], refused: [] } })
+  refuse(correlationId, 'COORDINATOR_LOAD_IN_PROGRESS', to, outbox)
 }
 
 // ── loading ──
@@ -149,6 +152,9 @@ function onLoaded(state: SharesState, response: MessageOf<'fetchResponse'>, cont
   if (!state.log.loaded) return load(state, context, outbox)
   state.loadId = -1
   state.phase = 'active'
+  state.reign = context.random
+  state.trustUntil = context.uptime + state.trustMillis
+  state.expectUntil = context.uptime + state.expectMillis
   takeBackUntold(state)
   // Some of their topics may be gone.
   const topics = new Set([...state.groups.values()].flatMap(({ partitions }) => [...partitions.values()].map(({ topic }) => topic)))
@@ -224,6 +230,8 @@ function beginAnew(state: SharesState, context: Context, outbox: Outbox): void {
   state.dirty.clear()
   state.writing = null
   state.phase = 'barrier'
+  state.trustMillis = TRUST_MILLIS
+  state.expectMillis = EXPECT_MILLIS
   state.log = newLog(state.self, state.config)
   loadLater(state, outbox)
 }

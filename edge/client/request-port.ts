@@ -28,6 +28,7 @@ export class RequestPort {
   readonly #timings: Map<number, TimingListener> = new Map()
   readonly #waiting: Map<number, (response: Response | null) => void> = new Map()
   #nextCorrelationId = 1
+  #deathCount = 0
   #closed = false
 
   constructor(host: ClientHost, loop: ClientLoop) {
@@ -57,8 +58,14 @@ export class RequestPort {
     })
   }
 
+  /** How many nodes have died. */
+  get deathCount(): number {
+    return this.#deathCount
+  }
+
   /** A node is dead: nobody waits for its answers. */
   giveUp(): void {
+    this.#deathCount++
     for (const answer of this.#waiting.values()) answer(null)
   }
 

@@ -204,14 +204,15 @@ export class Requests {
     return this.#askCoordinatorOf('group', group, { ...asked, group }, kind, onLost)
   }
 
-  /** The same for a share group. */
+  /** The same for a share group. `onAttempt` is called before each. */
   askShareGroup<Kind extends Response['kind']>(
     group: string,
     asked: GroupAsked,
     kind: Kind,
     onLost?: () => void,
+    onAttempt?: () => void,
   ): Promise<MessageOf<Kind>> {
-    return this.#askCoordinatorOf('share', group, { ...asked, group }, kind, onLost)
+    return this.#askCoordinatorOf('share', group, { ...asked, group }, kind, onLost, onAttempt)
   }
 
   #askCoordinatorOf<Kind extends Response['kind']>(
@@ -220,10 +221,12 @@ export class Requests {
     asked: Asked,
     kind: Kind,
     onLost?: () => void,
+    onAttempt?: () => void,
   ): Promise<MessageOf<Kind>> {
     const attempt = async (): Promise<Response | null> => {
       const { node, partition } = await this.askCoordinator({ kind: 'findCoordinator', keyType, key }, 'findCoordinatorResponse')
       const actor = keyType === 'group' ? groupsActor(partition) : sharesActor(partition)
+      onAttempt?.()
       const response = await this.#attempt({ node, actor }, asked)
       if (response === null) onLost?.()
       return response
@@ -243,6 +246,11 @@ export class Requests {
   /** A node is dead: nobody waits for its answers. */
   giveUp(): void {
     this.#port.giveUp()
+  }
+
+  /** How often that was so. */
+  get deathCount(): number {
+    return this.#port.deathCount
   }
 
   close(): void {

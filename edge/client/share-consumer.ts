@@ -11,6 +11,7 @@ import type { AcquiredRange, ShareRangeName } from '../../protocol/messages/shar
 import { RECORD_LOCKS_MAX } from '../../protocol/messages/share.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import type { Polling, Waiting } from './api.ts'
+import type { ShareHold } from '../../actors/share-trust.ts'
 import { checkGroup, checkName, checkQuotaName, checkTopicPartition, checkWaiting } from './arguments.ts'
 import { toRecord } from './consumer-batch.ts'
 import { checkPoll } from './consumer-options.ts'
@@ -51,6 +52,7 @@ const WAIT_MILLIS = 500
 interface HeldRecord {
   readonly range: AcquiredRange
   readonly record: LogRecord
+  readonly hold: ShareHold
 }
 
 /** The member behind the public interface. */
@@ -169,9 +171,12 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     return records
   }
 
+  /** What it was given may be somebody else's by now: then it comes again, from whoever is in charge. */
   #next(): ShareRecord<K, V> | null {
-    const held = this.#buffer.shift()
-    if (held === undefined) return null
+    this.#dropVoid()
+    const [held] = this.#buffer
+    if (held === undefined || this.#session.trustIn(held.hold) !== 'sure') return null
+    this.#buffer.shift()
     const { range, record } = held
     const { topic, topicId, partition, deliveryCount } = range
     const one = { topic, topicId, partition, first: record.offset, last: record.offset }
@@ -190,6 +195,10 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     }
   }
 
+  #dropVoid(): void {
+    while (this.#buffer[0] !== undefined && this.#session.trustIn(this.#buffer[0].hold) === 'void') this.#buffer.shift()
+  }
+
   // ── asking for more ──
 
   /** Until there is something, or a question came to nothing. */
@@ -206,20 +215,20 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     await Promise.race([this.#filling, aborted]).finally(() => waited.abort())
   }
 
-  /** Its quota counts before it asks: what it is given is its own for a while only. */
+  /** Its quota counts before it asks: what it is given is its own for a while only. What it has it hands over first, if that is its own. */
   async #fill(maxWaitMillis: number): Promise<void> {
+    if (this.#buffer.length > 0) return this.#session.ask()
     if (!(await this.#gate.pass(maxWaitMillis))) return
-    const askedAt = performance.now()
-    const acquired = await this.#session.fetch({ maxRecords: this.#maxPollRecords, maxWaitMillis, leaves: false })
-    for (const range of acquired) await this.#read(range)
+    const { acquired, hold } = await this.#session.fetch({ maxRecords: this.#maxPollRecords, maxWaitMillis, leaves: false })
+    for (const range of acquired) if (this.#session.trustIn(hold) !== 'void') await this.#read(range, hold)
     if (this.#buffer.length === 0) return
-    const halfMillis = askedAt + this.#membership.lockMillis / 2 - performance.now()
+    const halfMillis = hold.lockUntil - this.#membership.lockMillis / 2 - performance.now()
     if (this.#returnTimer !== null) clearTimeout(this.#returnTimer)
     this.#returnTimer = setTimeout(() => this.#giveBack(), Math.max(0, halfMillis))
     this.#returnTimer.unref()
   }
 
-  async #read(range: AcquiredRange): Promise<void> {
+  async #read(range: AcquiredRange, hold: ShareHold): Promise<void> {
     const { first, last } = range
     try {
       const { records, endOffset } = await readAcquired(
@@ -234,7 +243,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
         // What is missing was nobody's record.
         if (record.offset > expected) this.#session.add({ ...range, first: expected, last: record.offset - 1 }, 'accept')
         expected = record.offset + 1
-        this.#buffer.push({ range, record })
+        this.#buffer.push({ range, record, hold })
       }
       if (expected <= Math.min(last, endOffset - 1))
         this.#session.add({ ...range, first: expected, last: Math.min(last, endOffset - 1) }, 'accept')
@@ -255,6 +264,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
 
   /** Nobody has looked at them, and others may have the time. */
   #giveBack(): void {
+    this.#dropVoid()
     for (const { range, record } of this.#buffer) this.#session.add({ ...range, first: record.offset, last: record.offset }, 'return')
     this.#buffer = []
   }
@@ -291,7 +301,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
     if (this.#returnTimer !== null) clearTimeout(this.#returnTimer)
     this.#giveBack()
     try {
-      await this.#session.fetch({ maxRecords: 0, maxWaitMillis: 0, leaves: true })
+      await this.#session.leave()
       await Promise.race([this.#filling, sleep(WAIT_MILLIS, undefined, { ref: false })])
     } finally {
       this.#session.stop()

@@ -7,8 +7,11 @@ import type {
   AcknowledgeType,
   ShareAcknowledgement,
   ShareFetchRequest,
+  ShareFetchResponse,
   ShareRangeName,
 } from '../../protocol/messages/share.ts'
+import { doubt, newShareTrust, trustAnswer, trustIn } from '../../actors/share-trust.ts'
+import type { AskedShare, ShareHold, ShareTrust } from '../../actors/share-trust.ts'
 import type { RefusedAcknowledgement } from './share-api.ts'
 import { refusedOf } from './share-api.ts'
 import { tellListener } from './listener-call.ts'
@@ -29,6 +32,13 @@ export interface ShareWish {
 
 /** Nothing but what is to be said. */
 const NOTHING: ShareWish = { maxRecords: 0, maxWaitMillis: 0, leaves: false }
+const LEAVE: ShareWish = { ...NOTHING, leaves: true }
+
+/** What a question has brought, and under what. */
+export interface ShareFetched {
+  readonly acquired: readonly AcquiredRange[]
+  readonly hold: ShareHold
+}
 
 /** What has become of acknowledgements that were sent. */
 interface Failed {
@@ -36,6 +46,9 @@ interface Failed {
   readonly sessionEpoch: number
   readonly error: Error
 }
+
+/** Where nothing is held. */
+const NO_HOLD: ShareHold = { reign: 0, lockUntil: 0 }
 
 /** Acknowledgements that wait for company go after so long. */
 const FLUSH_MILLIS = 50
@@ -48,8 +61,13 @@ export class ShareSession {
   readonly #onFailed: (error: unknown) => void
   #acknowledgements: ShareAcknowledgement[] = []
   #sessionEpoch = 0
+  readonly #trust: ShareTrust = newShareTrust()
+  /** Nodes that had died when it was last looked. */
+  #deathCount: number
   #timer: NodeJS.Timeout | null = null
   #isStopped = false
+  /** Questions without an answer. */
+  readonly #asking: Set<Promise<unknown>> = new Set()
   /** What the application has said, on its way: what they come to, null if they are safe. */
   readonly #underWay: Set<Promise<Error | null>> = new Set()
   /** The latest of those that have failed, or were refused, and of which no commit has told yet. */
@@ -62,6 +80,7 @@ export class ShareSession {
     onFailed: (error: unknown) => void,
   ) {
     this.#requests = requests
+    this.#deathCount = requests.deathCount
     this.#membership = membership
     this.#onRefused = onRefused
     this.#onFailed = onFailed
@@ -78,8 +97,34 @@ export class ShareSession {
   }
 
   /** Asks for more, with everything that is to be said. */
-  async fetch(wish: ShareWish): Promise<readonly AcquiredRange[]> {
-    return (await this.#send(wish)).acquired
+  async fetch(wish: ShareWish): Promise<ShareFetched> {
+    return this.#send(wish)
+  }
+
+  /** Leaves the group; once more if a question that was asked before has made it a member again meanwhile, of another coordinator. */
+  async leave(): Promise<void> {
+    await this.#send(LEAVE)
+    while (this.#asking.size > 0) {
+      await Promise.allSettled(this.#asking)
+      await this.#send(LEAVE)
+    }
+  }
+
+  /** Asks whether what it has is still its own. */
+  async ask(): Promise<void> {
+    await this.#send(NOTHING)
+  }
+
+  /** Whether what it has under this may be handed to the application now (actors/share-trust.ts). */
+  trustIn(hold: ShareHold): ReturnType<typeof trustIn> {
+    this.#noteDeaths()
+    return trustIn(this.#trust, hold, performance.now())
+  }
+
+  #noteDeaths(): void {
+    const { deathCount } = this.#requests
+    if (deathCount !== this.#deathCount) doubt(this.#trust)
+    this.#deathCount = deathCount
   }
 
   /**
@@ -112,14 +157,21 @@ export class ShareSession {
     if (this.#acknowledgements.length > 0) this.#send(NOTHING).catch(this.#onFailed)
   }
 
-  async #send(wish: ShareWish): Promise<Pick<Answer, 'acquired' | 'refused'>> {
+  async #send(wish: ShareWish): Promise<Answer> {
     this.#clearTimer()
     const acknowledgements = this.#acknowledgements
     this.#acknowledgements = []
     const { group, ...about } = this.#membership
     const sessionEpoch = ++this.#sessionEpoch
     const asked = { kind: 'shareFetch', ...about, sessionEpoch, ...wish, acknowledgements } as const
-    const answer = this.#requests.askShareGroup(group, asked, 'shareFetchResponse').then((found) => this.#take(found, acknowledgements))
+    let askedAt = performance.now()
+    const onAttempt = (): void => void (askedAt = performance.now())
+    const answer = this.#requests
+      .askShareGroup(group, asked, 'shareFetchResponse', undefined, onAttempt)
+      .then((found) => this.#take(found, asked, askedAt))
+    this.#asking.add(answer)
+    const forget = (): void => void this.#asking.delete(answer)
+    answer.then(forget, forget)
     if (acknowledgements.some(({ type }) => type !== 'return')) this.#watch(answer, sessionEpoch)
     return answer
   }
@@ -134,21 +186,22 @@ export class ShareSession {
     this.#underWay.add(outcome)
   }
 
-  #take({ errorCode, acquired, refused }: Answer, acknowledgements: readonly ShareAcknowledgement[]): Pick<Answer, 'acquired' | 'refused'> {
+  #take(found: ShareFetchResponse, request: AskedShare['request'], askedAt: number): Answer {
+    const { errorCode, acquired, refused } = found
     const { name, message } = errorOf(errorCode)
     // A later question was there before this one: whether this one ever came, nobody knows.
     const isOvertaken = name === 'INVALID_SHARE_SESSION_EPOCH'
     if (errorCode !== NONE && !isOvertaken) throw new KafkaError(name, message)
-    const all = isOvertaken ? acknowledgements : refused
+    this.#noteDeaths()
+    const hold = isOvertaken ? NO_HOLD : trustAnswer(this.#trust, { request, askedAt }, found)
+    const all = isOvertaken ? request.acknowledgements : refused
     const told = all.flatMap(refusedOf)
     if (told.length > 0 && this.#onRefused !== undefined) tellListener(this.#onRefused, told)
-    return { acquired, refused: all }
+    return { acquired, refused: all, hold }
   }
 }
 
-interface Answer {
-  readonly errorCode: number
-  readonly acquired: readonly AcquiredRange[]
+interface Answer extends ShareFetched {
   readonly refused: readonly ShareAcknowledgement[]
 }
 

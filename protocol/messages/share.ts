@@ -66,6 +66,10 @@ export interface ShareFetchResponse {
   readonly kind: 'shareFetchResponse'
   readonly correlationId: number
   readonly errorCode: number
+  /** Names the memory in which locks are: another one knows nothing of them. */
+  readonly reign: number
+  /** How long after the request came, which may have come before, it was found out what this says; what was written for it, was written after that. */
+  readonly waitedMillis: number
   readonly acquired: readonly AcquiredRange[]
   readonly refused: readonly ShareAcknowledgement[]
 }

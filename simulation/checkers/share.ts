@@ -1,7 +1,7 @@
 /**
  * What holds for a share group, seen from outside its coordinators (SHARE): a record is held by one member at a time while its lock is valid; one that was accepted, and
  * somebody was told so, is not given out again, whoever is in charge; each time it is given out its delivery count is higher, and never above the limit.
- * What the group passes was accepted, rejected, or given out as often as may be.
+ * An application is handed nothing by its member that is done with, however long it was there. What the group passes was accepted, rejected, or given out as often as may be.
  */
 import type { Effect } from '../../actors/effect.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
@@ -9,7 +9,7 @@ import type { Address } from '../../protocol/address.ts'
 import { NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import type { ShareFetchRequest, ShareFetchResponse, ShareRangeName } from '../../protocol/messages/share.ts'
+import type { AcquiredRange, ShareFetchRequest, ShareFetchResponse, ShareRangeName } from '../../protocol/messages/share.ts'
 import { lifeOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 
@@ -153,6 +153,12 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
     }
   }
   for (const one of response.acquired) onGiven(group, one, one.deliveryCount, taken, reign)
+}
+
+/** A member hands to its application what it was given before. */
+export function checkHandedOver(group: ShareTruth, range: AcquiredRange, memberId: string): void {
+  const isDone = recordsOf(group, range).some((record) => record.isDone)
+  if (isDone) group.truth.world.fail('SHARE', `${nameOfRange(range)} is done with when ${memberId} hands it over`)
 }
 
 /** Whoever asks again is told what it still has. */

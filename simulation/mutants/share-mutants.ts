@@ -5,6 +5,7 @@ import type { Mutant } from './mutant.ts'
 
 const SHARES = 'actors/shares.ts'
 const FETCH = 'actors/shares-fetch.ts'
+const TRUST = 'actors/share-trust.ts'
 const PARTITION = 'coordinator/share/share-partition.ts'
 const RECORD = 'coordinator/share/share-record.ts'
 
@@ -45,8 +46,8 @@ export const shareMutants: readonly Mutant[] = [
         replacement: "partition.ranges.findIndex((range) => range.state === 'acquired')",
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'S5',
@@ -75,14 +76,33 @@ export const shareMutants: readonly Mutant[] = [
     title: 'whoever asks again is told what it was given, although it has lost that meanwhile',
     why: 'it works on what somebody else has, or has accepted',
     edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).filter(isHeld)', replacement: '(one.acquired ?? [])' }],
-    seed: 29,
-    seedsToFind: 29,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'S8',
     title: 'an attempt counts although its write failed, and nobody was told of it',
     why: 'a record is given up that was hardly ever given out',
     edits: [{ file: 'actors/shares.ts', text: '  rememberUntold(state)\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'S9',
+    title: 'a member hands over what it was given, whoever is in charge by then, and whether the lock is over',
+    why: 'somebody else was given it meanwhile, and has accepted it',
+    edits: [
+      { file: TRUST, text: "if (reign !== trust.reign || uptime >= lockUntil) return 'void'", replacement: 'void [reign, lockUntil]' },
+      { file: TRUST, text: "return uptime < trust.until ? 'sure' : 'unsure'", replacement: "return uptime < Infinity ? 'sure' : 'unsure'" },
+    ],
+    seed: 1,
+    seedsToFind: 1,
+  },
+  {
+    id: 'S10',
+    title: 'a coordinator gives out at once what members of its predecessor may be sure to have',
+    why: 'who has not heard of it hands over what somebody else has accepted',
+    edits: [{ file: FETCH, text: 'context.uptime >= state.trustUntil', replacement: 'context.uptime >= 0' }],
     seed: 0,
     seedsToFind: 0,
   },

@@ -251,6 +251,8 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S6: ['actors/shares', 'are given to others when the lock is over'],
   S7: ['actors/shares', 'and has lost them meanwhile'],
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
+  S9: ['actors/share-trust', 'another memory knows nothing of it'],
+  S10: ['actors/shares-trust', 'one that follows one which may be alive gives nothing out while members of that one may be sure'],
   E31: [
     'actors/replica-life',
     'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',

@@ -1,14 +1,18 @@
 /**
  * A member of a share group: it asks for records, works on them for a while, and accepts most, releases some, rejects a few. It may be slow beyond its lock, and it dies
- * while it holds some. A question that is not answered is repeated as it was (checkers/share.ts knows what answers mean).
+ * while it holds some. A question that is not answered is repeated as it was (checkers/share.ts knows what answers mean). What it is given waits in it for a while before its
+ * application has it, as in the public one; only what it is sure to have then (actors/share-trust.ts) is handed over, and the rest is dropped.
  */
 import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
+import { newShareTrust, trustAnswer, trustIn } from '../../actors/share-trust.ts'
+import type { ShareHold, ShareTrust } from '../../actors/share-trust.ts'
 import { sharesActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import type { AcknowledgeType, AcquiredRange, ShareAcknowledgement, ShareFetchRequest } from '../../protocol/messages/share.ts'
+import { checkHandedOver } from '../checkers/share.ts'
 import type { ShareTruth } from '../checkers/share.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
@@ -45,6 +49,11 @@ export class SharerWorkload {
   readonly #index: number
   readonly #group: ShareTruth
   readonly #random: Random
+  /** How long what it is given waits in it: draws of their own. */
+  readonly #waits: Random
+  #trust: ShareTrust = newShareTrust()
+  /** When the last attempt at its question was sent. */
+  #askedAt = 0
   #host: Host | null = null
   /** Of this life; null: it keeps to no quota, and does not read what it is given. */
   #gate: ShareGate | null = null
@@ -63,6 +72,7 @@ export class SharerWorkload {
     this.#index = index
     this.#group = group
     this.#random = new Random(cluster.world.seed, `sharer/${index}`)
+    this.#waits = new Random(cluster.world.seed, `sharer/${index}/waits`)
     this.#coordinators = newCoordinatorFinder(cluster.voters)
   }
 
@@ -74,6 +84,7 @@ export class SharerWorkload {
     this.#gate = shareQuota === null ? null : new ShareGate(this.#cluster, host, shareQuota)
     this.#life++
     this.#sessionEpoch = 0
+    this.#trust = newShareTrust()
     this.#coordinator = null
     this.#asked = null
     this.#said = []
@@ -145,6 +156,7 @@ export class SharerWorkload {
     const asked = this.#asked
     if (asked === null || host !== this.#host) return
     if (this.#coordinator === null) return this.#find(host)
+    this.#askedAt = host.clock.uptime()
     this.#post(host, this.#coordinator, { ...asked, correlationId: ++this.#correlationId })
     host.after(ANSWER_MICROS, () => {
       if (this.#asked === asked) this.#look(host)
@@ -176,27 +188,41 @@ export class SharerWorkload {
     }
   }
 
-  #onAnswer(host: Host, { correlationId, errorCode, acquired }: MessageOf<'shareFetchResponse'>): void {
+  #onAnswer(host: Host, answer: MessageOf<'shareFetchResponse'>): void {
+    const { correlationId, errorCode, acquired } = answer
     if (this.#asked === null || correlationId !== this.#correlationId) return
     const isOver = errorCode === NONE || errorCode === codeOf('INVALID_SHARE_SESSION_EPOCH')
     if (!isOver) {
       host.after(ANSWER_MICROS / 4, () => this.#look(host))
       return
     }
+    const asked = { request: this.#asked, askedAt: this.#askedAt }
+    const hold = errorCode === NONE ? trustAnswer(this.#trust, asked, answer) : { reign: 0, lockUntil: 0 }
     this.#asked = null
-    if (this.#gate === null) this.#work(host, acquired)
-    else this.#gate.read(acquired, () => this.#work(host, acquired))
+    if (this.#gate === null) this.#work(host, acquired, hold)
+    else this.#gate.read(acquired, () => this.#work(host, acquired, hold))
   }
 
   /** Whoever has records takes a while for them. */
-  #work(host: Host, acquired: readonly AcquiredRange[]): void {
+  #work(host: Host, acquired: readonly AcquiredRange[], hold: ShareHold): void {
     const { faults } = this.#cluster
     const isSlow = acquired.length > 0 && faults.strikes('slowConsumer', 4)
     const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    const handed: AcquiredRange[] = []
+    const waitMax = Math.max(1, Math.floor(delay))
+    for (const range of acquired)
+      host.after(this.#waits.below(waitMax), () => void (this.#handOver(host, range, hold) && handed.push(range)))
     host.after(delay, () => {
-      for (const range of acquired) this.#judge(range)
+      for (const range of acquired) if (handed.includes(range)) this.#judge(range)
       if (this.#asked === null) this.#more(host)
     })
+  }
+
+  /** Its application has it now; false if it may be somebody else's. */
+  #handOver(host: Host, range: AcquiredRange, hold: ShareHold): boolean {
+    if (trustIn(this.#trust, hold, host.clock.uptime()) !== 'sure') return false
+    checkHandedOver(this.#group, range, this.#memberId)
+    return true
   }
 
   /** Says something of the whole range, or of its halves; of some it says nothing. */

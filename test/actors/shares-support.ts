@@ -16,7 +16,15 @@ import { topicsAnswer } from './metadata.ts'
 import { sentOne, stageOf } from './stage.ts'
 import type { Stage } from './stage.ts'
 
-const config: SharesConfig = { partition: 3, topicId: 2, leaderEpoch: 4, coordinatorNodes: [0, 1], leaseUntil: Infinity }
+const config: SharesConfig = {
+  partition: 3,
+  topicId: 2,
+  leaderEpoch: 4,
+  coordinatorNodes: [0, 1],
+  leaseUntil: Infinity,
+  trustMillis: 0,
+  expectMillis: 0,
+}
 
 /** Who asks. */
 const MEMBER = { node: -1, actor: 'requests' }

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { KeptShare, ShareRecord } from '../../coordinator/share/share-record.ts'
+import { TRUST_MILLIS } from '../../actors/share-trust.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { FetchResponse } from '../../protocol/messages/fetch.ts'
 import type { MetadataResponse } from '../../protocol/messages/metadata.ts'
@@ -162,6 +163,8 @@ describe('an acknowledgement', () => {
         written(stage, loaded, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
         written(stage, load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), ...inLog))
       }
+      // Nothing is given out before members have ceased to be sure of what they had.
+      stage.uptime += TRUST_MILLIS
     }
     const last = ask(stage, 'a', 9)
     expect(sentOne(written(stage, last), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 1 }])
@@ -250,6 +253,21 @@ test('operators see groups, and may delete those that nobody is in', () => {
   expect(sent(deletion, 'deleteShareGroupResponse')).toEqual([])
   expect(sentOne(written(stage, deletion), 'deleteShareGroupResponse')).toMatchObject({ correlationId: 7, errorCode: 0 })
   expect(sentOne(stage.deliver({ kind: 'listShareGroups', correlationId: 8 }), 'listShareGroupsResponse').groups).toEqual([])
+})
+
+test('a group whose members may not have come back yet is not deleted', () => {
+  const stage = sharesStage({ expectMillis: 10_000 })
+  load(stage, stage.deliver({ kind: 'started' }), kept())
+  const refusal = (effects: readonly Effect[]): number[] => sent(effects, 'deleteShareGroupResponse').map(({ errorCode }) => errorCode)
+  const deletion = { kind: 'deleteShareGroup', correlationId: 6, group: 'g' } as const
+  stage.uptime = 9999
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('COORDINATOR_LOAD_IN_PROGRESS')])
+  ask(stage, 'a', 1)
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('NON_EMPTY_GROUP')])
+  ask(stage, 'a', 2, { leaves: true })
+  expect(refusal(stage.deliver(deletion))).toEqual([codeOf('COORDINATOR_LOAD_IN_PROGRESS')])
+  stage.uptime = 10_000
+  expect(recordsOf(stage.deliver(deletion))).toMatchObject([{ group: 'g', kept: null }])
 })
 
 test('leaders hear how far a group is when that is in the log, and nothing of what may not be', () => {

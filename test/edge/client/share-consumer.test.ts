@@ -135,6 +135,19 @@ describe('a share group', () => {
     await other.commit()
   })
 
+  test('hands nothing over whose lock is over by the time that it is asked for', async () => {
+    await write(2, 0, 0)
+    await using one = member({ acquisitionLockMillis: 100, deliveryCountLimit: 100 })
+    const attempts: number[] = []
+    for await (const { deliveryCount } of one) {
+      attempts.push(deliveryCount)
+      if (attempts.length === 2) break
+      // No timer fires meanwhile.
+      for (const end = performance.now() + 150; performance.now() < end;);
+    }
+    expect(attempts).toEqual([1, 2])
+  })
+
   test('archives what nobody accepts in so many attempts', async () => {
     await write(2, 0, 1)
     await using one = member({ deliveryCountLimit: 3 })

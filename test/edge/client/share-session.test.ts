@@ -8,7 +8,7 @@ import { ShareSession } from '../../../edge/client/share-session.ts'
 import type { ShareMembership } from '../../../edge/client/share-session.ts'
 import type { Requests } from '../../../edge/client/requests.ts'
 
-type Answering = (request: Pick<ShareFetchRequest, 'sessionEpoch' | 'acknowledgements'>) => Promise<void>
+type Answering = (request: Pick<ShareFetchRequest, 'sessionEpoch' | 'acknowledgements' | 'leaves'>) => Promise<void>
 
 const WISH = { maxRecords: 1, maxWaitMillis: 0, leaves: false }
 
@@ -16,11 +16,11 @@ const WISH = { maxRecords: 1, maxWaitMillis: 0, leaves: false }
 function sessionOf(answering: Answering): ShareSession {
   const askShareGroup = async (_group: string, request: ShareFetchRequest): Promise<unknown> => {
     await answering(request)
-    return { errorCode: NONE, acquired: [], refused: [] }
+    return { errorCode: NONE, reign: 1, waitedMillis: 0, acquired: [], refused: [] }
   }
   const about = { group: 'g', memberId: 'm', topics: [], reset: 'latest', isolationLevel: 'read_uncommitted' } as const
   const membership: ShareMembership = { ...about, lockMillis: 1000, deliveryCountLimit: 5 }
-  return new ShareSession({ askShareGroup } as unknown as Requests, membership, undefined, () => undefined)
+  return new ShareSession({ askShareGroup, deathCount: 0 } as unknown as Requests, membership, undefined, () => undefined)
 }
 
 function say(session: ShareSession, type: AcknowledgeType = 'accept'): void {
@@ -70,6 +70,28 @@ test('what fails of a question that was asked after a commit is told by the next
   const next = session.commit()
   ends[2]!(null)
   await expect(next).rejects.toBe(late)
+  session.stop()
+})
+
+test('it leaves once more when a question of before is answered later: that may have made it a member again', async () => {
+  const asked: [number, boolean][] = []
+  let answer = (): void => undefined
+  const session = sessionOf(({ sessionEpoch, leaves }) => {
+    asked.push([sessionEpoch, leaves])
+    return sessionEpoch === 1 ? new Promise((resolve) => (answer = resolve)) : Promise.resolve()
+  })
+  const fetched = session.fetch(WISH)
+  const left = session.leave()
+  await turn()
+  answer()
+  await Promise.all([fetched, left])
+  expect(asked).toEqual([
+    [1, false],
+    [2, true],
+    [3, true],
+  ])
+  await session.leave()
+  expect(asked).toHaveLength(4)
   session.stop()
 })
 

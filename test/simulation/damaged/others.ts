@@ -9,7 +9,7 @@ import type { Message } from '../../../protocol/messages/message.ts'
 import { notePassed, noteQuotaNews, noteQuotaUse } from '../../../simulation/checkers/quotas.ts'
 import { checkReaders, newReadersTruth, noteCovered, noteHandled, noteLeftOut } from '../../../simulation/checkers/readers.ts'
 import type { ReadersTruth } from '../../../simulation/checkers/readers.ts'
-import { checkShares, newShareTruth } from '../../../simulation/checkers/share.ts'
+import { checkHandedOver, checkShares, newShareTruth } from '../../../simulation/checkers/share.ts'
 import { NodeWatcher } from '../../../simulation/checkers/watch.ts'
 import { Clock } from '../../../simulation/clock.ts'
 import { Dispatch } from '../../../simulation/dispatch.ts'
@@ -31,6 +31,8 @@ interface ShareScene {
   /** A member asks, and is given records, or told that what it says is written. */
   readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[], sessionEpoch?: number) => void
   readonly pass: (millis: number) => void
+  /** A member's application has what it was given at first. */
+  readonly handOver: (memberId: string) => void
 }
 
 /** A share group with locks of a second, and three attempts. */
@@ -47,10 +49,11 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
         ...{ maxWaitMillis: 1, acknowledgements, leaves: false },
       }
       const from = { node: -1, actor: memberId }
-      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, acquired, refused: [] }
+      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
       checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
     }
-    play({ ask, pass: (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000) }, isDamaged)
+    const pass: ShareScene['pass'] = (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000)
+    play({ ask, pass, handOver: (memberId) => checkHandedOver(group, { ...RANGE, deliveryCount: 1 }, memberId) }, isDamaged)
   })
 }
 
@@ -206,6 +209,13 @@ export const damagedOthers: readonly Damaged[] = [
     ask('a', attempt(1))
     ask('a', [], accepted)
     if (isDamaged) ask('b', attempt(2))
+  }),
+  share('a member hands over what another one has done with', ({ ask, pass, handOver }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(1000)
+    ask('b', attempt(2))
+    if (isDamaged) ask('b', [], accepted)
+    handOver('a')
   }),
   share('a member is done with what another one has', ({ ask, pass }, isDamaged) => {
     ask('a', attempt(1))
