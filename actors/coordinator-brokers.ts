@@ -5,6 +5,7 @@
 import { BROKER_ACTOR } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
 import type { AlterPartitionRequest, BrokerHeartbeat, MetadataUpdate, RegisterBroker } from '../protocol/messages/broker.ts'
 import {
   changeIsr,
@@ -244,6 +245,21 @@ export function publish(state: BrokerSessions, seat: QuorumSeat, outbox: Outbox)
   for (const node of nodes) {
     const session = state.sessions.get(node)
     if (session !== undefined) sendMetadata(seat, node, session, outbox)
+  }
+}
+
+/** Records are committed: what is lost by them is reported of the node whose disk had it, once, by whoever has written them. */
+export function reportLosses(image: MetadataImage, records: readonly MetadataRecord[], outbox: Outbox): void {
+  const names = new Map<number, string[]>()
+  for (const record of records) {
+    if (record.type !== 'partitionChanged' || record.anew !== true) continue
+    const { leader } = record.image
+    const name = topicPartitionName(image.names.get(record.topicId) ?? '', record.partition)
+    names.set(leader, [...(names.get(leader) ?? []), name])
+  }
+  for (const [node, lost] of names) {
+    const reason = `what ${lost.join(', ')} held is lost with the disk of node ${node}, and nobody else has it: it begins anew with what is there now`
+    outbox.push({ kind: 'report', node, reason })
   }
 }
 

@@ -89,7 +89,7 @@ export function ruleWrite(seat: QuorumSeat, request: WriteRequest, defaultReplic
     case 'alterPartitionReassignments':
       return ruleReassign(image, request)
     case 'rebalance':
-      return ruleRebalance(image, request)
+      return ruleRebalance(image, request, defaultReplicationFactor)
     case 'throttleReassignments':
       return ruleThrottle(image, request)
     case 'unregisterBroker':

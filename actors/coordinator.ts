@@ -24,6 +24,7 @@ import {
   noteDeath,
   onBrokerHeartbeat,
   publish,
+  reportLosses,
   unfencedDead,
 } from './coordinator-brokers.ts'
 import type { BrokerSessions } from './coordinator-brokers.ts'
@@ -285,6 +286,7 @@ function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): v
 function onCommitted(state: CoordinatorState, { rulings, nextProducerId }: OpenWrite, outbox: Outbox): void {
   state.writing = null
   publish(state.brokers, state.seat, outbox)
+  for (const { records } of rulings) reportLosses(state.seat.image, records, outbox)
   if (state.queue[0]?.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
   for (const { verdicts } of rulings) respondNext(state, verdicts, outbox)
 }

@@ -151,6 +151,13 @@ export interface FatalEffect {
   readonly reason: string
 }
 
+/** Something is lost with the disk of a node, this one or another, and no promise says so: whoever looks after the cluster hears of it. */
+export interface ReportEffect {
+  readonly kind: 'report'
+  readonly node: number
+  readonly reason: string
+}
+
 /** Effects that touch the disk. */
 export type StorageEffect =
   | AppendEffect
@@ -166,4 +173,12 @@ export type StorageEffect =
   | ListLogsEffect
 
 /** Everything that an actor can ask for. */
-export type Effect = SendEffect | StorageEffect | StartTimerEffect | CancelTimerEffect | SpawnEffect | StopEffect | FatalEffect
+export type Effect =
+  | SendEffect
+  | StorageEffect
+  | StartTimerEffect
+  | CancelTimerEffect
+  | SpawnEffect
+  | StopEffect
+  | FatalEffect
+  | ReportEffect

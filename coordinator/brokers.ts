@@ -3,7 +3,7 @@
  * registration until it has caught up with the metadata, when it is silent for too long, when it is known to be dead, and when it wants to stop.
  */
 import type { ErrorName } from '../protocol/errors.ts'
-import { isLive, lossOf, OFFSETS_TOPIC, topicById } from './metadata.ts'
+import { isCoordinatorTopic, isLive, lossOf, OFFSETS_TOPIC, topicById } from './metadata.ts'
 import type { MetadataImage, MetadataRecord, StorageState, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
@@ -11,6 +11,7 @@ import {
   targetCountOf,
   withIsr,
   withLeader,
+  withNewBeginning,
   withoutLoser,
   withoutNode,
   withOtherLeader,
@@ -113,20 +114,27 @@ export function shutDownTogether(image: MetadataImage, stopping: readonly Incarn
   return records
 }
 
-/** The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may. */
+/**
+ * The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may. Where it was the last one of a
+ * topic of coordinators, that begins anew with it: nobody may delete such a topic, or have somebody lead who has fallen behind. (Who has, and is there, does not lead in its
+ * place: what a coordinator has given out since, epochs and partitions, it would give out again. From nothing everybody begins as new.)
+ */
 export function unfenceBroker(image: MetadataImage, node: number): MetadataRecord[] {
   const broker = image.brokers.get(node)
   if (broker?.fenced !== true || broker.stopping) return []
   const { storage } = broker
-  const records: MetadataRecord[] = [{ type: 'brokerFenced', node, fenced: false }]
-  return records.concat(
-    changePartitions(image, node, (partition, topic, electorate) => {
-      const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
-      const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
-      const isNowLive = (other: number): boolean => other === node || electorate.isLive(other)
-      return merged(partition, lost, (left) => withLeader(left, { ...electorate, isLive: isNowLive }))
-    }),
-  )
+  const begun: Set<PartitionImage> = new Set()
+  const changes = changePartitions(image, node, (partition, topic, electorate) => {
+    const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
+    const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
+    const isNowLive = (other: number): boolean => other === node || electorate.isLive(other)
+    const led = merged(partition, lost, (left) => withLeader(left, { ...electorate, isLive: isNowLive }))
+    const anew = isCoordinatorTopic(topic.name) ? withNewBeginning(led ?? partition, node) : null
+    if (anew !== null) begun.add(anew)
+    return anew ?? led
+  })
+  const anew = (record: PartitionChanged): MetadataRecord => (begun.has(record.image) ? { ...record, anew: true } : record)
+  return [{ type: 'brokerFenced', node, fenced: false }, ...changes.map(anew)]
 }
 
 /** A leader cannot go on in its epoch: its disk failed. What is not of this epoch any more changes nothing. */
@@ -209,8 +217,10 @@ export function electorateOf(image: MetadataImage, topic: Pick<TopicImage, 'conf
 type Change = (partition: PartitionImage, topic: TopicImage, electorate: Electorate) => PartitionImage | null
 
 /** Changes of the partitions that a node has a replica of, as if that node were not live, nor to be waited for. */
-function changePartitions(image: MetadataImage, node: number, change: Change): MetadataRecord[] {
-  const records: MetadataRecord[] = []
+type PartitionChanged = Extract<MetadataRecord, { readonly type: 'partitionChanged' }>
+
+function changePartitions(image: MetadataImage, node: number, change: Change): PartitionChanged[] {
+  const records: PartitionChanged[] = []
   for (const topic of image.topics.values()) {
     topic.partitions.forEach((partition, index) => {
       if (!partition.replicas.includes(node)) return
@@ -237,6 +247,6 @@ function merged(
   return second ?? first
 }
 
-function changeOf(topic: TopicImage, partition: number, image: PartitionImage): MetadataRecord {
+function changeOf(topic: TopicImage, partition: number, image: PartitionImage): PartitionChanged {
   return { type: 'partitionChanged', topicId: topic.topicId, partition, image }
 }

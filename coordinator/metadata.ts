@@ -47,7 +47,14 @@ export type MetadataRecord =
     }
   | { readonly type: 'topicDeleted'; readonly topicId: number }
   | { readonly type: 'partitionsAdded'; readonly topicId: number; readonly partitions: readonly PartitionImage[] }
-  | { readonly type: 'partitionChanged'; readonly topicId: number; readonly partition: number; readonly image: PartitionImage }
+  | {
+      readonly type: 'partitionChanged'
+      readonly topicId: number
+      readonly partition: number
+      readonly image: PartitionImage
+      /** What it held is lost: nobody had it any more. */
+      readonly anew?: boolean
+    }
   | { readonly type: 'topicConfigured'; readonly topicId: number; readonly configs: Readonly<Record<string, unknown>> }
   | { readonly type: 'producerIdsReserved'; readonly nextProducerId: number }
   | {

@@ -13,10 +13,10 @@ import { balanceMoves, drainMoves } from './rebalance.ts'
 /** Topics that a refusal names; the others are counted. */
 const NAMES_MAX = 5
 
-/** Judges a rebalancing: of everything, or of what one node has. One verdict for each partition that is moved. */
-export function ruleRebalance(image: MetadataImage, { drain, avoid }: RebalanceRequest): Ruling {
+/** Judges a rebalancing: of everything, or of what one node has. One verdict for each partition that is moved. `stateReplicas`: those of a topic of coordinators. */
+export function ruleRebalance(image: MetadataImage, { drain, avoid }: RebalanceRequest, stateReplicas = 1): Ruling {
   if (drain !== null && !image.brokers.has(drain)) return refuse('BROKER_ID_NOT_REGISTERED', `there is no node ${drain}`)
-  const moves = drain === null ? balanceMoves(image, avoid) : drainMoves(image, drain, avoid)
+  const moves = drain === null ? balanceMoves(image, avoid, stateReplicas) : drainMoves(image, drain, avoid)
   if (typeof moves === 'string') return refuse('INVALID_REPLICATION_FACTOR', moves)
   return ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
 }

@@ -98,6 +98,16 @@ export function withLeader(partition: PartitionImage, electorate: Electorate): P
   return isr.length === led.isr.length ? led : { ...led, isr, elr: eligible(led, isr, electorate.minInsync) }
 }
 
+/**
+ * Nobody may have anything of the partition any more: it begins anew with a node that is live again, and what that has. Null while somebody may have something, be it
+ * one that is not there.
+ */
+export function withNewBeginning(partition: PartitionImage, node: number): PartitionImage | null {
+  const { isr, elr, leaderEpoch } = partition
+  if (isr.length > 0 || elr.length > 0) return null
+  return changed(partition, { isr: [node], leader: node, leaderEpoch: leaderEpoch + 1 })
+}
+
 /** The preferred leader leads again, if it is in sync and live. Null if nothing changes. */
 export function withPreferredLeader(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
   const preferred = partition.replicas[0]

@@ -1,9 +1,9 @@
 /**
  * Which replicas should go where: off a node that is to be removed, or evenly over all nodes, and the preferred leaders with them. Says only what should be;
- * the moves themselves are reassignments (KIP-455). As few replicas move as possible, and racks stay as different as they were.
+ * the moves themselves are reassignments (KIP-455). As few replicas move as possible, and each partition is on as many racks as it can be, which counts more than even nodes.
  */
 import type { MetadataImage, TopicImage } from './metadata.ts'
-import { isLive } from './metadata.ts'
+import { isCoordinatorTopic, isLive } from './metadata.ts'
 
 /** A partition and the nodes that should have it, the preferred leader first. */
 export interface Move {
@@ -48,11 +48,16 @@ export function drainMoves(image: MetadataImage, node: number, avoid: readonly n
   return movesOf(places)
 }
 
-/** Evens out the replicas, then the preferred leaders, over the active nodes that are none of `avoid`; nothing if they are even, as far as that is possible. */
-export function balanceMoves(image: MetadataImage, avoid: readonly number[] = []): Move[] {
+/**
+ * Evens out the replicas, then the preferred leaders, over the active nodes that are none of `avoid`; nothing if they are even, as far as that is possible. Before that, topics
+ * of coordinators get `stateReplicas` of each partition, as far as there are nodes: they were made when somebody first needed them, perhaps by one node alone.
+ */
+export function balanceMoves(image: MetadataImage, avoid: readonly number[] = [], stateReplicas = 1): Move[] {
   const places = placesOf(image)
   const loads = loadsOf(image, places, avoid)
   let left = MOVES_MAX
+  for (const place of places) while (left > 0 && isCoordinatorTopic(place.topic) && addReplica(loads, place, stateReplicas)) left--
+  for (const place of places) while (left > 0 && spreadReplica(loads, place)) left--
   while (left > 0 && moveOne(loads, places)) left--
   const leaders = new Map([...loads.replicas.keys()].map((node) => [node, places.filter(({ replicas }) => replicas[0] === node).length]))
   while (left > 0 && leadOne(leaders, places)) left--
@@ -81,6 +86,35 @@ function loadsOf(image: MetadataImage, places: readonly Place[], without: readon
 
 function movesOf(places: readonly Place[]): Move[] {
   return places.filter(({ isMoved }) => isMoved).map(({ topic, partition, replicas }) => ({ topic, partition, replicas }))
+}
+
+/** One replica more, if there are less than `count`, and a node that has none. */
+function addReplica(loads: Loads, place: Place, count: number): boolean {
+  const target = place.replicas.length < count ? bestTarget(loads, place, null) : null
+  if (target === null) return false
+  place.replicas = [...place.replicas, target]
+  place.isMoved = true
+  add(loads.replicas, target, 1)
+  return true
+}
+
+/** One replica to a rack where there is none yet, from one where there is another one; of several such moves, from the node with most replicas to the one with fewest. */
+function spreadReplica(loads: Loads, place: Place): boolean {
+  const { image, replicas: counts } = loads
+  const { replicas } = place
+  const present = racksOf(image, replicas)
+  if (present === replicas.length) return false
+  const [best] = replicas
+    .flatMap((from) => {
+      const most = counts.get(from)
+      const target = most === undefined ? null : bestTarget(loads, place, from)
+      if (most === undefined || target === null || racksOf(image, exchanged(replicas, from, target)) <= present) return []
+      return [{ from, target, gap: most - (counts.get(target) ?? 0) }]
+    })
+    .toSorted((a, b) => b.gap - a.gap || a.from - b.from)
+  if (best === undefined) return false
+  moveReplica(loads, place, best.from, best.target)
+  return true
 }
 
 /** One replica from a node that has at least two more than another one to that. False if there is none that may. */
@@ -122,10 +156,11 @@ function mayMove({ image }: Loads, { replicas }: Place, from: number, to: number
   return racksOf(image, exchanged(replicas, from, to)) >= racksOf(image, replicas)
 }
 
-/** The node for a replica that leaves `from`: one on another rack than the others, if there is one; of those the one with the fewest replicas. */
-function bestTarget({ image, replicas: counts }: Loads, { replicas }: Place, from: number): number | null {
+/** The node for a replica that leaves `from`, or (null) for one more: one on another rack than the others, if there is one; of those the one with the fewest replicas. */
+function bestTarget({ image, replicas: counts }: Loads, { replicas }: Place, from: number | null): number | null {
   const free = [...counts].filter(([node]) => !replicas.includes(node))
-  const racks = (node: number): number => racksOf(image, exchanged(replicas, from, node))
+  const others = replicas.filter((node) => node !== from)
+  const racks = (node: number): number => racksOf(image, [...others, node])
   const [best] = free.toSorted(([a, x], [b, y]) => racks(b) - racks(a) || x - y || a - b)
   return best?.[0] ?? null
 }

@@ -50,6 +50,8 @@ export interface HostOptions {
   readonly onQueued: () => void
   /** An actor has broken an invariant, or the node cannot go on (`actor` null). */
   readonly onFailure: (actor: string | null, error: Error) => void
+  /** Something is lost with the disk of a node. Default: nobody wants to know. */
+  readonly onReport?: (node: number, error: Error) => void
   /** Writes down what actors are given and what they make of it. Default: nobody does. */
   readonly recorder?: Recorder | null
 }
@@ -252,6 +254,8 @@ export class ActorHost {
         return this.stop(effect.actor)
       case 'fatal':
         return this.#options.onFailure(null, new Error(effect.reason))
+      case 'report':
+        return this.#options.onReport?.(effect.node, withoutPlace(effect.reason))
       case 'append':
       case 'rewrite':
       case 'read':
@@ -311,4 +315,11 @@ export class ActorHost {
     this.#options.onFailure(actor.address.actor, error)
     this.spawn(actor.address.actor, actor.url, actor.config)
   }
+}
+
+/** Where in our code it was does not help. */
+function withoutPlace(reason: string): Error {
+  const error = new Error(reason)
+  error.stack = error.message
+  return error
 }

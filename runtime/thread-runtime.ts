@@ -245,6 +245,7 @@ export class ThreadRuntime {
         sendAway,
         onQueued,
         onFailure: (actor, error) => this.#onFailure(node, actor, error),
+        onReport: (loser, error) => this.#onFailure(loser, STORAGE, error),
         recorder: this.#recorder,
       }),
     )

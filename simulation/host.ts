@@ -328,6 +328,8 @@ export class Host {
         this.#world.log?.(`node ${this.node} stops: ${effect.reason}`)
         this.#world.onlooker?.noted(this.node, `stops: ${effect.reason}`)
         return this.onDeath()
+      case 'report':
+        return this.#world.log?.(effect.reason)
       default:
         return this.#storage(cell, effect)
     }

@@ -139,7 +139,10 @@ export interface Admin {
   reassign(name: string, partition: number, replicas: readonly number[] | null): Promise<void>
   /** What `reassign`, `rebalance` and `drainNode` are still moving. */
   listReassignments(): Promise<Reassignment[]>
-  /** Spreads replicas and leaders evenly over the active nodes, and waits until they are there. The signal ends the wait, not the moves. */
+  /**
+   * Spreads replicas and leaders over the active nodes, on as many racks as there are, evenly as far as that leaves it, and waits until they are there. The signal ends the wait,
+   * not the moves. Topics of coordinators (`__consumer_offsets` and the like) get as many replicas as new ones: up to three. Other topics keep their number.
+   */
   rebalance(options?: Waiting): Promise<void>
   /**
    * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. None goes to a node that this cluster object is draining, too.
@@ -165,7 +168,7 @@ export interface Admin {
   addVoter(node: number): Promise<void>
   /** It votes no more: VOTER_NOT_FOUND if it does not, INVALID_REQUEST for the last one. */
   removeVoter(node: number): Promise<void>
-  /** Groups with members or committed offsets, by id: 'empty' without members, 'reconciling' while partitions change hands, else 'stable'. */
+  /** Groups with members or committed offsets, by id: 'empty' without members, 'reconciling' while partitions change hands, else 'stable'. REQUEST_TIMED_OUT while a partition of `__consumer_offsets` has no leader. */
   listGroups(): Promise<GroupListing[]>
   /** GROUP_ID_NOT_FOUND for one that has neither members nor committed offsets. */
   describeGroup(group: string): Promise<GroupDescription>
@@ -192,7 +195,7 @@ export interface Admin {
   describeShareGroup(group: string): Promise<ShareGroupDescription>
   /** Forgets what a share group has done with. NON_EMPTY_GROUP while somebody is in it, GROUP_ID_NOT_FOUND if there is none. */
   deleteShareGroup(group: string): Promise<void>
-  /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. */
+  /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. REQUEST_TIMED_OUT as for `listGroups`. */
   listTransactions(): Promise<TransactionDescription[]>
   /**
    * Limits what clients send and read per second, or the time of their requests, all together who share the entity, over the whole cluster, from now on: `{ clientId }`, `{ user }`, both, or

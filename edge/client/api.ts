@@ -28,8 +28,8 @@ export interface ClusterOptions {
   /** Opens an existing directory only. Default false: it is made. */
   readonly mustExist?: boolean
   /**
-   * The rack of each node, by its id; null: it is on none. Replicas of a partition are on different racks as far as there are racks. They are given at each opening:
-   * without them, nodes are on none.
+   * The rack of each node, by its id; null: it is on none. Replicas of a partition are on different racks as far as there are racks, those of an older one when
+   * `admin.rebalance` has moved them. Racks are given at each opening: without them, nodes are on none.
    */
   readonly racks?: readonly (string | null)[]
   /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */
@@ -103,7 +103,7 @@ export interface ClusterEventDetails {
   /**
    * Something failed that no promise reports: an actor, which is started again from what is on the disk, (`actor` null) a whole node, or (`actor` `'storage'`) its
    * disk, in the words of the operating system, and the same every ten seconds at most: it is full, say, or there are too many open
-   * files. Without a listener it is written to the standard error output.
+   * files; or what of coordinators' own state is lost with it, and begins anew. Without a listener it is written to the standard error output.
    */
   readonly error: { readonly node: number; readonly actor: string | null; readonly error: Error }
 }

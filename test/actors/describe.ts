@@ -42,6 +42,8 @@ export function describeEffect(effect: Effect): string {
       return `${effect.kind} ${effect.actor}`
     case 'fatal':
       return `fatal: ${effect.reason}`
+    case 'report':
+      return `report of node ${effect.node}: ${effect.reason}`
   }
 }
 

@@ -3,10 +3,11 @@
 import { describe, expect, test } from 'vitest'
 import { registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
 import type { Registration } from '../../coordinator/brokers.ts'
-import { imageRecords } from '../../coordinator/metadata.ts'
+import { imageRecords, OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { after, clusterWith, registration } from './brokers-support.ts'
-import { imageOf, partitionOf } from './support.ts'
+import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
 
 /** A replica asks not to be counted on. */
 function withdrawal(changes: Partial<Withdrawal> = {}): Withdrawal {
@@ -106,5 +107,62 @@ describe('unfencing a node', () => {
     expect(copy.brokers).toEqual(image.brokers)
     const again = { incarnation: 78, previousBrokerEpoch: copy.brokers.get(1)?.brokerEpoch ?? -1 }
     expect(after(copy, back(copy, again))).toMatchObject({ isr: [0], elr: [2] })
+  })
+})
+
+describe('a topic of coordinators', () => {
+  /** Node 1 registers and is unfenced, in a cluster whose committed offsets lie in these partitions. */
+  function offsetsAfter(partitions: readonly PartitionImage[], changes: Partial<Registration>, fenced: readonly number[] = []): Outcome {
+    const image = imageOf(...nodes([0, 1, 2], fenced), topicWith(OFFSETS_TOPIC, 1, partitions, { flush: 'commit' }))
+    image.endOffset = 200
+    after(image, registerBroker(image, registration(changes)))
+    const records = unfenceBroker(image, 1)
+    after(image, records)
+    const anew = records.flatMap((record) => (record.type === 'partitionChanged' && record.anew === true ? [record.partition] : []))
+    return { partitions: image.topics.get(OFFSETS_TOPIC)!.partitions, anew }
+  }
+
+  interface Outcome {
+    readonly partitions: readonly PartitionImage[]
+    /** Numbers of those that begin anew, as the records say. */
+    readonly anew: readonly number[]
+  }
+  const wiped = { previousBrokerEpoch: -1 }
+
+  test('begins anew with the last one that was counted on, when its directory was wiped: nothing else could free it', () => {
+    const { partitions, anew } = offsetsAfter([partitionOf([1]), partitionOf([1, 0], { isr: [1] }), partitionOf([0])], wiped)
+    expect(partitions).toMatchObject([
+      { isr: [1], elr: [], leader: 1 },
+      // What node 0 has is older: epochs and offsets that were given out since would be given out again.
+      { isr: [1], elr: [], leader: 1 },
+      { isr: [0], leader: 0 },
+    ])
+    expect(anew).toEqual([0, 1])
+    expect(partitions[0]!.leaderEpoch).toBeGreaterThan(1)
+  })
+
+  test('is led by whoever may still have everything, and waits for one that is not there', () => {
+    const { partitions, anew } = offsetsAfter(
+      [partitionOf([1, 0]), partitionOf([1, 2], { isr: [1, 2] }), partitionOf([1, 2], { isr: [1], elr: [2] })],
+      wiped,
+      [2],
+    )
+    expect(partitions).toMatchObject([
+      { isr: [0], leader: 0 },
+      { isr: [2], leader: -1 },
+      { isr: [], elr: [2], leader: -1 },
+    ])
+    expect(anew).toEqual([])
+  })
+
+  test('begins anew, too, where nobody was left already, and not where the node has lost nothing', () => {
+    const nobody = partitionOf([2, 1], { isr: [], leader: -1 })
+    expect(offsetsAfter([nobody, partitionOf([1])], {})).toMatchObject({
+      partitions: [
+        { isr: [1], leader: 1 },
+        { isr: [1], leader: 1 },
+      ],
+      anew: [0],
+    })
   })
 })

@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { applyRecord } from '../../coordinator/metadata.ts'
+import { applyRecord, OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import type { MetadataImage } from '../../coordinator/metadata.ts'
 import { ruleRebalance } from '../../coordinator/node-changes.ts'
 import { balanceMoves, drainMoves } from '../../coordinator/rebalance.ts'
@@ -29,6 +29,10 @@ function moved(image: MetadataImage, moves: readonly Move[]): number[][] {
 
 function countsOf(ids: readonly number[], replicas: readonly (readonly number[])[]): number[] {
   return ids.map((node) => replicas.filter((one) => one.includes(node)).length)
+}
+
+function racksOf(replicas: readonly number[], racks: Readonly<Record<number, string>>): number {
+  return new Set(replicas.map((node) => racks[node])).size
 }
 
 function gapOf(counts: readonly number[]): number {
@@ -134,6 +138,87 @@ describe('balancing', () => {
   })
 })
 
+describe('racks', () => {
+  const AABB = { 0: 'a', 1: 'a', 2: 'b', 3: 'b' }
+
+  test('get one replica each of what was made before there were racks, and the nodes stay even', () => {
+    const together = [
+      [0, 1],
+      [0, 1],
+      [2, 3],
+      [2, 3],
+    ]
+    const image = clusterOf([0, 1, 2, 3], together, AABB)
+    const after = moved(image, balanceMoves(image))
+    for (const replicas of after) expect(racksOf(replicas, AABB)).toBe(2)
+    expect(countsOf([0, 1, 2, 3], after)).toEqual([2, 2, 2, 2])
+    // One replica of each has moved, the other has stayed.
+    after.forEach((replicas, i) => expect(replicas.filter((node) => together[i]!.includes(node))).toHaveLength(1))
+    expect(balanceMoves(clusterOf([0, 1, 2, 3], after, AABB))).toEqual([])
+  })
+
+  test('count more than even nodes, as they do for what is created', () => {
+    const racks = { 0: 'a', 1: 'b', 2: 'b', 3: 'b' }
+    const image = clusterOf(
+      [0, 1, 2, 3],
+      [
+        [1, 2],
+        [2, 3],
+        [3, 1],
+      ],
+      racks,
+    )
+    for (const replicas of moved(image, balanceMoves(image))) expect(replicas).toContain(0)
+  })
+
+  test('of nodes that are fenced, or are being drained, take nothing', () => {
+    const fenced = imageOf(
+      ...nodes([0, 1, 2], [2], { 0: 'a', 1: 'a', 2: 'b' }),
+      topicWith('t', 1, [partitionOf([0, 1]), partitionOf([1, 0])]),
+    )
+    expect(balanceMoves(fenced)).toEqual([])
+    const drained = clusterOf(
+      [0, 1, 2],
+      [
+        [0, 1],
+        [1, 0],
+      ],
+      { 0: 'a', 1: 'a', 2: 'b' },
+    )
+    expect(balanceMoves(drained, [2])).toEqual([])
+  })
+})
+
+describe('topics of coordinators', () => {
+  function offsetsOf(
+    replicas: readonly (readonly number[])[],
+    ids: readonly number[] = [0, 1, 2, 3],
+    fenced: readonly number[] = [],
+  ): MetadataImage {
+    const partitions = replicas.map((one) => partitionOf(one))
+    return imageOf(...nodes(ids, fenced), topicWith(OFFSETS_TOPIC, 1, partitions), topicWith('t', 2, [partitionOf([0])]))
+  }
+
+  test('get as many replicas as they would be made with now; others keep theirs', () => {
+    const image = offsetsOf([[0], [0], [0, 1], [1, 2, 3]])
+    const moves = balanceMoves(image, [], 3)
+    expect(moves.filter(({ topic }) => topic === 't').every(({ replicas }) => replicas.length === 1)).toBe(true)
+    for (const record of ruleRebalance(image, ALL, 3).records) applyRecord(image, record)
+    const [offsets] = image.topics.values()
+    expect(offsets!.partitions.map(({ replicas, removing }) => replicas.length - removing.length)).toEqual([3, 3, 3, 3])
+    // Nobody who has something is given up before the others have it.
+    offsets!.partitions.forEach(({ isr }, i) => expect(isr).toEqual([[0], [0], [0, 1], [1, 2, 3]][i]))
+    expect(balanceMoves(image, [], 3)).toEqual([])
+  })
+
+  test('get no more than there are active nodes that are not being drained', () => {
+    const lengths = (moves: readonly Move[]): number[] => moves.filter(({ topic }) => topic !== 't').map(({ replicas }) => replicas.length)
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1]), [], 3))).toEqual([2])
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2], [2]), [], 3))).toEqual([2])
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2]), [2], 3))).toEqual([2])
+  })
+})
+
 const CLUSTERS = fc.integer({ min: 2, max: 6 }).chain((count) => {
   const ids = Array.from({ length: count }, (_, node) => node)
   const replicas = fc.array(fc.shuffledSubarray(ids, { minLength: 1, maxLength: Math.min(3, count) }), { minLength: 1, maxLength: 20 })
@@ -151,6 +236,22 @@ test('whatever the cluster is: each partition keeps its number of replicas, all 
       })
       expect(gapOf(countsOf(ids, after))).toBeLessThanOrEqual(Math.max(1, gapOf(countsOf(ids, replicas)) - 1))
       expect(balanceMoves(clusterOf(ids, after))).toEqual([])
+    }),
+  )
+})
+
+test('whatever racks the nodes are on: replicas are on as many as there are, all different, and what is done is done', () => {
+  fc.assert(
+    fc.property(CLUSTERS, fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 6, maxLength: 6 }), ({ ids, replicas }, drawn) => {
+      const racks = Object.fromEntries(ids.map((node) => [node, drawn[node]!]))
+      const image = clusterOf(ids, replicas, racks)
+      const after = moved(image, balanceMoves(image))
+      after.forEach((one, i) => {
+        expect(one).toHaveLength(replicas[i]!.length)
+        expect(new Set(one).size).toBe(one.length)
+        expect(racksOf(one, racks)).toBe(Math.min(one.length, racksOf(ids, racks)))
+      })
+      expect(balanceMoves(clusterOf(ids, after, racks))).toEqual([])
     }),
   )
 })

@@ -34,6 +34,7 @@ async function sceneWith(names: readonly string[], storage: Storage = new Memory
     sendAway: (to, from, message) => void sentAway.push(`${from.actor} to ${to.node}/${to.actor}: ${message.kind}`),
     onQueued: () => void woken.count++,
     onFailure: (name, error) => void failures.push(`${name}: ${error.message}`),
+    onReport: (node, error) => void failures.push(`node ${node}: ${error.message}`),
   })
   await host.preload([actor.url])
   host.openPort('client', (message) => void heard.push(message))
@@ -303,6 +304,12 @@ test('a broken environment is reported for the whole node', async () => {
   const { host, failures } = await sceneWith(['a'])
   order(host, 'a', 'fatal')
   expect(failures).toEqual(['null: no room'])
+})
+
+test('what is lost with the disk of a node is reported of that node, and no actor fails', async () => {
+  const { host, failures } = await sceneWith(['a'])
+  order(host, 'a', 'report')
+  expect(failures).toEqual(['node 7: all is lost'])
 })
 
 /** A storage that answers when the test says so. */

@@ -59,6 +59,7 @@ function obey({ node, actor: self }: Address, order: string, outbox: Outbox): vo
   if (verb === 'list') outbox.push({ kind: 'list', log: 't-0.1', token: 1 })
   if (verb === 'append') outbox.push({ kind: 'append', log: 't-0.1', file: 'a', position: 0, bytes: new Uint8Array(3), token: 2 })
   if (verb === 'sync') outbox.push({ kind: 'sync', log: 't-0.1', file: 'a', token: 3 })
+  if (verb === 'report') outbox.push({ kind: 'report', node: 7, reason: 'all is lost' })
   if (verb === 'fatal') outbox.push({ kind: 'fatal', reason: 'no room' })
   if (verb === 'break') throw new InvariantViolation('X1 on purpose')
   if (verb === 'throw') throw new RangeError('on purpose')

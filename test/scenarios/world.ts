@@ -133,7 +133,7 @@ export class World {
     else if (effect.kind === 'cancelTimer') this.#timers.delete(`${actor}/${effect.timer}`)
     else if (effect.kind === 'spawn') this.spawn(node, effect.actor, effect.url, effect.config)
     else if (effect.kind === 'stop') this.#cells.delete(effect.actor)
-    else if (effect.kind !== 'fatal') this.#askDisk(cell, effect)
+    else if (effect.kind !== 'fatal' && effect.kind !== 'report') this.#askDisk(cell, effect)
   }
 
   #askDisk(cell: Cell, effect: StorageEffect): void {
