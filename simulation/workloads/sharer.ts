@@ -1,7 +1,8 @@
 /**
  * A member of a share group: it asks for records, works on them for a while, and accepts most, releases some, rejects a few. It may be slow beyond its lock, and it dies
  * while it holds some. A question that is not answered is repeated as it was (checkers/share.ts knows what answers mean). What it is given waits in it for a while before its
- * application has it, as in the public one; only what it is sure to have then (actors/share-trust.ts) is handed over, and the rest is dropped.
+ * application has it, as in the public one; only what it is sure to have then (actors/share-trust.ts) is handed over. When it is not sure it asks before it goes on, and what is
+ * somebody else's by then is dropped.
  */
 import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
@@ -43,6 +44,12 @@ const SLOW_MICROS = 3_000_000
 const LIFE_MICROS = 8_000_000
 const DEATH_MICROS = 400_000
 
+/** What a member was given, and under what. */
+interface Given {
+  readonly range: AcquiredRange
+  readonly hold: ShareHold
+}
+
 /** One member, through all its lives. */
 export class SharerWorkload {
   readonly #cluster: Cluster
@@ -66,6 +73,8 @@ export class SharerWorkload {
   #asked: Omit<ShareFetchRequest, 'correlationId'> | null = null
   /** What it says with its next question. */
   #said: ShareAcknowledgement[] = []
+  /** It is not sure that it has these still: the question under way will tell. */
+  #doubted: Given[] = []
 
   constructor(cluster: Cluster, index: number, group: ShareTruth) {
     this.#cluster = cluster
@@ -88,6 +97,7 @@ export class SharerWorkload {
     this.#coordinator = null
     this.#asked = null
     this.#said = []
+    this.#doubted = []
     host.attach('sharer', { receive: (message) => this.#receive(host, message) })
     this.#find(host)
     host.after(this.#random.exponential(LIFE_MICROS), () => this.#end(host))
@@ -199,30 +209,33 @@ export class SharerWorkload {
     const asked = { request: this.#asked, askedAt: this.#askedAt }
     const hold = errorCode === NONE ? trustAnswer(this.#trust, asked, answer) : { reign: 0, lockUntil: 0 }
     this.#asked = null
-    if (this.#gate === null) this.#work(host, acquired, hold)
-    else this.#gate.read(acquired, () => this.#work(host, acquired, hold))
+    const given = [...this.#doubted.splice(0), ...acquired.map((range) => ({ range, hold }))]
+    if (this.#gate === null) this.#work(host, given)
+    else this.#gate.read(acquired, () => this.#work(host, given))
   }
 
   /** Whoever has records takes a while for them. */
-  #work(host: Host, acquired: readonly AcquiredRange[], hold: ShareHold): void {
+  #work(host: Host, given: readonly Given[]): void {
     const { faults } = this.#cluster
-    const isSlow = acquired.length > 0 && faults.strikes('slowConsumer', 4)
+    const isSlow = given.length > 0 && faults.strikes('slowConsumer', 4)
     const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
     const handed: AcquiredRange[] = []
     const waitMax = Math.max(1, Math.floor(delay))
-    for (const range of acquired)
-      host.after(this.#waits.below(waitMax), () => void (this.#handOver(host, range, hold) && handed.push(range)))
+    for (const one of given) host.after(this.#waits.below(waitMax), () => void (this.#handOver(host, one) && handed.push(one.range)))
     host.after(delay, () => {
-      for (const range of acquired) if (handed.includes(range)) this.#judge(range)
-      if (this.#asked === null) this.#more(host)
+      for (const { range } of given) if (handed.includes(range)) this.#judge(range)
+      if (this.#asked !== null) return
+      if (this.#doubted.length > 0) this.#ask(host, { leaves: false, maxRecords: 0 })
+      else this.#more(host)
     })
   }
 
   /** Its application has it now; false if it may be somebody else's. */
-  #handOver(host: Host, range: AcquiredRange, hold: ShareHold): boolean {
-    if (trustIn(this.#trust, hold, host.clock.uptime()) !== 'sure') return false
-    checkHandedOver(this.#group, range, this.#memberId)
-    return true
+  #handOver(host: Host, one: Given): boolean {
+    const trust = trustIn(this.#trust, one.hold, host.clock.uptime())
+    if (trust === 'unsure') this.#doubted.push(one)
+    if (trust === 'sure') checkHandedOver(this.#group, one.range, this.#memberId)
+    return trust === 'sure'
   }
 
   /** Says something of the whole range, or of its halves; of some it says nothing. */
