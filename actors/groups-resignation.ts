@@ -2,7 +2,8 @@
  * The end of a reign: who waits for an answer, for a write or for other members, is told that nobody is here any more, and looks for the next coordinator at once.
  */
 import type { Waiter } from '../coordinator/groups/classic/classic-group.ts'
-import type { MessageOf } from '../protocol/messages/message.ts'
+import { isRequest } from '../protocol/messages/message.ts'
+import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import type { GroupsState } from './groups-state.ts'
 
@@ -13,8 +14,12 @@ export function resign(state: GroupsState, { correlationId }: MessageOf<'resign'
   outbox.push({ kind: 'send', to: from, message: { kind: 'resigned', correlationId } })
 }
 
-/** Nobody is here any more. */
-export function refuseWaiter({ from, correlationId }: Waiter, outbox: Outbox): void {
+/** Whoever asks afterwards hears that nobody is here any more. */
+export function refuse(message: Message, { from }: Context, outbox: Outbox): void {
+  if (isRequest(message)) refuseWaiter({ from, correlationId: message.correlationId }, outbox)
+}
+
+function refuseWaiter({ from, correlationId }: Waiter, outbox: Outbox): void {
   outbox.push({ kind: 'send', to: from, message: { kind: 'undeliverable', correlationId } })
 }
 

@@ -11,7 +11,6 @@ import { assert } from '../protocol/assert.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { GroupHeartbeatRequest } from '../protocol/messages/group.ts'
-import { isRequest } from '../protocol/messages/message.ts'
 import type { Message, MessageOf } from '../protocol/messages/message.ts'
 import { keepOffset } from '../coordinator/groups/kept-offsets.ts'
 import { decodeMemberRecord } from '../coordinator/groups/member-record.ts'
@@ -48,7 +47,7 @@ import {
   onTransactionalWritten,
   takeMarks,
 } from './groups-transactions.ts'
-import { refuseWaiter, resign } from './groups-resignation.ts'
+import { refuse, resign } from './groups-resignation.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
 import { callMissing, endGraces, giveUpMissing, loadMember, onStruck, strikeFormer, takeNamed } from './groups-roster.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
@@ -77,11 +76,7 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
   url: import.meta.url,
   start: newGroupsState,
   receive(state: GroupsState, message: Message, context: Context, outbox: Outbox): void {
-    if (message.kind === 'resign') return resign(state, message, context, outbox)
-    if (state.hasResigned) {
-      if (isRequest(message)) refuseWaiter({ from: context.from, correlationId: message.correlationId }, outbox)
-      return
-    }
+    if (state.hasResigned && message.kind !== 'resign') return refuse(message, context, outbox)
     switch (message.kind) {
       case 'started':
         return onStarted(state, context, outbox)
@@ -97,6 +92,8 @@ export const actor: Actor<GroupsState, GroupsConfig> = {
       case 'leaseExtended':
         state.leaseUntil = message.until
         return
+      case 'resign':
+        return resign(state, message, context, outbox)
       case 'fetchResponse':
         return onLoaded(state, message, context, outbox)
       case 'produceResponse':
