@@ -133,7 +133,7 @@ function isRetention({ config }: ReplicaState, message: Message): boolean {
 
 /** Compaction has replaced segments: what is left is what must be. */
 function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk): void {
-  const { log, highWatermark } = state
+  const { log, highWatermark, writtenEnd } = state
   const generation = log.segments.reduce((latest, segment) => Math.max(latest, segment.generation), 0)
   const before = watched.generation
   watched.generation = generation
@@ -157,10 +157,11 @@ function checkCleaned(truth: Truth, watched: WatchedReplica, state: ReplicaState
       place(truth, watched.truth, offset, value, truth.world.nowMicros, `node ${state.self.node}`)
   // One that has lost its latest checkpoint does not know any more how much was committed when it was cleaned; nor what else was, if only some of the files had got their names; nor what was
   // behind the end of its log, which had been copied without what that made superfluous: so copies one that is not in sync from a leader who has compacted further.
+  // What it has copied and its disk has still to write is in its log, but not among the records: it waits behind the renaming.
   const { offset: committed } = highWatermark
   const isSure = committed >= cleanedEnd(log) && state.role.isr.includes(state.self.node)
   const end = isSure ? committed : Math.max(committed, watched.truth.exposedEnd)
-  checkCompacted(truth, watched.truth, records, { end, logEnd: isSure ? end : log.logEndOffset, who: `node ${state.self.node}` })
+  checkCompacted(truth, watched.truth, records, { end, logEnd: isSure ? end : writtenEnd.offset, who: `node ${state.self.node}` })
 }
 
 /** One past what compaction has looked at. */

@@ -9,15 +9,16 @@ import type { Effect } from '../../../actors/effect.ts'
 import type { Disk } from '../../../simulation/disk.ts'
 import { appendBytes, newFile, rotBytes, syncFile } from '../../../simulation/disk-file.ts'
 import type { SimulatedFile } from '../../../simulation/disk-file.ts'
-import { newSegment } from '../../../partitions/log.ts'
+import { nameOfSegment, newSegment } from '../../../partitions/log.ts'
 import { newReplicaState, NO_ROLE } from '../../../partitions/replica-state.ts'
 import type { ReplicaState } from '../../../partitions/replica-state.ts'
 import type { FetchRequest } from '../../../protocol/messages/fetch.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
+import { stampBaseOffset } from '../../../protocol/record-batch.ts'
 import { defaultTopicConfig } from '../../../protocol/topic-config.ts'
 import type { TopicConfig } from '../../../protocol/topic-config.ts'
 import { buildBatch } from '../../../simulation/records.ts'
-import { newTruth, partitionTruth } from '../../../simulation/truth.ts'
+import { newTruth, partitionTruth, place } from '../../../simulation/truth.ts'
 import { World } from '../../../simulation/world.ts'
 import { inScene } from './damaged.ts'
 import type { Damaged, Scene } from './damaged.ts'
@@ -157,6 +158,57 @@ const copies: Damaged = {
   },
 }
 
+/** A replica that is not in sync and copies has cleaned the first four of six committed records, all of different keys; the last two are on their way to its disk, or are written. */
+function cleanedWhileCopying(what: string, [sound, damaged]: readonly [CopiedEnd, CopiedEnd]): Damaged {
+  return inScene(
+    'CMP',
+    what,
+    ({ truth, partition }, isDamaged) => {
+      for (let offset = 0; offset < 6; offset++) {
+        truth.keyed.set(offset + 100, { key: offset, isTombstone: false, atMicros: 0 })
+        place(truth, partition, offset, offset + 100, 0, 'a reader')
+      }
+      partition.exposedEnd = 6
+      const { state, watched } = stage({ truth, partition }, { cleanupPolicy: 'compact' })
+      const { written, there } = isDamaged ? damaged : sound
+      const segments = [{ ...newSegment(0, 0), generation: 1 }, newSegment(4, 0)] as const
+      const file = (base: number, end: number): SimulatedFile => {
+        const one = newFile()
+        if (end > base) appendBytes(one, stamped(base, end))
+        return one
+      }
+      Object.assign(state, { phase: 'following', role: { ...state.role, leader: 1, isr: [1] } })
+      state.log = { segments: [...segments], logStartOffset: 0, logEndOffset: 6 }
+      state.highWatermark = { offset: 4, segmentBaseOffset: 4, position: 0 }
+      state.writtenEnd = { offset: written, segmentBaseOffset: 4, position: 0 }
+      const files = new Map([
+        [nameOfSegment(segments[0]), file(0, Math.min(there, 4))],
+        [nameOfSegment(segments[1]), file(4, there)],
+      ])
+      const disk = { files: () => files } as unknown as Disk
+      checkReplica(truth, watched, state, disk, { message: { kind: 'started' }, effects: [] })
+    },
+    { cleanupPolicy: 'compact' },
+  )
+}
+
+/** Up to where what it copies has been written, as it knows, and up to where it is there. */
+interface CopiedEnd {
+  readonly written: number
+  readonly there: number
+}
+
+/** One batch with the values of these offsets. */
+function stamped(base: number, end: number): Uint8Array {
+  const bytes = buildBatch(
+    Array.from({ length: end - base }, (_, i) => base + i + 100),
+    8,
+    0,
+  )
+  stampBaseOffset(bytes, 0, base)
+  return bytes
+}
+
 /** Replicas. */
 export const damagedReplicas: readonly Damaged[] = [
   copies,
@@ -238,6 +290,14 @@ export const damagedReplicas: readonly Damaged[] = [
     },
     { deleteOnceAcknowledgedBy: ['workers'] },
   ),
+  cleanedWhileCopying('the newest record of a key is gone from what a replica had, while what it copies is on its way to the disk', [
+    { written: 4, there: 4 },
+    { written: 4, there: 3 },
+  ]),
+  cleanedWhileCopying('the newest record of a key is gone from what a replica has copied', [
+    { written: 6, there: 6 },
+    { written: 6, there: 5 },
+  ]),
   copying('a replica copies on before it has paid', (_, copy, isDamaged) => copy(isDamaged ? 990 : 1000)),
   copying('a replica that follows its leader as before has another answer free', ({ state }, copy, isDamaged) => {
     copy(1000)
