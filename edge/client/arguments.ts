@@ -211,10 +211,10 @@ export function plainConfig(config: unknown): Record<string, unknown> {
   const entries = Object.entries(config).filter(([, value]) => value !== undefined)
   for (const [name, value] of entries) {
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
-    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) continue
+    if (isListOf(value, (one) => typeof one === 'string')) continue
     throw new KafkaError(
       'INVALID_CONFIG',
-      `the setting ${name} must be a text, a number, true or false, or a list of texts, not ${typeof value}`,
+      `the setting ${name} must be a text, a number, true or false, or a list of texts, not ${describe(value)}`,
     )
   }
   return Object.fromEntries(entries)
@@ -234,6 +234,11 @@ export function checkListener(event: unknown, listener: unknown): void {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+/** Whether all of a list are so. A list from outside may have holes, and `every` alone does not see them. */
+function isListOf(value: unknown, isOne: (one: unknown) => boolean): boolean {
+  return Array.isArray(value) && [...(value as readonly unknown[])].every(isOne)
 }
 
 function isTopicPartition(value: unknown): value is TopicPartition {
@@ -268,8 +273,7 @@ function refusal(takes: string, value: unknown): KafkaError {
 
 /** Throws INVALID_OPTION unless they are names, or null. */
 export function checkRacks(racks: unknown): void {
-  if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => rack === null || (typeof rack === 'string' && rack !== ''))))
-    return
+  if (racks === undefined || isListOf(racks, (rack) => rack === null || (typeof rack === 'string' && rack !== ''))) return
   throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
 }
 

@@ -159,7 +159,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
   send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
   send(input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[]): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
-    if (Array.isArray(input)) return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record)))
+    // Unlike `map`, it does not leave out what is missing.
+    if (Array.isArray(input)) return Promise.all(Array.from(input as readonly ProducerRecord<K, V>[], (record) => this.#sendOne(record)))
     return this.#sendOne(input as ProducerRecord<K, V>)
   }
 
