@@ -11,6 +11,7 @@ import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMet
 import type { MemberOffsets } from './commit-requests.ts'
 import { closedError } from './engine.ts'
 import type { ActorLink } from './engine.ts'
+import { describe } from './options.ts'
 import { errorFrom } from './requests.ts'
 
 /** A member whose epoch has just changed is asked again so often, after this pause. */
@@ -68,13 +69,13 @@ export class Transactions<K, V> {
     return this.#open
   }
 
-  /** One transaction around some work: committed when it is done, aborted when it throws. */
+  /** One transaction around some work: committed when it is done, aborted when it throws. Throws INVALID_REQUEST for what is no work. */
   async run<T>(work: (transaction: Transaction<K, V>) => T | Promise<T>): Promise<T> {
+    if (typeof work !== 'function') throw new KafkaError('INVALID_REQUEST', `transaction takes a function, not ${describe(work)}`)
     const transaction = await this.begin()
     try {
       const result = await work(transaction)
-      // The work may have ended it by itself.
-      if (!transaction.isOver) await transaction.commit()
+      await transaction.finish()
       return result
     } catch (error) {
       await transaction.abort().catch(() => undefined)
@@ -85,7 +86,7 @@ export class Transactions<K, V> {
   /** The producer is being closed. */
   async close(): Promise<void> {
     this.#isClosing = true
-    await this.#open?.abort().catch(() => undefined)
+    await this.#open?.abortFor(closedError('producer')).catch(() => undefined)
   }
 
   /** The producer is closed. */
@@ -146,6 +147,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   #isOutdated = false
   /** Why it could not even be aborted. */
   #fatal: unknown = null
+  /** Why it is over, and not committed, although nobody has aborted it who uses it; null where it is not so. */
+  #overBy: KafkaError | null = null
   /** How the groups speak whose offsets it commits. */
   #protocol: GroupProtocolName = 'consumer'
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
@@ -215,15 +218,19 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     }
   }
 
-  get isOver(): boolean {
-    return this.#state === 'over'
-  }
-
   /** It cannot be ended any more. */
   lose(error: KafkaError): void {
     this.#failure = error
     this.#isLost = true
+    this.#overBy = error
     this.#end()
+  }
+
+  /** The work is done: it is committed, unless the work has ended it, or has begun to. Throws why it is not committed if that was somebody else. */
+  async finish(): Promise<void> {
+    while (this.#endUnderWay !== null) await this.#endUnderWay
+    if (this.#state !== 'over') return this.commit()
+    if (this.#overBy !== null) throw this.#overBy
   }
 
   async commit(): Promise<void> {
@@ -244,7 +251,9 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       this.#fail(error)
       if (isEpochOld(error)) {
         await this.#abort().catch(() => undefined)
-        throw this.reasonOf(error)
+        const reason = this.reasonOf(error)
+        this.#overBy = reason instanceof KafkaError ? reason : this.#failure
+        throw reason
       }
       // It may still be aborted; nothing else can be done with it.
       if (this.#state === 'ending') this.#state = 'open'
@@ -253,9 +262,17 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   }
 
   async abort(): Promise<void> {
+    await this.abortFor(null)
+    this.#overBy = null
+  }
+
+  /** Whoever uses it does not know that it is aborted, and shall hear why; null: it is he. */
+  async abortFor(reason: KafkaError | null): Promise<void> {
     // One end at a time: who aborts what is being committed hears when that is decided.
     while (this.#endUnderWay !== null) await this.#endUnderWay.catch(() => undefined)
-    if (this.#state !== 'over') await this.#endBy(this.#abort())
+    if (this.#state === 'over') return
+    this.#overBy = reason
+    await this.#endBy(this.#abort())
   }
 
   async #endBy(end: Promise<void>): Promise<void> {
