@@ -243,8 +243,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     this.#state = 'ending'
     try {
       await Promise.allSettled(this.#offsetsUnderWay)
+      // What has failed already does not wait for what is on its way.
+      this.#throwFailure()
       await this.#owner.flush()
-      if (this.#failure !== null) throw this.#failure
+      this.#throwFailure()
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
@@ -259,6 +261,10 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       if (this.#state === 'ending') this.#state = 'open'
       throw asForeign(error, this.#protocol)
     }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure
   }
 
   async abort(): Promise<void> {
