@@ -11,7 +11,7 @@ import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { ENTITY_NAME_LENGTH_MAX } from '../../protocol/messages/quota.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
-import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
+import { patternProblem } from '../../protocol/topic-pattern.ts'
 import type { RecordsToDelete } from './admin-api.ts'
 import type { ClusterEvent, ClusterOptions } from './api.ts'
 import { checkOptions, describe, describeText } from './options.ts'
@@ -87,9 +87,9 @@ function checkInstance(group: string | undefined, groupInstanceId: string): void
 export function checkSubscription(topics: unknown): Subscription {
   if (topics instanceof RegExp) {
     const topicPattern = { source: topics.source, flags: topics.flags }
-    if (compilePattern(topicPattern) !== null) return { topics: [], topicPattern }
-    const reason = `a pattern of topics has at most ${TOPIC_PATTERN_LENGTH_MAX} characters, not ${topics.source.length}`
-    throw new KafkaError('INVALID_REGULAR_EXPRESSION', reason)
+    const problem = patternProblem(topicPattern)
+    if (problem === null) return { topics: [], topicPattern }
+    throw new KafkaError('INVALID_REGULAR_EXPRESSION', `a pattern of topics ${problem}`)
   }
   if (!Array.isArray(topics))
     throw new KafkaError(

@@ -313,7 +313,7 @@ describe('offsets', () => {
       expect(results(ended(stage, correlationId, 4))).toEqual(['8: NONE'])
       begin(stage, 9)
       const next = [...submit(stage, 2), ...stage.deliver(topicsAnswer({ t: [0] }, 10, 5, 2)), ...tick(stage, 300)]
-      expect(numbers(next)).toEqual(['4/0'])
+      expect(new Set(numbers(next))).toEqual(new Set(['4/0']))
     },
   )
 })

@@ -88,33 +88,6 @@ describe('a transaction', () => {
     expect(await read('t')).toEqual(['a'])
   })
 
-  test('that its work ends without awaiting that has come to its end when it resolves', async () => {
-    await using p = producer()
-    await p.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'a' })
-      void transaction.commit()
-    })
-    expect(await read('t')).toEqual(['a'])
-    await p.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'b' })
-      void transaction.abort()
-    })
-    const failing = p.transaction((transaction) => {
-      transaction.send({ topic: 'nowhere', value: 'c' }).catch(() => undefined)
-      transaction.commit().catch(() => undefined)
-    })
-    await expect(failing).rejects.toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
-    expect(await read('t')).toEqual(['a'])
-  })
-
-  test.each([null, undefined, 5])('is not begun when its work is %j', async (work) => {
-    await using p = producer()
-    const refusal = { name: 'INVALID_REQUEST', message: expect.stringMatching(/^transaction takes a function/) as string }
-    await expect(p.transaction(work as never)).rejects.toMatchObject(refusal)
-    await p.transaction((transaction) => transaction.send({ topic: 't', value: 'a' }))
-    expect(await read('t')).toEqual(['a'])
-  })
-
   test('follows one after the other, many times', async () => {
     await using p = producer()
     for (let i = 0; i < 50; i++)
@@ -294,45 +267,6 @@ describe('a producer with a transactional id', () => {
     [{ transactionTimeoutMillis: 900_001 }],
   ])('refuses %o', (options) => {
     expect(() => producer(options)).toThrow(expect.objectContaining({ name: 'INVALID_OPTION' }))
-  })
-
-  test.each(['producer', 'cluster'])('says that it is not committed when its %s is closed while the work goes on', async (what) => {
-    const p = producer()
-    const told = p.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'a' })
-      await (what === 'producer' ? p.close() : cluster.close())
-      return 'done'
-    })
-    await expect(told).rejects.toMatchObject({ name: 'CLIENT_CLOSED' })
-    if (what === 'producer') expect(await read('t')).toEqual([])
-  })
-
-  test('says that it is not committed when its producer begins to be closed at the end of the work, unless it was before', async () => {
-    const p = producer()
-    const told = p.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'a' })
-      void p.close()
-    })
-    await expect(told).rejects.toMatchObject({ name: 'CLIENT_CLOSED' })
-    const other = producer()
-    await other.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'b' })
-      await transaction.commit()
-      await other.close()
-    })
-    expect(await read('t')).toEqual(['b'])
-  })
-
-  test('says that it is not committed when its work has not looked at the commit of one that was fenced', async () => {
-    await using former = producer()
-    const told = former.transaction(async (transaction) => {
-      await transaction.send({ topic: 't', value: 'a' })
-      await using successor = producer()
-      await (await successor.beginTransaction()).abort()
-      await transaction.commit().catch(() => undefined)
-    })
-    await expect(told).rejects.toMatchObject({ name: 'PRODUCER_FENCED' })
-    expect(await read('t')).toEqual([])
   })
 
   test('leaves an open transaction to nobody when it is closed', async () => {
