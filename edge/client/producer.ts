@@ -145,6 +145,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #newTransactions(): Transactions<K, V> {
     const owner: TransactionOwner<K, V> = {
+      engine: this.#engine,
       send: (record) => this.#sendOne(record, undefined),
       write: (record) => this.#writeOne(record, undefined),
       drained: () => this.drained(),

@@ -10,7 +10,7 @@ import type { GroupProtocolName, TopicOffset } from '../../protocol/messages/gro
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { closedError } from './engine.ts'
-import type { ActorLink } from './engine.ts'
+import type { ActorLink, Engine } from './engine.ts'
 import { describe } from './options.ts'
 import { errorFrom } from './requests.ts'
 
@@ -20,6 +20,8 @@ const STALE_MILLIS = 10
 
 /** How a transaction reaches its producer. */
 export interface TransactionOwner<K, V> {
+  /** Of its cluster. */
+  readonly engine: Engine
   send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
   write(record: ProducerRecord<K, V>): boolean
   drained(): Promise<void>
@@ -33,6 +35,7 @@ export interface TransactionOwner<K, V> {
 
 /** A consumer that can say what it would commit. */
 interface OffsetsSource {
+  isOf(engine: Engine): boolean
   memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets>
   markCommitted(offsets: readonly TopicOffset[]): void
 }
@@ -201,6 +204,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   async #sendOffsets(consumer: unknown, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void> {
     if (!isSource(consumer)) throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster')
+    if (!consumer.isOf(this.#owner.engine))
+      throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster, not of another one')
     for (let retries = 0; ; retries++) {
       const { group, protocol, member, offsets } = await consumer.memberOffsets(what)
       this.#protocol = protocol

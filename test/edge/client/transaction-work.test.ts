@@ -95,3 +95,19 @@ describe('a transaction', () => {
     expect(await read('t')).toEqual([])
   })
 })
+describe('offsets', () => {
+  test.each(['a member', 'assigned by hand'])('of a consumer of another cluster are refused: %s', async (how) => {
+    await using other = await open(':memory:')
+    await other.admin.createTopic('t')
+    await using feeder = other.producer({ value: string })
+    await feeder.send({ topic: 't', value: 'a' })
+    await using consumer = other.consumer({ group: 'g', value: string, autoCommit: false })
+    if (how === 'a member') consumer.subscribe(['t'])
+    else consumer.assign([{ topic: 't', partition: 0 }])
+    while ((await consumer.poll()).length === 0);
+    await using p = producer()
+    const refusal = { name: 'INVALID_REQUEST', message: 'sendOffsets takes a consumer of this cluster, not of another one' }
+    await expect(p.transaction((transaction) => transaction.sendOffsets(consumer))).rejects.toMatchObject(refusal)
+    expect(await cluster.admin.listGroups()).toEqual([])
+  })
+})
