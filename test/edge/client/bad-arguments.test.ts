@@ -184,6 +184,29 @@ describe('what JavaScript may give and nothing can take is refused', () => {
   })
 })
 
+test('a serde that is none is refused where it is given', async () => {
+  const cluster = await openCluster()
+  const reason =
+    /^(producer|consumer|shareConsumer) option (key|value) must be a serde, an object with the function (serialize|deserialize), not /
+  for (const none of [{}, [], new Date(0), new Map(), { serialize: 5, deserialize: 5 }, null, 'string', () => undefined]) {
+    for (const options of [{ key: none }, { value: none }]) {
+      for (const method of ['producer', 'consumer']) await expectRefusal(cluster, [method, [options], reason, 'INVALID_OPTION'])
+      await expectRefusal(cluster, ['shareConsumer', [{ group: 'g', topics: ['t'], ...options }], reason, 'INVALID_OPTION'])
+    }
+  }
+  class Upper {
+    serialize(value: string | null): Uint8Array | null {
+      return string.serialize(value)
+    }
+    deserialize(bytes: Uint8Array): string {
+      return string.deserialize(bytes).toUpperCase()
+    }
+  }
+  await cluster.consumer({ key: new Upper(), value: new Upper() }).close()
+  const { serialize } = string
+  await cluster.producer({ value: { serialize } as typeof string }).close()
+})
+
 test('the metadata of an offset may be left out', async () => {
   const { admin } = await openCluster()
   await admin.createTopic('t')
