@@ -203,8 +203,8 @@ test('a serde that is none is refused where it is given', async () => {
     }
   }
   await cluster.consumer({ key: new Upper(), value: new Upper() }).close()
-  const { serialize } = string
-  await cluster.producer({ value: { serialize } as typeof string }).close()
+  const half = { serialize: (value: string | null) => string.serialize(value) }
+  await cluster.producer({ value: half as typeof string }).close()
 })
 
 test('the metadata of an offset may be left out', async () => {
