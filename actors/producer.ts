@@ -169,7 +169,11 @@ function pumpAll(state: ProducerState, context: Context, outbox: Outbox): void {
 
 /** Sends what may be sent now, in order. */
 function pump(state: ProducerState, queue: PartitionQueue, context: Context, outbox: Outbox): void {
-  if (queue.batches.length === queue.inFlight || context.uptime < queue.retryAt) return
+  if (queue.batches.length === queue.inFlight) return
+  const why = state.transaction === null ? null : failureOf(state.transaction)
+  // What was on its way when the transaction failed has come back: it is not sent any more.
+  if (why !== null) return failTransaction(state, why, outbox)
+  if (context.uptime < queue.retryAt) return
   const topic = topicOrAsk(state.leaders, queue.topic, state.nextCorrelationId++, context.uptime, outbox)
   if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]

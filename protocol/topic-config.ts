@@ -325,8 +325,10 @@ function parseRatio(value: unknown): number | null {
 /** The groups, each once, in their order; an empty text is an empty list. */
 function parseGroups({ countMax }: Groups, value: unknown): readonly string[] | null {
   const given: unknown = typeof value === 'string' ? value.split(',').filter((group) => group !== '') : value
-  if (!Array.isArray(given) || !given.every((group): group is string => checkGroupId(group) === null)) return null
-  const groups = [...new Set(given)]
+  if (!Array.isArray(given)) return null
+  // A set has what holes stand for, which `every` does not see in a list.
+  const groups = [...new Set<unknown>(given)]
+  if (!groups.every((group): group is string => checkGroupId(group) === null)) return null
   return groups.length <= countMax ? groups : null
 }
 

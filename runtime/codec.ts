@@ -338,9 +338,12 @@ function isPlain(value: unknown, depth: number): boolean {
   }
 }
 
-/** `__proto__` is the one name that msgpackr does not carry. */
+/** `__proto__` is the one name that msgpackr does not carry. A hole would arrive as undefined: `every` does not see it. */
 function isPlainObject(value: object, depth: number): boolean {
-  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth))
+  if (Array.isArray(value)) {
+    for (const item of value as readonly unknown[]) if (!isPlain(item, depth)) return false
+    return true
+  }
   if (Object.getPrototypeOf(value) !== Object.prototype || Object.hasOwn(value, '__proto__')) return false
   return Object.values(value).every((item) => isPlain(item, depth))
 }

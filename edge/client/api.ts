@@ -346,7 +346,8 @@ export interface ConsumerBatch<K = Uint8Array, V = Uint8Array> extends Iterable<
 export interface Consumer<K = Uint8Array, V = Uint8Array> extends AsyncIterable<ConsumerRecord<K, V>>, AsyncDisposable {
   /**
    * As a member of the group; it replaces the former subscription. A pattern stands for all topics that it matches anywhere in their names (`/^logs-/`), but for
-   * internal ones, also those that are yet to come. No topics: commits what is processed (with `autoCommit`) and leaves the group.
+   * internal ones, also those that are yet to come. The coordinator matches it, in linear time: references back (`\1`), lookaheads and lookbehinds, modifiers and the flag `v` are
+   * refused with INVALID_REGULAR_EXPRESSION; the rest matches as it does in JavaScript. No topics: commits what is processed (with `autoCommit`) and leaves the group.
    */
   subscribe(topics: readonly string[] | RegExp): void
   /**

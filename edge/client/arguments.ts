@@ -11,7 +11,7 @@ import { OFFSET_METADATA_LENGTH_MAX } from '../../protocol/messages/group.ts'
 import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { ENTITY_NAME_LENGTH_MAX } from '../../protocol/messages/quota.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
-import { compilePattern, TOPIC_PATTERN_LENGTH_MAX } from '../../protocol/topic-pattern.ts'
+import { patternProblem } from '../../protocol/topic-pattern.ts'
 import type { RecordsToDelete } from './admin-api.ts'
 import type { ClusterEvent, ClusterOptions } from './api.ts'
 import { checkOptions, describe, describeText } from './options.ts'
@@ -87,9 +87,9 @@ function checkInstance(group: string | undefined, groupInstanceId: string): void
 export function checkSubscription(topics: unknown): Subscription {
   if (topics instanceof RegExp) {
     const topicPattern = { source: topics.source, flags: topics.flags }
-    if (compilePattern(topicPattern) !== null) return { topics: [], topicPattern }
-    const reason = `a pattern of topics has at most ${TOPIC_PATTERN_LENGTH_MAX} characters, not ${topics.source.length}`
-    throw new KafkaError('INVALID_REGULAR_EXPRESSION', reason)
+    const problem = patternProblem(topicPattern)
+    if (problem === null) return { topics: [], topicPattern }
+    throw new KafkaError('INVALID_REGULAR_EXPRESSION', `a pattern of topics ${problem}`)
   }
   if (!Array.isArray(topics))
     throw new KafkaError(
@@ -211,10 +211,10 @@ export function plainConfig(config: unknown): Record<string, unknown> {
   const entries = Object.entries(config).filter(([, value]) => value !== undefined)
   for (const [name, value] of entries) {
     if (value === null || ['string', 'number', 'boolean'].includes(typeof value)) continue
-    if (Array.isArray(value) && value.every((one) => typeof one === 'string')) continue
+    if (isListOf(value, (one) => typeof one === 'string')) continue
     throw new KafkaError(
       'INVALID_CONFIG',
-      `the setting ${name} must be a text, a number, true or false, or a list of texts, not ${typeof value}`,
+      `the setting ${name} must be a text, a number, true or false, or a list of texts, not ${describe(value)}`,
     )
   }
   return Object.fromEntries(entries)
@@ -234,6 +234,11 @@ export function checkListener(event: unknown, listener: unknown): void {
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
+
+/** Whether all of a list are so. A list from outside may have holes, and `every` alone does not see them. */
+function isListOf(value: unknown, isOne: (one: unknown) => boolean): boolean {
+  return Array.isArray(value) && [...(value as readonly unknown[])].every(isOne)
 }
 
 function isTopicPartition(value: unknown): value is TopicPartition {
@@ -268,8 +273,7 @@ function refusal(takes: string, value: unknown): KafkaError {
 
 /** Throws INVALID_OPTION unless they are names, or null. */
 export function checkRacks(racks: unknown): void {
-  if (racks === undefined || (Array.isArray(racks) && racks.every((rack) => rack === null || (typeof rack === 'string' && rack !== ''))))
-    return
+  if (racks === undefined || isListOf(racks, (rack) => rack === null || (typeof rack === 'string' && rack !== ''))) return
   throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
 }
 

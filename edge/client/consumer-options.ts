@@ -16,8 +16,8 @@ const MILLIS_MAX = 2_147_483_647
 
 /** What each option allows. */
 export const CONSUMER_RULES: Readonly<Record<keyof ConsumerOptions<unknown, unknown>, OptionRule>> = {
-  key: { kind: 'object' },
-  value: { kind: 'object' },
+  key: { kind: 'serde', needs: 'deserialize' },
+  value: { kind: 'serde', needs: 'deserialize' },
   group: { kind: 'string' },
   groupInstanceId: { kind: 'string' },
   topics: { kind: 'object' },

@@ -84,18 +84,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
   }
 
   #onAnswer(message: Message): void {
-    switch (message.kind) {
-      case 'commitResult':
-        return this.#requests.onCommitResult(message)
-      case 'memberAnswer':
-        return this.#requests.onMember(message)
-      case 'consumerClosed':
-        return this.#onClosed?.()
-      case 'actorCrashed':
-        return this.#onCrash(crashError('consumer', message.errorMessage))
-      default:
-        return
-    }
+    if (message.kind === 'commitResult') this.#requests.onCommitResult(message)
+    else if (message.kind === 'memberAnswer') this.#requests.onMember(message)
+    else if (message.kind === 'consumerClosed') this.#onClosed?.()
+    else if (message.kind === 'actorCrashed') this.#onCrash(crashError('consumer', message.errorMessage))
   }
 
   /** Nobody knows any more what it was given, and what of that is processed: it can only be closed. */
@@ -271,6 +263,11 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const done = this.#options.autoCommit === false ? this.#consumption.uncommitted.committing(offsets) : null
     await this.#requests.commit(offsets)
     done?.()
+  }
+
+  /** Whether it reads from that cluster. */
+  isOf(engine: Engine): boolean {
+    return engine === this.#engine
   }
 
   /** What a transaction is to commit of this consumer, and who it is in its group. */

@@ -18,6 +18,8 @@ export type OptionRule =
   | { readonly kind: 'choice'; readonly values: readonly string[]; readonly default: string }
   | { readonly kind: 'boolean'; readonly default: boolean }
   | { readonly kind: 'acks'; readonly default: Acks }
+  /** What turns keys or values into bytes, or back: the function that is needed of it. */
+  | { readonly kind: 'serde'; readonly needs: 'serialize' | 'deserialize' }
   /** An AbortSignal. */
   | { readonly kind: 'signal' }
   /** Known here, checked by its user, who has Kafka's own error for it. */
@@ -64,6 +66,8 @@ function isAllowed(rule: OptionRule, value: unknown): boolean {
       return typeof value === 'string' && rule.values.includes(value)
     case 'acks':
       return value === 'none' || value === 'leader' || value === 'quorum' || (Number.isInteger(value) && Number(value) >= 1)
+    case 'serde':
+      return typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[rule.needs] === 'function'
     case 'signal':
       return value instanceof AbortSignal
     case 'any':
@@ -83,6 +87,8 @@ function describeRule(rule: OptionRule): string {
       return 'true or false'
     case 'acks':
       return "'quorum', 'leader', 'none', or how many replicas must have a record"
+    case 'serde':
+      return `a serde, an object with the function ${rule.needs}`
     case 'signal':
       return 'an AbortSignal'
     case 'any':

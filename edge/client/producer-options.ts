@@ -16,8 +16,8 @@ export const ACKS_DEFAULT: Acks = 'quorum'
 
 /** What each option allows. */
 export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unknown>, OptionRule>> = {
-  key: { kind: 'object' },
-  value: { kind: 'object' },
+  key: { kind: 'serde', needs: 'serialize' },
+  value: { kind: 'serde', needs: 'serialize' },
   acks: { kind: 'acks', default: ACKS_DEFAULT },
   lingerMillis: { kind: 'integer', min: 0, max: 60_000, default: 0 },
   batchSizeBytes: { kind: 'integer', min: 512, max: 1_048_576, default: 65_536 },

@@ -99,7 +99,8 @@ export class ProducerClient<K, V> implements Producer<K, V> {
   ): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
     if (this.#transactions !== null) return Promise.reject<never>(outsideError('send'))
     if (!Array.isArray(input)) return this.#sendOne(input as ProducerRecord<K, V>, options)
-    return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record, options)))
+    // Unlike `map`, it does not leave out what is missing.
+    return Promise.all(Array.from(input as readonly ProducerRecord<K, V>[], (record) => this.#sendOne(record, options)))
   }
 
   write(record: ProducerRecord<K, V>, options?: SendOptions): boolean {
@@ -144,6 +145,7 @@ export class ProducerClient<K, V> implements Producer<K, V> {
 
   #newTransactions(): Transactions<K, V> {
     const owner: TransactionOwner<K, V> = {
+      engine: this.#engine,
       send: (record) => this.#sendOne(record, undefined),
       write: (record) => this.#writeOne(record, undefined),
       drained: () => this.drained(),

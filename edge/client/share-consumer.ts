@@ -31,8 +31,8 @@ import type { ShareMembership } from './share-session.ts'
 const RULES: Readonly<Record<keyof ShareConsumerOptions<unknown, unknown>, OptionRule>> = {
   group: { kind: 'string' },
   topics: { kind: 'object' },
-  key: { kind: 'object' },
-  value: { kind: 'object' },
+  key: { kind: 'serde', needs: 'deserialize' },
+  value: { kind: 'serde', needs: 'deserialize' },
   autoOffsetReset: { kind: 'choice', values: ['earliest', 'latest'], default: 'latest' },
   isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
   acquisitionLockMillis: { kind: 'integer', min: 10, max: 3_600_000, default: 30_000 },

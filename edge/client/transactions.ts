@@ -10,7 +10,8 @@ import type { GroupProtocolName, TopicOffset } from '../../protocol/messages/gro
 import type { Consumer, ConsumerBatch, OffsetToCommit, ProducerRecord, RecordMetadata, Transaction } from './api.ts'
 import type { MemberOffsets } from './commit-requests.ts'
 import { closedError } from './engine.ts'
-import type { ActorLink } from './engine.ts'
+import type { ActorLink, Engine } from './engine.ts'
+import { describe } from './options.ts'
 import { errorFrom } from './requests.ts'
 
 /** A member whose epoch has just changed is asked again so often, after this pause. */
@@ -19,6 +20,8 @@ const STALE_MILLIS = 10
 
 /** How a transaction reaches its producer. */
 export interface TransactionOwner<K, V> {
+  /** Of its cluster. */
+  readonly engine: Engine
   send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
   write(record: ProducerRecord<K, V>): boolean
   drained(): Promise<void>
@@ -32,6 +35,7 @@ export interface TransactionOwner<K, V> {
 
 /** A consumer that can say what it would commit. */
 interface OffsetsSource {
+  isOf(engine: Engine): boolean
   memberOffsets(what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<MemberOffsets>
   markCommitted(offsets: readonly TopicOffset[]): void
 }
@@ -68,13 +72,13 @@ export class Transactions<K, V> {
     return this.#open
   }
 
-  /** One transaction around some work: committed when it is done, aborted when it throws. */
+  /** One transaction around some work: committed when it is done, aborted when it throws. Throws INVALID_REQUEST for what is no work. */
   async run<T>(work: (transaction: Transaction<K, V>) => T | Promise<T>): Promise<T> {
+    if (typeof work !== 'function') throw new KafkaError('INVALID_REQUEST', `transaction takes a function, not ${describe(work)}`)
     const transaction = await this.begin()
     try {
       const result = await work(transaction)
-      // The work may have ended it by itself.
-      if (!transaction.isOver) await transaction.commit()
+      await transaction.finish()
       return result
     } catch (error) {
       await transaction.abort().catch(() => undefined)
@@ -85,7 +89,7 @@ export class Transactions<K, V> {
   /** The producer is being closed. */
   async close(): Promise<void> {
     this.#isClosing = true
-    await this.#open?.abort().catch(() => undefined)
+    await this.#open?.abortFor(closedError('producer')).catch(() => undefined)
   }
 
   /** The producer is closed. */
@@ -146,6 +150,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   #isOutdated = false
   /** Why it could not even be aborted. */
   #fatal: unknown = null
+  /** Why it is over, and not committed, although nobody has aborted it who uses it; null where it is not so. */
+  #overBy: KafkaError | null = null
   /** How the groups speak whose offsets it commits. */
   #protocol: GroupProtocolName = 'consumer'
   readonly #committed: { readonly source: OffsetsSource; readonly offsets: readonly TopicOffset[] }[] = []
@@ -159,7 +165,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
   send(record: ProducerRecord<K, V>): Promise<RecordMetadata>
   send(records: readonly ProducerRecord<K, V>[]): Promise<RecordMetadata[]>
   send(input: ProducerRecord<K, V> | readonly ProducerRecord<K, V>[]): Promise<RecordMetadata> | Promise<RecordMetadata[]> {
-    if (Array.isArray(input)) return Promise.all((input as readonly ProducerRecord<K, V>[]).map((record) => this.#sendOne(record)))
+    // Unlike `map`, it does not leave out what is missing.
+    if (Array.isArray(input)) return Promise.all(Array.from(input as readonly ProducerRecord<K, V>[], (record) => this.#sendOne(record)))
     return this.#sendOne(input as ProducerRecord<K, V>)
   }
 
@@ -197,6 +204,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
 
   async #sendOffsets(consumer: unknown, what?: ConsumerBatch<unknown, unknown> | readonly OffsetToCommit[]): Promise<void> {
     if (!isSource(consumer)) throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster')
+    if (!consumer.isOf(this.#owner.engine))
+      throw new KafkaError('INVALID_REQUEST', 'sendOffsets takes a consumer of this cluster, not of another one')
     for (let retries = 0; ; retries++) {
       const { group, protocol, member, offsets } = await consumer.memberOffsets(what)
       this.#protocol = protocol
@@ -214,15 +223,19 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     }
   }
 
-  get isOver(): boolean {
-    return this.#state === 'over'
-  }
-
   /** It cannot be ended any more. */
   lose(error: KafkaError): void {
     this.#failure = error
     this.#isLost = true
+    this.#overBy = error
     this.#end()
+  }
+
+  /** The work is done: it is committed, unless the work has ended it, or has begun to. Throws why it is not committed if that was somebody else. */
+  async finish(): Promise<void> {
+    while (this.#endUnderWay !== null) await this.#endUnderWay
+    if (this.#state !== 'over') return this.commit()
+    if (this.#overBy !== null) throw this.#overBy
   }
 
   async commit(): Promise<void> {
@@ -235,15 +248,19 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     this.#state = 'ending'
     try {
       await Promise.allSettled(this.#offsetsUnderWay)
+      // What has failed already does not wait for what is on its way.
+      this.#throwFailure()
       await this.#owner.flush()
-      if (this.#failure !== null) throw this.#failure
+      this.#throwFailure()
       await this.#finish(true)
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
       this.#fail(error)
       if (isEpochOld(error)) {
         await this.#abort().catch(() => undefined)
-        throw this.reasonOf(error)
+        const reason = this.reasonOf(error)
+        this.#overBy = reason instanceof KafkaError ? reason : this.#failure
+        throw reason
       }
       // It may still be aborted; nothing else can be done with it.
       if (this.#state === 'ending') this.#state = 'open'
@@ -251,10 +268,22 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
     }
   }
 
+  #throwFailure(): void {
+    if (this.#failure !== null) throw this.#failure
+  }
+
   async abort(): Promise<void> {
+    await this.abortFor(null)
+    this.#overBy = null
+  }
+
+  /** Whoever uses it does not know that it is aborted, and shall hear why; null: it is he. */
+  async abortFor(reason: KafkaError | null): Promise<void> {
     // One end at a time: who aborts what is being committed hears when that is decided.
     while (this.#endUnderWay !== null) await this.#endUnderWay.catch(() => undefined)
-    if (this.#state !== 'over') await this.#endBy(this.#abort())
+    if (this.#state === 'over') return
+    this.#overBy = reason
+    await this.#endBy(this.#abort())
   }
 
   async #endBy(end: Promise<void>): Promise<void> {

@@ -53,11 +53,14 @@ test('names and a pattern may stand together, also names of topics that are not 
   expect(assigned(stage, '^x', ['t', 'later'])).toBe('t[0] x[0]')
 })
 
-test.each([['('], ['x'.repeat(1001)]])('an expression that is none, or too long a one, is INVALID_REGULAR_EXPRESSION', (source) => {
-  const stage = loaded()
-  expect(lines(beat(stage, 0, source))).toEqual([expect.stringContaining('INVALID_REGULAR_EXPRESSION')])
-  expect(stage.state.groups.size).toBe(0)
-})
+test.each([['('], ['x'.repeat(1001)], ['(a+)\\1'], ['a(?=b)']])(
+  'an expression that is none, or too long or too costly a one, is INVALID_REGULAR_EXPRESSION',
+  (source) => {
+    const stage = loaded()
+    expect(lines(beat(stage, 0, source))).toEqual([expect.stringContaining('INVALID_REGULAR_EXPRESSION')])
+    expect(stage.state.groups.size).toBe(0)
+  },
+)
 
 test('an assignor that there is not is UNSUPPORTED_ASSIGNOR', () => {
   const stage = loaded()

@@ -293,4 +293,27 @@ describe('offsets', () => {
     expect(results(taken(stage, sendOffsets(stage, 6), 'FENCED_MEMBER_EPOCH'))).toEqual(['6: FENCED_MEMBER_EPOCH'])
     expect(results(end(stage, 7, true))).toEqual(['7: FENCED_MEMBER_EPOCH'])
   })
+
+  test.each(['its node is dead', 'its leader refuses it', 'nobody was there', 'it is not answered', 'another node leads'])(
+    'that are refused fail a record that is on its way when it comes back: %s',
+    (how) => {
+      const stage = opened()
+      const [id] = ids(submit(stage, 1))
+      expect(outcomes(taken(stage, sendOffsets(stage, 5), 'FENCED_MEMBER_EPOCH'))).toEqual([])
+      const effects: Record<string, () => Effect[]> = {
+        'its node is dead': () => stage.deliver({ kind: 'nodeDown', node: stage.state.queues.get('t-0')!.leader }),
+        'its leader refuses it': () => answer(stage, id!, 'NOT_LEADER_OR_FOLLOWER'),
+        'nobody was there': () => [...stage.deliver({ kind: 'undeliverable', correlationId: id! }), ...tick(stage, 50)],
+        'it is not answered': () => tick(stage, 1000),
+        'another node leads': () => stage.deliver(topicsAnswer({ t: [1] }, 9, 5, 1)),
+      }
+      expect(outcomes(effects[how]!())).toEqual(['1: FENCED_MEMBER_EPOCH'])
+      expect(results(end(stage, 7, true))).toEqual(['7: FENCED_MEMBER_EPOCH'])
+      const { correlationId } = sentOne(end(stage, 8, false), 'endTransaction')
+      expect(results(ended(stage, correlationId, 4))).toEqual(['8: NONE'])
+      begin(stage, 9)
+      const next = [...submit(stage, 2), ...stage.deliver(topicsAnswer({ t: [0] }, 10, 5, 2)), ...tick(stage, 300)]
+      expect(new Set(numbers(next))).toEqual(new Set(['4/0']))
+    },
+  )
 })

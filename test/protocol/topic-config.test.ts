@@ -75,6 +75,7 @@ describe('refused', () => {
     [{ segmentBytes: Object.create(null) }, 'cannot be an object'],
     [{ deleteOnceConsumedBy: ['a', ''] }, 'cannot be a list of 2 with ""'],
     [{ deleteOnceConsumedBy: [undefined] }, 'cannot be a list of 1 with undefined'],
+    [{ deleteOnceConsumedBy: Object.assign([], { 1: 'a' }) }, 'cannot be a list of 2 with undefined'],
     [{ deleteOnceConsumedBy: Array.from({ length: 17 }, (_, i) => `g${i}`) }, 'cannot be a list of 17: it is a list of up to 16'],
     [{ segmentBytes: 65_536, 'segment.bytes': 65_536 }, "given twice, as 'segmentBytes' and as 'segment.bytes'"],
   ])('%j', (input, expected) => {

@@ -110,6 +110,8 @@ describe('a codec', () => {
       new Map(),
       new Date(0),
       [undefined],
+      Object.assign([], { 1: 'a' }),
+      { list: Object.assign([], { length: 2 }) },
       { a: new Uint8Array(1) },
       cycle,
       JSON.parse('{"__proto__":1}'),

@@ -1,4 +1,5 @@
 // What clients are told when their actor fails by a bug: what it was asked is not answered any more.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { Cluster } from '../../../edge/client/index.ts'
@@ -55,8 +56,14 @@ test('the end of a transaction is not awaited for ever, and the next one goes on
   crashActor(cluster, 'producer-1')
   await expect(open.commit()).rejects.toMatchObject(CRASH)
   await producer.transaction((next) => void next.write({ topic: 't', value: 'c' }))
+  const told = producer.transaction(async (next) => {
+    await next.send({ topic: 't', value: 'd' })
+    crashActor(cluster, 'producer-1')
+    await sleep(50)
+  })
+  await expect(told).rejects.toMatchObject(CRASH)
   await producer.close()
-  expect(errors).toEqual(['producer-1', 'producer-1', 'producer-1'])
+  expect(errors).toEqual(['producer-1', 'producer-1', 'producer-1', 'producer-1'])
 })
 
 test('a consumer says at every question that its actor has crashed, and can be closed', async () => {

@@ -23,6 +23,11 @@ async function expectRefusal(target: object, [method, given, reason, name]: Case
 
 const RECORD = { topic: 't', partition: 0, offset: 0, timestamp: 1, key: null, value: 'x', headers: [] }
 
+/** An array with a hole: `every` and `map` do not see it. */
+const HOLED = Object.assign([], { 1: 'a' })
+
+const LIST = /^the setting deleteOnceConsumedBy must be a text, a number, true or false, or a list of texts, not \[/
+
 const REPLICAS = /^replicas must be null or a list of one or more different nodes/
 const ALTER = /^alterGroupOffsets takes a list of \{ topic, partition, offset, metadata \}, not /
 const NODE = /^a node is a whole number from 0 on, not /
@@ -80,6 +85,11 @@ const ADMIN_CASES: readonly Case[] = [
   ['createTopic', ['u', { config: 5 }], /^createTopic option config must be an object, not 5$/, 'INVALID_OPTION'],
   ['createTopic', ['u', { config: null }], /^createTopic option config must be an object, not null$/, 'INVALID_OPTION'],
   ['createTopic', ['u', { config: ['x'] }], /^config must be an object of settings, not /],
+  ['createTopic', ['u', { config: { deleteOnceConsumedBy: HOLED } }], LIST, 'INVALID_CONFIG'],
+  ['alterConfig', ['t', { deleteOnceConsumedBy: HOLED }], LIST, 'INVALID_CONFIG'],
+  ['alterConfig', ['t', { deleteOnceConsumedBy: [5] }], LIST, 'INVALID_CONFIG'],
+  ['reassign', ['t', 0, HOLED], REPLICAS, 'INVALID_REPLICA_ASSIGNMENT'],
+  ['deleteRecords', [HOLED], DELETE],
   ['alterConfig', ['t', 5], /^config must be an object of settings, not 5$/],
   ['alterConfig', ['t', null], /^config must be an object of settings, not null$/],
   ['listTopics', [null], /^listTopics options must be an object, not null$/, 'INVALID_OPTION'],
@@ -127,6 +137,7 @@ const PRODUCER_CASES: readonly Case[] = [
     /^headers must be an object of names and values, not /,
     'INVALID_RECORD',
   ]),
+  ['send', [Object.assign([], { length: 1 })], /^a record is an object such as \{ topic, key, value \}$/, 'INVALID_RECORD'],
   ['send', [{ topic: 't', vlaue: 'x' }], FIELDS, 'INVALID_RECORD'],
   ['send', [{ topic: 't', value: 'x', offset: 5 }], FIELDS, 'INVALID_RECORD'],
   ['write', [{ topic: 't', value: 'x', offset: 5 }], FIELDS, 'INVALID_RECORD'],
@@ -171,6 +182,29 @@ describe('what JavaScript may give and nothing can take is refused', () => {
     for (const one of PRODUCER_CASES) await expectRefusal(producer, one)
     expect((await producer.send({ topic: 't', value: 'y' })).offset).toBe(1)
   })
+})
+
+test('a serde that is none is refused where it is given', async () => {
+  const cluster = await openCluster()
+  const reason =
+    /^(producer|consumer|shareConsumer) option (key|value) must be a serde, an object with the function (serialize|deserialize), not /
+  for (const none of [{}, [], new Date(0), new Map(), { serialize: 5, deserialize: 5 }, null, 'string', () => undefined]) {
+    for (const options of [{ key: none }, { value: none }]) {
+      for (const method of ['producer', 'consumer']) await expectRefusal(cluster, [method, [options], reason, 'INVALID_OPTION'])
+      await expectRefusal(cluster, ['shareConsumer', [{ group: 'g', topics: ['t'], ...options }], reason, 'INVALID_OPTION'])
+    }
+  }
+  class Upper {
+    serialize(value: string | null): Uint8Array | null {
+      return string.serialize(value)
+    }
+    deserialize(bytes: Uint8Array): string {
+      return string.deserialize(bytes).toUpperCase()
+    }
+  }
+  await cluster.consumer({ key: new Upper(), value: new Upper() }).close()
+  const half = { serialize: (value: string | null) => string.serialize(value) }
+  await cluster.producer({ value: half as typeof string }).close()
 })
 
 test('the metadata of an offset may be left out', async () => {
@@ -218,6 +252,7 @@ test('racks are one per node, or none: nothing is written where they are not', a
       expect([error.name, error.message]).toEqual(['INVALID_OPTION', expect.stringMatching(reason)])
     }
     expect((await failureOf(() => openCluster(where, { nodes: 2, racks: ['a', ''] }))).message).toMatch(/^open option racks must be/)
+    expect((await failureOf(() => openCluster(where, { nodes: 2, racks: HOLED }))).message).toMatch(/^open option racks must be/)
   }
   expect(readdirSync(directory)).toEqual([])
   const racksOf = async (options: ClusterOptions): Promise<(string | null)[]> => {

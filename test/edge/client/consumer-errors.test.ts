@@ -55,6 +55,7 @@ test.each([
 ] as const)('offsets of what others hold are refused to a transaction as to a commit (%s)', async (protocol: GroupProtocolName, name) => {
   const refused = { errorCode: codeOf('FENCED_MEMBER_EPOCH'), errorMessage: 't-0 is not assigned' }
   const source = {
+    isOf: () => true,
     memberOffsets: () => Promise.resolve({ group: 'g', protocol, member: { memberId: 'm', memberEpoch: 1 }, offsets: [] }),
     markCommitted: () => undefined,
   }

@@ -121,6 +121,10 @@ test('a pattern brings the topics that match, and those that come later', async 
   one.subscribe(/^oth/i)
   await until(() => namesOf(one.assignment()) === 'other-0', one)
   expect((await failureOf(() => one.subscribe(new RegExp('x'.repeat(1001))))).name).toBe('INVALID_REGULAR_EXPRESSION')
+  expect(await failureOf(() => one.subscribe(/^(a+)\1$/))).toMatchObject({
+    name: 'INVALID_REGULAR_EXPRESSION',
+    message: expect.stringMatching(/^a pattern of topics must not refer back to a group/) as string,
+  })
 })
 
 test('listeners are awaited before partitions go, also when the consumer is closed', async () => {

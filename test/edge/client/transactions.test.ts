@@ -288,7 +288,7 @@ describe('offsets in a transaction', () => {
   test('that are late when it is aborted are none of the next one', async () => {
     await using p = producer()
     const late = Promise.withResolvers<object>()
-    const source = { memberOffsets: () => late.promise, markCommitted: () => undefined } as unknown as Consumer
+    const source = { isOf: () => true, memberOffsets: () => late.promise, markCommitted: () => undefined } as unknown as Consumer
     const aborted = await p.beginTransaction()
     const sent = aborted.sendOffsets(source)
     await aborted.abort()
