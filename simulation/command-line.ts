@@ -3,6 +3,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { createWriteStream, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
 import type { Subject } from './explain.ts'
@@ -27,7 +28,7 @@ const HELP = `npm run simulate -- [options]
   --until-fail      stop at the first violation
   --until-found     the same, for mutants: up to 20000 seeds
   --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
-  --workers 1|2     worker threads (default 1)
+  --workers N       worker threads (default: as many as there are cores; 1 with --until-fail and --until-found)
   --time T          no new seeds after that much real time: 90s, 10m, 8h
   --state FILE      keep there how far the fleet is; the same command line goes on from there
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
@@ -63,6 +64,8 @@ interface Command {
 
 const RUNS_UNTIL_FOUND = 20_000
 
+const WORKERS_MAX = 64
+
 function readCommand(): Command | null {
   const { values } = parseArgs({
     options: {
@@ -93,14 +96,16 @@ function readCommand(): Command | null {
   const isQuorum = values.quorum || found?.run === 'quorum'
   if (isQuorum && values.timeline !== undefined) throw new Error('the quorum in small has no timeline')
   const isEndless = values['until-fail'] || values.time !== undefined
-  const runs = untilFound ? RUNS_UNTIL_FOUND : isEndless ? Number.MAX_SAFE_INTEGER : 1
+  const runsDefault = untilFound ? RUNS_UNTIL_FOUND : isEndless ? Number.MAX_SAFE_INTEGER : 1
+  const runs = wholeNumber('runs', values.runs, runsDefault, Number.MAX_SAFE_INTEGER)
+  const untilFail = values['until-fail'] || untilFound
   return {
     seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
     isSeedGiven: values.seed !== undefined,
-    runs: wholeNumber('runs', values.runs, runs, Number.MAX_SAFE_INTEGER),
-    untilFail: values['until-fail'] || untilFound,
+    runs,
+    untilFail,
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
-    workers: wholeNumber('workers', values.workers, 1, 64),
+    workers: wholeNumber('workers', values.workers, untilFail ? 1 : Math.min(availableParallelism(), runs), WORKERS_MAX),
     timeMillis: values.time === undefined ? null : duration(values.time),
     state: values.state ?? null,
     mutant,
