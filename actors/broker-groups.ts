@@ -20,8 +20,8 @@ export function followOffsetsTopic(state: BrokerState, topic: TopicImage, outbox
 
 /** A coordinator of groups has nothing to say any more, or is not there: another one may take its place. Says whether it was asked. */
 export function onResigned(state: BrokerState, correlationId: number, outbox: Outbox): boolean {
-  for (const [partition, askedId] of state.resigning) {
-    if (askedId !== correlationId) continue
+  for (const [partition, asked] of state.resigning) {
+    if (asked.correlationId !== correlationId) continue
     state.resigning.delete(partition)
     outbox.push({ kind: 'stop', actor: groupsActor(partition) })
     const topic = state.image.topics.get(OFFSETS_TOPIC)
@@ -32,9 +32,14 @@ export function onResigned(state: BrokerState, correlationId: number, outbox: Ou
 }
 
 /** Whoever has not answered is asked again. */
-export function askToResign({ self, resigning }: BrokerState, outbox: Outbox): void {
-  for (const [partition, correlationId] of resigning)
-    outbox.push({ kind: 'send', to: { node: self.node, actor: groupsActor(partition) }, message: { kind: 'resign', correlationId } })
+export function askAllToResign(state: BrokerState, outbox: Outbox): void {
+  for (const partition of state.resigning.keys()) askToResign(state, partition, outbox)
+}
+
+function askToResign({ self, resigning }: BrokerState, partition: number, outbox: Outbox): void {
+  const asked = resigning.get(partition)
+  if (asked === undefined) return
+  outbox.push({ kind: 'send', to: { node: self.node, actor: groupsActor(partition) }, message: { kind: 'resign', ...asked } })
 }
 
 function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void {
@@ -45,8 +50,8 @@ function keepGroups(state: BrokerState, topic: TopicImage, outbox: Outbox): void
     if (known !== undefined && (!leads || known !== leaderEpoch)) {
       noteOwnReign(state, formerLeaders, partition, known)
       state.groups.delete(partition)
-      state.resigning.set(partition, state.nextToken++)
-      askToResign(state, outbox)
+      state.resigning.set(partition, { correlationId: state.nextToken++, leaderEpoch: known })
+      askToResign(state, partition, outbox)
     }
     if (!leads || state.groups.has(partition) || state.resigning.has(partition)) return
     state.groups.set(partition, leaderEpoch)

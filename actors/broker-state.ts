@@ -107,8 +107,8 @@ export interface BrokerState {
   leaseUntil: number
   /** By partition of `__consumer_offsets`: the leader epoch in which its groups are coordinated here. */
   readonly groups: Map<number, number>
-  /** Those whose reign is over, and that have not answered yet: by partition, the correlation id of what they were asked. */
-  readonly resigning: Map<number, number>
+  /** Those whose reign is over, and that have not answered yet: by partition, what they were asked. */
+  readonly resigning: Map<number, { readonly correlationId: number; readonly leaderEpoch: number }>
   /** By partition of `__transaction_state`: the leader epoch of the transactor here. */
   readonly transactors: Map<number, number>
   /** By partition of `__share_group_state`: the leader epoch in which its share groups are coordinated here. */

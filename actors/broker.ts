@@ -10,7 +10,7 @@ import { applyBatches, emptyImage, topicById } from '../coordinator/metadata.ts'
 import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
-import { askToResign, onResigned } from './broker-groups.ts'
+import { askAllToResign, onResigned } from './broker-groups.ts'
 import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays, tellCoordinators } from './broker-replicas.ts'
 import { newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
@@ -102,7 +102,7 @@ function onHeartbeat(state: BrokerState, message: MessageOf<'brokerHeartbeatResp
   const isSame = voters.length === before.length && voters.every((node) => before.includes(node))
   if (!isSame) tellCoordinators(state, { kind: 'votersChanged', voters }, outbox)
   extendLease(state, outbox)
-  askToResign(state, outbox)
+  askAllToResign(state, outbox)
 }
 
 // ── metadata ──

@@ -27,7 +27,9 @@ export function isDoubtful(state: ConsumerState, { uptime }: Context): boolean {
 
 /** When the first commit is to be doubted; Infinity: never. */
 export function doubtAtOf(state: ConsumerState, commit: QueuedCommit): number {
-  return isMember(state) || commit.correlationId < 0 ? Infinity : commit.doubtAt
+  const { step, correlationId } = state.membership
+  const isAsking = step !== 'ready' || correlationId >= 0
+  return isAsking || isMember(state) || commit.correlationId < 0 ? Infinity : commit.doubtAt
 }
 
 /** Queues a commit; an empty one is answered at once (false). `clientCorrelationId` -1: nobody waits for it. */

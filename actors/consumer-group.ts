@@ -119,7 +119,7 @@ function talk(state: ConsumerState, context: Context, outbox: Outbox): void {
     }
   }
   if (!isSubscribed(state)) giveBackFormer(state, outbox)
-  if (membership.step === 'ready' && isDoubtful(state, context)) return askForCoordinator(state, context, outbox)
+  if (isDoubtful(state, context)) return askForCoordinator(state, context, outbox)
   if (!hasToTalk(state)) return
   if (isReadyToLeave(state)) return leave(state, context, outbox)
   if (context.uptime < membership.dueAt) return wakeAt(state, membership.dueAt, context, outbox)

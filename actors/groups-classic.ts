@@ -99,11 +99,12 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
     const message = leaveResponse(request, errorCodeOf(refusal), members)
     return outbox.push({ kind: 'send', to: context.from, message })
   }
-  const { strikeId } = state
+  const memberIds = new Set(request.members.map(({ memberId }) => memberId))
   for (const { memberId } of request.members) excuse(state, group, memberId, context, outbox)
   const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
   step(state, group, () => answers, context, outbox)
-  answerFarewell(state, strikeId, { to: context.from, message: leaveResponse(request, NONE, members) }, outbox)
+  const farewell = { to: context.from, message: leaveResponse(request, NONE, members) }
+  answerFarewell(state, { group: request.group, memberIds }, farewell, context, outbox)
 }
 
 function leaveResponse(

@@ -47,10 +47,9 @@ export function onHeartbeat(state: GroupsState, request: GroupHeartbeatRequest, 
   if (request.correlationId <= (known?.membership?.members.get(memberId)?.lastHeartbeatId ?? -1)) return false
   if (isOvertaken(known, memberId, request.correlationId)) return false
   if (memberEpoch === LEAVE_EPOCH || memberEpoch === LEAVE_STATIC_EPOCH) {
-    const { strikeId } = state
     if (known !== undefined) onFarewell(state, known, request, context, outbox)
     const message = heartbeatResponse(request, null, memberEpoch)
-    answerFarewell(state, strikeId, { to: context.from, message }, outbox)
+    answerFarewell(state, { group: request.group, memberIds: new Set([memberId]) }, { to: context.from, message }, context, outbox)
     return false
   }
   const group = groupOf(state, request.group, context.uptime)

@@ -8,7 +8,9 @@ import type { Context, Outbox } from './actor.ts'
 import type { GroupsState } from './groups-state.ts'
 
 /** Does nothing any more from now on, and says so. */
-export function resign(state: GroupsState, { correlationId }: MessageOf<'resign'>, { from }: Context, outbox: Outbox): void {
+export function resign(state: GroupsState, { correlationId, leaderEpoch }: MessageOf<'resign'>, { from }: Context, outbox: Outbox): void {
+  // Its predecessor was asked twice, and has gone meanwhile.
+  if (leaderEpoch !== state.config.leaderEpoch) return
   if (!state.hasResigned) for (const waiter of waitersOf(state)) refuseWaiter(waiter, outbox)
   state.hasResigned = true
   outbox.push({ kind: 'send', to: from, message: { kind: 'resigned', correlationId } })
@@ -29,7 +31,7 @@ function waitersOf({ pending, pendingTransactional, naming, farewells, groups }:
   return [
     ...[...pending.values()].flatMap(({ from, correlationId }) => (from === null ? [] : [{ from, correlationId }])),
     ...requests.map(({ from, request }) => ({ from, correlationId: request.correlationId })),
-    ...[...farewells.values()].map(({ to, message }) => ({ from: to, correlationId: message.correlationId })),
+    ...[...farewells.values()].flat().map(({ to, message }) => ({ from: to, correlationId: message.correlationId })),
     ...members.flatMap(({ join, sync }) => [join, sync]).filter((one) => one !== null),
   ]
 }

@@ -11,7 +11,7 @@ import type { MemberRecord } from '../coordinator/groups/member-record.ts'
 import { appendRequest } from '../coordinator/state-log.ts'
 import type { Context, Outbox } from './actor.ts'
 import { dropIfGone, groupOf, isAwaited } from './groups-state.ts'
-import type { Farewell, Group, GroupsState, Naming, Roster } from './groups-state.ts'
+import type { Farewell, Group, GroupsState, Naming, Roster, Strike } from './groups-state.ts'
 
 /** Whether the log names the member as one that joined by that request, or a later one. */
 export function isNamed(group: Group | undefined, memberId: string, joinId: number): boolean {
@@ -36,7 +36,8 @@ export function nameMember(state: GroupsState, group: Group, naming: Naming, con
   roster.named.set(memberId, { joinId, writeId, isWritten: false })
   state.naming.set(writeId, naming)
   const instanceId = request.kind === 'joinGroup' ? request.instanceId : null
-  write(state, group, [{ memberId, member: { joinId, address: from, instanceId } }], writeId, context, outbox)
+  forgetStrikes(state, group.id, [memberId])
+  write(state, group.id, [{ memberId, member: { joinId, address: from, instanceId } }], writeId, context, outbox)
   comeBack(state, group, memberId, context, outbox)
 }
 
@@ -96,20 +97,36 @@ export function excuse(state: GroupsState, group: Group, memberId: string, conte
   if (comeBack(state, group, memberId, context, outbox) || isOnItsWay) strike(state, group, [memberId], context, outbox)
 }
 
-/** Answers who leaves when the log does not name anybody any more whom that has struck: `strikeId` is of the newest strike before it left. */
-export function answerFarewell(state: GroupsState, strikeId: number, farewell: Farewell, outbox: Outbox): void {
-  if (state.strikeId === strikeId) outbox.push({ kind: 'send', ...farewell })
-  else state.farewells.set(state.strikeId, farewell)
+/** Answers who leaves when the log names it no more. */
+export function answerFarewell(state: GroupsState, leaving: Strike, farewell: Farewell, context: Context, outbox: Outbox): void {
+  const refused = state.unstruck.get(leaving.group)
+  const again = [...leaving.memberIds].filter((memberId) => refused?.has(memberId) === true)
+  if (again.length > 0) strikeNames(state, leaving.group, again, context, outbox)
+  const isMeant = ({ group, memberIds }: Strike): boolean =>
+    group === leaving.group && [...leaving.memberIds].some((memberId) => memberIds.has(memberId))
+  const [writeId] = [...state.striking].findLast(([, strike]) => isMeant(strike)) ?? []
+  if (writeId === undefined) outbox.push({ kind: 'send', ...farewell })
+  else state.farewells.set(writeId, [...(state.farewells.get(writeId) ?? []), farewell])
 }
 
-/** A strike is in the log, or will never be: then whoever left is to say so again. Says whether it was one that somebody waits for. */
+/** A strike is in the log, or will never be: it is made again after a while, and whoever left is to say so again. Says whether it was one. */
 export function onStruck(state: GroupsState, { correlationId, errorCode }: MessageOf<'produceResponse'>, outbox: Outbox): boolean {
-  const farewell = state.farewells.get(correlationId)
-  if (farewell === undefined) return false
+  const strike = state.striking.get(correlationId)
+  if (strike === undefined) return false
+  const farewells = state.farewells.get(correlationId) ?? []
+  state.striking.delete(correlationId)
   state.farewells.delete(correlationId)
-  const { to, message } = farewell
-  outbox.push({ kind: 'send', to, message: errorCode === NONE ? message : { ...message, errorCode: codeOf('COORDINATOR_NOT_AVAILABLE') } })
+  const { group, memberIds } = strike
+  if (errorCode !== NONE && memberIds.size > 0) state.unstruck.set(group, new Set([...memberIds, ...(state.unstruck.get(group) ?? [])]))
+  const refused = { errorCode: codeOf('COORDINATOR_NOT_AVAILABLE') }
+  for (const { to, message } of farewells)
+    outbox.push({ kind: 'send', to, message: errorCode === NONE ? message : { ...message, ...refused } })
   return true
+}
+
+/** What the log has refused is tried again. */
+export function strikeAgain(state: GroupsState, context: Context, outbox: Outbox): void {
+  for (const [group, memberIds] of [...state.unstruck]) strikeNames(state, group, [...memberIds], context, outbox)
 }
 
 // ── what a former coordinator has left ──
@@ -166,24 +183,39 @@ function endGrace(state: GroupsState, group: Group, { uptime }: Context, outbox:
 }
 
 function strike(state: GroupsState, group: Group, memberIds: readonly string[], context: Context, outbox: Outbox): void {
-  const records = memberIds.map((memberId) => ({ memberId, member: null }))
-  if (records.length > 0) {
-    state.strikeId = state.nextCorrelationId++
-    write(state, group, records, state.strikeId, context, outbox)
-  }
+  if (memberIds.length > 0) strikeNames(state, group.id, memberIds, context, outbox)
   tidy(group)
+}
+
+function strikeNames(state: GroupsState, group: string, memberIds: readonly string[], context: Context, outbox: Outbox): void {
+  const writeId = state.nextCorrelationId++
+  forgetStrikes(state, group, memberIds)
+  state.striking.set(writeId, { group, memberIds: new Set(memberIds) })
+  const records = memberIds.map((memberId) => ({ memberId, member: null }))
+  write(state, group, records, writeId, context, outbox)
+}
+
+/** They are struck anew, or named again: that an older strike has failed makes no difference. */
+function forgetStrikes({ striking, unstruck }: GroupsState, group: string, memberIds: readonly string[]): void {
+  const refused = unstruck.get(group)
+  const strikes = [...striking.values()].filter((strike) => strike.group === group)
+  for (const memberId of memberIds) {
+    refused?.delete(memberId)
+    for (const strike of strikes) strike.memberIds.delete(memberId)
+  }
+  if (refused?.size === 0) unstruck.delete(group)
 }
 
 function write(
   state: GroupsState,
-  { id }: Group,
+  group: string,
   records: readonly Pick<MemberRecord, 'memberId' | 'member'>[],
   writeId: number,
   context: Context,
   outbox: Outbox,
 ): void {
   const encoded = records.map(({ memberId, member }) => ({
-    key: encodeMemberKey(id, memberId),
+    key: encodeMemberKey(group, memberId),
     value: member === null ? null : encodeMemberValue(member),
   }))
   outbox.push({ kind: 'send', to: state.log.replica, message: appendRequest(state.log, writeId, encoded, context.now) })

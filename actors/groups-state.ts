@@ -121,6 +121,12 @@ export interface PendingTransactionalWrite {
   readonly request: TransactionalOffsetCommitRequest
 }
 
+/** Members that are struck by one write; not those that are named again meanwhile. */
+export interface Strike {
+  readonly group: string
+  readonly memberIds: Set<string>
+}
+
 /** The answer to who has left: what it has let go of others may have when the log does not name it any more, or it would be waited for. */
 export interface Farewell {
   readonly to: Address
@@ -150,10 +156,12 @@ export interface GroupsState {
   /** By correlation id of the write. */
   readonly naming: Map<number, Naming>
   readonly pendingTransactional: Map<number, PendingTransactionalWrite>
-  /** By correlation id of the write that strikes who left: answers that are given when it is in the log. */
-  readonly farewells: Map<number, Farewell>
-  /** Correlation id of the newest write that strikes somebody; -1 before the first. */
-  strikeId: number
+  /** By correlation id of a write that strikes members: whom, */
+  readonly striking: Map<number, Strike>
+  /** and the answers that are given when it is in the log. */
+  readonly farewells: Map<number, Farewell[]>
+  /** By group: members that the log still names, for it has not taken that they are struck. */
+  readonly unstruck: Map<string, Set<string>>
   /** Its reign is over. */
   hasResigned: boolean
   /** By producer id. */
@@ -193,8 +201,9 @@ export function newGroupsState(self: Address, config: GroupsConfig): GroupsState
     pending: new Map(),
     naming: new Map(),
     pendingTransactional: new Map(),
+    striking: new Map(),
     farewells: new Map(),
-    strikeId: -1,
+    unstruck: new Map(),
     hasResigned: false,
     transactions: new Map(),
     marks: [],

@@ -49,7 +49,7 @@ import {
 } from './groups-transactions.ts'
 import { refuse, resign } from './groups-resignation.ts'
 import { dropIfGone, groupOf, isActive, newGroupsState } from './groups-state.ts'
-import { callMissing, endGraces, giveUpMissing, loadMember, onStruck, strikeFormer, takeNamed } from './groups-roster.ts'
+import { callMissing, endGraces, giveUpMissing, loadMember, onStruck, strikeAgain, strikeFormer, takeNamed } from './groups-roster.ts'
 import type { GroupsConfig, GroupsState } from './groups-state.ts'
 
 /** Pause before the log is read again that cannot be read yet; it doubles up to the second. */
@@ -256,6 +256,7 @@ function onTimer(state: GroupsState, timer: string, context: Context, outbox: Ou
   if (timer === 'refresh') {
     outbox.push({ kind: 'startTimer', timer, afterMillis: REFRESH_MILLIS })
     if (state.log.loaded && state.groups.size > 0) askMetadata(state, outbox)
+    strikeAgain(state, context, outbox)
     return expireOffsets(state, context, outbox)
   }
   outbox.push({ kind: 'startTimer', timer, afterMillis: TICK_MILLIS })

@@ -20,6 +20,8 @@ interface Place {
   readonly topic: string
   readonly partition: number
   replicas: readonly number[]
+  /** Somebody leads it, whom others can copy. */
+  readonly isLed: boolean
   isMoved: boolean
 }
 
@@ -67,10 +69,11 @@ export function balanceMoves(image: MetadataImage, avoid: readonly number[] = []
 function placesOf(image: MetadataImage): Place[] {
   const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
   return topics.flatMap(({ name, partitions }: TopicImage) =>
-    partitions.map(({ replicas, removing }, partition) => ({
+    partitions.map(({ replicas, removing, leader }, partition) => ({
       topic: name,
       partition,
       replicas: replicas.filter((node) => !removing.includes(node)),
+      isLed: leader >= 0,
       isMoved: false,
     })),
   )
@@ -90,7 +93,7 @@ function movesOf(places: readonly Place[]): Move[] {
 
 /** One replica more, if there are less than `count`, and a node that has none. */
 function addReplica(loads: Loads, place: Place, count: number): boolean {
-  const target = place.replicas.length < count ? bestTarget(loads, place, null) : null
+  const target = place.isLed && place.replicas.length < count ? bestTarget(loads, place, null) : null
   if (target === null) return false
   place.replicas = [...place.replicas, target]
   place.isMoved = true
@@ -103,7 +106,7 @@ function spreadReplica(loads: Loads, place: Place): boolean {
   const { image, replicas: counts } = loads
   const { replicas } = place
   const present = racksOf(image, replicas)
-  if (present === replicas.length) return false
+  if (!place.isLed || present === replicas.length || present >= racksOf(image, [...replicas, ...counts.keys()])) return false
   const [best] = replicas
     .flatMap((from) => {
       const most = counts.get(from)

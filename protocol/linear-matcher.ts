@@ -86,13 +86,21 @@ export class LinearMatcher {
   }
 
   #repeat(node: PatternNode, min: number, max: number, next: number): number {
+    if (max === Infinity) return this.#loop(node, min, next)
     let first = next
-    if (max === Infinity) {
-      const ways = [next]
-      first = this.#add({ kind: 'either', next: ways })
-      ways.push(this.#compile(node, first))
-    } else for (let more = max - min; more > 0; more--) first = this.#add({ kind: 'either', next: [next, this.#compile(node, first)] })
+    for (let more = max - min; more > 0; more--) first = this.#add({ kind: 'either', next: [next, this.#compile(node, first)] })
     for (let more = min; more > 0; more--) first = this.#compile(node, first)
+    return first
+  }
+
+  /** What must be there once is what is repeated. */
+  #loop(node: PatternNode, min: number, next: number): number {
+    const ways = [next]
+    const again = this.#add({ kind: 'either', next: ways })
+    const body = this.#compile(node, again)
+    ways.push(body)
+    let first = min > 0 ? body : again
+    for (let more = min - 1; more > 0; more--) first = this.#compile(node, first)
     return first
   }
 

@@ -21,7 +21,15 @@ const KNOWN_MAX = 16
 
 type Compiled = { readonly matcher: LinearMatcher; readonly problem: null } | { readonly matcher: null; readonly problem: string }
 
+/** What matched in the list of names that was asked about last: most often it is the same one. */
+interface Matches {
+  readonly names: readonly string[]
+  readonly matching: readonly string[]
+}
+
 const known: Map<string, Compiled> = new Map()
+
+const lastMatches: WeakMap<LinearMatcher, Matches> = new WeakMap()
 
 /** Why a pattern stands for nothing, in words that follow "a pattern of topics"; null if it stands for something. */
 export function patternProblem(pattern: TopicPattern): string | null {
@@ -34,9 +42,14 @@ export function compilePattern(pattern: TopicPattern): Pick<LinearMatcher, 'test
 }
 
 /** The names that match, in their order. */
-export function matchingTopics(pattern: TopicPattern, names: readonly string[]): string[] {
-  const matcher = compilePattern(pattern)
-  return matcher === null ? [] : names.filter((name) => !isInternalTopic(name) && matcher.test(name))
+export function matchingTopics(pattern: TopicPattern, names: readonly string[]): readonly string[] {
+  const { matcher } = compiled(pattern)
+  if (matcher === null) return []
+  const last = lastMatches.get(matcher)
+  if (last?.names === names) return last.matching
+  const matching = names.filter((name) => !isInternalTopic(name) && matcher.test(name))
+  lastMatches.set(matcher, { names, matching })
+  return matching
 }
 
 function compiled(pattern: TopicPattern): Compiled {

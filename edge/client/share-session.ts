@@ -53,6 +53,9 @@ const NO_HOLD: ShareHold = { reign: 0, lockUntil: 0 }
 /** Acknowledgements that wait for company go after so long. */
 const FLUSH_MILLIS = 50
 
+/** Where an answer takes so long that it makes sure of nothing any more, for the log of the group is slow, it has to do for what is handed over in this time. */
+const LATE_ANSWER_MILLIS = 50
+
 /** See the header. */
 export class ShareSession {
   readonly #requests: Requests
@@ -62,6 +65,8 @@ export class ShareSession {
   #acknowledgements: ShareAcknowledgement[] = []
   #sessionEpoch = 0
   readonly #trust: ShareTrust = newShareTrust()
+  /** Until then a late answer has to do. */
+  #lateUntil = 0
   /** Nodes that had died when it was last looked. */
   #deathCount: number
   #timer: NodeJS.Timeout | null = null
@@ -118,12 +123,16 @@ export class ShareSession {
   /** Whether what it has under this may be handed to the application now (actors/share-trust.ts). */
   trustIn(hold: ShareHold): ReturnType<typeof trustIn> {
     this.#noteDeaths()
-    return trustIn(this.#trust, hold, performance.now())
+    const now = performance.now()
+    const trust = trustIn(this.#trust, hold, now)
+    return trust === 'unsure' && now < this.#lateUntil ? 'sure' : trust
   }
 
   #noteDeaths(): void {
     const { deathCount } = this.#requests
-    if (deathCount !== this.#deathCount) doubt(this.#trust)
+    if (deathCount === this.#deathCount) return
+    doubt(this.#trust)
+    this.#lateUntil = 0
     this.#deathCount = deathCount
   }
 
@@ -194,6 +203,8 @@ export class ShareSession {
     if (errorCode !== NONE && !isOvertaken) throw new KafkaError(name, message)
     this.#noteDeaths()
     const hold = isOvertaken ? NO_HOLD : trustAnswer(this.#trust, { request, askedAt }, found)
+    if (!isOvertaken && found.reign === this.#trust.reign && performance.now() >= this.#trust.until)
+      this.#lateUntil = performance.now() + LATE_ANSWER_MILLIS
     const all = isOvertaken ? request.acknowledgements : refused
     const told = all.flatMap(refusedOf)
     if (told.length > 0 && this.#onRefused !== undefined) tellListener(this.#onRefused, told)

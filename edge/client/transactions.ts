@@ -253,6 +253,8 @@ export class ClientTransaction<K, V> implements Transaction<K, V> {
       await this.#owner.flush()
       this.#throwFailure()
       await this.#finish(true)
+      // Whatever has happened meanwhile, it is committed.
+      this.#overBy = null
       for (const { source, offsets } of this.#committed) source.markCommitted(offsets)
     } catch (error) {
       this.#fail(error)

@@ -84,11 +84,13 @@ export interface LeaseExtended {
 }
 
 /**
- * Broker to a coordinator of groups on its node: its reign is over. Whoever waits for an answer of it is told that it is not there any more; the answer is `resigned`.
+ * Broker to a coordinator of groups on its node: its reign, in that leader epoch, is over. Whoever waits for an answer of it is told that it is not there any more; the answer is
+ * `resigned`. One of another epoch is not meant.
  */
 export interface Resign {
   readonly kind: 'resign'
   readonly correlationId: number
+  readonly leaderEpoch: number
 }
 
 /** It does nothing any more, and may be stopped. */

@@ -190,9 +190,7 @@ export const groupMutants: readonly Mutant[] = [
     id: 'D33',
     title: 'a farewell is answered before the log has it',
     why: 'if it never has, the next coordinator waits for who is gone',
-    edits: [
-      { file: ROSTER, text: 'if (state.strikeId === strikeId) outbox.push', replacement: 'if (state.strikeId >= strikeId) outbox.push' },
-    ],
+    edits: [{ file: ROSTER, text: 'if (writeId === undefined) outbox.push', replacement: 'if (writeId !== -1) outbox.push' }],
     seed: 0,
     seedsToFind: 0,
   },

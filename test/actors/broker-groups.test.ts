@@ -80,7 +80,7 @@ describe('groups', () => {
     const { correlationId } = sentOne(moreEffects(one, change([1, 0], { leaderEpoch: 1, partitionEpoch: 2 })), 'resign')
     one.stage.uptime = 250
     tell(one, { kind: 'timerFired', timer: 'coordinator' })
-    expect(sentOne(answerHeartbeat(one), 'resign').correlationId).toBe(correlationId)
+    expect(sentOne(answerHeartbeat(one), 'resign')).toMatchObject({ correlationId, leaderEpoch: 0 })
     expect(lines(tell(one, { kind: 'undeliverable', correlationId }))).toEqual(['stop groups/0', 'spawn groups/0'])
     expect(lines(tell(one, { kind: 'resigned', correlationId }))).toEqual([])
   })

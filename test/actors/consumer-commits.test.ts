@@ -1,6 +1,7 @@
 // What a consumer commits on demand: in order, until it is answered, for topics that are there.
 
 import { describe, expect, test } from 'vitest'
+import { doubtAtOf } from '../../actors/consumer-commits.ts'
 import type { ConsumerConfig, ConsumerState } from '../../actors/consumer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
@@ -64,6 +65,8 @@ describe('commits', () => {
     const finding = (effects: readonly Effect[]): number => sent(effects, 'findCoordinator').length
     expect(finding(tick(stage, 999))).toBe(0)
     const doubt = tick(stage, 1)
+    // Whoever has asked waits for the answer, and asks no more meanwhile.
+    expect(doubtAtOf(stage.state, stage.state.commits[0]!)).toBe(Infinity)
     expect(committing(stage.deliver({ ...found, correlationId: newest(doubt, 'findCoordinator'), node: 1 }))).toEqual([])
     const again = tick(stage, 1000)
     stage.deliver({ ...found, correlationId: newest(again, 'findCoordinator'), node: 2 })

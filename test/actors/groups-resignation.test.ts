@@ -10,7 +10,7 @@ import { bareStage, beat, commit, commitOf, heartbeat, loaded, written } from '.
 import { topicsAnswer } from './metadata.ts'
 import { sent, sentOne } from './stage.ts'
 
-const RESIGN: Message = { kind: 'resign', correlationId: 77 }
+const RESIGN: Message = { kind: 'resign', correlationId: 77, leaderEpoch: 0 }
 
 /** The correlation ids of those who hear that nobody is here. */
 function refused(effects: readonly Effect[]): number[] {
@@ -56,6 +56,12 @@ test('members of a classic group that wait for others are refused', () => {
   stage.deliver(topicsAnswer({ t: [0, 0] }))
   stage.deliver(joinOf('g', 21))
   expect(refused(stage.deliver(RESIGN))).toEqual([21])
+})
+
+test('whoever was asked twice leaves the second question to its successor, which is not meant', () => {
+  const stage = loaded()
+  expect(stage.deliver({ kind: 'resign', correlationId: 77, leaderEpoch: -1 })).toEqual([])
+  expect(sentOne(beat(stage, 'm', 0), 'consumerGroupHeartbeatResponse').memberEpoch).toBe(1)
 })
 
 test('nothing is done after that, and every request is refused', () => {

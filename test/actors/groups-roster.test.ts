@@ -105,6 +105,25 @@ describe('a member', () => {
     }
     // Nothing is written of whom nobody knows.
     expect(answerOf(beat(stage, 'o', -1)).errorCode).toBe(NONE)
+    // Who says so again waits for another write.
+    const again = beat(stage, 'n', -1)
+    expect(sent(again, 'consumerGroupHeartbeatResponse')).toEqual([])
+    expect(roster(again)).toEqual(['-n'])
+    expect(answerOf(written(stage, sentOne(again, 'produce').correlationId)).errorCode).toBe(NONE)
+  })
+
+  test('is struck again after a while when the log has refused it; not if it has been named again', () => {
+    const { stage } = started([], 0)
+    const join = (name: string): Effect[] => written(stage, sentOne(beat(stage, name, 0), 'produce').correlationId)
+    for (const name of ['m', 'n']) join(name)
+    stage.uptime = 5000
+    const strikes = sent(stage.deliver({ kind: 'timerFired', timer: 'sessions' }), 'produce')
+    for (const { correlationId } of strikes) written(stage, correlationId, 'NOT_ENOUGH_REPLICAS')
+    join('m')
+    const again = stage.deliver({ kind: 'timerFired', timer: 'refresh' })
+    expect(roster(again)).toEqual(['-n'])
+    written(stage, sentOne(again, 'produce').correlationId)
+    expect(roster(stage.deliver({ kind: 'timerFired', timer: 'refresh' }))).toEqual([])
   })
 
   test('that leaves, or is silent for too long, is struck', () => {

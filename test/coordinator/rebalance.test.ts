@@ -116,6 +116,14 @@ describe('balancing', () => {
     expect(records).toMatchObject(moves.map(() => ({ type: 'partitionChanged', image: { adding: [], removing: [], isr: [0, 1] } })))
   })
 
+  test('adds no replica to what nobody leads, and moves none of it to another rack: there is nobody to copy from', () => {
+    const orphan = partitionOf([1], { leader: -1, isr: [], elr: [1] })
+    const image = imageOf(...nodes([0, 1, 2], [1]), topicWith(OFFSETS_TOPIC, 1, [orphan]))
+    expect(balanceMoves(image, [], 3)).toEqual([])
+    const racked = nodes([0, 1, 2], [], { 0: 'a', 1: 'a', 2: 'b' })
+    expect(balanceMoves(imageOf(...racked, topicWith('t', 1, [partitionOf([0, 1], { leader: -1, isr: [], elr: [0] })])))).toEqual([])
+  })
+
   test('leaves nodes alone that are being drained', () => {
     const image = clusterOf([0, 1, 2], [[0], [0], [0], [0], [2], [2], [2]])
     const moves = balanceMoves(image, [2])

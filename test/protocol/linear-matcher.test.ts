@@ -106,3 +106,9 @@ describe('a pattern', () => {
     },
   )
 })
+
+test('what must be there once does not double with each level', () => {
+  const source = Array.from({ length: 30 }).reduce<string>((inner) => `(?:${inner})+`, 'a')
+  expect(patternProblem({ source: `^${source}$`, flags: '' })).toBeNull()
+  expect(matchingTopics({ source: `^${source}$`, flags: '' }, ['aaa', 'aab'])).toEqual(['aaa'])
+})

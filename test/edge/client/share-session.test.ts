@@ -1,7 +1,7 @@
 // What a member of a share group has said goes at times of its own; a commit tells what has become of it.
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { KafkaError, NONE } from '../../../protocol/errors.ts'
 import type { AcknowledgeType, ShareFetchRequest } from '../../../protocol/messages/share.ts'
 import { ShareSession } from '../../../edge/client/share-session.ts'
@@ -19,7 +19,7 @@ function sessionOf(answering: Answering): ShareSession {
     return { errorCode: NONE, reign: 1, waitedMillis: 0, acquired: [], refused: [] }
   }
   const about = { group: 'g', memberId: 'm', topics: [], reset: 'latest', isolationLevel: 'read_uncommitted' } as const
-  const membership: ShareMembership = { ...about, lockMillis: 1000, deliveryCountLimit: 5 }
+  const membership: ShareMembership = { ...about, lockMillis: 10_000, deliveryCountLimit: 5 }
   return new ShareSession({ askShareGroup, deathCount: 0 } as unknown as Requests, membership, undefined, () => undefined)
 }
 
@@ -102,4 +102,20 @@ test('what is given back unasked is nothing that a commit tells of', async () =>
   await turn()
   await session.commit()
   session.stop()
+})
+
+test('an answer that comes so late that it makes sure of nothing has to do', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  try {
+    const session = sessionOf(() => Promise.resolve(void vi.advanceTimersByTime(450)))
+    const { hold } = await session.fetch(WISH)
+    expect(session.trustIn(hold)).toBe('sure')
+    vi.advanceTimersByTime(60)
+    expect(session.trustIn(hold)).toBe('unsure')
+    await session.ask()
+    expect(session.trustIn(hold)).toBe('sure')
+    session.stop()
+  } finally {
+    vi.useRealTimers()
+  }
 })
