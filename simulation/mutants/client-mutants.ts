@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 13,
-    seedsToFind: 13,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'D18',
@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return true`,
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'D19',

@@ -113,8 +113,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'void uptime',
       },
     ],
-    seed: 92,
-    seedsToFind: 92,
+    seed: 104,
+    seedsToFind: 104,
   },
   {
     id: 'D28',
@@ -127,8 +127,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'from: context.from, request }, context, outbox)\n',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 28,
+    seedsToFind: 28,
   },
   {
     id: 'D29',

@@ -156,7 +156,7 @@ export const quotaMutants: readonly Mutant[] = [
         replacement: 'limitOf(state)',
       },
     ],
-    seed: 1012,
-    seedsToFind: 1012,
+    seed: 64,
+    seedsToFind: 64,
   },
 ]

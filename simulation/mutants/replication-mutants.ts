@@ -65,8 +65,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'isr.includes(node)) return false',
       },
     ],
-    seed: 23,
-    seedsToFind: 23,
+    seed: 8,
+    seedsToFind: 8,
   },
   {
     id: 'A9',
@@ -80,8 +80,8 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    seed: 25,
+    seedsToFind: 25,
   },
   {
     id: 'A10',
@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 121,
-    seedsToFind: 121,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'A16',
@@ -191,8 +191,8 @@ export const replicationMutants: readonly Mutant[] = [
     title: 'the high watermark moves while too few are in sync (KIP-966)',
     why: 'those who left the ISR last do not have what is committed since, but may lead',
     edits: [{ file: 'partitions/replication.ts', text: 'if (isr.length < minInsync) return -1\n', replacement: '' }],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A31',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 8,
-    seedsToFind: 8,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'A23',
@@ -380,8 +380,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 16,
+    seedsToFind: 16,
   },
   {
     id: 'A34',

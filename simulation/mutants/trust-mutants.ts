@@ -17,8 +17,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
       },
     ],
-    seed: 125,
-    seedsToFind: 125,
+    seed: 11,
+    seedsToFind: 11,
   },
   {
     id: 'A37',
