@@ -60,7 +60,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'notController':
         return onNotController(state, message.correlationId, message.controller, outbox)
       case 'logsListed':
-        return removeStrays(state, message.logs, outbox)
+        return onLogsListed(state, message.logs, outbox)
       case 'listed':
       case 'readCompleted':
       case 'synced':
@@ -143,12 +143,21 @@ function onDescribe({ image, self, brokerEpoch }: BrokerState, correlationId: nu
   outbox.push({ kind: 'send', to: from, message: { kind: 'brokerDescribed', correlationId, isActive } })
 }
 
-/** The image knows of this incarnation: it can be unfenced, and what it does not know of is not wanted here. */
+/**
+ * The image knows of this registration: it can be unfenced, and what it does not know of is not wanted here. An image that knows of another one (a request of a former life has come
+ * late) has been followed by nobody: no log is served then, and none is a stray.
+ */
 function onCaughtUp(state: BrokerState, context: Context, outbox: Outbox): void {
-  if (state.strayCheckDone || state.brokerEpoch < 0 || state.image.endOffset < state.brokerEpoch) return
+  if (state.strayCheckDone || !isInformed(state) || state.image.endOffset < state.brokerEpoch) return
   state.strayCheckDone = true
   outbox.push({ kind: 'listLogs', token: state.nextToken++ })
   if (state.correlationId < 0) talk(state, context, outbox)
+}
+
+/** It may not know of this registration any more. */
+function onLogsListed(state: BrokerState, logs: readonly string[], outbox: Outbox): void {
+  if (isInformed(state)) removeStrays(state, logs, outbox)
+  else state.strayCheckDone = false
 }
 
 // ── what leaders ask ──

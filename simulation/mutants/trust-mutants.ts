@@ -77,6 +77,25 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A46',
+    title: 'a node whose registration was overtaken by one of a former life looks for logs that nobody serves',
+    why: 'it serves none itself yet, so that it takes all for strays, and removes them',
+    edits: [
+      {
+        file: 'actors/broker.ts',
+        text: 'if (state.strayCheckDone || !isInformed(state) || state.image.endOffset < state.brokerEpoch) return',
+        replacement: 'if (state.strayCheckDone || state.brokerEpoch < 0 || state.image.endOffset < state.brokerEpoch) return',
+      },
+      {
+        file: 'actors/broker.ts',
+        text: 'if (isInformed(state)) removeStrays(state, logs, outbox)',
+        replacement: 'if (state.brokerEpoch >= 0) removeStrays(state, logs, outbox)',
+      },
+    ],
+    seed: 138,
+    seedsToFind: 138,
+  },
+  {
     id: 'A42',
     title: 'a clean stop that may be in the page cache only is taken for durable',
     why: 'the next registration takes the place of the one that is: a power loss leaves neither, and whoever was the only one in sync counts as wiped',

@@ -247,6 +247,15 @@ describe('directories that nobody is assigned', () => {
     expect(left(one)).toEqual(kept)
   })
 
+  test('are not looked for by a life of the node that the metadata does not know of: another registration has overtaken its own, and nothing is served yet', () => {
+    const one = withDirectories()
+    tell(one, { kind: 'started' })
+    register(one, 101)
+    const overtaken: MetadataRecord = { type: 'brokerRegistered', node: 1, brokerEpoch: 120, incarnation: 9, rack: null }
+    tell(one, metadata(0, 121, [created('a', 1, [1]), overtaken]), coordinatorAt(0))
+    expect(left(one)).toEqual([...strays, ...kept])
+  })
+
   test('are looked for once', () => {
     const one = withDirectories()
     tell(one, { kind: 'started' })
