@@ -166,8 +166,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'state.highWatermark',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'A28',
@@ -231,7 +231,7 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'expiredSegments(state.log, state.config, state.highWatermark.offset, stable === null ? 0 : context.now)',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 31,
+    seedsToFind: 31,
   },
 ]

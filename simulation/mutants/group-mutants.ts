@@ -56,8 +56,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'if (context.uptime - membership.aliveAt >= config.sessionTimeoutMillis) lose',
       },
     ],
-    seed: 14,
-    seedsToFind: 14,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'D22',
@@ -113,8 +113,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'void uptime',
       },
     ],
-    seed: 104,
-    seedsToFind: 104,
+    seed: 52,
+    seedsToFind: 52,
   },
   {
     id: 'D28',
@@ -169,8 +169,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'if (classicOf(state, group) !== null) return join',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 8,
+    seedsToFind: 8,
   },
   {
     id: 'D32',

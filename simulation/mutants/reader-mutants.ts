@@ -29,8 +29,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'at most once goes back to where a round began when it fails',
     why: 'a commit that was answered too late had counted',
     edits: [{ file: RULES, text: '!isAtMostOnce(state) && held.has(name)', replacement: 'held.has(name)' }],
-    seed: 44,
-    seedsToFind: 44,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'G3',
@@ -59,8 +59,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'the keys of a partition that was given up still count when it comes back',
     why: 'those that somebody else has seen meanwhile are not among them',
     edits: [{ file: RULES, text: '    state.recent.delete(name)\n', replacement: '' }],
-    seed: 104,
-    seedsToFind: 104,
+    seed: 138,
+    seedsToFind: 138,
   },
   {
     id: 'G6',
@@ -89,8 +89,8 @@ export const readerMutants: readonly Mutant[] = [
       },
       { file: RULES, text: 'state.last.offset = offset + 1', replacement: 'state.last.offset = Math.max(state.last.offset, offset + 1)' },
     ],
-    seed: 12,
-    seedsToFind: 12,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'G8',
@@ -119,8 +119,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'the keys of a round that failed still count',
     why: 'a record whose handler has thrown is left out when it comes again',
     edits: [{ file: RULES, text: '  state.recent.clear()\n', replacement: '' }],
-    seed: 102,
-    seedsToFind: 102,
+    seed: 41,
+    seedsToFind: 41,
   },
   {
     id: 'G11',

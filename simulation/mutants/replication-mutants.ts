@@ -18,8 +18,8 @@ export const replicationMutants: readonly Mutant[] = [
           "  if (state.highWatermark.offset < state.log.logEndOffset) return cutLog(state, state.highWatermark.offset, outbox)\n  state.phase = 'following'\n",
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A2',
@@ -65,8 +65,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'isr.includes(node)) return false',
       },
     ],
-    seed: 8,
-    seedsToFind: 8,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'A9',
@@ -80,8 +80,8 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
-    seed: 25,
-    seedsToFind: 25,
+    seed: 59,
+    seedsToFind: 59,
   },
   {
     id: 'A10',
@@ -169,8 +169,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'const lost = isLoser && !partition.elr.includes(node) ? withoutLoser(',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 75,
+    seedsToFind: 75,
   },
   {
     id: 'A16',
@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 7,
-    seedsToFind: 7,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A30',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 14,
-    seedsToFind: 14,
+    seed: 10,
+    seedsToFind: 10,
   },
   {
     id: 'A23',
@@ -370,8 +370,8 @@ export const replicationMutants: readonly Mutant[] = [
           '    const isLeaderOnlyNext = state.pending[0]?.waiters.some(isLeaderOnly) === true\n    const common = highWatermarkOf(replication, state.durableEndOffset, context.uptime, state.replicaLagMillis)\n    const end = isLeaderOnlyNext ? Math.max(common, Math.min(state.pending[0]?.endOffset ?? -1, state.durableEndOffset)) : common\n',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 7,
+    seedsToFind: 7,
   },
   {
     id: 'A33',
@@ -380,8 +380,8 @@ export const replicationMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-damage.ts', text: "if (!batch.checkBatch(records, end, sizeBytes, 'sparse').ok) break\n", replacement: '' },
     ],
-    seed: 16,
-    seedsToFind: 16,
+    seed: 21,
+    seedsToFind: 21,
   },
   {
     id: 'A34',

@@ -216,8 +216,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'void recordOffset',
       },
     ],
-    seed: 14,
-    seedsToFind: 14,
+    seed: 48,
+    seedsToFind: 48,
   },
   {
     id: 'C27',
@@ -230,8 +230,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (response.errorCode !== NONE || response.errorCode === NONE)\n    noteTransactional(',
       },
     ],
-    seed: 33,
-    seedsToFind: 33,
+    seed: 45,
+    seedsToFind: 45,
   },
   {
     id: 'C30',
@@ -259,8 +259,8 @@ export const transactionMutants: readonly Mutant[] = [
           '  if (first === undefined || logStartOffset === 0) return\n  transactions.aborted = aborted.filter(({ firstOffset }) => firstOffset >= logStartOffset)',
       },
     ],
-    seed: 217,
-    seedsToFind: 217,
+    seed: 44,
+    seedsToFind: 44,
   },
   {
     id: 'C34',

@@ -17,8 +17,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "if (previousBrokerEpoch < activeEpoch - 1e9) return 'unknown'\n",
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    seed: 75,
+    seedsToFind: 75,
   },
   {
     id: 'A37',
