@@ -77,7 +77,7 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
-    id: 'A46',
+    id: 'A51',
     title: 'a node whose registration was overtaken by one of a former life looks for logs that nobody serves',
     why: 'it serves none itself yet, so that it takes all for strays, and removes them',
     edits: [

@@ -59,7 +59,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/broker-registration',
     'takes the place of a clean stop that may not be durable, not of what is (the clean stop is in file 0)',
   ],
-  A46: [
+  A51: [
     'actors/broker',
     'are not looked for by a life of the node that the metadata does not know of: another registration has overtaken its own, and nothing is served yet',
   ],
