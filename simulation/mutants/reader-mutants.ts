@@ -59,8 +59,8 @@ export const readerMutants: readonly Mutant[] = [
     title: 'the keys of a partition that was given up still count when it comes back',
     why: 'those that somebody else has seen meanwhile are not among them',
     edits: [{ file: RULES, text: '    state.recent.delete(name)\n', replacement: '' }],
-    seed: 138,
-    seedsToFind: 138,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'G6',
