@@ -97,6 +97,8 @@ export class Host {
   #timerCount = 0
   #lastLocal = 0
   #pausedUntil = 0
+  /** Timers that come too late: when they were due, and when they come. */
+  #lateTimers: { readonly dueMicros: number; readonly firesMicros: number }[] = []
   #strainedUntil = 0
   /** How late local messages are meanwhile. */
   readonly #strain: Random
@@ -129,6 +131,7 @@ export class Host {
     this.#cells.clear()
     this.#deferred.length = 0
     this.#pausedUntil = 0
+    this.#lateTimers = []
     this.dieAfterEffects = -1
   }
 
@@ -145,8 +148,13 @@ export class Host {
     this.#strainedUntil = this.#world.nowMicros + micros
   }
 
+  /** Nothing runs here, or something that is due has not run yet: whoever is here may not know what time it is. */
   get isPaused(): boolean {
-    return this.#world.nowMicros < this.#pausedUntil
+    const { nowMicros } = this.#world
+    return (
+      nowMicros < this.#pausedUntil ||
+      this.#lateTimers.some(({ dueMicros, firesMicros }) => dueMicros <= nowMicros && nowMicros < firesMicros)
+    )
   }
 
   /** A pause ends at once. */
@@ -343,11 +351,20 @@ export class Host {
     const start = ++this.#timerCount
     cell.timers.set(timer, start)
     const lateMicros = this.#faults.strikes('lateTimer') ? this.#faults.draws('lateTimer').exponential(LATE_TIMER_MICROS) : 0
-    this.after(Math.max(TIMER_MICROS_MIN, Math.ceil(afterMillis * 1000)) + lateMicros, () => {
+    const micros = Math.max(TIMER_MICROS_MIN, Math.ceil(afterMillis * 1000))
+    if (lateMicros > 0) this.#noteLate(micros, lateMicros)
+    this.after(micros + lateMicros, () => {
       if (cell.timers.get(timer) !== start) return
       cell.timers.delete(timer)
       this.#receive(cell, { kind: 'timerFired', timer }, cell.address)
     })
+  }
+
+  #noteLate(micros: number, lateMicros: number): void {
+    const { nowMicros } = this.#world
+    const dueMicros = nowMicros + micros
+    this.#lateTimers = this.#lateTimers.filter(({ firesMicros }) => firesMicros > nowMicros)
+    this.#lateTimers.push({ dueMicros, firesMicros: dueMicros + lateMicros })
   }
 
   #storage(cell: Cell, effect: StorageEffect): void {

@@ -46,7 +46,7 @@ interface AcceptedCommit {
   readonly objections: readonly (readonly ['FENCE' | 'BACK', string])[]
 }
 
-/** Who may be asleep, and then does not know what time it is. */
+/** Who may be asleep, as a whole or (a timer comes too late) in part, and then does not know what time it is. */
 export interface Sleeper {
   readonly isPaused: boolean
 }
