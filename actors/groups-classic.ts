@@ -101,9 +101,14 @@ export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, con
   }
   const memberIds = new Set(request.members.map(({ memberId }) => memberId))
   for (const { memberId } of request.members) excuse(state, group, memberId, context, outbox)
-  const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
-  step(state, group, () => answers, context, outbox)
-  const farewell = { to: context.from, message: leaveResponse(request, NONE, members) }
+  let left: LeaveGroupResponse['members'] = []
+  const leave = (): Answer[] => {
+    const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
+    left = members
+    return answers
+  }
+  step(state, group, leave, context, outbox)
+  const farewell = { to: context.from, message: leaveResponse(request, NONE, left) }
   answerFarewell(state, { group: request.group, memberIds }, farewell, context, outbox)
 }
 

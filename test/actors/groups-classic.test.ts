@@ -228,6 +228,17 @@ describe('offsets', () => {
     stage.uptime += 1
     expect(sent(refresh(), 'produce')).toHaveLength(1)
   })
+
+  test('are kept for as long when the last members have left', () => {
+    const { stage, leader, other } = stable(loaded(logOf(['g', commitOf(0, 4)]), 1, { offsetsRetentionMillis: 20_000 }))
+    stage.uptime += 900
+    for (const memberId of [leader, other]) heartbeat(stage, memberId)
+    stage.uptime += 30_000
+    leave(stage, [leader, other])
+    expect(groupIn(stage).classic?.members.size).toBe(0)
+    stage.uptime += 19_999
+    expect(sent(stage.deliver({ kind: 'timerFired', timer: 'refresh' }, stage.self), 'produce')).toEqual([])
+  })
 })
 
 test('a description shows the protocol, the generation, and what members have and want', () => {
