@@ -256,7 +256,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S7: ['actors/shares', 'and has lost them meanwhile'],
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
   S9: ['actors/share-trust', 'another memory knows nothing of it'],
-  S10: ['actors/shares-trust', 'one that follows one which may be alive gives nothing out while members of that one may be sure'],
+  S10: ['actors/shares-trust', 'one that has read its log anew does so, too, and has another name'],
   E31: [
     'actors/replica-life',
     'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',
