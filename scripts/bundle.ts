@@ -18,6 +18,7 @@ const MAINS = new Set([
   'testing/index.js',
   'edge/cli/main.js',
   'simulation/main.js',
+  'simulation/fleet-worker.js',
   'simulation/replay/main.js',
   'bench/main.js',
   'runtime/worker.js',

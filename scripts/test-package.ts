@@ -13,7 +13,7 @@ const COMMAND_MILLIS_MAX = 30_000
 const OUTPUT_CHARACTERS_MAX = 2000
 
 /** Simulated with each Node: what comes of them must not depend on it. */
-const SEEDS = ['--seed', '11', '--runs', '3', '--seconds', '20', '--json']
+const SEEDS = ['--seed', '11', '--runs', '3', '--seconds', '20', '--workers', '2', '--json']
 
 /** Node gives its options to worker threads, too, and no file may have that one of these. */
 const PROGRAM = `

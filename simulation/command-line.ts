@@ -3,10 +3,11 @@
  */
 import { randomInt } from 'node:crypto'
 import { createWriteStream, writeFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
 import type { Subject } from './explain.ts'
-import { loadRunner } from './fleet.ts'
+import { loadRunner } from './runner.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
 import { describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
@@ -27,7 +28,7 @@ const HELP = `npm run simulate -- [options]
   --until-fail      stop at the first violation
   --until-found     the same, for mutants: up to 20000 seeds
   --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
-  --workers 1|2     worker threads (default 1)
+  --workers N       worker threads (default: as many as there are cores; 1 with --until-fail and --until-found)
   --time T          no new seeds after that much real time: 90s, 10m, 8h
   --state FILE      keep there how far the fleet is; the same command line goes on from there
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
@@ -104,7 +105,7 @@ function readCommand(): Command | null {
     runs,
     untilFail,
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
-    workers: wholeNumber('workers', values.workers, 1, WORKERS_MAX),
+    workers: wholeNumber('workers', values.workers, untilFail ? 1 : Math.min(availableParallelism(), runs), WORKERS_MAX),
     timeMillis: values.time === undefined ? null : duration(values.time),
     state: values.state ?? null,
     mutant,

@@ -1,7 +1,7 @@
 /**
  * What a person wants of a run that broke a promise: the smallest one that still does, its story, and the line that runs it again.
  */
-import { loadRunner } from './fleet.ts'
+import { loadRunner } from './runner.ts'
 import { drawPlan } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { describeReduction, parseReduction, wholeOf } from './reduction.ts'

@@ -1,18 +1,17 @@
 /**
  * Runs many seeds, on this thread or on several worker threads. Each run is a function of its seed, so the results are the same however
- * the seeds are spread. This file is also what the workers run.
+ * the seeds are spread.
  */
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { Worker } from 'node:worker_threads'
 import { setImmediate } from 'node:timers/promises'
 import { Dispatch } from './dispatch.ts'
 import type { DispatchOptions } from './dispatch.ts'
-import { findMutant, installMutant } from './mutants/loader.ts'
-import type { Onlooking } from './onlooker.ts'
 import type { PlanOptions } from './plan.ts'
 import type { RunResult } from './run.ts'
+import { loadRunner } from './runner.ts'
 
-/** Runs one seed. */
-export type Runner = (seed: number, options?: PlanOptions, log?: ((line: string) => void) | null, onlooking?: Onlooking | null) => RunResult
+/** Of the thread that runs seeds, or of what it was built into. */
+const workerUrl = new URL(import.meta.url.endsWith('.ts') ? 'fleet-worker.ts' : 'fleet-worker.js', import.meta.url)
 
 /** What to run. */
 export interface FleetOptions extends DispatchOptions {
@@ -20,17 +19,6 @@ export interface FleetOptions extends DispatchOptions {
   /** Only the metadata quorum, in small. */
   readonly isQuorum: boolean
   readonly plan: PlanOptions
-}
-
-/** Loads the simulator, with a mutant if one is wanted. */
-export async function loadRunner(mutant: string | null, isQuorum: boolean): Promise<Runner> {
-  if (mutant !== null) {
-    const found = findMutant(mutant)
-    if (found === undefined) throw new Error(`there is no mutant ${mutant}`)
-    installMutant(found)
-  }
-  if (isQuorum) return (await import('./quorum/run.ts')).runQuorum
-  return (await import('./run.ts')).runSeed
 }
 
 /** Hears of a seed when all is known of it; `isRepeated`: it was run twice. */
@@ -77,7 +65,7 @@ async function runWorkers(options: FleetOptions, desk: Desk): Promise<void> {
     else worker.postMessage(next)
   }
   const workers = Array.from({ length: options.workers }, async (_, index) => {
-    const worker = new Worker(new URL(import.meta.url), { workerData: options })
+    const worker = new Worker(workerUrl, { workerData: options })
     worker.on('message', (result: RunResult | null) => {
       if (result !== null) desk.done(index, result)
       const waiting = [...idle]
@@ -91,15 +79,3 @@ async function runWorkers(options: FleetOptions, desk: Desk): Promise<void> {
   })
   await Promise.all(workers)
 }
-
-async function serve(options: FleetOptions): Promise<void> {
-  const runSeed = await loadRunner(options.mutant, options.isQuorum)
-  parentPort?.on('message', (seed: number | null) => {
-    if (seed === null) parentPort?.close()
-    else parentPort?.postMessage(runSeed(seed, options.plan))
-  })
-  parentPort?.postMessage(null)
-}
-
-if (!isMainThread && workerData !== null && typeof workerData === 'object' && 'firstSeed' in workerData)
-  await serve(workerData as FleetOptions)

@@ -3,7 +3,7 @@
  */
 import { repeatKept } from '../explain.ts'
 import type { Subject } from '../explain.ts'
-import { loadRunner } from '../fleet.ts'
+import { loadRunner } from '../runner.ts'
 import type { Onlooking } from '../onlooker.ts'
 import { DEFAULT_SECONDS, drawPlan } from '../plan.ts'
 import { parseReduction, reducePlan } from '../reduction.ts'
