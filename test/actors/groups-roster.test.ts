@@ -25,6 +25,16 @@ function started(members: readonly string[], graceMillis: number): { stage: Stag
   return { stage, effects: members.length === 0 ? [] : stage.deliver(topicsAnswer({ t: [0, 0] })) }
 }
 
+/** Active, after a former coordinator that has written down a member that asked to join. */
+function succeeded(join: JoinGroupRequest): Stage<GroupsState> {
+  const { records } = sentOne(started([], 0).stage.deliver(join), 'produce')
+  const stage = bareStage({ graceMillis: 400 })
+  stage.deliver({ kind: 'started' })
+  stage.deliver(fetched(records, 1))
+  stage.deliver(topicsAnswer({ t: [0, 0] }))
+  return stage
+}
+
 /** Whom it writes down, and whom it strikes (`-m`), in order. */
 function roster(effects: readonly Effect[]): string[] {
   const records = sent(effects, 'produce').flatMap(({ records: bytes }) => readRecords(bytes, 0))
@@ -239,12 +249,7 @@ describe('a classic group', () => {
   })
 
   test('does not wait for a static member that has never heard its id, and asks again', () => {
-    const { stage: former } = started([], 0)
-    const { records } = sentOne(former.deliver(classicJoin('', 1001, 'i')), 'produce')
-    const stage = bareStage({ graceMillis: 400 })
-    stage.deliver({ kind: 'started' })
-    stage.deliver(fetched(records, 1))
-    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    const stage = succeeded(classicJoin('', 1001, 'i'))
     const missing = (): number => groupIn(stage).roster?.missing.size ?? 0
     stage.deliver(classicJoin('', 1001, 'i'))
     expect(missing()).toBe(1)
@@ -255,12 +260,7 @@ describe('a classic group', () => {
   })
 
   test('does not wait for a static member that is there in another life', () => {
-    const { stage: former } = started([], 0)
-    const { records } = sentOne(former.deliver(classicJoin('', 1001, 'i')), 'produce')
-    const stage = bareStage({ graceMillis: 400 })
-    stage.deliver({ kind: 'started' })
-    stage.deliver(fetched(records, 1))
-    stage.deliver(topicsAnswer({ t: [0, 0] }))
+    const stage = succeeded(classicJoin('', 1001, 'i'))
     stage.deliver(classicJoin('', 5, 'i'), { node: -2, actor: 'a' })
     expect(groupIn(stage).roster?.missing.size).toBe(0)
   })

@@ -1,32 +1,10 @@
 // What transaction(work) says when its work is done: that it is committed, or why it is not.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { open, string } from '../../../edge/client/index.ts'
-import type { Cluster, Producer, ProducerOptions } from '../../../edge/client/index.ts'
+import { clusterOfTest, producer, read, useCluster } from './transaction-support.ts'
 
-let cluster: Cluster
-
-beforeEach(async () => {
-  cluster = await open(':memory:')
-  await cluster.admin.createTopic('t', { partitions: 2 })
-  await cluster.admin.createTopic('u', { partitions: 1 })
-})
-
-afterEach(() => cluster.close())
-
-function producer(options: ProducerOptions<string, string> = {}): Producer<string, string> {
-  return cluster.producer({ transactionalId: 'x', key: string, value: string, ...options })
-}
-
-async function read(topic: string, isolationLevel: 'read_committed' | 'read_uncommitted' = 'read_committed'): Promise<string[]> {
-  await using consumer = cluster.consumer({ value: string, isolationLevel })
-  const { partitions } = await cluster.admin.describeTopic(topic)
-  consumer.assign(partitions.map(({ partition }) => ({ topic, partition })))
-  const values: string[] = []
-  for (let records = await consumer.poll(); records.length > 0; records = await consumer.poll({ timeoutMillis: 200 }))
-    values.push(...records.map(({ value }) => value ?? ''))
-  return values.toSorted()
-}
+useCluster()
 
 describe('a transaction', () => {
   test('that its work ends without awaiting that has come to its end when it resolves', async () => {
@@ -60,7 +38,7 @@ describe('a transaction', () => {
     const p = producer()
     const told = p.transaction(async (transaction) => {
       await transaction.send({ topic: 't', value: 'a' })
-      await (what === 'producer' ? p.close() : cluster.close())
+      await (what === 'producer' ? p.close() : clusterOfTest().close())
       return 'done'
     })
     await expect(told).rejects.toMatchObject({ name: 'CLIENT_CLOSED' })
@@ -108,6 +86,6 @@ describe('offsets', () => {
     await using p = producer()
     const refusal = { name: 'INVALID_REQUEST', message: 'sendOffsets takes a consumer of this cluster, not of another one' }
     await expect(p.transaction((transaction) => transaction.sendOffsets(consumer))).rejects.toMatchObject(refusal)
-    expect(await cluster.admin.listGroups()).toEqual([])
+    expect(await clusterOfTest().admin.listGroups()).toEqual([])
   })
 })

@@ -1,34 +1,13 @@
 // Transactions through the public producer: all or nothing, one at a time, fenced, timed out, with offsets.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { KafkaError, open, string } from '../../../edge/client/index.ts'
-import type { Cluster, Consumer, Producer, ProducerOptions } from '../../../edge/client/index.ts'
+import { describe, expect, test } from 'vitest'
+import { KafkaError, string } from '../../../edge/client/index.ts'
+import type { Consumer } from '../../../edge/client/index.ts'
 import type { Transaction } from '../../../edge/client/api.ts'
 import { failureOf } from './support.ts'
+import { clusterOfTest, producer, read, useCluster } from './transaction-support.ts'
 
-let cluster: Cluster
-
-beforeEach(async () => {
-  cluster = await open(':memory:')
-  await cluster.admin.createTopic('t', { partitions: 2 })
-  await cluster.admin.createTopic('u', { partitions: 1 })
-})
-
-afterEach(() => cluster.close())
-
-function producer(options: ProducerOptions<string, string> = {}): Producer<string, string> {
-  return cluster.producer({ transactionalId: 'x', key: string, value: string, ...options })
-}
-
-async function read(topic: string, isolationLevel: 'read_committed' | 'read_uncommitted' = 'read_committed'): Promise<string[]> {
-  await using consumer = cluster.consumer({ value: string, isolationLevel })
-  const { partitions } = await cluster.admin.describeTopic(topic)
-  consumer.assign(partitions.map(({ partition }) => ({ topic, partition })))
-  const values: string[] = []
-  for (let records = await consumer.poll(); records.length > 0; records = await consumer.poll({ timeoutMillis: 200 }))
-    values.push(...records.map(({ value }) => value ?? ''))
-  return values.toSorted()
-}
+useCluster()
 
 describe('a transaction', () => {
   test('is seen as a whole when it is committed, and by nobody who reads what is committed before', async () => {
@@ -127,7 +106,7 @@ describe('a transaction', () => {
     await using p = producer({ transactionTimeoutMillis: 50 })
     const transaction = await p.beginTransaction()
     await transaction.send({ topic: 't', value: 'a' })
-    await expect.poll(async () => (await cluster.admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
+    await expect.poll(async () => (await clusterOfTest().admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
     await expect(transaction.commit()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
     await transaction.abort()
     await p.transaction((next) => next.send({ topic: 't', value: 'b' }))
@@ -136,10 +115,10 @@ describe('a transaction', () => {
 
   test.each(['a record for another partition', 'offsets'])('that took too long says so when it is sent %s', async (what) => {
     await using p = producer({ transactionTimeoutMillis: 50 })
-    await using consumer = cluster.consumer({ group: 'g' })
+    await using consumer = clusterOfTest().consumer({ group: 'g' })
     const transaction = await p.beginTransaction()
     await transaction.send({ topic: 't', partition: 0, value: 'a' })
-    await expect.poll(async () => (await cluster.admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
+    await expect.poll(async () => (await clusterOfTest().admin.listTransactions())[0]?.state, { timeout: 5000 }).toBe('completeAbort')
     const sent =
       what === 'offsets'
         ? transaction.sendOffsets(consumer, [{ topic: 't', partition: 0, offset: 0 }])
@@ -157,7 +136,7 @@ describe('a producer with a transactional id', () => {
     await using p = producer()
     await expect(p.send({ topic: 't', value: 'a' })).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
     expect(() => p.write({ topic: 't', value: 'a' })).toThrow('outside of a transaction')
-    await using plain = cluster.producer()
+    await using plain = clusterOfTest().producer()
     await expect(plain.beginTransaction()).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
   })
 
@@ -273,7 +252,7 @@ describe('a producer with a transactional id', () => {
     const p = producer()
     await (await p.beginTransaction()).send({ topic: 't', value: 'a' })
     await p.close()
-    expect((await cluster.admin.listTransactions()).map(({ state }) => state)).toEqual(['completeAbort'])
+    expect((await clusterOfTest().admin.listTransactions()).map(({ state }) => state)).toEqual(['completeAbort'])
     expect(await read('t')).toEqual([])
   })
 })
@@ -296,14 +275,14 @@ describe('offsets in a transaction', () => {
     late.resolve({ group: 'g', member: null, offsets: [{ topic: 't', partition: 0, offset: 1, metadata: '', topicId: -1 }] })
     await expect(sent).rejects.toMatchObject({ name: 'INVALID_TXN_STATE' })
     await next.commit()
-    await expect(cluster.admin.listGroups()).resolves.toEqual([])
+    await expect(clusterOfTest().admin.listGroups()).resolves.toEqual([])
   })
 
   test('count when it is committed, and not when it is aborted', async () => {
-    await using plain = cluster.producer({ value: string })
+    await using plain = clusterOfTest().producer({ value: string })
     await plain.send(['1', '2', '3'].map((value) => ({ topic: 'u', value })))
     await using p = producer()
-    await using consumer = cluster.consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
+    await using consumer = clusterOfTest().consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
     expect(await polled(consumer, 3)).toEqual(['1', '2', '3'])
     const aborted = await p.beginTransaction()
     await aborted.sendOffsets(consumer)
@@ -317,9 +296,9 @@ describe('offsets in a transaction', () => {
   })
 
   test('of somebody who is no member while the group has members are refused, and with them the transaction', async () => {
-    await using consumer = cluster.consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
-    await using outsider = cluster.consumer({ group: 'g', value: string })
-    await using plain = cluster.producer({ value: string })
+    await using consumer = clusterOfTest().consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
+    await using outsider = clusterOfTest().consumer({ group: 'g', value: string })
+    await using plain = clusterOfTest().producer({ value: string })
     await plain.send({ topic: 'u', value: '1' })
     await polled(consumer, 1)
     await using p = producer()
