@@ -127,7 +127,7 @@ class LocalCluster implements Cluster {
   readonly #listeners: EventListeners = new EventListeners()
   readonly #connectionsMax: number
   #counter = 0
-  #diskError: Error | null = null
+  readonly #diskErrors: Map<number, Error> = new Map<number, Error>()
   #closing: Promise<void> | null = null
 
   constructor(held: DataDirectory | null, threaded: boolean, options: ClusterOptions, recording: RecordingSetup | null) {
@@ -181,7 +181,7 @@ class LocalCluster implements Cluster {
       requests,
       loop: this.#loop,
       isClosing,
-      diskError: () => this.#diskError,
+      diskErrorOf: (node) => this.#diskErrors.get(node) ?? null,
     })
     this.admin = new AdminClient(requests, this.#threads)
   }
@@ -319,7 +319,7 @@ class LocalCluster implements Cluster {
 
   /** An error that nobody listens to must not get lost. */
   #onFailure(node: number, actor: string | null, error: Error): void {
-    if (actor === STORAGE) this.#diskError = error
+    if (actor === STORAGE) this.#diskErrors.set(node, error)
     if (node === CALLER_NODE && actor !== null) this.#postHere(clientPort(actor), { kind: 'actorCrashed', errorMessage: error.message })
     if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
   }

@@ -24,7 +24,7 @@ export interface ThreadsOptions {
   readonly loop: ClientLoop
   readonly isClosing: () => boolean
   /** What the operating system said last against a disk of these nodes; null: nothing yet. */
-  readonly diskError: () => Error | null
+  readonly diskErrorOf: (node: number) => Error | null
   /** How long `join` waits for one node to be active. Default: half a minute. */
   readonly joinMillisMax?: number
 }
@@ -131,8 +131,8 @@ export class NodeThreads implements NodeActions {
 
   /** Most often a node cannot write who it is. */
   #notActive(node: number): KafkaError {
-    const { diskError, nodes } = this.#options
-    const error = diskError()
+    const { diskErrorOf, nodes } = this.#options
+    const error = diskErrorOf(node)
     const where = nodes.directoryOf(node)
     const reason = error?.message ?? `is the disk${where === null ? '' : ` with ${where}`} slow, or the machine busy?`
     const name = error === null ? 'REQUEST_TIMED_OUT' : /\b(ENOSPC|EDQUOT)\b/.test(reason) ? 'DISK_FULL' : 'KAFKA_STORAGE_ERROR'

@@ -11,7 +11,7 @@ import { ThreadRuntime } from '../../../runtime/thread-runtime.ts'
 const OPTIONS = { nodeSessionTimeoutMillis: 2000, replicaLagMillis: 2000, offsetsRetentionMillis: -1, reassignmentBytesPerSecond: 0 }
 
 /** Waits for a node that says so often that it is not active; how often it was asked. */
-async function joinLate(lateCount: number, diskError: Error | null): Promise<number> {
+async function joinLate(lateCount: number, diskError: Error | null, failedNode = 0): Promise<number> {
   const nodes = [{ node: 0, directory: null, actors: [] }]
   const runtime = new ThreadRuntime({ thread: 0, doorbells: allocateDoorbells(1), links: [], nodes, preload: [] }, () => undefined)
   const loop = new CallerLoop(runtime)
@@ -31,7 +31,7 @@ async function joinLate(lateCount: number, diskError: Error | null): Promise<num
     requests,
     loop,
     isClosing: () => false,
-    diskError: () => diskError,
+    diskErrorOf: (node) => (node === failedNode ? diskError : null),
     joinMillisMax: lateCount === Infinity ? 20 : 60_000,
   })
   try {
@@ -59,6 +59,7 @@ test('a node that does not become active is not waited for without end, and what
     name: 'KAFKA_STORAGE_ERROR',
     message: expect.stringMatching(/EIO/) as string,
   })
+  await expect(joinLate(Infinity, broken, 1)).rejects.toMatchObject({ name: 'REQUEST_TIMED_OUT' })
   await expect(joinLate(Infinity, null)).rejects.toMatchObject({
     name: 'REQUEST_TIMED_OUT',
     message: expect.stringMatching(/busy/) as string,

@@ -22,6 +22,7 @@ export function clusterOfTest(): Cluster {
   return opened
 }
 
+/** A producer of transactions. */
 export function producer(options: ProducerOptions<string, string> = {}): Producer<string, string> {
   return clusterOfTest().producer({ transactionalId: 'x', key: string, value: string, ...options })
 }
