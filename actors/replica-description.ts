@@ -1,9 +1,11 @@
 /**
- * What a leader knows of its partition, for administrators: where the log begins and ends for readers, and how far each replica is behind the leader's log end.
+ * What a leader knows of its partition, for administrators: where the log begins and ends for readers, and how far each replica is behind the leader's log end,
+ * and how many bytes there are.
  */
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { DescribePartitionRequest, ReplicaLag } from '../protocol/messages/fetch.ts'
+import { logSizeBytes } from '../partitions/log.ts'
 import { lagsOf } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
@@ -14,7 +16,16 @@ export function onDescribePartition(state: ReplicaState, request: DescribePartit
   const reply = (error: ErrorName | null, logStartOffset: number, end: number, lags: readonly ReplicaLag[]): void => {
     const { correlationId } = request
     const errorCode = error === null ? NONE : codeOf(error)
-    const message = { kind: 'describePartitionResponse', correlationId, errorCode, logStartOffset, highWatermark: end, lags } as const
+    const sizeBytes = lags.length === 0 ? -1 : logSizeBytes(log)
+    const message = {
+      kind: 'describePartitionResponse',
+      correlationId,
+      errorCode,
+      logStartOffset,
+      highWatermark: end,
+      lags,
+      sizeBytes,
+    } as const
     outbox.push({ kind: 'send', to: context.from, message })
   }
   if (request.topicId !== state.topicId) return reply('UNKNOWN_TOPIC_ID', -1, -1, [])

@@ -3,22 +3,30 @@
  * to have it vote in the metadata quorum or not (KIP-853). Who votes is not in the image but in the log; the change itself is made by quorum-membership.ts.
  */
 import type { ErrorName } from '../protocol/errors.ts'
+import { topicPartitionName } from '../protocol/ids.ts'
 import type { RebalanceRequest, ThrottleRequest, UnregisterBrokerRequest, VoterRequest } from '../protocol/messages/metadata.ts'
 import { ruleReassign } from './administration.ts'
 import type { Ruling } from './administration.ts'
 import { isLive } from './metadata.ts'
 import type { MetadataImage } from './metadata.ts'
 import { balanceMoves, drainMoves } from './rebalance.ts'
+import type { PartitionSizes } from './rebalance-loads.ts'
 
 /** Topics that a refusal names; the others are counted. */
 const NAMES_MAX = 5
 
 /** Judges a rebalancing: of everything, or of what one node has. One verdict for each partition that is moved. `stateReplicas`: those of a topic of coordinators. */
-export function ruleRebalance(image: MetadataImage, { drain, avoid }: RebalanceRequest, stateReplicas = 1): Ruling {
+export function ruleRebalance(image: MetadataImage, { drain, avoid = [], sizes }: RebalanceRequest, stateReplicas = 1): Ruling {
   if (drain !== null && !image.brokers.has(drain)) return refuse('BROKER_ID_NOT_REGISTERED', `there is no node ${drain}`)
-  const moves = drain === null ? balanceMoves(image, avoid, stateReplicas) : drainMoves(image, drain, avoid)
+  const moves = drain === null ? balanceMoves(image, { avoid, stateReplicas, sizes: sizesOf(sizes) }) : drainMoves(image, drain, avoid)
   if (typeof moves === 'string') return refuse('INVALID_REPLICATION_FACTOR', moves)
   return ruleReassign(image, { kind: 'alterPartitionReassignments', correlationId: -1, partitions: moves })
+}
+
+function sizesOf(sizes: RebalanceRequest['sizes']): PartitionSizes | null {
+  return sizes === undefined
+    ? null
+    : new Map(sizes.map(({ topic, partition, sizeBytes }) => [topicPartitionName(topic, partition), sizeBytes]))
 }
 
 /** Judges a limit for reassignments. */

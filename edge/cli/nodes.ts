@@ -2,7 +2,8 @@
  * `odradek nodes`: more nodes, replicas spread over them or moved off one, and nodes that go. A move goes on only while the cluster is open, so the commands
  * wait for it.
  */
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
+import type { RebalanceOptions } from '../client/index.ts'
 import { showCluster } from './cluster.ts'
 import { say } from './output.ts'
 import { parseCount, parseNodeCount, parseWhole } from './parse.ts'
@@ -34,8 +35,9 @@ function grow(): Command {
 function rebalance(): Command {
   return withThrottle(new Command('rebalance'))
     .description('spread replicas and leaders evenly over the nodes')
-    .action((options: ThrottleOptions, command: Command) =>
-      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.rebalance({ signal }))),
+    .addOption(new Option('--by <what>', 'what every node is to have as much of').choices(['replicas', 'bytes']).default('replicas'))
+    .action(({ by, ...options }: ThrottleOptions & Required<Pick<RebalanceOptions, 'by'>>, command: Command) =>
+      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.rebalance({ by, signal }))),
     )
 }
 

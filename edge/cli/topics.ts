@@ -137,7 +137,7 @@ async function show({ cluster, asJson }: Session, name: string): Promise<void> {
 }
 
 function describeText(topic: TopicDescription): string {
-  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, replicas, isr, elr, lags, beginOffset, endOffset }) => [
+  const rows = topic.partitions.map(({ partition, leader, leaderEpoch, replicas, isr, elr, lags, beginOffset, endOffset, sizeBytes }) => [
     partition,
     leader < 0 ? 'none' : leader,
     leaderEpoch,
@@ -147,8 +147,9 @@ function describeText(topic: TopicDescription): string {
     lags.map(({ lag }) => lag ?? '-').join(),
     beginOffset ?? '-',
     endOffset ?? '-',
+    sizeBytes ?? '-',
   ])
-  const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'lag', 'begin', 'end']
+  const heading = ['partition', 'leader', 'epoch', 'replicas', 'isr', 'elr', 'lag', 'begin', 'end', 'bytes']
   const settings = Object.entries(topic.config).map(([setting, value]) => [setting, String(value)])
   return `${topic.name}\n\n${table(heading, rows)}\n${table(['setting', 'value'], settings)}`
 }

@@ -41,6 +41,8 @@ export interface TopicDescription {
      * the leader has not heard of the replica since it leads.
      */
     readonly lags: readonly { readonly node: number; readonly lag: number | null }[]
+    /** Bytes of the leader's log, with what readers do not see yet. */
+    readonly sizeBytes: number | null
   }[]
 }
 
@@ -92,6 +94,15 @@ export interface PartitionBegin extends TopicPartition {
   readonly beginOffset: number
 }
 
+/** How nodes are evened out. */
+export interface RebalanceOptions extends Waiting {
+  /**
+   * What every node is to have as much of. By `bytes`, nodes that are within a tenth of what one has on average stay as they are, and empty partitions stay where they
+   * are; REQUEST_TIMED_OUT, and nothing moves, while a partition has no leader who could say how large it is. Default: `replicas`.
+   */
+  readonly by?: 'replicas' | 'bytes'
+}
+
 /** How a topic is made. */
 export interface CreateTopicOptions {
   readonly partitions?: number
@@ -140,10 +151,10 @@ export interface Admin {
   /** What `reassign`, `rebalance` and `drainNode` are still moving. */
   listReassignments(): Promise<Reassignment[]>
   /**
-   * Spreads replicas and leaders over the active nodes, on as many racks as there are, evenly as far as that leaves it, and waits until they are there. The signal ends the wait,
-   * not the moves. Topics of coordinators (`__consumer_offsets` and the like) get as many replicas as new ones: up to three. Other topics keep their number.
+   * Spreads replicas and leaders over the active nodes, on as many racks as there are, evenly as far as that leaves it, and waits until they are there: by their number, in all and
+   * of each topic, or by the bytes that they have when it begins, as leaders say. The signal ends the wait, not the moves. Topics of coordinators (`__consumer_offsets` and the like) get as many replicas as new ones: up to three. Other topics keep their number.
    */
-  rebalance(options?: Waiting): Promise<void>
+  rebalance(options?: RebalanceOptions): Promise<void>
   /**
    * Moves all replicas off a node, and waits until they are gone; the signal ends the wait, not the moves. None goes to a node that this cluster object is draining, too.
    * INVALID_REPLICATION_FACTOR if a partition has more replicas than there are other nodes then. The node is not set apart: what is created, balanced

@@ -16,6 +16,7 @@ import type {
   CreateTopicOptions,
   PartitionBegin,
   Reassignment,
+  RebalanceOptions,
   RecordsToDelete,
   TopicDescription,
 } from './admin-api.ts'
@@ -26,6 +27,7 @@ import {
   checkPartition,
   checkPartitions,
   checkReplicas,
+  checkWaiting,
   plainConfig,
   recordsToDelete,
   timestampToList,
@@ -60,6 +62,11 @@ const LIST_TOPICS_RULES: Readonly<Record<'internal', OptionRule>> = { internal: 
 const LIST_OFFSETS_RULES: Readonly<Record<keyof ListOffsetsOptions, OptionRule>> = {
   isolationLevel: { kind: 'choice', values: ['read_uncommitted', 'read_committed'], default: 'read_uncommitted' },
   partitions: { kind: 'any' },
+}
+
+const REBALANCE_RULES: Readonly<Record<keyof RebalanceOptions, OptionRule>> = {
+  by: { kind: 'choice', values: ['replicas', 'bytes'], default: 'replicas' },
+  signal: { kind: 'signal' },
 }
 
 /** The `admin` of a cluster. */
@@ -113,7 +120,7 @@ export class AdminClient implements Admin {
     const topic = await this.#requests.topic(name)
     if (topic.config === null) throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
     const led = await ledPartitions(this.#requests, topic)
-    const unled = { beginOffset: null, endOffset: null, lags: [] }
+    const unled = { beginOffset: null, endOffset: null, lags: [], sizeBytes: null }
     const partitions = topic.partitions.map((one, index) => ({ ...one, ...(led[index] ?? unled) }))
     return { name, topicId: topic.topicId, config: topic.config, partitions }
   }
@@ -162,13 +169,15 @@ export class AdminClient implements Admin {
     return this.#nodeAdmin.listReassignments()
   }
 
-  rebalance(options: Waiting = {}): Promise<void> {
-    return this.#nodeAdmin.rebalance(null, options)
+  async rebalance(options: RebalanceOptions = {}): Promise<void> {
+    checkOptions('rebalance', options, REBALANCE_RULES)
+    await this.#nodeAdmin.rebalance(options, options.by ?? 'replicas')
   }
 
   async drainNode(node: number, options: Waiting = {}): Promise<void> {
     checkNode(node)
-    await this.#nodeAdmin.rebalance(node, options)
+    checkWaiting('drainNode', options)
+    await this.#nodeAdmin.drain(node, options)
   }
 
   throttleReassignments(bytesPerSecond: number | null): Promise<void> {

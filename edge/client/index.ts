@@ -13,6 +13,7 @@ export type {
   CreateTopicOptions,
   PartitionBegin,
   Reassignment,
+  RebalanceOptions,
   RecordsToDelete,
   TopicDescription,
 } from './admin-api.ts'

@@ -6,10 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { errorOf, KafkaError } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { PartitionSize, TopicMetadata } from '../../protocol/messages/metadata.ts'
 import type { ClusterDescription, Reassignment } from './admin-api.ts'
 import type { Waiting } from './api.ts'
-import { checkLimit, checkNode, checkWaiting } from './arguments.ts'
+import { checkLimit, checkNode } from './arguments.ts'
+import { sizesOf } from './led-partitions.ts'
 import { throwIfError } from './requests.ts'
 import type { Asked } from './request-port.ts'
 import type { Requests } from './requests.ts'
@@ -101,15 +102,18 @@ export class NodeAdmin {
     return topics.flatMap(reassignmentsOf)
   }
 
-  /** Asks for moves and waits for them, until there are none left: each request moves some hundred partitions. */
-  async rebalance(drain: number | null, options: Waiting): Promise<void> {
-    checkWaiting(drain === null ? 'rebalance' : 'drainNode', options)
-    if (drain === null) return this.#move(null, options)
+  /** Asks for moves and waits for them, until there are none left: each request moves some hundred partitions. Sizes are those of the beginning. */
+  async rebalance(options: Waiting, by: 'replicas' | 'bytes'): Promise<void> {
+    await this.#move(null, options, by === 'bytes' ? await this.#sizes() : null)
+  }
+
+  /** Likewise. */
+  async drain(drain: number, options: Waiting): Promise<void> {
     const { waiting, drained, left } = this.#drains
     waiting.push(drain)
     let isDrained = false
     try {
-      await this.#move(drain, options)
+      await this.#move(drain, options, null)
       isDrained = true
     } finally {
       waiting.splice(waiting.indexOf(drain), 1)
@@ -118,19 +122,24 @@ export class NodeAdmin {
     }
   }
 
-  async #move(drain: number | null, { signal }: Waiting): Promise<void> {
+  async #sizes(): Promise<PartitionSize[]> {
+    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
+    return (await Promise.all(topics.map((topic) => sizesOf(this.#requests, topic)))).flat()
+  }
+
+  async #move(drain: number | null, { signal }: Waiting, sizes: readonly PartitionSize[] | null): Promise<void> {
     for (let isOver = false; !isOver;) {
       signal?.throwIfAborted()
-      isOver = (await this.#askForMoves(drain)) === 0
+      isOver = (await this.#askForMoves(drain, sizes)) === 0
       while (!(await this.#isMoved(drain))) await pause(signal)
     }
   }
 
   /** How many moves there are to be. One request at a time: each knows the nodes that are drained when the coordinator has it. */
-  #askForMoves(drain: number | null): Promise<number> {
+  #askForMoves(drain: number | null, sizes: readonly PartitionSize[] | null): Promise<number> {
     const ask = async (): Promise<number> => {
       const avoid = (await this.#nodesDrained()).filter((node) => node !== drain)
-      return this.#change(avoid.length === 0 ? { kind: 'rebalance', drain } : { kind: 'rebalance', drain, avoid })
+      return this.#change({ kind: 'rebalance', drain, ...(avoid.length > 0 && { avoid }), ...(sizes !== null && { sizes }) })
     }
     const asked = this.#asked.then(ask, ask)
     this.#asked = asked

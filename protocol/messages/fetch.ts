@@ -107,7 +107,7 @@ export interface ListOffsetsResponse {
   readonly timestamp: number
 }
 
-/** Asks the leader of a partition where its log begins and ends, and how far the replicas are behind. */
+/** Asks the leader of a partition where its log begins and ends, how far the replicas are behind, and how large it is. */
 export interface DescribePartitionRequest {
   readonly kind: 'describePartition'
   readonly correlationId: number
@@ -122,7 +122,7 @@ export interface ReplicaLag {
 
 /**
  * OFFSET_NOT_AVAILABLE: as with ListOffsets, the high watermark, -1 then, may be behind what readers have seen; the rest is known. With other errors nothing is:
- * -1, -1 and no lags.
+ * -1, -1, no lags and -1.
  */
 export interface DescribePartitionResponse {
   readonly kind: 'describePartitionResponse'
@@ -132,6 +132,8 @@ export interface DescribePartitionResponse {
   readonly highWatermark: number
   /** Of all replicas, the leader included, the preferred leader first. */
   readonly lags: readonly ReplicaLag[]
+  /** Of the leader's log. */
+  readonly sizeBytes: number
 }
 
 /** The `beforeOffset` of a DeleteRecords that asks for everything below the high watermark. */

@@ -1,6 +1,7 @@
 /**
  * Metadata and administration, spoken with the coordinator (Kafka API keys 3, 10, 19, 20, 22, 32, 37, 44, 45, 64, 80, 81).
  */
+import type { TopicPartition } from '../ids.ts'
 import type { TopicConfig } from '../topic-config.ts'
 
 /** Asks for topics by name; null asks for all. */
@@ -108,6 +109,11 @@ export interface ReassignPartitionsRequest {
   readonly partitions: readonly { readonly topic: string; readonly partition: number; readonly replicas: readonly number[] | null }[]
 }
 
+/** How large a partition is. */
+export interface PartitionSize extends TopicPartition {
+  readonly sizeBytes: number
+}
+
 /** Spreads the replicas, and the preferred leaders, evenly over the nodes; `drain`: only takes all replicas off that node. Some hundred at once. */
 export interface RebalanceRequest {
   readonly kind: 'rebalance'
@@ -115,6 +121,8 @@ export interface RebalanceRequest {
   readonly drain: number | null
   /** Nodes that take nothing, and give nothing: they are being drained at the same time. None, if absent. */
   readonly avoid?: readonly number[]
+  /** Evenly by bytes: what is not named has none. By the number of replicas, if absent. */
+  readonly sizes?: readonly PartitionSize[]
 }
 
 /** Limits what a node copies per second for replicas that reassignments bring to it, all together; 0: nothing does; null: what each node was started with. */

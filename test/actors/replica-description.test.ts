@@ -19,7 +19,19 @@ describe('a leader that is asked how its replicas are', () => {
       { node: 1, lag: 0 },
       { node: 2, lag: 3 },
     ]
-    expect(ask(partition, 0)).toMatchObject({ errorCode: NONE, logStartOffset: 0, highWatermark: 2, lags })
+    expect(ask(partition, 0)).toMatchObject({
+      errorCode: NONE,
+      logStartOffset: 0,
+      highWatermark: 2,
+      lags,
+      sizeBytes: expect.any(Number) as number,
+    })
+    const [before, after] = [0, 3].map((count) => {
+      if (count > 0) partition.produce(0, 'leader', count)
+      return ask(partition, 0) as { sizeBytes: number }
+    })
+    expect(before!.sizeBytes).toBeGreaterThan(0)
+    expect(after!.sizeBytes).toBeGreaterThan(before!.sizeBytes)
     expect(ask(partition, 1)).toMatchObject({
       errorCode: codeOf('NOT_LEADER_OR_FOLLOWER'),
       logStartOffset: -1,

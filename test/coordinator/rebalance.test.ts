@@ -119,17 +119,17 @@ describe('balancing', () => {
   test('adds no replica to what nobody leads, and moves none of it to another rack: there is nobody to copy from', () => {
     const orphan = partitionOf([1], { leader: -1, isr: [], elr: [1] })
     const image = imageOf(...nodes([0, 1, 2], [1]), topicWith(OFFSETS_TOPIC, 1, [orphan]))
-    expect(balanceMoves(image, [], 3)).toEqual([])
+    expect(balanceMoves(image, { stateReplicas: 3 })).toEqual([])
     const racked = nodes([0, 1, 2], [], { 0: 'a', 1: 'a', 2: 'b' })
     expect(balanceMoves(imageOf(...racked, topicWith('t', 1, [partitionOf([0, 1], { leader: -1, isr: [], elr: [0] })])))).toEqual([])
   })
 
   test('leaves nodes alone that are being drained', () => {
     const image = clusterOf([0, 1, 2], [[0], [0], [0], [0], [2], [2], [2]])
-    const moves = balanceMoves(image, [2])
+    const moves = balanceMoves(image, { avoid: [2] })
     expect(moves.map(({ replicas }) => replicas)).toEqual([[1], [1]])
     expect(ruleRebalance(image, { ...ALL, avoid: [2] }).records).toHaveLength(2)
-    expect(balanceMoves(image, [1, 2])).toEqual([])
+    expect(balanceMoves(image, { avoid: [1, 2] })).toEqual([])
   })
 
   test('does nothing where everything is even', () => {
@@ -143,6 +143,90 @@ describe('balancing', () => {
     )
     expect(balanceMoves(image)).toEqual([])
     expect(ruleRebalance(image, ALL)).toEqual({ records: [], verdicts: [] })
+  })
+})
+
+/** Topics by name: the replicas of their partitions. */
+type Layout = Readonly<Record<string, readonly (readonly number[])[]>>
+
+function imageWith(ids: readonly number[], layout: Layout): MetadataImage {
+  const topics = Object.entries(layout).map(([name, replicas], i) =>
+    topicWith(
+      name,
+      i + 1,
+      replicas.map((one) => partitionOf(one)),
+    ),
+  )
+  return imageOf(...nodes(ids), ...topics)
+}
+
+function layoutAfter(layout: Layout, moves: readonly Move[]): Layout {
+  const after = Object.fromEntries(Object.entries(layout).map(([name, replicas]) => [name, [...replicas]]))
+  for (const { topic, partition, replicas } of moves) after[topic]![partition] = [...replicas]
+  return after
+}
+
+/** As they are made where there are so many nodes. */
+function made(nodeCount: number, partitions: number, replicas: number): number[][] {
+  return Array.from({ length: partitions }, (_, p) => Array.from({ length: replicas }, (_, r) => (p + r) % nodeCount))
+}
+
+function leadersOf(ids: readonly number[], replicas: readonly (readonly number[])[]): number[] {
+  return ids.map((node) => replicas.filter((one) => one[0] === node).length)
+}
+
+describe('a cluster that has grown', () => {
+  test.each([
+    ['from three to six', 6, { hot: made(3, 12, 3), cold: made(3, 12, 3) }],
+    ['from two to four', 4, { hot: made(2, 8, 2), cold: made(2, 8, 2) }],
+    ['from one to three', 3, { hot: made(1, 6, 1), cold: made(1, 12, 1) }],
+    ['with a topic that nobody else has a copy of', 4, { hot: made(3, 6, 1), cold: made(3, 6, 3) }],
+  ])('%s has an even share of each topic on every node, also of what it leads', (_, count, layout) => {
+    const ids = Array.from({ length: count }, (_none, node) => node)
+    const after = layoutAfter(layout, balanceMoves(imageWith(ids, layout)))
+    const all = Object.values(after).flat()
+    expect(gapOf(countsOf(ids, all))).toBe(0)
+    expect(gapOf(leadersOf(ids, all))).toBe(0)
+    for (const replicas of Object.values(after)) {
+      expect(gapOf(countsOf(ids, replicas))).toBeLessThanOrEqual(1)
+      expect(gapOf(leadersOf(ids, replicas))).toBeLessThanOrEqual(1)
+    }
+  })
+})
+
+describe('by bytes', () => {
+  const sizesOf = (sizes: readonly number[]): Map<string, number> => new Map(sizes.map((bytes, partition) => [`t-${partition}`, bytes]))
+
+  test('nodes have as many bytes, however many replicas that is', () => {
+    const image = clusterOf([0, 1], [[0], [0], [1], [1], [1], [1]])
+    const moves = balanceMoves(image, { sizes: sizesOf([500, 500, 10, 10, 10, 10]) })
+    expect(moves).toEqual([{ topic: 't', partition: 0, replicas: [1] }])
+    expect(balanceMoves(image)).toEqual([{ topic: 't', partition: 2, replicas: [0] }])
+  })
+
+  test('leaders have as many bytes where replicas cannot go', () => {
+    const image = clusterOf(
+      [0, 1],
+      made(1, 4, 1).map(() => [0, 1]),
+    )
+    const moves = balanceMoves(image, { sizes: sizesOf([900, 300, 300, 300]) })
+    expect(moves).toEqual([{ topic: 't', partition: 0, replicas: [1, 0] }])
+  })
+
+  test('nothing is copied for less than a tenth, nor what is empty, nor what is unknown', () => {
+    expect(balanceMoves(clusterOf([0, 1], [[0], [0], [1]]), { sizes: sizesOf([1000, 90, 1000]) })).toEqual([])
+    expect(balanceMoves(clusterOf([0, 1], [[0], [0], [0], [0]]), { sizes: sizesOf([0, 0]) })).toEqual([])
+  })
+
+  test('the coordinator takes the sizes that it is told, of partitions that it has', () => {
+    const image = clusterOf([0, 1], [[0], [0], [1]])
+    const sizes = [
+      { topic: 't', partition: 0, sizeBytes: 100 },
+      { topic: 't', partition: 1, sizeBytes: 100 },
+      { topic: 'gone', partition: 0, sizeBytes: 1_000_000 },
+    ]
+    expect(ruleRebalance(image, { ...ALL, sizes }).records).toMatchObject([{ partition: 0, image: { adding: [1] } }])
+    expect(ruleRebalance(image, ALL).records).toEqual([])
   })
 })
 
@@ -193,7 +277,7 @@ describe('racks', () => {
       ],
       { 0: 'a', 1: 'a', 2: 'b' },
     )
-    expect(balanceMoves(drained, [2])).toEqual([])
+    expect(balanceMoves(drained, { avoid: [2] })).toEqual([])
   })
 })
 
@@ -209,21 +293,21 @@ describe('topics of coordinators', () => {
 
   test('get as many replicas as they would be made with now; others keep theirs', () => {
     const image = offsetsOf([[0], [0], [0, 1], [1, 2, 3]])
-    const moves = balanceMoves(image, [], 3)
+    const moves = balanceMoves(image, { stateReplicas: 3 })
     expect(moves.filter(({ topic }) => topic === 't').every(({ replicas }) => replicas.length === 1)).toBe(true)
     for (const record of ruleRebalance(image, ALL, 3).records) applyRecord(image, record)
     const [offsets] = image.topics.values()
     expect(offsets!.partitions.map(({ replicas, removing }) => replicas.length - removing.length)).toEqual([3, 3, 3, 3])
     // Nobody who has something is given up before the others have it.
     offsets!.partitions.forEach(({ isr }, i) => expect(isr).toEqual([[0], [0], [0, 1], [1, 2, 3]][i]))
-    expect(balanceMoves(image, [], 3)).toEqual([])
+    expect(balanceMoves(image, { stateReplicas: 3 })).toEqual([])
   })
 
   test('get no more than there are active nodes that are not being drained', () => {
     const lengths = (moves: readonly Move[]): number[] => moves.filter(({ topic }) => topic !== 't').map(({ replicas }) => replicas.length)
-    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1]), [], 3))).toEqual([2])
-    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2], [2]), [], 3))).toEqual([2])
-    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2]), [2], 3))).toEqual([2])
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1]), { stateReplicas: 3 }))).toEqual([2])
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2], [2]), { stateReplicas: 3 }))).toEqual([2])
+    expect(lengths(balanceMoves(offsetsOf([[0]], [0, 1, 2]), { avoid: [2], stateReplicas: 3 }))).toEqual([2])
   })
 })
 
@@ -244,6 +328,24 @@ test('whatever the cluster is: each partition keeps its number of replicas, all 
       })
       expect(gapOf(countsOf(ids, after))).toBeLessThanOrEqual(Math.max(1, gapOf(countsOf(ids, replicas)) - 1))
       expect(balanceMoves(clusterOf(ids, after))).toEqual([])
+    }),
+  )
+})
+
+test('whatever the sizes are: nodes come no further apart, each partition keeps its number of replicas, and what is done is done', () => {
+  fc.assert(
+    fc.property(CLUSTERS, fc.array(fc.nat(1000), { minLength: 20, maxLength: 20 }), ({ ids, replicas }, bytes) => {
+      const sizes = new Map(bytes.map((one, partition) => [`t-${partition}`, one]))
+      const bytesOf = (all: readonly (readonly number[])[]): number[] =>
+        ids.map((node) => all.reduce((sum, one, partition) => sum + (one.includes(node) ? bytes[partition]! : 0), 0))
+      const after = moved(clusterOf(ids, replicas), balanceMoves(clusterOf(ids, replicas), { sizes }))
+      after.forEach((one, i) => {
+        expect(one).toHaveLength(replicas[i]!.length)
+        expect(new Set(one).size).toBe(one.length)
+      })
+      const squares = (all: readonly number[]): number => all.reduce((sum, one) => sum + one * one, 0)
+      expect(squares(bytesOf(after))).toBeLessThanOrEqual(squares(bytesOf(replicas)))
+      expect(balanceMoves(clusterOf(ids, after), { sizes })).toEqual([])
     }),
   )
 })

@@ -120,7 +120,7 @@ describe('a cluster of three nodes', () => {
       { minInsync: 2, lags: [{}, {}] },
     ])
     expect(ok('topics', 'describe', 'orders')).toMatch(
-      /partition +leader +epoch +replicas +isr +elr +lag +begin +end\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +[-0],[-0] +0 +0\n/,
+      /partition +leader +epoch +replicas +isr +elr +lag +begin +end +bytes\n +0 +\d +\d+ +\d,\d +\d(,\d)? +[-\d] +[-0],[-0] +0 +0 +0\n/,
     )
   })
 
@@ -129,7 +129,7 @@ describe('a cluster of three nodes', () => {
     rmSync(join(directory, 'node-2'), { recursive: true })
     expect(ok('cluster')).toMatch(/\noffline +12 +lone-\d+( lone-\d+){9} and 2 more\n$/)
     expect((json('cluster') as { offline: unknown[] }).offline).toHaveLength(12)
-    expect(ok('topics', 'describe', 'lone')).toMatch(/\n +\d+ +none +\d+ +2 +- +- +- +-\n/)
+    expect(ok('topics', 'describe', 'lone')).toMatch(/\n +\d+ +none +\d+ +2 +- +- +- +- +-\n/)
     // The partitions that are there are read.
     const { partitions } = json('topics', 'describe', 'lone') as { partitions: { partition: number; leader: number }[] }
     const led = partitions.find(({ leader }) => leader >= 0)!
@@ -168,6 +168,7 @@ describe('a cluster of three nodes', () => {
 
   test('gets a node, which takes its share; one is drained and goes, and cannot go before', () => {
     expect((json('nodes', 'grow', '4') as { nodes: unknown[] }).nodes).toHaveLength(4)
+    json('nodes', 'rebalance', '--by', 'bytes', '--throttle', '10000000')
     json('nodes', 'rebalance', '--throttle', '10000000')
     const drained = json('nodes', 'drain', '3') as { nodes: { replicas: number }[] }
     expect(drained.nodes[3]).toMatchObject({ node: 3, replicas: 0, isVoter: false })

@@ -73,6 +73,7 @@ const ADMIN_CASES: readonly Case[] = [
   ['drainNode', [0, null], /^drainNode options must be an object, not null$/, 'INVALID_OPTION'],
   ['rebalance', [null], /^rebalance options must be an object, not null$/, 'INVALID_OPTION'],
   ['rebalance', ['x'], /^rebalance options must be an object, not "x"$/, 'INVALID_OPTION'],
+  ['rebalance', [{ by: 'weight' }], /^rebalance option by must be one of 'replicas', 'bytes', not "weight"$/, 'INVALID_OPTION'],
   ['rebalance', [{ signal: 5 }], /^rebalance option signal must be an AbortSignal, not 5$/, 'INVALID_OPTION'],
   [
     'createTopic',

@@ -90,6 +90,26 @@ describe('a cluster that grows and shrinks', () => {
     expect(await countOf(cluster, 't', 6)).toBe(600)
   })
 
+  test('spreads its bytes, as leaders say them, where topics are not equally large', { timeout: 60_000 }, async () => {
+    const directory = temporaryDirectory()
+    {
+      await using cluster = await openCluster(directory, { nodes: 2 })
+      await cluster.admin.createTopic('small', { partitions: 8, replicationFactor: 1 })
+      await cluster.admin.createTopic('large', { partitions: 4, replicationFactor: 1 })
+      await fill(cluster, 'small', 8)
+      await using producer = cluster.producer({ value: string })
+      await producer.send(Array.from({ length: 40 }, (_, i) => ({ topic: 'large', partition: i % 4, value: 'x'.repeat(20_000) })))
+    }
+    await using cluster = await openCluster(directory, { nodes: 4 })
+    await cluster.admin.rebalance({ by: 'bytes' })
+    const { partitions } = await cluster.admin.describeTopic('large')
+    expect(new Set(partitions.map(({ replicas }) => replicas[0]))).toEqual(new Set([0, 1, 2, 3]))
+    for (const { sizeBytes } of partitions) expect(sizeBytes).toBeGreaterThan(200_000)
+    // Nobody copies what is nearly nothing.
+    const small = await cluster.admin.describeTopic('small')
+    expect(small.partitions.every(({ replicas }) => replicas[0]! < 2)).toBe(true)
+  })
+
   test('refuses to let a node go that somebody counts on, or that nobody knows; it goes on running', async () => {
     const cluster = await openCluster(':memory:', { nodes: 4 })
     await cluster.admin.createTopic('orders', { partitions: 4, replicationFactor: 2 })
