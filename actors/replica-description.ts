@@ -1,10 +1,12 @@
 /**
- * What a leader knows of its partition, for administrators: where the log begins and ends for readers, and how far each replica is behind the leader's log end,
- * and how many bytes there are.
+ * What a leader knows of its partition, for administrators: where the log begins and ends for readers, how far each replica is behind the leader's log end, how
+ * many bytes there are, and which producers have written there.
  */
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import type { DescribePartitionRequest, ReplicaLag } from '../protocol/messages/fetch.ts'
+import type { DescribeProducersRequest, ProducerDescription } from '../protocol/messages/transaction.ts'
+import type { ProducerEntry } from '../partitions/idempotence.ts'
 import { logSizeBytes } from '../partitions/log.ts'
 import { lagsOf } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
@@ -36,4 +38,35 @@ export function onDescribePartition(state: ReplicaState, request: DescribePartit
   // A new leader's high watermark may be behind what readers have seen (KIP-207).
   if (highWatermark.offset < replication.epochStartOffset) return reply('OFFSET_NOT_AVAILABLE', log.logStartOffset, -1, lags)
   reply(null, log.logStartOffset, highWatermark.offset, lags)
+}
+
+/** Answers at once, as of the log end: what is open there may not be below the high watermark yet, and what is not open has its marker in the log. */
+export function onDescribeProducers(state: ReplicaState, request: DescribeProducersRequest, context: Context, outbox: Outbox): void {
+  const { correlationId, topicId } = request
+  const refusal = producersRefusal(state, topicId)
+  const entries = refusal === null ? [...state.appended].toSorted(([a], [b]) => a - b) : []
+  const producers = entries.map(([producerId, entry]) => describeProducer(producerId, entry))
+  const errorCode = refusal === null ? NONE : codeOf(refusal)
+  outbox.push({ kind: 'send', to: context.from, message: { kind: 'describeProducersResponse', correlationId, errorCode, producers } })
+}
+
+function producersRefusal({ phase, topicId }: ReplicaState, wantedId: number): ErrorName | null {
+  if (wantedId !== topicId) return 'UNKNOWN_TOPIC_ID'
+  if (phase === 'failed') return 'KAFKA_STORAGE_ERROR'
+  return phase === 'leading' ? null : 'NOT_LEADER_OR_FOLLOWER'
+}
+
+function describeProducer(
+  producerId: number,
+  { producerEpoch, batches, coordinatorEpoch, firstOffset }: ProducerEntry,
+): ProducerDescription {
+  const lastSequence = batches.at(-1)?.lastSequence ?? null
+  const known = (value: number): number | null => (value < 0 ? null : value)
+  return {
+    producerId,
+    producerEpoch,
+    lastSequence,
+    coordinatorEpoch: known(coordinatorEpoch),
+    currentTransactionStartOffset: known(firstOffset),
+  }
 }

@@ -1,7 +1,8 @@
 /**
  * How a leader takes the markers that end transactions (KIP-98, KIP-890): each is appended once, and answered when it is below the high watermark. It raises the
  * producer's epoch, so that batches which come late are refused. In a partition of `__consumer_offsets` the groups are told when a marker is below the high
- * watermark: what was committed under it counts from then on, or never.
+ * watermark: what was committed under it counts from then on, or never. An administrator (KIP-664) aborts one transaction, and only that: what has ended, or begun, since
+ * he has asked the transactors is left alone.
  */
 import { groupsActor } from '../protocol/address.ts'
 import { assert } from '../protocol/assert.ts'
@@ -12,8 +13,9 @@ import type { WriteTransactionMarkerRequest } from '../protocol/messages/transac
 import { OFFSETS_TOPIC } from '../coordinator/metadata.ts'
 import type { NumberedBatch } from '../partitions/idempotence.ts'
 import { numberedBatch } from '../partitions/numbered-batch.ts'
-import type { ReplicaState, Waiter } from '../partitions/replica-state.ts'
-import { checkMarker, hangingBefore } from '../partitions/transactions.ts'
+import type { PendingAppend, ReplicaState, Waiter } from '../partitions/replica-state.ts'
+import { checkMarker, hangingBefore, isAborted, isOpenAt } from '../partitions/transactions.ts'
+import type { MarkerCheck } from '../partitions/transactions.ts'
 import type { Context, Outbox } from './actor.ts'
 import { appendRecords } from './replica-append.ts'
 import { replyMarker } from './replica-waiters.ts'
@@ -24,7 +26,7 @@ export function onWriteMarker(state: ReplicaState, request: WriteTransactionMark
   const { correlationId, committed, coordinatorEpoch } = request
   const refusal = refusalOf(state, request)
   if (refusal !== null) return replyMarker(from, correlationId, refusal, outbox)
-  const check = checkMarker(state.appended, request, coordinatorEpoch)
+  const check = checkOf(state, request)
   const waiter: Waiter = { asked: 'marker', from, correlationId, acks: 'quorum' }
   if (check === 'append') {
     // A marker is one epoch above what it ends: it says nothing of a transaction before that.
@@ -63,11 +65,26 @@ function refusalOf({ phase, isDraining, topicId, role }: ReplicaState, request: 
   return role.isr.length < role.minInsync ? 'NOT_ENOUGH_REPLICAS' : null
 }
 
+/** That of an administrator is a duplicate only where it is his abort that is there, not whatever else has ended the transaction. */
+function checkOf(state: ReplicaState, request: WriteTransactionMarkerRequest): MarkerCheck {
+  const { producerId, producerEpoch, committed, coordinatorEpoch, startOffset } = request
+  const { appended, transactions } = state
+  if (startOffset === undefined) return checkMarker(appended, request, coordinatorEpoch)
+  if (committed) return 'INVALID_TXN_STATE'
+  if (isOpenAt(appended, request, startOffset)) return checkMarker(appended, request, coordinatorEpoch)
+  const numbered = pendingMarker(state, producerId)?.numbered
+  const isOnItsWay = numbered?.producerEpoch === producerEpoch && numbered.marker?.committed === false
+  return isOnItsWay || isAborted(transactions, producerId, startOffset) ? 'duplicate' : 'INVALID_TXN_STATE'
+}
+
 /** It is in the log: below the high watermark, or on its way there. */
 function waitForMarker(state: ReplicaState, producerId: number, waiter: Waiter, outbox: Outbox): void {
-  const pending = state.pending.findLast(
-    ({ numbered }) => numbered !== null && numbered.marker !== null && numbered.producerId === producerId,
-  )
+  const pending = pendingMarker(state, producerId)
   if (pending === undefined) replyMarker(waiter.from, waiter.correlationId, null, outbox)
   else pending.waiters.push(waiter)
+}
+
+/** The last marker of a producer above the high watermark. */
+function pendingMarker({ pending }: ReplicaState, producerId: number): PendingAppend | undefined {
+  return pending.findLast(({ numbered }) => numbered !== null && numbered.marker !== null && numbered.producerId === producerId)
 }

@@ -25,7 +25,7 @@ import {
   requestFlush,
 } from './replica-flush.ts'
 import { armConsumed, onAcknowledged, onConsumed, onConsumedTimer, onCoordinatorFound } from './replica-consumed.ts'
-import { onDescribePartition } from './replica-description.ts'
+import { onDescribePartition, onDescribeProducers } from './replica-description.ts'
 import { onFetch } from './replica-fetch.ts'
 import { fetchMore, onFollowed, onFollowTimer, onFollowUndeliverable, reportStart } from './replica-follow.ts'
 import { onRecoveryAnswer, openIfSettled, openLog, reopenLog, settleTail } from './replica-open.ts'
@@ -75,6 +75,8 @@ export const actor: Actor<ReplicaState, ReplicaConfig> = {
         return onListOffsets(state, message, context, outbox)
       case 'describePartition':
         return onDescribePartition(state, message, context, outbox)
+      case 'describeProducers':
+        return onDescribeProducers(state, message, context, outbox)
       case 'deleteRecords':
         return onDeleteRecords(state, message, context, outbox)
       case 'findCoordinatorResponse':

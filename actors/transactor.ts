@@ -290,11 +290,12 @@ function onTimer(state: TransactorState, timer: string, context: Context, outbox
 
 function onListTransactions(
   state: TransactorState,
-  { correlationId }: MessageOf<'listTransactions'>,
+  { correlationId, mustBeWhole = false }: MessageOf<'listTransactions'>,
   context: Context,
   outbox: Outbox,
 ): void {
-  const refusal = refusalOf(state, context.uptime)
+  const isPartial = mustBeWhole && [...state.ids.values()].some(({ isUnreadable }) => isUnreadable)
+  const refusal = refusalOf(state, context.uptime) ?? (isPartial ? 'UNSUPPORTED_VERSION' : null)
   const ids = refusal === null ? [...state.ids.values()] : []
   const transactions = ids
     .flatMap((entry) => describe(entry, context.uptime) ?? [])

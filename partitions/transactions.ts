@@ -27,8 +27,8 @@ export interface Transactions {
 /** Append it; or ask the transactor first; or refuse it with a Kafka error. */
 export type TransactionCheck = 'append' | 'ask' | ErrorName
 
-/** What becomes of a marker: it is appended; or it is there; or it comes from a transactor that is none any more. */
-export type MarkerCheck = 'append' | 'duplicate' | 'TRANSACTION_COORDINATOR_FENCED'
+/** What becomes of a marker: it is appended; or it is there; or it comes from a transactor that is none any more, or from an administrator for what is not open. */
+export type MarkerCheck = 'append' | 'duplicate' | 'TRANSACTION_COORDINATOR_FENCED' | 'INVALID_TXN_STATE'
 
 /** A partition without transactions. */
 export function noTransactions(): Transactions {
@@ -66,6 +66,18 @@ export function checkMarker(states: ProducerStates, { producerId, producerEpoch 
   if (entry === undefined) return 'append'
   if (coordinatorEpoch < entry.coordinatorEpoch) return 'TRANSACTION_COORDINATOR_FENCED'
   return producerEpoch > entry.producerEpoch ? 'append' : 'duplicate'
+}
+
+/** Whether the transaction is open that begins at that offset, and that this marker would end: not one before it, and not the next one. */
+export function isOpenAt(states: ProducerStates, { producerId, producerEpoch }: MarkedProducer, startOffset: number): boolean {
+  const entry = states.get(producerId)
+  return entry !== undefined && entry.firstOffset === startOffset && entry.producerEpoch === producerEpoch - 1
+}
+
+/** Whether the transaction of that producer that began at that offset is aborted. */
+export function isAborted(transactions: Transactions, producerId: number, startOffset: number): boolean {
+  const found = abortedBetween(transactions, startOffset, startOffset + 1)
+  return found.some((one) => one.producerId === producerId && one.firstOffset === startOffset)
 }
 
 /** Takes a batch into what is known as of the high watermark, which it now is below; `begin` is where it lies. */

@@ -20,6 +20,7 @@ const ADVICE: Readonly<Partial<Record<ErrorName, string>>> = {
   OFFSET_OUT_OF_RANGE: 'See which offsets there are: odradek topics describe NAME. Or begin with --from earliest.',
   GROUP_ID_NOT_FOUND: 'See which groups there are: odradek groups list, or odradek share-groups list.',
   TRANSACTIONAL_ID_NOT_FOUND: 'See which there are: odradek transactions list.',
+  CONCURRENT_TRANSACTIONS: 'See how long it is open, and when it times out: odradek transactions list.',
   NON_EMPTY_GROUP: 'Stop the members of the group first: odradek groups describe GROUP.',
   DIRECTORY_LOCKED: 'End the other process first, or name another directory with --directory.',
   UNSUPPORTED_FORMAT_VERSION: 'Update odradek: npm install odradek@latest.',

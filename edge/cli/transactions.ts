@@ -1,17 +1,28 @@
 /**
- * `odradek transactions`: which transactional ids there are, and which of their transactions are open.
+ * `odradek transactions`: which transactional ids there are, which of their transactions are open, and how one is ended that nobody ends any more.
  */
 import { Command } from 'commander'
 import type { TransactionDescription } from '../client/index.ts'
 import { KafkaError } from '../client/index.ts'
+import { parseWhole } from './parse.ts'
 import { table, write, writeJson, writeTable } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
 
+const HANGING_HELP = `
+Readers of what is committed wait where such a transaction begins, and so do groups whose offsets it was to commit:
+no producer commits or aborts it any more, and no time-out does.
+
+Example:
+  odradek transactions find-hanging
+  odradek transactions abort orders 0 4711`
+
 /** The command with its subcommands. */
 export function transactionsCommand(): Command {
-  const command = new Command('transactions').description('list and describe the transactions of producers')
+  const command = new Command('transactions').description('list and describe the transactions of producers, and end those that hang')
   command.addCommand(withGlobals(list()))
   command.addCommand(withGlobals(describe()))
+  command.addCommand(withGlobals(findHanging()))
+  command.addCommand(withGlobals(abort()))
   return command
 }
 
@@ -37,6 +48,37 @@ function describe(): Command {
         const found = (await cluster.admin.listTransactions()).find(({ transactionalId }) => transactionalId === id)
         if (found === undefined) throw new KafkaError('TRANSACTIONAL_ID_NOT_FOUND', `there is no transactional id ${JSON.stringify(id)}`)
         await (asJson ? writeJson(found) : write(describeText(found)))
+      }),
+    )
+}
+
+function findHanging(): Command {
+  return new Command('find-hanging')
+    .description('list transactions that are open in a partition, and that nobody will end')
+    .option('--topic <name>', 'look at this topic only')
+    .addHelpText('after', HANGING_HELP)
+    .action(({ topic }: { readonly topic?: string }, command: Command) =>
+      withCluster(command, 'read', async ({ cluster, asJson }) => {
+        const hanging = await cluster.admin.findHangingTransactions(topic)
+        const rows = hanging.map((one) => [one.topic, one.partition, one.startOffset, one.producerId, one.producerEpoch])
+        const heading = ['topic', 'partition', 'start', 'producer', 'epoch']
+        await (asJson ? writeJson(hanging) : writeTable('hanging transactions', heading, rows))
+      }),
+    )
+}
+
+function abort(): Command {
+  return new Command('abort')
+    .description('abort a transaction that hangs, in one partition')
+    .argument('<topic>')
+    .argument('<partition>', 'which partition', parseWhole)
+    .argument('<start>', 'the offset at which it begins', parseWhole)
+    .addHelpText('after', HANGING_HELP)
+    .action((topic: string, partition: number, startOffset: number, _options: unknown, command: Command) =>
+      withCluster(command, 'read', async ({ cluster, asJson }) => {
+        const aborted = { topic, partition, startOffset }
+        await cluster.admin.abortTransaction(aborted)
+        await (asJson ? writeJson({ aborted }) : write(`aborted the transaction at ${startOffset} of ${topic}-${partition}\n`))
       }),
     )
 }

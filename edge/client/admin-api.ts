@@ -4,7 +4,7 @@
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
-import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
+import type { ProducerDescription, TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
@@ -101,6 +101,17 @@ export interface RebalanceOptions extends Waiting {
    * are; REQUEST_TIMED_OUT, and nothing moves, while a partition has no leader who could say how large it is. Default: `replicas`.
    */
   readonly by?: 'replicas' | 'bytes'
+}
+
+/** A transaction by where it begins in a partition. */
+export interface TransactionToAbort extends TopicPartition {
+  readonly startOffset: number
+}
+
+/** A transaction that is open in a partition, and that no transactor knows of any more. */
+export interface HangingTransaction extends TransactionToAbort {
+  readonly producerId: number
+  readonly producerEpoch: number
 }
 
 /** How a topic is made. */
@@ -208,6 +219,23 @@ export interface Admin {
   deleteShareGroup(group: string): Promise<void>
   /** Transactional ids and their states, by id; those of producers that nobody has used for a week are forgotten. REQUEST_TIMED_OUT as for `listGroups`. */
   listTransactions(): Promise<TransactionDescription[]>
+  /**
+   * The producers with an idempotent or transactional past in a partition, as its leader knows them, by id; topics of coordinators have some, too. It keeps no times of them:
+   * `listTransactions` says how long a transaction is open.
+   */
+  describeProducers(topic: string, partition: number): Promise<ProducerDescription[]>
+  /**
+   * Transactions that are open in a partition and that no transactor knows of any more (KIP-664), in all topics or one: nobody ends them, and readers of what is committed wait
+   * there, until `abortTransaction`. REQUEST_TIMED_OUT while a partition of the topics, or of `__transaction_state`, has no leader.
+   */
+  findHangingTransactions(topic?: string): Promise<HangingTransaction[]>
+  /**
+   * Ends a transaction that hangs, in one partition: what it has written there counts as aborted, also offsets of groups in `__consumer_offsets`. Done when its marker is
+   * committed. INVALID_TXN_STATE if none is open that begins there; CONCURRENT_TRANSACTIONS while a transactor has it, which ends it itself; REQUEST_TIMED_OUT while one of
+   * them cannot be asked, UNSUPPORTED_VERSION if one does not understand its log; NOT_ENOUGH_REPLICAS. Nothing is changed then. After NOT_ENOUGH_REPLICAS_AFTER_APPEND the marker is in the log,
+   * and counts when enough replicas are in sync.
+   */
+  abortTransaction(transaction: TransactionToAbort): Promise<void>
   /**
    * Limits what clients send and read per second, or the time of their requests, all together who share the entity, over the whole cluster, from now on: `{ clientId }`, `{ user }`, both, or
    * `{ group }`; null as a name is the default for all that have no quota of their own. A quota of null is removed. INVALID_REQUEST, and nothing is changed, for

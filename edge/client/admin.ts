@@ -8,17 +8,19 @@ import type { TopicPartition } from '../../protocol/ids.ts'
 import type { CommittedOffset, GroupListing } from '../../protocol/messages/group.ts'
 import type { ShareGroupListing } from '../../protocol/messages/share.ts'
 import type { ClientQuota, ClientQuotaEntity } from '../../protocol/messages/quota.ts'
-import type { TransactionDescription } from '../../protocol/messages/transaction.ts'
+import type { ProducerDescription, TransactionDescription } from '../../protocol/messages/transaction.ts'
 import type {
   Admin,
   ClientQuotaChange,
   ClusterDescription,
   CreateTopicOptions,
+  HangingTransaction,
   PartitionBegin,
   Reassignment,
   RebalanceOptions,
   RecordsToDelete,
   TopicDescription,
+  TransactionToAbort,
 } from './admin-api.ts'
 import type { OffsetToCommit, Waiting } from './api.ts'
 import {
@@ -31,6 +33,7 @@ import {
   plainConfig,
   recordsToDelete,
   timestampToList,
+  transactionToAbort,
 } from './arguments.ts'
 import { GroupAdmin } from './group-admin.ts'
 import type { GroupDescription } from './group-description.ts'
@@ -48,7 +51,7 @@ import type { Requests } from './requests.ts'
 import type { ShareGroupDescription } from './share-api.ts'
 import { ShareGroupAdmin } from './share-group-admin.ts'
 import { alterClientQuotas, describeClientQuotas } from './quota-admin.ts'
-import { listTransactions } from './transaction-admin.ts'
+import { abortTransaction, describeProducers, findHangingTransactions, listTransactions } from './transaction-admin.ts'
 
 const CREATE_TOPIC_RULES: Readonly<Record<keyof CreateTopicOptions, OptionRule>> = {
   partitions: { kind: 'any' },
@@ -234,6 +237,21 @@ export class AdminClient implements Admin {
 
   listTransactions(): Promise<TransactionDescription[]> {
     return listTransactions(this.#requests)
+  }
+
+  async describeProducers(topic: string, partition: number): Promise<ProducerDescription[]> {
+    checkName(topic)
+    checkPartition(partition)
+    return describeProducers(this.#requests, await this.#requests.topic(topic), partition)
+  }
+
+  async findHangingTransactions(topic?: string): Promise<HangingTransaction[]> {
+    if (topic !== undefined) checkName(topic)
+    return findHangingTransactions(this.#requests, topic ?? null)
+  }
+
+  async abortTransaction(transaction: TransactionToAbort): Promise<void> {
+    await abortTransaction(this.#requests, transactionToAbort(transaction))
   }
 
   alterClientQuotas(entity: ClientQuotaEntity, quotas: ClientQuotaChange): Promise<void> {

@@ -12,13 +12,14 @@ import type { CommittedOffset } from '../../protocol/messages/group.ts'
 import { ENTITY_NAME_LENGTH_MAX } from '../../protocol/messages/quota.ts'
 import { checkGroupId, checkTopicName, isInternalTopic } from '../../protocol/topic-name.ts'
 import { patternProblem } from '../../protocol/topic-pattern.ts'
-import type { RecordsToDelete } from './admin-api.ts'
+import type { RecordsToDelete, TransactionToAbort } from './admin-api.ts'
 import type { ClusterEvent, ClusterOptions } from './api.ts'
 import { checkOptions, describe, describeText } from './options.ts'
 import type { OptionRule } from './options.ts'
 
 const COMMIT_TAKES = 'commit takes nothing, a batch, or a list of { topic, partition, offset, metadata }'
 const DELETE_TAKES = 'deleteRecords takes a list of { topic, partition, beforeOffset }'
+const ABORT_TAKES = 'abortTransaction takes a transaction { topic, partition, startOffset }'
 const ALTER_TAKES = 'alterGroupOffsets takes a list of { topic, partition, offset, metadata }'
 
 const WAITING_RULES: Readonly<Record<string, OptionRule>> = { signal: { kind: 'signal' } }
@@ -192,6 +193,15 @@ export function recordsToDelete(partitions: unknown): RecordsToDelete[] {
     if (beforeOffset !== DELETE_TO_HIGH_WATERMARK) checkOffset(beforeOffset)
     return { topic, partition, beforeOffset }
   })
+}
+
+/** What `abortTransaction` shall abort. Throws INVALID_REQUEST, and what its parts throw. */
+export function transactionToAbort(value: unknown): TransactionToAbort {
+  if (!isTopicPartition(value) || !('startOffset' in value) || typeof value.startOffset !== 'number') throw refusal(ABORT_TAKES, value)
+  checkTopicPartition('abortTransaction', value)
+  const { topic, partition, startOffset } = value
+  checkOffset(startOffset)
+  return { topic, partition, startOffset }
 }
 
 /** The time that `listOffsets` asks for, as a message says it. Throws INVALID_REQUEST. */

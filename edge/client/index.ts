@@ -11,11 +11,13 @@ export type {
   ClientQuotaChange,
   ClusterDescription,
   CreateTopicOptions,
+  HangingTransaction,
   PartitionBegin,
   Reassignment,
   RebalanceOptions,
   RecordsToDelete,
   TopicDescription,
+  TransactionToAbort,
 } from './admin-api.ts'
 export type {
   Cluster,
@@ -46,7 +48,7 @@ export type { ClassicAssignorName } from '../../protocol/messages/classic-group.
 export type { AssignorName, CommittedOffset, GroupListing, GroupProtocolName, GroupStateName } from '../../protocol/messages/group.ts'
 export type { IsolationLevel } from '../../protocol/messages/fetch.ts'
 export type { ClientQuota, ClientQuotaEntity, ClientQuotaKey, ClientQuotaValues } from '../../protocol/messages/quota.ts'
-export type { TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
+export type { ProducerDescription, TransactionDescription, TransactionStateName } from '../../protocol/messages/transaction.ts'
 export type {
   Acknowledgement,
   RefusedAcknowledgement,

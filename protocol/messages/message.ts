@@ -155,6 +155,8 @@ import type {
   EndTransactionResponse,
   InitTransactionsRequest,
   InitTransactionsResponse,
+  DescribeProducersRequest,
+  DescribeProducersResponse,
   ListTransactionsRequest,
   ListTransactionsResponse,
   TransactionalOffsetCommitRequest,
@@ -246,6 +248,7 @@ export type Request = TimedOnRequest &
     | EndTransactionRequest
     | WriteTransactionMarkerRequest
     | TransactionalOffsetCommitRequest
+    | DescribeProducersRequest
     | ListTransactionsRequest
     | ShareFetchRequest
     | DescribeShareGroupRequest
@@ -286,6 +289,7 @@ export type Response =
   | AddPartitionToTransactionResponse
   | EndTransactionResponse
   | WriteTransactionMarkerResponse
+  | DescribeProducersResponse
   | ListTransactionsResponse
   | ShareFetchResponse
   | DescribeShareGroupResponse
@@ -366,6 +370,7 @@ const REQUEST_KINDS: Readonly<Record<Request['kind'], true>> = {
   endTransaction: true,
   writeTransactionMarker: true,
   transactionalOffsetCommit: true,
+  describeProducers: true,
   listTransactions: true,
   shareFetch: true,
   describeShareGroup: true,

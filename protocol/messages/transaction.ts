@@ -1,7 +1,8 @@
 /**
  * Transactions, in the words of KIP-98 and of the protocol's second version (KIP-890): a producer asks its transactor for an epoch, sends batches under it, and
  * ends the transaction. Nobody but the leader of a partition registers it with the transactor, before the first batch of a transaction is appended there. The
- * end raises the epoch: what comes late is fenced. The transactor is the actor that keeps one partition of `__transaction_state` (Kafka API keys 22, 24, 26, 27, 28).
+ * end raises the epoch: what comes late is fenced. The transactor is the actor that keeps one partition of `__transaction_state` (Kafka API keys 22, 24, 26, 27, 28). What
+ * hangs because no transactor knows of it any more is found and ended by administrators (KIP-664, key 61).
  *
  *   producer ── initTransactions ─► transactor                          leader ── addPartitionToTransaction ─► transactor
  *   producer ── produce { transaction } ─► leader                       transactor ── writeTransactionMarker ─► leader of each partition
@@ -104,9 +105,14 @@ export interface WriteTransactionMarkerRequest {
   readonly committed: boolean
   /** The leader epoch of the transactor's partition: the marker of an older one comes too late. */
   readonly coordinatorEpoch: number
+  /** Said by administrators (KIP-664), who only abort: the transaction of one epoch less that begins there is ended, and nothing else. */
+  readonly startOffset?: number
 }
 
-/** Sent when the marker is below the high watermark. TRANSACTION_COORDINATOR_FENCED, UNKNOWN_TOPIC_ID, or a retriable error. */
+/**
+ * Sent when the marker is below the high watermark. TRANSACTION_COORDINATOR_FENCED, UNKNOWN_TOPIC_ID, or a retriable error. To administrators INVALID_TXN_STATE, too: no
+ * such transaction is open.
+ */
 export interface WriteTransactionMarkerResponse {
   readonly kind: 'writeTransactionMarkerResponse'
   readonly correlationId: number
@@ -136,10 +142,39 @@ export interface TransactionalOffsetCommitRequest {
   readonly offsets: readonly TopicOffset[]
 }
 
+/** Asks the leader of a partition which producers it knows. */
+export interface DescribeProducersRequest {
+  readonly kind: 'describeProducers'
+  readonly correlationId: number
+  readonly topicId: number
+}
+
+/** What a partition knows of one producer, as of the end of its log. */
+export interface ProducerDescription {
+  readonly producerId: number
+  readonly producerEpoch: number
+  /** Of its last record; null if its numbers begin anew: after the end of a transaction. */
+  readonly lastSequence: number | null
+  /** Of the transactor that ended its last transaction there; null if none has. */
+  readonly coordinatorEpoch: number | null
+  /** Where the transaction begins that it has open there; null if none is. */
+  readonly currentTransactionStartOffset: number | null
+}
+
+/** By producer id; none with an error. */
+export interface DescribeProducersResponse {
+  readonly kind: 'describeProducersResponse'
+  readonly correlationId: number
+  readonly errorCode: number
+  readonly producers: readonly ProducerDescription[]
+}
+
 /** Asks for the transactional ids that a transactor keeps. */
 export interface ListTransactionsRequest {
   readonly kind: 'listTransactions'
   readonly correlationId: number
+  /** Who would act on what is not in the list: it is refused with UNSUPPORTED_VERSION while the newest record of an id is not understood. */
+  readonly mustBeWhole?: boolean
 }
 
 /** Kafka's names for the states of a transaction. */

@@ -48,7 +48,7 @@ const replicas: Charted<ReplicaState> = {
   kinds: kinds(
     'started leaderAndIsr produce fetch fetchResponse writeTransactionMarker addPartitionToTransactionResponse',
     'undeliverable nodeDown alterPartitionResponse listOffsets describePartition deleteRecords findCoordinatorResponse offsetFetchResponse',
-    'describeShareGroupOffsetsResponse configureReplica settle drain timerFired compacted',
+    'describeProducers describeShareGroupOffsetsResponse configureReplica settle drain timerFired compacted',
     STORAGE,
   ),
   stateOf: ({ isDraining, phase }) => (isDraining ? 'draining' : phase),

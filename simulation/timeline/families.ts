@@ -29,7 +29,7 @@ const PATTERNS: readonly (readonly [RegExp, Family])[] = [
   [/share/i, 'share'],
   [/quota/i, 'quotas'],
   [/^(throttled|requestTimed|dropRanges)$/, 'quotas'],
-  [/transaction/i, 'transactions'],
+  [/transaction|^describeProducers/i, 'transactions'],
   [/^(initProducerId|produce|submit|delivered)/, 'produce'],
   [/group|^offset(Commit|Fetch|Delete|sCommitted)|coordinator|heartbeat$|^heartbeatResponse|^commit|^member|^askMember/i, 'groups'],
   [/^(fetch|listOffsets|chunk|consumer|assign|revoking|released|progress|position|pause|seek|subscribe|closeConsumer)/, 'consume'],

@@ -1,7 +1,10 @@
 // A leader that is asked how its partition is: where the log begins and ends, and how far the replicas are behind.
 import { describe, expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
+import { drive, leading, produce } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
+import { sentOne } from './stage.ts'
+import { mark, sendAdded } from './transactions-support.ts'
 
 describe('a leader that is asked how its replicas are', () => {
   const ask = (partition: ReplicatedPartition, node: number, topicId = 5): unknown => {
@@ -51,5 +54,37 @@ describe('a leader that is asked how its replicas are', () => {
       { node: 1, lag: 0 },
     ]
     expect(ask(partition, 1)).toMatchObject({ errorCode: codeOf('OFFSET_NOT_AVAILABLE'), logStartOffset: 0, highWatermark: -1, lags })
+  })
+})
+
+describe('a leader that is asked which producers it knows', () => {
+  test('names each with its epoch and last sequence, and where its transaction begins that is open', () => {
+    const partition = leading()
+    const ask = (topicId = 5): unknown =>
+      sentOne(
+        drive(partition, partition.stage.deliver({ kind: 'describeProducers', correlationId: 1, topicId })),
+        'describeProducersResponse',
+      )
+    produce(partition, 1)
+    produce(partition, 2, 2, { producerId: 9, producerEpoch: 0, baseSequence: 0 })
+    sendAdded(partition, 3)
+    const nine = { producerId: 9, producerEpoch: 0, lastSequence: 1, coordinatorEpoch: null, currentTransactionStartOffset: null }
+    const seven = { producerId: 7, producerEpoch: 0, lastSequence: 0, coordinatorEpoch: null, currentTransactionStartOffset: 3 }
+    expect(ask()).toMatchObject({ errorCode: NONE, producers: [seven, nine] })
+    mark(partition, 4)
+    const ended = { ...seven, producerEpoch: 1, lastSequence: null, coordinatorEpoch: 3, currentTransactionStartOffset: null }
+    expect(ask()).toMatchObject({ errorCode: NONE, producers: [ended, nine] })
+    expect(ask(6)).toMatchObject({ errorCode: codeOf('UNKNOWN_TOPIC_ID'), producers: [] })
+  })
+
+  test('leaves that to the leader, where it follows', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.onMessage = (_, to, message) => {
+      if (to.node < 0 && message.kind === 'describeProducersResponse') answers.push(message.errorCode)
+    }
+    const answers: number[] = []
+    partition.deliver(1, { kind: 'describeProducers', correlationId: 1, topicId: 5 })
+    partition.deliver(0, { kind: 'describeProducers', correlationId: 2, topicId: 5 })
+    expect(answers).toEqual([codeOf('NOT_LEADER_OR_FOLLOWER'), NONE])
   })
 })

@@ -96,6 +96,13 @@ describe('loading', () => {
     const entry = stage.state.ids.get('t')
     if (entry !== undefined) entry.isUnreadable = true
     expect(lines(end(stage, 9, 3))).toEqual(['to client: endTransactionResponse #9 UNSUPPORTED_VERSION'])
+    const errorOfList = (mustBeWhole?: boolean): number => {
+      const asked = { kind: 'listTransactions', correlationId: 8, ...(mustBeWhole === undefined ? {} : { mustBeWhole }) } as const
+      return sentOne(stage.deliver(asked), 'listTransactionsResponse').errorCode
+    }
+    expect([errorOfList(), errorOfList(true)]).toEqual([0, codeOf('UNSUPPORTED_VERSION')])
+    if (entry !== undefined) entry.isUnreadable = false
+    expect(errorOfList(true)).toBe(0)
   })
 })
 

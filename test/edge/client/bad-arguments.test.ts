@@ -34,7 +34,20 @@ const NODE = /^a node is a whole number from 0 on, not /
 
 const DELETE = /^deleteRecords takes a list of \{ topic, partition, beforeOffset \}, not /
 
+const ABORT = /^abortTransaction takes a transaction \{ topic, partition, startOffset \}, not /
+
 const ADMIN_CASES: readonly Case[] = [
+  ...[undefined, null, 't', [], { topic: 't', partition: 0 }, { topic: 't', partition: 0, startOffset: '0' }].map((given): Case => [
+    'abortTransaction',
+    [given],
+    ABORT,
+  ]),
+  ['abortTransaction', [{ topic: '', partition: 0, startOffset: 0 }], /^a topic name /, 'INVALID_TOPIC_EXCEPTION'],
+  ['abortTransaction', [{ topic: 't', partition: -1, startOffset: 0 }], /^a partition is /, 'UNKNOWN_TOPIC_OR_PARTITION'],
+  ['abortTransaction', [{ topic: 't', partition: 0, startOffset: 0.5 }], /^an offset is /, 'OFFSET_OUT_OF_RANGE'],
+  ['findHangingTransactions', [null], /^a topic name is a string, not /, 'INVALID_TOPIC_EXCEPTION'],
+  ['describeProducers', [5, 0], /^a topic name is a string, not /, 'INVALID_TOPIC_EXCEPTION'],
+  ['describeProducers', ['t', '0'], /^a partition is /, 'UNKNOWN_TOPIC_OR_PARTITION'],
   ...[undefined, 't', {}, [null], [{ topic: 't', partition: 0 }], [{ topic: 't', partition: 0, beforeOffset: '1' }]].map((given): Case => [
     'deleteRecords',
     [given],

@@ -1,14 +1,12 @@
 // Consumers of topics with transactions: nobody is given a marker, and who reads what is committed gets nothing of what is aborted or open.
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import type { Cluster, ConsumerOptions } from '../../../edge/client/index.ts'
 import { string } from '../../../edge/client/index.ts'
 import { batchAt, concat, markerAt } from '../../partitions/support.ts'
-import { failureOf, openCluster, temporaryDirectory } from './support.ts'
+import { directoryWith, failureOf, openCluster } from './support.ts'
 
 type Isolation = NonNullable<ConsumerOptions<unknown, string>['isolationLevel']>
 
@@ -29,21 +27,6 @@ function log(): Uint8Array {
     batchAt(8, 1, { ...eight, producerEpoch: 1, baseSequence: 0 }),
     batchAt(9, 1),
   )
-}
-
-/** A directory whose topic `t` has that log, as if it had been written by an earlier life of the process. */
-async function directoryWith(bytes: Uint8Array): Promise<string> {
-  const directory = temporaryDirectory()
-  const before = await openCluster(directory)
-  await before.admin.createTopic('t')
-  // A log in which there was never anything has no directory.
-  await before.producer().send({ topic: 't', value: new Uint8Array(1) })
-  await before.close()
-  const node = join(directory, 'node-0')
-  const name = readdirSync(node).find((one) => one.startsWith('t-0.'))!
-  for (const file of readdirSync(join(node, name))) rmSync(join(node, name, file))
-  writeFileSync(join(node, name, '00000000000000000000.log'), bytes)
-  return directory
 }
 
 async function clusterWith(bytes: Uint8Array): Promise<Cluster> {

@@ -1,5 +1,5 @@
 // Temporary directories and clusters for tests of the public client.
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,6 +11,21 @@ import type { Cluster, ClusterOptions, Consumer, ConsumerRecord } from '../../..
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), 'odradek-test-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/** A directory whose topic `t` has that log, as if it had been written by an earlier life of the process. */
+export async function directoryWith(bytes: Uint8Array): Promise<string> {
+  const directory = temporaryDirectory()
+  const before = await openCluster(directory)
+  await before.admin.createTopic('t')
+  // A log in which there was never anything has no directory.
+  await before.producer().send({ topic: 't', value: new Uint8Array(1) })
+  await before.close()
+  const node = join(directory, 'node-0')
+  const name = readdirSync(node).find((one) => one.startsWith('t-0.'))!
+  for (const file of readdirSync(join(node, name))) rmSync(join(node, name, file))
+  writeFileSync(join(node, name, '00000000000000000000.log'), bytes)
   return directory
 }
 
