@@ -41,6 +41,7 @@ import {
   noQuotas,
   offsets,
   otherQuota,
+  producers,
   quotas,
   quotasAreSeen,
   shareGroups,
@@ -148,7 +149,8 @@ export class InspectorWorkload {
     host.after(random.exponential(lagMillis * 1000), () => {
       if (!this.#cluster.faults.active) return
       const { name, partitions } = random.pick(this.#cluster.plan.topics)
-      const question = lags(this.#knowledge, name, random.below(this.#cluster.topics.get(name) ?? partitions))
+      const partition = random.below(this.#cluster.topics.get(name) ?? partitions)
+      const question = (random.below(2) === 0 ? lags : producers)(this.#knowledge, name, partition)
       if (question !== null) this.#ask(question, coordinatorOf(this.#coordinators))
       this.#lagLoop(host, lagMillis, random)
     })
@@ -245,7 +247,9 @@ export class InspectorWorkload {
     const behind =
       this.#plan.lagMillis === null
         ? []
-        : [...known.wanted()].flatMap(([topic, count]) => Array.from({ length: count }, (_, i) => lags(known, topic, i)))
+        : [...known.wanted()].flatMap(([topic, count]) =>
+            Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? lags : producers)(known, topic, i >> 1)),
+          )
     return [...logs, ...kept, ...nodes, fewerPartitions('orders'), ...behind]
   }
 

@@ -112,6 +112,26 @@ export function lags({ topics, endOf }: Knowledge, topic: string, partition: num
   }
 }
 
+/** Which producers have written to a partition: in the end none of them has a transaction open. */
+export function producers({ topics }: Knowledge, topic: string, partition: number): Question | null {
+  const known = topics.get(topic)
+  const leader = known?.partitions[partition]?.leader ?? -1
+  if (known === undefined || leader < 0) return null
+  return {
+    to: { node: leader, actor: replicaActor(topic, partition) },
+    asked: { kind: 'describeProducers', topicId: known.topicId },
+    judge: (answer) => {
+      const told = answer.kind === 'describeProducersResponse' && answer.errorCode === NONE ? answer.producers : null
+      const open = told?.find(({ currentTransactionStartOffset }) => currentTransactionStartOffset !== null)
+      const name = topicPartitionName(topic, partition)
+      return (
+        is(told !== null, () => `${name}: nobody says who has written there`) ??
+        is(open === undefined, () => `producer ${open?.producerId} is said to have a transaction open in ${name}`)
+      )
+    },
+  }
+}
+
 /** Who keeps what is hashed there; null as long as nobody is known to. */
 function keeper({ topics }: Knowledge, topic: string, partition: number, actor: string): Address | null {
   const node = topics.get(topic)?.partitions[partition]?.leader ?? -1

@@ -19,6 +19,7 @@ import {
   lags,
   node,
   noQuotas,
+  producers,
   offsets,
   quotas,
   shareGroups,
@@ -58,6 +59,8 @@ const share = (startOffset: number): Message =>
   answer('describeShareGroupResponse', { partitions: [{ topic: 'orders', partition: 0, startOffset, acquired: 0, done: 0 }] })
 const listed = (state: string, transactionalId = 'x'): Message =>
   answer('listTransactionsResponse', { transactions: [{ transactionalId, state, producerId: 1, producerEpoch: 1 }] })
+const wrote = (currentTransactionStartOffset: number | null): Message =>
+  answer('describeProducersResponse', { producers: [{ producerId: 1, currentTransactionStartOffset }] })
 const lame = { ...topicOf('orders'), partitions: [{ ...partition, replicas: [0, 1] }] }
 const gone = codeOf('GROUP_ID_NOT_FOUND')
 
@@ -82,6 +85,12 @@ const cases: readonly (readonly [string, Question | null | undefined, Message, r
       answer('describePartitionResponse', { highWatermark: 2, lags: [{ node: 0, lag: 0 }] }),
       answer('describePartitionResponse', { highWatermark: 3, lags: [] }),
     ],
+  ],
+  [
+    'producers',
+    producers(known, 'orders', 0),
+    wrote(null),
+    [wrote(4), answer('describeProducersResponse', { errorCode: codeOf('NOT_LEADER_OR_FOLLOWER'), producers: [] })],
   ],
   [
     'groups',
