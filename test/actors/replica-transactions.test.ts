@@ -8,10 +8,11 @@ import { codeOf, NONE } from '../../protocol/errors.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
 import * as batch from '../../protocol/record-batch.ts'
 import { markerAt } from '../partitions/support.ts'
-import { ALONE, drain, drive, fetch, fire, leading, produce, release, reopened, small } from './replica-support.ts'
-import type { Partition } from './replica-support.ts'
+import { drain, drive, fetch, fire, leading, produce, release, reopened, small } from './replica-support.ts'
 import { lines, sent, sentOne } from './stage.ts'
 import {
+  batches,
+  depose,
   fetchCommitted,
   known,
   mark,
@@ -25,19 +26,6 @@ import {
   transactional,
   TRANSACTOR,
 } from './transactions-support.ts'
-
-const LOG = logFileName(0)
-
-function batches(partition: Partition): string[] {
-  const bytes = partition.files.get(LOG) ?? new Uint8Array(0)
-  return batch.walkBatches(bytes).map(({ at }) => `${batch.isControl(bytes, at) ? 'marker' : 'data'} ${batch.producerEpoch(bytes, at)}`)
-}
-
-/** Someone else leads from now on. */
-function depose(partition: Partition): string[] {
-  const role = { ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [0, 1], isr: [0, 1] }
-  return outcomes(drive(partition, partition.stage.deliver(role, { node: 0, actor: 'broker' })))
-}
 
 describe('the first batch of a transaction', () => {
   test('waits until the transactor knows of the partition', () => {
@@ -257,80 +245,6 @@ describe('a marker', () => {
   })
 })
 
-describe('an administrator', () => {
-  const abort = { committed: false, startOffset: 1, coordinatorEpoch: -1 }
-  const over = codeOf('INVALID_TXN_STATE')
-
-  /** Its transaction begins at offset 1. */
-  function withOpen(): Partition {
-    const partition = leading()
-    produce(partition, 1)
-    sendAdded(partition, 2)
-    return partition
-  }
-
-  test('aborts a transaction that nobody else ends: answered when the marker is below the high watermark, and written once', () => {
-    const partition = withOpen()
-    partition.hold.add('sync')
-    expect(markerAnswers(mark(partition, 3, abort))).toEqual([])
-    expect(markerAnswers(mark(partition, 4, abort))).toEqual([])
-    expect(markerAnswers(release(partition)).map(({ correlationId }) => correlationId)).toEqual([3, 4])
-    expect(markerAnswers(mark(partition, 5, abort))).toEqual([{ correlationId: 5, errorCode: NONE }])
-    expect(batches(partition)).toEqual(['data -1', 'data 0', 'marker 1'])
-    expect(fetchCommitted(partition, 0)).toMatchObject({
-      lastStableOffset: 3,
-      abortedTransactions: [{ producerId: 7, firstOffset: 1, lastOffset: 2 }],
-    })
-    expect(outcomes(send(partition, 6, { baseSequence: 1 }))).toEqual([refused(6, 'INVALID_PRODUCER_EPOCH')])
-    expect(known(reopened(partition.files).stage.state)).toEqual(known(partition.stage.state))
-  })
-
-  test.each([
-    ['that does not begin there', { startOffset: 0 }, 'INVALID_TXN_STATE'],
-    ['of an epoch before', { producerEpoch: 0 }, 'INVALID_TXN_STATE'],
-    ['of a later epoch', { producerEpoch: 2 }, 'INVALID_TXN_STATE'],
-    ['of a producer that is not known', { producerId: 8 }, 'INVALID_TXN_STATE'],
-    ['in order to commit it', { committed: true }, 'INVALID_TXN_STATE'],
-    ['in the name of a transactor that is none any more', { coordinatorEpoch: 2 }, 'TRANSACTION_COORDINATOR_FENCED'],
-  ] as const)('ends no transaction %s', (_, changes, error) => {
-    const partition = leading()
-    mark(partition, 1, { producerEpoch: 0 })
-    sendAdded(partition, 2)
-    const before = structuredClone(known(partition.stage.state))
-    expect(markerAnswers(mark(partition, 3, { ...abort, coordinatorEpoch: 3, ...changes }))).toEqual([
-      { correlationId: 3, errorCode: codeOf(error) },
-    ])
-    expect(known(partition.stage.state)).toEqual(before)
-    expect(batches(partition)).toEqual(['marker 0', 'data 0'])
-    expect(markerAnswers(mark(partition, 4, { ...abort, coordinatorEpoch: 3 }))).toEqual([{ correlationId: 4, errorCode: NONE }])
-  })
-
-  test('is not told that a transaction is aborted that was committed meanwhile, on its way or for good', () => {
-    const partition = withOpen()
-    partition.hold.add('sync')
-    mark(partition, 3, { committed: true })
-    expect(markerAnswers(mark(partition, 4, abort))).toEqual([{ correlationId: 4, errorCode: over }])
-    release(partition)
-    expect(markerAnswers(mark(partition, 5, abort))).toEqual([{ correlationId: 5, errorCode: over }])
-    expect(batches(partition)).toEqual(['data -1', 'data 0', 'marker 1'])
-  })
-
-  test('does not touch the next transaction, which has begun meanwhile', () => {
-    const partition = withOpen()
-    mark(partition, 3, { committed: true })
-    sendAdded(partition, 4, { producerEpoch: 1 })
-    expect(markerAnswers(mark(partition, 5, abort))).toEqual([{ correlationId: 5, errorCode: over }])
-    expect(markerAnswers(mark(partition, 6, { ...abort, producerEpoch: 2 }))).toEqual([{ correlationId: 6, errorCode: over }])
-    expect(fetchCommitted(partition, 0)).toMatchObject({ lastStableOffset: 3, abortedTransactions: [] })
-  })
-
-  test('is sent away where another leads', () => {
-    const partition = withOpen()
-    depose(partition)
-    expect(markerAnswers(mark(partition, 3, abort))).toEqual([{ correlationId: 3, errorCode: codeOf('NOT_LEADER_OR_FOLLOWER') }])
-  })
-})
-
 describe('readers of what is committed', () => {
   test('see nothing from the first open transaction on, and hear what is aborted', () => {
     const partition = leading()
@@ -363,7 +277,7 @@ describe('readers of what is committed', () => {
     mark(partition, 2, { committed: false })
     sendAdded(partition, 3, { producerEpoch: 1 })
     const { range, abortedTransactions } = fetchCommitted(partition, 0, { mode: 'range', maxBytes: 10 })
-    const bytes = partition.files.get(LOG)!
+    const bytes = partition.files.get(logFileName(0))!
     const end = batch.walkBatches(bytes)[2]!.at
     expect(range).toMatchObject({ position: 0, sizeBytes: 10, availableBytes: end })
     expect(abortedTransactions).toEqual([{ producerId: 7, firstOffset: 0, lastOffset: 1 }])

@@ -1,6 +1,7 @@
 // Producers of transactions, their transactor, and what the tests of a replica say to it in their names.
 
 import type { Effect } from '../../actors/effect.ts'
+import { logFileName } from '../../partitions/log.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
@@ -11,7 +12,7 @@ import type { WriteTransactionMarkerRequest } from '../../protocol/messages/tran
 import * as batch from '../../protocol/record-batch.ts'
 import { batchAt } from '../partitions/support.ts'
 import type { BatchOptions } from '../partitions/support.ts'
-import { drive, fetch } from './replica-support.ts'
+import { ALONE, drive, fetch } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
 import { sent, sentOne } from './stage.ts'
 
@@ -101,4 +102,16 @@ export function offsetsIn({ records }: { readonly records: Uint8Array | null }):
 /** All that a replica knows of producers and transactions. */
 export function known({ producers, appended, transactions }: ReplicaState): object {
   return { producers, appended, transactions }
+}
+
+/** The batches in the files of a partition: what they are, and in which epoch of their producer. */
+export function batches(partition: Partition): string[] {
+  const bytes = partition.files.get(logFileName(0)) ?? new Uint8Array(0)
+  return batch.walkBatches(bytes).map(({ at }) => `${batch.isControl(bytes, at) ? 'marker' : 'data'} ${batch.producerEpoch(bytes, at)}`)
+}
+
+/** Someone else leads from now on. */
+export function depose(partition: Partition): string[] {
+  const role = { ...ALONE, leader: 1, leaderEpoch: 1, partitionEpoch: 1, replicas: [0, 1], isr: [0, 1] }
+  return outcomes(drive(partition, partition.stage.deliver(role, { node: 0, actor: 'broker' })))
 }
