@@ -301,6 +301,7 @@ class LocalCluster implements Cluster {
     } finally {
       await this.#runtime.close()
       this.#reader.close()
+      this.#nodes.leave()
       this.#held?.release()
     }
     if (failures.length > 0) throw failures[0]

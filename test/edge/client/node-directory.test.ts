@@ -5,6 +5,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import { openDataDirectory } from '../../../edge/client/data-directory.ts'
 import { NodeSet } from '../../../edge/client/node-set.ts'
+import { terminateNode } from '../../../edge/client/testing.ts'
 import { inSync } from './cluster-support.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
 
@@ -40,6 +41,41 @@ describe('the directory of a node', () => {
     await using cluster = await openCluster(directory)
     expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 1, replicas: [0, 1, 2] })
     expect(readdirSync(join(directory, 'node-1'))).toContain('node.json')
+  })
+
+  test.each([
+    ['a thread', false],
+    ['the calls', true],
+  ])('that is lost while its node runs is its own again, with what was copied anew, where %s opens it', async (_, isLocal) => {
+    const directory = await threeNodes()
+    {
+      await using cluster = await openCluster(directory, isLocal ? { threads: 0 } : {})
+      await inSync(cluster)
+      rmSync(join(directory, 'node-1'), { recursive: true })
+      if (!isLocal) await terminateNode(cluster, 1)
+      await using producer = cluster.producer({ value: string })
+      await producer.send({ topic: 't', value: 'y' })
+      if (!isLocal) await inSync(cluster)
+    }
+    await using cluster = await openCluster(directory)
+    await inSync(cluster)
+    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 2, isr: [0, 1, 2] })
+    expect(readdirSync(join(directory, 'node-1'))).toContain('node.json')
+  })
+
+  test('of another cluster is not taken while the cluster is open: its node stays away, and says why', async () => {
+    const [directory, other] = [await threeNodes(), await threeNodes()]
+    await using cluster = await openCluster(directory)
+    const failures: string[] = []
+    cluster.on('error', ({ node, error }) => failures.push(`${node}: ${error.message}`))
+    renameSync(join(directory, 'node-1'), join(directory, 'gone'))
+    cpSync(join(other, 'node-1'), join(directory, 'node-1'), { recursive: true })
+    await terminateNode(cluster, 1)
+    await expect.poll(() => failures.join(), { timeout: 10_000 }).toContain(`belongs to cluster ${clusterIdOf(other)}`)
+    expect(failures.find((one) => one.startsWith('1: '))).toContain(join(directory, 'node-1'))
+    rmSync(join(directory, 'node-1'), { recursive: true })
+    renameSync(join(directory, 'gone'), join(directory, 'node-1'))
+    await inSync(cluster)
   })
 
   test('of another cluster is refused, and nothing is written to it', async () => {
