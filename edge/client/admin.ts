@@ -42,7 +42,7 @@ import { NodeAdmin } from './node-admin.ts'
 import type { NodeActions } from './node-admin.ts'
 import { offsetsOf } from './offset-lookup.ts'
 import type { ListOffsetsOptions } from './offset-lookup.ts'
-import { checkOptions } from './options.ts'
+import { checkOptions, describe } from './options.ts'
 import type { OptionRule } from './options.ts'
 import { deleteRecords } from './record-deletion.ts'
 import { throwIfError } from './requests.ts'
@@ -92,11 +92,11 @@ export class AdminClient implements Admin {
     if (isInternalTopic(name)) throw new KafkaError('INVALID_TOPIC_EXCEPTION', `${name} is internal: it is made when it is needed`)
     const { partitions = 1, replicationFactor = -1, config = {}, ifNotExists = false } = options
     if (!Number.isInteger(partitions))
-      throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${String(partitions)}`)
+      throw new KafkaError('INVALID_PARTITIONS', `partitions must be a whole number, not ${describe(partitions)}`)
     if (options.replicationFactor !== undefined && !(Number.isInteger(replicationFactor) && replicationFactor >= 1))
       throw new KafkaError(
         'INVALID_REPLICATION_FACTOR',
-        `replicationFactor must be a whole number from 1 on, not ${String(replicationFactor)}`,
+        `replicationFactor must be a whole number from 1 on, not ${describe(replicationFactor)}`,
       )
     const asked: Asked = {
       kind: 'createTopics',
@@ -131,7 +131,7 @@ export class AdminClient implements Admin {
   async createPartitions(name: string, count: number): Promise<void> {
     checkName(name)
     if (!Number.isInteger(count))
-      throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${String(count)}`)
+      throw new KafkaError('INVALID_PARTITIONS', `the count of partitions must be a whole number, not ${describe(count)}`)
     const isDone = async (): Promise<boolean> => (await this.#requests.topic(name)).partitions.length === count
     await this.#change({ kind: 'createPartitions', topics: [{ name, count }] }, 'INVALID_PARTITIONS', isDone)
   }

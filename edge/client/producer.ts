@@ -70,10 +70,9 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#batchSizeBytes = integerOption(options.batchSizeBytes, PRODUCER_RULES.batchSizeBytes)
     this.#lingerMillis = integerOption(options.lingerMillis, PRODUCER_RULES.lingerMillis)
     this.#acks = options.acks ?? ACKS_DEFAULT
-    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, producerConfig(options, engine.quotas), (message) =>
-      this.#onMessage(message),
-    )
-    const describe = (name: string): Promise<TopicMetadata> => engine.requests.topic(name)
+    const config = producerConfig(options, engine.quotas)
+    this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, config, (message) => this.#onMessage(message))
+    const describe = (name: string): Promise<TopicMetadata> => engine.requests.topic(name, config.deliveryTimeoutMillis)
     this.#topics = new KnownTopics(this.#batchSizeBytes, describe)
     this.#backlog = new RecordBacklog({
       topicNamed: (name) => this.#topics.named(name),

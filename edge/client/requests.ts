@@ -91,7 +91,12 @@ export class Requests {
    * The answer of the active coordinator, wherever it is. `onLost` is called for every attempt whose fate is unknown: it may have been carried out.
    * Throws like `ask`.
    */
-  askCoordinator<Kind extends Response['kind']>(asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+  askCoordinator<Kind extends Response['kind']>(
+    asked: Asked,
+    kind: Kind,
+    onLost?: () => void,
+    timeoutMillis: number = this.#timeoutMillis,
+  ): Promise<MessageOf<Kind>> {
     const coordinators = this.#coordinators
     const attempt = async (): Promise<Response | null> => {
       const to = coordinatorOf(coordinators)
@@ -103,7 +108,7 @@ export class Requests {
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
       return response
     }
-    return this.#repeat(attempt, asked, kind)
+    return this.#repeat(attempt, asked, kind, timeoutMillis)
   }
 
   /**
@@ -137,15 +142,11 @@ export class Requests {
       if (response?.kind === kind) last = response as MessageOf<Kind>
       return response
     }
-    const answered = new AbortController()
-    const late = sleep(BRIEF_MILLIS, null, { signal: answered.signal })
     try {
-      return (await Promise.race([this.#repeat(attempt, asked, kind, BRIEF_MILLIS), late])) ?? last
+      return await inTime(this.#repeat(attempt, asked, kind, BRIEF_MILLIS), asked, BRIEF_MILLIS)
     } catch (error) {
       if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return last
       throw error
-    } finally {
-      answered.abort()
     }
   }
 
@@ -176,9 +177,11 @@ export class Requests {
     }
   }
 
-  /** The topic as the coordinator describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
-  async topic(name: string): Promise<TopicMetadata> {
-    const { topics } = await this.askCoordinator({ kind: 'metadata', topics: [name] }, 'metadataResponse')
+  /** The topic as the coordinator describes it now, if it does so in time. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async topic(name: string, patienceMillis: number = Infinity): Promise<TopicMetadata> {
+    const asked = { kind: 'metadata', topics: [name] } as const
+    const millis = Math.min(patienceMillis, this.#timeoutMillis)
+    const { topics } = await inTime(this.askCoordinator(asked, 'metadataResponse', undefined, millis), asked, millis)
     const topic = topics[0]
     if (topic === undefined || topic.errorCode !== NONE)
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
@@ -263,6 +266,19 @@ export class Requests {
     if (!gate.isTimed) return this.#port.attempt(to, asked, null)
     await gate.admit()
     return this.#port.attempt(to, asked, (timed) => gate.onTimed(timed))
+  }
+}
+
+/** An answer that is not waited for any longer, also while a single attempt goes on. Throws REQUEST_TIMED_OUT. */
+async function inTime<Answer>(answer: Promise<Answer>, asked: Asked, millis: number): Promise<Answer> {
+  const answered = new AbortController()
+  const late = sleep(millis, null, { signal: answered.signal })
+  try {
+    const first = await Promise.race([answer, late])
+    if (first === null) throw lateness(null, asked, millis)
+    return first
+  } finally {
+    answered.abort()
   }
 }
 

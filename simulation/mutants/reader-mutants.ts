@@ -111,8 +111,8 @@ export const readerMutants: readonly Mutant[] = [
         replacement: '  return true',
       },
     ],
-    seed: 31,
-    seedsToFind: 31,
+    seed: 44,
+    seedsToFind: 44,
   },
   {
     id: 'G10',

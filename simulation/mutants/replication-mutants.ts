@@ -183,8 +183,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 3,
-    seedsToFind: 3,
+    seed: 8,
+    seedsToFind: 8,
   },
   {
     id: 'A30',
@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A23',

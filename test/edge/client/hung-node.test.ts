@@ -41,6 +41,19 @@ test('others are removed and inspected, and it does not come to vote', { timeout
   ])
 })
 
+test('who decides is waited for no longer than a record may take', { timeout: 60_000 }, async () => {
+  const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
+  await cluster.admin.createTopic('t', { replicationFactor: 3 })
+  await using producer = cluster.producer({ value: string, deliveryTimeoutMillis: 500 })
+  let isOver = false
+  const goOn = Promise.all([0, 1, 2].map((node) => hangNode(cluster, node, 5000))).then(() => (isOver = true))
+  expect(await failureOf(() => producer.send({ topic: 't', value: 'x' }))).toMatchObject({ name: 'REQUEST_TIMED_OUT' })
+  expect(isOver).toBe(false)
+  await goOn
+  await using patient = cluster.producer({ value: string })
+  expect(await patient.send({ topic: 't', value: 'y' })).toMatchObject({ offset: 0 })
+})
+
 // It hears of all of it at once, before any of its replicas has run.
 test('a topic is deleted and created again, several times, and the node keeps the last one only', { timeout: 60_000 }, async () => {
   const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
