@@ -88,28 +88,32 @@ export function gapsOf({ all }: Tally, isByBytes: boolean): Gap[] {
 }
 
 /**
- * Of the partitions that may go: the one that brings two nodes closest together; of several, one of the topic of which the first has most compared with the other
- * one; then one that takes its leadership along, if the first has more of these, too. Null if there is none that brings them closer.
+ * Of the partitions that `may` go: the one that brings two nodes closest together; of several, one of the topic of which the first has most compared with the other
+ * one; then one that takes its leadership along, if the first has more of these, too. Null if there is none that brings them closer. `may` is asked of few.
  */
-export function bestOf(places: readonly Place[], tally: Tally, { from, to, gap }: Gap, leaders: Tally | null): Place | null {
+export function bestOf(
+  places: readonly Place[],
+  tally: Tally,
+  { from, to, gap }: Gap,
+  leaders: Tally | null,
+  may: (place: Place) => boolean,
+): Place | null {
   const leads = leaders === null ? 0 : Math.sign((leaders.all.get(from) ?? 0) - (leaders.all.get(to) ?? 0))
+  const excesses = new Map([...tally.topics].map(([topic, own]) => [topic, (own.get(from) ?? 0) - (own.get(to) ?? 0)]))
   let best: Place | null = null
-  let least: readonly number[] = []
+  let [least, most, lead] = [Infinity, -Infinity, -Infinity]
   for (const place of places) {
-    if (place.weight === 0 || place.weight >= gap) continue
-    const own = tally.topics.get(place.topic)
-    const isLeading = place.replicas[0] === from
-    const rank = [Math.abs(gap - 2 * place.weight), (own?.get(to) ?? 0) - (own?.get(from) ?? 0), isLeading ? -leads : leads]
-    if (best !== null && !isLess(rank, least)) continue
-    best = place
-    least = rank
+    const { weight, replicas, topic } = place
+    if (weight === 0 || weight >= gap || !replicas.includes(from)) continue
+    const rest = Math.abs(gap - 2 * weight)
+    if (rest > least) continue
+    const excess = excesses.get(topic) ?? 0
+    if (rest === least && excess < most) continue
+    const led = replicas[0] === from ? leads : -leads
+    if (rest === least && excess === most && led <= lead) continue
+    if (may(place)) [best, least, most, lead] = [place, rest, excess, led]
   }
   return best
-}
-
-function isLess(one: readonly number[], other: readonly number[]): boolean {
-  const first = one.findIndex((value, i) => value !== other[i])
-  return first >= 0 && one[first]! < other[first]!
 }
 
 function emptyTally(nodes: readonly number[]): Tally {

@@ -5,7 +5,7 @@
 import type { MetadataImage } from './metadata.ts'
 import { isCoordinatorTopic } from './metadata.ts'
 import { bestOf, gapsOf, give, loadsOf, placesOf } from './rebalance-loads.ts'
-import type { Loads, PartitionSizes, Place } from './rebalance-loads.ts'
+import type { Gap, Loads, PartitionSizes, Place } from './rebalance-loads.ts'
 
 /** A partition and the nodes that should have it, the preferred leader first. */
 export interface Move {
@@ -102,8 +102,7 @@ function spreadReplica(loads: Loads, place: Place): boolean {
 /** One replica from a node that has too much more than another one to that. False if there is none that may. */
 function moveOne(loads: Loads, places: readonly Place[], isByBytes: boolean): boolean {
   for (const gap of gapsOf(loads.replicas, isByBytes)) {
-    const movable = places.filter((one) => mayMove(loads, one, gap.from, gap.to))
-    const place = bestOf(movable, loads.replicas, gap, loads.leaders)
+    const place = bestOf(places, loads.replicas, gap, loads.leaders, (one) => mayMove(loads, one, gap))
     if (place === null) continue
     moveReplica(loads, place, gap.from, gap.to)
     return true
@@ -115,8 +114,7 @@ function moveOne(loads: Loads, places: readonly Place[], isByBytes: boolean): bo
 function leadOne({ leaders }: Loads, places: readonly Place[], isByBytes: boolean): boolean {
   for (const gap of gapsOf(leaders, isByBytes)) {
     const { from, to } = gap
-    const movable = places.filter(({ replicas }) => replicas[0] === from && replicas.includes(to))
-    const place = bestOf(movable, leaders, gap, null)
+    const place = bestOf(places, leaders, gap, null, ({ replicas }) => replicas[0] === from && replicas.includes(to))
     if (place === null) continue
     place.replicas = [to, ...place.replicas.filter((node) => node !== to)]
     place.isMoved = true
@@ -126,8 +124,8 @@ function leadOne({ leaders }: Loads, places: readonly Place[], isByBytes: boolea
   return false
 }
 
-function mayMove({ image }: Loads, { replicas }: Place, from: number, to: number): boolean {
-  if (!replicas.includes(from) || replicas.includes(to)) return false
+function mayMove({ image }: Loads, { replicas }: Place, { from, to }: Gap): boolean {
+  if (replicas.includes(to)) return false
   return racksOf(image, exchanged(replicas, from, to)) >= racksOf(image, replicas)
 }
 

@@ -301,7 +301,7 @@ class LocalCluster implements Cluster {
     } finally {
       await this.#runtime.close()
       this.#reader.close()
-      this.#nodes.leave()
+      this.#nodes.ids.forEach((node) => this.#nodes.reclaim(node))
       this.#held?.release()
     }
     if (failures.length > 0) throw failures[0]
@@ -320,7 +320,10 @@ class LocalCluster implements Cluster {
 
   /** An error that nobody listens to must not get lost. */
   #onFailure(node: number, actor: string | null, error: Error): void {
-    if (actor === STORAGE) this.#diskErrors.set(node, error)
+    if (actor === STORAGE) {
+      this.#diskErrors.set(node, error)
+      this.#nodes.reclaim(node)
+    }
     if (node === CALLER_NODE && actor !== null) this.#postHere(clientPort(actor), { kind: 'actorCrashed', errorMessage: error.message })
     if (!this.#listeners.tell('error', { node, actor, error })) report(node, actor, error)
   }

@@ -1,6 +1,7 @@
 /**
  * The topics that one producer knows, and how it learns that they have changed.
  */
+import { KafkaError } from '../../protocol/errors.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { isStale, newKnownTopic, renewTopic } from './known-topic.ts'
 import type { KnownTopic } from './known-topic.ts'
@@ -37,11 +38,14 @@ export class KnownTopics {
     if (isStale(topic)) void this.renew(topic)
   }
 
-  /** Looks now. What cannot be learned now is learned later, or shown by a refusal. */
-  renew(topic: KnownTopic): Promise<void> {
+  /** Looks now. What cannot be learned now is learned later, or shown by a refusal. False: nobody has answered in time. */
+  renew(topic: KnownTopic): Promise<boolean> {
     return this.#describe(topic.metadata.topic).then(
-      (metadata) => renewTopic(topic, metadata),
-      () => undefined,
+      (metadata) => {
+        renewTopic(topic, metadata)
+        return true
+      },
+      (error: unknown) => !(error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT'),
     )
   }
 

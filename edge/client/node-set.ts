@@ -107,15 +107,13 @@ export class NodeSet {
     if (this.#held !== null) claimNodes(this.#held.path, this.#held.identity.clusterId, [node], true)
   }
 
-  /** The nodes run no more. What cannot be claimed is for whoever opens the cluster next to refuse. */
-  leave(): void {
-    for (const node of this.#ids) {
-      if (!existsSync(this.directoryOf(node) ?? '')) continue
-      try {
-        this.claim(node)
-      } catch {
-        // Nothing of ours is there, or its disk has failed.
-      }
+  /** Claims what a node may have made anew. What cannot be claimed is for whoever opens the cluster next to refuse. */
+  reclaim(node: number): void {
+    if (!existsSync(this.directoryOf(node) ?? '')) return
+    try {
+      this.claim(node)
+    } catch {
+      // Nothing of ours is there, or its disk has failed.
     }
   }
 

@@ -72,9 +72,10 @@ export class ProducerClient<K, V> implements Producer<K, V> {
     this.#acks = options.acks ?? ACKS_DEFAULT
     const config = producerConfig(options, engine.quotas)
     this.#link = new ActorLink(engine, engine.nextName('producer'), producerActor, config, (message) => this.#onMessage(message))
-    const describe = (name: string): Promise<TopicMetadata> => engine.requests.topic(name, config.deliveryTimeoutMillis)
+    const describe = (name: string): Promise<TopicMetadata> => engine.requests.topic(name)
     this.#topics = new KnownTopics(this.#batchSizeBytes, describe)
     this.#backlog = new RecordBacklog({
+      patienceMillis: config.deliveryTimeoutMillis,
       topicNamed: (name) => this.#topics.named(name),
       describe,
       learn: (name, metadata) => this.#topics.learn(name, metadata),

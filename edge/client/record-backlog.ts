@@ -26,12 +26,14 @@ export interface BacklogEntry<K, V> {
 
 /** Whose records they are. */
 export interface BacklogOwner<K, V> {
+  /** How long a record may wait for an answer about its topic, or one before it. */
+  readonly patienceMillis: number
   /** What is known of topics. */
   topicNamed(name: string): KnownTopic | undefined
   describe(name: string): Promise<TopicMetadata>
   learn(name: string, metadata: TopicMetadata): void
-  /** Looks at a topic anew, whatever comes of it. */
-  renew(topic: KnownTopic): Promise<void>
+  /** Looks at a topic anew. False: nobody has answered in time. */
+  renew(topic: KnownTopic): Promise<boolean>
   /** Whether its buffer takes more. */
   hasSpace(): boolean
   /** False: its partition is not there. Throws what is wrong with the record. */
@@ -42,15 +44,23 @@ export interface BacklogOwner<K, V> {
   worked(): void
 }
 
+/** A record in the backlog, and since when. */
+interface Waiting<K, V> extends BacklogEntry<K, V> {
+  readonly since: number
+}
+
 /** The backlog of one producer. */
 export class RecordBacklog<K, V> {
   readonly #owner: BacklogOwner<K, V>
-  #entries: BacklogEntry<K, V>[] = []
+  #entries: Waiting<K, V>[] = []
   /** While it is worked off: what has been taken. */
   #begin = 0
   #sizeBytes = 0
   #workingOff = false
   #asking = false
+  /** Since when the first one has waited for an answer about a topic; null: it waits for room, or there is none. */
+  #askingSince: number | null = null
+  #timer: NodeJS.Timeout | null = null
   /** Records that have ever come. */
   #pushedCount = 0
   /** By topic: a look at it that began after so many of them had come. */
@@ -73,31 +83,39 @@ export class RecordBacklog<K, V> {
   }
 
   push(entry: BacklogEntry<K, V>): void {
-    this.#entries.push(entry)
+    this.#entries.push({ ...entry, since: performance.now() })
     this.#pushedCount++
     this.#sizeBytes += recordBytes(entry.encoded)
-    this.#ask(entry.encoded.record.topic)
+    const { topic } = entry.encoded.record
+    if (this.#entries.length === 1 && this.#owner.topicNamed(topic) === undefined) this.#waitForAnswer()
+    this.#ask(topic)
   }
 
   /** Takes records out, in order, as far as there is room, and their topics and partitions are known. */
   workOff(): void {
     if (this.#workingOff) return
     this.#workingOff = true
+    let isAsking = false
     for (let next = this.#entries[this.#begin]; next !== undefined; next = this.#entries[this.#begin]) {
       const name = next.encoded.record.topic
       const topic = this.#owner.topicNamed(name)
       if (topic === undefined) this.#ask(name)
+      isAsking = topic === undefined
       if (topic === undefined || !this.#owner.hasSpace()) break
-      if (!this.#appendOrFail(topic, next)) {
+      isAsking = !this.#appendOrFail(topic, next)
+      if (isAsking) {
         this.look(topic)
         break
       }
+      this.#askingSince = null
       this.#begin++
       this.#sizeBytes -= recordBytes(next.encoded)
     }
     this.#entries.splice(0, this.#begin)
     this.#begin = 0
     if (this.#entries.length === 0) this.#looked.clear()
+    if (isAsking) this.#waitForAnswer()
+    else this.#waitForRoom()
     this.#workingOff = false
     this.#owner.worked()
   }
@@ -116,8 +134,7 @@ export class RecordBacklog<K, V> {
     const { topic: name } = topic.metadata
     const count = this.#pushedCount
     const renew = async (): Promise<void> => {
-      await this.#owner.renew(topic)
-      this.#looked.set(name, count)
+      if (await this.#owner.renew(topic)) this.#looked.set(name, count)
     }
     void this.#one(renew)
   }
@@ -128,10 +145,44 @@ export class RecordBacklog<K, V> {
       try {
         this.#owner.learn(name, await this.#owner.describe(name))
       } catch (error) {
-        this.failAll(errorOf(error, 'UNKNOWN_SERVER_ERROR'), name)
+        const known = errorOf(error, 'UNKNOWN_SERVER_ERROR')
+        // Records have a time of their own: until it is over, it is asked again.
+        if (known.name !== 'REQUEST_TIMED_OUT') this.failAll(known, name)
       }
     }
     void this.#one(learn)
+  }
+
+  #waitForAnswer(): void {
+    this.#askingSince ??= performance.now()
+    if (this.#timer === null) this.#failLaterThan(this.#owner.patienceMillis)
+  }
+
+  #waitForRoom(): void {
+    this.#askingSince = null
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#timer = null
+  }
+
+  #failLaterThan(millis: number): void {
+    this.#timer = setTimeout(() => this.#failLate(), millis).unref()
+  }
+
+  /** Nobody has answered in the time that the first ones have, since they came or had room. */
+  #failLate(): void {
+    this.#timer = null
+    const from = this.#askingSince
+    if (from === null) return
+    const { patienceMillis } = this.#owner
+    const due = ({ since }: Waiting<K, V>): number => Math.max(since, from) + patienceMillis
+    const now = performance.now()
+    const first = this.#entries.findIndex((entry) => due(entry) > now)
+    const late = this.#entries.splice(0, first < 0 ? this.#entries.length : first)
+    for (const { encoded } of late) this.#sizeBytes -= recordBytes(encoded)
+    for (const { encoded, waiter } of late) this.#reject(waiter, lateness(encoded.record.topic, patienceMillis))
+    const next = this.#entries[0]
+    if (next !== undefined) this.#failLaterThan(Math.max(1, due(next) - now))
+    this.workOff()
   }
 
   /** One question at a time: whoever cannot ask now asks when it is answered. */
@@ -160,6 +211,13 @@ export class RecordBacklog<K, V> {
     if (waiter === null) this.#owner.fail(error)
     else waiter.reject(error)
   }
+}
+
+function lateness(topic: string, millis: number): KafkaError {
+  return new KafkaError(
+    'REQUEST_TIMED_OUT',
+    `${topic}: no acknowledgement within deliveryTimeoutMillis (${millis}), nobody has said who leads it`,
+  )
 }
 
 function errorOf(error: unknown, name: 'UNKNOWN_SERVER_ERROR' | 'SERIALIZATION_FAILED'): KafkaError {

@@ -91,12 +91,7 @@ export class Requests {
    * The answer of the active coordinator, wherever it is. `onLost` is called for every attempt whose fate is unknown: it may have been carried out.
    * Throws like `ask`.
    */
-  askCoordinator<Kind extends Response['kind']>(
-    asked: Asked,
-    kind: Kind,
-    onLost?: () => void,
-    timeoutMillis: number = this.#timeoutMillis,
-  ): Promise<MessageOf<Kind>> {
+  askCoordinator<Kind extends Response['kind']>(asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
     const coordinators = this.#coordinators
     const attempt = async (): Promise<Response | null> => {
       const to = coordinatorOf(coordinators)
@@ -108,7 +103,7 @@ export class Requests {
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
       return response
     }
-    return this.#repeat(attempt, asked, kind, timeoutMillis)
+    return this.#repeat(attempt, asked, kind)
   }
 
   /**
@@ -177,11 +172,9 @@ export class Requests {
     }
   }
 
-  /** The topic as the coordinator describes it now, if it does so in time. Throws UNKNOWN_TOPIC_OR_PARTITION. */
-  async topic(name: string, patienceMillis: number = Infinity): Promise<TopicMetadata> {
-    const asked = { kind: 'metadata', topics: [name] } as const
-    const millis = Math.min(patienceMillis, this.#timeoutMillis)
-    const { topics } = await inTime(this.askCoordinator(asked, 'metadataResponse', undefined, millis), asked, millis)
+  /** The topic as the coordinator describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async topic(name: string): Promise<TopicMetadata> {
+    const { topics } = await this.askCoordinator({ kind: 'metadata', topics: [name] }, 'metadataResponse')
     const topic = topics[0]
     if (topic === undefined || topic.errorCode !== NONE)
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)

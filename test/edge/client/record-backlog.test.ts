@@ -17,12 +17,13 @@ test('bytes that wait are limited, and count no more when they are taken out, or
   const known = new Map<string, KnownTopic>()
   const taken: string[] = []
   const backlog: RecordBacklog<Uint8Array, Uint8Array> = new RecordBacklog<Uint8Array, Uint8Array>({
+    patienceMillis: 60_000,
     topicNamed: (name) => known.get(name),
     describe: () => new Promise(() => undefined),
     learn: () => undefined,
     hasSpace: () => true,
     append: (_topic, { encoded }) => taken.push(encoded.record.topic) > 0,
-    renew: () => Promise.resolve(),
+    renew: () => Promise.resolve(true),
     fail: () => undefined,
     worked: () => undefined,
   })
@@ -49,12 +50,13 @@ test('a record whose partition is not there waits for one look that began after 
   let partitionCount = 1
   const topic = { metadata: { topic: 't', partitions: [{}] } } as unknown as KnownTopic
   const backlog: RecordBacklog<Uint8Array, Uint8Array> = new RecordBacklog<Uint8Array, Uint8Array>({
+    patienceMillis: 60_000,
     topicNamed: () => topic,
     describe: () => new Promise(() => undefined),
     learn: () => undefined,
     hasSpace: () => true,
     append: (_topic, { encoded }) => (encoded.record.partition ?? 0) < partitionCount && taken.push(encoded.record.partition ?? 0) > 0,
-    renew: () => new Promise((resolve) => looks.push(resolve)),
+    renew: () => new Promise((resolve) => looks.push(() => resolve(true))),
     fail: ({ message }) => failed.push(message),
     worked: () => undefined,
   })
