@@ -5,6 +5,7 @@
  */
 import type { ErrorName } from '../../protocol/errors.ts'
 import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../protocol/messages/transaction.ts'
+import { TRANSACTION_TIMEOUT_MILLIS_MAX } from '../../protocol/messages/transaction.ts'
 import type {
   AddPartitionToTransactionRequest,
   EndTransactionRequest,
@@ -12,9 +13,6 @@ import type {
 } from '../../protocol/messages/transaction.ts'
 import { currentLife, endedLife, isPrepared, newTransaction, prepared, raised, withPartition } from './transaction-state.ts'
 import type { ProducerLife, Transaction } from './transaction-state.ts'
-
-/** A transaction must not hold back the readers of its partitions for longer (15 minutes, Kafka's transaction.max.timeout.ms). */
-export const TRANSACTION_TIMEOUT_MILLIS_MAX = 900_000
 
 /** A transactional id that nobody has used for so long is forgotten (7 days, Kafka's transactional.id.expiration.ms). */
 export const TRANSACTIONAL_ID_EXPIRATION_MILLIS = 604_800_000

@@ -150,7 +150,7 @@ export interface Admin {
   listOffsets(name: string, timestamp: number | 'earliest' | 'latest', options?: ListOffsetsOptions): Promise<Map<number, number>>
   /**
    * Deletes all records below an offset, -1 for everything that is committed, and returns where each partition begins then: none of its replicas brings
-   * them back. OFFSET_OUT_OF_RANGE above the end of what is committed. What is refused for one of them is done for none.
+   * them back; records of a transaction that is open are among them, as in Kafka. OFFSET_OUT_OF_RANGE above the end of what is committed. What is refused for one of them is done for none.
    */
   deleteRecords(partitions: readonly RecordsToDelete[]): Promise<PartitionBegin[]>
   describeCluster(): Promise<ClusterDescription>
@@ -194,7 +194,7 @@ export interface Admin {
   listGroups(): Promise<GroupListing[]>
   /** GROUP_ID_NOT_FOUND for one that has neither members nor committed offsets. */
   describeGroup(group: string): Promise<GroupDescription>
-  /** Sets committed offsets of a group without members. */
+  /** Sets committed offsets of a group without members. OFFSET_OUT_OF_RANGE, and nothing is set, beyond the end of a partition. */
   alterGroupOffsets(group: string, offsets: readonly OffsetToCommit[]): Promise<void>
   /**
    * Has a group without members begin elsewhere in all partitions of a topic: at the first record, at the end, or at the first record that is at

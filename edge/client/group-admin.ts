@@ -91,12 +91,24 @@ export class GroupAdmin {
       this.#requests.leaderOf(topic, one.partition)
       ofTopics.push({ ...one, topicId: topic.topicId })
     }
+    await this.#checkEnds([...topics.values()], ofTopics)
     const asked: GroupAsked = { kind: 'offsetCommit', memberId: '', memberEpoch: -1, offsets: ofTopics }
     const { errorCode, errorMessage } = await this.#requests.askGroup(group, asked, 'offsetCommitResponse')
     // An administrator is no member, nor means to be one.
     const isInUse = errorOf(errorCode).name === 'UNKNOWN_MEMBER_ID'
     if (isInUse) throw new KafkaError('NON_EMPTY_GROUP', problemOf(group, codeOf('NON_EMPTY_GROUP')) ?? undefined)
     throwIfError(errorCode, errorMessage ?? problemOf(group, errorCode))
+  }
+
+  /** Nobody goes on where nothing can have been read yet. What does not say where it ends is not looked at. */
+  async #checkEnds(topics: readonly TopicMetadata[], offsets: readonly TopicOffset[]): Promise<void> {
+    const ends = await Promise.all(topics.map(async (topic) => [topic.topic, await knownEndsOf(this.#requests, topic)] as const))
+    const known = new Map(ends)
+    for (const { topic, partition, offset } of offsets) {
+      const end = known.get(topic)?.get(partition) ?? Infinity
+      if (offset > end)
+        throw new KafkaError('OFFSET_OUT_OF_RANGE', `${topicPartitionName(topic, partition)} ends at ${end}: there is no offset ${offset}`)
+    }
   }
 
   async resetGroupOffsets(group: string, topic: string, to: number | 'earliest' | 'latest'): Promise<CommittedOffset[]> {

@@ -5,7 +5,7 @@ import type { QuotaIdentity } from '../../actors/client-quota.ts'
 import type { ProducerConfig } from '../../actors/producer-state.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
-import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../protocol/messages/transaction.ts'
+import { TRANSACTION_TIMEOUT_MILLIS_MAX, TRANSACTIONAL_ID_LENGTH_MAX } from '../../protocol/messages/transaction.ts'
 import type { ProducerOptions, SendOptions } from './api.ts'
 import { checkQuotaName } from './arguments.ts'
 import { checkOptions, describe, describeText, integerOption } from './options.ts'
@@ -28,7 +28,7 @@ export const PRODUCER_RULES: Readonly<Record<keyof ProducerOptions<unknown, unkn
   partitioner: { kind: 'function' },
   enableIdempotence: { kind: 'boolean', default: true },
   transactionalId: { kind: 'string' },
-  transactionTimeoutMillis: { kind: 'integer', min: 1, max: 900_000, default: 60_000 },
+  transactionTimeoutMillis: { kind: 'integer', min: 1, max: 2_147_483_647, default: 60_000 },
   clientId: { kind: 'string' },
 }
 
@@ -42,8 +42,12 @@ export function acksOf(options: SendOptions, otherwise: Acks): Acks {
   return options.acks ?? otherwise
 }
 
-/** Throws INVALID_OPTION for a promise that a transaction cannot do with. */
-function checkTransactional<K, V>({ transactionalId, acks, enableIdempotence }: ProducerOptions<K, V>): void {
+/** Throws INVALID_OPTION for a promise that a transaction cannot do with, and INVALID_TRANSACTION_TIMEOUT. */
+function checkTransactional<K, V>({ transactionalId, acks, enableIdempotence, transactionTimeoutMillis = 0 }: ProducerOptions<K, V>): void {
+  if (transactionTimeoutMillis > TRANSACTION_TIMEOUT_MILLIS_MAX) {
+    const reason = `transactionTimeoutMillis must be at most ${TRANSACTION_TIMEOUT_MILLIS_MAX}, not ${transactionTimeoutMillis}`
+    throw new KafkaError('INVALID_TRANSACTION_TIMEOUT', `producer option ${reason}`)
+  }
   if (transactionalId === undefined) return
   const reason =
     transactionalId.length === 0 || transactionalId.length > TRANSACTIONAL_ID_LENGTH_MAX

@@ -40,6 +40,9 @@ export interface InitTransactionsRequest {
 /** UTF-16 units of a transactional id: its key in the log has a length of 15 bits, in bytes. */
 export const TRANSACTIONAL_ID_LENGTH_MAX = 1000
 
+/** A transaction must not hold back the readers of its partitions for longer (15 minutes, Kafka's transaction.max.timeout.ms). */
+export const TRANSACTION_TIMEOUT_MILLIS_MAX = 900_000
+
 /**
  * `producerId` and `producerEpoch` are -1 with an error. CONCURRENT_TRANSACTIONS: the former transaction is being ended, or the former life is another one; ask again.
  */

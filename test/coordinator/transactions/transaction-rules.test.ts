@@ -2,7 +2,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { PARTITIONS_PER_TRANSACTION_MAX, TRANSACTION_TIMEOUT_MILLIS_MAX } from '../../../coordinator/transactions/transaction-rules.ts'
+import { PARTITIONS_PER_TRANSACTION_MAX } from '../../../coordinator/transactions/transaction-rules.ts'
 import type { TransactionRequest } from '../../../coordinator/transactions/transaction-rules.ts'
 import {
   completed,
@@ -12,7 +12,7 @@ import {
   withPartition,
 } from '../../../coordinator/transactions/transaction-state.ts'
 import type { Transaction } from '../../../coordinator/transactions/transaction-state.ts'
-import { TRANSACTIONAL_ID_LENGTH_MAX } from '../../../protocol/messages/transaction.ts'
+import { TRANSACTION_TIMEOUT_MILLIS_MAX, TRANSACTIONAL_ID_LENGTH_MAX } from '../../../protocol/messages/transaction.ts'
 import type { TransactionStateName } from '../../../protocol/messages/transaction.ts'
 import { add, end, init, outcome, PRODUCER, rule, SPARE, transactionIn, writtenBy } from './support.ts'
 

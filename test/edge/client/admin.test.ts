@@ -204,6 +204,16 @@ test('records of an internal topic are not deleted', async () => {
   const { admin } = await openCluster()
   await admin.createTopic('t')
   await admin.alterGroupOffsets('g', [{ topic: 't', partition: 0, offset: 0 }])
+  const endOffset = (await admin.describeTopic('t')).partitions[0]?.endOffset ?? -1
+  const beyond = [
+    { topic: 't', partition: 0, offset: endOffset },
+    { topic: 't', partition: 0, offset: endOffset + 1 },
+  ]
+  expect(await failureOf(() => admin.alterGroupOffsets('nobody', beyond))).toMatchObject({
+    name: 'OFFSET_OUT_OF_RANGE',
+    message: `t-0 ends at ${endOffset}: there is no offset ${endOffset + 1}`,
+  })
+  expect((await admin.listGroups()).map(({ group }) => group)).not.toContain('nobody')
   const refused = await failureOf(() => admin.deleteRecords([{ topic: '__consumer_offsets', partition: 0, beforeOffset: 0 }]))
   expect(refused.name).toBe('INVALID_TOPIC_EXCEPTION')
   const both = [...(await admin.listOffsets('__consumer_offsets', 'latest')).keys()].slice(0, 2)

@@ -243,9 +243,10 @@ describe('a producer with a transactional id', () => {
     [{ transactionalId: '' }],
     [{ acks: 'leader' as const }],
     [{ enableIdempotence: false }],
-    [{ transactionTimeoutMillis: 900_001 }],
-  ])('refuses %o', (options) => {
-    expect(() => producer(options)).toThrow(expect.objectContaining({ name: 'INVALID_OPTION' }))
+    [{ transactionTimeoutMillis: 900_001 }, 'INVALID_TRANSACTION_TIMEOUT'],
+    [{ transactionTimeoutMillis: 0 }],
+  ])('refuses %o', (options, name = 'INVALID_OPTION') => {
+    expect(() => producer(options)).toThrow(expect.objectContaining({ name }))
   })
 
   test('leaves an open transaction to nobody when it is closed', async () => {
