@@ -276,7 +276,10 @@ export class ConsumerClient<K, V> implements Consumer<K, V> {
     const offsets = this.#offsetsOf(what)
     if (offsets === null && this.#options.autoCommit === false) this.#consumption.uncommitted.checkLost()
     const held = this.#mode === 'subscribed' ? (offsets ?? []) : []
-    for (const one of held) this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
+    for (const one of held.filter((place) => this.#consumption.find(place) === undefined)) {
+      await this.#engine.requests.checkThere(one)
+      this.#consumption.assigned(one, foreignCommitError(this.#options.groupProtocol ?? 'consumer'))
+    }
     return this.#requests.member(group, this.#options.groupProtocol ?? 'consumer', offsets)
   }
 

@@ -50,7 +50,7 @@ export function recordBytes({
 /** The timestamp, if it is one. Throws INVALID_TIMESTAMP. */
 export function checkTimestamp(timestamp: number): number {
   if (Number.isSafeInteger(timestamp) && timestamp >= 0) return timestamp
-  throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${String(timestamp)}`)
+  throw new KafkaError('INVALID_TIMESTAMP', `a timestamp is a whole number of milliseconds since 1970, not ${describe(timestamp)}`)
 }
 
 const encoder = new TextEncoder()

@@ -16,6 +16,7 @@ import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor, replicaActor, sharesActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
 import type { MessageOf, Response } from '../../protocol/messages/message.ts'
 import type { GroupListing } from '../../protocol/messages/group.ts'
 import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
@@ -181,7 +182,12 @@ export class Requests {
     return topic
   }
 
-  /** The address of a partition's leader. */
+  /** Throws UNKNOWN_TOPIC_OR_PARTITION if there is no such partition. */
+  async checkThere({ topic, partition }: TopicPartition): Promise<void> {
+    this.leaderOf(await this.topic(topic), partition)
+  }
+
+  /** The address of a partition's leader. Throws likewise. */
   leaderOf(topic: TopicMetadata, partition: number): Address {
     const leader = topic.partitions[partition]
     if (leader === undefined)

@@ -274,7 +274,7 @@ export class ShareConsumerClient<K, V> implements ShareConsumer<K, V> {
   acknowledge(record: ShareRecord<K, V>, type: Acknowledgement = 'accept'): void {
     this.#assertOpen()
     if (type !== 'accept' && type !== 'release' && type !== 'reject')
-      throw new KafkaError('INVALID_OPTION', `a record is acknowledged by 'accept', 'release' or 'reject', not ${String(type)}`)
+      throw new KafkaError('INVALID_OPTION', `a record is acknowledged by 'accept', 'release' or 'reject', not ${describe(type)}`)
     checkTopicPartition('acknowledge', record)
     const name = nameOf(record)
     const one = this.#given.get(name)

@@ -296,6 +296,20 @@ describe('offsets in a transaction', () => {
     expect(await consumer.committed()).toEqual([{ topic: 'u', partition: 0, offset: 3, metadata: '' }])
   })
 
+  test.each([
+    ['a topic', { topic: 'nope', partition: 0 }],
+    ['a partition', { topic: 'u', partition: 7 }],
+  ])('of %s that is not there are refused by that name, and with them the transaction', async (_, there) => {
+    await using plain = clusterOfTest().producer({ value: string })
+    await plain.send({ topic: 'u', value: '1' })
+    await using p = producer()
+    await using consumer = clusterOfTest().consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
+    expect(await polled(consumer, 1)).toEqual(['1'])
+    const missing = { name: 'UNKNOWN_TOPIC_OR_PARTITION' }
+    await expect(p.transaction((one) => one.sendOffsets(consumer, [{ ...there, offset: 0 }]))).rejects.toMatchObject(missing)
+    expect(await consumer.committed()).toEqual([])
+  })
+
   test('of somebody who is no member while the group has members are refused, and with them the transaction', async () => {
     await using consumer = clusterOfTest().consumer({ group: 'g', topics: ['u'], value: string, autoCommit: false })
     await using outsider = clusterOfTest().consumer({ group: 'g', value: string })
