@@ -1,6 +1,6 @@
 // What becomes of a round of consumer.process that fails: it is taken back before anybody else can commit it.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { Place } from '../../../actors/processing.ts'
 import { string } from '../../../edge/client/index.ts'
 import type { Consumer } from '../../../edge/client/index.ts'
@@ -12,6 +12,8 @@ import { failureOf, openCluster, take } from './support.ts'
 test('a round that cannot be committed leads back in what was polled since, too: the next call has it', async () => {
   const [first, second] = [0, 1].map((partition) => ({ topic: 'in', partition, offset: 5 }))
   const refusal = new KafkaError('UNKNOWN_SERVER_ERROR', 'no')
+  const uptime = vi.spyOn(performance, 'now').mockReturnValue(0)
+  onTestFinished(() => uptime.mockRestore())
   const sought: string[] = []
   const polls = [[first], [second]]
   const hooks = {
@@ -19,11 +21,11 @@ test('a round that cannot be committed leads back in what was polled since, too:
     isAssignedByHand: () => false,
     held: () => [first, second],
     goBack: ({ partition, offset }: Place) => sought.push(`${partition}:${offset}`),
-    poll: async () => {
+    poll: () => {
       processing.polled()
-      // The round is due by then.
-      if (polls.length === 1) await sleep(5)
-      return polls.shift() ?? []
+      // The round is due by then, and not before.
+      if (polls.length === 1) uptime.mockReturnValue(5)
+      return Promise.resolve(polls.shift() ?? [])
     },
   }
   const one = {
