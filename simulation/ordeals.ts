@@ -292,7 +292,8 @@ function shuffle(cluster: Cluster, admin: AdminWorkload, random: Random): void {
   const rest = replicas.filter((other) => other !== node)
   admin.place(topic, partition, rest)
   const back = random.below(ABSENT_MICROS)
-  soon(cluster, back, () => admin.place(topic, partition, [...rest, node]))
+  // Also when the faults are over by then: whoever asks for as many copies as the topic has must get them.
+  cluster.world.after(back, () => admin.place(topic, partition, [...rest, node]))
   if (random.below(2) === 0) soon(cluster, back + random.below(DEATH_MICROS), () => cluster.crash(leader, false))
 }
 
