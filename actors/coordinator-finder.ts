@@ -4,6 +4,7 @@
  */
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { Address } from '../protocol/address.ts'
+import type { MetadataResponse } from '../protocol/messages/metadata.ts'
 
 /** What is known of the coordinator's place. */
 export interface CoordinatorFinder {
@@ -41,8 +42,13 @@ export function followController(finder: CoordinatorFinder, from: number, contro
   else nextCoordinator(finder)
 }
 
-/** A coordinator says where they are by now. */
-export function learnCoordinators(finder: CoordinatorFinder, nodes: readonly number[]): void {
+/** A coordinator has answered. One that leads knows where they are by now; after one that does not, which says no more than it knows, the next is asked. */
+export function learnFrom(finder: CoordinatorFinder, { controller, voters }: Pick<MetadataResponse, 'controller' | 'voters'>): void {
+  if (controller >= 0) learnCoordinators(finder, voters)
+  else nextCoordinator(finder)
+}
+
+function learnCoordinators(finder: CoordinatorFinder, nodes: readonly number[]): void {
   if (nodes.length === 0) return
   finder.nodes = nodes
   finder.silentCount = 0

@@ -1,5 +1,6 @@
 /**
- * What clients ask the active coordinator: topics and their leaders, the nodes, and where a group lives. Answered from the image of what is committed.
+ * What clients ask the coordinator: topics and their leaders, the nodes, and where a group lives. Answered from the image of what is committed, by the active coordinator; or, while
+ * there is none, by another one, whose image may be behind.
  */
 import type { Address } from '../protocol/address.ts'
 import { codeOf, NONE } from '../protocol/errors.ts'
@@ -21,9 +22,30 @@ export function answerMetadata(seat: QuorumSeat, request: MessageOf<'metadata'>,
   const brokers = [...image.brokers.values()].map(({ node, brokerEpoch, rack, fenced }) => ({ node, brokerEpoch, rack, fenced }))
   const { correlationId } = request
   const { endOffset: metadataOffset, nextTopicId, reassignmentBytesPerSecond } = image
-  const answer = { correlationId, metadataOffset, controller: self.node, voters: seatVoters(seat), brokers, nextTopicId, topics }
+  const answer = {
+    correlationId,
+    metadataOffset,
+    controller: seat.isActive ? self.node : -1,
+    voters: seatVoters(seat),
+    brokers,
+    nextTopicId,
+    topics,
+  }
   const limit = reassignmentBytesPerSecond === null ? {} : { reassignmentBytesPerSecond }
   outbox.push({ kind: 'send', to, message: { kind: 'metadataResponse', ...answer, ...limit } })
+}
+
+/**
+ * Nobody leads the quorum, and this coordinator tells what it knows, as Kafka's brokers do: leaders go on leading meanwhile. False: it says nothing, for it may only have not heard of
+ * what is asked for.
+ */
+export function tellUnled(seat: QuorumSeat, request: MessageOf<'metadata' | 'findCoordinator'>, to: Address, outbox: Outbox): boolean {
+  const { image } = seat
+  const topics = request.kind === 'metadata' ? (request.topics ?? []) : [coordinatorTopicOf(request)]
+  if (topics.some((topic) => !image.topics.has(topic))) return false
+  if (request.kind === 'metadata') answerMetadata(seat, request, to, outbox)
+  else answerFindCoordinator(image, request, to, outbox)
+  return true
 }
 
 const COORDINATOR_TOPICS: Readonly<Record<MessageOf<'findCoordinator'>['keyType'], string>> = {

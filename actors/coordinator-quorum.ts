@@ -67,6 +67,8 @@ export interface QuorumSeat {
   image: MetadataImage
   /** It leads, and everything before its reign is committed and applied. */
   isActive: boolean
+  /** Uptime at which a leader was last known of; -1 before the first since the disk was read. */
+  ledAt: number
   /** Uptime that the timer runs for. */
   timerAt: number
   isSaving: boolean
@@ -89,6 +91,9 @@ const APPEND_BYTES_MAX = 128 * 1024
 /** The directory of the metadata log on a voter's disk. */
 export const METADATA_LOG: string = logNameOf(METADATA_TOPIC, 0, 0)
 
+/** An election takes a few hundred milliseconds, and whoever asks meanwhile had better hear of it than of former leaders. */
+const LEADERLESS_MILLIS = 2000
+
 /** Pause before a disk that failed is read again: a full one may have room by then. */
 const REOPEN_MILLIS = 500
 
@@ -101,6 +106,7 @@ export function newQuorumSeat(self: Address, settings: QuorumSettings): QuorumSe
     quorum: null,
     image: emptyImage(),
     isActive: false,
+    ledAt: -1,
     timerAt: Infinity,
     isSaving: false,
     failure: null,
@@ -124,6 +130,11 @@ export function controllerOf(seat: QuorumSeat): number {
   if (isKnown) return quorum.leader
   const voters = votersOf(quorum.log)
   return voters.includes(self.node) ? -1 : (voters[0] ?? -1)
+}
+
+/** Whether nobody leads: not for the moment of an election, but for so long that most voters must be dead, or hang. What was committed before is known here. */
+export function isLeaderless(seat: QuorumSeat, uptime: number): boolean {
+  return seat.ledAt >= 0 && uptime - seat.ledAt >= LEADERLESS_MILLIS && controllerOf(seat) < 0
 }
 
 /** Who votes, as far as this member knows. */
@@ -213,6 +224,7 @@ function onOpened(seat: QuorumSeat, recovered: RecoveredQuorum, context: Context
   const { electionTimeoutMillis, heartbeatMillis } = seat.settings
   const config = { node: seat.self.node, electionTimeoutMillis, heartbeatMillis, appendBytesMax: APPEND_BYTES_MAX }
   seat.quorum = newQuorumState(config, recovered)
+  seat.ledAt = -1
   loadSnapshot(seat, recovered.log.snapshot)
   step(seat, context, outbox, startQuorum)
 }
@@ -243,6 +255,7 @@ function step(seat: QuorumSeat, context: Context, outbox: Outbox, input: (step: 
   applyCommitted(seat, state)
   takeSnapshot(seat, state, context, outbox)
   seat.isActive = isActive(state)
+  if (seat.isActive || controllerOf(seat) >= 0) seat.ledAt = uptime
   arm(seat, state, context, outbox)
 }
 

@@ -28,10 +28,11 @@ import {
   unfencedDead,
 } from './coordinator-brokers.ts'
 import type { BrokerSessions } from './coordinator-brokers.ts'
-import { answerFindCoordinator, answerMetadata, coordinatorTopicOf } from './coordinator-queries.ts'
+import { answerFindCoordinator, answerMetadata, coordinatorTopicOf, tellUnled } from './coordinator-queries.ts'
 import { refusalOf } from './coordinator-refusal.ts'
 import {
   controllerOf,
+  isLeaderless,
   leaveSeat,
   newQuorumSeat,
   onSeatMessage,
@@ -167,7 +168,7 @@ function handle(state: CoordinatorState, message: Message, context: Context, out
     case 'removeRaftVoter':
     case 'watchMetadata':
     case 'initProducerId':
-      if (!seat.isActive) return refuse(state, context.from, message.correlationId, false, outbox)
+      if (!seat.isActive) return onUnledRequest(state, message, context, outbox)
       return onRequest(state, message, context, outbox)
     default:
       assert(false, `the coordinator does not understand ${message.kind}`)
@@ -199,6 +200,20 @@ function onRequest(state: CoordinatorState, message: ClientRequest, context: Con
     default:
       return enqueue(state, { from: context.from, request: message }, context, outbox)
   }
+}
+
+/** Only the active coordinator rules. While there is none for long, what is committed can be told all the same, as far as it is known here. */
+function onUnledRequest(state: CoordinatorState, message: ClientRequest, context: Context, outbox: Outbox): void {
+  const { seat } = state
+  const isQuestion = message.kind === 'metadata' || message.kind === 'findCoordinator'
+  if (
+    isQuestion &&
+    isLeaderless(seat, context.uptime) &&
+    malformedField(message) === null &&
+    tellUnled(seat, message, context.from, outbox)
+  )
+    return
+  refuse(state, context.from, message.correlationId, false, outbox)
 }
 
 /** What cannot be such a request changes nothing, and must not stop the coordinator: it would ask again after every start. */

@@ -19,14 +19,7 @@ import type { GroupCommit } from '../coordinator/groups/offset-record.ts'
 import { loadRequest, takeLoadedBatches } from '../coordinator/state-log.ts'
 import type { LoadedBatch } from '../coordinator/state-log.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
-import {
-  avoidCoordinator,
-  coordinatorOf,
-  followController,
-  learnCoordinators,
-  nextCoordinator,
-  replaceCoordinators,
-} from './coordinator-finder.ts'
+import { avoidCoordinator, coordinatorOf, followController, learnFrom, nextCoordinator, replaceCoordinators } from './coordinator-finder.ts'
 import { onClassicHeartbeat, onClassicNamed, onJoinGroup, onLeaveGroup, onSyncGroup, passClassicTime } from './groups-classic.ts'
 import {
   endSessions,
@@ -301,7 +294,7 @@ function onMetadata(state: GroupsState, response: MessageOf<'metadataResponse'>,
   // A log that is half read has old offsets only: their tombstones would come after the newer commits, which are still to be read.
   if (!state.log.loaded || response.metadataOffset < state.metadataOffset) return
   state.metadataOffset = response.metadataOffset
-  learnCoordinators(state.coordinators, response.voters)
+  learnFrom(state.coordinators, response)
   if (!state.checked) callMissing(state, outbox)
   state.checked = true
   const isFull = response.correlationId === state.fullAskId

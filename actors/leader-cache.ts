@@ -4,7 +4,7 @@
  */
 import type { MetadataResponse, TopicMetadata } from '../protocol/messages/metadata.ts'
 import type { Outbox } from './actor.ts'
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from './coordinator-finder.ts'
 import type { CoordinatorFinder } from './coordinator-finder.ts'
 
 /** A leader, or a coordinator, that is silent for so long may be dead: somebody is asked again, and at most so often. */
@@ -67,9 +67,10 @@ function ask(cache: LeaderCache, correlationId: number, uptime: number, outbox: 
 }
 
 /** Takes the coordinator's answer, unless a newer one was there first: then the request under way still is. */
-export function takeTopics(cache: LeaderCache, { metadataOffset, topics, voters }: MetadataResponse): void {
+export function takeTopics(cache: LeaderCache, response: MetadataResponse): void {
+  const { metadataOffset, topics } = response
   if (metadataOffset < cache.metadataOffset) return
-  learnCoordinators(cache.coordinators, voters)
+  learnFrom(cache.coordinators, response)
   cache.timeoutAt = -1
   cache.metadataOffset = metadataOffset
   for (const topic of topics) {

@@ -66,7 +66,7 @@ function clusterText(description: ClusterDescription): string {
   const counts = table(
     ['cluster', '', ''],
     [
-      ['controller', description.controller, ''],
+      ['controller', description.controller < 0 ? 'none' : description.controller, ''],
       ['under-replicated', description.underReplicatedPartitions, namesOf(description.underReplicated)],
       ['under-min-isr', description.underMinIsrPartitions, namesOf(description.underMinIsr)],
       ['offline', description.offlinePartitions, namesOf(description.offline)],

@@ -48,7 +48,7 @@ export interface TopicDescription {
 
 /** The cluster as it is now. */
 export interface ClusterDescription {
-  /** The node whose coordinator is active. */
+  /** The node whose coordinator is active; -1: there is none, since most voters are dead or hang, and all this may be out of date. */
   readonly controller: number
   /** The nodes that vote in the metadata quorum. */
   readonly voters: readonly number[]

@@ -114,7 +114,7 @@ export class AdminClient implements Admin {
   async listTopics(options: { readonly internal?: boolean } = {}): Promise<string[]> {
     checkOptions('listTopics', options, LIST_TOPICS_RULES)
     const { internal = false } = options
-    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
+    const { topics } = await this.#requests.metadata(null)
     return topics.map((topic) => topic.topic).filter((name) => internal || !isInternalTopic(name))
   }
 

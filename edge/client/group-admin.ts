@@ -27,7 +27,7 @@ export class GroupAdmin {
   }
 
   async listGroups(): Promise<GroupListing[]> {
-    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: [OFFSETS_TOPIC] }, 'metadataResponse')
+    const { topics } = await this.#requests.metadata([OFFSETS_TOPIC])
     const partitions = topics[0]?.errorCode === NONE ? topics[0].partitions : []
     const lists = await Promise.all(partitions.map(({ partition }) => this.#requests.askGroups(partition)))
     return lists.flat().toSorted((a, b) => (a.group < b.group ? -1 : 1))

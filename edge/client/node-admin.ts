@@ -66,13 +66,7 @@ export class NodeAdmin {
   }
 
   async describeCluster(): Promise<ClusterDescription> {
-    const {
-      brokers,
-      controller,
-      voters,
-      topics,
-      reassignmentBytesPerSecond = null,
-    } = await this.#requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')
+    const { brokers, controller, voters, topics, reassignmentBytesPerSecond = null } = await this.#requests.metadata(null)
     const partitions = topics.flatMap(({ topic, partitions: some }) => some.map((one) => ({ ...one, topic })))
     const nodes = brokers.map((one) => ({
       ...one,

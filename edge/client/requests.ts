@@ -7,7 +7,7 @@ import {
   avoidCoordinator,
   coordinatorOf,
   followController,
-  learnCoordinators,
+  learnFrom,
   newCoordinatorFinder,
   nextCoordinator,
   replaceCoordinators,
@@ -19,7 +19,7 @@ import { errorOf, KafkaError, NONE } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { MessageOf, Response } from '../../protocol/messages/message.ts'
 import type { GroupListing } from '../../protocol/messages/group.ts'
-import type { TopicMetadata } from '../../protocol/messages/metadata.ts'
+import type { MetadataResponse, TopicMetadata } from '../../protocol/messages/metadata.ts'
 import { QuotaGate } from './quota-gate.ts'
 import type { GateEngine, GateIdentity } from './quota-gate.ts'
 import { RequestPort } from './request-port.ts'
@@ -93,18 +93,37 @@ export class Requests {
    * Throws like `ask`.
    */
   askCoordinator<Kind extends Response['kind']>(asked: Asked, kind: Kind, onLost?: () => void): Promise<MessageOf<Kind>> {
+    return this.#repeat(this.#coordinatorAttempts(asked, onLost), asked, kind)
+  }
+
+  /**
+   * Topics by name (null: all), and all nodes: as the active coordinator describes them. If there is none, since most voters are dead or hang, as one of the others last knew them, which
+   * may be out of date; who must not be misled asks by `askCoordinator`. Throws like `ask`.
+   */
+  metadata(topics: readonly string[] | null): Promise<MetadataResponse> {
+    const asked = { kind: 'metadata', topics } as const
+    const ask = this.#coordinatorAttempts(asked)
+    let attempts = 0
+    const attempt = (): Promise<Response | null> => {
+      attempts++
+      return ask()
+    }
+    return this.#repeat(attempt, asked, 'metadataResponse', { isFinal: () => attempts >= this.#coordinators.nodes.length })
+  }
+
+  /** Attempts at the coordinator that is known of, and then at those that may lead instead. */
+  #coordinatorAttempts(asked: Asked, onLost?: () => void): () => Promise<Response | null> {
     const coordinators = this.#coordinators
-    const attempt = async (): Promise<Response | null> => {
+    return async () => {
       const to = coordinatorOf(coordinators)
       const response = await this.#attempt(to, asked)
       if (response === null && to.node === coordinators.current) nextCoordinator(coordinators)
       if (response?.kind === 'undeliverable') avoidCoordinator(coordinators, to.node)
-      if (response?.kind === 'metadataResponse') learnCoordinators(coordinators, response.voters)
+      if (response?.kind === 'metadataResponse') learnFrom(coordinators, response)
       if (response?.kind === 'notController') followController(coordinators, to.node, response.controller)
       if (response === null || (response.kind === 'notController' && response.isUncertain)) onLost?.()
       return response
     }
-    return this.#repeat(attempt, asked, kind)
   }
 
   /**
@@ -139,7 +158,7 @@ export class Requests {
       return response
     }
     try {
-      return await inTime(this.#repeat(attempt, asked, kind, BRIEF_MILLIS), asked, BRIEF_MILLIS)
+      return await inTime(this.#repeat(attempt, asked, kind, { timeoutMillis: BRIEF_MILLIS }), asked, BRIEF_MILLIS)
     } catch (error) {
       if (error instanceof KafkaError && error.name === 'REQUEST_TIMED_OUT') return last
       throw error
@@ -157,25 +176,29 @@ export class Requests {
     }
   }
 
+  /** `isFinal`: whether it is time to be content with an answer that may be another one later. */
   async #repeat<Kind extends Response['kind']>(
     attempt: () => Promise<Response | null>,
     asked: Asked,
     kind: Kind,
-    timeoutMillis: number = this.#timeoutMillis,
+    {
+      timeoutMillis = this.#timeoutMillis,
+      isFinal = () => false,
+    }: { readonly timeoutMillis?: number; readonly isFinal?: () => boolean } = {},
   ): Promise<MessageOf<Kind>> {
     const deadline = performance.now() + timeoutMillis
     for (let pause = RETRY_MILLIS_MIN; ; pause = Math.min(pause * 2, RETRY_MILLIS_MAX)) {
       if (this.#port.isClosed) throw new KafkaError('CLIENT_CLOSED', 'the cluster is closed')
       const response = await attempt()
-      if (response !== null && response.kind === kind && !isPassing(response)) return response as MessageOf<Kind>
+      if (response !== null && response.kind === kind && (!isPassing(response) || isFinal())) return response as MessageOf<Kind>
       if (performance.now() + pause > deadline) throw lateness(response, asked, timeoutMillis)
       await sleep(pause)
     }
   }
 
-  /** The topic as the coordinator describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  /** The topic as `metadata` describes it now. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async topic(name: string): Promise<TopicMetadata> {
-    const { topics } = await this.askCoordinator({ kind: 'metadata', topics: [name] }, 'metadataResponse')
+    const { topics } = await this.metadata([name])
     const topic = topics[0]
     if (topic === undefined || topic.errorCode !== NONE)
       throw new KafkaError('UNKNOWN_TOPIC_OR_PARTITION', `there is no topic ${JSON.stringify(name)}`)
@@ -317,6 +340,7 @@ const PASSING: ReadonlySet<string> = new Set([
 
 function isPassing(response: Response): boolean {
   if (response.kind === 'undeliverable') return true
+  if (response.kind === 'metadataResponse') return response.controller < 0
   if ('errorCode' in response) return PASSING.has(errorOf(response.errorCode).name)
   return response.kind === 'adminResponse' && response.results.some((result) => PASSING.has(errorOf(result.errorCode).name))
 }

@@ -21,7 +21,7 @@ export class ShareGroupAdmin {
   }
 
   async list(): Promise<ShareGroupListing[]> {
-    const { topics } = await this.#requests.askCoordinator({ kind: 'metadata', topics: [SHARE_TOPIC] }, 'metadataResponse')
+    const { topics } = await this.#requests.metadata([SHARE_TOPIC])
     const topic = topics[0]
     if (topic === undefined || topic.errorCode !== NONE) return []
     const asked = { kind: 'listShareGroups' } as const

@@ -72,7 +72,7 @@ export async function abortTransaction(requests: Requests, { topic, partition, s
 
 /** What all transactors know; whole: with all that anybody may have open. */
 async function transactionsOf(requests: Requests, mustBeWhole: boolean): Promise<TransactionDescription[]> {
-  const { topics } = await requests.askCoordinator({ kind: 'metadata', topics: [TRANSACTIONS_TOPIC] }, 'metadataResponse')
+  const { topics } = await requests.metadata([TRANSACTIONS_TOPIC])
   const topic = topics[0]
   if (topic === undefined || topic.errorCode !== NONE) return []
   const asked = { kind: 'listTransactions', ...(mustBeWhole ? { mustBeWhole } : {}) } as const
@@ -86,7 +86,7 @@ async function transactionsOf(requests: Requests, mustBeWhole: boolean): Promise
 }
 
 async function allTopics(requests: Requests): Promise<readonly TopicMetadata[]> {
-  return (await requests.askCoordinator({ kind: 'metadata', topics: null }, 'metadataResponse')).topics
+  return (await requests.metadata(null)).topics
 }
 
 async function openTransactions(requests: Requests, topic: TopicMetadata): Promise<HangingTransaction[]> {

@@ -51,7 +51,7 @@ export interface MetadataResponse {
   readonly kind: 'metadataResponse'
   readonly correlationId: number
   readonly metadataOffset: number
-  /** Where the active coordinator is thought to be. */
+  /** Where the active coordinator is: who answers. -1: there is none, and what it says may be behind. */
   readonly controller: number
   /** The nodes that vote in the metadata quorum: each has a coordinator. */
   readonly voters: readonly number[]

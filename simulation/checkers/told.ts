@@ -1,5 +1,5 @@
 /**
- * TOLD: what whoever asks is told is so. The active coordinator tells of topics, nodes and quotas what its image says, all of it and nothing else (that this is what the log says is META);
+ * TOLD: what whoever asks is told is so. A coordinator tells of topics, nodes and quotas what its image says, all of it and nothing else (that this is what the log says is META), and one that does not lead says so;
  * a leader that nobody has succeeded says where its log ends, and does not leave out what readers may have seen, and nobody is ahead of it; a transactor knows every transactional id, and does not call a transaction
  * open whose end somebody was told. What groups tell, groups.ts and outside-groups.ts compare with what is committed.
  */
@@ -21,7 +21,7 @@ import { isKeptIn, isLastReign } from './in-charge.ts'
 /** A coordinator has handled a message: what it tells of topics, nodes and quotas is what its image says. */
 export function checkCoordinatorTold(
   { world }: Truth,
-  { seat: { image } }: CoordinatorState,
+  { seat: { image, isActive } }: CoordinatorState,
   message: Message,
   effects: readonly Effect[],
 ): void {
@@ -32,6 +32,10 @@ export function checkCoordinatorTold(
       const due = metadataOf(image, message.topics ?? [...image.topics.keys()])
       const said = saidOf(told)
       if (said !== due) world.fail('TOLD', `a coordinator says ${said}, but it is ${due}`)
+      if (isActive !== told.controller >= 0) world.fail('TOLD', `node ${told.controller} is said to be the active coordinator`)
+      const absent = told.topics.find(({ topicId }) => topicId < 0)
+      if (!isActive && absent !== undefined)
+        world.fail('TOLD', `${absent.topic} is said not to be there by a coordinator that may not have heard of it`)
     }
     if (told.kind === 'clientQuotasDescribed' && told.entries !== null) {
       const due = quotasOf(image.quotas.values())

@@ -1,7 +1,7 @@
 /**
  * The client of a group that nobody is in: it commits for some topics, asks what is committed, and may delete offsets or the whole group. Each request is sent once; what becomes of one that is not answered, the checkers know (outside-groups.ts, mixed-groups.ts). In the end it commits the ends.
  */
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -123,7 +123,7 @@ export class CustodianWorkload {
     if (!('correlationId' in message)) return
     if (message.kind === 'undeliverable') this.#coordinator = null
     else this.#answeredId = Math.max(this.#answeredId, message.correlationId)
-    if (message.kind === 'metadataResponse') learnCoordinators(this.#coordinators, message.voters)
+    if (message.kind === 'metadataResponse') learnFrom(this.#coordinators, message)
     if (message.kind !== 'findCoordinatorResponse' || message.errorCode !== NONE) return
     this.#coordinator = { node: message.node, actor: groupsActor(message.partition) }
   }

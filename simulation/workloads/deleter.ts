@@ -2,7 +2,7 @@
  * The client that deletes records: it asks who leads a partition, and asks that one until it is answered, or gives up. What it was told is deleted
  * must not come back with any later leader.
  */
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { replicaActor } from '../../protocol/address.ts'
 import { codeOf, NONE } from '../../protocol/errors.ts'
@@ -106,9 +106,9 @@ export class DeleterWorkload {
     if (message.kind === 'deleteRecordsResponse') this.#onAnswer(deletion, message)
   }
 
-  #onMetadata(deletion: Deletion, { topics, voters }: MetadataResponse): void {
-    learnCoordinators(this.#coordinators, voters)
-    const topic = topics.find((one) => one.topic === deletion.topic)
+  #onMetadata(deletion: Deletion, response: MetadataResponse): void {
+    learnFrom(this.#coordinators, response)
+    const topic = response.topics.find((one) => one.topic === deletion.topic)
     const leader = topic?.partitions[deletion.partition]?.leader ?? -1
     if (topic === undefined || leader < 0) return
     // An offset says nothing of another topic with that name.

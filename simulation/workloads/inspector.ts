@@ -6,13 +6,7 @@
 import type { WatcherState } from '../../actors/metadata-watcher.ts'
 import { actor as watcher } from '../../actors/metadata-watcher.ts'
 import { actor as keeper } from '../../actors/quotas.ts'
-import {
-  coordinatorOf,
-  followController,
-  learnCoordinators,
-  newCoordinatorFinder,
-  nextCoordinator,
-} from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, followController, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -291,7 +285,7 @@ export class InspectorWorkload {
 
   #receive(message: Message, from: Address): void {
     if (message.kind === 'metadataResponse') {
-      learnCoordinators(this.#coordinators, message.voters)
+      learnFrom(this.#coordinators, message)
       if (message.metadataOffset < this.#metadataOffset) return
       this.#metadataOffset = message.metadataOffset
       this.#topics.clear()

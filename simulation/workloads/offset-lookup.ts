@@ -1,7 +1,7 @@
 /**
  * Asks a group what it has committed, as the public client does: finds its coordinator, asks that one, and begins again until there is an answer.
  */
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { groupsActor } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
@@ -71,7 +71,7 @@ export class OffsetLookup {
   #receive(message: Message): void {
     const question = this.#question
     if (question === null || !('correlationId' in message)) return
-    if (message.kind === 'metadataResponse') learnCoordinators(this.#coordinators, message.voters)
+    if (message.kind === 'metadataResponse') learnFrom(this.#coordinators, message)
     if (message.correlationId !== this.#correlationId) return
     if (!('errorCode' in message) || message.errorCode !== NONE) return this.#retryIn(RETRY_MICROS)
     if (message.kind === 'findCoordinatorResponse') {

@@ -5,7 +5,7 @@
  */
 import { chargeQuota, gateDue, joinQuota, newClientQuota, onRequestTimed, onThrottled, timedOutbox } from '../../actors/client-quota.ts'
 import type { ClientQuotaState } from '../../actors/client-quota.ts'
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { actor as keeper } from '../../actors/quotas.ts'
@@ -126,7 +126,7 @@ export class ShareGate {
       case 'requestTimed':
         return onRequestTimed(this.#quota, message, this.#outbox('gate'))
       case 'metadataResponse':
-        learnCoordinators(this.#coordinators, message.voters)
+        learnFrom(this.#coordinators, message)
         return this.#onTopic(message)
       case 'fetchResponse':
         return this.#onFetched(message)

@@ -4,7 +4,7 @@
  * application has it, as in the public one; only what it is sure to have then (actors/share-trust.ts) is handed over. When it is not sure it asks before it goes on, and what is
  * somebody else's by then is dropped.
  */
-import { coordinatorOf, learnCoordinators, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
+import { coordinatorOf, learnFrom, newCoordinatorFinder, nextCoordinator } from '../../actors/coordinator-finder.ts'
 import type { CoordinatorFinder } from '../../actors/coordinator-finder.ts'
 import { newShareTrust, trustAnswer, trustIn } from '../../actors/share-trust.ts'
 import type { ShareHold, ShareTrust } from '../../actors/share-trust.ts'
@@ -183,7 +183,7 @@ export class SharerWorkload {
     if (host !== this.#host) return
     switch (message.kind) {
       case 'metadataResponse':
-        return learnCoordinators(this.#coordinators, message.voters)
+        return learnFrom(this.#coordinators, message)
       case 'findCoordinatorResponse':
         if (message.errorCode !== NONE || this.#coordinator !== null) return
         this.#coordinator = { node: message.node, actor: sharesActor(message.partition) }

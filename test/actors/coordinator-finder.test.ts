@@ -5,7 +5,7 @@ import {
   avoidCoordinator,
   coordinatorOf,
   followController,
-  learnCoordinators,
+  learnFrom,
   newCoordinatorFinder,
   nextCoordinator,
   replaceCoordinators,
@@ -55,7 +55,7 @@ test('a node that has just died is passed over once, and asked again after that'
 
 test('begins again with the nodes that it was given when all that are known are silent', () => {
   const finder = newCoordinatorFinder([0, 1, 2])
-  learnCoordinators(finder, [2])
+  learnFrom(finder, { controller: 2, voters: [2] })
   const asked = Array.from({ length: 4 }, () => {
     nextCoordinator(finder)
     return coordinatorOf(finder).node
@@ -78,7 +78,7 @@ test('begins again with those who vote by the last news, for the nodes that it w
 
 test('comes to the active one although a voter of the past names another one again and again', () => {
   const finder = newCoordinatorFinder([0, 1, 2])
-  learnCoordinators(finder, [2, 0])
+  learnFrom(finder, { controller: 2, voters: [2, 0] })
   for (let asked = 0; finder.current !== 1; asked++) {
     expect(asked).toBeLessThan(20)
     if (finder.current === 2) avoidCoordinator(finder, 2)

@@ -90,3 +90,32 @@ test('a topic is deleted and created again, several times, and the node keeps th
   }, 20_000)
   expect(errors).toEqual([])
 })
+
+// Kafka's brokers answer from their image of the metadata.
+test(
+  'while most voters hang, the cluster is described as it was, and who comes anew reads what others lead',
+  { timeout: 60_000 },
+  async () => {
+    const cluster = await openCluster(temporaryDirectory(), { nodes: 3 })
+    const { admin } = cluster
+    await admin.createTopic('t', { partitions: 3, replicationFactor: 1 })
+    await using producer = cluster.producer({ value: string })
+    await Promise.all([0, 1, 2].map((partition) => producer.send({ topic: 't', partition, value: `${partition}` })))
+    const { partitions } = await admin.describeTopic('t')
+    const { partition } = partitions.find(({ leader }) => leader === 2)!
+    let isOver = false
+    const goOn = Promise.all([0, 1].map((node) => hangNode(cluster, node, 12_000))).then(() => (isOver = true))
+    const { controller, nodes } = await admin.describeCluster()
+    expect([controller, nodes.map(({ node }) => node)]).toEqual([-1, [0, 1, 2]])
+    await using consumer = cluster.consumer({ value: string })
+    await consumer.assign([{ topic: 't', partition }])
+    const records = await consumer.poll({ timeoutMillis: 8000 })
+    expect(records.map(({ value }) => value)).toEqual([`${partition}`])
+    expect(isOver).toBe(false)
+    const missing = failureOf(() => admin.describeTopic('none'))
+    await goOn
+    // Nobody says that there is no such topic who may only not have heard of it.
+    expect(await missing).toMatchObject({ name: 'UNKNOWN_TOPIC_OR_PARTITION' })
+    await vi.waitFor(async () => expect((await admin.describeCluster()).controller).toBeGreaterThanOrEqual(0), 10_000)
+  },
+)

@@ -31,11 +31,11 @@ function send(message: object): Effect {
 }
 
 /** A coordinator that knows of one topic, one node and one quota is asked, and answers. */
-function coordinator({ truth }: Scene, message: object, answer: object): void {
+function coordinator({ truth }: Scene, message: object, answer: object, isActive = true): void {
   const topics = new Map([['orders', { name: 'orders', topicId: 1, partitions: [PARTITION] }]])
   const image = { endOffset: 9, topics, brokers: new Map([[0, NODE]]), quotas: new Map([['a', QUOTA]]) }
   const asked = { correlationId: 1, ...message } as Message
-  checkCoordinatorTold(truth, { seat: { image } } as unknown as CoordinatorState, asked, [send(answer)])
+  checkCoordinatorTold(truth, { seat: { image, isActive } } as unknown as CoordinatorState, asked, [send(answer)])
 }
 
 function metadata(changes: object): object {
@@ -92,6 +92,14 @@ export const damagedAnswers: readonly Damaged[] = [
   told('a topic is left out', (scene, isDamaged) =>
     coordinator(scene, { kind: 'metadata', topics: null }, metadata(isDamaged ? { topics: [] } : {})),
   ),
+  told('a coordinator that does not lead is taken for one that does', (scene, isDamaged) =>
+    coordinator(scene, { kind: 'metadata', topics: null }, metadata({ controller: isDamaged ? 0 : -1 }), false),
+  ),
+  told('a topic is said not to be there by who may not have heard of it', (scene, isDamaged) => {
+    const absent = { ...LISTED, topic: 'x', topicId: -1, errorCode: 3, partitions: [] }
+    const controller = isDamaged ? -1 : 0
+    coordinator(scene, { kind: 'metadata', topics: ['x'] }, metadata({ topics: [absent], controller }), !isDamaged)
+  }),
   told('a quota is told that there is not', (scene, isDamaged) =>
     coordinator(
       scene,
