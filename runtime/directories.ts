@@ -1,8 +1,9 @@
 /**
  * Directories of a node: what they hold, and how a change of theirs (a file is made, renamed, removed) is made durable, at once or off this thread.
  */
-import { close, closeSync, fsync, fsyncSync, open, openSync, readdirSync, renameSync, unlink, unlinkSync } from 'node:fs'
-import { isMissing, isOutOfDescriptors } from './disk-errors.ts'
+import { close, closeSync, fsync, fsyncSync, mkdirSync, open, openSync, readdirSync, renameSync, unlink, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { isExisting, isMissing, isOutOfDescriptors, removedError } from './disk-errors.ts'
 
 /** Hears of the end of something that was done off this thread. */
 export type Done = (failure: Error | null) => void
@@ -14,6 +15,16 @@ export function namesIn(directory: string): string[] {
   } catch (error) {
     if (isMissing(error)) return []
     throw error
+  }
+}
+
+/** Makes the directory of a log in that of its node, which was there when the node began: where it is gone, so is all that it had, and nobody says of a new one whose it is. */
+export function makeLogDirectory(directory: string): void {
+  try {
+    mkdirSync(directory)
+  } catch (error) {
+    if (isMissing(error)) throw removedError(dirname(directory))
+    if (!isExisting(error)) throw error
   }
 }
 

@@ -40,7 +40,7 @@ export class DiskErrors {
   }
 }
 
-/** That a file which is open has no name any more: whoever opens the log again will not find it. */
+/** That a file, or a directory, which is in use has no name any more: whoever opens the log again will not find it. */
 export function removedError(path: string): Error {
   return Object.assign(new Error(`${path} was removed while it was open`), { code: REMOVED })
 }
@@ -61,6 +61,11 @@ export function isOutOfDescriptors(error: unknown): boolean {
 /** Whether it was said because a file, or its directory, is not there. */
 export function isMissing(error: unknown): boolean {
   return codeOf(error) === 'ENOENT'
+}
+
+/** Whether it was said because there is something already. */
+export function isExisting(error: unknown): boolean {
+  return codeOf(error) === 'EEXIST'
 }
 
 function codeOf(error: unknown): string {

@@ -31,7 +31,7 @@ import type {
 import { unreachable } from '../protocol/assert.ts'
 import type { FileStat, StorageError } from '../protocol/messages/storage.ts'
 import type { CleaningOutcome } from '../protocol/log-cleaner.ts'
-import { namesIn, renameIfThere, syncDirectory, syncDirectoryLater, unlinkIfThere, unlinkInTurn } from './directories.ts'
+import { makeLogDirectory, namesIn, renameIfThere, syncDirectory, syncDirectoryLater, unlinkIfThere, unlinkInTurn } from './directories.ts'
 import type { Done } from './directories.ts'
 import { DiskErrors, isMissing, removedError } from './disk-errors.ts'
 import type { JobPool } from './jobs.ts'
@@ -81,12 +81,13 @@ export class FileStorage implements Storage {
   #closed = false
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers()
 
-  /** The node's own directory; it is made when the first file is. The pool belongs to whoever made it. */
+  /** The node's own directory; it is made if it is not there, now, and never again. The pool belongs to whoever made it. */
   constructor(directory: string, jobs: JobPool, { openFilesMax, onError = () => undefined }: FileStorageOptions = {}) {
     this.#directory = directory
     this.#jobs = jobs
     this.#files = new OpenFiles(openFilesMax)
     this.#errors = new DiskErrors(directory, onError)
+    this.#attempt(() => mkdirSync(directory, { recursive: true }))
   }
 
   get pendingSyncs(): number {
@@ -269,7 +270,7 @@ export class FileStorage implements Storage {
       writeFileSync(path, bytes)
     } catch (error) {
       if (!isMissing(error)) throw error
-      mkdirSync(dirname(path), { recursive: true })
+      makeLogDirectory(dirname(path))
       writeFileSync(path, bytes)
     }
     this.#onMade(path)

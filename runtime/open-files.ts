@@ -2,9 +2,10 @@
  * Open file descriptors of one node, bounded in number: thousands of partitions share them, the one used longest ago is closed
  * first. A file with a sync under way stays open. Where the process has no descriptor left all the same, they are closed one after the other.
  */
-import { closeSync, fstatSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, fstatSync, openSync } from 'node:fs'
 import { constants } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeLogDirectory } from './directories.ts'
 import { isMissing, isOutOfDescriptors } from './disk-errors.ts'
 
 /** A file of a log directory, opened for reading and writing. */
@@ -40,7 +41,7 @@ export class OpenFiles {
     this.#limit = limit
   }
 
-  /** The file, opened; made (with its directory) if `create` says so, which `onMade` hears. Throws what the operating system says. */
+  /** The file, opened; made (with the directory of its log) if `create` says so, which `onMade` hears. Throws what the operating system says. */
   open(path: string, create: boolean, onMade: (path: string) => void = ignore): OpenFile {
     const known = this.#files.get(path)
     if (known !== undefined) {
@@ -117,7 +118,7 @@ function openFile(path: string, create: boolean, onMade: (path: string) => void)
   } catch (error) {
     if (!create || !isMissing(error)) throw error
   }
-  mkdirSync(dirname(path), { recursive: true })
+  makeLogDirectory(dirname(path))
   const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o644)
   onMade(path)
   return { path, fd, sizeBytes: 0, syncs: 0, doomed: false }

@@ -40,6 +40,8 @@ export interface DataDirectory {
   readonly identity: DirectoryIdentity
   /** Changes what the directory says, durably. */
   update(change: Partial<Pick<DirectoryIdentity, 'voters' | 'observers' | 'removed' | 'opened'>>): void
+  /** Makes sure that a directory belongs to its node. Throws KAFKA_STORAGE_ERROR if all of it is gone, and FOREIGN_DIRECTORY. */
+  claim(node: number): void
   release(): void
 }
 
@@ -97,6 +99,15 @@ function heldDirectory(path: string, first: DirectoryIdentity, locks: readonly L
     },
     update: (change) => {
       identity = writeIdentity(path, { ...identity, ...change })
+    },
+    claim: (node) => {
+      if (!existsSync(join(path, IDENTITY_FILE)))
+        throw new KafkaError(
+          'KAFKA_STORAGE_ERROR',
+          `${path} has lost its ${IDENTITY_FILE} while the cluster was open: put the directory back`,
+        )
+      // Nobody else puts logs there meanwhile: what does not say whose it is was made by the node itself.
+      claimNodes(path, identity.clusterId, [node], true)
     },
     release: () => locks.forEach(releaseLock),
   }

@@ -4,7 +4,7 @@
  * emptied, or is from before; with logs and without the file it is refused, too.
  * And whether the voters have the metadata still: without it the cluster would begin anew.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { BROKER_LOG } from '../../actors/broker-registration.ts'
 import { defectOfMetadata, METADATA_LOG } from '../../actors/coordinator-quorum.ts'
@@ -67,7 +67,7 @@ export function claimNodes(path: string, clusterId: string, nodes: readonly numb
     const directory = nodeDirectory(path, node)
     const own = { clusterId, node }
     try {
-      mkdirSync(directory, { recursive: true })
+      makeNodeDirectory(directory)
       const found = readNodeIdentity(join(directory, NODE_FILE))
       if (found === 'damaged' || (found === null && !isOld && logsIn(directory).length > 0)) throw unnamed(directory, own, found)
       if (found === null) writeNodeIdentity(directory, own)
@@ -75,6 +75,17 @@ export function claimNodes(path: string, clusterId: string, nodes: readonly numb
     } catch (error) {
       throw explain(error, directory)
     }
+  }
+}
+
+function makeNodeDirectory(directory: string): void {
+  try {
+    mkdirSync(directory)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+    if (existsSync(directory)) return
+    const problem = `${directory} is a link to ${readlinkSync(directory)}, which is not there`
+    throw new KafkaError('FOREIGN_DIRECTORY', `${problem}: mount its disk, or remove the link to have the node caught up`, { cause: error })
   }
 }
 

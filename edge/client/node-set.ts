@@ -2,7 +2,6 @@
  * Which nodes a cluster has, which of them vote, and how each is started. What changes is written to `odradek.json`, where the next opening finds it.
  * It does NOT start or stop anything.
  */
-import { existsSync } from 'node:fs'
 import { actor as broker } from '../../actors/broker.ts'
 import type { BrokerConfig } from '../../actors/broker.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
@@ -13,7 +12,7 @@ import type { ActorSetup, NodeSetup } from '../../runtime/thread-runtime.ts'
 import type { ClusterOptions } from './api.ts'
 import { nodesOf, votersOf } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
-import { claimNodes, metadataDefectOf, nodeDirectory } from './node-directory.ts'
+import { metadataDefectOf, nodeDirectory } from './node-directory.ts'
 
 /** Options of the cluster with their defaults. */
 export type NodeOptions = Required<
@@ -99,27 +98,18 @@ export class NodeSet {
     return this.#held === null ? null : nodeDirectory(this.#held.path, node)
   }
 
-  /**
-   * Makes sure that a directory belongs to its node. While the cluster is open nobody else puts logs there: where it was lost, what does not say whose it is was made by the
-   * node since. Throws FOREIGN_DIRECTORY.
-   */
-  claim(node: number): void {
-    if (this.#held !== null) claimNodes(this.#held.path, this.#held.identity.clusterId, [node], true)
-  }
-
-  /** Claims what a node may have made anew. What cannot be claimed is for whoever opens the cluster next to refuse. */
+  /** The directory of a node may be lost: then it gets another one. What cannot be had is for whoever opens the cluster next to refuse. */
   reclaim(node: number): void {
-    if (!existsSync(this.directoryOf(node) ?? '')) return
     try {
-      this.claim(node)
+      this.#held?.claim(node)
     } catch {
-      // Nothing of ours is there, or its disk has failed.
+      // All of it is gone, somebody else's is there, or its disk has failed.
     }
   }
 
-  /** What a node is started with. Throws FOREIGN_DIRECTORY. */
+  /** What a node is started with. Throws KAFKA_STORAGE_ERROR, and FOREIGN_DIRECTORY. */
   setupOf(node: number): NodeSetup {
-    this.claim(node)
+    this.#held?.claim(node)
     const { racks, nodeSessionTimeoutMillis, replicaLagMillis, offsetsRetentionMillis, reassignmentBytesPerSecond } = this.#options
     const config: BrokerConfig = {
       voters: this.#voters,

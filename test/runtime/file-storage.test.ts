@@ -87,6 +87,21 @@ describe('files', () => {
     expect(new Uint8Array(readFileSync(path))).toEqual(counting(9))
   })
 
+  test('are not made in a directory that nobody says whose it is: where the one of the node is gone, so is what is asked for', async () => {
+    const told: string[] = []
+    const storage = new FileStorage(join(directory, 'n'), jobs, { onError: (error) => void told.push(error.message) })
+    storages.push(storage)
+    await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
+    rmSync(join(directory, 'n'), { recursive: true })
+    expect(await ask(storage, { kind: 'append', file: 'b', position: 0, bytes: counting(9) }, 'appended')).toMatchObject({ error: 'gone' })
+    expect(await ask(storage, { kind: 'replace', file: 'c', bytes: counting(9) }, 'storageDone')).toMatchObject({ error: 'gone' })
+    expect(existsSync(join(directory, 'n'))).toBe(false)
+    expect(told).toEqual([`the disk with ${join(directory, 'n')} failed: ${join(directory, 'n')} was removed while it was open`])
+    // Whoever hears of it makes another one.
+    mkdirSync(join(directory, 'n'))
+    expect(await ask(storage, { kind: 'append', file: 'b', position: 0, bytes: counting(9) }, 'appended')).toMatchObject({ error: null })
+  })
+
   test('that are removed here while a sync is under way were synced', async () => {
     const storage = newStorage()
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(9) }, 'appended')
@@ -141,7 +156,6 @@ describe('an error of the operating system', () => {
     ['list', { kind: 'list' }, 'listed'],
   ])('at %s is answered: the directory of the log is a file', async (_, wish, kind) => {
     const storage = newStorage('n')
-    mkdirSync(join(directory, 'n'))
     writeFileSync(join(directory, 'n', 't-0.1'), 'in the way')
     expect(await ask(storage, wish, kind)).toMatchObject({ token: 7, error: 'io' })
   })
@@ -189,7 +203,6 @@ describe('an error of the operating system', () => {
 
   test('does not stand in the way of the next operation', async () => {
     const storage = newStorage('n')
-    mkdirSync(join(directory, 'n'))
     const inTheWay = join(directory, 'n', 't-0.1')
     writeFileSync(inTheWay, '')
     await ask(storage, { kind: 'append', file: 'a', position: 0, bytes: counting(3) }, 'appended')

@@ -108,7 +108,7 @@ test(
     const { controller, nodes } = await admin.describeCluster()
     expect([controller, nodes.map(({ node }) => node)]).toEqual([-1, [0, 1, 2]])
     await using consumer = cluster.consumer({ value: string })
-    await consumer.assign([{ topic: 't', partition }])
+    consumer.assign([{ topic: 't', partition }])
     const records = await consumer.poll({ timeoutMillis: 8000 })
     expect(records.map(({ value }) => value)).toEqual([`${partition}`])
     expect(isOver).toBe(false)

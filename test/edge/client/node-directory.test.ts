@@ -5,23 +5,9 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import { openDataDirectory } from '../../../edge/client/data-directory.ts'
 import { NodeSet } from '../../../edge/client/node-set.ts'
-import { terminateNode } from '../../../edge/client/testing.ts'
 import { inSync } from './cluster-support.ts'
+import { clusterIdOf, threeNodes } from './node-directory-support.ts'
 import { failureOf, openCluster, take, temporaryDirectory } from './support.ts'
-
-/** A closed cluster of three nodes with one record in the topic `t`. */
-async function threeNodes(): Promise<string> {
-  const directory = temporaryDirectory()
-  await using cluster = await openCluster(directory, { nodes: 3 })
-  await cluster.admin.createTopic('t')
-  await using producer = cluster.producer({ value: string })
-  await producer.send({ topic: 't', value: 'x' })
-  return directory
-}
-
-function clusterIdOf(directory: string): string {
-  return (JSON.parse(readFileSync(join(directory, 'odradek.json'), 'utf8')) as { clusterId: string }).clusterId
-}
 
 describe('the directory of a node', () => {
   test('says whose it is', async () => {
@@ -43,38 +29,17 @@ describe('the directory of a node', () => {
     expect(readdirSync(join(directory, 'node-1'))).toContain('node.json')
   })
 
-  test.each([
-    ['a thread', false],
-    ['the calls', true],
-  ])('that is lost while its node runs is its own again, with what was copied anew, where %s opens it', async (_, isLocal) => {
+  test('that is a link to a disk which is not mounted is said to be one', async () => {
     const directory = await threeNodes()
-    {
-      await using cluster = await openCluster(directory, isLocal ? { threads: 0 } : {})
-      await inSync(cluster)
-      rmSync(join(directory, 'node-1'), { recursive: true })
-      if (!isLocal) await terminateNode(cluster, 1)
-      await using producer = cluster.producer({ value: string })
-      await producer.send({ topic: 't', value: 'y' })
-      if (!isLocal) await inSync(cluster)
-    }
-    await using cluster = await openCluster(directory)
-    await inSync(cluster)
-    expect((await cluster.admin.describeTopic('t')).partitions[0]).toMatchObject({ endOffset: 2, isr: [0, 1, 2] })
-    expect(readdirSync(join(directory, 'node-1'))).toContain('node.json')
-  })
-
-  test('of another cluster is not taken while the cluster is open: its node stays away, and says why', async () => {
-    const [directory, other] = [await threeNodes(), await threeNodes()]
-    await using cluster = await openCluster(directory)
-    const failures: string[] = []
-    cluster.on('error', ({ node, error }) => failures.push(`${node}: ${error.message}`))
-    renameSync(join(directory, 'node-1'), join(directory, 'gone'))
-    cpSync(join(other, 'node-1'), join(directory, 'node-1'), { recursive: true })
-    await terminateNode(cluster, 1)
-    await expect.poll(() => failures.join(), { timeout: 10_000 }).toContain(`belongs to cluster ${clusterIdOf(other)}`)
-    expect(failures.find((one) => one.startsWith('1: '))).toContain(join(directory, 'node-1'))
     rmSync(join(directory, 'node-1'), { recursive: true })
-    renameSync(join(directory, 'gone'), join(directory, 'node-1'))
+    symlinkSync(join(directory, 'nowhere'), join(directory, 'node-1'))
+    const error = await failureOf(() => openCluster(directory))
+    expect([error.name, error.message]).toEqual([
+      'FOREIGN_DIRECTORY',
+      expect.stringMatching(/node-1 is a link to .*nowhere, which is not there: mount its disk, or remove the link/),
+    ])
+    rmSync(join(directory, 'node-1'))
+    await using cluster = await openCluster(directory)
     await inSync(cluster)
   })
 
