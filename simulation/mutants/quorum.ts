@@ -338,4 +338,18 @@ export const quorumMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'A52',
+    title: 'a coordinator that does not lead says that a topic is not there of which it has only not heard',
+    why: 'it tells what it knows, while nobody leads; whoever asks for the topic takes it for deleted',
+    edits: [
+      {
+        file: 'actors/coordinator-queries.ts',
+        text: 'if (topics.some((topic) => !image.topics.has(topic))) return false',
+        replacement: 'if (topics.length === 0) return false',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]
