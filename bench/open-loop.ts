@@ -4,14 +4,14 @@
  */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Producer } from '../edge/client/api.ts'
+import type { Cluster, Consumer, Producer } from '../edge/client/api.ts'
 import { inChild } from './child.ts'
 import type { Task } from './child.ts'
 import { nowNanos, pacerUrl } from './latency-pacer.ts'
 import type { Pace } from './latency-pacer.ts'
 import { scaled, together } from './question.ts'
 import type { Conditions, Measurement, RunOptions } from './question.ts'
-import { benchRecord, VALUE_BYTES } from './records.ts'
+import { benchRecord, readAll, TOPIC, VALUE_BYTES } from './records.ts'
 import { percentile } from './statistics.ts'
 import { makeWorkspace } from './workspace.ts'
 
@@ -51,9 +51,30 @@ export function runOpenLoop(percentiles: Percentiles, options: RunOptions, task:
 }
 
 /** The percentiles of what was measured after the first records. */
-export function percentilesOf(percentiles: Percentiles, micros: Float64Array, { warmUpCount }: OpenLoop): number[] {
+function percentilesOf(percentiles: Percentiles, micros: Float64Array, { warmUpCount }: OpenLoop): number[] {
   const ascending = micros.subarray(warmUpCount).toSorted()
   return Object.values(percentiles).map((fraction) => percentile(ascending, fraction))
+}
+
+/** The percentiles of how long records take from their arrival to a consumer, in a new topic with one partition. */
+export async function measureToConsumer(cluster: Cluster, percentiles: Percentiles, loop: OpenLoop): Promise<number[]> {
+  await cluster.admin.createTopic(TOPIC, { partitions: 1, config: { flush: 'os' } })
+  await using producer = cluster.producer()
+  await using consumer = await readAll(cluster)
+  const count = loop.warmUpCount + loop.recordCount
+  const received = receive(consumer, count)
+  await sendOnSchedule(producer, count)
+  return percentilesOf(percentiles, await received, loop)
+}
+
+async function receive(consumer: Consumer, count: number): Promise<Float64Array> {
+  const micros = new Float64Array(count)
+  let received = 0
+  for await (const { value } of consumer) {
+    micros[received] = microsSince(viewOf(value).getFloat64(0))
+    if (++received === count) break
+  }
+  return micros
 }
 
 /** Sends records as they arrive, each with the time of its arrival; how long their promises took, in the order of arrival, in microseconds. */
@@ -75,11 +96,6 @@ export async function sendOnSchedule(producer: Producer, count: number): Promise
   await producer.flush()
   if (failures.length > 0) throw new Error('a record was refused', { cause: failures[0] })
   return micros
-}
-
-/** How long ago a record arrived. */
-export function microsSinceArrival(value: Uint8Array | null): number {
-  return microsSince(viewOf(value).getFloat64(0))
 }
 
 function microsSince(nanos: number): number {

@@ -2,13 +2,11 @@
  * Question: how long does a record take from its arrival at the producer to the consumer, at 1,000 records per second? An open loop (open-loop.ts); waking
  * the caller's thread is part of the time.
  */
-import type { Consumer } from '../../edge/client/api.ts'
 import { open } from '../../edge/client/index.ts'
 import type { Task } from '../child.ts'
-import { microsSinceArrival, openLoopConditions, percentilesOf, runOpenLoop, sendOnSchedule } from '../open-loop.ts'
+import { measureToConsumer, openLoopConditions, runOpenLoop } from '../open-loop.ts'
 import type { OpenLoop, Percentiles } from '../open-loop.ts'
 import type { Question } from '../question.ts'
-import { TOPIC, readAll } from '../records.ts'
 
 const PERCENTILES: Percentiles = { p50: 0.5, p99: 0.99, p999: 0.999 }
 
@@ -34,21 +32,5 @@ export const latencyTask: Task<OpenLoop, number[]> = { url: import.meta.url, nam
 
 async function measure(loop: OpenLoop): Promise<number[]> {
   await using cluster = await open(loop.directory)
-  await cluster.admin.createTopic(TOPIC, { partitions: 1, config: { flush: 'os' } })
-  await using producer = cluster.producer()
-  await using consumer = await readAll(cluster)
-  const count = loop.warmUpCount + loop.recordCount
-  const received = receive(consumer, count)
-  await sendOnSchedule(producer, count)
-  return percentilesOf(PERCENTILES, await received, loop)
-}
-
-async function receive(consumer: Consumer, count: number): Promise<Float64Array> {
-  const micros = new Float64Array(count)
-  let received = 0
-  for await (const { value } of consumer) {
-    micros[received] = microsSinceArrival(value)
-    if (++received === count) break
-  }
-  return micros
+  return await measureToConsumer(cluster, PERCENTILES, loop)
 }
