@@ -70,12 +70,23 @@ export interface TransactionsTruth {
   readonly inputs: Map<number, PlacedRecord>
   /** By producer id and epoch of the marker: whether a transactor has committed. */
   readonly decisions: Map<string, boolean>
+  /** Whose a producer id is. */
+  readonly producers: Map<number, string>
   readonly counts: Record<TransactionEvent, number>
 }
 
 /** Nothing has happened yet. */
 export function newTransactionsTruth(): TransactionsTruth {
-  return { all: [], lives: [], presences: [], byValue: new Map(), inputs: new Map(), decisions: new Map(), counts: noTransactionEvents() }
+  return {
+    all: [],
+    lives: [],
+    presences: [],
+    byValue: new Map(),
+    inputs: new Map(),
+    decisions: new Map(),
+    producers: new Map(),
+    counts: noTransactionEvents(),
+  }
 }
 
 /** Another producer of that id is there. */

@@ -16,6 +16,8 @@ import type { Disk } from '../disk.ts'
 import type { Host, Watcher } from '../host.ts'
 import type { Truth } from '../truth.ts'
 import { checkClassic } from './classic-groups.ts'
+import { checkGroupEpochs, checkIsrEpochs, checkProducerIds, checkReplicaEpochs, newHeardEpochs } from './epochs.ts'
+import type { HeardEpochs } from './epochs.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { checkLease } from './lease.ts'
@@ -54,6 +56,8 @@ export class NodeWatcher implements Watcher {
   readonly #knowsRecords: boolean
   readonly #replicas: Map<string, WatchedReplica> = new Map()
   readonly #paces: Map<string, CopyPace> = new Map()
+  /** By actor. */
+  readonly #heard: Map<string, HeardEpochs> = new Map()
   #told: ToldPaces = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
@@ -66,6 +70,7 @@ export class NodeWatcher implements Watcher {
   }
 
   spawned(_host: Host, name: string, config: unknown): void {
+    this.#heard.set(name, newHeardEpochs())
     if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name === BROKER_ACTOR) this.#told = new Map()
     if (!name.startsWith('replica/')) return
@@ -74,14 +79,17 @@ export class NodeWatcher implements Watcher {
   }
 
   received(host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+    const heard = this.#heard.get(name)
     if (name === COORDINATOR_ACTOR) {
       checkMetadata(this.#truth, state as CoordinatorState, message)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
+      if (heard !== undefined) checkIsrEpochs(this.#truth.world, heard, state as CoordinatorState, message, effects)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
     if (name === BROKER_ACTOR) return checkShare(this.#truth.world, this.#told, state as BrokerState, effects)
     const pace = this.#paces.get(name)
     if (pace !== undefined) checkPace(this.#truth.world, pace, `${name}@${host.node}`, state as ReplicaState, effects)
+    if (heard !== undefined && pace !== undefined) checkReplicaEpochs(this.#truth.world, heard, state as ReplicaState, message, effects)
     if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
     if (replica !== undefined) {
@@ -90,6 +98,7 @@ export class NodeWatcher implements Watcher {
     }
     if (name.startsWith('transactor/')) {
       checkTransactionsTold(this.#truth, state as TransactorState, effects)
+      checkProducerIds(this.#truth, state as TransactorState, message)
       return checkTransactor(this.#truth, effects)
     }
     if (name.startsWith('shares/')) {
@@ -97,6 +106,7 @@ export class NodeWatcher implements Watcher {
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     }
     if (!name.startsWith('groups/')) return
+    checkGroupEpochs(this.#truth.world, state as GroupsState, message, effects)
     checkLease(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, effects)
     for (const group of this.#groups.inside) {
       checkGroup(group, state as GroupsState, message, from, effects)

@@ -1,6 +1,7 @@
 // Every history that is damaged to see whether a checker notices.
 
 import type { Damaged } from './damaged.ts'
+import { damagedEpochs } from './epochs.ts'
 import { damagedGroups } from './groups.ts'
 import { damagedLogs } from './logs.ts'
 import { damagedOthers } from './others.ts'
@@ -14,6 +15,7 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedLogs,
   ...damagedReplicas,
   ...damagedGroups,
+  ...damagedEpochs,
   ...damagedTransactions,
   ...damagedAnswers,
   ...damagedQuorums,
