@@ -45,6 +45,8 @@ export function checkReplicaEpochs(
   if (heard.leaderEpoch !== role.leaderEpoch) Object.assign(heard, newHeardEpochs(), { leaderEpoch: role.leaderEpoch })
   if (message.kind !== 'fetch' && message.kind !== 'produce' && message.kind !== 'writeTransactionMarker') return
   if (isRefused(message, effects)) return
+  // One that is there already, whoever says so, is not written again.
+  if (message.kind === 'writeTransactionMarker' && !effects.some(({ kind }) => kind === 'append')) return
   const objection = objectionTo(heard, state, message)
   if (objection !== null) world.fail('FENCE', `${topic}-${state.partition} takes ${message.kind} of ${objection}`)
 }

@@ -1,20 +1,25 @@
 /**
  * Looks into every coordinator after every message: what simulation/quorum/truth.ts says of a quorum in small must hold for the real one, whose disk
- * is files. 2LDR, EPO, LOST, DIV, META, ACK.
+ * is files. 2LDR, EPO, LOST, DIV, META, ACK. And FENCE: one that leads, and has not heard a majority for long, leads no more.
  */
 import { METADATA_TOPIC, imageRecords } from '../../coordinator/metadata.ts'
 import { decodeSnapshot } from '../../coordinator/quorum-records.ts'
+import { votersOf } from '../../coordinator/quorum-log.ts'
 import type { QuorumState } from '../../coordinator/quorum-state.ts'
 import type { CoordinatorState } from '../../actors/coordinator.ts'
+import { QUORUM_TIMER } from '../../actors/coordinator-quorum.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { baseOffsetOfFile } from '../../partitions/log.ts'
 import { logNameOf } from '../../partitions/replica-state.ts'
+import type { Address } from '../../protocol/address.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import { checkBatch, lastOffset, leaderEpoch } from '../../protocol/record-batch.ts'
 import type { Disk } from '../disk.ts'
 import type { SimulatedFile } from '../disk-file.ts'
 import { checkActing, checkCommitted, checkElected, checkImage, checkRecovered, checkSent } from '../quorum/truth.ts'
 import type { QuorumTruth } from '../quorum/truth.ts'
 import { hashText } from '../trace-hash.ts'
+import type { World } from '../world.ts'
 
 /** What all coordinators of a run are compared with, and their disks by node. */
 export interface ClusterQuorum {
@@ -29,13 +34,24 @@ export interface WatchedCoordinator {
   highWatermark: number
   imageEnd: number
   wasActive: boolean
+  /** When each of the others was heard, in this reign. */
+  readonly heardAt: Map<number, number>
+  activeSince: number
+  /** How often it has looked at its clock since it should have noticed that nobody hears it. */
+  looks: number
 }
+
+/** Who leads resigns when no majority was heard for 300 ms. */
+const UNHEARD_MICROS_MAX = 2_000_000
+
+/** One that sleeps, or whose timers come late, does not know what time it is: it has looked so often. */
+const LOOKS_MAX = 5
 
 const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
 /** A coordinator begins a life. */
 export function watchCoordinator(): WatchedCoordinator {
-  return { quorum: null, electedEpoch: -1, highWatermark: -1, imageEnd: -1, wasActive: false }
+  return { quorum: null, electedEpoch: -1, highWatermark: -1, imageEnd: -1, wasActive: false, heardAt: new Map(), activeSince: 0, looks: 0 }
 }
 
 /** A coordinator has handled a message; its effects are still to come. */
@@ -72,6 +88,29 @@ export function checkCoordinator(
     const end = message.kind === 'quorumAppendResponse' && message.isMatch ? durableEnd(disks.get(node)) : Infinity
     checkSent(truth, node, effect.to.node, message, end)
   }
+}
+
+/** A coordinator has handled a message, perhaps of another one: it does not lead when no majority has been heard for long. */
+export function checkHeard(
+  world: World,
+  watched: WatchedCoordinator,
+  { self, seat }: CoordinatorState,
+  message: Message,
+  from: Address,
+): void {
+  const { nowMicros } = world
+  if (seat.quorum === null) return
+  if (!watched.wasActive || !seat.isActive) {
+    watched.heardAt.clear()
+    Object.assign(watched, { activeSince: nowMicros, looks: 0 })
+  }
+  if (isQuorumMessage(message)) watched.heardAt.set(from.node, nowMicros)
+  const voters = votersOf(seat.quorum.log)
+  const isHeard = (node: number): boolean =>
+    node === self.node || nowMicros - (watched.heardAt.get(node) ?? watched.activeSince) < UNHEARD_MICROS_MAX
+  if (voters.filter(isHeard).length * 2 > voters.length) watched.looks = 0
+  else if (message.kind === 'timerFired' && message.timer === QUORUM_TIMER && ++watched.looks > LOOKS_MAX)
+    world.fail('FENCE', `node ${self.node} leads the quorum, and has heard no majority for ${UNHEARD_MICROS_MAX} us`)
 }
 
 /** Whether a power loss now would leave the batch that ends there. */

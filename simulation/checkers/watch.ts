@@ -27,7 +27,7 @@ import type { MixedGroup } from './mixed-groups.ts'
 import { checkCopies } from './copies.ts'
 import { checkOutside } from './outside-groups.ts'
 import type { OutsideGroup } from './outside-groups.ts'
-import { checkCoordinator, watchCoordinator } from './quorum.ts'
+import { checkCoordinator, checkHeard, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkPace, checkShare, newCopyPace } from './pace.ts'
 import type { CopyPace, ToldPaces } from './pace.ts'
@@ -84,6 +84,7 @@ export class NodeWatcher implements Watcher {
       checkMetadata(this.#truth, state as CoordinatorState, message)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
       if (heard !== undefined) checkIsrEpochs(this.#truth.world, heard, state as CoordinatorState, message, effects)
+      checkHeard(this.#truth.world, this.#coordinator, state as CoordinatorState, message, from)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)
     }
     if (name === BROKER_ACTOR) return checkShare(this.#truth.world, this.#told, state as BrokerState, effects)

@@ -305,7 +305,6 @@ export const quorumMutants: readonly Mutant[] = [
         replacement: 'if (heard.length < 0) follow(step, -1)',
       },
     ],
-    run: 'quorum',
     seed: 0,
     seedsToFind: 0,
   },

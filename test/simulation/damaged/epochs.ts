@@ -13,6 +13,7 @@ import {
   checkReplicaEpochs,
   newHeardEpochs,
 } from '../../../simulation/checkers/epochs.ts'
+import { checkHeard, watchCoordinator } from '../../../simulation/checkers/quorum.ts'
 import { inScene } from './damaged.ts'
 import type { Damaged, Scene } from './damaged.ts'
 
@@ -32,7 +33,8 @@ function leader(what: string, topic: string, messages: readonly object[], error:
     messages.forEach((message, i) => {
       const errorCode = isDamaged || i < messages.length - 1 ? 0 : error
       const asked = { correlationId: 1, ...message } as Message
-      checkReplicaEpochs(truth.world, heard, state, asked, answers(`${asked.kind}Response`, errorCode))
+      const written: Effect[] = errorCode === 0 ? [{ kind: 'append' } as Effect] : answers(`${asked.kind}Response`, errorCode)
+      checkReplicaEpochs(truth.world, heard, state, asked, written)
     })
   })
 }
@@ -66,6 +68,20 @@ function proposal({ truth }: Scene, brokerEpoch: number): void {
   const state = { seat: { isActive: true, image: { brokers } } } as unknown as CoordinatorState
   const asked = { kind: 'alterPartition', correlationId: 1, node: 0, isr } as unknown as Message
   checkIsrEpochs(truth.world, newHeardEpochs(), state, asked, answers('alterPartitionResponse', 0, 0))
+}
+
+/** One of three voters leads for three seconds, and looks at its clock; node 1 says something, or nothing. */
+function coordinator({ truth: { world } }: Scene, isSilent: boolean): void {
+  const watched = watchCoordinator()
+  const quorum = { log: { voterSets: [{ endOffset: 0, voters: [0, 1, 2] }] } }
+  const state = { self: { node: 0 }, seat: { isActive: true, quorum } } as unknown as CoordinatorState
+  for (let look = 0; look < 60; look++) {
+    world.runUntil(look * 50_000)
+    const timer = { kind: 'timerFired', timer: 'quorum' } as Message
+    checkHeard(world, watched, state, timer, { ...CLIENT, node: 0 })
+    if (!isSilent) checkHeard(world, watched, state, { kind: 'quorumAppendResponse' } as Message, { ...CLIENT, node: 1 })
+    watched.wasActive = true
+  }
 }
 
 /** Two transactional ids, and the producers that they have. */
@@ -104,5 +120,6 @@ export const damagedEpochs: readonly Damaged[] = [
     ),
   ),
   fence('an ISR is accepted with a former life of a node', (scene, isDamaged) => proposal(scene, isDamaged ? 11 : 12)),
+  fence('a coordinator goes on to lead that hears no majority', (scene, isDamaged) => coordinator(scene, isDamaged)),
   fence('two transactional ids have one producer', (scene, isDamaged) => producers(scene, 7, isDamaged ? 7 : 8)),
 ]
