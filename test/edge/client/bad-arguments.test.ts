@@ -275,5 +275,5 @@ test('racks are one per node, or none: nothing is written where they are not', a
   }
   expect(await racksOf({ nodes: 3, racks: ['a', null, 'b'] })).toEqual(['a', null, 'b'])
   expect((await failureOf(() => openCluster(directory, { nodes: 4, racks: ['a', 'b', 'c'] }))).name).toBe('INVALID_OPTION')
-  expect(await racksOf({})).toEqual([null, null, null])
+  expect(await racksOf({})).toEqual(['a', null, 'b'])
 })
