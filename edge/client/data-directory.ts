@@ -12,7 +12,7 @@ import { areRacks, checkRackCount } from './arguments.ts'
 import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
-import { checkMetadata, claimNodes, lockLinkedNodes } from './node-directory.ts'
+import { checkMetadata, claimNodes, lockLinkedNodes, unclaimedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -77,10 +77,11 @@ export function openDataDirectory(
     const known = readIdentity(path)
     const { identity: found, isOld } = known ?? { identity: newIdentity(nodes ?? 1), isOld: false }
     const identity = onRacks(grow(path, found, nodes ?? nodesOf(found).length), racks)
-    if (known === null) writeIdentity(path, identity)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
     checkMetadata(path, nodesOf(found), found)
-    claimNodes(path, identity.clusterId, nodesOf(identity), isOld)
+    const unclaimed = unclaimedNodes(path, identity.clusterId, nodesOf(identity), isOld)
+    if (known === null) writeIdentity(path, identity)
+    claimNodes(path, identity.clusterId, unclaimed)
     if (known !== null && !isDeepStrictEqual(identity, found)) writeIdentity(path, identity)
     return heldDirectory(path, identity, locks)
   } catch (error) {
@@ -111,7 +112,7 @@ function heldDirectory(path: string, first: DirectoryIdentity, locks: readonly L
           `${path} has lost its ${IDENTITY_FILE} while the cluster was open: put the directory back`,
         )
       // Nobody else puts logs there meanwhile: what does not say whose it is was made by the node itself.
-      claimNodes(path, identity.clusterId, [node], true)
+      claimNodes(path, identity.clusterId, unclaimedNodes(path, identity.clusterId, [node], true))
     },
     release: () => locks.forEach(releaseLock),
   }
