@@ -1,6 +1,7 @@
 /**
  * `open`: a cluster in this process. Starts its nodes (worker threads, or on the caller's thread), and hands out the clients.
  */
+import { existsSync } from 'node:fs'
 import { actor as broker } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
@@ -82,7 +83,8 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   checkRacks(options.racks)
   checkQuotaName('open', 'user', options.user)
   const { nodes = null, mustExist = false, record, racks } = options
-  if (directory === MEMORY) checkRackCount(racks, nodesOf({ nodes: nodes ?? 1, removed: [] }))
+  // What is not there is not made before it is known that the options fit.
+  if (directory === MEMORY || (!mustExist && !existsSync(directory))) checkRackCount(racks, nodesOf({ nodes: nodes ?? 1, removed: [] }))
   const recording = record === undefined ? null : openRecording(record, directory === MEMORY ? null : directory)
   const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist, racks)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.

@@ -90,6 +90,11 @@ export function openDataDirectory(
   }
 }
 
+/** Whether there is a cluster in a directory: it is not a new one. */
+export function isDataDirectory(directory: string): boolean {
+  return existsSync(join(directory, IDENTITY_FILE))
+}
+
 /** The ids of the nodes that there are, in ascending order. */
 export function nodesOf({ nodes, removed }: Pick<DirectoryIdentity, 'nodes' | 'removed'>): number[] {
   return Array.from({ length: nodes }, (_, node) => node).filter((node) => !removed.includes(node))
@@ -106,7 +111,7 @@ function heldDirectory(path: string, first: DirectoryIdentity, locks: readonly L
       identity = writeIdentity(path, { ...identity, ...change })
     },
     claim: (node) => {
-      if (!existsSync(join(path, IDENTITY_FILE)))
+      if (!isDataDirectory(path))
         throw new KafkaError(
           'KAFKA_STORAGE_ERROR',
           `${path} has lost its ${IDENTITY_FILE} while the cluster was open: put the directory back`,

@@ -1,6 +1,6 @@
 // What commands leave of a cluster's directory, and keep of it.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,6 +30,25 @@ test('topics are made and replicas moved on the racks that an application has gi
   const { nodes } = json('nodes', 'rebalance') as { nodes: { rack: string | null }[] }
   expect(nodes.map(({ rack }) => rack)).toEqual(racks)
   for (const topic of ['before', 'since']) expect(onOneRack(json('topics', 'describe', topic))).toEqual([])
+})
+
+test('a new cluster is not made for a topic that it could not have', () => {
+  const refused = (nodes: number, ...parameters: string[]): void => {
+    const { status, stderr } = run(['topics', 'create', 'bad', '--replication-factor', '4', ...parameters])
+    const message = `INVALID_REPLICATION_FACTOR: a partition has 1 to ${nodes} replicas here, one per node, not 4\n`
+    expect([status, stderr]).toEqual([1, message])
+  }
+  refused(3, '--nodes', '3', '--record', join(directory, '../recording'))
+  refused(1)
+  expect(readdirSync(join(directory, '..'))).toEqual([])
+  mkdirSync(directory)
+  refused(2, '--nodes', '2')
+  expect(readdirSync(directory)).toEqual([])
+  // One that is there says so itself: the same.
+  json('topics', 'create', 'good', '--nodes', '3', '--replication-factor', '3')
+  refused(3)
+  refused(3, '--nodes', '3')
+  json('topics', 'create', 'better', '--nodes', '4', '--replication-factor', '4')
 })
 
 function run(parameters: readonly string[]): { status: number | null; stdout: string; stderr: string } {
