@@ -9,10 +9,10 @@ import { isDeepStrictEqual } from 'node:util'
 import { KafkaError } from '../../protocol/errors.ts'
 import type { ClusterOptions } from './api.ts'
 import { areRacks, checkRackCount } from './arguments.ts'
-import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
+import { isLockFile, LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
-import { checkMetadata, claimNodes, lockLinkedNodes, unclaimedNodes } from './node-directory.ts'
+import { checkMetadata, claimNodes, foreignName, lockLinkedNodes, unclaimedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -70,7 +70,7 @@ export function openDataDirectory(
 ): DataDirectory {
   const path = resolve(directory)
   prepare(path, mustExist)
-  checkForeign(path)
+  checkForeign(path, nodes ?? 1)
   const locks = [takeLock(path)]
   try {
     sweepLocks(path)
@@ -154,13 +154,14 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** A directory with files but without our identity is somebody else's: nothing is written there. */
-function checkForeign(path: string): void {
-  const names = readdirSync(path).filter((name) => name !== LOCK_FILE && !name.startsWith(`${LOCK_FILE}.`))
-  if (names.length === 0 || names.includes(IDENTITY_FILE)) return
+/** A directory with files but without our identity is somebody else's: nothing is written there. Directories for the nodes of a new cluster may be there. */
+function checkForeign(path: string, nodes: number): void {
+  const names = readdirSync(path).filter((name) => !isLockFile(name))
+  const foreign = names.includes(IDENTITY_FILE) ? null : foreignName(path, names, nodes)
+  if (foreign === null) return
   throw new KafkaError(
     'FOREIGN_DIRECTORY',
-    `${path} holds ${names[0] ?? 'files'} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
+    `${path} holds ${foreign} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
   )
 }
 

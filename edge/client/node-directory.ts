@@ -5,11 +5,11 @@
  * And whether the voters have the metadata still: without it the cluster would begin anew.
  */
 import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { BROKER_LOG } from '../../actors/broker-registration.ts'
 import { defectOfMetadata, METADATA_LOG } from '../../actors/coordinator-quorum.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
+import { checkUnlocked, isLockFile, releaseLock, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
 
@@ -27,6 +27,12 @@ const LOG_DIRECTORY = /^.+-\d+\.\d+$/
 /** Where a node of the cluster in `path` keeps everything. */
 export function nodeDirectory(path: string, node: number): string {
   return join(path, `node-${node}`)
+}
+
+/** What in a directory keeps it from becoming a new cluster: all but empty directories of the nodes that it is to have, and links to some. A link to nothing is told of as such later. */
+export function foreignName(path: string, names: readonly string[], nodes: number): string | null {
+  const own = Array.from({ length: nodes }, (_, node) => basename(nodeDirectory(path, node)))
+  return names.find((name) => !own.includes(name) || !namesIn(join(path, name)).every(isLockFile)) ?? null
 }
 
 /**
