@@ -50,8 +50,7 @@ export async function withCluster(
   clusterOptions: ClusterOptions = {},
 ): Promise<void> {
   const options = command.optsWithGlobals<GlobalOptions>()
-  const directory = options.directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
-  if (directory === '') throw new InputError('ODRADEK_DIRECTORY is empty: it must name a directory, or --directory DIR must')
+  const directory = directoryOf(command)
   if (purpose === 'read') checkThere(directory)
   const interrupted = interruption()
   // A command is over before a second thread would have paid for its start.
@@ -63,6 +62,13 @@ export async function withCluster(
   } finally {
     await cluster.close()
   }
+}
+
+/** The directory that the options or the environment name. */
+export function directoryOf(command: Command): string {
+  const directory = command.optsWithGlobals<GlobalOptions>().directory ?? process.env['ODRADEK_DIRECTORY'] ?? DEFAULT_DIRECTORY
+  if (directory === '') throw new InputError('ODRADEK_DIRECTORY is empty: it must name a directory, or --directory DIR must')
+  return directory
 }
 
 function checkThere(directory: string): void {

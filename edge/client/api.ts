@@ -29,7 +29,7 @@ export interface ClusterOptions {
   readonly mustExist?: boolean
   /**
    * The rack of each node, by its id; null: it is on none. Replicas of a partition are on different racks as far as there are racks, those of an older one when
-   * `admin.rebalance` has moved them. Racks are given at each opening: without them, nodes are on none.
+   * `admin.rebalance` has moved them. Default: as they were given last, for the directory keeps them; nodes that join are on none. A list of nulls forgets them.
    */
   readonly racks?: readonly (string | null)[]
   /** A node that is silent for so long is fenced: others lead what it led. One whose thread dies is fenced at once. Default 2,000. 200 … 600,000. */

@@ -281,9 +281,14 @@ function refusal(takes: string, value: unknown): KafkaError {
   return new KafkaError('INVALID_REQUEST', `${takes}, not ${describe(value)}`)
 }
 
+/** Whether they are names, or null. */
+export function areRacks(racks: unknown): racks is readonly (string | null)[] {
+  return isListOf(racks, (rack) => rack === null || (typeof rack === 'string' && rack !== ''))
+}
+
 /** Throws INVALID_OPTION unless they are names, or null. */
 export function checkRacks(racks: unknown): void {
-  if (racks === undefined || isListOf(racks, (rack) => rack === null || (typeof rack === 'string' && rack !== ''))) return
+  if (racks === undefined || areRacks(racks)) return
   throw new KafkaError('INVALID_OPTION', `open option racks must be a list of names, one per node, not ${describe(racks)}`)
 }
 

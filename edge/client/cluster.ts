@@ -1,6 +1,7 @@
 /**
  * `open`: a cluster in this process. Starts its nodes (worker threads, or on the caller's thread), and hands out the clients.
  */
+import { existsSync } from 'node:fs'
 import { actor as broker } from '../../actors/broker.ts'
 import { actor as consumer } from '../../actors/consumer.ts'
 import { actor as coordinator } from '../../actors/coordinator.ts'
@@ -29,7 +30,7 @@ import type { Cluster, ClusterEvent, ClusterListener, ClusterOptions, Consumer, 
 import { checkListener, checkQuotaName, checkRackCount, checkRacks } from './arguments.ts'
 import { ChunkReader } from './chunk-reader.ts'
 import { ConsumerClient } from './consumer.ts'
-import { openDataDirectory } from './data-directory.ts'
+import { nodesOf, openDataDirectory } from './data-directory.ts'
 import type { DataDirectory } from './data-directory.ts'
 import { explain } from './durable-file.ts'
 import { clientPort, closedError } from './engine.ts'
@@ -82,10 +83,10 @@ export async function open(directory: string, options: ClusterOptions = {}): Pro
   checkRacks(options.racks)
   checkQuotaName('open', 'user', options.user)
   const { nodes = null, mustExist = false, record, racks } = options
-  const accept = (ids: readonly number[]): void => checkRackCount(racks, ids)
-  if (directory === MEMORY) accept(Array.from({ length: nodes ?? 1 }, (_, node) => node))
+  // What is not there is not made before it is known that the options fit.
+  if (directory === MEMORY || (!mustExist && !existsSync(directory))) checkRackCount(racks, nodesOf({ nodes: nodes ?? 1, removed: [] }))
   const recording = record === undefined ? null : openRecording(record, directory === MEMORY ? null : directory)
-  const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist, accept)
+  const held = directory === MEMORY ? null : openDataDirectory(directory, nodes, mustExist, racks)
   // Without a disk there is little to do beside the caller: the nodes run on its thread, and start at once.
   const threads = options.threads ?? (held === null ? 0 : 1)
   const cluster = makeCluster(held, threads > 0, options, recording)

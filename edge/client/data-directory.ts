@@ -1,15 +1,18 @@
 /**
- * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes, who votes, and whether it was ever open), and that one process at
- * a time uses it (directory-lock.ts).
+ * The data directory: whose it is (`odradek.json` with format version, cluster id, its nodes and their racks, who votes, and whether it was ever open), and that
+ * one process at a time uses it (directory-lock.ts).
  */
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { KafkaError } from '../../protocol/errors.ts'
-import { LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
+import type { ClusterOptions } from './api.ts'
+import { areRacks, checkRackCount } from './arguments.ts'
+import { isLockFile, LOCK_FILE, releaseLock, sweepLocks, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
-import { checkMetadata, claimNodes, lockLinkedNodes } from './node-directory.ts'
+import { checkMetadata, claimNodes, foreignName, lockLinkedNodes, unclaimedNodes } from './node-directory.ts'
 
 /** What `odradek.json` says. */
 export interface DirectoryIdentity {
@@ -19,6 +22,8 @@ export interface DirectoryIdentity {
   readonly nodes: number
   /** Those of them that are none any more. */
   readonly removed: readonly number[]
+  /** The rack of each node, by its id, as it was given last; null, or no place in the list: it is on none. */
+  readonly racks: readonly (string | null)[]
   /** The nodes that vote in the metadata quorum, as it said last: they have its log. */
   readonly voters: readonly number[]
   /** Other nodes that have a coordinator: they may vote by now, or never will. None while the cluster is not open. */
@@ -54,35 +59,40 @@ const IDENTITY_FILE = 'odradek.json'
 const VOTERS = 3
 
 /**
- * Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. `accept` throws if these nodes
- * are not what the caller's other options are for: then nothing is written.
+ * Takes hold of a directory; makes it unless it must exist. `nodes` null: as many as it has (1 in a new one); more than it has join it. Without `racks` nodes are where
+ * the directory says. Throws INVALID_OPTION if there is not one for each node: then nothing is written.
  */
 export function openDataDirectory(
   directory: string,
   nodes: number | null,
   mustExist: boolean,
-  accept: (nodes: readonly number[]) => void = () => undefined,
+  racks?: ClusterOptions['racks'],
 ): DataDirectory {
   const path = resolve(directory)
   prepare(path, mustExist)
-  checkForeign(path)
+  checkForeign(path, nodes ?? 1)
   const locks = [takeLock(path)]
   try {
     sweepLocks(path)
     const known = readIdentity(path)
     const { identity: found, isOld } = known ?? { identity: newIdentity(nodes ?? 1), isOld: false }
-    const identity = grow(path, found, nodes ?? nodesOf(found).length)
-    accept(nodesOf(identity))
-    if (known === null) writeIdentity(path, identity)
+    const identity = onRacks(grow(path, found, nodes ?? nodesOf(found).length), racks)
     locks.push(...lockLinkedNodes(path, nodesOf(identity)))
     checkMetadata(path, nodesOf(found), found)
-    claimNodes(path, identity.clusterId, nodesOf(identity), isOld)
-    if (identity.nodes > found.nodes) writeIdentity(path, identity)
+    const unclaimed = unclaimedNodes(path, identity.clusterId, nodesOf(identity), isOld)
+    if (known === null) writeIdentity(path, identity)
+    claimNodes(path, identity.clusterId, unclaimed)
+    if (known !== null && !isDeepStrictEqual(identity, found)) writeIdentity(path, identity)
     return heldDirectory(path, identity, locks)
   } catch (error) {
     locks.forEach(releaseLock)
     throw error
   }
+}
+
+/** Whether there is a cluster in a directory: it is not a new one. */
+export function isDataDirectory(directory: string): boolean {
+  return existsSync(join(directory, IDENTITY_FILE))
 }
 
 /** The ids of the nodes that there are, in ascending order. */
@@ -101,13 +111,13 @@ function heldDirectory(path: string, first: DirectoryIdentity, locks: readonly L
       identity = writeIdentity(path, { ...identity, ...change })
     },
     claim: (node) => {
-      if (!existsSync(join(path, IDENTITY_FILE)))
+      if (!isDataDirectory(path))
         throw new KafkaError(
           'KAFKA_STORAGE_ERROR',
           `${path} has lost its ${IDENTITY_FILE} while the cluster was open: put the directory back`,
         )
       // Nobody else puts logs there meanwhile: what does not say whose it is was made by the node itself.
-      claimNodes(path, identity.clusterId, [node], true)
+      claimNodes(path, identity.clusterId, unclaimedNodes(path, identity.clusterId, [node], true))
     },
     release: () => locks.forEach(releaseLock),
   }
@@ -144,19 +154,20 @@ export function makeDirectory(path: string): void {
   }
 }
 
-/** A directory with files but without our identity is somebody else's: nothing is written there. */
-function checkForeign(path: string): void {
-  const names = readdirSync(path).filter((name) => name !== LOCK_FILE && !name.startsWith(`${LOCK_FILE}.`))
-  if (names.length === 0 || names.includes(IDENTITY_FILE)) return
+/** A directory with files but without our identity is somebody else's: nothing is written there. Directories for the nodes of a new cluster may be there. */
+function checkForeign(path: string, nodes: number): void {
+  const names = readdirSync(path).filter((name) => !isLockFile(name))
+  const foreign = names.includes(IDENTITY_FILE) ? null : foreignName(path, names, nodes)
+  if (foreign === null) return
   throw new KafkaError(
     'FOREIGN_DIRECTORY',
-    `${path} holds ${names[0] ?? 'files'} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
+    `${path} holds ${foreign} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
   )
 }
 
 function newIdentity(nodes: number): DirectoryIdentity {
   const voters = votersOf(nodesOf({ nodes, removed: [] }))
-  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], voters, observers: [], opened: false }
+  return { format: FORMAT_VERSION, clusterId: randomUUID(), nodes, removed: [], racks: [], voters, observers: [], opened: false }
 }
 
 /** The nodes that vote in the metadata quorum: three of them outlive the loss of one; two would only be slower than one. */
@@ -210,10 +221,11 @@ function parseIdentity(text: string): FoundIdentity | null {
     const voters = 'voters' in value ? value.voters : votersOf(nodesOf({ nodes, removed: [] }))
     const observers = 'observers' in value ? value.observers : []
     const removed = 'removed' in value ? value.removed : []
+    const racks = 'racks' in value ? value.racks : []
     const opened = 'opened' in value ? value.opened : false
     if (!isNodeList(voters) || voters.length === 0 || !isNodeList(observers)) return null
-    if (!isNodeList(removed) || typeof opened !== 'boolean') return null
-    return { identity: { format, clusterId, nodes, removed, voters, observers, opened }, isOld }
+    if (!isNodeList(removed) || !areRacks(racks) || typeof opened !== 'boolean') return null
+    return { identity: { format, clusterId, nodes, removed, racks, voters, observers, opened }, isOld }
   } catch {
     return null
   }
@@ -228,6 +240,15 @@ function grow(path: string, identity: DirectoryIdentity, nodes: number): Directo
     `${path} belongs to a cluster of ${present} node(s), and ${nodes} would leave replicas behind; leave the option nodes out, ` +
       'or remove nodes first (admin.drainNode, admin.removeNode)',
   )
+}
+
+/** With other racks, if some are given: what says nothing of a node that there is is forgotten. */
+function onRacks(identity: DirectoryIdentity, racks: ClusterOptions['racks']): DirectoryIdentity {
+  if (racks === undefined) return identity
+  const ids = nodesOf(identity)
+  checkRackCount(racks, ids)
+  const known = racks.map((rack, node) => (ids.includes(node) ? rack : null))
+  return { ...identity, racks: known.every((rack) => rack === null) ? [] : known }
 }
 
 function writeIdentity(path: string, identity: DirectoryIdentity): DirectoryIdentity {

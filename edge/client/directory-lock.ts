@@ -10,6 +10,11 @@ import { codeOf, explain, writeDurably } from './durable-file.ts'
 /** The lock's name; what begins like it is the lock's business, too. */
 export const LOCK_FILE = 'lock'
 
+/** Whether a file is the lock, or the lock's business. */
+export function isLockFile(name: string): boolean {
+  return name === LOCK_FILE || name.startsWith(`${LOCK_FILE}.`)
+}
+
 /** How often, and how long, an opening waits for one that is under way elsewhere: a fifth of a second is more than that takes. */
 const LOCK_ATTEMPTS_MAX = 20
 const LOCK_PAUSE_MILLIS = 10

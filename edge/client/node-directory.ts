@@ -1,15 +1,15 @@
 /**
  * Whose a node's directory is: `node.json` in each says the cluster and the node. One that was copied from another cluster, or that two nodes are given
- * by a link, would mix two histories; it is refused before anything is read. One without the file gets it if it is new, was
+ * by a link, would mix two histories; it is refused before anything is read, or written to any of them. One without the file gets it if it is new, was
  * emptied, or is from before; with logs and without the file it is refused, too.
  * And whether the voters have the metadata still: without it the cluster would begin anew.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { BROKER_LOG } from '../../actors/broker-registration.ts'
 import { defectOfMetadata, METADATA_LOG } from '../../actors/coordinator-quorum.ts'
 import { KafkaError } from '../../protocol/errors.ts'
-import { checkUnlocked, releaseLock, takeLock } from './directory-lock.ts'
+import { checkUnlocked, isLockFile, releaseLock, takeLock } from './directory-lock.ts'
 import type { Lock } from './directory-lock.ts'
 import { codeOf, explain, replaceDurably } from './durable-file.ts'
 
@@ -27,6 +27,12 @@ const LOG_DIRECTORY = /^.+-\d+\.\d+$/
 /** Where a node of the cluster in `path` keeps everything. */
 export function nodeDirectory(path: string, node: number): string {
   return join(path, `node-${node}`)
+}
+
+/** What in a directory keeps it from becoming a new cluster: all but empty directories of the nodes that it is to have, and links to some. A link to nothing is told of as such later. */
+export function foreignName(path: string, names: readonly string[], nodes: number): string | null {
+  const own = Array.from({ length: nodes }, (_, node) => basename(nodeDirectory(path, node)))
+  return names.find((name) => !own.includes(name) || !namesIn(join(path, name)).every(isLockFile)) ?? null
 }
 
 /**
@@ -59,33 +65,50 @@ export function metadataDefectOf(path: string, node: number): string | null {
 }
 
 /**
- * Makes sure that all node directories are there and belong to this cluster. `isOld`: it is from before they said so, and what says nothing is taken for
- * its own. Throws FOREIGN_DIRECTORY.
+ * The nodes whose directories are not there, or say nothing: they are to be claimed. Looks at all of them, and changes nothing. `isOld`: the cluster is from before
+ * they said whose they are, and what says nothing is taken for its own. Throws FOREIGN_DIRECTORY if one cannot be had, or two are the same.
  */
-export function claimNodes(path: string, clusterId: string, nodes: readonly number[], isOld: boolean): void {
-  for (const node of nodes) {
-    const directory = nodeDirectory(path, node)
-    const own = { clusterId, node }
-    try {
-      makeNodeDirectory(directory)
-      const found = readNodeIdentity(join(directory, NODE_FILE))
-      if (found === 'damaged' || (found === null && !isOld && logsIn(directory).length > 0)) throw unnamed(directory, own, found)
-      if (found === null) writeNodeIdentity(directory, own)
-      else checkNodeIdentity(directory, found, own)
-    } catch (error) {
-      throw explain(error, directory)
+export function unclaimedNodes(path: string, clusterId: string, nodes: readonly number[], isOld: boolean): number[] {
+  const unclaimed = nodes.filter((node) => isUnclaimed(nodeDirectory(path, node), { clusterId, node }, isOld))
+  const taken = new Map<string, string>()
+  for (const directory of unclaimed.map((node) => nodeDirectory(path, node)).filter((one) => existsSync(one))) {
+    const real = realpathSync(directory)
+    const other = taken.get(real)
+    if (other !== undefined)
+      throw new KafkaError('FOREIGN_DIRECTORY', `${other} and ${directory} are both ${real}: each node needs a directory of its own`)
+    taken.set(real, directory)
+  }
+  return unclaimed
+}
+
+function isUnclaimed(directory: string, own: NodeIdentity, isOld: boolean): boolean {
+  try {
+    const entry = lstatSync(directory, { throwIfNoEntry: false })
+    if (entry === undefined) return true
+    if (entry.isSymbolicLink() && !existsSync(directory)) {
+      const problem = `${directory} is a link to ${readlinkSync(directory)}, which is not there`
+      throw new KafkaError('FOREIGN_DIRECTORY', `${problem}: mount its disk, or remove the link to have the node caught up`)
     }
+    const found = readNodeIdentity(join(directory, NODE_FILE))
+    if (found === 'damaged' || (found === null && !isOld && logsIn(directory).length > 0)) throw unnamed(directory, own, found)
+    if (found !== null) checkNodeIdentity(directory, found, own)
+    else accessSync(directory, constants.W_OK)
+    return found === null
+  } catch (error) {
+    throw explain(error, directory)
   }
 }
 
-function makeNodeDirectory(directory: string): void {
-  try {
-    mkdirSync(directory)
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw error
-    if (existsSync(directory)) return
-    const problem = `${directory} is a link to ${readlinkSync(directory)}, which is not there`
-    throw new KafkaError('FOREIGN_DIRECTORY', `${problem}: mount its disk, or remove the link to have the node caught up`, { cause: error })
+/** Makes directories of nodes that are not there, and writes whose they are. For those that were found to be unclaimed. */
+export function claimNodes(path: string, clusterId: string, unclaimed: readonly number[]): void {
+  for (const node of unclaimed) {
+    const directory = nodeDirectory(path, node)
+    try {
+      if (!existsSync(directory)) mkdirSync(directory)
+      writeNodeIdentity(directory, { clusterId, node })
+    } catch (error) {
+      throw explain(error, directory)
+    }
   }
 }
 

@@ -110,7 +110,8 @@ export class NodeSet {
   /** What a node is started with. Throws KAFKA_STORAGE_ERROR, and FOREIGN_DIRECTORY. */
   setupOf(node: number): NodeSetup {
     this.#held?.claim(node)
-    const { racks, nodeSessionTimeoutMillis, replicaLagMillis, offsetsRetentionMillis, reassignmentBytesPerSecond } = this.#options
+    const racks = this.#held?.identity.racks ?? this.#options.racks
+    const { nodeSessionTimeoutMillis, replicaLagMillis, offsetsRetentionMillis, reassignmentBytesPerSecond } = this.#options
     const config: BrokerConfig = {
       voters: this.#voters,
       rack: racks?.[node] ?? null,

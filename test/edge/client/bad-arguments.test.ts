@@ -1,6 +1,7 @@
 // Arguments that no TypeScript caller could give: each is refused at the door with a KafkaError that names it and says what is allowed, and
 // nothing has been sent.
 import { existsSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { string } from '../../../edge/client/index.ts'
 import type { ClusterOptions, ErrorName } from '../../../edge/client/index.ts'
@@ -268,6 +269,10 @@ test('racks are one per node, or none: nothing is written where they are not', a
     expect((await failureOf(() => openCluster(where, { nodes: 2, racks: ['a', ''] }))).message).toMatch(/^open option racks must be/)
     expect((await failureOf(() => openCluster(where, { nodes: 2, racks: HOLED }))).message).toMatch(/^open option racks must be/)
   }
+  const absent = join(directory, 'data')
+  const record = join(directory, 'recording')
+  expect((await failureOf(() => openCluster(absent, { nodes: 3, racks: ['a'], record }))).name).toBe('INVALID_OPTION')
+  expect((await failureOf(() => openCluster(absent, { nodes: 3, racks: ['a'], mustExist: true }))).name).toBe('FOREIGN_DIRECTORY')
   expect(readdirSync(directory)).toEqual([])
   const racksOf = async (options: ClusterOptions): Promise<(string | null)[]> => {
     await using cluster = await openCluster(directory, options)
@@ -275,5 +280,5 @@ test('racks are one per node, or none: nothing is written where they are not', a
   }
   expect(await racksOf({ nodes: 3, racks: ['a', null, 'b'] })).toEqual(['a', null, 'b'])
   expect((await failureOf(() => openCluster(directory, { nodes: 4, racks: ['a', 'b', 'c'] }))).name).toBe('INVALID_OPTION')
-  expect(await racksOf({})).toEqual([null, null, null])
+  expect(await racksOf({})).toEqual(['a', null, 'b'])
 })

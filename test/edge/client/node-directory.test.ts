@@ -70,7 +70,9 @@ describe('the directory of a node', () => {
     mkdirSync(join(directory, 'shared'))
     symlinkSync(join(directory, 'shared'), join(directory, 'node-1'))
     symlinkSync(join(directory, 'shared'), join(directory, 'node-2'))
-    expect((await failureOf(() => openCluster(directory, { nodes: 3 }))).message).toMatch(/belongs to node 1, not to node 2/)
+    expect((await failureOf(() => openCluster(directory, { nodes: 3 }))).message).toMatch(
+      /node-1 and \S+node-2 are both \S+shared: each node needs/,
+    )
     await (await openCluster(directory, { nodes: 1 })).close()
   })
 
@@ -320,6 +322,34 @@ describe('a cluster that is opened with more nodes', () => {
     await using consumer = cluster.consumer({ value: string })
     consumer.assign([{ topic: 'old', partition: 0 }])
     expect((await take(consumer, 3)).map(({ value }) => value)).toEqual(['value 1', 'value 2', 'value 3'])
+  })
+
+  test('is as it was where one of them cannot be had, and so are the directories that were to be theirs', async () => {
+    const [directory, other] = [await threeNodes(), await threeNodes()]
+    const [first, second] = [temporaryDirectory(), temporaryDirectory()]
+    const [third, fourth, fifth] = [3, 4, 5].map((node) => join(directory, `node-${node}`)) as [string, string, string]
+    const link = (to: string, from: string): void => (rmSync(from, { force: true }), symlinkSync(to, from))
+    link(first, third)
+    const refusals: [target: string, message: RegExp][] = [
+      [first, /node-3 and \S+node-5 are both \S+: each node needs a directory of its own/],
+      [join(directory, 'nowhere'), /node-5 is a link to .*nowhere, which is not there/],
+      [join(other, 'node-1'), /belongs to cluster/],
+      [join(directory, 'odradek.json'), /is not a directory/],
+    ]
+    for (const [target, message] of refusals) {
+      link(target, fifth)
+      const before = [directory, first].map(treeOf)
+      const error = await failureOf(() => openCluster(directory, { nodes: 6 }))
+      expect([error.name, error.message]).toEqual(['FOREIGN_DIRECTORY', expect.stringMatching(message)])
+      expect([directory, first].map(treeOf)).toEqual(before)
+    }
+    // The obvious correction helps, whichever of the two it is that gets another directory.
+    link(second, third)
+    link(first, fifth)
+    await using cluster = await openCluster(directory, { nodes: 6 })
+    await inSync(cluster)
+    const claimed = [second, fourth, first].map((node) => JSON.parse(readFileSync(join(node, 'node.json'), 'utf8')) as unknown)
+    expect(claimed).toEqual([3, 4, 5].map((node) => ({ clusterId: clusterIdOf(directory), node })))
   })
 
   test('never loses nodes: fewer are refused', async () => {
