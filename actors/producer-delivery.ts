@@ -20,17 +20,19 @@ export function failure(errorCode: number, errorMessage: string | null): Outcome
 
 /** A leader does not take a batch now. That its disk has failed says more than who leads since then, or that nobody does. */
 export function noteRefusal(one: OutgoingBatch, refusal: ErrorName, reason: string | null): void {
+  if (refusal === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') one.isAppended = true
   if (one.refusal === 'KAFKA_STORAGE_ERROR' && refusal !== 'KAFKA_STORAGE_ERROR' && refusal !== 'NOT_ENOUGH_REPLICAS') return
   one.refusal = refusal
   one.reason = reason
 }
 
-/** Nobody has acknowledged a batch in time; a leader may have refused it, and said why. */
-export function tooLate({ config, transaction }: ProducerState, { refusal, reason }: OutgoingBatch): Outcome {
-  const isShort = refusal === 'NOT_ENOUGH_REPLICAS' && transaction === null
+/** Nobody has acknowledged a batch in time; a leader may have refused it, and said why. Refused when it was sent again, it may be in the log all the same. */
+export function tooLate({ config, transaction }: ProducerState, { refusal, reason, isAppended }: OutgoingBatch): Outcome {
+  const isShort = (refusal === 'NOT_ENOUGH_REPLICAS' || refusal === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') && transaction === null
+  const short = isAppended ? 'NOT_ENOUGH_REPLICAS_AFTER_APPEND' : 'NOT_ENOUGH_REPLICAS'
   const why = refusal === null ? '' : `, the leader's last answer was ${refusal}${reason === null ? '' : ` (${reason})`}`
   const message = `no acknowledgement within deliveryTimeoutMillis (${config.deliveryTimeoutMillis})${why}`
-  return failure(codeOf(isShort ? refusal : 'REQUEST_TIMED_OUT'), message)
+  return failure(codeOf(isShort ? short : 'REQUEST_TIMED_OUT'), message)
 }
 
 /** The batch leaves its queue, and its client hears why. */

@@ -67,6 +67,7 @@ export function enqueue(state: ProducerState, queue: PartitionQueue, { token, re
     isOrphan: false,
     refusal: null,
     reason: null,
+    isAppended: false,
     sentAt: -1,
   })
 }

@@ -54,6 +54,8 @@ export interface OutgoingBatch {
   refusal: ErrorName | null
   /** The leader's own words for that. */
   reason: string | null
+  /** A leader has said that it is in its log, with too few replicas in sync. */
+  isAppended: boolean
   /** Of the request under way. */
   sentAt: number
 }

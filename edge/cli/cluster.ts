@@ -3,11 +3,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
-import { topicPartitionName } from '../../protocol/ids.ts'
-import type { TopicPartition } from '../../protocol/ids.ts'
 import type { ClusterDescription } from '../client/admin-api.ts'
-import type { Cluster } from '../client/api.ts'
-import { table, write, writeJson } from './output.ts'
+import { namesOf, table, write, writeJson } from './output.ts'
 import { withCluster, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
 
@@ -26,9 +23,6 @@ const SETTLE_MILLIS_MAX = 2000
 
 const LOOK_MILLIS = 20
 
-/** More names of partitions are not read by people; with --json there are all. */
-const NAMES_MAX = 10
-
 /** The command. */
 export function clusterCommand(): Command {
   return withGlobals(new Command('cluster'))
@@ -38,18 +32,18 @@ export function clusterCommand(): Command {
 }
 
 /** Writes what the cluster is now, once the nodes have come. */
-export async function showCluster({ cluster, asJson }: Session): Promise<void> {
-  const description = await settled(cluster)
-  await (asJson ? writeJson(description) : write(clusterText(description)))
+export async function showCluster(session: Session): Promise<void> {
+  const description = await settled(session)
+  await (session.asJson ? writeJson(description) : write(clusterText(description)))
 }
 
-/** The nodes have just started: what is missing after a moment is really missing. */
-async function settled(cluster: Cluster): Promise<ClusterDescription> {
+/** The nodes have just started: what is missing after a moment is really missing, unless nobody wants to wait. */
+async function settled({ cluster, interrupted }: Session): Promise<ClusterDescription> {
   const deadline = performance.now() + SETTLE_MILLIS_MAX
   for (;;) {
     const description = await cluster.admin.describeCluster()
     const isWhole = description.underReplicatedPartitions === 0 && description.nodes.every(({ fenced }) => !fenced)
-    if (isWhole || performance.now() > deadline) return description
+    if (isWhole || interrupted.aborted || performance.now() > deadline) return description
     await sleep(LOOK_MILLIS)
   }
 }
@@ -73,11 +67,4 @@ function clusterText(description: ClusterDescription): string {
     ],
   )
   return `${table(['node', 'state', 'voter', 'leaders', 'replicas', 'rack'], rows)}\n${counts}`
-}
-
-/** The first ones of them. */
-function namesOf(partitions: readonly TopicPartition[]): string {
-  const names = partitions.slice(0, NAMES_MAX).map(({ topic, partition }) => topicPartitionName(topic, partition))
-  const more = partitions.length - names.length
-  return `${names.join(' ')}${more > 0 ? ` and ${more} more` : ''}`
 }

@@ -15,8 +15,9 @@ import { say, write } from './output.ts'
 import { parseCount, parseStart, parseWholes } from './parse.ts'
 import type { StartPosition } from './parse.ts'
 import { jsonOfRecord, lineOfRecord } from './record-line.ts'
-import { withCluster, withGlobals } from './session.ts'
+import { waitFor, withClusterToTheEnd, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
+import { offlineNews, withNews } from './waiting.ts'
 
 /** Without --follow, a member of a group gives up when it was not given a partition in this time: others hold them all. */
 const ASSIGNMENT_MILLIS_MAX = 15_000
@@ -65,7 +66,7 @@ export function consumeCommand(): Command {
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ConsumeOptions, command: Command) => {
       checkOptions(options)
-      return withCluster(command, 'read', (session) => consume(session, topic, options))
+      return withClusterToTheEnd(command, 'read', (session) => consume(session, topic, options))
     })
 }
 
@@ -80,11 +81,13 @@ function checkOptions({ group, from, partition, groupProtocol }: ConsumeOptions)
 
 async function consume(session: Session, topic: string, options: ConsumeOptions): Promise<void> {
   const { cluster } = session
-  const ends = await cluster.admin.listOffsets(topic, 'latest', lookup(options))
+  const { partition: chosen, group, follow } = options
+  const news = offlineNews(cluster, (one) => one.topic === topic && chosen?.includes(one.partition) !== false)
+  const ends = await waitFor(session, news, () => cluster.admin.listOffsets(topic, 'latest', lookup(options)))
   const consumer = cluster.consumer(consumerOptions(topic, options))
-  if (options.group === undefined) await assignAll(cluster, consumer, topic, options)
+  if (group === undefined) await waitFor(session, news, () => assignAll(cluster, consumer, topic, options))
   try {
-    await printAll(session, consumer, options.follow === true ? null : ends, options)
+    await withNews(news, () => printAll(session, consumer, follow === true ? null : ends, options))
   } finally {
     await consumer.close()
   }

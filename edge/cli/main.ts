@@ -6,8 +6,10 @@
 import { CommanderError } from 'commander'
 import { checkNodeVersion } from '../client/node-version.ts'
 import { describeFailure } from './failure.ts'
-import { endWhenPipeCloses } from './output.ts'
+import { endWhenPipeCloses, pipeClosed } from './output.ts'
 import { buildProgram } from './program.ts'
+import { EXIT_INTERRUPTED } from './session.ts'
+import { Interrupted } from './waiting.ts'
 
 const EXIT_FAILED = 1
 const EXIT_USAGE = 2
@@ -21,6 +23,7 @@ try {
 }
 
 function report(error: unknown): number {
+  if (error instanceof Interrupted) return pipeClosed.aborted ? 0 : EXIT_INTERRUPTED
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
   process.stderr.write(`${describeFailure(error, process.argv.includes('--json'))}\n`)
   return EXIT_FAILED

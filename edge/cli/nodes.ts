@@ -7,8 +7,9 @@ import type { RebalanceOptions } from '../client/index.ts'
 import { showCluster } from './cluster.ts'
 import { say } from './output.ts'
 import { parseCount, parseNodeCount, parseWhole } from './parse.ts'
-import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
+import { EXIT_INTERRUPTED, waitFor, withCluster, withClusterToTheEnd, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
+import { movesNews, offlineNews } from './waiting.ts'
 
 const EXAMPLES = `
 Examples:
@@ -37,7 +38,10 @@ function rebalance(): Command {
     .description('spread replicas and leaders evenly over the nodes')
     .addOption(new Option('--by <what>', 'what every node is to have as much of').choices(['replicas', 'bytes']).default('replicas'))
     .action(({ by, ...options }: ThrottleOptions & Required<Pick<RebalanceOptions, 'by'>>, command: Command) =>
-      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.rebalance({ by, signal }))),
+      withLimit(command, options, async (session) => {
+        await untilMoved(session, (signal) => session.cluster.admin.rebalance({ by, signal }))
+        await showCluster(session)
+      }),
     )
 }
 
@@ -46,7 +50,10 @@ function drain(): Command {
     .description('move all replicas off a node')
     .argument('<node>', 'which node', parseWhole)
     .action((node: number, options: ThrottleOptions, command: Command) =>
-      withLimit(command, options, (session) => moved(session, (signal) => session.cluster.admin.drainNode(node, { signal }))),
+      withLimit(command, options, async (session) => {
+        await untilMoved(session, (signal) => session.cluster.admin.drainNode(node, { signal }))
+        await showCluster(session)
+      }),
     )
 }
 
@@ -74,10 +81,10 @@ export function withThrottle(command: Command): Command {
 
 /** Works with that limit. One that is kept in the metadata counts more than what the cluster is opened with: it is replaced meanwhile. */
 export function withLimit(command: Command, { throttle }: ThrottleOptions, work: (session: Session) => Promise<void>): Promise<void> {
-  if (throttle === undefined) return withCluster(command, 'read', work)
+  if (throttle === undefined) return withClusterToTheEnd(command, 'read', work)
   const limited = async (session: Session): Promise<void> => {
     const { admin } = session.cluster
-    const { reassignmentBytesPerSecond: kept } = await admin.describeCluster()
+    const { reassignmentBytesPerSecond: kept } = await waitFor(session, offlineNews(session.cluster), () => admin.describeCluster())
     if (kept === null) return work(session)
     await admin.throttleReassignments(throttle)
     try {
@@ -86,16 +93,16 @@ export function withLimit(command: Command, { throttle }: ThrottleOptions, work:
       await admin.throttleReassignments(kept)
     }
   }
-  return withCluster(command, 'read', limited, { reassignmentBytesPerSecond: throttle })
+  return withClusterToTheEnd(command, 'read', limited, { reassignmentBytesPerSecond: throttle })
 }
 
-async function moved(session: Session, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+/** Waits for moves: after Ctrl-C they go on by themselves. */
+export async function untilMoved(session: Session, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
   try {
-    await work(session.interrupted)
+    await waitFor(session, movesNews(session.cluster), () => work(session.interrupted))
   } catch (error) {
     if (!session.interrupted.aborted) throw error
     say('Not everything has moved. What has begun goes on whenever the cluster is open.')
     process.exitCode = EXIT_INTERRUPTED
   }
-  await showCluster(session)
 }

@@ -3,6 +3,11 @@
  * (`odradek consume … | head`) ends the command quietly.
  */
 import { once } from 'node:events'
+import { topicPartitionName } from '../../protocol/ids.ts'
+import type { TopicPartition } from '../../protocol/ids.ts'
+
+/** More names of partitions are not read by people; with --json there are all. */
+const NAMES_MAX = 10
 
 const closing = new AbortController()
 
@@ -40,6 +45,13 @@ export function say(text: string): void {
 /** How many of them there are: `1 record`, `2 records`. */
 export function countOf(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`
+}
+
+/** The first ones of them. */
+export function namesOf(partitions: readonly TopicPartition[]): string {
+  const names = partitions.slice(0, NAMES_MAX).map(({ topic, partition }) => topicPartitionName(topic, partition))
+  const more = partitions.length - names.length
+  return `${names.join(' ')}${more > 0 ? ` and ${more} more` : ''}`
 }
 
 /** Rows in aligned columns, numbers to the right, under a heading. */

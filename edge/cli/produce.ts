@@ -11,8 +11,9 @@ import { linesOf } from './lines.ts'
 import { countOf, say, writeJson } from './output.ts'
 import { parseAcks } from './parse.ts'
 import { recordOfJson, recordOfLine } from './record-line.ts'
-import { EXIT_INTERRUPTED, withCluster, withGlobals } from './session.ts'
+import { EXIT_INTERRUPTED, waitFor, withClusterToTheEnd, withGlobals } from './session.ts'
 import type { Session } from './session.ts'
+import { offlineNews, withNews } from './waiting.ts'
 
 const EXAMPLES = `
 Lines are KEY<TAB>VALUE, or VALUE alone; an empty line is a record with an empty value. With --json each line is an object:
@@ -29,6 +30,7 @@ const LINGER_MILLIS = 5
 
 /** What has become of the records so far. */
 interface Written {
+  sent: number
   count: number
   failure: Error | null
 }
@@ -49,18 +51,21 @@ export function produceCommand(): Command {
     .option('--client-id <name>', 'whose quota it keeps to: odradek quotas')
     .addHelpText('after', EXAMPLES)
     .action((topic: string, options: ProduceOptions, command: Command) =>
-      withCluster(command, 'read', (session) => produce(session, topic, options)),
+      withClusterToTheEnd(command, 'read', (session) => produce(session, topic, options)),
     )
 }
 
 async function produce(session: Session, topic: string, { acks, compression, clientId }: ProduceOptions): Promise<void> {
   const { cluster, interrupted, asJson } = session
-  await cluster.admin.describeTopic(topic)
+  const news = offlineNews(cluster, (one) => one.topic === topic)
+  await waitFor(session, news, () => cluster.admin.describeTopic(topic))
   if (process.stdin.isTTY) say('One record per line; Ctrl-D ends.')
   const producer = cluster.producer({ acks, compression, lingerMillis: LINGER_MILLIS, ...(clientId === undefined ? {} : { clientId }) })
-  const written: Written = { count: 0, failure: null }
+  const written: Written = { sent: 0, count: 0, failure: null }
   try {
-    await sendAll(producer, recordsOf(topic, asJson, interrupted), written)
+    // Who has not typed anything yet waits for nothing.
+    const newsOfSent = async (): Promise<string | null> => (written.sent > written.count ? news() : null)
+    await withNews(newsOfSent, () => sendAll(producer, recordsOf(topic, asJson, interrupted), written))
     if (interrupted.aborted) process.exitCode = EXIT_INTERRUPTED
   } finally {
     await producer.close()
@@ -74,6 +79,7 @@ async function produce(session: Session, topic: string, { acks, compression, cli
 async function sendAll(producer: Producer, records: AsyncIterable<ProducerRecord>, written: Written): Promise<void> {
   try {
     for await (const record of records) {
+      written.sent += 1
       void producer.send(record).then(
         () => (written.count += 1),
         (error: Error) => (written.failure ??= error),

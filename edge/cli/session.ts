@@ -9,8 +9,10 @@ import { KafkaError } from '../../protocol/errors.ts'
 import { open } from '../client/index.ts'
 import type { Cluster, ClusterOptions } from '../client/api.ts'
 import { InputError } from './failure.ts'
-import { pipeClosed } from './output.ts'
+import { pipeClosed, say } from './output.ts'
 import { parseDirectory } from './parse.ts'
+import { offlineNews, untilInterrupted, withNews } from './waiting.ts'
+import type { News } from './waiting.ts'
 
 /** The options that all commands have. */
 export interface GlobalOptions {
@@ -34,6 +36,9 @@ export const EXIT_INTERRUPTED = 130
 const DEFAULT_DIRECTORY = './data'
 const MEMORY = ':memory:'
 
+/** Who has pressed Ctrl-C is told after that what it waits for. */
+const FINISH_MILLIS = 3000
+
 /** Adds the global options: they may stand before or after the name of a command. */
 export function withGlobals(command: Command): Command {
   return command
@@ -42,8 +47,27 @@ export function withGlobals(command: Command): Command {
     .option('--record <dir>', 'record all that the cluster does, for odradek replay', parseDirectory)
 }
 
-/** Opens the cluster that the options name (and with what the command itself wants), does the work, and closes it whatever happens. Reading never makes a directory. */
-export async function withCluster(
+/**
+ * Opens the cluster that the options name (and with what the command itself wants), does the work until Ctrl-C, and closes it whatever happens. Reading never
+ * makes a directory.
+ */
+export function withCluster(
+  command: Command,
+  purpose: 'read' | 'write',
+  work: (session: Session) => Promise<void>,
+  clusterOptions: ClusterOptions = {},
+): Promise<void> {
+  const ended = (session: Session): Promise<void> => waitFor(session, offlineNews(session.cluster), () => work(session))
+  return withClusterToTheEnd(command, purpose, ended, clusterOptions)
+}
+
+/** What a command waits for: not silently, and only until Ctrl-C. */
+export function waitFor<Result>({ interrupted }: Session, news: News, work: () => Promise<Result>): Promise<Result> {
+  return withNews(news, () => untilInterrupted(interrupted, work))
+}
+
+/** Likewise, for work that has something to finish: it sees itself that it was interrupted. */
+export async function withClusterToTheEnd(
   command: Command,
   purpose: 'read' | 'write',
   work: (session: Session) => Promise<void>,
@@ -83,6 +107,7 @@ function interruption(): AbortSignal {
   const onSignal = (): void => {
     count += 1
     if (count > 1) process.exit(EXIT_INTERRUPTED)
+    setTimeout(() => say('Still finishing what has begun. Ctrl-C once more does not wait.'), FINISH_MILLIS).unref()
     controller.abort()
   }
   process.on('SIGINT', onSignal)

@@ -4,11 +4,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command } from 'commander'
 import { InputError } from './failure.ts'
-import { withLimit, withThrottle } from './nodes.ts'
+import { untilMoved, withLimit, withThrottle } from './nodes.ts'
 import type { ThrottleOptions } from './nodes.ts'
-import { say } from './output.ts'
 import { parseNodes, parseWhole } from './parse.ts'
-import { EXIT_INTERRUPTED } from './session.ts'
 import type { Session } from './session.ts'
 
 const EXAMPLES = `
@@ -36,21 +34,19 @@ export function reassignCommand(show: (session: Session, name: string) => Promis
     .action((name: string, partition: number, nodes: readonly number[] | undefined, options: ReassignOptions, command: Command) => {
       if ((nodes === undefined) !== (options.cancel === true)) throw new InputError('name the nodes, such as 2,0,1, or give --cancel')
       const work = async (session: Session): Promise<void> => {
-        await session.cluster.admin.reassign(name, partition, nodes ?? null)
-        if (nodes !== undefined) await untilMoved(session, name, partition, nodes)
+        await untilMoved(session, () => reassign(session, name, partition, nodes ?? null))
         await show(session, name)
       }
       return withLimit(command, options, work)
     })
 }
 
-async function untilMoved({ cluster, interrupted }: Session, name: string, partition: number, nodes: readonly number[]): Promise<void> {
-  while (!interrupted.aborted) {
-    const { partitions } = await cluster.admin.describeTopic(name)
-    const one = partitions[partition]
+/** Asks for it, and waits until the partition is there. */
+async function reassign({ cluster: { admin } }: Session, name: string, number: number, nodes: readonly number[] | null): Promise<void> {
+  await admin.reassign(name, number, nodes)
+  while (nodes !== null) {
+    const one = (await admin.describeTopic(name)).partitions[number]
     if (one === undefined || (one.replicas.join() === nodes.join() && one.adding.length + one.removing.length === 0)) return
     await sleep(LOOK_MILLIS)
   }
-  say('The move has not ended. It goes on whenever the cluster is open.')
-  process.exitCode = EXIT_INTERRUPTED
 }

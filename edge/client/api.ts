@@ -148,8 +148,9 @@ export interface ProducerOptions<K, V> {
   readonly bufferMemoryBytes?: number
   readonly compression?: Compression
   /**
-   * A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT, or NOT_ENOUGH_REPLICAS if that was why the leader refused it. It may have been written
-   * all the same, or be yet: while others of its partition are under way behind it, it goes on with them, and it is not sent again when there are none. Default 120,000.
+   * A record that is not acknowledged in this time fails with REQUEST_TIMED_OUT, or NOT_ENOUGH_REPLICAS if that was why the leader refused it
+   * (NOT_ENOUGH_REPLICAS_AFTER_APPEND: it is in a log all the same). It may have been written, or be yet: while others of its partition are under way behind it, it
+   * goes on with them, and it is not sent again when there are none. Default 120,000.
    */
   readonly deliveryTimeoutMillis?: number
   readonly requestTimeoutMillis?: number

@@ -141,6 +141,23 @@ describe('a batch', () => {
     expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 NOT_ENOUGH_REPLICAS')
   })
 
+  test.each<[ErrorName, readonly ErrorName[]]>([
+    ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', ['NOT_ENOUGH_REPLICAS_AFTER_APPEND']],
+    ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'NOT_ENOUGH_REPLICAS']],
+    ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'NOT_LEADER_OR_FOLLOWER', 'NOT_ENOUGH_REPLICAS']],
+    ['REQUEST_TIMED_OUT', ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'NOT_LEADER_OR_FOLLOWER']],
+  ])('that was refused for want of replicas fails with %s after %j: it is in a log once a leader has said so', (name, refusals) => {
+    const stage = ready()
+    let effects = submit(stage, 1)
+    for (const refusal of refusals) {
+      answer(stage, ids(effects)[0]!, refusal)
+      stage.deliver(topicsAnswer({ t: [0] }))
+      effects = tick(stage, 249)
+      if (ids(effects).length === 0) effects = tick(stage, 1)
+    }
+    expect(lines(tick(stage, 5000))).toContain(`to client: delivered #1 ${name}`)
+  })
+
   test('that a disk has refused fails with what was said of the disk, whoever has led since', () => {
     const stage = ready()
     const [first] = ids(submit(stage, 1))
