@@ -32,6 +32,7 @@ import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkPace, checkShare, newCopyPace } from './pace.ts'
 import type { CopyPace, ToldPaces } from './pace.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
+import { checkRewrites } from './rewrites.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
 import { checkCoordinatorTold, checkTransactionsTold } from './told.ts'
@@ -79,6 +80,7 @@ export class NodeWatcher implements Watcher {
   }
 
   received(host: Host, name: string, state: unknown, message: Message, from: Address, effects: readonly Effect[]): void {
+    checkRewrites(this.#truth.world, this.#disk, state, effects)
     const heard = this.#heard.get(name)
     if (name === COORDINATOR_ACTOR) {
       checkMetadata(this.#truth, state as CoordinatorState, message)

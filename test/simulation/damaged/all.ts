@@ -7,6 +7,7 @@ import { damagedLogs } from './logs.ts'
 import { damagedOthers } from './others.ts'
 import { damagedQuorums } from './quorum.ts'
 import { damagedReplicas } from './replicas.ts'
+import { damagedRewrites } from './rewrites.ts'
 import { damagedAnswers } from './told.ts'
 import { damagedTransactions } from './transactions.ts'
 
@@ -19,5 +20,6 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedTransactions,
   ...damagedAnswers,
   ...damagedQuorums,
+  ...damagedRewrites,
   ...damagedOthers,
 ]
