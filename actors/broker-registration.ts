@@ -59,6 +59,7 @@ function recordAgain(state: BrokerState, outbox: Outbox): void {
 /** A file that is there and cannot be read is not the same as one that is not there: begins anew. */
 function onFound(state: BrokerState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const { written } = state
+  if (message.kind === 'synced') return onProved(state, message.error === null, context, outbox)
   if (message.kind === 'logsListed' || message.error !== null) return findAgain(state, outbox)
   if (message.kind === 'listed') state.files = message.files.map(({ name }) => name)
   if (message.kind === 'readCompleted') written.push(parse(message.records))
@@ -76,6 +77,7 @@ function findAgain(state: BrokerState, outbox: Outbox): void {
 
 function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
   const { written, config } = state
+  let newest = -1
   state.reading = -1
   written.forEach((one, file) => {
     if (one === null || one.brokerEpoch < state.previousBrokerEpoch) return
@@ -84,10 +86,24 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
     state.previousBrokerEpoch = one.brokerEpoch
     state.isUnsyncedSafe = one.clean || one.bootId === config.bootId
     state.nextFile = otherFile(file)
+    newest = file
   })
   // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable.
   const clean = written.findIndex((one, file) => one?.clean === true && written[otherFile(file)]?.brokerEpoch === one.brokerEpoch)
   if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean
+  else if (written[newest]?.bootId === config.bootId) return prove(state, newest, outbox)
+  talk(state, context, outbox)
+}
+
+/** The newest file may be in the page cache only, too: the other one is written over when that is certain not to be. */
+function prove(state: BrokerState, file: number, outbox: Outbox): void {
+  state.reading = state.nextToken++
+  outbox.push({ kind: 'sync', log: BROKER_LOG, file: fileOf(file), token: state.reading })
+}
+
+function onProved(state: BrokerState, isDurable: boolean, context: Context, outbox: Outbox): void {
+  state.reading = -1
+  if (!isDurable && state.written[state.nextFile] !== null) state.nextFile = otherFile(state.nextFile)
   talk(state, context, outbox)
 }
 

@@ -3,6 +3,7 @@
  * needs it: a checkpoint of a whole log; nor is a snapshot that is there.
  */
 import type { Effect } from '../../actors/effect.ts'
+import { decodeVote } from '../../coordinator/quorum-files.ts'
 import { decodeSnapshot } from '../../coordinator/quorum-records.ts'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import type { ReplicaState } from '../../partitions/replica-state.ts'
@@ -35,11 +36,22 @@ function isSafe(file: SimulatedFile | undefined): boolean {
   return file.isEntryDurable && file.before === undefined && file.durableBytes === file.sizeBytes && file.rottenAt < 0
 }
 
-/** A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. */
+/** Whether it is needed, if it is sound. A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. */
 function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, state: unknown): boolean {
-  if (name !== 'checkpoint-') return true
-  const checkpoint = decodeCheckpoint(bytes.subarray(0, sizeBytes))
+  const content = bytes.subarray(0, sizeBytes)
+  if (name === 'quorum-state-') return typeof decodeVote(content) !== 'string'
+  if (name !== 'checkpoint-') return isJson(content)
+  const checkpoint = decodeCheckpoint(content)
   return typeof checkpoint !== 'string' && checkpoint.logStartOffset > 0 && SERVING.has((state as ReplicaState).phase)
+}
+
+function isJson(content: Uint8Array): boolean {
+  try {
+    JSON.parse(new TextDecoder().decode(content))
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Whether it may count by now, or soon: no sync of it has failed. */

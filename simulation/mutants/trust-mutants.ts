@@ -110,6 +110,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A53',
+    title: 'the newest registration is not proved before the other one is written over',
+    why: 'it may be in the page cache only: a power loss leaves neither, and whoever was the only one in sync counts as wiped',
+    edits: [
+      {
+        file: 'actors/broker-registration.ts',
+        text: 'else if (written[newest]?.bootId === config.bootId) return prove(state, newest, outbox)',
+        replacement: 'else if (newest > FILES) return prove(state, newest, outbox)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A43',
     title: 'a follower with an empty log waits for a leader that ends below it',
     why: 'it has nothing that could be compared, and a leader that was elected although it had fallen behind does not come there: it is never in sync again',

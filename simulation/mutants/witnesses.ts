@@ -63,6 +63,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/broker',
     'are not looked for by a life of the node that the metadata does not know of: another registration has overtaken its own, and nothing is served yet',
   ],
+  A53: ['actors/broker-registration', 'leaves the one that is durable: the newest one is proved first: it may be in the page cache only'],
   A52: ['actors/coordinator-unled', 'never says that something is not there: it may only not have heard of it'],
   A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
   A45: ['actors/replica', 'that wants one copy waits until that is synced'],

@@ -135,6 +135,29 @@ describe('a registration', () => {
     expect(remembered(later)[clean]).toMatchObject({ brokerEpoch: 12, clean: true })
   })
 
+  test.each([
+    [
+      'is proved first: it may be in the page cache only',
+      { 'registration-0': written(7), 'registration-1': written(5) },
+      'boot-1',
+      [record(20), record(5)],
+    ],
+    ['is all there is', { 'registration-0': written(7) }, 'boot-1', [record(7), record(20)]],
+    [
+      'is durable, for the machine has started since',
+      { 'registration-0': written(7), 'registration-1': written(5) },
+      'boot-2',
+      [record(7), record(20, 'boot-2')],
+    ],
+  ])('leaves the one that is durable: the newest one %s', (_, files, bootId, left) => {
+    const one = brokerOn(diskOf(files), { bootId })
+    one.disk.failing.set('sync', 'io')
+    registering(one)
+    one.disk.failing.clear()
+    register(one, 20)
+    expect(remembered(one)).toEqual(left)
+  })
+
   test.each(['replace', 'sync'] as const)(
     'that cannot be written down (%s) is written again, in the same file, and not used before',
     (operation) => {
@@ -173,8 +196,8 @@ describe('a registration', () => {
     expect(remembered(one)).toEqual([])
   })
 
-  function record(brokerEpoch: number): unknown {
-    return { brokerEpoch, bootId: 'boot-1', clean: false }
+  function record(brokerEpoch: number, bootId = 'boot-1'): unknown {
+    return { brokerEpoch, bootId, clean: false }
   }
 })
 

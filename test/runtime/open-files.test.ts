@@ -39,7 +39,7 @@ describe('a file', () => {
 
   test('is made with its directory, and whoever makes it hears of it once', () => {
     const made: string[] = []
-    const path = join(directory, 'x', 'y', 'a')
+    const path = join(directory, 'x', 'a')
     for (let i = 0; i < 2; i++) files.open(path, true, (one) => void made.push(one))
     files.close(path)
     files.open(path, true, (one) => void made.push(one))

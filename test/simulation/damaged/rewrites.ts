@@ -1,5 +1,6 @@
 // What is written over the only one that a power loss leaves.
 
+import { encodeVote } from '../../../coordinator/quorum-files.ts'
 import { encodeSnapshot } from '../../../coordinator/quorum-records.ts'
 import { encodeCheckpoint } from '../../../partitions/checkpoint.ts'
 import { NOT_CLEANED } from '../../../partitions/checkpoint-cleaning.ts'
@@ -28,6 +29,8 @@ function rewrite(what: string, written: string, filesOf: (isDamaged: boolean) =>
 }
 
 const SOME = new Uint8Array(9)
+const VOTE = encodeVote({ sequence: 1, epoch: 1, votedFor: 0 })
+const REGISTRATION = new TextEncoder().encode('{}')
 
 /** A checkpoint of a log that retention has shortened. */
 function checkpoint(isSynced: boolean): SimulatedFile {
@@ -38,8 +41,12 @@ function checkpoint(isSynced: boolean): SimulatedFile {
 /** Files that take turns, and snapshots. */
 export const damagedRewrites: readonly Damaged[] = [
   rewrite('the only vote that is synced is written over', 'quorum-state-0', (isDamaged) => ({
-    'quorum-state-0': file(SOME, true),
-    'quorum-state-1': file(SOME, !isDamaged),
+    'quorum-state-0': file(VOTE, true),
+    'quorum-state-1': file(VOTE, !isDamaged),
+  })),
+  rewrite('the only registration that is synced is written over', 'registration-1', (isDamaged) => ({
+    'registration-0': file(REGISTRATION, !isDamaged),
+    'registration-1': file(REGISTRATION, true),
   })),
   rewrite('the only checkpoint that is synced is written over', 'checkpoint-1', (isDamaged) => ({
     'checkpoint-0': checkpoint(!isDamaged),
