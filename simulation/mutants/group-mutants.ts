@@ -70,8 +70,8 @@ export const groupMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 133,
+    seedsToFind: 133,
   },
   {
     id: 'D23',

@@ -305,8 +305,8 @@ export const quorumMutants: readonly Mutant[] = [
         replacement: 'if (heard.length < 0) follow(step, -1)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'B11',
@@ -348,7 +348,7 @@ export const quorumMutants: readonly Mutant[] = [
         replacement: 'if (topics.length === 0) return false',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 210,
+    seedsToFind: 210,
   },
 ]

@@ -188,8 +188,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: "    leaderEpoch: -1,\n    acks: 'quorum',",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'C25',
@@ -202,8 +202,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  const refusal = refuseCommit(state, undefined, { ...OUTSIDER, offsets })',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 14,
+    seedsToFind: 14,
   },
   {
     id: 'C26',
@@ -244,8 +244,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (known !== undefined && !leads) {',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'C33',
@@ -273,8 +273,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  state.producerIdAsks.delete(response.correlationId)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'C35',
