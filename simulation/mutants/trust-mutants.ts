@@ -103,7 +103,7 @@ export const trustMutants: readonly Mutant[] = [
       {
         file: 'actors/broker-registration.ts',
         text: 'if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean',
-        replacement: 'void clean',
+        replacement: 'if (clean >= 0 && written[clean]?.bootId === config.bootId) void clean',
       },
     ],
     seed: 0,
