@@ -74,7 +74,7 @@ describe('the model of a topic', () => {
     { timeout: 60_000 },
     async () => {
       const weak: Trial = { topic: { producer: { acks: 'leader' }, config: { flush: 'os' } }, transactions: false, deletions: false }
-      const found = await counterexampleOf(trial(weak, { seed: 1, examples: 40 }))
+      const found = await counterexampleOf(trial(weak, { seed: 3, examples: 40 }))
       expect(found.message).toMatch(/LawError: partition \d misses record \d/)
       expect(found.commands).toContain('send(')
       expect(found.commands).toContain('powerLoss(')
