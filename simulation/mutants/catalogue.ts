@@ -108,8 +108,8 @@ export const mutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 56,
-    seedsToFind: 56,
+    seed: 33,
+    seedsToFind: 33,
   },
   {
     id: 'E11',

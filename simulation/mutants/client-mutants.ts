@@ -86,8 +86,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: `if (response.errorCode !== NONE) log.loaded = true\n  if (response.errorCode !== NONE) return true`,
       },
     ],
-    seed: 5,
-    seedsToFind: 5,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'D19',

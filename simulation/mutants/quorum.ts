@@ -305,8 +305,8 @@ export const quorumMutants: readonly Mutant[] = [
         replacement: 'if (heard.length < 0) follow(step, -1)',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'B11',
