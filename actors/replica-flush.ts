@@ -144,7 +144,8 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
       token: expectAnswer(state, { kind: 'ignore' }),
     })
   }
-  state.checkpointSequence += state.checkpointTrust === 'torn' ? 2 : 1
+  // The first one has no other one yet.
+  state.checkpointSequence += state.checkpointTrust === 'torn' && state.checkpointSequence > 1 ? 2 : 1
   const bytes = encodeCheckpoint({
     sequence: state.checkpointSequence,
     clean,

@@ -24,7 +24,8 @@ export function checkRewrites(world: World, disk: Disk, state: unknown, effects:
     const target = files.get(file)
     if (target === undefined) continue
     const [, name = '', turn = ''] = TURN.exec(file) ?? []
-    if (name !== '' && isNeeded(name, target, state) && isSafe(target) && !isSafe(files.get(name + (turn === '0' ? '1' : '0'))))
+    const other = files.get(name + (turn === '0' ? '1' : '0'))
+    if (name !== '' && isNeeded(name, target, other, state) && isSafe(target) && !isSafe(other))
       world.fail('REC', `${log}: ${file} is written over, and a power loss leaves no other`)
     if (file.endsWith('.checkpoint') && isSnapshot(target)) world.fail('REC', `${log}: ${file} is there, and is written again`)
   }
@@ -37,12 +38,14 @@ function isSafe(file: SimulatedFile | undefined): boolean {
 }
 
 /** Whether it is needed, if it is sound. A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. */
-function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, state: unknown): boolean {
+function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, other: SimulatedFile | undefined, state: unknown): boolean {
   const content = bytes.subarray(0, sizeBytes)
   if (name === 'quorum-state-') return typeof decodeVote(content) !== 'string'
   if (name !== 'checkpoint-') return isJson(content)
   const checkpoint = decodeCheckpoint(content)
-  return typeof checkpoint !== 'string' && checkpoint.logStartOffset > 0 && SERVING.has((state as ReplicaState).phase)
+  // Somebody has taken the other one away.
+  if (typeof checkpoint === 'string' || (checkpoint.sequence > 1 && other === undefined)) return false
+  return checkpoint.logStartOffset > 0 && SERVING.has((state as ReplicaState).phase)
 }
 
 function isJson(content: Uint8Array): boolean {
