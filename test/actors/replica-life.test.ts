@@ -1,7 +1,8 @@
 // The life of a replica beside its records: opening, settling, rolling, flushing, retention, indexes of old segments. (Draining: replica-drain.test.ts)
 
 import { describe, expect, test } from 'vitest'
-import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
+import { decodeCheckpoint, encodeCheckpoint } from '../../partitions/checkpoint.ts'
+import type { Checkpoint } from '../../partitions/checkpoint.ts'
 import { indexFileName, logFileName } from '../../partitions/log.ts'
 import { batchAt, concat, configOf, shapeOf } from '../partitions/support.ts'
 import {
@@ -342,6 +343,29 @@ describe('retention', () => {
       releaseOne(partition)
     }
     expect([...steps]).toEqual(['sync 4.log', 'sync checkpoint-1', 'replace 4.index', 'replace checkpoint-0', 'sync checkpoint-0'])
+  })
+
+  test.each([
+    [1, 'replace checkpoint-0'],
+    [3, 'replace checkpoint-1'],
+  ])('leaves the other checkpoint when the one that was read (number %d) cannot be proved, if there is another', (sequence, written) => {
+    const shortened = threeSegments({ ...small, retentionMillis: 1000 })
+    fire(shortened, 'retention', 1002)
+    const checkpoint = decodeCheckpoint(shortened.files.get('checkpoint-1')!) as Checkpoint
+    if (sequence === 1) shortened.files.delete('checkpoint-0')
+    shortened.files.set('checkpoint-1', encodeCheckpoint({ ...checkpoint, sequence }))
+    const partition = reopened(shortened.files)
+    partition.hold.add('sync').add('replace')
+    drain(partition)
+    const steps: string[] = []
+    while (partition.held.length > 0) {
+      const [line = ''] = lines(partition.held)
+      if (line === 'sync checkpoint-1') partition.failing.set('sync', 'io')
+      else partition.failing.clear()
+      steps.push(line)
+      releaseOne(partition)
+    }
+    expect(steps.filter((line) => line.includes('checkpoint')).slice(0, 2)).toEqual(['sync checkpoint-1', written])
   })
 
   test('has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again', () => {
