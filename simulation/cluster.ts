@@ -72,9 +72,9 @@ export class Cluster {
   readonly nodes: SimulatedNode[] = []
   /** The living hosts of clients. */
   readonly clients: Set<Host> = new Set()
+  readonly network: Network
   /** Asked at each step of a disk; true: the node has died there. */
   onDiskStep: ((step: DiskStep) => boolean) | null = null
-  readonly #network: Network
   readonly #restarts: Random
   /** What brokers hear of deaths, where there are guests. */
   readonly #news: Random
@@ -96,7 +96,7 @@ export class Cluster {
     this.truth = truth
     this.topics = new Map(plan.topics.map(({ name, partitions }) => [name, partitions]))
     this.clientWatcher = new ClientWatcher(world)
-    this.#network = new Network(world, faults)
+    this.network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
     this.#news = new Random(world.seed, 'guests/news')
     this.#quorum = { truth: newQuorumTruth(world), disks: new Map() }
@@ -111,7 +111,7 @@ export class Cluster {
       const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
       const host = new Host(node, {
         world: this.world,
-        network: this.#network,
+        network: this.network,
         clock: new Clock(this.world),
         disk,
         faults: this.faults,
@@ -149,7 +149,7 @@ export class Cluster {
     const node = -1 - this.#clientCount++
     this.world.onlooker?.booted(node, role)
     const { world, faults, clientWatcher: watcher } = this
-    const parts = { world, network: this.#network, clock: new Clock(world), disk: null, faults, watcher }
+    const parts = { world, network: this.network, clock: new Clock(world), disk: null, faults, watcher }
     const host = new Host(node, parts)
     host.boot()
     this.clients.add(host)
@@ -160,28 +160,28 @@ export class Cluster {
   killClient(host: Host): void {
     if (host.isUp) this.world.onlooker?.died(host.node, 'client killed')
     host.die()
-    this.#network.leave(host)
+    this.network.leave(host)
     this.clients.delete(host)
   }
 
   /** One node does not hear another for so long, in microseconds. */
   cut(from: number, to: number, micros: number): void {
-    if (from !== to) this.#network.cutLink(from, to, micros)
+    if (from !== to) this.network.cutLink(from, to, micros)
   }
 
   /** What one node says to another arrives late. */
   clog(from: number, to: number, micros: number): void {
-    this.#network.clogLink(from, to, micros)
+    this.network.clogLink(from, to, micros)
   }
 
   /** What a host says for so long is heard again, half of it, in microseconds. */
   echo(node: number, micros: number): void {
-    this.#network.echo(node, micros)
+    this.network.echo(node, micros)
   }
 
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
   noteHarm(node: number): void {
-    this.#network.silence(node)
+    this.network.silence(node)
   }
 
   /** A node's directory is empty; nobody knows until the node is unfenced again. */

@@ -20,7 +20,7 @@ import type { Frame, Network } from './network.ts'
 import { Random } from './random.ts'
 import { hashText } from './trace-hash.ts'
 import { describeMessage } from './transcript.ts'
-import type { World } from './world.ts'
+import type { Seen, World } from './world.ts'
 
 /** Something that lives on a host and is not an actor: a workload that plays the client's part. */
 export interface Resident {
@@ -268,7 +268,7 @@ export class Host {
     if (!cell.isAlive || this.#world.violation !== null) return
     this.#note(cell, message, from)
     if (cell.resident !== null) return cell.resident.receive(message, from)
-    if (cell.probe !== null) countPair(this.#world.pairs, cell.probe, cell.state, message.kind)
+    const times = cell.probe === null ? 0 : countPair(this.#world.pairs, cell.probe, cell.state, message.kind)
     const context = this.#context
     context.from = from
     context.now = this.clock.now()
@@ -285,6 +285,7 @@ export class Host {
         error instanceof InvariantViolation ? error.message : error instanceof Error ? (error.stack ?? error.message) : String(error)
       return this.#world.fail('ASSERT', `${cell.address.actor}@${this.node} on ${message.kind}: ${what}`)
     }
+    if (cell.probe !== null) this.#world.lookout?.saw(seenOf(this, cell, cell.probe, from, times))
     const life = this.#life
     this.#perform(cell, effects)
     if (isTimed(message) && life === this.#life) this.#sayTime(cell, message, from)
@@ -373,4 +374,8 @@ export class Host {
       if (life === this.#life) this.#run(() => this.#receive(cell, message, cell.address))
     })
   }
+}
+
+function seenOf(host: Host, { address, state }: Cell, { name: kind, stateOf }: Probe, from: Address, times: number): Seen {
+  return { host, actor: address.actor, kind, state: stateOf(state), from, times }
 }

@@ -134,6 +134,7 @@ export class Network {
     if (isLost) this.#world.log?.(`lost ${message.kind} ${from.actor}@${from.node} -> ${to.actor}@${to.node}`)
     const { onlooker } = this.#world
     const flight = onlooker?.sent(from, to, message, 'sent') ?? -1
+    this.#world.lookout?.sent(to, message, frame)
     if (isLost) onlooker?.missed(flight, 'lost')
     else this.#carry(to.node, link, frame, flight)
     if (isReplayed)
@@ -166,6 +167,13 @@ export class Network {
     }
     const sentAt = this.#world.nowMicros
     this.#world.at(arrival, () => this.#arrive(to, frame, sentAt, flight))
+  }
+
+  /** A copy of what was sent then arrives now. */
+  hearAgain(frame: Frame, sentAt: number): void {
+    const { to, from, message } = codec.decode(frame.bytes, frame.start, frame.end)
+    const flight = this.#world.onlooker?.sent(from, to, message, 'replay') ?? -1
+    this.#arrive(to.node, copyOf(frame), sentAt, flight)
   }
 
   /** A copy that was stuck somewhere arrives long after. */

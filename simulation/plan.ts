@@ -1,6 +1,8 @@
 /**
  * What a run simulates: how many nodes and clients, which topics, how fast. A seed draws it; options may fix parts of it.
  */
+import { drawAmbushes } from './ambush-plan.ts'
+import type { AmbushPlan } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'
 import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
@@ -76,6 +78,7 @@ export interface Plan extends SharePlan {
   readonly classic: ClassicPlan | null
   readonly guests: GuestPlan | null
   readonly ordeals: OrdealPlan | null
+  readonly ambushes: AmbushPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
   readonly faults: FaultOptions
@@ -312,6 +315,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     classic: drawClassic(seed, certain.has('classic')),
     guests,
     ordeals,
+    ambushes: options.quiet === true ? null : drawAmbushes(seed),
     calm: options.quiet === true ? null : drawCalm(seed),
     faults,
   }

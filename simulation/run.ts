@@ -5,6 +5,7 @@
 import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
+import { layAmbushes } from './ambush.ts'
 import { playCalm } from './calm.ts'
 import { unleash } from './chaos.ts'
 import { restoreLastCopies } from './damage.ts'
@@ -183,6 +184,7 @@ class Run {
       this.#classic.start()
       this.#guests.start(this.#admin)
       unleashOrdeals(this.#cluster, this.#admin)
+      layAmbushes(this.#cluster)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

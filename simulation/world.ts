@@ -3,7 +3,11 @@
  * events were made. Virtual time is whole microseconds and jumps from event to event; nothing ever waits.
  * A violation stops the loop: the first one is the one to understand.
  */
+import type { Address } from '../protocol/address.ts'
+import type { Message } from '../protocol/messages/message.ts'
 import { noPairs } from './coverage/pairs.ts'
+import type { Host } from './host.ts'
+import type { Frame } from './network.ts'
 import type { Onlooker } from './onlooker.ts'
 import { Random } from './random.ts'
 import { TraceHash } from './trace-hash.ts'
@@ -13,6 +17,25 @@ export interface Violation {
   readonly code: string
   readonly message: string
   readonly atMicros: number
+}
+
+/** An actor has been given a message, and its effects are still to come. */
+export interface Seen {
+  readonly host: Host
+  readonly actor: string
+  /** What kind of actor it is, and what state it is in now, as the coverage names them. */
+  readonly kind: string
+  readonly state: string
+  readonly from: Address
+  /** How often such a message has come to such an actor in the state that it was in. */
+  readonly times: number
+}
+
+/** Lies in wait, and may strike; other than an onlooker it is part of the run. */
+export interface Lookout {
+  /** A message is on its way to another host. */
+  sent(to: Address, message: Message, frame: Frame): void
+  saw(seen: Seen): void
 }
 
 interface Scheduled {
@@ -38,6 +61,8 @@ export class World {
   log: ((line: string) => void) | null = null
   /** Looks at what happens; null unless somebody does. */
   onlooker: Onlooker | null = null
+  /** Lies in wait; null unless somebody does. */
+  lookout: Lookout | null = null
   readonly #eventsMax: number
   readonly #ties: Random
   readonly #heap: Scheduled[] = []

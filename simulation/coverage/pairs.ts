@@ -14,6 +14,8 @@ export interface Pair {
 
 /** Finds the pair of a step. */
 export interface Probe {
+  /** The kind of actor. */
+  readonly name: string
   readonly stateOf: (state: unknown) => string
   /** Where the pairs of a state begin, and which of them is that of a kind. */
   readonly rows: ReadonlyMap<string, number>
@@ -37,15 +39,16 @@ export function probeOf(url: string): Probe | null {
   return PROBES.get(url) ?? null
 }
 
-/** A message comes to an actor in this state. */
-export function countPair(counts: Uint32Array, { stateOf, rows, columns }: Probe, state: unknown, kind: string): void {
+/** A message comes to an actor in this state. Returns how often it has by now; 0: it is not charted. */
+export function countPair(counts: Uint32Array, { stateOf, rows, columns }: Probe, state: unknown, kind: string): number {
   const pair = (rows.get(stateOf(state)) ?? -Infinity) + (columns.get(kind) ?? -Infinity)
-  if (pair >= 0) counts[pair]!++
+  return pair >= 0 ? ++counts[pair]! : 0
 }
 
-function newProbe({ states, kinds, stateOf }: Charted, index: number): Probe {
+function newProbe({ name, states, kinds, stateOf }: Charted, index: number): Probe {
   const begin = CHART.slice(0, index).reduce((sum, before) => sum + before.states.length * before.kinds.length, 0)
   return {
+    name,
     stateOf,
     rows: new Map(states.map((state, row) => [state, begin + row * kinds.length])),
     columns: new Map(kinds.map((kind, column) => [kind, column])),

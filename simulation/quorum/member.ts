@@ -34,6 +34,8 @@ export interface MemberParts {
   readonly bootstrap: readonly number[]
   readonly carry: (to: number, from: number, message: QuorumMessage) => void
   readonly isDurable: IsDurable
+  /** Told when a member begins to lead, and when a leader has committed something. */
+  readonly onMoment: (member: Member) => void
   /** Slow disks: a sync takes up to so long, in microseconds. */
   readonly syncMicrosMax: number
   readonly appendBytesMax: number
@@ -211,7 +213,7 @@ export class Member {
   }
 
   #perform(state: QuorumState, output: QuorumOutput, before: number): void {
-    const { truth, carry, isDurable } = this.#parts
+    const { truth, carry, isDurable, onMoment } = this.#parts
     switch (output.kind) {
       case 'send':
         checkSent(truth, this.node, output.to, output.message, Math.max(this.#durableEnd, this.#snapshot.endOffset))
@@ -235,12 +237,14 @@ export class Member {
         return this.#sync()
       case 'committed':
         checkCommitted(truth, this.node, state, before, isDurable)
+        if (state.role === 'leader') onMoment(this)
         return this.#apply(state)
       case 'caughtUp':
         this.#isDoubtful = false
         return
       case 'elected':
-        return checkElected(truth, this.node, state)
+        checkElected(truth, this.node, state)
+        return onMoment(this)
       case 'resigned':
         return
       default:

@@ -31,6 +31,15 @@ const HARM_SEEDS = 6
 const HARM_MICROS = 300_000
 const HARMED_MICROS = 150_000
 
+/**
+ * In one of so many seeds leaders die at the moments that matter to them: when they have just been elected, or have just committed something. One in so many does, so much later on average; all
+ * that it says until then is lost, or half of it, or what it says to some; somebody would change the voters just then; and it is back soon, or late.
+ */
+const AMBUSH_SEEDS = 3
+const AMBUSH_SHARES = [2, 4, 10] as const
+const AMBUSH_MICROS = [200, 1000, 5000, 50_000] as const
+const AWAY_MICROS = [5000, 100_000, 400_000] as const
+
 /** Runs a seed. `acknowledged` in the result is how far the log was committed. `log` takes the lines of the transcript. */
 export function runQuorum(seed: number, _options: object = {}, log: ((line: string) => void) | null = null): RunResult {
   return withoutAmbientTime(() => new QuorumRun(seed, log).result())
@@ -47,6 +56,12 @@ class QuorumRun {
   readonly #crashMicros: number
   readonly #changesVoters: boolean
   #isCut: (from: number, to: number) => boolean = () => false
+  /** Null: nobody lies in wait for leaders. */
+  readonly #ambush: Random | null
+  /** A leader that is about to die, how many of four of its words are lost, and who does not hear it at all. */
+  #doomed: Member | null = null
+  #lostOfFour = 0
+  #deaf: ReadonlySet<number> = new Set()
   #isActive = true
   #written = 0
 
@@ -63,12 +78,16 @@ class QuorumRun {
     this.#lateMicros = random.pick([0, 2000, 100_000])
     this.#crashMicros = random.pick([100_000, 300_000, 1_000_000])
     this.#changesVoters = random.below(2) === 0
+    const ambush = new Random(seed, 'ambush')
+    this.#ambush = ambush.below(AMBUSH_SEEDS) === 0 ? ambush : null
+    const share = ambush.pick(AMBUSH_SHARES)
     const parts = {
       truth: this.#truth,
       bootstrap: Array.from({ length: this.#voterCount }, (_, node) => node),
       carry: (to: number, from: number, message: QuorumMessage) => this.#carry(to, from, message),
       isDurable: (node: number, endOffset: number, epoch: number) =>
         this.#members[node]?.has(endOffset, epoch) === true || this.#members[node]?.isDoubtful === true,
+      onMoment: (member: Member) => this.#ambush?.below(share) === 0 && this.#doom(member, this.#ambush),
       syncMicrosMax: random.pick([2000, 20_000, 400_000]),
       appendBytesMax: random.pick([100, 10_000]),
       snapshotBatches: random.pick([3, 10, 1_000_000]),
@@ -138,11 +157,35 @@ class QuorumRun {
       `${from} -> ${to} ${JSON.stringify({ ...message, records: 'records' in message ? message.records?.length : undefined })}`,
     )
     const copies = this.#isActive && random.perMillion(this.#lossPerMillion) ? random.pick([0, 0, 2]) : 1
-    if (this.#isActive && this.#isCut(from, to)) return
+    if (this.#isActive && (this.#isCut(from, to) || this.#isUnheard(to, from))) return
     for (let i = 0; i < copies; i++) {
       const late = this.#isActive && this.#lateMicros > 0 && random.below(5) === 0 ? random.below(this.#lateMicros) : 0
       this.#world.after(random.between(20, 300) + late, () => this.#members[to]?.receive(from, message))
     }
+  }
+
+  #isUnheard(to: number, from: number): boolean {
+    return this.#ambush !== null && this.#doomed?.node === from && (this.#deaf.has(to) || this.#ambush.below(4) < this.#lostOfFour)
+  }
+
+  /** A leader is to die soon. */
+  #doom(member: Member, random: Random): void {
+    if (!this.#isActive) return
+    this.#doomed = member
+    this.#lostOfFour = random.pick([0, 0, 2, 4])
+    this.#deaf = new Set(this.#members.flatMap((one) => (random.below(3) === 0 ? one.node : [])))
+    const { node } = random.pick(this.#members)
+    if (this.#changesVoters && random.below(2) === 0) this.#world.after(1, () => member.change(node, 1))
+    const isPowerLoss = random.below(2) === 0
+    const micros = random.exponential(random.pick(AMBUSH_MICROS))
+    const awayMicros = random.exponential(random.pick(AWAY_MICROS))
+    this.#world.after(1 + micros, () => {
+      this.#doomed = null
+      if (!this.#isActive || !member.isUp) return
+      this.#world.log?.(`ambush: ${member.describe()}`)
+      member.crash(isPowerLoss)
+      this.#world.after(awayMicros, () => member.boot())
+    })
   }
 
   #strike(): void {
