@@ -102,6 +102,11 @@ function testOn(node: string): void {
   check(`${version}: it draws timelines`, ...cli('simulate', '--seed', '1', '--seconds', '2', '--timeline', page), 'shows the whole run')
   check(`${version}: the command line records`, ...cli('topics', 'list', '--record', `${directory}-recording`), 'numbers')
   check(`${version}: what was recorded is replayed`, ...cli('replay', `${directory}-recording`), 'identical')
+  const checkout = join(root, 'edge/cli/main.ts')
+  check(`${version}: and by a checkout, too`, process.execPath, [checkout, 'replay', `${directory}-recording`], 'identical')
+  const recording = `${directory}-recording-of-a-checkout`
+  execFileSync(process.execPath, [checkout, '--directory', directory, 'topics', 'list', '--record', recording])
+  check(`${version}: and what a checkout has recorded`, ...cli('replay', recording), 'identical')
 }
 
 /** Of the runs that the checkout simulates, on the Node that runs this. */

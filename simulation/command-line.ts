@@ -2,15 +2,16 @@
  * What the command line of the simulator asks for. Exit code 0: nothing is broken; 1: something is, and one line says how to replay it; 2: the command line makes no sense.
  */
 import { randomInt } from 'node:crypto'
-import { createWriteStream, writeFileSync } from 'node:fs'
+import { accessSync, constants, createWriteStream, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
+import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
-import type { Subject } from './explain.ts'
+import type { Explanation, Subject } from './explain.ts'
 import { loadRunner } from './runner.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
-import { describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
+import { describeProof, describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
 import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
 import { runSession } from './session.ts'
@@ -23,8 +24,10 @@ import type { SeedViolation } from './totals.ts'
 
 const HELP = `npm run simulate -- [options]
 
-  --seed S          the first seed (default: a random one, which is printed)
-  --runs N          how many seeds, counting up from S (default 1)
+Alone: as many seeds as half a minute has room for, from a random one on, on all cores, until one is broken.
+
+  --seed S          the first seed (default: a random one, which is printed); alone, only this one
+  --runs N          how many seeds, counting up from S
   --until-fail      stop at the first violation
   --until-found     the same, for mutants: up to 20000 seeds
   --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
@@ -38,6 +41,7 @@ const HELP = `npm run simulate -- [options]
                     else that run as it is, else the first seed
   --keep WHAT       run only what is left of a seed, and tell its story: seconds=12,producers=1,kill=0+3
                     (the line that is printed when a broken run has been made smaller)
+  --explain         with --json, too: make the first broken run smaller, and tell its story (\`least\`)
   --no-shrink       do not make the first broken run smaller (that takes up to ${SHRINK_MILLIS / 1000} s)
   --coverage        say in which states of which actor which messages have never come
   --json            print one JSON object
@@ -58,11 +62,19 @@ interface Command {
   readonly timeline: string | null
   readonly keep: string | null
   readonly shrinks: boolean
+  /** Also where a program reads. */
+  readonly explains: boolean
   readonly showsCoverage: boolean
   readonly isJson: boolean
 }
 
 const RUNS_UNTIL_FOUND = 20_000
+
+/** Without options that say how much, seeds are begun for so long. */
+const PLAIN_MILLIS = 30_000
+
+/** Options that say how much is run. */
+const AMOUNTS = ['seed', 'runs', 'until-fail', 'until-found', 'time', 'trace', 'timeline', 'keep'] as const
 
 const WORKERS_MAX = 64
 
@@ -82,6 +94,7 @@ function readCommand(): Command | null {
       trace: { type: 'string' },
       timeline: { type: 'string' },
       keep: { type: 'string' },
+      explain: { type: 'boolean', default: false },
       'no-shrink': { type: 'boolean', default: false },
       coverage: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
@@ -89,24 +102,28 @@ function readCommand(): Command | null {
     },
   })
   if (values.help) return null
-  const untilFound = values['until-found']
   const mutant = values.mutant ?? null
   const found = mutants.find(({ id }) => id === mutant)
   if (mutant !== null && found === undefined) throw new Error(`there is no mutant ${mutant}`)
   const isQuorum = values.quorum || found?.run === 'quorum'
-  if (isQuorum && values.timeline !== undefined) throw new Error('the quorum in small has no timeline')
-  const isEndless = values['until-fail'] || values.time !== undefined
-  const runsDefault = untilFound ? RUNS_UNTIL_FOUND : isEndless ? Number.MAX_SAFE_INTEGER : 1
-  const runs = wholeNumber('runs', values.runs, runsDefault, Number.MAX_SAFE_INTEGER)
-  const untilFail = values['until-fail'] || untilFound
+  refuseContradictions(values, isQuorum && found?.run !== 'quorum' && mutant !== null ? mutant : null, isQuorum)
+  for (const path of [values.trace, values.timeline, values.state]) if (path !== undefined) refuseUnwritable(path)
+  const isPlain = AMOUNTS.every((option) => values[option] === undefined || values[option] === false)
+  const isEndless = values['until-fail'] || values.time !== undefined || isPlain
+  const seed = wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER)
+  const runsMax = Number.MAX_SAFE_INTEGER - seed + 1
+  const runsDefault = values['until-found'] ? RUNS_UNTIL_FOUND : isEndless ? runsMax : 1
+  const runs = wholeNumber('runs', values.runs, Math.min(runsDefault, runsMax), runsMax)
+  const untilFail = values['until-fail'] || values['until-found'] || isPlain
+  const isOneByOne = untilFail && !isPlain
   return {
-    seed: wholeNumber('seed', values.seed, randomInt(1, 2 ** 31), Number.MAX_SAFE_INTEGER),
+    seed,
     isSeedGiven: values.seed !== undefined,
     runs,
     untilFail,
     seconds: wholeNumber('seconds', values.seconds, DEFAULT_SECONDS, 100_000),
-    workers: wholeNumber('workers', values.workers, untilFail ? 1 : Math.min(availableParallelism(), runs), WORKERS_MAX),
-    timeMillis: values.time === undefined ? null : duration(values.time),
+    workers: wholeNumber('workers', values.workers, isOneByOne ? 1 : Math.min(availableParallelism(), runs), WORKERS_MAX),
+    timeMillis: values.time !== undefined ? duration(values.time) : isPlain ? PLAIN_MILLIS : null,
     state: values.state ?? null,
     mutant,
     isQuorum,
@@ -114,8 +131,47 @@ function readCommand(): Command | null {
     timeline: values.timeline ?? null,
     keep: values.keep ?? null,
     shrinks: !values['no-shrink'],
+    explains: values.explain,
     showsCoverage: values.coverage,
     isJson: values.json,
+  }
+}
+
+/** What is given, as far as options may contradict each other. */
+interface Given {
+  readonly runs?: string
+  readonly time?: string
+  readonly 'until-fail': boolean
+  readonly 'until-found': boolean
+  readonly trace?: string
+  readonly timeline?: string
+  readonly keep?: string
+  readonly state?: string
+  readonly explain: boolean
+  readonly 'no-shrink': boolean
+}
+
+/** `stranger`: a mutant that the quorum in small does not meet. */
+function refuseContradictions(given: Given, stranger: string | null, isQuorum: boolean): void {
+  const { runs, trace, keep, time, state } = given
+  const isMany =
+    (runs !== undefined && runs !== '1') || time !== undefined || state !== undefined || given['until-fail'] || given['until-found']
+  const alone = keep !== undefined ? '--keep' : trace !== undefined ? '--trace' : null
+  if (alone !== null && isMany)
+    throw new Error(`${alone} runs one seed: leave out --runs, --time, --state, --until-fail and --until-found, and name it with --seed`)
+  if (stranger !== null) throw new Error(`mutant ${stranger} is not met by the metadata quorum in small: leave out --quorum`)
+  if (isQuorum && given.timeline !== undefined) throw new Error('the quorum in small has no timeline')
+  if (isQuorum && keep !== undefined) throw new Error('the quorum in small is not made smaller: --keep is for runs of whole clusters')
+  if (given.explain && given['no-shrink']) throw new Error('--explain makes the broken run smaller: leave out --no-shrink')
+}
+
+/** Before anything is run, not after it. */
+function refuseUnwritable(path: string): void {
+  try {
+    accessSync(dirname(resolve(path)), constants.W_OK)
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error('it is a directory')
+  } catch (error) {
+    throw new Error(`${path} cannot be written: ${error instanceof Error ? error.message : String(error)}`)
   }
 }
 
@@ -135,9 +191,23 @@ function duration(text: string): number {
 
 const TRACE = ' --trace trace.txt'
 
+/** What all runs of a command have in common. */
+function commonOptions({ isQuorum, mutant, seconds }: Command): string {
+  const common = isQuorum && mutant === null ? ' --quorum' : seconds === DEFAULT_SECONDS ? '' : ` --seconds ${seconds}`
+  return mutant === null ? common : `${common} --mutant ${mutant}`
+}
+
 function replayLine(command: Command, seed: number, keep: string | null = null): string {
-  const seconds = command.isQuorum ? ' --quorum' : command.seconds === DEFAULT_SECONDS ? '' : ` --seconds ${command.seconds}`
-  return `npm run simulate -- --seed ${seed}${seconds}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}${keep === null ? '' : ` --keep ${keep}`}${TRACE}`
+  return `npm run simulate -- --seed ${seed}${commonOptions(command)}${keep === null ? '' : ` --keep ${keep}`}${TRACE}`
+}
+
+/** The whole command, with the seed that was drawn. */
+function describeCommand(command: Command): string {
+  const { seed, runs, untilFail, timeMillis, keep } = command
+  const isEndless = runs > Number.MAX_SAFE_INTEGER - seed
+  const count = isEndless ? '' : ` --runs ${runs}`
+  const time = timeMillis === null ? '' : ` --time ${timeMillis / 1000}s`
+  return `npm run simulate -- --seed ${seed}${count}${untilFail ? ' --until-fail' : ''}${time}${commonOptions(command)}${keep === null ? '' : ` --keep ${keep}`}`
 }
 
 async function runTraced(command: Command, path: string): Promise<RunResult> {
@@ -167,19 +237,21 @@ function subjectOf({ seconds, mutant }: Command, seed: number): Subject {
   return { seed, options: { seconds }, mutant }
 }
 
-/** Makes the first broken run smaller, and tells the story of what is left. Returns that; null if it is not broken when it is run again. */
-async function explainFirst(command: Command, { seed }: Pick<RunResult, 'seed'>): Promise<string | null> {
+/** Makes the first broken run smaller. Returns what is left; null if it is not broken when it is run again. */
+async function explainFirst(command: Command, { seed }: Pick<RunResult, 'seed'>): Promise<Explanation | null> {
   const showProgress = process.stderr.isTTY
   if (showProgress) process.stderr.write(`\nmaking seed ${seed} smaller, for ${SHRINK_MILLIS / 1000} s at most …`)
   const found = await explain(subjectOf(command, seed), SHRINK_MILLIS, (keep, tries) => {
     if (showProgress) process.stderr.write(`\r\u001b[K${tries} tries: ${keep}`.slice(0, process.stderr.columns))
   })
   if (showProgress) process.stderr.write('\r\u001b[K')
-  if (found === null) return null
-  const { result, keep, story, tries, isMinimal } = found
+  return found
+}
+
+function tell(command: Command, { result, keep, story, tries, isMinimal }: Explanation): void {
+  const { seed } = result
   console.log(`\nThe least of seed ${seed} that is still broken${isMinimal ? '' : ' (there was no time for less)'}, after ${tries} tries:`)
-  console.log(`  ${keep}\n\n${story.join('\n')}\n\n  ${replayLine(command, result.seed, keep)}`)
-  return keep
+  console.log(`  ${keep}\n\n${story.join('\n')}\n\n  ${replayLine(command, seed, keep)}`)
 }
 
 /** Draws what has been found. */
@@ -221,8 +293,12 @@ function alone(result: RunResult): Session {
   return { identity: {}, firstSeed: result.seed, totals, realSeconds: performance.now() / 1000, isInterrupted: false }
 }
 
-function print(command: Command, report: Report): void {
-  if (command.isJson) return console.log(JSON.stringify(report))
+function print(command: Command, report: Report, least: Explanation | null): void {
+  if (command.isJson) {
+    const { keep, story, tries, isMinimal, result } = least ?? {}
+    const told = least === null ? {} : { least: { seed: result?.seed, keep, story, tries, isMinimal } }
+    return console.log(JSON.stringify({ ...report, ...told }))
+  }
   console.log(describeReport(report))
   if (command.showsCoverage && report.coverage !== null) console.log(describeUncovered(report.coverage))
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
@@ -230,6 +306,7 @@ function print(command: Command, report: Report): void {
     // One run shows nothing: it takes two, and a seed that is alone is run twice.
     console.log(`\n${code} at ${atSeconds} s with seed ${seed}: ${message}\n  ${code === 'DET' ? line.replace(TRACE, '') : line}`)
   }
+  if (report.violations.length === 0 && command.keep === null) console.log(`\n${describeProof(report)}`)
 }
 
 async function main(): Promise<number> {
@@ -239,22 +316,22 @@ async function main(): Promise<number> {
     return 0
   }
   const commit = currentCommit()
-  if (!command.isJson)
-    console.log(
-      `commit ${commit} · npm run simulate -- --seed ${command.seed} --runs ${command.runs}${command.mutant === null ? '' : ` --mutant ${command.mutant}`}`,
-    )
+  if (!command.isJson) console.log(`commit ${commit} · ${describeCommand(command)}`)
   const { totals, firstSeed, realSeconds, isInterrupted } = await runAll(command)
   const report = reportOf(totals, { commit, realSeconds, isWhole: command.mutant === null && !command.isQuorum })
-  print(command, report)
+  const [broken] = report.violations
+  const isExplained = command.keep !== null || command.trace !== null
+  const isWanted = command.explains || (command.shrinks && !command.isJson)
+  const isShrinking = broken !== undefined && isWanted && !isExplained && !command.isQuorum
+  if (!command.isJson) print(command, report, null)
   if (isInterrupted)
     console.error(
       `\ninterrupted before seed ${firstSeed + totals.seeds}${command.state === null ? '' : ': the same command line goes on there'}`,
     )
-  const [broken] = report.violations
-  const isExplained = command.keep !== null || command.trace !== null
-  const isShrinking = broken !== undefined && command.shrinks && !isExplained && !command.isJson && !command.isQuorum
-  const keep = isShrinking ? await explainFirst(command, broken) : command.keep
-  if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep })
+  const least = isShrinking ? await explainFirst(command, broken) : null
+  if (command.isJson) print(command, report, least)
+  else if (least !== null) tell(command, least)
+  if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep: least?.keep ?? command.keep })
   return exitCodeOf(report, isInterrupted)
 }
 

@@ -233,10 +233,10 @@ export class Faults {
   /** Strikes again and again, at times of its own. */
   repeat(world: World, kind: FaultKind, strike: Strike): void {
     const mean = this.options[kind]
-    if (mean === 0) return
     const ordinal = this.timed[kind].length
     const before = this.#repetition?.timed[kind][ordinal]
-    if (this.#repetition !== null && before === undefined) return
+    // In a repetition also times at which nothing strikes any more are kept: without them the others would move.
+    if (this.#repetition === null ? mean === 0 : before === undefined) return
     const draws = this.#draws[kind]
     const one: TimedStrike =
       before !== undefined ? { ...before } : { atMicros: world.nowMicros + draws.exponential(mean * 1000), state: null }

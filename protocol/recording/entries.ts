@@ -154,7 +154,7 @@ export function behaviourName(url: string): string {
     .split('/')
     .slice(-2)
     .join('/')
-    .replace(/\.[jt]s$/, '')
+    .replace(/(\.part)?\.[jt]s$/, '')
 }
 
 function readEntry(values: ValueReader, clock: { now: number; uptime: number }): Entry | null {
