@@ -193,7 +193,7 @@ export class Cluster {
   crash(node: number, isWithoutPower: boolean): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
-    const isPowerLoss = isWithoutPower && !this.#isSomebodyWiped()
+    const isPowerLoss = isWithoutPower && (this.plan.isBeyond || !this.#isSomebodyWiped())
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
     this.world.onlooker?.died(node, isPowerLoss ? 'power loss' : 'kill')
     this.latestImage()

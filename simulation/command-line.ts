@@ -11,6 +11,8 @@ import type { Explanation, Subject } from './explain.ts'
 import { loadRunner } from './runner.ts'
 import { mutants } from './mutants/catalogue.ts'
 import { DEFAULT_SECONDS } from './plan.ts'
+import type { PlanOptions } from './plan.ts'
+import { PROMISES } from './promises.ts'
 import { describeProof, describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
 import type { Report } from './report.ts'
 import type { RunResult } from './run.ts'
@@ -35,6 +37,7 @@ Alone: as many seeds as half a minute has room for, from a random one on, on all
   --time T          no new seeds after that much real time: 90s, 10m, 8h
   --state FILE      keep there how far the fleet is; the same command line goes on from there
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
+  --beyond          disks are harmed beyond the bounds in which records are kept: everything must work again in the end
   --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
   --timeline FILE   draw a run as a page for the browser: what is left of the first broken run when it has been made smaller,
@@ -58,6 +61,7 @@ interface Command {
   readonly state: string | null
   readonly mutant: string | null
   readonly isQuorum: boolean
+  readonly isBeyond: boolean
   readonly trace: string | null
   readonly timeline: string | null
   readonly keep: string | null
@@ -90,6 +94,7 @@ function readCommand(): Command | null {
       time: { type: 'string' },
       state: { type: 'string' },
       mutant: { type: 'string' },
+      beyond: { type: 'boolean', default: false },
       quorum: { type: 'boolean', default: false },
       trace: { type: 'string' },
       timeline: { type: 'string' },
@@ -127,6 +132,7 @@ function readCommand(): Command | null {
     state: values.state ?? null,
     mutant,
     isQuorum,
+    isBeyond: values.beyond,
     trace: values.trace ?? null,
     timeline: values.timeline ?? null,
     keep: values.keep ?? null,
@@ -147,6 +153,7 @@ interface Given {
   readonly timeline?: string
   readonly keep?: string
   readonly state?: string
+  readonly beyond: boolean
   readonly explain: boolean
   readonly 'no-shrink': boolean
 }
@@ -162,6 +169,7 @@ function refuseContradictions(given: Given, stranger: string | null, isQuorum: b
   if (stranger !== null) throw new Error(`mutant ${stranger} is not met by the metadata quorum in small: leave out --quorum`)
   if (isQuorum && given.timeline !== undefined) throw new Error('the quorum in small has no timeline')
   if (isQuorum && keep !== undefined) throw new Error('the quorum in small is not made smaller: --keep is for runs of whole clusters')
+  if (isQuorum && given.beyond) throw new Error('the quorum in small has disks of its own: leave out --quorum or --beyond')
   if (given.explain && given['no-shrink']) throw new Error('--explain makes the broken run smaller: leave out --no-shrink')
 }
 
@@ -192,9 +200,13 @@ function duration(text: string): number {
 const TRACE = ' --trace trace.txt'
 
 /** What all runs of a command have in common. */
-function commonOptions({ isQuorum, mutant, seconds }: Command): string {
-  const common = isQuorum && mutant === null ? ' --quorum' : seconds === DEFAULT_SECONDS ? '' : ` --seconds ${seconds}`
-  return mutant === null ? common : `${common} --mutant ${mutant}`
+function commonOptions({ isQuorum, isBeyond, mutant, seconds }: Command): string {
+  return [
+    isQuorum && mutant === null ? ' --quorum' : '',
+    isBeyond ? ' --beyond' : '',
+    isQuorum || seconds === DEFAULT_SECONDS ? '' : ` --seconds ${seconds}`,
+    mutant === null ? '' : ` --mutant ${mutant}`,
+  ].join('')
 }
 
 function replayLine(command: Command, seed: number, keep: string | null = null): string {
@@ -212,7 +224,7 @@ function describeCommand(command: Command): string {
 
 async function runTraced(command: Command, path: string): Promise<RunResult> {
   const runSeed = await loadRunner(command.mutant, command.isQuorum)
-  return intoFile(path, (log) => runSeed(command.seed, { seconds: command.seconds }, log))
+  return intoFile(path, (log) => runSeed(command.seed, planOptionsOf(command), log))
 }
 
 async function intoFile<Result>(path: string, run: (log: (line: string) => void) => Result | Promise<Result>): Promise<Result> {
@@ -233,8 +245,12 @@ async function runKept(command: Command, keep: string): Promise<RunResult> {
   return result
 }
 
-function subjectOf({ seconds, mutant }: Command, seed: number): Subject {
-  return { seed, options: { seconds }, mutant }
+function subjectOf(command: Command, seed: number): Subject {
+  return { seed, options: planOptionsOf(command), mutant: command.mutant }
+}
+
+function planOptionsOf({ seconds, isBeyond }: Command): PlanOptions {
+  return { seconds, ...(isBeyond ? { beyond: true } : {}) }
 }
 
 /** Makes the first broken run smaller. Returns what is left; null if it is not broken when it is run again. */
@@ -276,8 +292,8 @@ async function runAll(command: Command): Promise<Session> {
   if (command.keep !== null) return alone(await runKept(command, command.keep))
   if (command.trace !== null) return alone(await runTraced(command, command.trace))
   const { seed, runs, workers, untilFail, mutant, isQuorum, seconds, isJson, timeMillis, state } = command
-  const fleet = { firstSeed: seed, runs, workers, untilFail, isGuarded: true, mutant, isQuorum, plan: { seconds } }
-  const common = { runs, seconds, mutant, quorum: isQuorum, untilFail, seed: command.isSeedGiven ? seed : null }
+  const fleet = { firstSeed: seed, runs, workers, untilFail, isGuarded: true, mutant, isQuorum, plan: planOptionsOf(command) }
+  const common = { runs, seconds, mutant, quorum: isQuorum, beyond: command.isBeyond, untilFail, seed: command.isSeedGiven ? seed : null }
   const identity = state === null ? common : { commit: currentCode(), ...common }
   const isShown = !isJson && process.stderr.isTTY && runs > 1
   const show = (line: string): void => void process.stderr.write(`\r\u001b[K${line.slice(0, process.stderr.columns - 1)}`)
@@ -304,9 +320,16 @@ function print(command: Command, report: Report, least: Explanation | null): voi
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
     const line = replayLine(command, seed)
     // One run shows nothing: it takes two, and a seed that is alone is run twice.
-    console.log(`\n${code} at ${atSeconds} s with seed ${seed}: ${message}\n  ${code === 'DET' ? line.replace(TRACE, '') : line}`)
+    console.log(
+      `\n${code} at ${atSeconds} s with seed ${seed}: ${message}${promiseOf(code)}\n  ${code === 'DET' ? line.replace(TRACE, '') : line}`,
+    )
   }
-  if (report.violations.length === 0 && command.keep === null) console.log(`\n${describeProof(report)}`)
+  if (report.violations.length === 0 && command.keep === null) console.log(`\n${describeProof(report, command.isBeyond)}`)
+}
+
+function promiseOf(code: string): string {
+  const promise = PROMISES[code]
+  return promise === undefined ? '' : `\n  (the promise: ${promise})`
 }
 
 async function main(): Promise<number> {
@@ -318,7 +341,7 @@ async function main(): Promise<number> {
   const commit = currentCommit()
   if (!command.isJson) console.log(`commit ${commit} · ${describeCommand(command)}`)
   const { totals, firstSeed, realSeconds, isInterrupted } = await runAll(command)
-  const report = reportOf(totals, { commit, realSeconds, isWhole: command.mutant === null && !command.isQuorum })
+  const report = reportOf(totals, { commit, realSeconds, isWhole: command.mutant === null && !command.isQuorum && !command.isBeyond })
   const [broken] = report.violations
   const isExplained = command.keep !== null || command.trace !== null
   const isWanted = command.explains || (command.shrinks && !command.isJson)

@@ -91,13 +91,15 @@ export class Damage {
   loseFile(node: number, random: Random, timed: TimedStrike): false {
     return this.#whileFenced(node, 'lostFile', () => {
       const { disk } = this.#cluster.nodes[node]!
-      const logs = disk.logNames().filter((log) => log !== METADATA_LOG && !this.#isCountedOn(node, log))
+      const mayLose = (log: string): boolean => log !== METADATA_LOG && (this.#cluster.plan.isBeyond || !this.#isCountedOn(node, log))
+      const logs = disk.logNames().filter(mayLose)
       if (logs.length === 0) return null
       const late = timed.lateState === undefined ? random : Random.from(timed.lateState)
       timed.lateState ??= late.state
       const log = late.pick(logs)
       const file = late.pick([...disk.files(log).keys()].toSorted())
       disk.lose(log, file)
+      this.#cluster.truth.lostLogs.add(`${node}/${log}`)
       return `${log}/${file}`
     })
   }
@@ -116,6 +118,7 @@ export class Damage {
       timed.lateState ??= late.state
       const log = late.pick(logs)
       disk.loseLog(log)
+      this.#cluster.truth.lostLogs.add(`${node}/${log}`)
       this.#struck('lostLog', node, log)
     }
     look()
@@ -148,6 +151,7 @@ export class Damage {
 
   /** Whether everything that a node has is with others; what may be lost by an unclean election need not be. */
   #isExpendable(node: number): boolean {
+    if (this.#cluster.plan.isBeyond) return true
     const { topics } = this.#cluster.latestImage()!
     if (!this.#isInformed()) return false
     return [...topics.values()].every((topic) =>
@@ -167,6 +171,7 @@ export class Damage {
   #mayRot(node: number, log: string, othersMin = 1): boolean {
     const found = this.#partitionOf(log)
     if (found === null || !this.#isInformed()) return false
+    if (this.#cluster.plan.isBeyond) return true
     const { topic, index } = found
     const { adding, removing } = topic.partitions[index]!
     if (adding.length > 0 || removing.length > 0) return false
@@ -216,6 +221,17 @@ export function restoreLastCopies(cluster: Cluster): void {
       }
     })
   }
+}
+
+/** Whether every copy of a partition that may lead is whole: none of its files is harmed, and none was lost. The others can be copied anew from them. */
+export function isSound(cluster: Cluster, topic: string, partition: number): boolean {
+  const image = cluster.latestImage()?.topics.get(topic)
+  const placed = image?.partitions[partition]
+  if (image === undefined || placed === undefined) return true
+  const log = logNameOf(topic, image.topicId, partition)
+  return [...placed.isr, ...placed.elr].every(
+    (node) => !cluster.truth.lostLogs.has(`${node}/${log}`) && harmedFiles(cluster, node, log).length === 0,
+  )
 }
 
 function harmedFiles(cluster: Cluster, node: number, log: string): SimulatedFile[] {

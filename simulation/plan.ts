@@ -82,6 +82,8 @@ export interface Plan extends SharePlan {
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
   readonly faults: FaultOptions
+  /** Disks are harmed beyond what the atlas allows: only recovery is promised. */
+  readonly isBeyond: boolean
 }
 
 /** What a caller may fix. */
@@ -89,6 +91,8 @@ export interface PlanOptions {
   readonly seconds?: number
   /** No faults: a quiet run. */
   readonly quiet?: boolean
+  /** Harm to disks without the bounds of the atlas, and more of it. */
+  readonly beyond?: boolean
 }
 
 /** Virtual seconds of a run unless somebody says otherwise. */
@@ -153,14 +157,21 @@ function certainOf(ordeals: OrdealPlan | null): Certain {
   return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain') }
 }
 
+/** What happens to disks beyond the atlas, beside everything else. */
+const HARM = { bitRot: 5000, droppedWrite: 8000, misdirectedWrite: 8000, lostFile: 12_000, wipe: 20_000, lostLog: 15_000, powerLoss: 9000 }
+
+/** What holds beyond the atlas, where records may be gone: nobody fails, the metadata, which have a disk of their own, are what they were, and in the end everything works again. */
+export const RECOVERY: ReadonlySet<string> = new Set(['ASSERT', 'LIVE', 'DET', 'DIV', 'META', '2LDR', 'EPO'])
+
 /** Disks whose power flickers lose what was not synced; where everything is cleaned, some of it rots. */
-function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null): FaultOptions {
+function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null, beyond = false): FaultOptions {
   const has = (kind: Ordeal): boolean => ordeals?.kinds.includes(kind) === true
   return {
     ...faults,
     ...(has('flicker') || has('tidiness') ? { renameLost: 700_000, tornWrite: 700_000 } : {}),
     ...(has('tidiness') ? { bitRot: 5000 } : {}),
     ...(has('flicker') ? { deleteRecords: 3000 } : {}),
+    ...(beyond ? HARM : {}),
   }
 }
 
@@ -266,25 +277,19 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const certain = certainOf(ordeals)
   const nodeCount = drawNodeCount(random, ordeals)
   const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
+  const orders = { name: 'orders', partitions: random.between(1, 3), replicationFactor: replicationFactor() }
+  const ordered = { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) }
+  const clicks = { name: 'clicks', partitions: random.between(1, 2), replicationFactor: replicationFactor() }
+  const clicked = { ...small, flush: 'os', retentionMillis: -1 }
   const topics: PlannedTopic[] = [
-    {
-      name: 'orders',
-      partitions: random.between(1, 3),
-      replicationFactor: replicationFactor(),
-      configs: { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) },
-    },
-    {
-      name: 'clicks',
-      partitions: random.between(1, 2),
-      replicationFactor: replicationFactor(),
-      configs: { ...small, flush: 'os', retentionMillis: -1 },
-    },
+    { ...orders, configs: ordered },
+    { ...clicks, configs: clicked },
   ]
   if (random.below(2) === 0) {
     const configs = { ...small, flush: random.pick(['commit', 'interval']), ...RECENT }
     topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
-  const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals)
+  const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals, options.beyond)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
   const transactions = drawTransactions(seed, certain.has('transactions'))
   topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
@@ -318,5 +323,6 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     ambushes: options.quiet === true ? null : drawAmbushes(seed),
     calm: options.quiet === true ? null : drawCalm(seed),
     faults,
+    isBeyond: options.beyond === true,
   }
 }

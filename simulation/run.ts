@@ -8,7 +8,7 @@ import type { ReplicaState } from '../partitions/replica-state.ts'
 import { layAmbushes } from './ambush.ts'
 import { playCalm } from './calm.ts'
 import { unleash } from './chaos.ts'
-import { restoreLastCopies } from './damage.ts'
+import { isSound, restoreLastCopies } from './damage.ts'
 import { checkFiles } from './checkers/final.ts'
 import { checkTransactions } from './checkers/transactions.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
@@ -19,7 +19,7 @@ import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import type { Onlooking } from './onlooker.ts'
 import { unleashOrdeals } from './ordeals.ts'
-import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
+import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP, RECOVERY } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
@@ -59,6 +59,8 @@ export interface RunResult {
   readonly readers: Readonly<Record<ReaderEvent, number>>
   /** By pair: how often such a message came to an actor in such a state. */
   readonly pairs: Uint32Array
+  /** Promises that were broken beyond the atlas, where they are none. */
+  readonly forgiven: number
 }
 
 /** Everything must have settled so long after healing. */
@@ -146,6 +148,7 @@ class Run {
     const faults = new Faults(seed, plan.faults, repetition)
     if (repetition !== null) faults.log = world.log
     const cluster = new Cluster(world, plan, faults, truth)
+    if (plan.isBeyond) world.asserted = RECOVERY
     this.#world = world
     this.#cluster = cluster
     this.#group = newGroupTruth(truth, INSIDE_GROUP, SESSION_MILLIS, plan.offsetsRetentionMillis)
@@ -194,7 +197,8 @@ class Run {
     for (const producer of this.#producers) producer.stop()
     this.#transactions.stop()
     this.#modes.stop()
-    if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
+    if (plan.isBeyond) this.#recover()
+    else if (this.#settle(() => this.#isAnswered(), 'not every batch was answered')) this.#finish()
     return {
       seed: plan.seed,
       hash: world.trace.toString(),
@@ -208,18 +212,54 @@ class Run {
       transactions: truth.transactions.counts,
       readers: this.#modes.counts,
       pairs: world.pairs,
+      forgiven: world.forgivenCount,
     }
+  }
+
+  /**
+   * Whatever has become of the records: all nodes are there, the coordinators agree, everybody is answered; and a partition is led, in sync, and read to its end if what may lead it is whole.
+   */
+  #recover(): void {
+    const isThere = (): boolean => this.#cluster.nodes.every(({ host }) => host.isUp) && this.#cluster.hasQuorum()
+    const isIdle = (): boolean => this.#admin.isIdle && this.#quotas.isGone && this.#shareQuotas.isGone
+    this.#help()
+    if (!this.#settle(() => isThere() && isIdle(), 'nodes are not there, or their coordinators do not agree')) return
+    for (const producer of this.#producers) producer.lastRound()
+    const isAnswered = (): boolean => this.#producers.every((producer) => producer.isAlive && producer.outstandingCount === 0)
+    if (!this.#settle(isAnswered, 'the last batches were not answered')) return
+    this.#reader.restart()
+    this.#settle(
+      () => this.#unrecovered() === null,
+      () => `${this.#unrecovered()} has not recovered`,
+    )
+  }
+
+  /** A partition that is not led, not in sync, or not read to its end although whatever may lead it is whole. */
+  #unrecovered(): string | null {
+    for (const [topic, partitions] of this.#cluster.topics) {
+      for (let partition = 0; partition < partitions; partition++) {
+        const name = topicPartitionName(topic, partition)
+        const end = this.#endOf(topic, partition)
+        if ((end < 0 || this.#reader.positionOf(name) !== end) && isSound(this.#cluster, topic, partition)) return name
+      }
+    }
+    return null
+  }
+
+  /** What operators do. */
+  #help(): void {
+    this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
+    this.#admin.settle()
+    this.#admin.rescue()
+    this.#quotas.remove()
+    this.#shareQuotas.remove()
+    this.#guests.rest()
   }
 
   /** What is submitted now must succeed, and be consumed by everybody; one reader reads the whole log again. */
   #finish(): void {
-    this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
-    this.#admin.settle()
-    this.#admin.rescue()
+    this.#help()
     restoreLastCopies(this.#cluster)
-    this.#quotas.remove()
-    this.#shareQuotas.remove()
-    this.#guests.rest()
     if (!this.#settle(() => this.#admin.isIdle, 'topics were not there')) return
     if (!this.#settle(() => this.#quotas.isGone && this.#shareQuotas.isGone, 'quotas were not taken away')) return
     if (!this.#settle(() => this.#isInSync(), 'replicas were not in sync')) return

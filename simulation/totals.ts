@@ -34,6 +34,8 @@ export interface Totals {
   virtualSeconds: number
   events: number
   acknowledged: number
+  /** Promises that were broken beyond the atlas, where they are none. */
+  forgiven: number
   readonly faults: Record<FaultKind, number>
   readonly anomalies: Record<Anomaly, number>
   readonly transactions: Record<TransactionEvent, number>
@@ -56,6 +58,7 @@ export function newTotals(): Totals {
     virtualSeconds: 0,
     events: 0,
     acknowledged: 0,
+    forgiven: 0,
     faults: mapKinds(() => 0),
     anomalies: noAnomalies(),
     transactions: noTransactionEvents(),
@@ -72,6 +75,7 @@ export function addResult(totals: Totals, result: RunResult, isRepeated: boolean
   totals.virtualSeconds += result.virtualSeconds
   totals.events += result.events
   totals.acknowledged += result.acknowledged
+  totals.forgiven += result.forgiven
   for (const kind of FAULT_KINDS) totals.faults[kind] += result.faults[kind]
   for (const kind of Object.keys(totals.anomalies) as Anomaly[]) totals.anomalies[kind] += result.anomalies[kind]
   for (const kind of TRANSACTION_EVENTS) totals.transactions[kind] += result.transactions[kind]

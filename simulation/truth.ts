@@ -73,6 +73,8 @@ export interface Truth {
   readonly countsCopies: boolean
   /** By name of the log directory: partition and topic id. */
   readonly partitions: Map<string, PartitionTruth>
+  /** Copies that have lost files, or all of them, as `node/log`. */
+  readonly lostLogs: Set<string>
   /** Wall clocks are set now and then. */
   readonly hasClockSteps: boolean
   /** By value: the key that it was submitted for, and when. */
@@ -117,6 +119,7 @@ export function newTruth(
     acks,
     countsCopies,
     partitions: new Map(),
+    lostLogs: new Set(),
     hasClockSteps,
     keyed: new Map(),
     anomalies: noAnomalies(),

@@ -124,6 +124,7 @@ class QuorumRun {
       transactions: noTransactionEvents(),
       readers: noReaderEvents(),
       pairs: world.pairs,
+      forgiven: 0,
     }
   }
 

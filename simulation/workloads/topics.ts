@@ -221,7 +221,8 @@ export class AdminWorkload {
   rescue(): void {
     const { truth } = this.#cluster
     for (const { name: topic, topicId, config, partitions } of this.#cluster.latestImage()?.topics.values() ?? []) {
-      if (config.flush === 'commit' || !partitions.some(({ isr, elr }) => isr.length === 0 && elr.length === 0)) continue
+      const isLost = partitions.some(({ isr, elr }) => isr.length === 0 && elr.length === 0)
+      if (!this.#cluster.plan.isBeyond && (config.flush === 'commit' || !isLost)) continue
       for (const life of truth.partitions.values()) if (life.topicId === topicId) life.isUnclean = true
       const configs = { uncleanLeaderElection: true }
       this.#do({

@@ -28,6 +28,7 @@ describe('npm run simulate', { timeout: 120_000 }, () => {
     expect(code).toBe(1)
     expect(stdout).toMatch(/npm run simulate -- --seed \d+ --until-fail --time 30s --mutant C1\n/)
     expect(stdout).toContain('DUP at ')
+    expect(stdout).toContain('(the promise: each record is in the log once)')
   })
 
   test('says what few seeds without a broken promise prove', async () => {

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest'
 import { readSources, walk } from '../tidy/source.ts'
 import type { SyntaxNode } from '../tidy/source.ts'
 import { damagedHistories } from './damaged/all.ts'
+import { PROMISES } from '../../simulation/promises.ts'
 
 describe('a history', () => {
   test.each(damagedHistories)('is sound, until $what: $code', ({ code, play }) => {
@@ -51,6 +52,10 @@ describe('every promise', () => {
   test('is broken by a damaged history', () => {
     expect(explained.length).toBeGreaterThan(25)
     expect(explained.filter((code) => !damaged.has(code))).toEqual([])
+  })
+
+  test('is said in a few words where it is broken', () => {
+    expect(Object.keys(PROMISES).toSorted()).toEqual(explained.toSorted())
   })
 
   test('that can be said to be broken is explained', () => {
