@@ -16,6 +16,7 @@ export const PARTS = [
   'classic',
   'guests',
   'ordeals',
+  'turnover',
   'calm',
   'recent',
   'risky',
@@ -61,7 +62,7 @@ export function wholeOf(plan: Plan): Reduction {
 }
 
 function hasPart(plan: Plan, part: Part): boolean {
-  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, calm, topics } = plan
+  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, turnover, calm, topics } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -79,6 +80,8 @@ function hasPart(plan: Plan, part: Part): boolean {
       return guests !== null
     case 'ordeals':
       return ordeals !== null
+    case 'turnover':
+      return turnover !== null
     case 'calm':
       return calm !== null
     default:
@@ -111,6 +114,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     classic: isOut('classic') ? null : plan.classic,
     guests: isOut('guests') ? null : plan.guests,
     ordeals: isOut('ordeals') ? null : plan.ordeals,
+    turnover: isOut('turnover') || isOut('table') ? null : plan.turnover,
     calm: isOut('calm') ? null : plan.calm,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),

@@ -18,6 +18,7 @@ import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import type { Onlooking } from './onlooker.ts'
 import { unleashOrdeals } from './ordeals.ts'
+import { turnOver } from './turnover.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP } from './plan.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
@@ -183,6 +184,7 @@ class Run {
       this.#classic.start()
       this.#guests.start(this.#admin)
       unleashOrdeals(this.#cluster, this.#admin)
+      turnOver(this.#cluster, this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

@@ -15,7 +15,7 @@ import { Random } from '../random.ts'
 import { TABLE } from '../plan.ts'
 import { buildBatch } from '../records.ts'
 import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
-import { keyedBatch } from './keyed.ts'
+import { keyedBatch, Turns } from './keyed.ts'
 import { limited } from './quotas.ts'
 import { configOf } from './topics.ts'
 
@@ -38,6 +38,7 @@ export class ProducerWorkload {
   /** Of keys, and what is a tombstone. */
   readonly #keys: Random
   readonly #index: number
+  readonly #turns: Turns
   readonly #acks: Acks
   /** How many copies it asks for, if it does. */
   readonly #copies: Random | null
@@ -61,6 +62,7 @@ export class ProducerWorkload {
     this.#index = index
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
     this.#keys = new Random(cluster.world.seed, `keys/${index}`)
+    this.#turns = new Turns(cluster, `producer/${index}`)
     this.#acks = cluster.plan.acks[index] ?? 'quorum'
     this.#copies = cluster.plan.countsCopies && index === 1 ? new Random(cluster.world.seed, 'copies/asked') : null
   }
@@ -130,7 +132,7 @@ export class ProducerWorkload {
     host.after(this.#random.exponential(this.#cluster.plan.submitMillis * 1000), () => {
       if (this.#isStopped || ++this.#submissions > this.#cluster.plan.submissionsMax) return
       const burst = this.#random.below(4) === 0 ? this.#random.between(2, 8) : 1
-      const { name, partitions } = this.#random.pick(this.#cluster.plan.topics)
+      const { name, partitions } = this.#turns.turn(this.#random.pick(this.#cluster.plan.topics))
       const partition = this.#random.below(this.#cluster.topics.get(name) ?? partitions)
       for (let i = 0; i < burst && this.#outstanding.size < OUTSTANDING_MAX; i++) this.#submit(name, partition)
       this.#loop(host)
@@ -146,7 +148,12 @@ export class ProducerWorkload {
     const timestamp = host.clock.now()
     const records =
       topic === TABLE
-        ? keyedBatch(this.#cluster.truth, this.#keys, values, { sizeBytes, timestamp, transactional: false })
+        ? keyedBatch(this.#cluster.truth, this.#keys, values, {
+            sizeBytes,
+            timestamp,
+            transactional: false,
+            turnover: this.#cluster.plan.turnover,
+          })
         : buildBatch(values, sizeBytes, timestamp)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, sizeBytes, atMicros: this.#cluster.world.nowMicros })

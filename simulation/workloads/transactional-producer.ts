@@ -138,7 +138,12 @@ export class TransactionalProducer {
     const timestamp = this.host.clock.now()
     const records =
       topic === TABLE
-        ? keyedBatch(truth, this.#keys, values, { sizeBytes, timestamp, transactional: true })
+        ? keyedBatch(truth, this.#keys, values, {
+            sizeBytes,
+            timestamp,
+            transactional: true,
+            turnover: this.#cluster.plan.turnover,
+          })
         : buildBatch(values, sizeBytes, timestamp, true)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: world.nowMicros, transaction })
