@@ -105,6 +105,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     groupSize: Math.min(members, plan.groupSize),
     submissionsMax: submissions,
     sharerCount: isOut('sharers') ? 0 : plan.sharerCount,
+    shareSuccession: isOut('sharers') ? null : plan.shareSuccession,
     quota: isOut('quota') ? null : plan.quota,
     shareQuota: isOut('quota') || isOut('sharers') ? null : plan.shareQuota,
     transactions:
