@@ -55,6 +55,8 @@ export interface Plan extends SharePlan {
   readonly countsCopies: boolean
   /** How large a batch may be is among the settings that topics are given: producers split what is too large. */
   readonly hasLimits: boolean
+  /** They change every second. */
+  readonly changesLimits: boolean
   /** What consumers read in the file of a leader is not what it should be, now and then, although nothing is wrong with the file. */
   readonly hasDoubts: boolean
   readonly groupSize: number
@@ -137,6 +139,10 @@ const COPIES_SHARE = 10
 
 /** Of so many seeds without transactions one has topics that take smaller batches than before, now and then. */
 const LIMITS_SHARE = 12
+
+/** Of so many of them one has topics whose limits change every second. */
+const CHANGES_SHARE = 10
+const CHANGES_CHOSEN = 6
 
 /** Of so many seeds one has consumers that doubt what they read. */
 const DOUBTS_SHARE = 10
@@ -272,6 +278,11 @@ function drawAcks(seed: number, random: Random, { quiet }: PlanOptions): Pick<Pl
   return { acks: ['quorum', countsCopies ? 'leader' : drawn, 'quorum'], countsCopies }
 }
 
+function drawLimits(seed: number, isOut: boolean): Pick<Plan, 'hasLimits' | 'changesLimits'> {
+  const changesLimits = !isOut && new Random(seed, 'limits/eager').below(CHANGES_SHARE) === CHANGES_CHOSEN
+  return { hasLimits: changesLimits || (!isOut && new Random(seed, 'limits').below(LIMITS_SHARE) === 2), changesLimits }
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
@@ -315,7 +326,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     producerCount,
     ...asked,
     hasDoubts: options.quiet !== true && new Random(seed, 'doubts').below(DOUBTS_SHARE) === 3,
-    hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === 2,
+    ...drawLimits(seed, transactions !== null || options.quiet === true),
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),

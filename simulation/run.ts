@@ -25,6 +25,7 @@ import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
 import { ClassicClients } from './classic-clients.ts'
 import { GuestClients } from './guest-clients.ts'
+import { changeLimits } from './limit-strikes.ts'
 import { succeedShares } from './share-strikes.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
@@ -187,6 +188,7 @@ class Run {
       unleashOrdeals(this.#cluster, this.#admin)
       turnOver(this.#cluster, this.#admin)
       succeedShares(this.#cluster, this.#admin)
+      changeLimits(this.#cluster, this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

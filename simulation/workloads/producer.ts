@@ -50,10 +50,10 @@ export class ProducerWorkload {
   #submissions = 0
   readonly #outstanding: Map<number, Submitted> = new Map()
   /**
-   * Where it has split a batch in this life. What was behind it may be under way: it comes late, behind all parts, and of more than five batches the leader has forgotten where the
-   * first one is.
+   * What waited where it has split a batch, and its parts, if there was something behind. That may be under way: it comes late, behind all parts, and of more than five batches the leader
+   * has forgotten where the first one is.
    */
-  readonly #splits: Set<string> = new Set()
+  readonly #crowded: Set<number> = new Set()
   /** Batches of the last round that failed: after healing nothing may. */
   failedLately = 0
 
@@ -78,7 +78,7 @@ export class ProducerWorkload {
     this.#host = host
     this.#life++
     this.#counter = 0
-    this.#splits.clear()
+    this.#crowded.clear()
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
       coordinatorNodes: this.#cluster.voters,
@@ -180,12 +180,14 @@ export class ProducerWorkload {
     const whole = this.#outstanding.get(token)
     if (host === null || whole === undefined) return
     this.#outstanding.delete(token)
-    this.#splits.add(topicPartitionName(whole.topic, whole.partition))
+    const others = [...this.#outstanding].filter(([, { topic, partition }]) => topic === whole.topic && partition === whole.partition)
     const parts = whole.values.map((value) => {
       const part = ++this.#token
       this.#outstanding.set(part, { ...whole, values: [value] })
       return { token: part, records: buildBatch([value], whole.sizeBytes, host.clock.now()) }
     })
+    const together = [...others.map(([one]) => one), ...parts.map((part) => part.token)]
+    if (others.some(([one]) => one > token)) for (const one of together) this.#crowded.add(one)
     host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'splitBatch', token, parts })
   }
 
@@ -202,7 +204,7 @@ export class ProducerWorkload {
     const partition = lifeOf(truth, name, this.#cluster.clientWatcher.topicIdOf(message))
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
-    if (message.baseOffset < 0 && !this.#splits.has(name))
+    if (message.baseOffset < 0 && !this.#crowded.has(message.token))
       return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     // What only one of several has may go with it: nobody relies on where it is.
     if (isLeaderOnly(truth, partition, submitted.values[0] ?? 0)) for (const value of submitted.values) partition.leaderOnly.add(value)

@@ -100,7 +100,7 @@ export class TransactionalProducer {
       transactionTimeoutMillis,
       ...(cluster.plan.guests === null ? {} : limited(cluster, host, 'producerByteRate')),
     }
-    this.#presence = newPresence(cluster.truth.transactions, transactionalId)
+    this.#presence = newPresence(cluster.truth.transactions, transactionalId, () => host.isUp)
     host.spawn('producer', actor.url, config)
     cluster.world.log?.(`producer of ${transactionalId} lives as writer ${identity.writer} on ${host.node}`)
   }

@@ -54,6 +54,9 @@ const SILENT_FACTOR = 1.5
 /** A zombie is stopped after so long on average, in microseconds. */
 const ZOMBIE_MICROS = 5_000_000
 
+/** Where producers are hasty, what they say for so long at first comes again, in microseconds. */
+const HASTY_MICROS = 300_000
+
 /** A process that is gone comes back after so long on average, in microseconds. */
 const RESTART_MICROS = 300_000
 
@@ -157,6 +160,7 @@ export class TransactionWorkload {
   #live(): void {
     if (this.#goal === 'done') return
     const host = this.#cluster.newClient(this.#planned.transactionalId)
+    if (this.#plan.isHasty && this.#cluster.faults.active) this.#cluster.echo(host.node, HASTY_MICROS)
     const writer = (FIRST_WRITER + this.#index) * PRODUCER_LIVES_MAX + ++this.#lives
     const producer = new TransactionalProducer(this.#cluster, host, { ...this.#planned, writer })
     host.attach('client', { receive: (message) => void producer.receive(message) })
