@@ -90,6 +90,8 @@ export class Disk {
   readonly #strain: Random
   /** Appends fail until then. */
   fullUntil = 0
+  /** Cleanings take so many times as long. */
+  cleaningFactor = 1
   /** Syncs fail until the node is started again. */
   failsToSync = false
 
@@ -123,7 +125,7 @@ export class Disk {
   #compact(effect: CompactEffect, answer: (message: Compacted) => void): void {
     const life = this.#life
     this.#cleanings.add(effect)
-    this.#world.after(this.#cleaningRandom.between(...CLEANING_MICROS), () => {
+    this.#world.after(this.#cleaningRandom.between(...CLEANING_MICROS) * this.cleaningFactor, () => {
       if (life !== this.#life || this.#owner.crashesAt('before', true, effect)) return
       this.#cleanings.delete(effect)
       const message = this.#cleaned(effect)

@@ -22,6 +22,8 @@ import { drawSharing } from './share-plan.ts'
 import type { SharePlan } from './share-plan.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
+import { drawTurnover, turnoverConfigs } from './turnover-plan.ts'
+import type { TurnoverPlan } from './turnover-plan.ts'
 
 /** A topic of the run. */
 export interface PlannedTopic {
@@ -55,6 +57,8 @@ export interface Plan extends SharePlan {
   readonly countsCopies: boolean
   /** How large a batch may be is among the settings that topics are given: producers split what is too large. */
   readonly hasLimits: boolean
+  /** They change every second. */
+  readonly changesLimits: boolean
   /** What consumers read in the file of a leader is not what it should be, now and then, although nothing is wrong with the file. */
   readonly hasDoubts: boolean
   readonly groupSize: number
@@ -79,6 +83,8 @@ export interface Plan extends SharePlan {
   readonly guests: GuestPlan | null
   readonly ordeals: OrdealPlan | null
   readonly ambushes: AmbushPlan | null
+  /** What becomes of the table; null: it is written to as any other topic. */
+  readonly turnover: TurnoverPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
   readonly faults: FaultOptions
@@ -141,20 +147,35 @@ const COPIES_SHARE = 10
 /** Of so many seeds without transactions one has topics that take smaller batches than before, now and then. */
 const LIMITS_SHARE = 12
 
+/** Of so many of them one has topics whose limits change every second. */
+const CHANGES_SHARE = 10
+const CHANGES_CHOSEN = 6
+
 /** Of so many seeds one has consumers that doubt what they read. */
 const DOUBTS_SHARE = 10
 
-/** What a run has for certain, because it has ordeals. */
+/** What only some seeds have, and no quiet one. */
+type Special = Pick<Plan, 'ordeals' | 'turnover' | 'calm'>
+
+function drawSpecial(seed: number, { quiet }: PlanOptions): Special {
+  if (quiet === true) return { ordeals: null, turnover: null, calm: null }
+  return { ordeals: drawOrdeals(seed), turnover: drawTurnover(seed), calm: drawCalm(seed) }
+}
+
+/** What a run has for certain, because it has ordeals, or its table is turned over. */
 interface Certain {
   readonly has: (part: Company) => boolean
   readonly isTidy: boolean
   readonly isStrained: boolean
+  readonly turnover: TurnoverPlan | null
 }
 
-function certainOf(ordeals: OrdealPlan | null): Certain {
+function certainOf({ ordeals, turnover }: Special): Certain {
   const kinds = ordeals?.kinds ?? []
-  const company = ordeals?.company ?? []
-  return { has: (part) => company.includes(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain') }
+  const company = new Set(ordeals?.company ?? [])
+  if (turnover !== null) company.add('table')
+  if (turnover?.hasTransactions === true) company.add('transactions')
+  return { has: (part) => company.has(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain'), turnover }
 }
 
 /** What happens to disks beyond the atlas, beside everything else. */
@@ -204,7 +225,7 @@ function drawResults(seed: number, nodeCount: number, transactions: TransactionP
 }
 
 /** In a third of the runs, a topic that keeps the newest record of each key. */
-function drawTable(seed: number, nodeCount: number, { has, isTidy }: Certain): PlannedTopic[] {
+function drawTable(seed: number, nodeCount: number, { has, isTidy, turnover }: Certain): PlannedTopic[] {
   const random = new Random(seed, 'table')
   if (random.below(3) > 0 && !has('table')) return []
   const configs = {
@@ -218,8 +239,10 @@ function drawTable(seed: number, nodeCount: number, { has, isTidy }: Certain): P
     maxCompactionLagMillis: random.pick([10_000, 30_000, Number.MAX_SAFE_INTEGER]),
     deleteRetentionMillis: random.pick([0, 3000, 12_000]),
     ...(isTidy ? TIDY : {}),
+    ...(turnover === null ? {} : turnoverConfigs(turnover, seed)),
   }
-  return [{ name: TABLE, partitions: 1, replicationFactor: Math.min(nodeCount, random.pick([1, 2, 3, 3])), configs }]
+  const replicationFactor = turnover?.replicationFactor ?? random.pick([1, 2, 3, 3])
+  return [{ name: TABLE, partitions: 1, replicationFactor: Math.min(nodeCount, replicationFactor), configs }]
 }
 
 /** In half of the runs members are static; in some of those two have the same instance id, so that one of them must wait. */
@@ -258,9 +281,9 @@ export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
 }
 
-function drawNodeCount(random: Random, ordeals: OrdealPlan | null): number {
+function drawNodeCount(random: Random, { ordeals, turnover }: Special): number {
   const drawn = random.between(1, 5)
-  return ordeals?.nodeCount ?? drawn
+  return ordeals?.nodeCount ?? turnover?.nodeCount ?? drawn
 }
 
 function drawAcks(seed: number, random: Random, { quiet }: PlanOptions): Pick<Plan, 'acks' | 'countsCopies'> {
@@ -269,13 +292,19 @@ function drawAcks(seed: number, random: Random, { quiet }: PlanOptions): Pick<Pl
   return { acks: ['quorum', countsCopies ? 'leader' : drawn, 'quorum'], countsCopies }
 }
 
+function drawLimits(seed: number, isOut: boolean): Pick<Plan, 'hasLimits' | 'changesLimits'> {
+  const changesLimits = !isOut && new Random(seed, 'limits/eager').below(CHANGES_SHARE) === CHANGES_CHOSEN
+  return { hasLimits: changesLimits || (!isOut && new Random(seed, 'limits').below(LIMITS_SHARE) === 2), changesLimits }
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
   const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
-  const ordeals = options.quiet === true ? null : drawOrdeals(seed)
-  const certain = certainOf(ordeals)
-  const nodeCount = drawNodeCount(random, ordeals)
+  const special = drawSpecial(seed, options)
+  const { ordeals, turnover } = special
+  const certain = certainOf(special)
+  const nodeCount = drawNodeCount(random, special)
   const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
   const orders = { name: 'orders', partitions: random.between(1, 3), replicationFactor: replicationFactor() }
   const ordered = { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) }
@@ -305,13 +334,13 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     producerCount,
     ...asked,
     hasDoubts: options.quiet !== true && new Random(seed, 'doubts').below(DOUBTS_SHARE) === 3,
-    hasLimits: transactions === null && options.quiet !== true && new Random(seed, 'limits').below(LIMITS_SHARE) === 2,
+    ...drawLimits(seed, transactions !== null || options.quiet === true),
     groupSize,
     instanceIds: drawInstances(seed, groupSize),
     ...drawWishes(seed, groupSize),
     offsetsRetentionMillis: new Random(seed, 'offsetsRetention').pick([-1, OFFSETS_RETENTION_MILLIS]),
     ...drawSharing(seed, certain.has('sharers')),
-    submitMillis: random.pick([150, 300, 600, 1200]),
+    submitMillis: Math.min(random.pick([150, 300, 600, 1200]), turnover?.submitMillis ?? Infinity),
     submissionsMax: Number.MAX_SAFE_INTEGER,
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed) ?? guests?.quota ?? null,
@@ -319,9 +348,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     readers: drawReaders(seed, nodeCount, certain.has('readers')),
     classic: drawClassic(seed, certain.has('classic')),
     guests,
-    ordeals,
+    ...special,
     ambushes: options.quiet === true ? null : drawAmbushes(seed),
-    calm: options.quiet === true ? null : drawCalm(seed),
     faults,
     isBeyond: options.beyond === true,
   }

@@ -17,6 +17,7 @@ export const PARTS = [
   'guests',
   'ordeals',
   'ambushes',
+  'turnover',
   'calm',
   'recent',
   'risky',
@@ -62,7 +63,7 @@ export function wholeOf(plan: Plan): Reduction {
 }
 
 function hasPart(plan: Plan, part: Part): boolean {
-  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, ambushes, calm, topics } = plan
+  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, ambushes, turnover, calm, topics } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -82,6 +83,8 @@ function hasPart(plan: Plan, part: Part): boolean {
       return ordeals !== null
     case 'ambushes':
       return ambushes !== null
+    case 'turnover':
+      return turnover !== null
     case 'calm':
       return calm !== null
     default:
@@ -105,6 +108,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     groupSize: Math.min(members, plan.groupSize),
     submissionsMax: submissions,
     sharerCount: isOut('sharers') ? 0 : plan.sharerCount,
+    shareSuccession: isOut('sharers') ? null : plan.shareSuccession,
     quota: isOut('quota') ? null : plan.quota,
     shareQuota: isOut('quota') || isOut('sharers') ? null : plan.shareQuota,
     transactions:
@@ -115,6 +119,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     guests: isOut('guests') ? null : plan.guests,
     ordeals: isOut('ordeals') ? null : plan.ordeals,
     ambushes: isOut('ambushes') ? null : plan.ambushes,
+    turnover: isOut('turnover') || isOut('table') ? null : plan.turnover,
     calm: isOut('calm') ? null : plan.calm,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),

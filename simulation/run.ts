@@ -20,11 +20,14 @@ import { withoutAmbientTime } from './guard.ts'
 import type { Onlooking } from './onlooker.ts'
 import { unleashOrdeals } from './ordeals.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP, RECOVERY } from './plan.ts'
+import { turnOver } from './turnover.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
 import { ClassicClients } from './classic-clients.ts'
 import { GuestClients } from './guest-clients.ts'
+import { changeLimits } from './limit-strikes.ts'
+import { succeedShares } from './share-strikes.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
@@ -188,6 +191,9 @@ class Run {
       this.#guests.start(this.#admin)
       unleashOrdeals(this.#cluster, this.#admin)
       layAmbushes(this.#cluster)
+      turnOver(this.#cluster, this.#admin)
+      succeedShares(this.#cluster, this.#admin)
+      changeLimits(this.#cluster, this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

@@ -34,6 +34,8 @@ export interface TransactionPlan {
   readonly hasKeys: boolean
   /** They commit offsets of a group for which somebody commits without transactions. */
   readonly hasLedger: boolean
+  /** Its producers live for a second or two, and what they have said first comes again later. */
+  readonly isHasty: boolean
 }
 
 /** What the pipeline reads. */
@@ -54,6 +56,11 @@ export const LEDGER_TOPIC = 'orders'
 /** Of so many seeds one has transactions. */
 const SHARE = 3
 
+/** In one of so many of those producers are hasty; they die after so long on average. */
+const HASTY_SHARE = 4
+const HASTY_CHOSEN = 3
+const HASTY_MILLIS = 1500
+
 /** The transactions of a seed; null: it has none. */
 export function drawTransactions(seed: number, isCertain: boolean): TransactionPlan | null {
   const random = new Random(seed, 'pipeline')
@@ -64,6 +71,7 @@ export function drawTransactions(seed: number, isCertain: boolean): TransactionP
     transactionTimeoutMillis: random.pick([400, 1500, 5000, 15_000]),
   }))
   const hasPipeline = random.below(4) > 0
+  const mixture = drawMixture(seed)
   const pipeline = {
     size: random.between(1, 3),
     commitMillis: random.pick([50, 200, 1000]),
@@ -73,17 +81,21 @@ export function drawTransactions(seed: number, isCertain: boolean): TransactionP
   return {
     producers,
     hasZombies: random.below(2) === 0,
-    crashMillis: random.pick([4000, 12_000, 60_000]),
+    crashMillis: Math.min(random.pick([4000, 12_000, 60_000]), mixture.isHasty ? HASTY_MILLIS : Infinity),
     pauseMillis: random.pick([100, 400, 1500]),
     pipeline: hasPipeline ? pipeline : null,
-    ...drawMixture(seed),
+    ...mixture,
   }
 }
 
 /** What transactions have to do with what is written, and committed, without them; a stream of its own. */
-function drawMixture(seed: number): Pick<TransactionPlan, 'hasKeys' | 'hasLedger'> {
+function drawMixture(seed: number): Pick<TransactionPlan, 'hasKeys' | 'hasLedger' | 'isHasty'> {
   const random = new Random(seed, 'transactions/mixture')
-  return { hasKeys: random.below(4) > 0, hasLedger: random.below(2) === 0 }
+  return {
+    hasKeys: random.below(4) > 0,
+    hasLedger: random.below(2) === 0,
+    isHasty: new Random(seed, 'transactions/haste').below(HASTY_SHARE) === HASTY_CHOSEN,
+  }
 }
 
 /** How many partitions and replicas the topic of the results has. */

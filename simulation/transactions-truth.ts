@@ -40,8 +40,9 @@ export interface TransactionalPresence {
   readonly transactionalId: string
   /** It has been given an epoch. */
   hasBegun: boolean
-  /** Another one has come, or was there and had not begun. */
+  /** Another one has come, or was there, alive, and had not begun. */
   mayBeFenced: boolean
+  readonly isAlive: () => boolean
 }
 
 /** One transaction, as its producer knows it. */
@@ -90,10 +91,11 @@ export function newTransactionsTruth(): TransactionsTruth {
 }
 
 /** Another producer of that id is there. */
-export function newPresence({ presences }: TransactionsTruth, transactionalId: string): TransactionalPresence {
+export function newPresence({ presences }: TransactionsTruth, transactionalId: string, isAlive: () => boolean): TransactionalPresence {
   const others = presences.filter((one) => one.transactionalId === transactionalId)
   for (const one of others) one.mayBeFenced = true
-  const presence = { transactionalId, hasBegun: false, mayBeFenced: others.some(({ hasBegun }) => !hasBegun) }
+  // What one that is gone has asked for, and comes late, begins nothing.
+  const presence = { transactionalId, hasBegun: false, mayBeFenced: others.some((one) => !one.hasBegun && one.isAlive()), isAlive }
   presences.push(presence)
   return presence
 }

@@ -44,6 +44,8 @@ export interface PartitionTruth {
   readonly leaders: Map<number, number>
   /** Since when, by leader epoch. */
   readonly ledSince: Map<number, number>
+  /** By producer id: the last of its batches that is committed. */
+  readonly numbers: Map<number, { readonly producerEpoch: number; readonly baseOffset: number }>
   /** Values that only a leader has acknowledged: it may take them with it. */
   readonly leaderOnly: Set<number>
   /** Set by a power loss where unsynced records may go: the end of what must be there again. -1 otherwise. */
@@ -160,6 +162,7 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, conf
     replicaCount: 1,
     leaders: new Map(),
     ledSince: new Map(),
+    numbers: new Map(),
     leaderOnly: new Set(),
     lossFloor: -1,
     keptEnds: new Map(),
@@ -235,6 +238,7 @@ export function noteDeleted(truth: Truth, name: string, topicId: number, startOf
 /** A power loss has taken what was not synced, or somebody leads who had fallen behind: everything from `endOffset` on is unknown again. */
 export function forgetFrom(truth: Truth, partition: PartitionTruth, endOffset: number): void {
   const oldEnd = Math.max(partition.values.length, partition.exposedEnd)
+  partition.numbers.clear()
   if (endOffset < partition.acknowledgedEnd) truth.anomalies[partition.isUnclean ? 'uncleanLost' : 'unsyncedLost']++
   for (let offset = endOffset; offset < partition.values.length; offset++) {
     const value = partition.values[offset]

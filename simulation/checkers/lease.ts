@@ -1,6 +1,6 @@
 /**
  * A coordinator of groups or share groups gives nothing away when its node may have been taken for dead. FENCE: one that another node has succeeded for longer than its lease may
- * last does not answer members as if it were in charge. What it says until then nobody may rely on (in-charge.ts).
+ * last does not answer members as if it were in charge. What it says until then nobody may rely on (in-charge.ts). Nor does it live on where its own node leads in a later reign.
  */
 import type { Effect } from '../../actors/effect.ts'
 import { NONE } from '../../protocol/errors.ts'
@@ -29,6 +29,20 @@ const GIVEN: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
   'heartbeatResponse',
   'shareFetchResponse',
 ])
+
+/** The node leads anew: it ends a coordinator of its own in the same step, or has not been told yet. */
+const ANEW_MICROS = 1_000_000
+
+/** A coordinator on a node has handled a message. */
+export function checkReign(truth: Truth, topic: string, { partition, leaderEpoch }: Reign, node: number): void {
+  const name = topicPartitionName(topic, partition)
+  const life = livesOf(truth, name).at(-1)
+  for (const [epoch, sinceMicros] of life?.ledSince ?? []) {
+    const micros = truth.world.nowMicros - sinceMicros
+    if (epoch > leaderEpoch && life?.leaders.get(epoch) === node && micros > ANEW_MICROS)
+      truth.world.fail('FENCE', `${name}: node ${node} leads in epoch ${epoch}, and its coordinator is of epoch ${leaderEpoch}`)
+  }
+}
 
 /** A coordinator has handled a message. */
 export function checkLease(truth: Truth, topic: string, { partition, leaderEpoch }: Reign, effects: readonly Effect[]): void {

@@ -18,6 +18,7 @@ import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
 import { writtenBytes } from '../disk-file.ts'
 import type { AskedCopies } from './copies.ts'
+import { checkCleanedEnd, checkNumbers, noteNumbers } from './numbers.ts'
 import { readBatches } from '../records.ts'
 import type { SeenRecord } from '../records.ts'
 import { checkLagsTold, checkOffsetsTold } from './told.ts'
@@ -69,7 +70,10 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   if (phase !== 'recovering' && phase !== 'settling') checkStart(truth, watched, state, step)
   // Every replica drops its own segments: what is left of them all is what begins last.
   if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
-  if (watched.truth.compaction !== null && phase !== 'recovering') checkCleaned(truth, watched, state, disk)
+  if (watched.truth.compaction !== null && phase !== 'recovering') {
+    checkCleaned(truth, watched, state, disk)
+    checkCleanedEnd(truth, watched.truth, state)
+  }
   noteLeft(watched.truth, state)
   if (phase !== 'leading' && phase !== 'rollingBack') return
   if (role.leaderEpoch !== watched.leaderEpoch) onLeading(truth, watched, state, disk)
@@ -218,6 +222,7 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
     truth.world.fail(code, `${partition.name}: node ${node} leads in epoch ${leaderEpoch} with end ${end}, but ${promised}`)
   }
   if (mayLose) forgetFrom(truth, partition, end)
+  else checkNumbers(truth, partition, state)
   partition.lossFloor = -1
   if (partition.flush !== 'commit') return
   const { segmentBaseOffset, position } = state.highWatermark
@@ -233,6 +238,7 @@ function onHighWatermark(truth: Truth, watched: WatchedReplica, state: ReplicaSt
     truth.world.fail('HW', `${partition.name}: high watermark ${offset} above log end ${state.log.logEndOffset}`)
   watched.highWatermark = offset
   partition.exposedEnd = Math.max(partition.exposedEnd, offset)
+  noteNumbers(partition, state)
   if (partition.flush === 'commit') checkDurable(truth, watched, state, disk, segmentBaseOffset, position)
 }
 

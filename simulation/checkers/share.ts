@@ -1,12 +1,12 @@
 /**
  * What holds for a share group, seen from outside its coordinators (SHARE): a record is held by one member at a time while its lock is valid; one that was accepted, and
  * somebody was told so, is not given out again, whoever is in charge; each time it is given out its delivery count is higher, and never above the limit.
- * An application is handed nothing by its member that is done with, however long it was there. What the group passes was accepted, rejected, or given out as often as may be.
+ * An application is handed nothing by its member that is done with, or was given to somebody else, however long it was there. What the group passes was accepted, rejected, or given out as often as may be.
  */
 import type { Effect } from '../../actors/effect.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
 import type { Address } from '../../protocol/address.ts'
-import { NONE } from '../../protocol/errors.ts'
+import { codeOf, NONE } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { AcquiredRange, ShareFetchRequest, ShareFetchResponse, ShareRangeName } from '../../protocol/messages/share.ts'
@@ -15,11 +15,13 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 
 /** One life of a coordinator's memory. */
 interface Reign {
+  /** The coordinator that has it: when a write fails it reads its log anew, and takes back what it has told nobody. */
+  readonly of: SharesState
   /** Members' requests that came to it, by name. */
   readonly asked: Set<string>
   /** Members' requests that it has answered: an answer that it repeats says nothing new. Its successor, asked the same, decides anew. */
   readonly told: Set<string>
-  /** Those of them that came before their member left, and were answered after it: what was decided for them is given back already. */
+  /** Those of them whose attempts count although nobody has heard of them: they came before their member left, and were answered after it; or the lease was over. */
   readonly toldTooLate: Set<string>
 }
 
@@ -73,7 +75,7 @@ export function newShareTruth(truth: Truth, name: string): ShareTruth {
 export function checkShares(group: ShareTruth, state: SharesState, message: Message, from: Address, effects: readonly Effect[]): void {
   // Whoever reads its log anew has forgotten who has what.
   const known = state.phase === 'active' ? group.current.get(state) : undefined
-  const reign = known ?? { asked: new Set(), told: new Set(), toldTooLate: new Set() }
+  const reign = known ?? { of: state, asked: new Set(), told: new Set(), toldTooLate: new Set() }
   group.current.set(state, reign)
   if (message.kind === 'shareFetch' && message.group === group.name) {
     if (state.phase === 'active' && reign.asked.size === 0) group.reigns.push(reign)
@@ -134,6 +136,7 @@ function letGo(record: SharedRecord, memberId: string, reign: Reign): void {
 
 function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, reign: Reign): void {
   const taken = group.taken.get(key)
+  if (taken !== undefined && response.errorCode === codeOf('NOT_COORDINATOR')) reign.toldTooLate.add(requestName(taken.request))
   if (taken === undefined || response.errorCode !== NONE) return
   if (reign.told.has(requestName(taken.request))) return onToldAgain(group, response, taken.request, reign)
   reign.told.add(requestName(taken.request))
@@ -157,8 +160,10 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
 
 /** A member hands to its application what it was given before. */
 export function checkHandedOver(group: ShareTruth, range: AcquiredRange, memberId: string): void {
-  const isDone = recordsOf(group, range).some((record) => record.isDone)
-  if (isDone) group.truth.world.fail('SHARE', `${nameOfRange(range)} is done with when ${memberId} hands it over`)
+  const records = recordsOf(group, range)
+  const fail = (what: string): void => group.truth.world.fail('SHARE', `${nameOfRange(range)} is ${what} when ${memberId} hands it over`)
+  if (records.some((record) => record.isDone)) return fail('done with')
+  if (records.some((record) => record.deliveryCount > range.deliveryCount)) fail('given to somebody else')
 }
 
 /** Whoever asks again is told what it still has. */
@@ -192,10 +197,30 @@ function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number
     checkFree(group, record, range, memberId, reign)
     if (deliveryCount <= record.deliveryCount)
       world.fail('SHARE', `${name} is given to ${memberId} as attempt ${deliveryCount} after ${record.deliveryCount}`)
+    checkCounted(group, record, name, deliveryCount, reign)
     record.deliveryCount = deliveryCount
     record.reign = group.reigns.indexOf(reign)
     record.holder = group.left.has(memberId) ? null : { memberId, reign, untilMicros: atMicros + lockMillis * 1000 }
   }
+}
+
+/** Whoever leaves gives back what it was given, whether it was told of it or not: that attempt counts. */
+function leftAttempts(left: ReadonlySet<string>, { asked, told, toldTooLate }: Reign): number {
+  const untold = [...asked].filter((name) => !told.has(name) && left.has(name.slice(0, name.lastIndexOf(' '))))
+  return new Set([...untold, ...toldTooLate]).size
+}
+
+/** An attempt counts of which somebody was told, or nobody can be any more: whoever has it in mind still takes it back. */
+function checkCounted({ truth, reigns, left }: ShareTruth, record: SharedRecord, name: string, deliveryCount: number, reign: Reign): void {
+  const attempts = deliveryCount - record.deliveryCount - 1
+  if (attempts <= 0) return
+  const since = reigns.slice(record.reign)
+  const untoldCount = since.reduce((sum, one) => sum + (one.of === reign.of ? leftAttempts(left, one) : untoldAttempts(one)), 0)
+  if (attempts > untoldCount)
+    truth.world.fail(
+      'SHARE',
+      `${name} is given as attempt ${deliveryCount} after ${record.deliveryCount}, and nobody was told of those between`,
+    )
 }
 
 /** Those of a range, begun where nothing is known; none of a partition that may have lost some. */

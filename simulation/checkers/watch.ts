@@ -8,7 +8,7 @@ import type { GroupsState } from '../../actors/groups-state.ts'
 import type { SharesState } from '../../actors/shares-state.ts'
 import type { TransactorState } from '../../actors/transactor-state.ts'
 import type { ReplicaConfig, ReplicaState } from '../../partitions/replica-state.ts'
-import { OFFSETS_TOPIC, SHARE_TOPIC } from '../../coordinator/metadata.ts'
+import { OFFSETS_TOPIC, SHARE_TOPIC, TRANSACTIONS_TOPIC } from '../../coordinator/metadata.ts'
 import { BROKER_ACTOR, COORDINATOR_ACTOR } from '../../protocol/address.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
@@ -20,7 +20,7 @@ import { checkGroupEpochs, checkIsrEpochs, checkProducerIds, checkReplicaEpochs,
 import type { HeardEpochs } from './epochs.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
-import { checkLease } from './lease.ts'
+import { checkLease, checkReign } from './lease.ts'
 import { checkMetadata } from './metadata.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
@@ -100,16 +100,19 @@ export class NodeWatcher implements Watcher {
       return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
     }
     if (name.startsWith('transactor/')) {
+      checkReign(this.#truth, TRANSACTIONS_TOPIC, (state as TransactorState).config, host.node)
       checkTransactionsTold(this.#truth, state as TransactorState, effects)
       checkProducerIds(this.#truth, state as TransactorState, message)
       return checkTransactor(this.#truth, effects)
     }
     if (name.startsWith('shares/')) {
+      checkReign(this.#truth, SHARE_TOPIC, (state as SharesState).config, host.node)
       checkLease(this.#truth, SHARE_TOPIC, (state as SharesState).config, effects)
       for (const group of this.#groups.shared) checkShares(group, state as SharesState, message, from, effects)
     }
     if (!name.startsWith('groups/')) return
     checkGroupEpochs(this.#truth.world, state as GroupsState, message, effects)
+    checkReign(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, host.node)
     checkLease(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, effects)
     for (const group of this.#groups.inside) {
       checkGroup(group, state as GroupsState, message, from, effects)

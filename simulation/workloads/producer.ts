@@ -15,7 +15,7 @@ import { Random } from '../random.ts'
 import { TABLE } from '../plan.ts'
 import { buildBatch } from '../records.ts'
 import { PRODUCER_LIVES_MAX, acknowledge, isLeaderOnly, lifeOf, nameOf } from '../truth.ts'
-import { keyedBatch } from './keyed.ts'
+import { keyedBatch, Turns } from './keyed.ts'
 import { limited } from './quotas.ts'
 import { configOf } from './topics.ts'
 
@@ -38,6 +38,7 @@ export class ProducerWorkload {
   /** Of keys, and what is a tombstone. */
   readonly #keys: Random
   readonly #index: number
+  readonly #turns: Turns
   readonly #acks: Acks
   /** How many copies it asks for, if it does. */
   readonly #copies: Random | null
@@ -49,10 +50,10 @@ export class ProducerWorkload {
   #submissions = 0
   readonly #outstanding: Map<number, Submitted> = new Map()
   /**
-   * Where it has split a batch in this life. What was behind it may be under way: it comes late, behind all parts, and of more than five batches the leader has forgotten where the
-   * first one is.
+   * What waited where it has split a batch, and its parts, if there was something behind. That may be under way: it comes late, behind all parts, and of more than five batches the leader
+   * has forgotten where the first one is.
    */
-  readonly #splits: Set<string> = new Set()
+  readonly #crowded: Set<number> = new Set()
   /** Batches of the last round that failed: after healing nothing may. */
   failedLately = 0
 
@@ -61,6 +62,7 @@ export class ProducerWorkload {
     this.#index = index
     this.#random = new Random(cluster.world.seed, `producer/${index}`)
     this.#keys = new Random(cluster.world.seed, `keys/${index}`)
+    this.#turns = new Turns(cluster, `producer/${index}`)
     this.#acks = cluster.plan.acks[index] ?? 'quorum'
     this.#copies = cluster.plan.countsCopies && index === 1 ? new Random(cluster.world.seed, 'copies/asked') : null
   }
@@ -76,7 +78,7 @@ export class ProducerWorkload {
     this.#host = host
     this.#life++
     this.#counter = 0
-    this.#splits.clear()
+    this.#crowded.clear()
     const config: ProducerConfig = {
       client: { node: host.node, actor: 'client' },
       coordinatorNodes: this.#cluster.voters,
@@ -130,7 +132,7 @@ export class ProducerWorkload {
     host.after(this.#random.exponential(this.#cluster.plan.submitMillis * 1000), () => {
       if (this.#isStopped || ++this.#submissions > this.#cluster.plan.submissionsMax) return
       const burst = this.#random.below(4) === 0 ? this.#random.between(2, 8) : 1
-      const { name, partitions } = this.#random.pick(this.#cluster.plan.topics)
+      const { name, partitions } = this.#turns.turn(this.#random.pick(this.#cluster.plan.topics))
       const partition = this.#random.below(this.#cluster.topics.get(name) ?? partitions)
       for (let i = 0; i < burst && this.#outstanding.size < OUTSTANDING_MAX; i++) this.#submit(name, partition)
       this.#loop(host)
@@ -146,7 +148,12 @@ export class ProducerWorkload {
     const timestamp = host.clock.now()
     const records =
       topic === TABLE
-        ? keyedBatch(this.#cluster.truth, this.#keys, values, { sizeBytes, timestamp, transactional: false })
+        ? keyedBatch(this.#cluster.truth, this.#keys, values, {
+            sizeBytes,
+            timestamp,
+            transactional: false,
+            turnover: this.#cluster.plan.turnover,
+          })
         : buildBatch(values, sizeBytes, timestamp)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, sizeBytes, atMicros: this.#cluster.world.nowMicros })
@@ -173,12 +180,14 @@ export class ProducerWorkload {
     const whole = this.#outstanding.get(token)
     if (host === null || whole === undefined) return
     this.#outstanding.delete(token)
-    this.#splits.add(topicPartitionName(whole.topic, whole.partition))
+    const others = [...this.#outstanding].filter(([, { topic, partition }]) => topic === whole.topic && partition === whole.partition)
     const parts = whole.values.map((value) => {
       const part = ++this.#token
       this.#outstanding.set(part, { ...whole, values: [value] })
       return { token: part, records: buildBatch([value], whole.sizeBytes, host.clock.now()) }
     })
+    const together = [...others.map(([one]) => one), ...parts.map((part) => part.token)]
+    if (others.some(([one]) => one > token)) for (const one of together) this.#crowded.add(one)
     host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'splitBatch', token, parts })
   }
 
@@ -195,7 +204,7 @@ export class ProducerWorkload {
     const partition = lifeOf(truth, name, this.#cluster.clientWatcher.topicIdOf(message))
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
-    if (message.baseOffset < 0 && !this.#splits.has(name))
+    if (message.baseOffset < 0 && !this.#crowded.has(message.token))
       return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     // What only one of several has may go with it: nobody relies on where it is.
     if (isLeaderOnly(truth, partition, submitted.values[0] ?? 0)) for (const value of submitted.values) partition.leaderOnly.add(value)

@@ -58,6 +58,7 @@ export class SharerWorkload {
   readonly #random: Random
   /** How long what it is given waits in it: draws of their own. */
   readonly #waits: Random
+  readonly #handling: Random
   #trust: ShareTrust = newShareTrust()
   /** When the last attempt at its question was sent. */
   #askedAt = 0
@@ -82,6 +83,7 @@ export class SharerWorkload {
     this.#group = group
     this.#random = new Random(cluster.world.seed, `sharer/${index}`)
     this.#waits = new Random(cluster.world.seed, `sharer/${index}/waits`)
+    this.#handling = new Random(cluster.world.seed, `sharer/${index}/handling`)
     this.#coordinators = newCoordinatorFinder(cluster.voters)
   }
 
@@ -218,7 +220,9 @@ export class SharerWorkload {
   #work(host: Host, given: readonly Given[]): void {
     const { faults } = this.#cluster
     const isSlow = given.length > 0 && faults.strikes('slowConsumer', 4)
-    const delay = isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.#random.between(1, QUICK_MICROS)
+    const delay = isSlow
+      ? faults.draws('slowConsumer').exponential(SLOW_MICROS)
+      : this.#handlingMicros(this.#random.between(1, QUICK_MICROS))
     const handed: AcquiredRange[] = []
     const waitMax = Math.max(1, Math.floor(delay))
     for (const one of given) host.after(this.#waits.below(waitMax), () => void (this.#handOver(host, one) && handed.push(one.range)))
@@ -228,6 +232,14 @@ export class SharerWorkload {
       if (this.#doubted.length > 0) this.#ask(host, { leaves: false, maxRecords: 0 })
       else this.#more(host)
     })
+  }
+
+  /** Where coordinators are succeeded often, every other time it takes longer than that takes. */
+  #handlingMicros(quick: number): number {
+    const { shareSuccession } = this.#cluster.plan
+    return shareSuccession === null || this.#handling.below(2) === 0
+      ? quick
+      : this.#handling.between(1, shareSuccession.handlingMillis * 1000)
   }
 
   /** Its application has it now; false if it may be somebody else's. */

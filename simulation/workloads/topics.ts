@@ -163,6 +163,15 @@ export class AdminWorkload {
     })
   }
 
+  /** A topic takes smaller batches than before, or larger ones. */
+  limit(topic: string): void {
+    this.#do({
+      request: (correlationId) => ({ kind: 'incrementalAlterConfigs', correlationId, topic, configs: this.#limit(topic) }),
+      isDone: () => true,
+      onDone: () => undefined,
+    })
+  }
+
   #limit(topic: string): { readonly maxMessageBytes?: number } {
     return this.#cluster.plan.hasLimits && topic !== TABLE ? { maxMessageBytes: this.#limits.pick(LIMITS) } : {}
   }

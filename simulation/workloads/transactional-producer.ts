@@ -100,7 +100,7 @@ export class TransactionalProducer {
       transactionTimeoutMillis,
       ...(cluster.plan.guests === null ? {} : limited(cluster, host, 'producerByteRate')),
     }
-    this.#presence = newPresence(cluster.truth.transactions, transactionalId)
+    this.#presence = newPresence(cluster.truth.transactions, transactionalId, () => host.isUp)
     host.spawn('producer', actor.url, config)
     cluster.world.log?.(`producer of ${transactionalId} lives as writer ${identity.writer} on ${host.node}`)
   }
@@ -138,7 +138,12 @@ export class TransactionalProducer {
     const timestamp = this.host.clock.now()
     const records =
       topic === TABLE
-        ? keyedBatch(truth, this.#keys, values, { sizeBytes, timestamp, transactional: true })
+        ? keyedBatch(truth, this.#keys, values, {
+            sizeBytes,
+            timestamp,
+            transactional: true,
+            turnover: this.#cluster.plan.turnover,
+          })
         : buildBatch(values, sizeBytes, timestamp, true)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, atMicros: world.nowMicros, transaction })

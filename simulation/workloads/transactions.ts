@@ -12,6 +12,7 @@ import { PRODUCER_LIVES_MAX } from '../truth.ts'
 import { keptOffset } from '../checkers/mixed-groups.ts'
 import type { MixedGroup } from '../checkers/mixed-groups.ts'
 import { LEDGER_TOPIC } from '../transaction-plan.ts'
+import { Turns } from './keyed.ts'
 import { placesOf } from './places.ts'
 import { TransactionalProducer } from './transactional-producer.ts'
 
@@ -53,6 +54,9 @@ const SILENT_FACTOR = 1.5
 /** A zombie is stopped after so long on average, in microseconds. */
 const ZOMBIE_MICROS = 5_000_000
 
+/** Where producers are hasty, what they say for so long at first comes again, in microseconds. */
+const HASTY_MICROS = 300_000
+
 /** A process that is gone comes back after so long on average, in microseconds. */
 const RESTART_MICROS = 300_000
 
@@ -75,6 +79,7 @@ export class TransactionWorkload {
   readonly #offsets: Random
   /** Where there are guests: what it tries in a transaction that has failed. */
   readonly #trials: Random
+  readonly #turns: Turns
   /** Where it writes. */
   readonly #topics: readonly PlannedTopic[]
   readonly #zombies: Set<Life> = new Set()
@@ -91,6 +96,7 @@ export class TransactionWorkload {
     this.#random = new Random(cluster.world.seed, `transactions/${index}`)
     this.#offsets = new Random(cluster.world.seed, `transactions/${index}/offsets`)
     this.#trials = new Random(cluster.world.seed, `guests/transactions/${index}`)
+    this.#turns = new Turns(cluster, `transactions/${index}`)
     this.#topics = cluster.plan.topics.filter(({ name }) => plan.hasKeys || name !== TABLE)
   }
 
@@ -154,6 +160,7 @@ export class TransactionWorkload {
   #live(): void {
     if (this.#goal === 'done') return
     const host = this.#cluster.newClient(this.#planned.transactionalId)
+    if (this.#plan.isHasty && this.#cluster.faults.active) this.#cluster.echo(host.node, HASTY_MICROS)
     const writer = (FIRST_WRITER + this.#index) * PRODUCER_LIVES_MAX + ++this.#lives
     const producer = new TransactionalProducer(this.#cluster, host, { ...this.#planned, writer })
     host.attach('client', { receive: (message) => void producer.receive(message) })
@@ -188,7 +195,7 @@ export class TransactionWorkload {
   #write(life: Life, left: number): void {
     const { producer } = life
     if (left === 0) return this.#end(life)
-    const { name: topic, partitions } = this.#random.pick(this.#topics)
+    const { name: topic, partitions } = this.#turns.turn(this.#random.pick(this.#topics))
     const partition = this.#random.below(this.#cluster.topics.get(topic) ?? partitions)
     producer.submit({ topic, partition, count: this.#random.between(1, 3), sizeBytes: this.#random.between(8, 300), input: null })
     const next = (): void => producer.host.after(this.#random.exponential(GAP_MICROS), () => this.#write(life, left - 1))

@@ -4,6 +4,7 @@ import type { Damaged } from './damaged.ts'
 import { damagedEpochs } from './epochs.ts'
 import { damagedGroups } from './groups.ts'
 import { damagedLogs } from './logs.ts'
+import { damagedNumbers } from './numbers.ts'
 import { damagedOthers } from './others.ts'
 import { damagedQuorums } from './quorum.ts'
 import { damagedReplicas } from './replicas.ts'
@@ -21,5 +22,6 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedAnswers,
   ...damagedQuorums,
   ...damagedRewrites,
+  ...damagedNumbers,
   ...damagedOthers,
 ]

@@ -18,7 +18,7 @@ import {
   noteCommitted,
 } from '../../../simulation/checkers/groups.ts'
 import type { GroupTruth } from '../../../simulation/checkers/groups.ts'
-import { checkLease, LEASE_MICROS } from '../../../simulation/checkers/lease.ts'
+import { checkLease, checkReign, LEASE_MICROS } from '../../../simulation/checkers/lease.ts'
 import { checkMixed, newMixedGroup } from '../../../simulation/checkers/mixed-groups.ts'
 import { checkOutside, newOutsideGroup } from '../../../simulation/checkers/outside-groups.ts'
 import { inScene } from './damaged.ts'
@@ -169,6 +169,12 @@ export const damagedGroups: readonly Damaged[] = [
     partition.ledSince.set(1, 0)
     truth.world.runUntil(LEASE_MICROS + (isDamaged ? 1 : 0))
     checkLease(truth, 'orders', { partition: 0, leaderEpoch: 0 }, [send({ kind: 'heartbeatResponse', correlationId: 1, errorCode: 0 })])
+  }),
+  inScene('FENCE', 'a coordinator lives on in the next reign of its node', ({ truth, partition }, isDamaged) => {
+    partition.ledSince.set(1, 0)
+    partition.leaders.set(1, isDamaged ? 0 : 1)
+    truth.world.runUntil(LEASE_MICROS)
+    checkReign(truth, 'orders', { partition: 0, leaderEpoch: 0 }, 0)
   }),
   outside('BACK', 'another offset is told than was committed last', (says, _, isDamaged) => says(isDamaged ? 2 : 3)),
   outside('GONE', 'a deleted offset comes back', (says, take, isDamaged) => {

@@ -213,9 +213,21 @@ export const damagedOthers: readonly Damaged[] = [
   share('a member hands over what another one has done with', ({ ask, pass, handOver }, isDamaged) => {
     ask('a', attempt(1))
     pass(1000)
+    if (!isDamaged) return handOver('a')
     ask('b', attempt(2))
-    if (isDamaged) ask('b', [], accepted)
+    ask('b', [], accepted)
     handOver('a')
+  }),
+  share('a member hands over what another one was given', ({ ask, pass, handOver }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(1000)
+    if (isDamaged) ask('b', attempt(2))
+    handOver('a')
+  }),
+  share('an attempt counts that nobody was told of', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(1000)
+    ask('b', attempt(isDamaged ? 3 : 2))
   }),
   share('a member is done with what another one has', ({ ask, pass }, isDamaged) => {
     ask('a', attempt(1))
@@ -228,7 +240,12 @@ export const damagedOthers: readonly Damaged[] = [
     pass(1000)
     ask('b', attempt(isDamaged ? 1 : 2))
   }),
-  share('a record is given once too often', ({ ask }, isDamaged) => ask('a', attempt(isDamaged ? 4 : 3))),
+  share('a record is given once too often', ({ ask, pass }, isDamaged) => {
+    for (const count of isDamaged ? [1, 2, 3, 4] : [1, 2, 3]) {
+      ask('a', attempt(count))
+      pass(1000)
+    }
+  }),
   readers('AMO', 'at-most-once', 'a record is handled twice', [1, 2], (known, record, isDamaged) => {
     for (const offset of isDamaged ? [0, 0] : [0, 1]) noteHandled(known, record(offset), TENURE)
   }),
