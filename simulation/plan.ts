@@ -5,6 +5,7 @@ import { drawCalm } from './calm-plan.ts'
 import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
+import { drawExiles } from './exile-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
 import { drawGuests } from './guest-plan.ts'
@@ -78,6 +79,8 @@ export interface Plan extends SharePlan {
   readonly ordeals: OrdealPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
+  /** A node that coordinates groups is cut off with some of their members, now and then. */
+  readonly exiles: boolean
   readonly faults: FaultOptions
 }
 
@@ -255,6 +258,10 @@ function drawAcks(seed: number, random: Random, { quiet }: PlanOptions): Pick<Pl
   return { acks: ['quorum', countsCopies ? 'leader' : drawn, 'quorum'], countsCopies }
 }
 
+function drawUnrest(seed: number, nodeCount: number, { quiet }: PlanOptions): Pick<Plan, 'calm' | 'exiles'> {
+  return quiet === true ? { calm: null, exiles: false } : { calm: drawCalm(seed), exiles: drawExiles(seed, nodeCount) }
+}
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
@@ -312,7 +319,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     classic: drawClassic(seed, certain.has('classic')),
     guests,
     ordeals,
-    calm: options.quiet === true ? null : drawCalm(seed),
+    ...drawUnrest(seed, nodeCount, options),
     faults,
   }
 }

@@ -17,6 +17,7 @@ export const PARTS = [
   'guests',
   'ordeals',
   'calm',
+  'exiles',
   'recent',
   'risky',
   'queue',
@@ -61,7 +62,7 @@ export function wholeOf(plan: Plan): Reduction {
 }
 
 function hasPart(plan: Plan, part: Part): boolean {
-  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, calm, topics } = plan
+  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, calm, exiles, topics } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -81,6 +82,8 @@ function hasPart(plan: Plan, part: Part): boolean {
       return ordeals !== null
     case 'calm':
       return calm !== null
+    case 'exiles':
+      return exiles
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -112,6 +115,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     guests: isOut('guests') ? null : plan.guests,
     ordeals: isOut('ordeals') ? null : plan.ordeals,
     calm: isOut('calm') ? null : plan.calm,
+    exiles: plan.exiles && !isOut('exiles'),
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

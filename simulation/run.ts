@@ -13,6 +13,7 @@ import { checkTransactions } from './checkers/transactions.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
 import type { GroupTruth } from './checkers/groups.ts'
 import { Cluster, SESSION_MILLIS } from './cluster.ts'
+import { unleashExiles } from './exiles.ts'
 import { Faults } from './faults.ts'
 import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
@@ -183,6 +184,7 @@ class Run {
       this.#classic.start()
       this.#guests.start(this.#admin)
       unleashOrdeals(this.#cluster, this.#admin)
+      unleashExiles(this.#cluster)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }
