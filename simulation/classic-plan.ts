@@ -83,8 +83,8 @@ export function drawClassic(seed: number, isCertain: boolean): ClassicPlan | nul
     releaseMillis: new Random(seed, 'classic/letting-go').pick([0, 0, 5000]),
     isRestless: false,
   }
-  const restless = new Random(seed, 'classic/restless')
-  return restless.below(RESTLESS_SHARE) > 0 ? plan : withoutRest(restless, plan)
+  const restless = new Random(seed, 'classic/haste')
+  return restless.below(RESTLESS_SHARE) !== 1 ? plan : withoutRest(restless, plan)
 }
 
 /** Those that have names are not missed when they leave: mostly they have none. */

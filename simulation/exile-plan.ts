@@ -12,5 +12,5 @@ const NODES_MIN = 3
 
 /** Whether a seed has them. */
 export function drawExiles(seed: number, nodeCount: number): boolean {
-  return new Random(seed, 'exiles').below(SHARE) === 0 && nodeCount >= NODES_MIN
+  return new Random(seed, 'exiles/drawn').below(SHARE) === 0 && nodeCount >= NODES_MIN
 }

@@ -262,10 +262,12 @@ function drawUnrest(seed: number, nodeCount: number, { quiet }: PlanOptions): Pi
   return quiet === true ? { calm: null, exiles: false } : { calm: drawCalm(seed), exiles: drawExiles(seed, nodeCount) }
 }
 
+/** Segments of most topics. */
+const SMALL = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
-  const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
   const ordeals = options.quiet === true ? null : drawOrdeals(seed)
   const certain = certainOf(ordeals)
   const nodeCount = drawNodeCount(random, ordeals)
@@ -275,17 +277,17 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
       name: 'orders',
       partitions: random.between(1, 3),
       replicationFactor: replicationFactor(),
-      configs: { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) },
+      configs: { ...SMALL, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) },
     },
     {
       name: 'clicks',
       partitions: random.between(1, 2),
       replicationFactor: replicationFactor(),
-      configs: { ...small, flush: 'os', retentionMillis: -1 },
+      configs: { ...SMALL, flush: 'os', retentionMillis: -1 },
     },
   ]
   if (random.below(2) === 0) {
-    const configs = { ...small, flush: random.pick(['commit', 'interval']), ...RECENT }
+    const configs = { ...SMALL, flush: random.pick(['commit', 'interval']), ...RECENT }
     topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
   const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals)
@@ -296,6 +298,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const asked = drawAcks(seed, random, options)
   const groupSize = random.between(2, 3)
   const guests = drawGuests(seed)
+  const unrest = drawUnrest(seed, nodeCount, options)
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
@@ -315,11 +318,11 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed) ?? guests?.quota ?? null,
     transactions,
-    readers: drawReaders(seed, nodeCount, certain.has('readers')),
-    classic: drawClassic(seed, certain.has('classic')),
+    readers: drawReaders(seed, nodeCount, certain.has('readers') || unrest.exiles),
+    classic: drawClassic(seed, certain.has('classic') || unrest.exiles),
     guests,
     ordeals,
-    ...drawUnrest(seed, nodeCount, options),
+    ...unrest,
     faults,
   }
 }

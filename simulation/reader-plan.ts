@@ -68,8 +68,8 @@ export function drawReaders(seed: number, nodeCount: number, isCertain: boolean)
 }
 
 function hurried(seed: number, plan: ReaderPlan): ReaderPlan {
-  const random = new Random(seed, 'processing/rush')
-  if (random.below(RUSH_SHARE) > 0) return plan
+  const random = new Random(seed, 'readers/crowd')
+  if (random.below(RUSH_SHARE) !== 1) return plan
   return {
     ...plan,
     size: random.between(2, 3),

@@ -33,7 +33,8 @@ export function checkGroupSought(
   const uptime = host.clock.uptime()
   const lateMillis = uptime - search.dueAt
   const asks = effects.some((effect) => effect.kind === 'send' && effect.message.kind === 'findCoordinator')
-  if (!asks && !host.isPaused && lateMillis > LATE_MILLIS_MAX)
+  // One that has slept for too long commits nothing any more.
+  if (!asks && !membership.lost && !host.isPaused && lateMillis > LATE_MILLIS_MAX)
     world.fail('LIVE', `${who} has something to commit, and was to ask ${lateMillis} ms ago where its group is`)
   const isOpen = commits.length > 0 && membership.step === 'finding' && membership.correlationId < 0
   search.since = isOpen ? Math.min(search.since, uptime) : Infinity

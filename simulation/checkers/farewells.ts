@@ -12,7 +12,7 @@ import { isInCharge } from './in-charge.ts'
 
 /** Who leaves a group. */
 export interface Farewells {
-  /** By client and correlation id: who says that it goes. */
+  /** By client and correlation id: who says that it goes, and has to be struck from the log. */
   readonly said: Map<string, readonly string[]>
   /** Those that were told that they are gone, and have not come again. */
   readonly gone: Set<string>
@@ -21,7 +21,7 @@ export interface Farewells {
 /** A coordinator has handled a message. */
 export function checkFarewells(group: GroupTruth, state: GroupsState, message: Message, from: Address, effects: readonly Effect[]): void {
   const { said, gone } = group.farewells
-  if ('group' in message && message.group === group.name) noteSaid(group.farewells, message, from)
+  if ('group' in message && message.group === group.name) noteSaid(group, state, message, from)
   if (!isInCharge(group.truth, state)) return
   for (const effect of effects) {
     if (effect.kind !== 'send' || !isFarewell(effect.message)) continue
@@ -34,16 +34,22 @@ export function checkFarewells(group: GroupTruth, state: GroupsState, message: M
     if (gone.has(memberId)) group.truth.world.fail('LIVE', `${group.name} waits for ${memberId}, which was told that it is gone`)
 }
 
-function noteSaid({ said, gone }: Farewells, message: Message, from: Address): void {
+function noteSaid({ name, farewells: { said, gone } }: GroupTruth, state: GroupsState, message: Message, from: Address): void {
   if (message.kind === 'joinGroup') gone.delete(message.memberId)
-  if (message.kind === 'leaveGroup') said.set(keyOf(from, message.correlationId), namesOf(message.members))
-  if (message.kind !== 'consumerGroupHeartbeat') return
-  if (message.memberEpoch < 0) said.set(keyOf(from, message.correlationId), [message.memberId])
-  else gone.delete(message.memberId)
+  if (message.kind === 'consumerGroupHeartbeat' && message.memberEpoch >= 0) gone.delete(message.memberId)
+  const leaving = leavingBy(message).filter((memberId) => isToBeStruck(state, name, memberId))
+  if (leaving.length > 0 && 'correlationId' in message) said.set(keyOf(from, message.correlationId), leaving)
 }
 
-function namesOf(members: readonly { readonly memberId: string }[]): string[] {
-  return members.map(({ memberId }) => memberId).filter((memberId) => memberId !== '')
+function leavingBy(message: Message): readonly string[] {
+  if (message.kind === 'leaveGroup') return message.members.map(({ memberId }) => memberId)
+  return message.kind === 'consumerGroupHeartbeat' && message.memberEpoch < 0 ? [message.memberId] : []
+}
+
+/** Its coordinator knows that the log names it; one whose log is shorter than that of a later one may not. */
+function isToBeStruck({ striking, unstruck }: GroupsState, group: string, memberId: string): boolean {
+  const isStruck = [...striking.values()].some((strike) => strike.group === group && strike.memberIds.has(memberId))
+  return isStruck || unstruck.get(group)?.has(memberId) === true
 }
 
 function isFarewell(message: Message): message is Extract<Message, { kind: 'leaveGroupResponse' | 'consumerGroupHeartbeatResponse' }> {
