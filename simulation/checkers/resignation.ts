@@ -25,6 +25,12 @@ const REQUESTS: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
   'offsetCommit',
 ])
 
+/** A coordinator begins anew: nobody waits for what its predecessor was asked, and what comes again of that is late. */
+export function forgetWaiting(waiting: Waiting): Waiting {
+  for (const asked of waiting.values()) asked.isAnswered = true
+  return waiting
+}
+
 /** A coordinator of groups has handled a message. */
 export function checkResignation(world: World, waiting: Waiting, message: Message, from: Address, effects: readonly Effect[]): void {
   if (REQUESTS.has(message.kind) && 'correlationId' in message) noteAsked(waiting, message.kind, message.correlationId, from)

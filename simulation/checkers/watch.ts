@@ -33,7 +33,7 @@ import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkPace, checkShare, newCopyPace } from './pace.ts'
 import type { CopyPace, ToldPaces } from './pace.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
-import { checkResignation } from './resignation.ts'
+import { checkResignation, forgetWaiting } from './resignation.ts'
 import type { Waiting } from './resignation.ts'
 import { checkRewrites } from './rewrites.ts'
 import { checkShares } from './share.ts'
@@ -79,7 +79,7 @@ export class NodeWatcher implements Watcher {
     this.#heard.set(name, newHeardEpochs())
     if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name === BROKER_ACTOR) this.#told = new Map()
-    if (name.startsWith('groups/')) this.#waiting.set(name, new Map())
+    if (name.startsWith('groups/')) this.#waiting.set(name, forgetWaiting(this.#waiting.get(name) ?? new Map()))
     if (!name.startsWith('replica/')) return
     this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
     this.#paces.set(name, newCopyPace())
