@@ -30,6 +30,8 @@ function knowing(...memberIds: readonly string[]): GroupsState {
     config: { partition: 0, leaderEpoch: 0 },
     log,
     checked: true,
+    striking: new Map([[1, { group: 'billing', memberIds: new Set(['a']) }]]),
+    unstruck: new Map(),
     groups: new Map([['billing', { roster }]]),
   } as unknown as GroupsState
 }
@@ -46,7 +48,7 @@ export const damagedWaiting: readonly Damaged[] = [
   }),
   inScene('LIVE', 'a coordinator waits for a member that was told that it is gone', ({ truth }, isDamaged) => {
     const group = newGroupTruth(truth, 'billing', 3000)
-    checkFarewells(group, knowing('a', 'b'), LEAVE, CLIENT, [LEFT])
+    checkFarewells(group, knowing(), LEAVE, CLIENT, [LEFT])
     checkFarewells(group, knowing(isDamaged ? 'a' : 'b'), RESIGN, CLIENT, [])
   }),
   inScene('LIVE', 'a consumer that has something to commit does not look for its group', ({ truth }, isDamaged) => {
