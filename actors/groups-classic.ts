@@ -89,25 +89,23 @@ export function onClassicHeartbeat(state: GroupsState, request: HeartbeatRequest
   outbox.push({ kind: 'send', to: context.from, message: { kind: 'heartbeatResponse', correlationId, errorCode: errorCodeOf(refusal) } })
 }
 
-/** Members leave. */
+/** Members leave. The log may still name them when nothing else is left of their group. */
 export function onLeaveGroup(state: GroupsState, request: LeaveGroupRequest, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
   const refusal = refuse(state, context)
-  if (group === undefined || refusal !== null) {
-    const errorCode = errorCodeOf(refusal ?? 'UNKNOWN_MEMBER_ID')
-    const members = request.members.map((one) => ({ ...one, errorCode }))
-    const message = leaveResponse(request, errorCodeOf(refusal), members)
-    return outbox.push({ kind: 'send', to: context.from, message })
-  }
+  const errorCode = errorCodeOf(refusal ?? 'UNKNOWN_MEMBER_ID')
+  let left: LeaveGroupResponse['members'] = request.members.map((one) => ({ ...one, errorCode }))
+  if (refusal !== null) return outbox.push({ kind: 'send', to: context.from, message: leaveResponse(request, errorCode, left) })
   const memberIds = new Set(request.members.map(({ memberId }) => memberId))
-  for (const { memberId } of request.members) excuse(state, group, memberId, context, outbox)
-  let left: LeaveGroupResponse['members'] = []
-  const leave = (): Answer[] => {
-    const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
-    left = members
-    return answers
+  if (group !== undefined) {
+    for (const memberId of memberIds) excuse(state, group, memberId, context, outbox)
+    const leave = (): Answer[] => {
+      const { answers, members } = takeLeave(classicOf(state, group), request, context.uptime)
+      left = members
+      return answers
+    }
+    step(state, group, leave, context, outbox)
   }
-  step(state, group, leave, context, outbox)
   const farewell = { to: context.from, message: leaveResponse(request, NONE, left) }
   answerFarewell(state, { group: request.group, memberIds }, farewell, context, outbox)
 }

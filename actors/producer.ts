@@ -148,6 +148,8 @@ function onTransactionAnswered(state: ProducerState, message: TransactionAnswer,
 
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
+  // What was doubted before, and given up, says nothing of this one.
+  if (queue.batches.length === 0) queue.doubted = false
   enqueue(state, queue, message, context)
   const why = state.transaction === null ? null : failureOf(state.transaction)
   if (why !== null) return failTransaction(state, why, outbox)

@@ -94,13 +94,14 @@ function partsOf(cluster: Cluster, plan: ClassicPlan): Parts {
 /** The member at a place, or (`twin`) another one that is meant to take it. */
 function memberOf(cluster: Cluster, { plan, group }: Pick<Parts, 'plan' | 'group'>, index: number, twin = 0): ConsumerWorkload {
   const instanceId = plan.isStatic ? `joiner-${index}` : null
-  const { hasPattern, restartMillis, releaseMillis } = plan
+  const { hasPattern, restartMillis, releaseMillis, isRestless } = plan
   const assignors = plan.assignors[index] ?? []
   return new ConsumerWorkload(cluster, twin + index, group, {
     assignors,
     instanceId,
     restartMillis,
     releaseMillis,
+    isRestless,
     hasPattern: hasPattern[index] ?? false,
   })
 }

@@ -20,6 +20,21 @@ export interface ClassicPlan {
   readonly restartMillis: number
   /** A member that must let go takes so long now and then, on average, in which its group may go on without it; 0: never. */
   readonly releaseMillis: number
+  /** Members leave rather than die, and come back soon: the group hardly ever rests. */
+  readonly isRestless: boolean
+}
+
+/** Who a member of the classic group is. */
+export interface ClassicIdentity {
+  readonly assignors: readonly ClassicAssignorName[]
+  readonly instanceId: string | null
+  readonly hasPattern: boolean
+  /** It lives again after so long on average. */
+  readonly restartMillis: number
+  /** It takes so long now and then to let go, on average; 0: never. */
+  readonly releaseMillis: number
+  /** It leaves, rather than to die. */
+  readonly isRestless: boolean
 }
 
 /** The group. */
@@ -27,6 +42,9 @@ export const CLASSIC_GROUP = 'joiner'
 
 /** Of so many seeds one has it. */
 const SHARE = 4
+
+/** Of so many seeds with one, it hardly ever rests in one. */
+const RESTLESS_SHARE = 3
 
 /** What members speak: mostly all the same; or each something else, and one protocol in common. */
 const CHOICES: readonly (readonly (readonly ClassicAssignorName[])[])[] = [
@@ -55,7 +73,7 @@ export function drawClassic(seed: number, isCertain: boolean): ClassicPlan | nul
   if (random.below(SHARE) > 0 && !isCertain) return null
   const choice = random.pick(CHOICES)
   const size = random.between(2, 3)
-  return {
+  const plan: ClassicPlan = {
     assignors: Array.from({ length: size }, (_, index) => choice[index % choice.length] ?? []),
     isStatic: random.below(2) === 0,
     hasPattern: Array.from({ length: size }, () => random.below(4) === 0),
@@ -63,5 +81,20 @@ export function drawClassic(seed: number, isCertain: boolean): ClassicPlan | nul
     crashMillis: random.pick([1000, 3000, 10_000]),
     restartMillis: random.pick([400, 2000, 4000]),
     releaseMillis: new Random(seed, 'classic/letting-go').pick([0, 0, 5000]),
+    isRestless: false,
+  }
+  const restless = new Random(seed, 'classic/haste')
+  return restless.below(RESTLESS_SHARE) !== 1 ? plan : withoutRest(restless, plan)
+}
+
+/** Those that have names are not missed when they leave: mostly they have none. */
+function withoutRest(random: Random, plan: ClassicPlan): ClassicPlan {
+  return {
+    ...plan,
+    isStatic: plan.isStatic && random.below(2) === 0,
+    crashMillis: random.pick([500, 1500, 3000]),
+    restartMillis: random.pick([100, 400, 1000]),
+    releaseMillis: random.pick([0, 3000, 6000, 6000]),
+    isRestless: true,
   }
 }

@@ -7,6 +7,7 @@ import { drawCalm } from './calm-plan.ts'
 import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
+import { drawExiles } from './exile-plan.ts'
 import { drawFaults, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
 import { drawGuests } from './guest-plan.ts'
@@ -87,6 +88,8 @@ export interface Plan extends SharePlan {
   readonly turnover: TurnoverPlan | null
   /** What happens when everything has come to its end; null: nothing. */
   readonly calm: CalmPlan | null
+  /** A node that coordinates groups is cut off with some of their members, now and then. */
+  readonly exiles: boolean
   readonly faults: FaultOptions
   /** Disks are harmed beyond what the atlas allows: only recovery is promised. */
   readonly isBeyond: boolean
@@ -155,11 +158,11 @@ const CHANGES_CHOSEN = 6
 const DOUBTS_SHARE = 10
 
 /** What only some seeds have, and no quiet one. */
-type Special = Pick<Plan, 'ordeals' | 'turnover' | 'calm'>
+type Special = Pick<Plan, 'ordeals' | 'ambushes' | 'turnover' | 'calm'>
 
 function drawSpecial(seed: number, { quiet }: PlanOptions): Special {
-  if (quiet === true) return { ordeals: null, turnover: null, calm: null }
-  return { ordeals: drawOrdeals(seed), turnover: drawTurnover(seed), calm: drawCalm(seed) }
+  if (quiet === true) return { ordeals: null, ambushes: null, turnover: null, calm: null }
+  return { ordeals: drawOrdeals(seed), ambushes: drawAmbushes(seed), turnover: drawTurnover(seed), calm: drawCalm(seed) }
 }
 
 /** What a run has for certain, because it has ordeals, or its table is turned over. */
@@ -297,25 +300,27 @@ function drawLimits(seed: number, isOut: boolean): Pick<Plan, 'hasLimits' | 'cha
   return { hasLimits: changesLimits || (!isOut && new Random(seed, 'limits').below(LIMITS_SHARE) === 2), changesLimits }
 }
 
+/** Segments of most topics. */
+const SMALL = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
+
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
-  const small = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
   const special = drawSpecial(seed, options)
   const { ordeals, turnover } = special
   const certain = certainOf(special)
   const nodeCount = drawNodeCount(random, special)
   const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
   const orders = { name: 'orders', partitions: random.between(1, 3), replicationFactor: replicationFactor() }
-  const ordered = { ...small, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) }
+  const ordered = { ...SMALL, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) }
   const clicks = { name: 'clicks', partitions: random.between(1, 2), replicationFactor: replicationFactor() }
-  const clicked = { ...small, flush: 'os', retentionMillis: -1 }
+  const clicked = { ...SMALL, flush: 'os', retentionMillis: -1 }
   const topics: PlannedTopic[] = [
     { ...orders, configs: ordered },
     { ...clicks, configs: clicked },
   ]
   if (random.below(2) === 0) {
-    const configs = { ...small, flush: random.pick(['commit', 'interval']), ...RECENT }
+    const configs = { ...SMALL, flush: random.pick(['commit', 'interval']), ...RECENT }
     topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
   const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals, options.beyond)
@@ -326,6 +331,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const asked = drawAcks(seed, random, options)
   const groupSize = random.between(2, 3)
   const guests = drawGuests(seed)
+  const exiles = options.quiet !== true && drawExiles(seed, nodeCount)
   return {
     seed,
     seconds: options.seconds ?? DEFAULT_SECONDS,
@@ -345,11 +351,11 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     deliveryTimeoutMillis: random.pick([1000, 4000, 15_000]),
     quota: drawQuota(seed) ?? guests?.quota ?? null,
     transactions,
-    readers: drawReaders(seed, nodeCount, certain.has('readers')),
-    classic: drawClassic(seed, certain.has('classic')),
+    readers: drawReaders(seed, nodeCount, certain.has('readers') || exiles),
+    classic: drawClassic(seed, certain.has('classic') || exiles),
     guests,
     ...special,
-    ambushes: options.quiet === true ? null : drawAmbushes(seed),
+    exiles,
     faults,
     isBeyond: options.beyond === true,
   }

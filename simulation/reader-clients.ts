@@ -16,6 +16,9 @@ import { livesOf } from './truth.ts'
 import { LetterWriter } from './workloads/letters.ts'
 import { ReaderMember } from './workloads/reader.ts'
 
+/** Of so many times that somebody leaves where nobody rests, it may be the first of them once. */
+const STAYING = 8
+
 /** What there is, where there are readers. */
 interface Parts {
   readonly plan: ReaderPlan
@@ -49,15 +52,17 @@ export class ReaderClients {
     const { writer, members, plan } = this.#parts
     writer.start()
     for (const member of members) member.start()
-    this.#misfortune(members, plan.crashMillis)
+    this.#misfortune(members, plan)
   }
 
-  #misfortune(members: readonly ReaderMember[], crashMillis: number): void {
+  #misfortune(members: readonly ReaderMember[], plan: ReaderPlan): void {
     const random = this.#crashes
-    this.#cluster.world.after(random.exponential(crashMillis * 1000), () => {
+    this.#cluster.world.after(random.exponential(plan.crashMillis * 1000), () => {
       if (!this.#cluster.faults.active) return
-      random.pick(members).crash()
-      this.#misfortune(members, crashMillis)
+      // Where others come and go all the time, one of them sees partitions go and come back.
+      const others = plan.rushMicros !== null && random.below(STAYING) > 0 ? members.slice(1) : members
+      random.pick(others).crash()
+      this.#misfortune(members, plan)
     })
   }
 

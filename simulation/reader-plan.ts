@@ -24,6 +24,8 @@ export interface ReaderPlan {
   readonly crashMillis: number
   /** Mean time between two batches that are written for them. */
   readonly pauseMillis: number
+  /** There is always something to handle, and always somebody who comes or goes: a record takes so long at most, in microseconds, and members leave rather than die; null: not here. */
+  readonly rushMicros: number | null
 }
 
 /** What they read. */
@@ -43,11 +45,14 @@ export const READER_CONFIGS: Readonly<Record<string, unknown>> = {
 /** Of so many seeds one has readers. */
 const SHARE = 4
 
+/** Of so many seeds with readers, one has members that are never idle, and never stay. */
+const RUSH_SHARE = 3
+
 /** The readers of a seed; null: it has none. */
 export function drawReaders(seed: number, nodeCount: number, isCertain: boolean): ReaderPlan | null {
   const random = new Random(seed, 'processing')
   if (random.below(SHARE) > 0 && !isCertain) return null
-  return {
+  const plan: ReaderPlan = {
     mode: random.pick<ReadMode>(['at-most-once', 'at-least-once', 'effectively-once']),
     size: random.between(1, 3),
     partitions: random.between(1, 3),
@@ -57,5 +62,22 @@ export function drawReaders(seed: number, nodeCount: number, isCertain: boolean)
     rememberedKeys: random.pick([2, 8, 50]),
     crashMillis: random.pick([2000, 6000, 20_000]),
     pauseMillis: random.pick([30, 100, 300]),
+    rushMicros: null,
+  }
+  return hurried(seed, plan)
+}
+
+function hurried(seed: number, plan: ReaderPlan): ReaderPlan {
+  const random = new Random(seed, 'readers/crowd')
+  if (random.below(RUSH_SHARE) !== 1) return plan
+  return {
+    ...plan,
+    size: random.between(2, 3),
+    partitions: random.between(3, 5),
+    pollRecordsMax: random.pick([5, 20, 50]),
+    commitMillis: random.pick([20, 100, 500]),
+    crashMillis: random.pick([300, 1000]),
+    pauseMillis: random.pick([10, 20]),
+    rushMicros: random.pick([5000, 20_000]),
   }
 }

@@ -19,6 +19,7 @@ export const PARTS = [
   'ambushes',
   'turnover',
   'calm',
+  'exiles',
   'recent',
   'risky',
   'queue',
@@ -63,7 +64,7 @@ export function wholeOf(plan: Plan): Reduction {
 }
 
 function hasPart(plan: Plan, part: Part): boolean {
-  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, ambushes, turnover, calm, topics } = plan
+  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, ambushes, turnover, calm, exiles, topics } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -87,6 +88,8 @@ function hasPart(plan: Plan, part: Part): boolean {
       return turnover !== null
     case 'calm':
       return calm !== null
+    case 'exiles':
+      return exiles
     default:
       return topics.some(({ name }) => name === part)
   }
@@ -121,6 +124,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     ambushes: isOut('ambushes') ? null : plan.ambushes,
     turnover: isOut('turnover') || isOut('table') ? null : plan.turnover,
     calm: isOut('calm') ? null : plan.calm,
+    exiles: plan.exiles && !isOut('exiles'),
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

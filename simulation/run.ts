@@ -5,7 +5,6 @@
 import { replicaActor } from '../protocol/address.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
-import { layAmbushes } from './ambush.ts'
 import { playCalm } from './calm.ts'
 import { unleash } from './chaos.ts'
 import { isSound, restoreLastCopies } from './damage.ts'
@@ -18,19 +17,16 @@ import { Faults } from './faults.ts'
 import type { FaultKind, Repetition, TimedStrikes } from './faults.ts'
 import { withoutAmbientTime } from './guard.ts'
 import type { Onlooking } from './onlooker.ts'
-import { unleashOrdeals } from './ordeals.ts'
 import { drawPlan, INSIDE_GROUP, OUTSIDE_GROUP, RECOVERY } from './plan.ts'
-import { turnOver } from './turnover.ts'
 import type { Plan, PlanOptions } from './plan.ts'
 import { reducePlan } from './reduction.ts'
 import type { Reduction } from './reduction.ts'
 import { ClassicClients } from './classic-clients.ts'
 import { GuestClients } from './guest-clients.ts'
-import { changeLimits } from './limit-strikes.ts'
-import { succeedShares } from './share-strikes.ts'
 import { ShareClients } from './share-clients.ts'
 import type { ReaderEvent } from './checkers/readers.ts'
 import { ReaderClients } from './reader-clients.ts'
+import { unleashTrouble } from './trouble.ts'
 import { TransactionClients } from './transaction-clients.ts'
 import type { TransactionEvent } from './transactions-truth.ts'
 import { writeTranscript } from './transcript.ts'
@@ -189,11 +185,7 @@ class Run {
       this.#modes.start()
       this.#classic.start()
       this.#guests.start(this.#admin)
-      unleashOrdeals(this.#cluster, this.#admin)
-      layAmbushes(this.#cluster)
-      turnOver(this.#cluster, this.#admin)
-      succeedShares(this.#cluster, this.#admin)
-      changeLimits(this.#cluster, this.#admin)
+      unleashTrouble(this.#cluster, this.#admin)
       const mortals = [...clients, ...this.#transactions.all]
       unleash(this.#cluster, (random) => random.pick(mortals).crash(), this.#admin, new DeleterWorkload(this.#cluster))
     }

@@ -10,7 +10,8 @@ import type { TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Host, Watcher } from '../host.ts'
 import type { World } from '../world.ts'
-import { checkCommitsOver } from './commits.ts'
+import { checkCommitsOver, checkGroupSought } from './commits.ts'
+import type { Search } from './commits.ts'
 import { noteQuotaNews, noteQuotaUse } from './quotas.ts'
 import type { QuotaAccount } from './quotas.ts'
 
@@ -21,6 +22,8 @@ export class ClientWatcher implements Watcher {
   readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
+  /** By client: when its consumer is to ask for its group. */
+  readonly #searches: Map<Host, Search> = new Map()
   /** Of clients that are limited, by the names of their actors. */
   readonly #accounts: Map<Host, Map<string, QuotaAccount>> = new Map()
 
@@ -37,6 +40,11 @@ export class ClientWatcher implements Watcher {
     if (account !== undefined) noteQuotaNews(account, message)
     if (name === 'consumer' && message.kind === 'timerFired')
       checkCommitsOver(this.#world, `consumer@${host.node}`, state as ConsumerState, host.clock.uptime())
+    if (name === 'consumer') {
+      const search = this.#searches.get(host) ?? { since: Infinity, dueAt: Infinity }
+      this.#searches.set(host, search)
+      checkGroupSought(this.#world, `consumer@${host.node}`, search, state as ConsumerState, { host, effects })
+    }
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue

@@ -18,6 +18,7 @@ import type { GroupListing, TopicOffset, TopicPartitions } from '../../protocol/
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
+import type { Farewells } from './farewells.ts'
 import { isInCharge, isKeptIn } from './in-charge.ts'
 
 /** How far one group is with one partition, in one life of its topic. */
@@ -72,6 +73,7 @@ export interface GroupTruth {
   countsWhen: 'told' | 'heard'
   /** Its members speak the classic protocol (classic-groups.ts). */
   isClassic: boolean
+  readonly farewells: Farewells
 }
 
 /** Nothing is known of the group yet; power losses will be heard of. */
@@ -89,6 +91,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     onExpired: [],
     countsWhen: 'told',
     isClassic: false,
+    farewells: { said: new Map(), gone: new Set() },
   }
   truth.committedEnds.set(name, (partition) => progressOf(group, partition).takenEnd)
   truth.onLoss.push((partition) => onLoss(group, partition))

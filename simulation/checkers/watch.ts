@@ -18,6 +18,7 @@ import type { Truth } from '../truth.ts'
 import { checkClassic } from './classic-groups.ts'
 import { checkGroupEpochs, checkIsrEpochs, checkProducerIds, checkReplicaEpochs, newHeardEpochs } from './epochs.ts'
 import type { HeardEpochs } from './epochs.ts'
+import { checkFarewells } from './farewells.ts'
 import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { checkLease, checkReign } from './lease.ts'
@@ -32,6 +33,8 @@ import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkPace, checkShare, newCopyPace } from './pace.ts'
 import type { CopyPace, ToldPaces } from './pace.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
+import { checkResignation, forgetWaiting } from './resignation.ts'
+import type { Waiting } from './resignation.ts'
 import { checkRewrites } from './rewrites.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
@@ -59,6 +62,8 @@ export class NodeWatcher implements Watcher {
   readonly #paces: Map<string, CopyPace> = new Map()
   /** By actor. */
   readonly #heard: Map<string, HeardEpochs> = new Map()
+  /** By coordinator of groups. */
+  readonly #waiting: Map<string, Waiting> = new Map()
   #told: ToldPaces = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
@@ -74,6 +79,7 @@ export class NodeWatcher implements Watcher {
     this.#heard.set(name, newHeardEpochs())
     if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name === BROKER_ACTOR) this.#told = new Map()
+    if (name.startsWith('groups/')) this.#waiting.set(name, forgetWaiting(this.#waiting.get(name) ?? new Map()))
     if (!name.startsWith('replica/')) return
     this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
     this.#paces.set(name, newCopyPace())
@@ -114,9 +120,12 @@ export class NodeWatcher implements Watcher {
     checkGroupEpochs(this.#truth.world, state as GroupsState, message, effects)
     checkReign(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, host.node)
     checkLease(this.#truth, OFFSETS_TOPIC, (state as GroupsState).config, effects)
+    const waiting = this.#waiting.get(name)
+    if (waiting !== undefined) checkResignation(this.#truth.world, waiting, message, from, effects)
     for (const group of this.#groups.inside) {
       checkGroup(group, state as GroupsState, message, from, effects)
       checkClassic(group, state as GroupsState, message)
+      checkFarewells(group, state as GroupsState, message, from, effects)
     }
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.mixed) checkMixed(group, state as GroupsState, message, effects)

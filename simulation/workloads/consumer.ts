@@ -8,10 +8,11 @@ import type { ConsumerConfig } from '../../actors/consumer-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
-import type { ClassicAssignorName } from '../../protocol/messages/classic-group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { checkReadingOn, epochBeginOf } from '../checkers/forks.ts'
 import { beginAt, beginBelief, endBelief, markProcessed, markSucceeded } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
+import type { ClassicIdentity } from '../classic-plan.ts'
 import { SESSION_MILLIS } from '../cluster.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
@@ -33,19 +34,10 @@ interface Holding {
   position: number
   /** The next record to be given. */
   expected: number
+  /** The leader epoch of the one before; -1 if it was given none. */
+  epoch: number
   /** Chunks that wait for their turn, the one in work first. */
   readonly backlog: { readonly records: readonly SeenRecord[]; readonly end: number }[]
-}
-
-/** Who a member of the classic group is. */
-export interface ClassicIdentity {
-  readonly assignors: readonly ClassicAssignorName[]
-  readonly instanceId: string | null
-  readonly hasPattern: boolean
-  /** It lives again after so long on average. */
-  readonly restartMillis: number
-  /** It takes so long now and then to let go, on average; 0: never. */
-  readonly releaseMillis: number
 }
 
 /** Chunks that an application takes in advance. */
@@ -130,7 +122,7 @@ export class ConsumerWorkload {
   /** Dies, or leaves politely; lives again as somebody else. */
   crash(): void {
     if (this.#host === null) return
-    if (this.#random.below(3) > 0) return this.#end()
+    if (this.#classic?.isRestless === true ? this.#random.below(8) === 0 : this.#random.below(3) > 0) return this.#end()
     for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
     this.#tell({ kind: 'closeConsumer', correlationId: 1 })
   }
@@ -241,7 +233,7 @@ export class ConsumerWorkload {
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
       if (this.#group !== null) beginBelief(this.#group, name, this.#memberId(), this.#host)
-      this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, backlog: [] })
+      this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, epoch: -1, backlog: [] })
       const life = lifeOf(this.#cluster.truth, name, topicId)
       if (this.#group !== null && life !== undefined) beginAt(this.#group, life, position, this.#memberId())
     }
@@ -260,6 +252,8 @@ export class ConsumerWorkload {
     if (records === null)
       return this.#cluster.world.fail('CHG', `${this.#memberId()} reads an unsound batch from ${name} at ${chunk.fetchOffset}`)
     this.#check(name, chunk, holding, records)
+    const reading = { ...holding, who: this.#memberId(), offset: chunk.fetchOffset }
+    holding.epoch = checkReadingOn(this.#cluster.world, reading, bytes, (one, epoch) => epochBeginOf(this.#cluster.nodes, one, epoch))
     const end = endOfBatches(bytes)
     holding.expected = Math.max(holding.expected, end)
     holding.backlog.push({ records, end })
@@ -353,6 +347,7 @@ export class ConsumerWorkload {
     holding.topicId = topicId
     holding.position = position
     holding.expected = position
+    holding.epoch = -1
     holding.session = session
     holding.backlog.length = 0
   }

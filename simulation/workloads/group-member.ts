@@ -28,6 +28,8 @@ export interface MemberIdentity {
   readonly group: GroupTruth
   readonly topic: string
   readonly isolationLevel: ConsumerConfig['isolationLevel']
+  /** Its application works for so long at most, in microseconds, as long as faults strike; null: for a moment. */
+  readonly rushMicros?: number | null
 }
 
 /** What the application makes of it. */
@@ -107,6 +109,12 @@ export class GroupMember {
   crash(): void {
     if (this.#host === null) return
     if (this.random.below(3) > 0) return this.end()
+    this.leave()
+  }
+
+  /** Ends its round and leaves. */
+  leave(): void {
+    if (this.#host === null) return
     this.#application.stop(() => {
       this.#letGoOfAll()
       this.tell({ kind: 'closeConsumer', correlationId: 1 })
@@ -158,7 +166,8 @@ export class GroupMember {
   workMicros(): number {
     const { faults } = this.#cluster
     const isSlow = faults.strikes('slowConsumer')
-    return isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.random.between(1, WORK_MICROS)
+    const usual = (faults.active ? this.#identity.rushMicros : null) ?? WORK_MICROS
+    return isSlow ? faults.draws('slowConsumer').exponential(SLOW_MICROS) : this.random.between(1, usual)
   }
 
   /** There may be room for more of a partition. */

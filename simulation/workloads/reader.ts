@@ -57,7 +57,8 @@ export class ReaderMember {
     this.#plan = plan
     this.#group = group
     this.#readers = readers
-    const identity = { purpose: 'reader', index, group, topic: READER_TOPIC, isolationLevel: 'read_uncommitted' } as const
+    const { rushMicros } = plan
+    const identity = { purpose: 'reader', index, group, topic: READER_TOPIC, isolationLevel: 'read_uncommitted', rushMicros } as const
     const { mode, commitMillis, rememberedKeys, pollRecordsMax } = plan
     const rounds = { guarantee: mode, commitIntervalMillis: commitMillis, rememberedKeys, pollRecordsMax }
     this.#processor = new Processor(cluster, identity, rounds, {
@@ -79,7 +80,9 @@ export class ReaderMember {
 
   /** Dies, or ends its round and leaves. */
   crash(): void {
-    this.#processor.member.crash()
+    const { member } = this.#processor
+    if (this.#plan.rushMicros !== null && member.random.below(8) > 0) member.leave()
+    else member.crash()
   }
 
   /** How far it has read a partition that it has, if nothing of it waits to be committed; -1 if it has it not. */

@@ -122,6 +122,19 @@ describe('a member', () => {
     expect(answerOf(written(stage, sentOne(again, 'produce').correlationId)).errorCode).toBe(NONE)
   })
 
+  test('of a classic group that leaves once more is answered when the log does not name it any more, although nothing else is left of its group', () => {
+    const { stage } = started(['m'], 400)
+    const leave = (correlationId: number): Effect[] =>
+      stage.deliver({ kind: 'leaveGroup', correlationId, group: 'g', members: [{ memberId: 'm', instanceId: null }] })
+    const refused = written(stage, sentOne(leave(1), 'produce').correlationId, 'NOT_ENOUGH_REPLICAS')
+    expect(sentOne(refused, 'leaveGroupResponse').errorCode).toBe(codeOf('COORDINATOR_NOT_AVAILABLE'))
+    expect(stage.state.groups.size).toBe(0)
+    const again = leave(2)
+    expect(sent(again, 'leaveGroupResponse')).toEqual([])
+    expect(roster(again)).toEqual(['-m'])
+    expect(sentOne(written(stage, sentOne(again, 'produce').correlationId), 'leaveGroupResponse').errorCode).toBe(NONE)
+  })
+
   test('is struck again after a while when the log has refused it; not if it has been named again', () => {
     const { stage } = started([], 0)
     const join = (name: string): Effect[] => written(stage, sentOne(beat(stage, name, 0), 'produce').correlationId)

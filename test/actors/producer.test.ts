@@ -186,6 +186,14 @@ describe('a batch', () => {
     expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
   })
 
+  test('for a partition that does not exist, as far as is known, has its second look, although one before it was given up during that', () => {
+    const stage = ready({ deliveryTimeoutMillis: 500 })
+    submit(stage, 1, 9)
+    expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
+    stage.deliver(topicsAnswer({ t: [0] }))
+    expect(sent(submit(stage, 2, 9), 'delivered')).toEqual([])
+  })
+
   test('for a partition that has been added since has its second look, although it failed before', () => {
     const stage = ready({}, 2)
     answer(stage, ids(submit(stage, 1, 1))[0]!, 'NOT_LEADER_OR_FOLLOWER')

@@ -22,6 +22,7 @@ const READERS = {
   rememberedKeys: 8,
   crashMillis: 700,
   pauseMillis: 30,
+  rushMicros: null,
 }
 
 const WORK_MICROS = 20_000_000

@@ -11,12 +11,14 @@ import { damagedReplicas } from './replicas.ts'
 import { damagedRewrites } from './rewrites.ts'
 import { damagedAnswers } from './told.ts'
 import { damagedTransactions } from './transactions.ts'
+import { damagedWaiting } from './waiting.ts'
 
 /** All of them. */
 export const damagedHistories: readonly Damaged[] = [
   ...damagedLogs,
   ...damagedReplicas,
   ...damagedGroups,
+  ...damagedWaiting,
   ...damagedEpochs,
   ...damagedTransactions,
   ...damagedAnswers,
