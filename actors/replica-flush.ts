@@ -176,6 +176,7 @@ function needsCheckpoint({ log, removals }: ReplicaState): boolean {
 export function onCheckpointProved(state: ReplicaState, flush: Flush, message: MessageOf<'synced'>, outbox: Outbox): void {
   state.checkpointTrust = message.error === null ? 'safe' : 'torn'
   if (message.error === null) state.syncedCheckpoint = state.checkpointSequence
+  else state.failedCheckpoint = state.checkpointSequence
   if (state.flush === flush) writeCheckpoint(state, outbox)
 }
 
@@ -197,6 +198,7 @@ export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, 
 /** Nothing counts on a checkpoint that failed: files wait for the next one, and a stop is not a clean one. */
 function onCheckpointFailed(state: ReplicaState, write: CheckpointWrite, outbox: Outbox): void {
   state.checkpointTrust = 'torn'
+  state.failedCheckpoint = write.sequence
   state.removals.push(...write.removals)
   endFlush(state, write.flush, outbox)
 }

@@ -34,7 +34,7 @@ export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): 
   if (endOffset < state.highWatermark.offset) {
     const token = expectAnswer(state, { kind: 'ignore' })
     outbox.push({ kind: 'remove', log: state.logName, files: ['checkpoint-0', 'checkpoint-1'], token })
-    state.syncedCheckpoint = -1
+    state.syncedCheckpoint = state.failedCheckpoint = -1
   }
   reopenLog(state, outbox, endOffset)
 }
@@ -44,7 +44,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   const { checkpointSequence } = state
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
   forget(state, Infinity)
-  state.syncedCheckpoint = -1
+  state.syncedCheckpoint = state.failedCheckpoint = -1
   state.recovery = null
   state.log = emptyLog(startOffset)
   const end = { offset: startOffset, segmentBaseOffset: startOffset, position: 0 }
@@ -77,12 +77,13 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
-  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint } = state
+  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   // No name of a file is used twice: a cleaning may still be writing.
   fresh.cleaning.generation = state.cleaning.generation
   fresh.cleaning.isArmed = state.cleaning.isArmed
-  Object.assign(state, fresh, { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, syncedCheckpoint })
+  const kept = { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, syncedCheckpoint, failedCheckpoint }
+  Object.assign(state, fresh, kept)
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {
@@ -123,6 +124,7 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   state.checkpointSequence = recovered.checkpointSequence
   // A sync that fails now says nothing against it.
   if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'
+  if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
   state.cleaning.cleanedOffset = recovered.cleanedOffset

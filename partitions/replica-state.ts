@@ -287,6 +287,8 @@ export interface ReplicaState {
   checkpointTrust: 'unknown' | 'safe' | 'torn'
   /** The newest checkpoint that was synced since the process began, by its sequence, however often the log is opened again; -1: none was. */
   syncedCheckpoint: number
+  /** One that could not be written or synced, by its sequence: a later sync proves nothing of it (the disk says so only once); -1: none. */
+  failedCheckpoint: number
   /** Who waits until all that are in sync have what was led here when it asked. */
   settling: { readonly waiter: Address; readonly endOffset: number } | null
   /** Who waits for the drain. */
@@ -375,6 +377,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     cleaning: newCleaningState(),
     checkpointTrust: 'unknown',
     syncedCheckpoint: -1,
+    failedCheckpoint: -1,
     settling: null,
     drainWaiter: null,
     isDraining: false,
