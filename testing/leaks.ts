@@ -47,8 +47,6 @@ export class Leak extends Error {
 
 /** Watches for leaks. */
 export interface LeakWatch {
-  /** The first one; null while there is none. */
-  found(): Leak | null
   /** Whether it is the code under simulation that runs now. */
   isInside(): boolean
   /** Notes that the code waits for something, and by what; returns what to throw. */
@@ -56,23 +54,24 @@ export interface LeakWatch {
   stop(): void
 }
 
-/** Watches code for what it waits for outside; `isInside` says whether it is that code that runs now. */
-export function watchLeaks(isInside: () => boolean): LeakWatch {
-  let leak: Leak | null = null
+/** Watches code for what it waits for outside; `isInside` says whether it is that code that runs now, `left` hears of the first leak. */
+export function watchLeaks(isInside: () => boolean, left: (leak: Leak) => void): LeakWatch {
+  let hasLeft = false
   const leave = (what: string, by: string): Leak => {
     const culprit = findCulprit()
     const found = new Leak(
       `the code under simulation waits for ${what} (${by})${culprit === null ? '' : `, ${culprit}`}: give it something that the seed decides`,
     )
-    leak ??= found
+    if (!hasLeft) left(found)
+    hasLeft = true
     return found
   }
   const hook = createHook({
     init(_id, type) {
       const what = OUTSIDE[type]
-      if (what !== undefined && leak === null && isInside()) leave(what, type)
+      if (what !== undefined && !hasLeft && isInside()) leave(what, type)
     },
   })
   hook.enable()
-  return { found: () => leak, isInside, leave, stop: () => void hook.disable() }
+  return { isInside, leave, stop: () => void hook.disable() }
 }

@@ -52,6 +52,11 @@ const RESTART_MICROS = 300_000
 /** Whose code runs now; of whatever run, for one that is over may have left something behind. */
 const current: AsyncLocalStorage<Life> = new AsyncLocalStorage()
 
+/** Whether the code of a process runs now, of whatever run. */
+export function isUnderSimulation(): boolean {
+  return current.getStore() !== undefined
+}
+
 /** All processes of a run. */
 export class Processes {
   readonly #nodes: Nodes

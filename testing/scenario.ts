@@ -202,7 +202,10 @@ class ScenarioRun {
     const random = new Random(world.seed, 'ambient')
     const others = new Random(world.seed, 'ambient/gone')
     const clock = new Clock(world)
-    const leaks = watchLeaks(() => this.#processes.isInside)
+    const leaks = watchLeaks(
+      () => this.#processes.isInside,
+      (leak) => this.#fail(leak),
+    )
     const replacements = new Replacements()
     const ambient: VirtualWorld = {
       now: () => this.#processes.now() || clock.now(),
@@ -224,7 +227,7 @@ class ScenarioRun {
           () => (this.#isEnded = true),
           (error: unknown) => this.#fail(error),
         )
-      await this.#drive(() => leaks.found())
+      await this.#drive()
     } catch (error) {
       this.#fail(error)
     } finally {
@@ -233,9 +236,7 @@ class ScenarioRun {
       syncBuiltinESMExports()
       leaks.stop()
     }
-    const leak = leaks.found()
-    if (leak !== null) world.fail('SCENARIO', messageOf(leak))
-    return leak ?? this.#failure?.error
+    return this.#failure?.error
   }
 
   #fail(error: unknown, by = ''): void {
@@ -256,13 +257,13 @@ class ScenarioRun {
   }
 
   /** Lets the code do all that it can, then the world a step, until one of them is at its end. */
-  async #drive(leak: () => unknown): Promise<void> {
+  async #drive(): Promise<void> {
     const world = this.#world
     const healMicros = this.#nodes.plan.seconds * 1_000_000
     const endMicros = healMicros + END_SECONDS * 1_000_000
     for (;;) {
       await realTurn()
-      if (this.#isEnded || world.violation !== null || leak() !== null) return
+      if (this.#isEnded || world.violation !== null) return
       this.#isHeard = false
       const until = this.#nodes.faults.active ? healMicros : endMicros
       world.runUntil(until, () => this.#isHeard)
@@ -281,7 +282,7 @@ class ScenarioRun {
   #crash(node: number, isWithoutPower: boolean): void {
     const { nodeCount } = this.#nodes.plan
     if (!Number.isInteger(node) || node < 0 || node >= nodeCount)
-      throw new KafkaError('INVALID_REQUEST', `there is no node ${node}, only ${nodeCount === 1 ? '0' : `0 to ${nodeCount - 1}`}`)
+      throw new KafkaError('INVALID_REQUEST', `there is no node ${node}, only ${[...Array(nodeCount).keys()].join(' or ')}`)
     this.#processes.note(isWithoutPower ? 'takes the power from a node' : 'kills a node', String(node))
     this.#nodes.crash(node, isWithoutPower)
   }

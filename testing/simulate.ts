@@ -8,6 +8,7 @@ import { shrink } from '../simulation/shrink.ts'
 import { Story } from '../simulation/story.ts'
 import type { FaultKind } from '../simulation/faults.ts'
 import { Leak } from './leaks.ts'
+import { isUnderSimulation } from './processes.ts'
 import { Recording } from './recording.ts'
 import { planScenario, runScenario } from './scenario.ts'
 import type { Scenario, ScenarioResult } from './scenario.ts'
@@ -62,6 +63,7 @@ export function simulate(scenario: Scenario, options: SimulateOptions = {}): Pro
 export function simulateAfter(before: number, scenario: Scenario, options: SimulateOptions): Promise<SimulationReport> {
   checkScenario('simulate', scenario)
   const settings = settingsOf(options)
+  if (isUnderSimulation()) return Promise.reject(new Error('simulate is called by code under simulation: it would wait for itself'))
   const mine = last.then(() => runAll(scenario, settings, before))
   last = mine.catch(() => undefined)
   return mine

@@ -91,10 +91,15 @@ describe('what cannot be', () => {
     ['powerLoss', -1],
     ['kill', 1.5],
   ] as const)('faults.%s(%d) says which nodes there are', async (name, node) => {
-    const error = await brokenBy(async ({ faults }) => faults[name](node))
-    expect(error.message).toContain(`there is no node ${node}, only 0 to 2`)
+    const error = await brokenBy(async ({ faults }) => faults[name](node), { ...quiet, shrinkMillis: 5000 })
+    expect(error.message).toContain(`there is no node ${node}, only 0 or 1 or 2`)
     expect(error.cause).toBeInstanceOf(KafkaError)
     expect(error.cause).toMatchObject({ name: 'INVALID_REQUEST' })
+  })
+
+  test('a simulation inside of a simulation, which would wait for itself', async () => {
+    const error = await brokenBy(async () => void (await simulate(() => Promise.resolve(), quiet)))
+    expect(error.message).toMatch(/^Error: simulate is called by code under simulation: it would wait for itself/)
   })
 
   test('a share of more than everything is refused', () => {

@@ -32,8 +32,9 @@ describe('code that leaves the simulation is named:', () => {
         expect(error.message).toMatch(/^Leak: the code under simulation waits for a server \(fetch\), at .*outside\.test\.ts/)
         expect(error.cause).toMatchObject({ name: 'Leak' })
       }
-      const caught = await brokenBy(async (context) => ask(context).catch(() => undefined))
-      expect(caught.message).toMatch(/a server \(fetch\)/)
+      const caught = await brokenBy((context) => ask(context).catch(() => Promise.reject(new Error('no answer'))))
+      expect(caught.message).toMatch(/^Leak: .*a server \(fetch\)/)
+      expect(caught.story.filter((line) => line.includes('broken:'))).toHaveLength(1)
       const spawned = await brokenBy((context) => context.spawn('asker', () => ask(context)).done)
       expect(spawned.message).toMatch(/a server \(fetch\), at .*outside\.test\.ts/)
     } finally {
