@@ -171,6 +171,20 @@ describe('a run that is made smaller', () => {
     expect((await brokenBy(async () => fail(), { ...quiet, shrinkMillis: 60_000 })).message).not.toContain('shrinkMillis')
   })
 
+  test('and that of a property with commands is of the faults that were drawn', { timeout: 60_000 }, async () => {
+    const wait = fc.constant({ check: () => true, run: fail, toString: () => 'fail' })
+    const drawn = fc.record({ commands: fc.commands([wait]), faults: fc.constant({ kill: 1000 }) })
+    const chosen: unknown[] = []
+    const error: unknown = await property(
+      drawn,
+      async ({ commands }) => fc.asyncModelRun(() => ({ model: {}, real: {} }), commands as Iterable<never>),
+      { seed: 1, examples: 20, shrinkMillis: 60_000, faults: ({ faults }) => (chosen.push(faults), faults) },
+    ).catch((reason: unknown) => reason)
+    expect(new Set(chosen.map((one) => JSON.stringify(one)))).toEqual(new Set(['{"kill":1000}']))
+    expect(String(error)).toContain('RangeError: boom')
+    expect(String(error)).not.toContain('shrinkMillis')
+  })
+
   test('so does that of a property', { timeout: 60_000 }, async () => {
     const error: unknown = await property(fc.nat(), (_, context) => late(context), { seed: 1, examples: 1, shrinkMillis: 1 }).catch(
       (reason: unknown) => reason,
