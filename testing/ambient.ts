@@ -1,12 +1,15 @@
 /**
  * Time and chance for ordinary code under a simulation: while it is installed, timers, clocks and random numbers of the language and of Node are those of the
- * virtual world. What it cannot put in their place (files, sockets, other threads) it notices (leaks.ts).
+ * virtual world. What cannot be put in their place (files, sockets, other threads) is noticed (leaks.ts, outside.ts).
  */
-import { AsyncResource } from 'node:async_hooks'
-import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { createRequire } from 'node:module'
 import type * as Crypto from 'node:crypto'
 import type * as TimersPromises from 'node:timers/promises'
 import type * as Timers from 'node:timers'
+import type { MarkOptions, MeasureOptions } from 'node:perf_hooks'
+import { virtualCrypto } from './ambient-crypto.ts'
+import { callbackTimers, promisedTimers, timeoutSignal } from './ambient-timers.ts'
+import type { Replacements } from './replacing.ts'
 
 /** The virtual world, as ambient code sees it. */
 export interface VirtualWorld {
@@ -18,6 +21,8 @@ export interface VirtualWorld {
   after(millis: number, run: () => void): void
   /** An unsigned 32-bit number. */
   random(): number
+  /** Hears what a callback has thrown. */
+  failed(error: unknown): void
 }
 
 /** A turn of the real event loop, whatever is installed: everything that can go on without the world has done so. */
@@ -32,157 +37,50 @@ const timers = require('node:timers') as typeof Timers
 const timersPromises = require('node:timers/promises') as typeof TimersPromises
 const crypto = require('node:crypto') as typeof Crypto
 
-/** A timer of the virtual world. */
-class VirtualTimer {
-  isCancelled = false
-  readonly #start: (timer: VirtualTimer) => void
-
-  constructor(start: (timer: VirtualTimer) => void) {
-    this.#start = start
-    start(this)
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-
-  hasRef(): boolean {
-    return true
-  }
-
-  close(): this {
-    this.isCancelled = true
-    return this
-  }
-
-  refresh(): this {
-    this.#start(this)
-    return this
-  }
-
-  [Symbol.dispose](): void {
-    this.isCancelled = true
-  }
-}
-
-/** Puts the virtual world in the place of the real one; returns what takes it away again. */
-export function installAmbient(world: VirtualWorld): () => void {
-  const undo: (() => void)[] = []
-  const replace = (target: object, name: string, value: unknown): void => {
-    const before = Object.getOwnPropertyDescriptor(target, name)
-    if (before?.configurable === false) return
-    Object.defineProperty(target, name, { configurable: true, writable: true, enumerable: before?.enumerable ?? true, value })
-    undo.push(() => {
-      if (before === undefined) Reflect.deleteProperty(target, name)
-      else Object.defineProperty(target, name, before)
-    })
-  }
+/** Puts the virtual world in the place of the real one. */
+export function installAmbient(world: VirtualWorld, replacements: Replacements): void {
   const callbacks = callbackTimers(world)
-  for (const [name, value] of Object.entries(callbacks)) for (const target of [globalThis, timers]) replace(target, name, value)
-  for (const [name, value] of Object.entries(promisedTimers(callbacks))) replace(timersPromises, name, value)
-  replace(AbortSignal, 'timeout', (millis: number) => timeoutSignal(callbacks, millis))
-  replace(globalThis, 'Date', virtualDate(world))
-  replace(performance, 'now', () => world.uptime())
-  replace(process, 'uptime', () => world.uptime() / 1000)
-  replace(process, 'hrtime', virtualHrtime(world))
-  replace(Math, 'random', () => world.random() / 0x1_0000_0000)
-  for (const [name, value] of Object.entries(virtualCrypto(world))) {
-    replace(crypto, name, value)
-    if (name in globalThis.crypto) replace(globalThis.crypto, name, value)
-  }
-  syncBuiltinESMExports()
-  return () => {
-    for (const one of undo.toReversed()) one()
-    syncBuiltinESMExports()
+  for (const [name, value] of Object.entries(promisedTimers(callbacks))) replacements.value(timersPromises, name, value)
+  for (const [name, value] of Object.entries(callbacks)) for (const target of [globalThis, timers]) replacements.value(target, name, value)
+  replacements.value(AbortSignal, 'timeout', (millis: number) => timeoutSignal(callbacks, millis))
+  replacements.value(globalThis, 'Date', virtualDate(world))
+  replacements.value(process, 'uptime', () => world.uptime() / 1000)
+  replacements.value(process, 'hrtime', virtualHrtime(world))
+  replacements.value(process, 'cpuUsage', () => ({ user: Math.round(world.uptime() * 1000), system: 0 }))
+  replacements.value(Math, 'random', () => world.random() / 0x1_0000_0000)
+  for (const [name, value] of Object.entries(virtualPerformance(world))) replacements.value(performance, name, value)
+  replacements.getter(Event.prototype, 'timeStamp', timeStamps(world))
+  for (const [name, value] of Object.entries(virtualCrypto(world, callbacks.setImmediate))) {
+    if (name in crypto) replacements.value(crypto, name, value)
+    if (name in globalThis.crypto) replacements.value(globalThis.crypto, name, value)
   }
 }
 
-type Callback = (...args: unknown[]) => void
-
-type CallbackTimers = Readonly<
-  Record<'setTimeout' | 'setInterval', (callback: Callback, millis?: number, ...args: unknown[]) => VirtualTimer> &
-    Record<'setImmediate', (callback: Callback, ...args: unknown[]) => VirtualTimer> &
-    Record<'clearTimeout' | 'clearInterval' | 'clearImmediate', (timer: unknown) => void>
->
-
-function callbackTimers(world: VirtualWorld): CallbackTimers {
-  const clear = (timer: unknown): void => {
-    if (timer instanceof VirtualTimer) timer.isCancelled = true
-  }
-  const start = (callback: Callback, millis: number, isRepeated: boolean, args: readonly unknown[]): VirtualTimer => {
-    const bound = AsyncResource.bind(() => callback(...args))
-    let starts = 0
-    const begin = (timer: VirtualTimer): void => {
-      const mine = ++starts
-      world.after(millis, () => {
-        if (timer.isCancelled || mine !== starts) return
-        if (isRepeated) begin(timer)
-        bound()
-      })
-    }
-    return new VirtualTimer(begin)
+function virtualPerformance(world: VirtualWorld): Record<string, unknown> {
+  const mark = performance.mark.bind(performance)
+  const measure = performance.measure.bind(performance)
+  const measureUntilNow = (name: string, from?: string | MeasureOptions, to?: string): unknown => {
+    if (to !== undefined) return measure(name, from as string, to)
+    const options = typeof from === 'object' && from !== null ? from : { start: from ?? 0 }
+    const isOpen = options.end === undefined && options.duration === undefined
+    return measure(name, isOpen ? { ...options, start: options.start ?? 0, end: world.uptime() } : options)
   }
   return {
-    setTimeout: (callback, millis, ...args) => start(callback, delayOf(millis), false, args),
-    setInterval: (callback, millis, ...args) => start(callback, delayOf(millis), true, args),
-    setImmediate: (callback, ...args) => start(callback, 0, false, args),
-    clearTimeout: clear,
-    clearInterval: clear,
-    clearImmediate: clear,
+    now: () => world.uptime(),
+    timeOrigin: world.now() - world.uptime(),
+    mark: (name: string, options: MarkOptions = {}) => mark(name, { startTime: world.uptime(), ...options }),
+    measure: measureUntilNow,
   }
 }
 
-/** As Node counts: what is no delay is one millisecond. */
-function delayOf(millis: unknown): number {
-  const delay = Number(millis)
-  return delay >= 1 && delay <= 2 ** 31 - 1 ? delay : 1
-}
-
-interface WaitOptions {
-  readonly signal?: AbortSignal
-}
-
-function promisedTimers({ setTimeout: later, setImmediate: soon, clearTimeout: clear }: CallbackTimers): Record<string, unknown> {
-  const wait = <Value>(start: (done: () => void) => VirtualTimer, value: Value, { signal }: WaitOptions = {}): Promise<Value> =>
-    new Promise((resolve, reject) => {
-      const abort = (): void => {
-        clear(timer)
-        reject(new AbortError(signal?.reason))
-      }
-      const timer = start(() => {
-        signal?.removeEventListener('abort', abort)
-        resolve(value)
-      })
-      if (signal?.aborted === true) abort()
-      else signal?.addEventListener('abort', abort, { once: true })
-    })
-  const sleep = <Value>(millis?: number, value?: Value, options?: WaitOptions): Promise<Value | undefined> =>
-    wait((done) => later(done, millis), value, options)
-  const turn = <Value>(value?: Value, options?: WaitOptions): Promise<Value | undefined> => wait((done) => soon(done), value, options)
-  const every = async function* <Value>(millis?: number, value?: Value, options?: WaitOptions): AsyncGenerator<Value | undefined> {
-    for (;;) yield await sleep(millis, value, options)
+/** When an event happened: nobody knows before somebody asks, and then it stays so. */
+function timeStamps(world: VirtualWorld): (this: unknown) => number {
+  const times = new WeakMap<object, number>()
+  return function (this: unknown): number {
+    const time = times.get(this as object) ?? world.uptime()
+    times.set(this as object, time)
+    return time
   }
-  return { setTimeout: sleep, setImmediate: turn, setInterval: every, scheduler: { wait: sleep, yield: turn } }
-}
-
-/** What Node's promised timers reject with. */
-class AbortError extends Error {
-  override readonly name: string = 'AbortError'
-  readonly code: string = 'ABORT_ERR'
-
-  constructor(cause: unknown) {
-    super('The operation was aborted', { cause })
-  }
-}
-
-function timeoutSignal({ setTimeout: later }: CallbackTimers, millis: number): AbortSignal {
-  const controller = new AbortController()
-  later(() => controller.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')), millis)
-  return controller.signal
 }
 
 function virtualDate(world: VirtualWorld): unknown {
@@ -206,28 +104,4 @@ function virtualHrtime(world: VirtualWorld): unknown {
     return [seconds - before[0] - (isBorrowing ? 1 : 0), rest - before[1] + (isBorrowing ? 1_000_000_000 : 0)]
   }
   return Object.assign(hrtime, { bigint: nanos })
-}
-
-function virtualCrypto(world: VirtualWorld): Record<string, unknown> {
-  const fill = <Bytes extends ArrayBufferView>(view: Bytes): Bytes => {
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
-    for (let i = 0; i < bytes.length; i++) bytes[i] = world.random() >>> 24
-    return view
-  }
-  const randomUUID = (): string => {
-    const bytes = fill(new Uint8Array(16))
-    bytes[6] = (bytes[6]! & 0x0f) | 0x40
-    bytes[8] = (bytes[8]! & 0x3f) | 0x80
-    const hex = Buffer.from(bytes).toString('hex')
-    return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
-  }
-  const between = (min: number, max: number): number =>
-    min + Math.floor(((world.random() * 0x20_0000 + (world.random() >>> 11)) / 2 ** 53) * (max - min))
-  return {
-    randomUUID,
-    getRandomValues: fill,
-    randomBytes: (size: number) => fill(Buffer.alloc(size)),
-    randomFillSync: fill,
-    randomInt: (min: number, max?: number) => (max === undefined ? between(0, min) : between(min, max)),
-  }
 }

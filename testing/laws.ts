@@ -34,20 +34,25 @@ export function exactlyOnce<Item>(sent: Iterable<Item>, seen: Iterable<Item>): v
   const [all, found] = [[...sent], [...seen]]
   noLoss(all, found)
   noDuplicates(found)
-  const known = new Set(all)
-  const strangers = found.filter((item) => !known.has(item))
+  noStrangers(new Set(all), found)
+}
+
+function noStrangers<Item>(known: { has(item: Item): boolean }, found: Iterable<Item>): void {
+  const strangers = [...found].filter((item) => !known.has(item))
   if (strangers.length > 0) throw new LawError(`${strangers.length} were seen that nobody sent: ${named(strangers)}`)
 }
 
-/** Those with the same key were first seen in the order in which they were sent. What is seen again later may be out of order. */
+/** Those with the same key were first seen in the order in which they were sent, and nothing was that nobody sent. What is seen again later may be out of order. */
 export function ordered<Item>(sent: Iterable<Item>, seen: Iterable<Item>, keyOf: (item: Item) => unknown = () => null): void {
   const ranks = new Map<Item, number>()
-  for (const item of sent) ranks.set(item, ranks.size)
+  for (const item of sent) if (!ranks.has(item)) ranks.set(item, ranks.size)
+  const found = new Set(seen)
+  noStrangers(ranks, found)
   const highest = new Map<unknown, Item>()
-  for (const item of new Set(seen)) {
+  for (const item of found) {
     const key = keyOf(item)
     const before = highest.get(key)
-    if (before !== undefined && (ranks.get(item) ?? -1) < (ranks.get(before) ?? -1))
+    if (before !== undefined && ranks.get(item)! < ranks.get(before)!)
       throw new LawError(`${String(item)} was sent before ${String(before)}, and seen after it`)
     highest.set(key, item)
   }

@@ -2,6 +2,7 @@
  * Notices code under a simulation that waits for the real world: a file, a socket, a process, another thread. What comes of it comes at a time that no seed decides.
  */
 import { createHook } from 'node:async_hooks'
+import { findCulprit } from './culprit.ts'
 
 /** What waits for the world, by the names that Node gives to its asynchronous resources. */
 const OUTSIDE: Readonly<Record<string, string>> = {
@@ -26,10 +27,17 @@ const OUTSIDE: Readonly<Record<string, string>> = {
   ...{ PROCESSWRAP: 'another process', WORKER: 'another thread', ZLIB: 'a thread of the pool' },
   ...{
     RANDOMBYTESREQUEST: 'chance',
-    PBKDF2REQUEST: 'a thread of the pool',
-    SCRYPTREQUEST: 'a thread of the pool',
+    RANDOMPRIMEREQUEST: 'chance',
     Timeout: 'a real timer',
+    Immediate: 'a turn of the real event loop',
   },
+  ...{ MESSAGEPORT: 'another thread, or itself', BLOBREADER: 'a blob', DIRHANDLE: 'a file' },
+  ...Object.fromEntries(
+    [
+      ...['ARGON2REQUEST', 'CHECKPRIMEREQUEST', 'CIPHERREQUEST', 'DERIVEBITSREQUEST', 'HASHREQUEST', 'HKDFREQUEST', 'KEYEXPORTREQUEST'],
+      ...['KEYGENREQUEST', 'KEYPAIRGENREQUEST', 'PBKDF2REQUEST', 'SCRYPTREQUEST', 'SIGNREQUEST', 'VERIFYREQUEST'],
+    ].map((type) => [type, 'a thread of the pool']),
+  ),
 }
 
 /** Something that left the simulation. */
@@ -39,28 +47,31 @@ export class Leak extends Error {
 
 /** Watches for leaks. */
 export interface LeakWatch {
-  /** The first one; null while there is none. */
-  found(): Leak | null
+  /** Whether it is the code under simulation that runs now. */
+  isInside(): boolean
+  /** Notes that the code waits for something, and by what; returns what to throw. */
+  leave(what: string, by: string): Leak
   stop(): void
 }
 
-/** Watches code for what it waits for outside; `isInside` says whether it is that code that runs now. */
-export function watchLeaks(isInside: () => boolean): LeakWatch {
-  let leak: Leak | null = null
+/** Watches code for what it waits for outside; `isInside` says whether it is that code that runs now, `left` hears of the first leak. */
+export function watchLeaks(isInside: () => boolean, left: (leak: Leak) => void): LeakWatch {
+  let hasLeft = false
+  const leave = (what: string, by: string): Leak => {
+    const culprit = findCulprit()
+    const found = new Leak(
+      `the code under simulation waits for ${what} (${by})${culprit === null ? '' : `, ${culprit}`}: give it something that the seed decides`,
+    )
+    if (!hasLeft) left(found)
+    hasLeft = true
+    return found
+  }
   const hook = createHook({
     init(_id, type) {
       const what = OUTSIDE[type]
-      if (what === undefined || leak !== null || !isInside()) return
-      const { stackTraceLimit } = Error
-      Error.stackTraceLimit = 50
-      const { stack = '' } = new Error()
-      Error.stackTraceLimit = stackTraceLimit
-      const culprit = stack.split('\n').find((line) => line.includes('at ') && !/node:|[/\\]testing[/\\](leaks|ambient)\./.test(line))
-      leak = new Leak(
-        `the code under simulation waits for ${what} (${type})${culprit === undefined ? '' : `, ${culprit.trim()}`}: give it something that the seed decides`,
-      )
+      if (what !== undefined && !hasLeft && isInside()) leave(what, type)
     },
   })
   hook.enable()
-  return { found: () => leak, stop: () => void hook.disable() }
+  return { isInside, leave, stop: () => void hook.disable() }
 }

@@ -3,9 +3,10 @@
  * and the simulation of what is left by `simulate`.
  */
 import type * as FastCheck from 'fast-check'
-import { simulateAfter } from './simulate.ts'
-import type { SimulateOptions } from './simulate.ts'
 import type { ScenarioContext, ScenarioFaultChoice } from './scenario.ts'
+import { settingsOf, wholeNumber } from './settings.ts'
+import type { SimulateOptions } from './settings.ts'
+import { checkScenario, simulateAfter } from './simulate.ts'
 
 /** How a property is checked. */
 export interface PropertyOptions<Value = unknown> extends Omit<SimulateOptions, 'runs' | 'keep' | 'faults'> {
@@ -20,6 +21,7 @@ export interface PropertyOptions<Value = unknown> extends Omit<SimulateOptions, 
 }
 
 const EXAMPLES = 20
+const OPTIONS = ['seed', 'examples', 'seedsPerExample', 'path', 'nodes', 'faults', 'seconds', 'shrinkMillis']
 
 /**
  * Checks that a scenario holds for all values of an arbitrary; needs the package fast-check beside this one. The seed of an option or of ODRADEK_SEED is that of
@@ -30,6 +32,8 @@ export async function property<Value>(
   scenario: (value: Value, context: ScenarioContext) => Promise<void>,
   options: PropertyOptions<Value> = {},
 ): Promise<void> {
+  checkScenario('property', scenario)
+  checkOptions(options)
   const fc = await import('fast-check')
   const { examples = EXAMPLES, seedsPerExample = 1, path, seed = seedOfEnvironment(), faults, ...rest } = options
   let seedsBefore = 0
@@ -47,12 +51,20 @@ export async function property<Value>(
   const details = await fc.check(drawn, { numRuns: examples, ...where })
   if (!details.failed) return
   const [value, exampleSeed] = details.counterexample ?? []
-  const again = exampleSeed === undefined ? Promise.resolve() : run(fc.cloneIfNeeded(value as Value), exampleSeed, {})
+  // Not a clone of it: once a record with commands has been made smaller, the clone has nothing but the commands.
+  const again = exampleSeed === undefined ? Promise.resolve() : run(value as Value, exampleSeed, {})
   const error = await again.then(
     () => details.errorInstance,
     (reason: unknown) => reason,
   )
   throw new Error(`${await fc.asyncDefaultReportMessage(details)}\n\nGot ${String(error)}`, { cause: error })
+}
+
+/** What makes no sense is refused before anything is drawn: it is no counterexample. */
+function checkOptions<Value>({ faults, ...rest }: PropertyOptions<Value>): void {
+  settingsOf({ ...rest, seed: 1, ...(faults === undefined || typeof faults === 'function' ? {} : { faults }) }, 'property', OPTIONS)
+  wholeNumber('property', 'examples', rest.examples ?? EXAMPLES, 1, 1_000_000)
+  wholeNumber('property', 'seedsPerExample', rest.seedsPerExample ?? 1, 1, 1_000_000)
 }
 
 function seedOfEnvironment(): number | undefined {

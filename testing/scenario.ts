@@ -2,6 +2,7 @@
  * One run of a scenario from one seed: a simulated cluster, the scenario and its processes under virtual time, and faults for a while. The world does a step only
  * when the code has done all that it can without it, so the same seed gives the same run.
  */
+import { syncBuiltinESMExports } from 'node:module'
 import { unleash } from '../simulation/chaos.ts'
 import { Clock } from '../simulation/clock.ts'
 import { Cluster as Nodes } from '../simulation/cluster.ts'
@@ -17,9 +18,15 @@ import type { Violation } from '../simulation/world.ts'
 import { DeleterWorkload } from '../simulation/workloads/deleter.ts'
 import { AdminWorkload } from '../simulation/workloads/topics.ts'
 import type { Cluster } from '../edge/client/api.ts'
+import { KafkaError } from '../protocol/errors.ts'
 import { installAmbient, realTurn } from './ambient.ts'
+import type { VirtualWorld } from './ambient.ts'
 import { watchLeaks } from './leaks.ts'
+import { closeWaysOut } from './outside.ts'
 import { messageOf, Processes } from './processes.ts'
+import type { Recording } from './recording.ts'
+import { Replacements } from './replacing.ts'
+import { catchUncaught } from './uncaught.ts'
 import type { Program, SimulatedProcess } from './processes.ts'
 
 /** What a scenario gets. */
@@ -60,7 +67,7 @@ export interface ScenarioResult {
   readonly seed: number
   readonly hash: string
   readonly violation: Violation | null
-  /** What the scenario threw. */
+  /** What the scenario, or a process, threw. */
   readonly error: unknown
   readonly virtualSeconds: number
   readonly faults: Readonly<Record<FaultKind, number>>
@@ -138,19 +145,28 @@ function chosenFaults(seed: number, choice: ScenarioFaultChoice): FaultOptions {
   return mapKinds((kind) => (kinds.includes(kind) ? (from[kind] ?? 0) : 0))
 }
 
-/** Runs a scenario to its end. `log` takes the lines of the transcript. One at a time: time and chance are replaced for the whole thread. */
+/** What else a run does. */
+export interface RunOptions {
+  /** A run again, with some of its strikes. */
+  readonly repetition?: Repetition
+  /** Takes the lines of the transcript. */
+  readonly log?: (line: string) => void
+  /** Takes what the code does. */
+  readonly recording?: Recording | null
+}
+
+/** Runs a scenario to its end. One at a time: time and chance are replaced for the whole thread. */
 export async function runScenario(
   scenario: Scenario,
   plan: Plan,
-  repetition: Repetition | null = null,
-  log: ((line: string) => void) | null = null,
+  { repetition, log, recording = null }: RunOptions = {},
 ): Promise<ScenarioResult> {
   const world = new World(plan.seed)
-  if (log !== null) writeTranscript(world, log)
-  const faults = new Faults(plan.seed, plan.faults, repetition)
-  if (repetition !== null) faults.log = world.log
+  if (log !== undefined) writeTranscript(world, log)
+  const faults = new Faults(plan.seed, plan.faults, repetition ?? null)
+  if (repetition !== undefined) faults.log = world.log
   const nodes = new Nodes(world, plan, faults, newTruth(world, plan.acks))
-  const run = new ScenarioRun(world, nodes)
+  const run = new ScenarioRun(world, nodes, recording)
   const error = await run.result(scenario)
   return {
     seed: plan.seed,
@@ -169,43 +185,64 @@ class ScenarioRun {
   readonly #processes: Processes
   /** Something has come for the code: it may go on. */
   #isHeard = false
+  #isEnded = false
+  /** What was thrown first. */
+  #failure: { readonly error: unknown } | null = null
 
-  constructor(world: World, nodes: Nodes) {
+  constructor(world: World, nodes: Nodes, recording: Recording | null) {
     this.#world = world
     this.#nodes = nodes
-    this.#processes = new Processes(nodes, () => (this.#isHeard = true))
+    const heard = (): void => void (this.#isHeard = true)
+    this.#processes = new Processes(nodes, { heard, failed: (error, by) => this.#fail(error, by) }, recording)
   }
 
-  /** What the scenario threw; undefined if it did not. */
+  /** What the code threw; undefined if it did not. */
   async result(scenario: Scenario): Promise<unknown> {
     const world = this.#world
     const random = new Random(world.seed, 'ambient')
+    const others = new Random(world.seed, 'ambient/gone')
     const clock = new Clock(world)
-    const leaks = watchLeaks(() => this.#processes.isInside)
-    const restore = installAmbient({
+    const leaks = watchLeaks(
+      () => this.#processes.isInside,
+      (leak) => this.#fail(leak),
+    )
+    const replacements = new Replacements()
+    const ambient: VirtualWorld = {
       now: () => this.#processes.now() || clock.now(),
       uptime: () => world.nowMicros / 1000,
       after: (millis, run) => this.#processes.after(Math.ceil(millis * 1000), run),
-      random: () => random.next(),
-    })
-    let outcome: { readonly error: unknown } | null = null
+      random: () => (this.#processes.isGone ? others : random).next(),
+      failed: (error) => this.#fail(error),
+    }
+    installAmbient(ambient, replacements)
+    closeWaysOut(leaks, replacements)
+    syncBuiltinESMExports()
+    // What the dead leave behind hurts nobody.
+    const stopCatching = catchUncaught((error) => this.#processes.isGone || this.#fail(error))
     try {
       this.#nodes.start()
       void this.#processes
         .main((cluster) => this.#perform(scenario, cluster))
         .then(
-          () => (outcome = { error: undefined }),
-          (error: unknown) => (outcome = { error }),
+          () => (this.#isEnded = true),
+          (error: unknown) => this.#fail(error),
         )
-      const isOver = (): boolean => outcome !== null || world.violation !== null
-      await this.#drive(isOver, () => leaks.found())
+      await this.#drive()
+    } catch (error) {
+      this.#fail(error)
     } finally {
-      restore()
+      stopCatching()
+      replacements.undo()
+      syncBuiltinESMExports()
       leaks.stop()
     }
-    const error = leaks.found() ?? (outcome as { readonly error: unknown } | null)?.error
-    if (error !== undefined) world.fail('SCENARIO', messageOf(error))
-    return error
+    return this.#failure?.error
+  }
+
+  #fail(error: unknown, by = ''): void {
+    if (this.#failure !== null) return
+    this.#failure = { error }
+    this.#world.fail('SCENARIO', `${by}${messageOf(error)}`)
   }
 
   /** Faults begin when all nodes have joined. */
@@ -220,13 +257,13 @@ class ScenarioRun {
   }
 
   /** Lets the code do all that it can, then the world a step, until one of them is at its end. */
-  async #drive(isOver: () => boolean, leak: () => unknown): Promise<void> {
+  async #drive(): Promise<void> {
     const world = this.#world
     const healMicros = this.#nodes.plan.seconds * 1_000_000
     const endMicros = healMicros + END_SECONDS * 1_000_000
     for (;;) {
       await realTurn()
-      if (isOver() || leak() !== null) return
+      if (this.#isEnded || world.violation !== null) return
       this.#isHeard = false
       const until = this.#nodes.faults.active ? healMicros : endMicros
       world.runUntil(until, () => this.#isHeard)
@@ -242,6 +279,14 @@ class ScenarioRun {
     this.#nodes.heal()
   }
 
+  #crash(node: number, isWithoutPower: boolean): void {
+    const { nodeCount } = this.#nodes.plan
+    if (!Number.isInteger(node) || node < 0 || node >= nodeCount)
+      throw new KafkaError('INVALID_REQUEST', `there is no node ${node}, only ${[...Array(nodeCount).keys()].join(' or ')}`)
+    this.#processes.note(isWithoutPower ? 'takes the power from a node' : 'kills a node', String(node))
+    this.#nodes.crash(node, isWithoutPower)
+  }
+
   #unleash(): void {
     const { killSome } = this.#processes
     unleash(this.#nodes, killSome, new AdminWorkload(this.#nodes), new DeleterWorkload(this.#nodes))
@@ -249,15 +294,17 @@ class ScenarioRun {
 
   #context(cluster: Cluster): ScenarioContext {
     const world = this.#world
-    const nodes = this.#nodes
     return {
       cluster,
       seed: world.seed,
       spawn: (name, program) => this.#processes.spawn(name, program),
       faults: {
-        kill: (node) => nodes.crash(node, false),
-        powerLoss: (node) => nodes.crash(node, true),
-        heal: () => this.#heal(),
+        kill: (node) => this.#crash(node, false),
+        powerLoss: (node) => this.#crash(node, true),
+        heal: () => {
+          this.#processes.note('heals everything', '')
+          this.#heal()
+        },
       },
       clock: {
         get uptime(): number {
@@ -265,7 +312,10 @@ class ScenarioRun {
         },
         sleep: (millis) => new Promise((resolve) => this.#processes.after(Math.ceil(millis * 1000), resolve)),
       },
-      note: (text) => world.log?.(text),
+      note: (text) => {
+        this.#processes.note('a note', text)
+        world.log?.(text)
+      },
     }
   }
 }

@@ -7,26 +7,13 @@ import type { Reduction } from '../simulation/reduction.ts'
 import { shrink } from '../simulation/shrink.ts'
 import { Story } from '../simulation/story.ts'
 import type { FaultKind } from '../simulation/faults.ts'
-import { planScenario, runScenario, SCENARIO_KINDS } from './scenario.ts'
-import type { Scenario, ScenarioFaultChoice, ScenarioResult } from './scenario.ts'
-
-/** How a scenario is simulated. */
-export interface SimulateOptions {
-  /** The first seed, a whole number. Default: that of the environment variable ODRADEK_SEED, or a random one. */
-  readonly seed?: number
-  /** How many seeds, counting up. Default 20; 1 if a seed is given by the environment. */
-  readonly runs?: number
-  /** Nodes of the cluster, 1 to 5. Default 3. */
-  readonly nodes?: number
-  /** What goes wrong: 'swarm' (default) has each seed choose; an object names kinds and how often they strike (`docs/testing.md`). */
-  readonly faults?: ScenarioFaultChoice
-  /** Virtual seconds in which things go wrong, from when all nodes are there. Default 30. */
-  readonly seconds?: number
-  /** How long a broken run is made smaller, in real milliseconds; 0: not at all. Default 20,000. */
-  readonly shrinkMillis?: number
-  /** What is kept of the seed, as an error has said it: for running just that again. */
-  readonly keep?: string
-}
+import { Leak } from './leaks.ts'
+import { isUnderSimulation } from './processes.ts'
+import { Recording } from './recording.ts'
+import { planScenario, runScenario } from './scenario.ts'
+import type { Scenario, ScenarioResult } from './scenario.ts'
+import { settingsOf } from './settings.ts'
+import type { Settings, SimulateOptions } from './settings.ts'
 
 /** What all runs came to. */
 export interface SimulationReport {
@@ -58,24 +45,8 @@ export class SimulationError extends Error {
   }
 }
 
-const RUNS = 20
-const NODES = 3
-const NODES_MAX = 5
-const SECONDS = 30
-const SHRINK_MILLIS = 20_000
-
 /** One run of so many is repeated, to see that it is the same again. */
 const REPEATED = 20
-
-interface Settings {
-  readonly firstSeed: number
-  readonly runs: number
-  readonly nodes: number
-  readonly faults: ScenarioFaultChoice
-  readonly seconds: number
-  readonly shrinkMillis: number
-  readonly keep: string | null
-}
 
 /** Simulations of one thread follow each other: time and chance are replaced for all of it. */
 let last: Promise<unknown> = Promise.resolve()
@@ -90,10 +61,17 @@ export function simulate(scenario: Scenario, options: SimulateOptions = {}): Pro
 
 /** The same for one example of many, of which so many seeds were simulated before: of all of them, one in twenty is repeated. */
 export function simulateAfter(before: number, scenario: Scenario, options: SimulateOptions): Promise<SimulationReport> {
+  checkScenario('simulate', scenario)
   const settings = settingsOf(options)
+  if (isUnderSimulation()) return Promise.reject(new Error('simulate is called by code under simulation: it would wait for itself'))
   const mine = last.then(() => runAll(scenario, settings, before))
   last = mine.catch(() => undefined)
   return mine
+}
+
+/** Who has nothing to run hears it at once. */
+export function checkScenario(caller: string, scenario: unknown): void {
+  if (typeof scenario !== 'function') throw new TypeError(`${caller} needs a scenario, an async function, not ${String(scenario)}`)
 }
 
 async function runAll(scenario: Scenario, settings: Settings, before: number): Promise<SimulationReport> {
@@ -103,9 +81,10 @@ async function runAll(scenario: Scenario, settings: Settings, before: number): P
   let hash = ''
   for (let i = 0; i < settings.runs; i++) {
     const seed = settings.firstSeed + i
-    const result = await runSeed(scenario, settings, seed)
+    const once = (before + i) % REPEATED === 0 ? new Recording() : null
+    const result = await runSeed(scenario, settings, seed, once)
     if (result.violation !== null) throw await explained(scenario, settings, result)
-    if ((before + i) % REPEATED === 0 && (await runSeed(scenario, settings, seed)).hash !== result.hash) throw unsteady(seed)
+    if (once !== null) await assertSteady(scenario, settings, result, once)
     if (i === 0) ({ hash } = result)
     virtualSeconds += result.virtualSeconds
     for (const [kind, count] of Object.entries(result.faults))
@@ -114,8 +93,20 @@ async function runAll(scenario: Scenario, settings: Settings, before: number): P
   return { seeds: settings.runs, firstSeed: settings.firstSeed, virtualSeconds: Math.round(virtualSeconds), faults, hash }
 }
 
-function runSeed(scenario: Scenario, { nodes, seconds, faults }: Settings, seed: number): Promise<ScenarioResult> {
-  return runScenario(scenario, planScenario(seed, nodes, seconds, faults))
+function runSeed(
+  scenario: Scenario,
+  { nodes, seconds, faults }: Settings,
+  seed: number,
+  recording: Recording | null,
+): Promise<ScenarioResult> {
+  return runScenario(scenario, planScenario(seed, nodes, seconds, faults), { recording })
+}
+
+/** The same seed gives the same again. */
+async function assertSteady(scenario: Scenario, settings: Settings, { seed, hash }: ScenarioResult, once: Recording): Promise<void> {
+  const again = new Recording(once)
+  const result = await runSeed(scenario, settings, seed, again)
+  if (result.hash !== hash) throw unsteady(seed, again.tellDifference(), result)
 }
 
 /** Makes the run smaller, and runs what is left once more, for its story. */
@@ -126,12 +117,27 @@ async function explained(scenario: Scenario, settings: Settings, broken: Scenari
   const until = performance.now() + shrinkMillis
   const { timed } = broken
   const shrunk = await shrink(whole, {
-    run: (reduction) => runScenario(scenario, reducePlan(plan, reduction), { timed, kept: reduction.strikes }),
+    run: (reduction) => runScenario(scenario, reducePlan(plan, reduction), { repetition: { timed, kept: reduction.strikes } }),
     isOver: () => performance.now() >= until,
     onProgress: () => undefined,
   })
-  if (shrunk === null) return unsteady(broken.seed)
-  return await told(scenario, broken, plan, shrunk.reduction)
+  // What left the simulation may not have to do so again (a connection is kept, say): it is named all the same.
+  if (shrunk === null)
+    return broken.error instanceof Leak ? await told(scenario, broken, plan, whole) : await brokenOnce(scenario, settings, broken)
+  const isOut = performance.now() >= until
+  const noTime = `there was no time for less: shrinkMillis, ${shrinkMillis} now, gives it more`
+  const remark = shrinkMillis === 0 ? ' (shrinkMillis is 0: not made smaller)' : isOut ? ` (${noTime})` : ''
+  return await told(scenario, broken, plan, shrunk.reduction, remark)
+}
+
+/** It was broken, and is not again: two more runs may say where they part. */
+async function brokenOnce(scenario: Scenario, settings: Settings, broken: ScenarioResult): Promise<SimulationError> {
+  const { seed } = broken
+  const once = new Recording()
+  await runSeed(scenario, settings, seed, once)
+  const again = new Recording(once)
+  await runSeed(scenario, settings, seed, again)
+  return unsteady(seed, `two runs after it: ${again.tellDifference()}`, broken)
 }
 
 async function told(
@@ -139,16 +145,20 @@ async function told(
   { seed, timed, error, violation: first }: ScenarioResult,
   plan: Plan,
   reduction: Reduction,
+  remark = '',
 ): Promise<SimulationError> {
   const story = new Story()
-  const result = await runScenario(scenario, reducePlan(plan, reduction), { timed, kept: reduction.strikes }, story.hear)
+  const result = await runScenario(scenario, reducePlan(plan, reduction), {
+    repetition: { timed, kept: reduction.strikes },
+    log: story.hear,
+  })
   const violation = result.violation ?? first
   const lines = story.tell(violation)
   const keep = describeReduction(plan, reduction)
   const what = violation === null ? '' : violation.code === 'SCENARIO' ? violation.message : `${violation.code}: ${violation.message}`
   const message = `${what}
 
-seed ${seed}, with no more of it than ${keep}
+seed ${seed}, with no more of it than ${keep}${remark}
 
 ${lines.join('\n')}
 
@@ -162,48 +172,22 @@ async function runKept(scenario: Scenario, settings: Settings, keep: string): Pr
   const plan = planScenario(firstSeed, nodes, seconds, faults)
   const whole = await runScenario(scenario, plan)
   const reduction = parseReduction(plan, keep)
-  const result = await runScenario(scenario, reducePlan(plan, reduction), { timed: whole.timed, kept: reduction.strikes })
+  const result = await runScenario(scenario, reducePlan(plan, reduction), { repetition: { timed: whole.timed, kept: reduction.strikes } })
   if (result.violation !== null) throw await told(scenario, { ...whole, error: result.error }, plan, reduction)
   const { hash, virtualSeconds, faults: struck } = result
   return { seeds: 1, firstSeed, virtualSeconds: Math.round(virtualSeconds), faults: struck, hash }
 }
 
-function unsteady(seed: number): SimulationError {
-  const message = `seed ${seed} does not give the same run twice: the code under simulation depends on something that the seed does not decide (state from a run before, an object that outlives it, the order of a Set of objects by address)`
-  return new SimulationError(message, { seed, keep: '', story: [], cause: undefined })
-}
+/** `broken` may be one of the runs that is. */
+function unsteady(seed: number, difference: string, { violation, error }: ScenarioResult): SimulationError {
+  const causes = 'a clock or chance that it has taken hold of before, state from a run before, an object that outlives it'
+  const what =
+    violation === null
+      ? ''
+      : `\n\nbroken in one of its runs: ${violation.code === 'SCENARIO' ? '' : `${violation.code}: `}${violation.message}`
+  const message = `seed ${seed} does not give the same run twice: the code under simulation depends on something that the seed does not decide (${causes})${what}
 
-function settingsOf(options: SimulateOptions): Settings {
-  const { seed, runs, nodes = NODES, faults = 'swarm', seconds = SECONDS, shrinkMillis = SHRINK_MILLIS, keep = null } = options
-  const known = ['seed', 'runs', 'nodes', 'faults', 'seconds', 'shrinkMillis', 'keep']
-  for (const name of Object.keys(options))
-    if (!known.includes(name)) throw new TypeError(`simulate has no option ${name}, only ${known.join(', ')}`)
-  const given = process.env['ODRADEK_SEED']
-  const fromOutside = given === undefined || given === '' ? undefined : Number(given)
-  checkFaults(faults)
-  return {
-    firstSeed: wholeNumber('seed', seed ?? fromOutside ?? Math.floor(Math.random() * 2 ** 31) + 1, 1, Number.MAX_SAFE_INTEGER - 1_000_000),
-    runs: wholeNumber('runs', runs ?? (seed === undefined && fromOutside !== undefined ? 1 : RUNS), 1, 1_000_000),
-    nodes: wholeNumber('nodes', nodes, 1, NODES_MAX),
-    faults,
-    seconds: wholeNumber('seconds', seconds, 1, 100_000),
-    shrinkMillis: wholeNumber('shrinkMillis', shrinkMillis, 0, 86_400_000),
-    keep,
-  }
-}
-
-function wholeNumber(name: string, value: number, min: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < min || value > max)
-    throw new RangeError(`simulate option ${name} must be a whole number from ${min} to ${max}, not ${value}`)
-  return value
-}
-
-function checkFaults(faults: ScenarioFaultChoice): void {
-  if (faults === 'swarm' || faults === 'none') return
-  if (typeof faults !== 'object' || faults === null) throw new TypeError("simulate option faults must be 'swarm', 'none', or an object")
-  const kinds: readonly string[] = SCENARIO_KINDS
-  for (const [kind, value] of Object.entries(faults)) {
-    if (!kinds.includes(kind)) throw new TypeError(`simulate option faults knows no ${kind}, only ${kinds.join(', ')}`)
-    wholeNumber(`faults.${kind}`, value, 0, Number.MAX_SAFE_INTEGER)
-  }
+${difference}
+`
+  return new SimulationError(message, { seed, keep: '', story: [], cause: error })
 }

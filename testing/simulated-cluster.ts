@@ -21,6 +21,14 @@ import type { Host } from '../simulation/host.ts'
 
 const QUOTAS = 'quotas'
 
+/** Hears of what a process's clients do. */
+export interface ClusterListener {
+  /** Something has come for them: their promises may have settled. */
+  heard(): void
+  /** They say something, or start somebody who does. */
+  said(what: string, content: unknown): void
+}
+
 /** One simulated process's cluster. */
 export class SimulatedCluster implements Cluster {
   readonly directory: null = null
@@ -30,22 +38,27 @@ export class SimulatedCluster implements Cluster {
   #counter = 0
   #isClosed = false
 
-  /** `onHeard`: something has come for the clients, whose promises may have settled. */
-  constructor(host: Host, voters: readonly number[], nodes: number, onHeard: () => void) {
+  constructor(host: Host, voters: readonly number[], nodes: number, listener: ClusterListener) {
     const clientHost = {
       node: host.node,
-      spawn: (name: string, url: string, config: unknown) => host.spawn(name, url, config),
+      spawn: (name: string, url: string, config: unknown) => {
+        listener.said(`${name} begins`, config)
+        host.spawn(name, url, config)
+      },
       stop: (name: string) => host.stop(name),
       openPort(name: string, onMessage: (message: Message) => void): Address {
         const receive = (message: Message): void => {
           onMessage(message)
-          onHeard()
+          listener.heard()
         }
         host.attach(name, { receive })
         return { node: host.node, actor: name }
       },
       closePort: (name: string) => host.stop(name),
-      post: (to: Address, from: Address, message: Message) => host.send(from, to, message),
+      post: (to: Address, from: Address, message: Message) => {
+        listener.said(`${from.actor} sends ${message.kind} to ${to.actor} on ${to.node}`, message)
+        host.send(from, to, message)
+      },
     }
     const loop = { kick: () => undefined }
     const payer = { keeper: { node: host.node, actor: QUOTAS }, user: null }

@@ -30,6 +30,14 @@ describe('a law', () => {
     const byParity = (n: number): number => n % 2
     ordered([1, 2, 3, 4], [2, 1, 4, 3], byParity)
     expect(() => ordered([1, 2, 3, 4], [2, 3, 4, 1], byParity)).toThrow('1 was sent before 3')
+    for (const seen of [
+      [1, 9, 2],
+      [9, 1],
+      [1, 2, 9],
+    ])
+      expect(() => ordered([1, 2], seen)).toThrow('1 were seen that nobody sent: 9')
+    // What was sent again counts from when it was sent first.
+    ordered([1, 2, 1], [1, 2, 1])
   })
 
   test('atomicTransactions', () => {

@@ -6,23 +6,12 @@ import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
 import { json } from '../../edge/client/index.ts'
-import { property, simulate, SimulationError } from '../../testing/index.ts'
+import { property, simulate } from '../../testing/index.ts'
 import type { Scenario, SimulateOptions } from '../../testing/index.ts'
+import { brokenBy, quiet } from './broken-by.ts'
 import * as commitFirst from '../../examples/simulated/commit-first.ts'
 import * as dualWrite from '../../examples/simulated/dual-write.ts'
 import * as noKey from '../../examples/simulated/no-key.ts'
-
-/** The error of a scenario that must be broken. */
-async function brokenBy(scenario: Scenario, options: SimulateOptions): Promise<SimulationError> {
-  const error: unknown = await simulate(scenario, options).then(
-    () => 'it is not broken',
-    (reason: unknown) => reason,
-  )
-  expect(error).toBeInstanceOf(SimulationError)
-  return error as SimulationError
-}
-
-const quiet = { seed: 5, runs: 1, faults: 'none' } as const
 
 describe('a scenario', () => {
   test('produces and consumes with the ordinary clients', { timeout: 60_000 }, async () => {
