@@ -168,6 +168,20 @@ export const mutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'E33',
+    title: 'a checkpoint whose sync has failed counts as unknown when its log is opened again',
+    why: 'a later sync succeeds, and proves nothing: the other one, the last that a power loss leaves, is written over',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: "if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'E12',
     title: 'the checkpoint vouches for what is appended, not for what is synced (KAFKA-16541)',
     why: 'after a power loss the log ends below its recovery point',

@@ -277,4 +277,19 @@ export const classicMutants: readonly Mutant[] = [
     seed: 11,
     seedsToFind: 11,
   },
+  {
+    id: 'J20',
+    title: 'who leaves a classic group of which nothing else is left is told so while the log names it still',
+    why: 'if that farewell is never written, the next coordinator waits for who is gone',
+    edits: [
+      {
+        file: 'actors/groups-classic.ts',
+        text: '  if (group !== undefined) {\n    for (const memberId of memberIds) excuse',
+        replacement:
+          "  if (group === undefined) return outbox.push({ kind: 'send', to: context.from, message: leaveResponse(request, NONE, left) })\n  if (group !== undefined) {\n    for (const memberId of memberIds) excuse",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

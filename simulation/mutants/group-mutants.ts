@@ -195,6 +195,14 @@ export const groupMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'D34',
+    title: 'a partition that is doubted stays so when its batch was given up',
+    why: 'the next batch for it fails at the first look, although the partition may just have been created',
+    edits: [{ file: 'actors/producer.ts', text: 'if (queue.batches.length === 0) queue.doubted = false', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'R1',
     title: 'a group that has committed nothing does not hold what it has not consumed',
     why: 'it finds nothing any more when it begins',

@@ -157,6 +157,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   D31: ['actors/groups-roster', 'waits for the log before a member counts'],
   D32: ['actors/groups-resignation', 'members of a classic group that wait for others are refused'],
   D33: ['actors/groups-roster', 'that leaves is answered when the log does not name it any more, or hears that it must say so again'],
+  D34: [
+    'actors/producer',
+    'for a partition that does not exist, as far as is known, has its second look, although one before it was given up during that',
+  ],
   E1: ['protocol/log-cleaner', 'loses its marker when nothing of it is left and the horizon has passed'],
   E2: ['protocol/log-cleaner', 'that was aborted loses its records, and supersedes nothing'],
   E4: ['protocol/log-cleaner', 'deletes what is older at once, and goes when its horizon has passed'],
@@ -241,6 +245,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   J17: ['actors/groups-classic', 'is not possible before the log is read, nor when another node may be in charge'],
   J18: ['actors/consumer-classic', 'knows by which counts it has shared out'],
   J19: ['actors/consumer-classic', 'is told that the group has gone on without it, or does not know it'],
+  J20: [
+    'actors/groups-roster',
+    'of a classic group that leaves once more is answered when the log does not name it any more, although nothing else is left of its group',
+  ],
   M8: ['actors/consumer', 'is not what was committed of another topic that had the name'],
   M9: ['actors/broker', 'are stopped when they are not wanted here any more, and their files go'],
   R1: ['actors/replica-consumed', 'go when all groups have committed past them, to the record; files when nothing is left in them'],
@@ -259,6 +267,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
   S9: ['actors/share-trust', 'another memory knows nothing of it'],
   S10: ['actors/shares-trust', 'one that has read its log anew does so, too, and has another name'],
+  E33: [
+    'actors/replica-checkpoint',
+    'a checkpoint whose sync has failed is not proved by a later one, also when the log was opened again meanwhile',
+  ],
   E31: [
     'actors/replica-life',
     'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',
