@@ -128,7 +128,7 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   assert(flush !== null, 'F1 a checkpoint ends a flush')
   // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
   if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && (log.logStartOffset > 0 || isCleaned(log))) {
-    const token = expectAnswer(state, { kind: 'checkpointProof', flush })
+    const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false })
     return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
   }
   const active = activeSegment(log)
@@ -172,12 +172,21 @@ function needsCheckpoint({ log, removals }: ReplicaState): boolean {
   return removals.length > 0 || isCleaned(log) || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
 }
 
-/** The checkpoint that was read when the log was opened is durable, or is not: then the other one is. */
-export function onCheckpointProved(state: ReplicaState, flush: Flush, message: MessageOf<'synced'>, outbox: Outbox): void {
-  state.checkpointTrust = message.error === null ? 'safe' : 'torn'
-  if (message.error === null) state.syncedCheckpoint = state.checkpointSequence
+/** The checkpoint that was read when the log was opened is durable, or is not: then the other one must be, before this one is written over. */
+export function onCheckpointProved(
+  state: ReplicaState,
+  { flush, isOther }: { readonly flush: Flush; readonly isOther: boolean },
+  message: MessageOf<'synced'>,
+  outbox: Outbox,
+): void {
+  const isProved = message.error === null && !isOther
+  state.checkpointTrust = isProved ? 'safe' : 'torn'
+  if (isProved) state.syncedCheckpoint = state.checkpointSequence
   else state.failedCheckpoint = state.checkpointSequence
-  if (state.flush === flush) writeCheckpoint(state, outbox)
+  if (state.flush !== flush) return
+  if (isProved || isOther) return writeCheckpoint(state, outbox)
+  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: true })
+  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence - 1), token })
 }
 
 /** The checkpoint is in the page cache, or is not. */

@@ -113,6 +113,7 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   const { log, epochs, producers, transactions, tail, recoveryPoint } = recovered
   const active = activeSegment(log)
   const [first] = tail
+  const isOnlyCheckpoint = state.recovery?.checkpoints.includes('unsound') === true
   state.recovery = null
   state.log = log
   state.epochs = epochs
@@ -125,6 +126,7 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   // A sync that fails now says nothing against it.
   if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'
   if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'
+  if (isOnlyCheckpoint && state.checkpointTrust !== 'safe') state.checkpointTrust = 'only'
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
   state.cleaning.cleanedOffset = recovered.cleanedOffset

@@ -227,7 +227,7 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       return onCheckpointMoved(state, context, outbox)
     case 'checkpointProof':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      onCheckpointProved(state, continuation.flush, message, outbox)
+      onCheckpointProved(state, continuation, message, outbox)
       return openIfSettled(state, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')

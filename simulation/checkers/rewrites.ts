@@ -25,7 +25,7 @@ export function checkRewrites(world: World, disk: Disk, state: unknown, effects:
     if (target === undefined) continue
     const [, name = '', turn = ''] = TURN.exec(file) ?? []
     const other = files.get(name + (turn === '0' ? '1' : '0'))
-    if (name !== '' && isNeeded(name, target, other, state) && isSafe(target) && !isSafe(other))
+    if (name !== '' && isNeeded(name, target, state) && isSafe(target) && !isSafe(other))
       world.fail('REC', `${log}: ${file} is written over, and a power loss leaves no other`)
     if (file.endsWith('.checkpoint') && isSnapshot(target)) world.fail('REC', `${log}: ${file} is there, and is written again`)
   }
@@ -38,13 +38,12 @@ function isSafe(file: SimulatedFile | undefined): boolean {
 }
 
 /** Whether it is needed, if it is sound. A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. */
-function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, other: SimulatedFile | undefined, state: unknown): boolean {
+function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, state: unknown): boolean {
   const content = bytes.subarray(0, sizeBytes)
   if (name === 'quorum-state-') return typeof decodeVote(content) !== 'string'
   if (name !== 'checkpoint-') return isJson(content)
   const checkpoint = decodeCheckpoint(content)
-  // Somebody has taken the other one away.
-  if (typeof checkpoint === 'string' || (checkpoint.sequence > 1 && other === undefined)) return false
+  if (typeof checkpoint === 'string') return false
   return checkpoint.logStartOffset > 0 && SERVING.has((state as ReplicaState).phase)
 }
 

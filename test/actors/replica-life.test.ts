@@ -346,8 +346,8 @@ describe('retention', () => {
   })
 
   test.each([
-    [1, 'replace checkpoint-0'],
-    [3, 'replace checkpoint-1'],
+    [1, ['replace checkpoint-0', 'sync checkpoint-0']],
+    [3, ['sync checkpoint-1', 'sync checkpoint-0', 'replace checkpoint-1']],
   ])('leaves the other checkpoint when the one that was read (number %d) cannot be proved, if there is another', (sequence, written) => {
     const shortened = threeSegments({ ...small, retentionMillis: 1000 })
     fire(shortened, 'retention', 1002)
@@ -365,7 +365,7 @@ describe('retention', () => {
       steps.push(line)
       releaseOne(partition)
     }
-    expect(steps.filter((line) => line.includes('checkpoint')).slice(0, 2)).toEqual(['sync checkpoint-1', written])
+    expect(steps.filter((line) => line.includes('checkpoint')).slice(0, written.length)).toEqual(written)
   })
 
   test('has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again', () => {
