@@ -153,6 +153,7 @@ export class Host {
     const { nowMicros } = this.#world
     return (
       nowMicros < this.#pausedUntil ||
+      this.#deferred.length > 0 ||
       this.#lateTimers.some(({ dueMicros, firesMicros }) => dueMicros <= nowMicros && nowMicros < firesMicros)
     )
   }
