@@ -18,7 +18,10 @@ const RARE_MAX = 3
 const PRECIOUS_MAX = 3
 const BEGINNING_MICROS = 4_000_000
 
-/** Manners of one ambush, at most. */
+/** What only makes the most of such a state. */
+const GENTLE: ReadonlySet<Manner> = new Set<Manner>(['linger', 'again', 'asked'])
+
+/** Manners of one ambush, at most, beside those. */
 const MANNERS_MAX = 3
 
 /** A death comes so much later on average, in microseconds: within the next few messages. */
@@ -119,7 +122,8 @@ class Ambush implements Lookout {
     const isPrecious = isNew && count <= PRECIOUS_MAX && nowMicros > BEGINNING_MICROS
     if (!isPrecious && (nowMicros < this.#restsUntil || (!isRare && this.#random.below(count + 2) > 2))) return
     this.#restsUntil = nowMicros + this.#random.exponential(this.#pauseMicros)
-    const manners = new Set(Array.from({ length: this.#random.between(1, MANNERS_MAX) }, () => this.#random.pick(this.#manners)))
+    const drawn = Array.from({ length: this.#random.between(1, MANNERS_MAX) }, () => this.#random.pick(this.#manners))
+    const manners = new Set([...(isPrecious ? this.#manners.filter((manner) => GENTLE.has(manner)) : []), ...drawn])
     this.#cluster.world.log?.(`ambush: ${actor}@${host.node} is ${state} (${[...manners].join(', ')})`)
     for (const manner of manners) this.#strike(manner, host, actor, from)
   }
