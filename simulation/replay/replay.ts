@@ -33,6 +33,8 @@ export interface ReplayReport {
   readonly virtualSeconds: number
   /** Bytes at the ends of files that a process that was killed did not complete. */
   readonly tornBytes: number
+  /** Nodes that others have heard, and of which nothing is there: their files are missing, or hold nothing. */
+  readonly missingNodes: readonly number[]
   readonly identical: boolean
   readonly divergence: Divergence | null
 }
@@ -45,6 +47,12 @@ interface Source {
   time: number
 }
 
+/** Who has sent something, and whose actors were recorded. */
+interface Nodes {
+  readonly heard: Set<number>
+  readonly there: Set<number>
+}
+
 /** Replays all of it. Throws the errors of recording-files.ts and replayed-thread.ts. */
 export function replay(options: ReplayOptions): ReplayReport {
   const isWanted = wantedActors(options.actor)
@@ -52,7 +60,8 @@ export function replay(options: ReplayOptions): ReplayReport {
   try {
     const sources = files.map((file): Source => ({ file, thread: new ReplayedThread(nameOf(file), isWanted), next: file.next(), time: 0 }))
     const clock = { first: Infinity, last: 0 }
-    const divergence = replayAll(sources, clock, options)
+    const nodes: Nodes = { heard: new Set(), there: new Set() }
+    const divergence = replayAll(sources, clock, nodes, options)
     return {
       directory: options.directory,
       odradek: [...new Set(files.flatMap(({ header }) => header?.odradek ?? []))],
@@ -62,6 +71,7 @@ export function replay(options: ReplayOptions): ReplayReport {
       effects: sum(sources, ({ thread }) => thread.effectCount),
       virtualSeconds: Math.max(0, clock.last - clock.first) / 1000,
       tornBytes: sum(files, ({ tornBytes }) => tornBytes),
+      missingNodes: [...nodes.heard].filter((node) => node >= 0 && !nodes.there.has(node)).toSorted((a, b) => a - b),
       identical: divergence === null,
       divergence,
     }
@@ -71,12 +81,19 @@ export function replay(options: ReplayOptions): ReplayReport {
 }
 
 /** The threads take turns: the next input is that of the earliest clock. Within a thread the order is that of the recording, whatever its clock did. */
-function replayAll(sources: readonly Source[], clock: { first: number; last: number }, options: ReplayOptions): Divergence | null {
+function replayAll(
+  sources: readonly Source[],
+  clock: { first: number; last: number },
+  nodes: Nodes,
+  options: ReplayOptions,
+): Divergence | null {
   const total = sum(sources, ({ file }) => file.sizeBytes)
   for (let source = earliest(sources); source !== null; source = earliest(sources)) {
     const entry = source.next!
     const step = source.thread.apply(entry)
+    nodes.there.add(entry.node)
     if (entry.kind === 'step') {
+      nodes.heard.add(entry.context.from.node)
       source.time = entry.context.now
       clock.first = Math.min(clock.first, source.time)
       clock.last = Math.max(clock.last, source.time)

@@ -20,12 +20,15 @@ export function traceLines(thread: string, { input, step, effects }: ReplayedSte
 
 /** What is said at the end. */
 export function reportLines(report: ReplayReport): string[] {
-  const { threads, actors, inputs, effects, virtualSeconds, tornBytes, divergence } = report
+  const { threads, actors, inputs, effects, virtualSeconds, tornBytes, missingNodes, divergence } = report
   const lines = [
     `${count(inputs, 'input')} of ${count(actors, 'actor')} on ${count(threads, 'thread')}, ${count(effects, 'effect')}, ${virtualSeconds.toFixed(1)} s of the clock`,
   ]
   if (tornBytes > 0) lines.push(`the last ${count(tornBytes, 'byte')} were not written to their end: the process was killed`)
-  if (divergence === null) lines.push('identical: each input has given what it gave then')
+  for (const node of missingNodes)
+    lines.push(`nothing of node ${node} is there, although others have heard it: its file is missing, or empty`)
+  const what = missingNodes.length > 0 ? 'identical, as far as it is there: ' : 'identical: '
+  if (divergence === null) lines.push(`${what}each input has given what it gave then`)
   else lines.push('', ...divergenceLines(divergence))
   return lines
 }

@@ -1,8 +1,8 @@
 /** Real processes that were recorded, and what replay says of them: that nothing is different, or what is first. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Entry, StepEntry } from '../../protocol/recording/entries.ts'
 import type { BytesDigest } from '../../protocol/recording/value-writer.ts'
@@ -150,6 +150,21 @@ describe('odradek replay', () => {
       /^\d+ inputs of \d+ actors on 4 threads, \d+ effects, \d+\.\d s of the clock\nidentical: each input has given what it gave then\n$/,
     )
     expect(JSON.parse(runReplay(recording, '--json').stdout)).toMatchObject({ directory: recording, odradek: ['0.1.0'], identical: true })
+  })
+
+  test('says of whom nothing is there', () => {
+    const partly = join(dirname(recording), 'partly')
+    cpSync(recording, partly, { recursive: true })
+    rmSync(join(partly, 'thread-2.recording'))
+    writeFileSync(join(partly, 'thread-3.recording'), '')
+    const { status, stdout } = runReplay(partly)
+    expect(status).toBe(0)
+    expect(stdout).toContain(
+      'nothing of node 1 is there, although others have heard it: its file is missing, or empty\nnothing of node 2 is there',
+    )
+    expect(stdout).toContain('identical, as far as it is there: ')
+    expect(JSON.parse(runReplay(partly, '--json').stdout)).toMatchObject({ missingNodes: [1, 2], identical: true })
+    expect(JSON.parse(runReplay(recording, '--json').stdout)).toMatchObject({ missingNodes: [] })
   })
 
   test('prints what one actor was given, and what it made of it', () => {
