@@ -66,6 +66,7 @@ class Shrinker {
     do {
       before = this.#best
       await this.#endEarly()
+      await this.#dropIdle()
       await this.#dropKinds()
       await this.#dropParts()
       await this.#dropClients()
@@ -102,6 +103,14 @@ class Shrinker {
     while (step >= 1 && !this.#shrinking.isOver()) {
       if (step >= this.#best.seconds || !(await this.#try({ seconds: this.#best.seconds - step }))) step = Math.floor(step / 2)
     }
+  }
+
+  /** Kinds that have not struck: all at once. */
+  async #dropIdle(): Promise<void> {
+    const { strikes } = this.#best
+    const kinds = FAULT_KINDS.filter((kind) => (strikes[kind] ?? []).length > 0)
+    const struck = kinds.filter((kind) => (this.#result?.faults[kind] ?? 0) > 0)
+    if (struck.length < kinds.length) await this.#try({ strikes: Object.fromEntries(struck.map((kind) => [kind, strikes[kind]])) })
   }
 
   async #dropKinds(): Promise<void> {
