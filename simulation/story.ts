@@ -14,6 +14,11 @@ interface Milestone {
   readonly repeated: { readonly what: string; readonly last: string } | null
 }
 
+/** What transactions say of themselves when all is well: told once, unless the promise is about transactions. */
+const TRANSACTION = / (begins|commit: done|abort: done)$/
+const TRANSACTIONS = 'transactions begin and end'
+const ABOUT_TRANSACTIONS: ReadonlySet<string> = new Set(['PRE', 'ABRT', 'TORN', 'LSO', 'FENCE'])
+
 /** The story tells so much, at most; what it leaves out lies in the middle. */
 const BEGINNING_LINES = 12
 const END_LINES = 28
@@ -100,14 +105,17 @@ export class Story {
     if (what.startsWith('lost ')) this.#lost++
     else {
       const text = inWords(what)
-      if (text !== null) this.#milestones.push({ at, partition: null, text, repeated: null })
+      if (text !== null)
+        this.#milestones.push({ at, partition: null, text, repeated: TRANSACTION.test(text) ? { what: TRANSACTIONS, last: '' } : null })
     }
   }
 
   /** Tells it, line by line. */
   tell(violation: Violation | null): string[] {
     const partition = PARTITION.exec(violation?.message ?? '')?.[1] ?? null
-    const lines = inLines(this.#milestones.filter((one) => one.partition === null || one.partition === partition))
+    const tellsEach = ABOUT_TRANSACTIONS.has(violation?.code ?? '')
+    const milestones = this.#milestones.filter((one) => one.partition === null || one.partition === partition)
+    const lines = inLines(tellsEach ? milestones.map(byItself) : milestones)
     const rest = lines.length - BEGINNING_LINES - END_LINES
     const shown = rest <= 1 ? lines : [...lines.slice(0, BEGINNING_LINES), `          …  ${rest} more`, ...lines.slice(-END_LINES)]
     return this.#lost === 0 ? shown : [`             (${this.#lost} messages are lost on the way)`, ...shown]
@@ -136,6 +144,14 @@ export class Story {
   }
 }
 
+function byItself(milestone: Milestone): Milestone {
+  return milestone.repeated?.what === TRANSACTIONS ? { ...milestone, repeated: null } : milestone
+}
+
+function summaryOf(what: string, count: number, { at, repeated }: Milestone): string {
+  return what === TRANSACTIONS ? `${what}, up to ${at} s` : `${what} ${count} batches, up to offset ${repeated?.last} at ${at} s`
+}
+
 function inLines(milestones: readonly Milestone[]): string[] {
   const lines: string[] = []
   for (let i = 0; i < milestones.length;) {
@@ -143,9 +159,7 @@ function inLines(milestones: readonly Milestone[]): string[] {
     let end = i + 1
     while (repeated !== null && milestones[end]?.repeated?.what === repeated.what) end++
     const last = milestones[end - 1]!
-    const said =
-      end - i < 3 || repeated === null ? text : `${repeated.what} ${end - i} batches, up to offset ${last.repeated?.last} at ${last.at} s`
-    lines.push(`${at.padStart(9)} s  ${said}`)
+    lines.push(`${at.padStart(9)} s  ${end - i < 3 || repeated === null ? text : summaryOf(repeated.what, end - i, last)}`)
     i = end - i < 3 ? i + 1 : end
   }
   return lines
