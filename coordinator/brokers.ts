@@ -4,7 +4,7 @@
  */
 import type { ErrorName } from '../protocol/errors.ts'
 import { isCoordinatorTopic, isLive, lossOf, OFFSETS_TOPIC, topicById } from './metadata.ts'
-import type { MetadataImage, MetadataRecord, StorageState, TopicImage } from './metadata.ts'
+import type { BrokerImage, MetadataImage, MetadataRecord, StorageState, TopicImage } from './metadata.ts'
 import {
   minInsyncOf,
   replicaCountOf,
@@ -32,12 +32,21 @@ export interface Registration {
 
 /** What a node that presents itself must be assumed to have; its last incarnation may have lost something and never have been active. */
 export function storageStateOf(image: MetadataImage, { node, previousBrokerEpoch, isUnsyncedSafe }: Registration): StorageState {
-  const known = image.brokers.get(node)
+  const known = knownAs(image.brokers.get(node), previousBrokerEpoch)
   const activeEpoch = known?.activeEpoch ?? -1
   const isSuccessor = known?.brokerEpoch === previousBrokerEpoch
   if (previousBrokerEpoch < activeEpoch || (isSuccessor && known.storage === 'unknown')) return 'unknown'
   if (isSuccessor && known.storage === 'unsyncedLost') return 'unsyncedLost'
   return isUnsyncedSafe || activeEpoch < 0 ? 'intact' : 'unsyncedLost'
+}
+
+/** A node as it was registered then; as it is registered now, if nothing is known of that, or it lacked nothing. */
+function knownAs(
+  broker: BrokerImage | undefined,
+  brokerEpoch: number,
+): Pick<BrokerImage, 'brokerEpoch' | 'activeEpoch' | 'storage'> | undefined {
+  const former = broker?.former?.find(([epoch]) => epoch === brokerEpoch)
+  return broker === undefined || former === undefined ? broker : { activeEpoch: broker.activeEpoch, brokerEpoch, storage: former[1] }
 }
 
 /** A node, as long as it lives. */

@@ -36,6 +36,9 @@ export function isCoordinatorTopic(name: string): boolean {
  */
 export type StorageState = 'intact' | 'unsyncedLost' | 'unknown'
 
+/** A registration, and what the node must be assumed to have had then. */
+export type FormerLoss = readonly [brokerEpoch: number, storage: StorageState]
+
 /** One change of the metadata. */
 export type MetadataRecord =
   | {
@@ -68,6 +71,7 @@ export type MetadataRecord =
       /** In snapshots only. */
       readonly activeEpoch?: number
       readonly resting?: boolean
+      readonly former?: readonly FormerLoss[]
     }
   | {
       readonly type: 'brokerFenced'
@@ -111,6 +115,8 @@ export interface BrokerImage {
   readonly activeEpoch: number
   /** What it must be assumed to have; it counts when the node is unfenced, for until then nobody knows whether this incarnation lives. */
   readonly storage: StorageState
+  /** The same of the last of its other registrations since then, where it is not everything: one that comes late may be between two of one incarnation. */
+  readonly former?: readonly FormerLoss[]
   readonly rack: string | null
   /** A fenced node leads nothing and is in no ISR that has another member. */
   readonly fenced: boolean
@@ -148,6 +154,9 @@ const ELSEWHERE: PartitionImage = {
   adding: [],
   removing: [],
 }
+
+/** So many registrations of a node are known that came before its last one. */
+const FORMER_MAX = 8
 
 /** The image before the first record: of everything, or of what a node has to know. */
 export function emptyImage(node: number | null = null): MetadataImage {
@@ -191,7 +200,8 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
       const known = image.brokers.get(node)
       const activeEpoch = record.activeEpoch ?? known?.activeEpoch ?? -1
       const resting = record.resting ?? known?.resting ?? false
-      image.brokers.set(node, { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false, resting })
+      const about = { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced: true, stopping: false, resting }
+      image.brokers.set(node, { ...about, ...formerly(record.former ?? formerLosses(known)) })
       return
     }
     case 'brokerFenced':
@@ -214,10 +224,29 @@ export function applyRecord(image: MetadataImage, record: MetadataRecord): void 
 }
 
 function applyFencing(image: MetadataImage, { node, fenced, stopping = false, letGo = false }: BrokerFenced): void {
-  const broker = brokerOf(image, node)
+  const { former = [], ...broker } = brokerOf(image, node)
   const activeEpoch = fenced ? broker.activeEpoch : broker.brokerEpoch
   const storage = fenced ? broker.storage : 'intact'
-  image.brokers.set(node, { ...broker, fenced, activeEpoch, storage, stopping, resting: stopping && !letGo })
+  image.brokers.set(node, {
+    ...broker,
+    ...formerly(fenced ? former : []),
+    fenced,
+    activeEpoch,
+    storage,
+    stopping,
+    resting: stopping && !letGo,
+  })
+}
+
+/** What a node has said of itself since it was last unfenced, that it has not lost nothing. */
+function formerLosses(known: BrokerImage | undefined): readonly FormerLoss[] {
+  if (known === undefined) return []
+  const { former = [], brokerEpoch, storage } = known
+  return storage === 'intact' ? former : [...former, [brokerEpoch, storage] as const].slice(-FORMER_MAX)
+}
+
+function formerly(former: readonly FormerLoss[]): Pick<BrokerImage, 'former'> {
+  return former.length === 0 ? {} : { former }
 }
 
 type BrokerFenced = Extract<MetadataRecord, { readonly type: 'brokerFenced' }>
@@ -248,9 +277,19 @@ export function imageRecords(image: MetadataImage): MetadataRecord[] {
   const records: MetadataRecord[] = []
   const brokers = [...image.brokers.values()].toSorted((a, b) => a.node - b.node)
   const topics = [...image.topics.values()].toSorted((a, b) => a.topicId - b.topicId)
-  for (const { node, brokerEpoch, incarnation, activeEpoch, storage, rack, fenced, stopping, resting } of brokers) {
+  for (const { node, brokerEpoch, incarnation, activeEpoch, storage, former, rack, fenced, stopping, resting } of brokers) {
     const rest = resting && !stopping ? { resting } : {}
-    records.push({ type: 'brokerRegistered', node, brokerEpoch, incarnation, activeEpoch, rack, ...lossOf(storage), ...rest })
+    records.push({
+      type: 'brokerRegistered',
+      node,
+      brokerEpoch,
+      incarnation,
+      activeEpoch,
+      rack,
+      ...lossOf(storage),
+      ...rest,
+      ...formerly(former ?? []),
+    })
     if (!fenced) records.push({ type: 'brokerFenced', node, fenced })
     else if (stopping) records.push({ type: 'brokerFenced', node, fenced, stopping, ...(resting ? {} : { letGo: true }) })
   }

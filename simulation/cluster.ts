@@ -21,6 +21,7 @@ import { Disk } from './disk.ts'
 import type { DiskOwner, DiskStep } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
+import { countedAmong } from './living.ts'
 import { Network } from './network.ts'
 import { COORDINATOR_PARTITIONS, votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -104,11 +105,12 @@ export class Cluster {
 
   /** Starts all nodes; groups must be known by then. */
   start(): void {
+    const counted = countedAmong(this.truth, this.nodes, this.#powerlessEpochs)
     for (let node = 0; node < this.plan.nodeCount; node++) {
       const owner = { node, crashesAt: (stage, isWrite, effect) => this.#crashesAt({ node, stage, effect }, isWrite) } satisfies DiskOwner
       const disk = new Disk(this.world, owner, this.faults)
       this.#quorum.disks.set(node, disk)
-      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0)
+      const watcher = new NodeWatcher(this.truth, disk, this.groups, this.#quorum, this.plan.producerCount > 0, counted)
       const host = new Host(node, {
         world: this.world,
         network: this.network,
@@ -302,20 +304,18 @@ export class Cluster {
    */
   #noteLoss(node: number): void {
     const image = this.latestImage()
-    const isPowerless = (one: number): boolean => this.isPowerless(one)
     for (const { name, topicId, flush, exposedEnd } of [...this.truth.partitions.values()]) {
       const partition = lifeOf(this.truth, name, topicId)
       const topic = image === null ? undefined : topicById(image, topicId)
       const known = topic?.partitions[partitionOf(name)]
       if (partition === undefined || flush === 'commit' || known === undefined) continue
       const holders = [...known.isr, ...known.elr]
-      if (!holders.includes(node) || !holders.some(isPowerless)) continue
-      const log = `${name}.${topicId}`
+      if (!holders.includes(node) || !holders.some((one) => this.isPowerless(one))) continue
       const ends = holders.map((holder) => {
-        const files = this.nodes[holder]!.disk.files(log)
-        return isPowerless(holder) ? durableEnd(files, partition) : writtenEnd(files, partition)
+        const files = this.nodes[holder]!.disk.files(`${name}.${topicId}`)
+        return this.isPowerless(holder) ? durableEnd(files, partition) : writtenEnd(files, partition)
       })
-      if (holders.some((holder, i) => !isPowerless(holder) && this.#isRegistered(holder) && ends[i]! >= exposedEnd)) continue
+      if (holders.some((holder, i) => !this.isPowerless(holder) && this.#isRegistered(holder) && ends[i]! >= exposedEnd)) continue
       const floor = Math.min(...ends)
       partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }

@@ -1,6 +1,6 @@
 /**
  * CHG: nobody takes for damage what has not rotted. A replica that is damaged is mended, or copied anew, and all is well again: a read that begins or ends inside of a batch, for
- * whatever reason, would go unnoticed otherwise. What is mended in place is counted; that nothing else is written there, the disk sees to (ASSERT).
+ * whatever reason, would go unnoticed otherwise. REC: what is mended is synced before it counts. What is mended in place is counted; that nothing else is written there, the disk sees to (ASSERT).
  */
 import type { ReplicaState } from '../../partitions/replica-state.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
@@ -30,6 +30,7 @@ export function checkDamage(truth: Truth, watched: WatchedDamage, state: Replica
   const { world, anomalies } = truth
   if (!watched.hasRotted) for (const { rottenAt } of disk.files(state.logName).values()) watched.hasRotted ||= rottenAt >= 0
   if (watched.isMending && state.mending === null && state.damage === 'none' && state.phase === 'following') anomalies.mended++
+  if (watched.isMending && state.mending === null && state.damage === 'none') checkMended(truth, state, disk)
   watched.isMending = state.mending !== null
   noteLastCopy(truth, watched, state, disk)
   const wasFound = watched.isFound
@@ -37,6 +38,16 @@ export function checkDamage(truth: Truth, watched: WatchedDamage, state: Replica
   if (watched.hasRotted || wasFound || !watched.isFound) return
   const name = topicPartitionName(state.topic, state.partition)
   world.fail('CHG', `node ${state.self.node} takes ${name} for damaged, and nothing of it has rotted`)
+}
+
+/** What is mended is on the disk before the log counts as whole. */
+function checkMended({ world }: Truth, { topic, partition, self, logName, phase }: ReplicaState, disk: Disk): void {
+  if (phase === 'settling') return
+  if ([...disk.files(logName).values()].some(({ mendedOver }) => mendedOver !== null))
+    world.fail(
+      'REC',
+      `node ${self.node} takes ${topicPartitionName(topic, partition)} for mended, and a power loss would bring back what had rotted`,
+    )
 }
 
 /** A replica whose log is gone goes on with nothing (it does not ask whether there was more any longer), for by now it is the only one that counts: what was in it is lost. */

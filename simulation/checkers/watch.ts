@@ -23,6 +23,8 @@ import { checkGroup } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { checkLease, checkReign } from './lease.ts'
 import { checkMetadata } from './metadata.ts'
+import { checkCountedOn, checkExposed, checkSynced } from './counted-on.ts'
+import type { CountedOn } from './counted-on.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
 import { checkCopies } from './copies.ts'
@@ -32,6 +34,7 @@ import { checkCoordinator, checkHeard, watchCoordinator } from './quorum.ts'
 import type { ClusterQuorum, WatchedCoordinator } from './quorum.ts'
 import { checkPace, checkShare, newCopyPace } from './pace.ts'
 import type { CopyPace, ToldPaces } from './pace.ts'
+import { checkRemovals } from './removals.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import { checkResignation, forgetWaiting } from './resignation.ts'
 import type { Waiting } from './resignation.ts'
@@ -58,6 +61,7 @@ export class NodeWatcher implements Watcher {
   readonly #quorum: ClusterQuorum
   /** Records are written by our workloads: each can be told from all others. */
   readonly #knowsRecords: boolean
+  readonly #counted: CountedOn | null
   readonly #replicas: Map<string, WatchedReplica> = new Map()
   readonly #paces: Map<string, CopyPace> = new Map()
   /** By actor. */
@@ -67,12 +71,20 @@ export class NodeWatcher implements Watcher {
   #told: ToldPaces = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
 
-  constructor(truth: Truth, disk: Disk, groups: WatchedGroups, quorum: ClusterQuorum, knowsRecords: boolean) {
+  constructor(
+    truth: Truth,
+    disk: Disk,
+    groups: WatchedGroups,
+    quorum: ClusterQuorum,
+    knowsRecords: boolean,
+    counted: CountedOn | null = null,
+  ) {
     this.#truth = truth
     this.#disk = disk
     this.#groups = groups
     this.#quorum = quorum
     this.#knowsRecords = knowsRecords
+    this.#counted = counted
   }
 
   spawned(_host: Host, name: string, config: unknown): void {
@@ -90,6 +102,7 @@ export class NodeWatcher implements Watcher {
     const heard = this.#heard.get(name)
     if (name === COORDINATOR_ACTOR) {
       checkMetadata(this.#truth, state as CoordinatorState, message)
+      if (this.#counted !== null) checkCountedOn(this.#counted, state as CoordinatorState, message)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
       if (heard !== undefined) checkIsrEpochs(this.#truth.world, heard, state as CoordinatorState, message, effects)
       checkHeard(this.#truth.world, this.#coordinator, state as CoordinatorState, message, from)
@@ -99,11 +112,15 @@ export class NodeWatcher implements Watcher {
     const pace = this.#paces.get(name)
     if (pace !== undefined) checkPace(this.#truth.world, pace, `${name}@${host.node}`, state as ReplicaState, effects)
     if (heard !== undefined && pace !== undefined) checkReplicaEpochs(this.#truth.world, heard, state as ReplicaState, message, effects)
+    if (pace !== undefined) checkRemovals(this.#truth.world, this.#disk, effects)
     if (!this.#knowsRecords) return
     const replica = this.#replicas.get(name)
     if (replica !== undefined) {
       checkCopies(this.#truth, replica, { state: state as ReplicaState, message, from, effects })
-      return checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+      checkReplica(this.#truth, replica, state as ReplicaState, this.#disk, { message, effects })
+      if (this.#counted === null) return
+      checkSynced(this.#counted, state as ReplicaState, effects)
+      return checkExposed(this.#counted, state as ReplicaState)
     }
     if (name.startsWith('transactor/')) {
       checkReign(this.#truth, TRANSACTIONS_TOPIC, (state as TransactorState).config, host.node)

@@ -79,6 +79,25 @@ describe('a registration', () => {
       expect(storageStateOf(image, registration({ incarnation: 78, previousBrokerEpoch: brokerEpoch }))).not.toBe('intact')
     }
   })
+
+  test('says what the node has lost until it is unfenced, also when one of a former life comes between and it must register again', () => {
+    for (const [loss, storage] of [
+      [{ isUnsyncedSafe: false }, 'unsyncedLost'],
+      [{ previousBrokerEpoch: -1 }, 'unknown'],
+    ] as const) {
+      const image = clusterWith([partitionOf([0, 1], { isr: [0], elr: [1] })], { flush: 'os', minInsyncReplicas: 2 })
+      after(image, registerBroker(image, registration(loss)))
+      const { brokerEpoch } = image.brokers.get(1)!
+      after(image, registerBroker(image, registration({ incarnation: 76 })))
+      const again = registration({ incarnation: 78, previousBrokerEpoch: brokerEpoch })
+      expect(storageStateOf(imageOf(...imageRecords(image)), again)).toBe(storage)
+      after(image, registerBroker(image, again))
+      expect(after(image, unfenceBroker(image, 1))).toMatchObject({ isr: [0], elr: [] })
+      expect(storageStateOf(image, registration({ incarnation: 79, previousBrokerEpoch: image.brokers.get(1)!.brokerEpoch }))).toBe(
+        'intact',
+      )
+    }
+  })
 })
 
 describe('fencing', () => {

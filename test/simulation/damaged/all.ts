@@ -1,5 +1,6 @@
 // Every history that is damaged to see whether a checker notices.
 
+import { damagedTrust } from './counted-on.ts'
 import type { Damaged } from './damaged.ts'
 import { damagedEpochs } from './epochs.ts'
 import { damagedGroups } from './groups.ts'
@@ -25,5 +26,6 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedQuorums,
   ...damagedRewrites,
   ...damagedNumbers,
+  ...damagedTrust,
   ...damagedOthers,
 ]
