@@ -246,8 +246,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 13,
-    seedsToFind: 13,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'B19',
@@ -276,8 +276,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 105,
-    seedsToFind: 105,
+    seed: 282,
+    seedsToFind: 282,
   },
   {
     id: 'B21',

@@ -327,8 +327,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 21,
-    seedsToFind: 21,
+    seed: 24,
+    seedsToFind: 24,
   },
   {
     id: 'A23',
@@ -355,8 +355,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (epoch > 0) noteEpoch(recovery.epochs, epoch, baseOffset)\n',
       },
     ],
-    seed: 46,
-    seedsToFind: 46,
+    seed: 4,
+    seedsToFind: 4,
   },
   {
     id: 'A25',
@@ -394,7 +394,7 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
       },
     ],
-    seed: 16,
-    seedsToFind: 16,
+    seed: 26,
+    seedsToFind: 26,
   },
 ]
