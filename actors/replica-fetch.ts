@@ -8,7 +8,7 @@ import { CONSUMER_REPLICA } from '../protocol/messages/fetch.ts'
 import type { FetchRequest } from '../protocol/messages/fetch.ts'
 import { endOfEpoch, NO_EPOCH } from '../partitions/epochs.ts'
 import type { EpochEnd } from '../partitions/epochs.ts'
-import { noteFetch } from '../partitions/replication.ts'
+import { noteFetch, noteLife } from '../partitions/replication.ts'
 import type { ReplicaState } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
 import { progress } from './replica-progress.ts'
@@ -67,6 +67,7 @@ function takeFollower(state: ReplicaState, request: FetchRequest, context: Conte
   const isComparable = lastFetchedEpoch !== NO_EPOCH && fetchOffset > (epochs[0]?.startOffset ?? log.logEndOffset)
   const differs = isComparable && (end.epoch !== lastFetchedEpoch || end.endOffset < fetchOffset)
   if (differs) {
+    noteLife(replication, { node: replicaId, brokerEpoch })
     replyDiverging(state, request, end, context, outbox)
     return false
   }

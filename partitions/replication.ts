@@ -98,9 +98,7 @@ export function confirmIsr(
 
 /** Notes a follower's fetch: it has made everything below `endOffset` durable. */
 export function noteFetch(replication: Replication, fetch: FollowerFetch, logEndOffset: number, uptime: number): Follower {
-  const known = replication.followers.get(fetch.node)
-  const follower = known !== undefined && known.brokerEpoch === fetch.brokerEpoch ? known : newFollower(fetch)
-  replication.followers.set(fetch.node, follower)
+  const follower = noteLife(replication, fetch)
   if (fetch.endOffset >= logEndOffset) follower.caughtUpAt = uptime
   else if (fetch.endOffset >= follower.lastFetchEnd) follower.caughtUpAt = Math.max(follower.caughtUpAt, follower.lastFetchAt)
   follower.endOffset = fetch.endOffset
@@ -215,7 +213,15 @@ function isBehind({ followers }: Replication, node: number, uptime: number, { la
   return uptime - caughtUpAt >= lagMillis
 }
 
-function newFollower({ node, brokerEpoch }: FollowerFetch): Follower {
+/** The follower in this life of its node: of a new one nothing is known yet. */
+export function noteLife(replication: Replication, fetch: Pick<FollowerFetch, 'node' | 'brokerEpoch'>): Follower {
+  const known = replication.followers.get(fetch.node)
+  const follower = known !== undefined && known.brokerEpoch === fetch.brokerEpoch ? known : newFollower(fetch)
+  replication.followers.set(fetch.node, follower)
+  return follower
+}
+
+function newFollower({ node, brokerEpoch }: Pick<FollowerFetch, 'node' | 'brokerEpoch'>): Follower {
   const never = { endOffset: -1, startOffset: -1, syncedOffset: -1, caughtUpAt: -Infinity, lastFetchEnd: Infinity, lastFetchAt: -Infinity }
   return { node, brokerEpoch, ...never }
 }

@@ -124,6 +124,28 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 16,
   },
   {
+    id: 'A54',
+    title: 'a follower whose log differs is not known to be another life of its node',
+    why: 'what its former life said late counts as a copy that it has not got: a quorum is acknowledged that there is not',
+    edits: [{ file: 'actors/replica-fetch.ts', text: '    noteLife(replication, { node: replicaId, brokerEpoch })\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A55',
+    title: 'what a node has lost is forgotten when a registration of a former life comes between two of its own',
+    why: 'it counts as one that has everything, and leads without what it had acknowledged',
+    edits: [
+      {
+        file: 'coordinator/brokers.ts',
+        text: 'const known = knownAs(image.brokers.get(node), previousBrokerEpoch)',
+        replacement: 'const known = image.brokers.get(node)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A43',
     title: 'a follower with an empty log waits for a leader that ends below it',
     why: 'it has nothing that could be compared, and a leader that was elected although it had fallen behind does not come there: it is never in sync again',

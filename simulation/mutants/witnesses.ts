@@ -64,6 +64,11 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'are not looked for by a life of the node that the metadata does not know of: another registration has overtaken its own, and nothing is served yet',
   ],
   A53: ['actors/broker-registration', 'leaves the one that is durable: the newest one is proved first: it may be in the page cache only'],
+  A54: ['actors/replication', 'what a former life of a follower says late is refused, also when the log of its present one differs'],
+  A55: [
+    'coordinator/brokers',
+    'says what the node has lost until it is unfenced, also when one of a former life comes between and it must register again',
+  ],
   A52: ['actors/coordinator-unled', 'never says that something is not there: it may only not have heard of it'],
   A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
   A45: ['actors/replica', 'that wants one copy waits until that is synced'],

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { codeOf } from '../../protocol/errors.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { LATEST_TIMESTAMP } from '../../protocol/messages/fetch.ts'
-import type { FetchRequest } from '../../protocol/messages/fetch.ts'
+import type { FetchRequest, FetchResponse } from '../../protocol/messages/fetch.ts'
 import { logFileName } from '../../partitions/log.ts'
 import { answerTo, ReplicatedPartition } from './replication-support.ts'
 import { sentOne } from './stage.ts'
@@ -118,6 +118,18 @@ describe('a leader and its followers', () => {
     expect(partition.proposals.at(-1)).toEqual({ ...first, correlationId: expect.any(Number) as number })
     expect(sentOne(fetch(7, 1), 'fetchResponse').errorCode).toBe(codeOf('NOT_LEADER_OR_FOLLOWER'))
     expect(partition.state(0).replication?.followers.get(1)).toMatchObject({ brokerEpoch: 9, endOffset: 0 })
+  })
+
+  test('what a former life of a follower says late is refused, also when the log of its present one differs', () => {
+    const partition = new ReplicatedPartition(2)
+    partition.stop(1)
+    partition.decide({ isr: [0] })
+    partition.produce(0)
+    const fetch = (brokerEpoch: number, fetchOffset: number): FetchResponse =>
+      sentOne(partition.at(0).stage.deliver(followerFetch(brokerEpoch, fetchOffset), { node: 1, actor: 'replica/t-0' }), 'fetchResponse')
+    expect(fetch(9, 5)).toMatchObject({ errorCode: NONE, divergingEpoch: 0, divergingEndOffset: 1 })
+    expect(fetch(7, 0).errorCode).toBe(codeOf('NOT_LEADER_OR_FOLLOWER'))
+    expect(partition.state(0).replication?.followers.get(1)).toMatchObject({ brokerEpoch: 9, endOffset: -1 })
   })
 
   test('below the minimum of in-sync replicas nothing is acknowledged to the quorum, nor exposed', () => {
