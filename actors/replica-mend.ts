@@ -40,10 +40,11 @@ const ASK_MILLIS = 500
 /** So often the leader says that nothing there is committed; then it is nobody's yet, and is copied as such. */
 const EMPTY_COUNT_MAX = 20
 
-/** Whether the log can be mended in place: it is open, and the leader has the same bytes. */
+/** Whether the log can be mended in place: it is open, there is something in it, and the leader has the same bytes. */
 export function isMendable({ damage, phase, log, config }: ReplicaState): boolean {
   const isOpen = phase === 'leading' || phase === 'following' || phase === 'idle'
-  return damage === 'partial' && isOpen && config.cleanupPolicy === 'delete' && !isCleaned(log)
+  const isEmpty = log.segments.every(({ sizeBytes }) => sizeBytes === 0)
+  return damage === 'partial' && isOpen && !isEmpty && config.cleanupPolicy === 'delete' && !isCleaned(log)
 }
 
 /** Begins at the first batch. */

@@ -84,7 +84,8 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** By node: the same when it was wiped last. */
+  /** The same when it was stopped last, all synced; and when it was wiped last. */
+  readonly #stoppedEpochs = new Map<number, number>()
   readonly #wipedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
@@ -176,11 +177,6 @@ export class Cluster {
     this.network.clogLink(from, to, micros)
   }
 
-  /** What a host says for so long is heard again, half of it, in microseconds. */
-  echo(node: number, micros: number): void {
-    this.network.echo(node, micros)
-  }
-
   /** A node that is down and fenced is harmed: nothing that it has said before may make anybody count on it. */
   noteHarm(node: number): void {
     this.network.silence(node)
@@ -202,7 +198,8 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      this.#powerlessEpochs.set(node, activeEpochOf(this.latestImage(), node))
+      const epoch = activeEpochOf(this.latestImage(), node)
+      if (this.#stoppedEpochs.get(node) !== epoch) this.#powerlessEpochs.set(node, epoch)
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
@@ -221,8 +218,9 @@ export class Cluster {
   stopCleanly(node: number, handOver = true, awayMicros = 0): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
-    const stop = (): void => {
+    const stop = (isSynced: boolean): void => {
       if (!host.isUp) return
+      if (isSynced) this.#stoppedEpochs.set(node, activeEpochOf(this.latestImage(), node))
       this.world.log?.(`clean stop of node ${node}`)
       this.world.onlooker?.died(node, 'clean stop')
       this.latestImage()
@@ -232,9 +230,9 @@ export class Cluster {
       this.#noteRot(node)
       this.world.after(awayMicros + this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
-    host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, stop) : undefined) })
+    host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, () => stop(true)) : undefined) })
     host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver })
-    host.after(DRAIN_MICROS, stop)
+    host.after(DRAIN_MICROS, () => stop(false))
   }
 
   #boot(node: number): void {

@@ -310,7 +310,7 @@ function rebear(cluster: Cluster, admin: AdminWorkload, random: Random): void {
 function echo(cluster: Cluster, random: Random): void {
   const hosts = random.below(4) === 0 ? [...cluster.clients] : cluster.nodes.map(({ host }) => host)
   const { node } = random.pick(hosts)
-  cluster.echo(node, KEPT_MICROS)
+  cluster.network.echo(node, KEPT_MICROS)
   cluster.world.log?.(`ordeal: what ${node} says is heard again`)
   if (node >= 0 && random.below(2) === 0) {
     const isPowerLoss = random.below(2) === 0

@@ -154,6 +154,8 @@ export function checkExposed(
   counted.exposed.set(key, highWatermark.offset)
   const partition = counted.partitions.get(`${topicId}/${index}`)
   if (partition === undefined || partition.leader !== self.node || partition.leaderEpoch !== role.leaderEpoch) return
+  // It has heard of one that has left, and who looks here has not.
+  if (role.partitionEpoch > partition.partitionEpoch) return
   const image = { brokers: counted.brokers } as MetadataImage
   for (const node of partition.isr)
     if (node !== self.node) checkWhole(counted, image, { topic: { name: topic, topicId }, index, node }, highWatermark.offset)

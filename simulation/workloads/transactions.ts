@@ -160,7 +160,7 @@ export class TransactionWorkload {
   #live(): void {
     if (this.#goal === 'done') return
     const host = this.#cluster.newClient(this.#planned.transactionalId)
-    if (this.#plan.isHasty && this.#cluster.faults.active) this.#cluster.echo(host.node, HASTY_MICROS)
+    if (this.#plan.isHasty && this.#cluster.faults.active) this.#cluster.network.echo(host.node, HASTY_MICROS)
     const writer = (FIRST_WRITER + this.#index) * PRODUCER_LIVES_MAX + ++this.#lives
     const producer = new TransactionalProducer(this.#cluster, host, { ...this.#planned, writer })
     host.attach('client', { receive: (message) => void producer.receive(message) })

@@ -223,3 +223,14 @@ test('who is stopped while it is being mended stops, and follows in its next lif
   partition.start(0)
   expect(partition.state(0)).toMatchObject({ phase: 'following', mending: null })
 })
+
+test('of an empty log there is nothing to mend: it is begun anew, and follows', () => {
+  const partition = new ReplicatedPartition(3, { segmentBytes: 200 })
+  partition.state(0).damage = 'partial'
+  depose(partition, 0, 1)
+  partition.pass(5000)
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none', mending: null })
+  partition.produce(1, 'quorum', 1, 1)
+  partition.pass(5000)
+  expect(content(partition, 0)).toEqual(content(partition, 1))
+})
