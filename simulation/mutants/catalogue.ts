@@ -235,8 +235,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'recovery.segments, [], recovery.indexLoaded',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'A27',
@@ -290,8 +290,8 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (!write',
       },
     ],
-    seed: 82,
-    seedsToFind: 82,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'C4',

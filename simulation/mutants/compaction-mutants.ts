@@ -65,8 +65,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'follower.syncedOffset = fetch.endOffset',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'E9',

@@ -17,8 +17,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'quorum',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 2689,
+    seedsToFind: 2689,
   },
   {
     id: 'B2',

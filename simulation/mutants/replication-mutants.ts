@@ -155,8 +155,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "const isLoser = storage === 'unknown'",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 1,
+    seedsToFind: 1,
   },
   {
     id: 'A14',
@@ -299,8 +299,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "if (state.replication !== null && errorOf(message.errorCode).name !== '') state.replication.pending = null",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 36,
+    seedsToFind: 36,
   },
   {
     id: 'A20',

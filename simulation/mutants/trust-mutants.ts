@@ -45,8 +45,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: '0',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 3,
+    seedsToFind: 3,
   },
   {
     id: 'A40',
@@ -59,8 +59,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'changed',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 5,
+    seedsToFind: 5,
   },
   {
     id: 'A41',
@@ -236,8 +236,8 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'if (mending.syncing >= 0) return endMending(state)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    seed: 19,
+    seedsToFind: 19,
   },
   {
     id: 'A49',
