@@ -193,7 +193,8 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
   for (const effect of effects) {
     if (effect.kind !== 'send') continue
     const told = effect.message
-    if (told.kind === 'produce' && message.kind === 'timerFired') onExpiry(group, told.records)
+    // Nobody takes what one writes that was succeeded.
+    if (told.kind === 'produce' && message.kind === 'timerFired' && isInCharge(group.truth, state)) onExpiry(group, told.records)
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
     if (told.kind === 'describeGroupResponse' && isInCharge(group.truth, state)) onDescribed(group, state, told)
     if (told.kind === 'offsetCommitResponse' || !('errorCode' in told) || told.errorCode !== NONE) continue
