@@ -1,6 +1,7 @@
 /**
  * All clients of a run that have to do with transactions: those that write in them, the pipeline, and a reader of what is committed. None, if the seed has none.
  */
+import type { ReplicaState } from '../partitions/replica-state.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { speaksClassic } from './classic-plan.ts'
 import { committedOf, newGroupTruth } from './checkers/groups.ts'
@@ -112,7 +113,8 @@ export class TransactionClients {
   }
 
   /** What the reader of what is committed has not come to the end of; null if it has. */
-  laggard(name: string, end: number): string | null {
+  laggard(name: string, logEnd: number): string | null {
+    const end = Math.min(logEnd, hangingIn(this.#cluster, name))
     const position = this.#reader?.positionOf(name) ?? end
     return position === end ? null : `: the reader of what is committed is at ${position} of ${end} in ${name}`
   }
@@ -140,4 +142,13 @@ function newClerk(cluster: Cluster, ledger: MixedGroup): CustodianWorkload {
     asksOn: true,
     committed: (life) => keptOffset(ledger, life),
   })
+}
+
+/** Where the first open transaction of a partition begins that nobody will end: what may lose acknowledged records may lose a marker. Infinity: there is none. */
+function hangingIn({ nodes, plan }: Cluster, name: string): number {
+  const states = nodes.map(({ host }) => host.stateOf(`replica/${name}`) as ReplicaState | undefined)
+  const leader = states.find((state) => state?.phase === 'leading')
+  const topic = plan.topics.find((one) => one.name === leader?.topic)
+  if (leader === undefined || topic?.configs['flush'] === 'commit') return Infinity
+  return Math.min(...[...leader.transactions.open.values()].map(({ offset }) => offset))
 }
