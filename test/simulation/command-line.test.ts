@@ -44,7 +44,7 @@ describe('npm run simulate', { timeout: 120_000 }, () => {
     const { violations, least } = JSON.parse(stdout) as { violations: unknown[]; least: { seed: number; keep: string; story: string[] } }
     expect(code).toBe(1)
     expect(violations).toMatchObject([{ code: 'DUP', seed: 1 }])
-    expect(least).toMatchObject({ seed: 1, keep: expect.stringContaining('seconds='), story: expect.arrayContaining([]) })
+    expect(least).toMatchObject({ seed: 1, keep: expect.stringContaining('seconds=') })
     expect(least.story.length).toBeGreaterThan(3)
   })
 
