@@ -164,7 +164,7 @@ export function checkExposed(
 /** A replica has handled a message: by what is on all disks of a compacted topic tombstones go. */
 export function checkSynced(
   { truth, synced }: CountedOn,
-  { self, topic, topicId, partition, role }: ReplicaState,
+  { phase, self, topic, topicId, partition, role }: ReplicaState,
   effects: readonly Effect[],
 ): void {
   const name = topicPartitionName(topic, partition)
@@ -176,7 +176,8 @@ export function checkSynced(
       const key = keyOf(self.node, message.leaderEpoch)
       synced.set(key, Math.max(synced.get(key) ?? -1, message.syncedOffset))
     }
-    if (message.kind !== 'fetchResponse' || message.errorCode !== NONE || message.syncedByAll <= 0) continue
+    // What was read when it led still is answered when it does not.
+    if (phase !== 'leading' || message.kind !== 'fetchResponse' || message.errorCode !== NONE || message.syncedByAll <= 0) continue
     const late = role.replicas.find((node) => node !== self.node && (synced.get(keyOf(node, role.leaderEpoch)) ?? 0) < message.syncedByAll)
     if (late !== undefined)
       truth.world.fail('CMP', `${name}: everything below ${message.syncedByAll} counts as synced by all, but node ${late} has not said so`)
