@@ -299,8 +299,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: "if (state.replication !== null && errorOf(message.errorCode).name !== '') state.replication.pending = null",
       },
     ],
-    seed: 36,
-    seedsToFind: 36,
+    seed: 142,
+    seedsToFind: 142,
   },
   {
     id: 'A20',
