@@ -37,9 +37,9 @@ const MANNERS: readonly Manner[] = ['linger', 'again', 'asked', 'death', 'bereft
 const PAUSES_MICROS = [300_000, 1_000_000, 3_000_000] as const
 
 /** The ambushes of a seed; null: it has none. Which manners it has is drawn one by one (swarm testing: Groce et al. 2012). */
-export function drawAmbushes(seed: number): AmbushPlan | null {
+export function drawAmbushes(seed: number, share: number = SHARE): AmbushPlan | null {
   const random = new Random(seed, 'ambushes')
-  if (random.below(SHARE) > 0) return null
+  if (random.below(share) > 0) return null
   const drawn = MANNERS.filter(() => random.below(2) === 0)
   return { manners: drawn.length > 0 ? drawn : [random.pick(MANNERS)], pauseMicros: random.pick(PAUSES_MICROS) }
 }

@@ -271,12 +271,29 @@ export class Faults {
 /** The faults that a seed chooses for itself. */
 export function drawFaults(seed: number): FaultOptions {
   const random = new Random(seed, 'swarm')
+  return mapKinds((kind) => drawIntensity(random, kind, RARE_KINDS.has(kind) ? 8 : 2))
+}
+
+/** The same in small: fewer kinds at a time, which strike more often. */
+export function drawFaultsInSmall(seed: number): FaultOptions {
+  const random = new Random(seed, 'small/swarm')
   return mapKinds((kind) => {
     const [weak, strong] = FAULT_RANGES[kind]
-    const isOn = random.below(RARE_KINDS.has(kind) ? 8 : 2) === 0
-    const share = random.below(1001)
-    return isOn ? Math.round(weak + ((strong - weak) * share) / 1000) : 0
+    const drawn = drawIntensity(random, kind, SMALL_SHARE)
+    return weak > strong ? Math.round(drawn / HASTE) : drawn
   })
+}
+
+/** One in so many small seeds has a kind of fault, and those with times of their own strike so many times as often as elsewhere. */
+const SMALL_SHARE = 5
+const HASTE = 4
+
+/** One in so many times a kind is on. */
+function drawIntensity(random: Random, kind: FaultKind, share: number): number {
+  const [weak, strong] = FAULT_RANGES[kind]
+  const isOn = random.below(share) === 0
+  const part = random.below(1001)
+  return isOn ? Math.round(weak + ((strong - weak) * part) / 1000) : 0
 }
 
 /** No faults at all. */

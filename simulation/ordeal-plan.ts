@@ -64,13 +64,14 @@ const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
   strain: ['transactions', 'sharers', 'queue'],
 }
 
-const KINDS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
+/** All kinds. */
+export const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
 
 /** The ordeals of a seed; null: it has none. */
-export function drawOrdeals(seed: number): OrdealPlan | null {
+export function drawOrdeals(seed: number, share: number = SHARE, all: readonly Ordeal[] = ORDEALS): OrdealPlan | null {
   const random = new Random(seed, 'ordeals')
-  if (random.below(SHARE) > 0) return null
-  const kinds = new Set(Array.from({ length: random.between(...KINDS_COUNT) }, () => random.pick(KINDS)))
+  if (random.below(share) > 0) return null
+  const kinds = new Set(Array.from({ length: random.between(...KINDS_COUNT) }, () => random.pick(all)))
   const company = new Set([...kinds].map((kind) => random.pick(COMPANY[kind])))
   return { nodeCount: random.between(...NODES), kinds: [...kinds], company: [...company] }
 }

@@ -8,7 +8,7 @@ import type { CalmPlan } from './calm-plan.ts'
 import { drawClassic } from './classic-plan.ts'
 import type { ClassicPlan } from './classic-plan.ts'
 import { drawExiles } from './exile-plan.ts'
-import { drawFaults, noFaults } from './faults.ts'
+import { drawFaults, drawFaultsInSmall, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
 import { drawGuests } from './guest-plan.ts'
 import type { GuestPlan } from './guest-plan.ts'
@@ -21,6 +21,8 @@ import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
 import { drawSharing } from './share-plan.ts'
 import type { SharePlan } from './share-plan.ts'
+import { drawSmall, drawSpecialInSmall, inSmall, SMALL_SECONDS } from './small-plan.ts'
+import type { Small } from './small-plan.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
 import { drawTurnover, turnoverConfigs } from './turnover-plan.ts'
@@ -102,6 +104,8 @@ export interface PlanOptions {
   readonly quiet?: boolean
   /** Harm to disks without the bounds of the atlas, and more of it. */
   readonly beyond?: boolean
+  /** A cluster in small. */
+  readonly small?: boolean
 }
 
 /** Virtual seconds of a run unless somebody says otherwise. */
@@ -158,10 +162,11 @@ const CHANGES_CHOSEN = 6
 const DOUBTS_SHARE = 10
 
 /** What only some seeds have, and no quiet one. */
-type Special = Pick<Plan, 'ordeals' | 'ambushes' | 'turnover' | 'calm'>
+export type Special = Pick<Plan, 'ordeals' | 'ambushes' | 'turnover' | 'calm'>
 
-function drawSpecial(seed: number, { quiet }: PlanOptions): Special {
+function drawSpecial(seed: number, { quiet }: PlanOptions, small: Small | null): Special {
   if (quiet === true) return { ordeals: null, ambushes: null, turnover: null, calm: null }
+  if (small !== null) return drawSpecialInSmall(seed, small)
   return { ordeals: drawOrdeals(seed), ambushes: drawAmbushes(seed), turnover: drawTurnover(seed), calm: drawCalm(seed) }
 }
 
@@ -173,9 +178,9 @@ interface Certain {
   readonly turnover: TurnoverPlan | null
 }
 
-function certainOf({ ordeals, turnover }: Special): Certain {
+function certainOf({ ordeals, turnover }: Special, cast: Small['cast'] | undefined): Certain {
   const kinds = ordeals?.kinds ?? []
-  const company = new Set(ordeals?.company ?? [])
+  const company = new Set<Small['cast']>([...(ordeals?.company ?? []), ...(cast === undefined ? [] : [cast])])
   if (turnover !== null) company.add('table')
   if (turnover?.hasTransactions === true) company.add('transactions')
   return { has: (part) => company.has(part), isTidy: kinds.includes('tidiness'), isStrained: kinds.includes('strain'), turnover }
@@ -284,8 +289,8 @@ export function votersOf({ nodeCount }: Plan): number[] {
   return nodeCount < 3 ? [0] : [0, 1, 2]
 }
 
-function drawNodeCount(random: Random, { ordeals, turnover }: Special): number {
-  const drawn = random.between(1, 5)
+function drawNodeCount(random: Random, { ordeals, turnover }: Special, small: Small | null): number {
+  const drawn = small?.nodeCount ?? random.between(1, 5)
   return ordeals?.nodeCount ?? turnover?.nodeCount ?? drawn
 }
 
@@ -306,10 +311,11 @@ const SMALL = { segmentBytes: SEGMENT_BYTES, indexIntervalBytes: 512 }
 /** The plan of a seed. */
 export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const random = new Random(seed, 'plan')
-  const special = drawSpecial(seed, options)
+  const small = options.small === true ? drawSmall(seed) : null
+  const special = drawSpecial(seed, options, small)
   const { ordeals, turnover } = special
-  const certain = certainOf(special)
-  const nodeCount = drawNodeCount(random, special)
+  const certain = certainOf(special, small?.cast)
+  const nodeCount = drawNodeCount(random, special, small)
   const replicationFactor = (): number => drawFactor(random, nodeCount, certain)
   const orders = { name: 'orders', partitions: random.between(1, 3), replicationFactor: replicationFactor() }
   const ordered = { ...SMALL, flush: 'commit', retentionMillis: -1, minInsyncReplicas: random.pick([-1, 1]) }
@@ -323,7 +329,8 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     const configs = { ...SMALL, flush: random.pick(['commit', 'interval']), ...RECENT }
     topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
-  const faults = options.quiet === true ? noFaults() : withOrdeals(drawFaults(seed), ordeals, options.beyond)
+  const drawn = options.quiet === true ? noFaults() : small === null ? drawFaults(seed) : drawFaultsInSmall(seed)
+  const faults = options.quiet === true ? drawn : withOrdeals(drawn, ordeals, options.beyond)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
   const transactions = drawTransactions(seed, certain.has('transactions'))
   topics.push(...drawQueue(seed, nodeCount, certain), ...drawTable(seed, nodeCount, certain), ...drawResults(seed, nodeCount, transactions))
@@ -332,9 +339,9 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
   const groupSize = random.between(2, 3)
   const guests = drawGuests(seed)
   const exiles = options.quiet !== true && drawExiles(seed, nodeCount)
-  return {
+  const plan: Plan = {
     seed,
-    seconds: options.seconds ?? DEFAULT_SECONDS,
+    seconds: options.seconds ?? (small === null ? DEFAULT_SECONDS : SMALL_SECONDS),
     nodeCount,
     topics,
     producerCount,
@@ -359,4 +366,5 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     faults,
     isBeyond: options.beyond === true,
   }
+  return small === null ? plan : inSmall(plan, small)
 }

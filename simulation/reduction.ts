@@ -4,7 +4,8 @@
  */
 import { FAULT_KINDS, mapKinds } from './faults.ts'
 import type { FaultKind, KeptStrikes } from './faults.ts'
-import type { Plan } from './plan.ts'
+import type { Plan, PlannedTopic } from './plan.ts'
+import { PIPELINE_OUTPUT } from './transaction-plan.ts'
 
 /** What a run can do without, whole. */
 export const PARTS = [
@@ -104,9 +105,10 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     ...plan,
     seconds: Math.min(seconds, plan.seconds),
     nodeCount,
-    topics: plan.topics
-      .filter(({ name }) => !without.some((part) => part === name) && (name !== 'results' || !(isOut('transactions') || isOut('pipeline'))))
-      .map((topic) => ({ ...topic, replicationFactor: Math.min(topic.replicationFactor, nodeCount) })),
+    topics: topicsWithout(plan.topics, without).map((topic) => ({
+      ...topic,
+      replicationFactor: Math.min(topic.replicationFactor, nodeCount),
+    })),
     producerCount: Math.min(producers, plan.producerCount),
     groupSize: Math.min(members, plan.groupSize),
     submissionsMax: submissions,
@@ -128,6 +130,13 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }
+}
+
+/** One of them is left in any case: somebody writes. */
+function topicsWithout(topics: readonly PlannedTopic[], without: readonly Part[]): readonly PlannedTopic[] {
+  const hasResults = !without.includes('transactions') && !without.includes('pipeline')
+  const left = topics.filter(({ name }) => !without.some((part) => part === name) && (name !== PIPELINE_OUTPUT || hasResults))
+  return left.length > 0 ? left : topics.slice(0, 1)
 }
 
 function capped<Readers extends { readonly replicationFactor: number }>(readers: Readers, nodeCount: number): Readers {

@@ -336,6 +336,7 @@ class Run {
         if (behind !== null) return behind
         const other = this.#classic.laggard(name, end) ?? this.#guests.laggard(topic, partition, end)
         if (other !== null) return other
+        if (this.#members.length === 0) continue
         const owners = this.#members.filter((member) => member.positionOf(name) >= 0)
         if (owners.length !== 1) return `: ${owners.length} members have ${name}`
         if (owners[0]?.positionOf(name) !== end) return `: the member is at ${owners[0]?.positionOf(name)} of ${end} in ${name}`

@@ -35,9 +35,9 @@ const CHOSEN = 2
 const NODES = [3, 4] as const
 
 /** The table of a seed; null: it is not turned over. */
-export function drawTurnover(seed: number): TurnoverPlan | null {
+export function drawTurnover(seed: number, share: number = SHARE): TurnoverPlan | null {
   const random = new Random(seed, 'turnover')
-  if (random.below(SHARE) !== CHOSEN) return null
+  if (random.below(share) !== CHOSEN % share) return null
   return {
     nodeCount: random.between(...NODES),
     replicationFactor: random.between(2, 3),

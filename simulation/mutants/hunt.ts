@@ -23,6 +23,7 @@ const HELP = `npm run mutants -- [options]
   --hunt            look for what its noted seed does not find, counting up from seed 1
   --from S          the same from seed S, whatever is noted
   --together        from seed 1, or from S, for all at once that the search has not found: N seeds cost little more than for one
+  --small           look for them with clusters in small, wherever they were found before
   --max N           give a mutant up after so many seeds (default 2000)
   --workers N       mutants at a time (default 2)
   --update          write what was found into the catalogue, docs/simulation.md and README.md
@@ -38,6 +39,8 @@ interface Command {
   readonly from: number | null
   readonly triesNoted: boolean
   readonly isTogether: boolean
+  /** Null: where it is noted. */
+  readonly run: 'small' | null
   readonly max: number
   readonly workers: number
   readonly update: boolean
@@ -60,6 +63,7 @@ function readCommand(): Command | null {
       hunt: { type: 'boolean', default: false },
       from: { type: 'string' },
       together: { type: 'boolean', default: false },
+      small: { type: 'boolean', default: false },
       max: { type: 'string', default: '2000' },
       workers: { type: 'string', default: '2' },
       update: { type: 'boolean', default: false },
@@ -81,6 +85,7 @@ function readCommand(): Command | null {
     from: values.from === undefined ? (values.hunt ? 1 : null) : wholeNumber('from', values.from),
     triesNoted: values.from === undefined,
     isTogether: values.together,
+    run: values.small ? 'small' : null,
     max: wholeNumber('max', values.max),
     workers: wholeNumber('workers', values.workers),
     update: values.update,
@@ -97,17 +102,20 @@ function wholeNumber(name: string, text: string): number {
 /** The quorum in small takes milliseconds a seed. */
 const QUORUM_FACTOR = 10
 
-async function hunt(mutant: Mutant, { from, triesNoted, max, runsWitnesses }: Command): Promise<Hunted> {
+async function hunt(mutant: Mutant, { from, triesNoted, max, runsWitnesses, run: wanted }: Command): Promise<Hunted> {
   const startedAt = performance.now()
   const { id, seed, seedsToFind: seeds } = mutant
-  const isQuorum = mutant.run === 'quorum'
-  const runs = isQuorum ? max * QUORUM_FACTOR : max
-  const noted = triesNoted && seed > 0 ? await search({ id, firstSeed: seed, runs: 1, isQuorum }) : undefined
-  const searched = noted === undefined && from !== null ? await search({ id, firstSeed: from, runs, isQuorum }) : undefined
+  const { run } = mutant
+  const searchedBy = run === 'quorum' ? run : (wanted ?? run)
+  const runs = run === 'quorum' ? max * QUORUM_FACTOR : max
+  const noted = triesNoted && seed > 0 ? await search({ id, firstSeed: seed, runs: 1, run }) : undefined
+  const searched = noted === undefined && from !== null ? await search({ id, firstSeed: from, runs, run: searchedBy }) : undefined
   const isWitnessed = runsWitnesses ? await isNoticed(id) : Object.hasOwn(WITNESSES, id)
   const code = (noted ?? searched)?.violation?.code
   const place =
-    noted === undefined && searched !== undefined ? { seed: searched.seed, seeds: searched.seed - (from ?? 1) + 1 } : { seed, seeds }
+    noted === undefined && searched !== undefined
+      ? { run: searchedBy, seed: searched.seed, seeds: searched.seed - (from ?? 1) + 1 }
+      : { run, seed, seeds }
   return { mutant, found: code === undefined ? null : { id, code, ...place }, isWitnessed, seconds: (performance.now() - startedAt) / 1000 }
 }
 
@@ -126,10 +134,10 @@ async function huntAll(command: Command, onHunted: (hunted: Hunted, count: numbe
 }
 
 /** The search for all at once that are not found yet; those of the quorum in small are looked for alone. Ends at the last of its seeds, or when all are found. */
-async function huntTogether({ hunted, from, max, workers, update, isJson }: Command): Promise<number> {
+async function huntTogether({ hunted, from, max, workers, update, isJson, run: wanted }: Command): Promise<number> {
   const ids = hunted.flatMap(({ id, run, seedsToFind }) => (seedsToFind === 0 && run !== 'quorum' ? id : []))
   const found: Found[] = []
-  await searchTogether(ids, { firstSeed: from ?? 1, runs: max, workers }, (seed, those) => {
+  await searchTogether(ids, { firstSeed: from ?? 1, runs: max, workers, run: wanted ?? undefined }, (seed, those) => {
     const names = those.map(({ id, code }) => `${id} (${code})`)
     if (!isJson) console.log(`seed ${seed}: ${names.length > 0 ? names.join(', ') : 'only several together'}`)
     found.push(...those)

@@ -1,13 +1,17 @@
 /**
- * What a hunt has found, and where it is noted: `seed` and `seedsToFind` in catalogue.ts, the last two columns of the table in docs/simulation.md,
+ * What a hunt has found, and where it is noted: `run`, `seed` and `seedsToFind` in catalogue.ts, the last two columns of the table in docs/simulation.md,
  * and one line in README.
  */
+
+import type { Mutant } from './mutant.ts'
 
 /** A mutant that was found. */
 export interface Found {
   readonly id: string
   /** Of the violation. */
   readonly code: string
+  /** By what kind of run. */
+  readonly run: Mutant['run']
   readonly seed: number
   /** How many seeds the search took. */
   readonly seeds: number
@@ -38,12 +42,18 @@ export function noteInCatalogue(texts: readonly string[], found: readonly Found[
 }
 
 function placeOf(id: string): RegExp {
-  return new RegExp(String.raw`(\{\n    id: '${id}',(?:(?!\n  \},)[^])*?\n    seed: )\d+(,\n    seedsToFind: )\d+`)
+  return new RegExp(
+    String.raw`(\{\n    id: '${id}',(?:(?!\n  \},)[^])*?\n)(?:    run: '[a-z]+',\n)?(    seed: )\d+(,\n    seedsToFind: )\d+`,
+  )
 }
 
 function noteInFile(text: string, found: readonly Found[]): string {
-  return found.reduce((noted, { id, seed, seeds }) => {
-    return noted.replace(placeOf(id), (_, before: string, between: string) => `${before}${seed}${between}${seeds}`)
+  return found.reduce((noted, { id, run, seed, seeds }) => {
+    const line = run === undefined ? '' : `    run: '${run}',\n`
+    return noted.replace(
+      placeOf(id),
+      (_, before: string, begin: string, between: string) => `${before}${line}${begin}${seed}${between}${seeds}`,
+    )
   }, text)
 }
 

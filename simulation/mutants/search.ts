@@ -4,6 +4,7 @@
  */
 import { runFleet } from '../fleet.ts'
 import type { RunResult } from '../run.ts'
+import type { Mutant } from './mutant.ts'
 import type { Found } from './notes.ts'
 
 /** What is searched: `id` may name several mutants, as the loader takes them. */
@@ -12,13 +13,23 @@ export interface Search {
   readonly firstSeed: number
   readonly runs: number
   readonly workers?: number
-  readonly isQuorum?: boolean
+  /** Where it is looked for. */
+  readonly run?: Mutant['run']
 }
 
 /** The lowest of the seeds that found something; undefined if none did. */
-export async function search({ id, firstSeed, runs, workers = 1, isQuorum = false }: Search): Promise<RunResult | undefined> {
+export async function search({ id, firstSeed, runs, workers = 1, run }: Search): Promise<RunResult | undefined> {
   let found: RunResult | undefined
-  const fleet = { firstSeed, runs, workers, untilFail: true, isGuarded: false, mutant: id, isQuorum, plan: {} }
+  const fleet = {
+    firstSeed,
+    runs,
+    workers,
+    untilFail: true,
+    isGuarded: false,
+    mutant: id,
+    isQuorum: run === 'quorum',
+    plan: run === 'small' ? { small: true } : {},
+  }
   await runFleet(fleet, (result) => {
     if (result.violation !== null && (found === undefined || result.seed < found.seed)) found = result
   })
@@ -26,20 +37,25 @@ export async function search({ id, firstSeed, runs, workers = 1, isQuorum = fals
 }
 
 /** How far many are searched. */
-export type TogetherOptions = Required<Pick<Search, 'firstSeed' | 'runs' | 'workers'>>
+export type TogetherOptions = Required<Pick<Search, 'firstSeed' | 'runs' | 'workers'>> & Pick<Search, 'run'>
 
 /** Where a search of many stands: the seed that broke, and who of them breaks it alone. */
 export type Tell = (seed: number, found: readonly Found[]) => void
 
 /** Searches for all of them at once, counting up from a seed: whoever is found is taken out, and the search goes on with that seed. */
-export async function searchTogether(ids: readonly string[], { firstSeed, runs, workers }: TogetherOptions, tell: Tell): Promise<void> {
+export async function searchTogether(
+  ids: readonly string[],
+  { firstSeed, runs, workers, run }: TogetherOptions,
+  tell: Tell,
+): Promise<void> {
   let rest = [...ids]
   for (let seed = firstSeed; rest.length > 0;) {
-    const broken = await search({ id: rest.join('+'), firstSeed: seed, runs: firstSeed + runs - seed, workers })
+    const broken = await search({ id: rest.join('+'), firstSeed: seed, runs: firstSeed + runs - seed, workers, run })
     if (broken === undefined) break
-    const found = (await guilty(rest, broken.seed)).map(({ id, code }) => ({
+    const found = (await guilty(rest, broken.seed, run)).map(({ id, code }) => ({
       id,
       code,
+      run,
       seed: broken.seed,
       seeds: broken.seed - firstSeed + 1,
     }))
@@ -50,11 +66,11 @@ export async function searchTogether(ids: readonly string[], { firstSeed, runs, 
 }
 
 /** Those that break the seed alone. */
-async function guilty(ids: readonly string[], seed: number): Promise<Pick<Found, 'id' | 'code'>[]> {
-  const code = (await search({ id: ids.join('+'), firstSeed: seed, runs: 1 }))?.violation?.code
+async function guilty(ids: readonly string[], seed: number, run: Search['run']): Promise<Pick<Found, 'id' | 'code'>[]> {
+  const code = (await search({ id: ids.join('+'), firstSeed: seed, runs: 1, run }))?.violation?.code
   if (code === undefined) return []
   const [id, ...others] = ids
   if (id === undefined || others.length === 0) return id === undefined ? [] : [{ id, code }]
   const half = ids.length >> 1
-  return [...(await guilty(ids.slice(0, half), seed)), ...(await guilty(ids.slice(half), seed))]
+  return [...(await guilty(ids.slice(0, half), seed, run)), ...(await guilty(ids.slice(half), seed, run))]
 }

@@ -66,11 +66,17 @@ describe('a hunt', () => {
 })
 
 describe('what a hunt has found', () => {
-  const found = [{ id: 'A1', code: 'LIVE', seed: 7, seeds: 5 }]
+  const found = [{ id: 'A1', code: 'LIVE', run: undefined, seed: 7, seeds: 5 }]
 
   test('is noted in the catalogue, at that mutant only', () => {
     const noted = CATALOGUE.replace('seed: 1,\n    seedsToFind: 1', 'seed: 7,\n    seedsToFind: 5')
     expect(noteInCatalogue(['', CATALOGUE], found)).toEqual(['', noted])
+  })
+
+  test('is noted with the kind of run that has found it', () => {
+    const noted = CATALOGUE.replace('seed: 1,\n    seedsToFind: 1', "run: 'small',\n    seed: 7,\n    seedsToFind: 5")
+    expect(noteInCatalogue([CATALOGUE], [{ ...found[0]!, run: 'small' }])).toEqual([noted])
+    expect(noteInCatalogue([noted], found)).toEqual([CATALOGUE.replace('seed: 1,\n    seedsToFind: 1', 'seed: 7,\n    seedsToFind: 5')])
   })
 
   test('is noted in the table, at that mutant only', () => {

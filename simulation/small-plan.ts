@@ -1,0 +1,112 @@
+/**
+ * Clusters in small: one cast of clients, what they need and nothing else, three nodes mostly, and a few seconds of trouble in quick succession. Most bugs show in a small instance, if all small ones are
+ * tried (the small-scope hypothesis: Jackson, "Software Abstractions", 2006); and of these there are a hundred in the time that a whole cluster takes. They are drawn as whole ones are, and then made smaller.
+ */
+import { drawAmbushes } from './ambush-plan.ts'
+import { drawCalm } from './calm-plan.ts'
+import type { Company } from './ordeal-plan.ts'
+import { drawOrdeals, ORDEALS } from './ordeal-plan.ts'
+import type { Plan, PlannedTopic, Special } from './plan.ts'
+import { Random } from './random.ts'
+import { PIPELINE_OUTPUT } from './transaction-plan.ts'
+import { drawTurnover } from './turnover-plan.ts'
+
+/** Who is there, beside a producer and one that reads everything. */
+export type Cast = Company | 'log' | 'group'
+
+/** A small cluster, before it is drawn. */
+export interface Small {
+  readonly cast: Cast
+  readonly nodeCount: number
+}
+
+/** Virtual seconds of trouble of a small run unless somebody says otherwise. */
+export const SMALL_SECONDS = 15
+
+/** Nobody but a producer and a reader is the most frequent cast: what replicas, brokers and coordinators do is done there, too. */
+const CASTS: readonly Cast[] = [
+  'log',
+  'log',
+  'log',
+  'log',
+  'table',
+  'queue',
+  'group',
+  'classic',
+  'classic',
+  'readers',
+  'transactions',
+  'sharers',
+]
+
+/** Alone, a node has nobody to disagree with. */
+const NODES: readonly number[] = [1, 2, 3, 3, 3, 3, 3, 3]
+
+/** Of so many small clusters one has ordeals, one ambushes, and one a table that is turned over, if it has one. */
+const ORDEALS_SHARE = 2
+const AMBUSHES_SHARE = 3
+const TURNOVER_SHARE = 2
+
+/** Of so many groups one is exiled with its coordinator, now and then. */
+const EXILES_SHARE = 4
+
+/** One of these topics is the log of those that only write and read. */
+const LOGS: readonly string[] = ['orders', 'orders', 'clicks', 'recent', 'risky']
+
+/** Which small cluster a seed is. */
+export function drawSmall(seed: number): Small {
+  const random = new Random(seed, 'small')
+  return { cast: random.pick(CASTS), nodeCount: random.pick(NODES) }
+}
+
+/** What else a small cluster has. */
+export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Special {
+  const turnover = cast === 'table' ? drawTurnover(seed, TURNOVER_SHARE) : null
+  const hasMembers = cast === 'group' || cast === 'classic'
+  const ordeals = drawOrdeals(seed, ORDEALS_SHARE, ORDEALS)
+  return {
+    ordeals: ordeals === null ? null : { ...ordeals, nodeCount: Math.max(2, nodeCount), company: [] },
+    ambushes: drawAmbushes(seed, AMBUSHES_SHARE),
+    turnover: turnover === null ? null : { ...turnover, nodeCount: 3 },
+    calm: hasMembers ? drawCalm(seed) : null,
+  }
+}
+
+/** What is left of a plan where only one cast is there. */
+export function inSmall(plan: Plan, { cast }: Small): Plan {
+  const random = new Random(plan.seed, 'small/rest')
+  const isGroup = cast === 'group' || cast === 'queue'
+  return {
+    ...plan,
+    topics: topicsOf(plan, cast, random),
+    producerCount: cast === 'log' || cast === 'table' ? plan.producerCount - 1 : 1,
+    groupSize: isGroup ? plan.groupSize : 0,
+    sharerCount: cast === 'sharers' || cast === 'queue' ? plan.sharerCount : 0,
+    shareQuota: null,
+    shareSuccession: cast === 'sharers' ? plan.shareSuccession : null,
+    quota: null,
+    transactions: cast === 'transactions' ? plan.transactions : ofTable(plan),
+    readers: cast === 'readers' ? plan.readers : null,
+    classic: cast === 'classic' ? plan.classic : null,
+    guests: null,
+    hasLimits: plan.hasLimits && cast !== 'table',
+    changesLimits: plan.changesLimits && cast !== 'table',
+    exiles: plan.nodeCount > 2 && (isGroup || cast === 'classic') && random.below(EXILES_SHARE) === 0,
+    offsetsRetentionMillis: -1,
+  }
+}
+
+/** Transactions that write to the table alone; null: there are none. */
+function ofTable({ transactions, turnover }: Plan): Plan['transactions'] {
+  if (transactions === null || turnover?.hasTransactions !== true) return null
+  return { ...transactions, pipeline: null, hasLedger: false, hasKeys: true }
+}
+
+function topicsOf({ topics }: Plan, cast: Cast, random: Random): PlannedTopic[] {
+  const log = random.pick(LOGS)
+  const names = cast === 'table' || cast === 'queue' ? [cast] : cast === 'log' ? [log] : ['orders', PIPELINE_OUTPUT]
+  const found = topics.filter(({ name }) => names.includes(name))
+  const kept = found.length > 0 ? found : topics.slice(0, 1)
+  const partitionsMax = cast === 'log' ? 1 : 2
+  return kept.map((topic) => ({ ...topic, partitions: Math.min(topic.partitions, partitionsMax) }))
+}
