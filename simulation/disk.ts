@@ -70,6 +70,10 @@ const STRAINED_MICROS = 10_000
 const STUCK_SHARE = 4
 const STUCK_MICROS = 300_000
 
+/** Of a disk that is not well, one in so many operations with checkpoints fails, and one in so many others. */
+const AILING_SHARE = 2
+const SELDOM_SHARE = 16
+
 /** The queue of operations that concern no log directory. */
 const NODE_QUEUE = ''
 
@@ -90,6 +94,9 @@ export class Disk {
   readonly #strain: Random
   /** Appends fail until then. */
   fullUntil = 0
+  /** Some of what concerns checkpoints fails until then, and a little of everything else; by draws of its own. */
+  ailingUntil = 0
+  readonly #ailments: Random
   /** Cleanings take so many times as long. */
   cleaningFactor = 1
   /** Syncs fail until the node is started again. */
@@ -102,6 +109,7 @@ export class Disk {
     this.#random = new Random(world.seed, `disk/${owner.node}`)
     this.#cleaningRandom = new Random(world.seed, `cleaning/${owner.node}`)
     this.#strain = new Random(world.seed, `ordeals/strain/disk/${owner.node}`)
+    this.#ailments = new Random(world.seed, `ordeals/ailing/disk/${owner.node}`)
   }
 
   /** Takes an operation; borrowed bytes are copied. */
@@ -238,7 +246,15 @@ export class Disk {
     this.#owner.crashesAt('after', isWrite, effect)
   }
 
+  /** Whether a disk that is not well fails here. */
+  #fails(effect: StorageEffect): boolean {
+    if (!this.#faults.active || this.#world.nowMicros >= this.ailingUntil) return false
+    const isFailing = effect.kind === 'append' || effect.kind === 'replace' || effect.kind === 'sync' || effect.kind === 'read'
+    return isFailing && this.#ailments.below(isCheckpoint(effect.file) ? AILING_SHARE : SELDOM_SHARE) === 0
+  }
+
   #errorOf(effect: StorageEffect): StorageError | null {
+    if (this.#fails(effect)) return 'io'
     if ((effect.kind === 'append' || effect.kind === 'replace') && this.#world.nowMicros < this.fullUntil) return 'full'
     if (effect.kind === 'sync' && (this.failsToSync || this.#strikes('syncError'))) return 'io'
     return effect.kind === 'read' && this.#strikes('readError') ? 'io' : null
@@ -348,6 +364,10 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
   log.files.set(name, file)
   log.isLost = false
   return file
+}
+
+function isCheckpoint(file: string): boolean {
+  return file.startsWith('checkpoint-') || file.endsWith('.checkpoint')
 }
 
 function renameFile(files: Map<string, SimulatedFile>, from: string, to: string): void {

@@ -7,6 +7,7 @@ import type { Message } from '../protocol/messages/message.ts'
 import { Codec } from '../runtime/codec.ts'
 import type { Envelope } from '../runtime/codec.ts'
 import type { Faults } from './faults.ts'
+import { Ghosts } from './ghosts.ts'
 import type { Struck } from './onlooker.ts'
 import { Outages } from './outages.ts'
 import { Random } from './random.ts'
@@ -73,6 +74,7 @@ export class Network {
   /** By node: what it says until then is heard again, half of it. */
   readonly #echoedUntil: Map<number, number> = new Map()
   readonly #echoes: Random
+  readonly #ghosts: Ghosts
   #block: Uint8Array = new Uint8Array(BLOCK_BYTES)
   #view: DataView = new DataView(this.#block.buffer)
   #blockEnd = 0
@@ -83,6 +85,7 @@ export class Network {
     this.#faults = faults
     this.#random = new Random(world.seed, 'network')
     this.#echoes = new Random(world.seed, 'ordeals/echoes')
+    this.#ghosts = new Ghosts(world.seed)
     faults.repeat(world, 'partition', (random) => this.#cut(random))
     faults.repeat(world, 'isolate', (random) => this.#isolate(random))
     faults.repeat(world, 'queueOverflow', (random) => this.#overflow(random))
@@ -95,6 +98,7 @@ export class Network {
 
   join(station: Station): void {
     this.#stations.set(station.node, station)
+    this.#ghosts.born(station.node)
   }
 
   leave(station: Station): void {
@@ -123,6 +127,11 @@ export class Network {
     this.#echoedUntil.set(node, this.#world.nowMicros + micros)
   }
 
+  /** What a node says from now on is heard again among the first words of its next lives. */
+  haunt(node: number): void {
+    this.#ghosts.haunt(node)
+  }
+
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)
@@ -146,6 +155,7 @@ export class Network {
       )
     if (this.#isEchoed(from.node))
       this.#replay(to.node, copyOf(frame), this.#echoes.between(1, ECHO_MICROS), onlooker?.sent(from, to, message, 'replay') ?? -1)
+    if (this.#ghosts.isHaunted(from.node)) this.#raise(from.node, to.node, copyOf(frame))
     if (isTwice) this.#carry(to.node, link, copyOf(frame), onlooker?.sent(from, to, message, 'twice') ?? -1)
   }
 
@@ -174,6 +184,15 @@ export class Network {
     const { to, from, message } = codec.decode(frame.bytes, frame.start, frame.end)
     const flight = this.#world.onlooker?.sent(from, to, message, 'replay') ?? -1
     this.#arrive(to.node, copyOf(frame), sentAt, flight)
+  }
+
+  /** A ghost of the one who speaks may speak, too. */
+  #raise(from: number, to: number, frame: Frame): void {
+    const ghost = this.#ghosts.said(from, { to, frame, sentAt: this.#world.nowMicros })
+    if (ghost === null) return
+    this.#world.after(ghost.afterMicros, () => {
+      if (this.#faults.active) this.hearAgain(ghost.frame, ghost.sentAt)
+    })
   }
 
   /** A copy that was stuck somewhere arrives long after. */

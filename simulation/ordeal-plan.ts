@@ -28,6 +28,10 @@ export type Ordeal =
   | 'molasses'
   /** Nodes have so much to do that all that their disks and actors do takes milliseconds, also when one of them has died; some of them are full. */
   | 'strain'
+  /** What a node said in its former life comes among the first words of the next one, and another node dies then, perhaps. */
+  | 'ghosts'
+  /** What a disk is asked to do with checkpoints fails for a while, and other things now and then; its node loses power meanwhile, perhaps. */
+  | 'ailing'
 
 /** The ordeals of a run, and what it has beside them. */
 export interface OrdealPlan {
@@ -62,13 +66,18 @@ const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
   island: ['classic', 'transactions', 'sharers'],
   molasses: ['classic', 'transactions', 'readers', 'sharers'],
   strain: ['transactions', 'sharers', 'queue'],
+  ghosts: ['table'],
+  ailing: ['table', 'queue'],
 }
 
 /** All kinds. */
 export const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
 
+/** Those of whole clusters: what their seeds are known for stays as it is. */
+const WHOLE = ORDEALS.filter((kind) => kind !== 'ghosts' && kind !== 'ailing')
+
 /** The ordeals of a seed; null: it has none. */
-export function drawOrdeals(seed: number, share: number = SHARE, all: readonly Ordeal[] = ORDEALS): OrdealPlan | null {
+export function drawOrdeals(seed: number, share: number = SHARE, all: readonly Ordeal[] = WHOLE): OrdealPlan | null {
   const random = new Random(seed, 'ordeals')
   if (random.below(share) > 0) return null
   const kinds = new Set(Array.from({ length: random.between(...KINDS_COUNT) }, () => random.pick(all)))

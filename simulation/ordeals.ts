@@ -27,6 +27,8 @@ const PAUSE_MICROS: Readonly<Record<Ordeal, number>> = {
   island: 5_000_000,
   molasses: 1_500_000,
   strain: 2_500_000,
+  ghosts: 2_000_000,
+  ailing: 2_500_000,
 }
 
 /** A node is away, least and most, and so much later another one dies, in microseconds. */
@@ -69,6 +71,14 @@ const SLEEP_MICROS = [2_600_000, 6_000_000] as const
 
 /** A node has too much to do for so long, least and most, in microseconds. */
 const STRAIN_MICROS = [200_000, 3_000_000] as const
+
+/** A disk is not well for so long, least and most, and power goes within so long after it began, in microseconds. */
+const AILING_MICROS = [100_000, 2_500_000] as const
+const POWER_MICROS = 3_000_000
+
+/** A node is back after so long on average, and another one dies so long after that, in microseconds. */
+const RESTARTED_MICROS = 400_000
+const HEARD_MICROS = [20_000, 400_000, 900_000] as const
 
 /** Where the power is to go: at a stage of such a step of a log, or after so many steps. */
 interface Flicker {
@@ -115,6 +125,8 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
     island: (random) => void maroon(cluster, random, random.between(...ISLAND_MICROS), false),
     molasses: (random) => slow(cluster, random),
     strain: (random) => strain(cluster, random),
+    ghosts: (random) => haunt(cluster, random),
+    ailing: (random) => ail(cluster, random),
   }
   for (const kind of kinds) {
     const random = new Random(cluster.world.seed, `ordeals/${kind}`)
@@ -237,6 +249,13 @@ function lastStep(cluster: Cluster, flickers: Map<number, Flicker>, { node, stag
   return isPowerLoss ? 'powerLoss' : 'kill'
 }
 
+function ail(cluster: Cluster, random: Random): void {
+  const { host, disk } = random.pick(cluster.nodes)
+  disk.ailingUntil = cluster.world.nowMicros + random.between(...AILING_MICROS)
+  cluster.world.log?.(`ordeal: the disk of node ${host.node} is not well`)
+  if (random.below(3) > 0) soon(cluster, random.below(POWER_MICROS), () => cluster.crash(host.node, true))
+}
+
 // ── leaders and replicas ──
 
 interface Placed {
@@ -316,6 +335,18 @@ function echo(cluster: Cluster, random: Random): void {
     const isPowerLoss = random.below(2) === 0
     soon(cluster, random.exponential(DEATHLY_MICROS), () => cluster.crash(node, isPowerLoss))
   }
+}
+
+/** A node dies whose ghost will speak, and soon another one. */
+function haunt(cluster: Cluster, random: Random): void {
+  const { node } = random.pick(cluster.nodes).host
+  for (const { host } of cluster.nodes) cluster.network.haunt(host.node)
+  cluster.world.log?.(`ordeal: node ${node} is to be heard in its next life`)
+  cluster.crash(node, random.below(2) === 0)
+  if (random.below(3) === 0) return
+  const other = random.pick(cluster.nodes).host.node
+  const isPowerLoss = random.below(2) === 0
+  soon(cluster, RESTARTED_MICROS + random.exponential(random.pick(HEARD_MICROS)), () => cluster.crash(other, isPowerLoss))
 }
 
 /** Some nodes have too much to do, and then perhaps what another one did as well. */

@@ -139,7 +139,7 @@ async function huntTogether({ hunted, from, max, workers, update, isJson, run: w
   const found: Found[] = []
   await searchTogether(ids, { firstSeed: from ?? 1, runs: max, workers, run: wanted ?? undefined }, (seed, those) => {
     const names = those.map(({ id, code }) => `${id} (${code})`)
-    if (!isJson) console.log(`seed ${seed}: ${names.length > 0 ? names.join(', ') : 'only several together'}`)
+    if (!isJson) console.log(`seed ${seed}: ${names.length > 0 ? names.join(', ') : 'only several together, or none'}`)
     found.push(...those)
     if (update) note(found)
   })

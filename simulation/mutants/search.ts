@@ -7,9 +7,9 @@ import type { RunResult } from '../run.ts'
 import type { Mutant } from './mutant.ts'
 import type { Found } from './notes.ts'
 
-/** What is searched: `id` may name several mutants, as the loader takes them. */
+/** What is searched: `id` may name several mutants, as the loader takes them; null: the code as it is. */
 export interface Search {
-  readonly id: string
+  readonly id: string | null
   readonly firstSeed: number
   readonly runs: number
   readonly workers?: number
@@ -52,7 +52,8 @@ export async function searchTogether(
   for (let seed = firstSeed; rest.length > 0;) {
     const broken = await search({ id: rest.join('+'), firstSeed: seed, runs: firstSeed + runs - seed, workers, run })
     if (broken === undefined) break
-    const found = (await guilty(rest, broken.seed, run)).map(({ id, code }) => ({
+    const isSound = (await search({ id: null, firstSeed: broken.seed, runs: 1, run })) === undefined
+    const found = (isSound ? await guilty(rest, broken.seed, run) : []).map(({ id, code }) => ({
       id,
       code,
       run,
