@@ -2,13 +2,11 @@
  * What the command line of the simulator asks for. Exit code 0: nothing is broken; 1: something is, and one line says how to replay it; 2: the command line makes no sense.
  */
 import { createWriteStream, writeFileSync } from 'node:fs'
-import { HELP, readCommand } from './command.ts'
+import { HELP, PLAIN_SMALL_MILLIS, readCommand } from './command.ts'
 import type { Command } from './command.ts'
 import { explain, repeatKept, SHRINK_MILLIS } from './explain.ts'
 import type { Explanation, Subject } from './explain.ts'
 import { loadRunner } from './runner.ts'
-import { DEFAULT_SECONDS } from './plan.ts'
-import { SMALL_SECONDS } from './small-plan.ts'
 import type { PlanOptions } from './plan.ts'
 import { PROMISES } from './promises.ts'
 import { describeProof, describeReport, describeUncovered, exitCodeOf, reportOf } from './report.ts'
@@ -30,7 +28,7 @@ function commonOptions({ isQuorum, isBeyond, isSmall, mutant, seconds }: Command
     isQuorum && mutant === null ? ' --quorum' : '',
     isBeyond ? ' --beyond' : '',
     isSmall ? ' --small' : '',
-    isQuorum || seconds === (isSmall ? SMALL_SECONDS : DEFAULT_SECONDS) ? '' : ` --seconds ${seconds}`,
+    isQuorum || seconds === null ? '' : ` --seconds ${seconds}`,
     mutant === null ? '' : ` --mutant ${mutant}`,
   ].join('')
 }
@@ -76,7 +74,7 @@ function subjectOf(command: Command, seed: number): Subject {
 }
 
 function planOptionsOf({ seconds, isBeyond, isSmall }: Command): PlanOptions {
-  return { seconds, ...(isBeyond ? { beyond: true } : {}), ...(isSmall ? { small: true } : {}) }
+  return { ...(seconds === null ? {} : { seconds }), ...(isBeyond ? { beyond: true } : {}), ...(isSmall ? { small: true } : {}) }
 }
 
 /** Makes the first broken run smaller. Returns what is left; null if it is not broken when it is run again. */
@@ -144,12 +142,14 @@ function alone(result: RunResult): Session {
   return { identity: {}, firstSeed: result.seed, totals, realSeconds: performance.now() / 1000, isInterrupted: false }
 }
 
-function print(command: Command, report: Report, least: Explanation | null): void {
-  if (command.isJson) {
-    const { keep, story, tries, isMinimal, result } = least ?? {}
-    const told = least === null ? {} : { least: { seed: result?.seed, keep, story, tries, isMinimal } }
-    return console.log(JSON.stringify({ ...report, ...told }))
-  }
+/** What a program reads; of what came before in small, all of it. */
+function toJson({ report, least }: Outcome, before: Outcome | null): string {
+  const { keep, story, tries, isMinimal, result } = least ?? {}
+  const told = least === null ? {} : { least: { seed: result?.seed, keep, story, tries, isMinimal } }
+  return JSON.stringify({ ...report, ...told, ...(before === null ? {} : { small: before.report }) })
+}
+
+function print(command: Command, report: Report): void {
   console.log(describeReport(report))
   if (command.showsCoverage && report.coverage !== null) console.log(describeUncovered(report.coverage))
   for (const { seed, code, message, atSeconds } of report.violations.slice(0, 10)) {
@@ -167,6 +167,35 @@ function promiseOf(code: string): string {
   return promise === undefined ? '' : `\n  (the promise: ${promise})`
 }
 
+/** What a command came to. */
+interface Outcome {
+  readonly report: Report
+  readonly least: Explanation | null
+  readonly isInterrupted: boolean
+}
+
+/** Does what a command asks for, and says so to a person. */
+async function perform(command: Command, commit: string): Promise<Outcome> {
+  const { isJson } = command
+  if (!isJson) console.log(`commit ${commit} · ${describeCommand(command)}`)
+  const { totals, firstSeed, realSeconds, isInterrupted } = await runAll(command)
+  const isWhole = command.mutant === null && !command.isQuorum && !command.isBeyond && !command.isSmall
+  const report = reportOf(totals, { commit, realSeconds, isWhole })
+  const [broken] = report.violations
+  const isExplained = command.keep !== null || command.trace !== null
+  const isWanted = command.explains || (command.shrinks && !isJson)
+  const isShrinking = broken !== undefined && isWanted && !isExplained && !command.isQuorum
+  if (!isJson) print(command, report)
+  if (isInterrupted)
+    console.error(
+      `\ninterrupted before seed ${firstSeed + totals.seeds}${command.state === null ? '' : ': the same command line goes on there'}`,
+    )
+  const least = isShrinking ? await explainFirst(command, broken) : null
+  if (!isJson && least !== null) tell(command, least)
+  if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep: least?.keep ?? command.keep })
+  return { report, least, isInterrupted }
+}
+
 async function main(): Promise<number> {
   const command = readCommand()
   if (command === null) {
@@ -174,27 +203,14 @@ async function main(): Promise<number> {
     return 0
   }
   const commit = currentCommit()
-  if (!command.isJson) console.log(`commit ${commit} · ${describeCommand(command)}`)
-  const { totals, firstSeed, realSeconds, isInterrupted } = await runAll(command)
-  const report = reportOf(totals, {
-    commit,
-    realSeconds,
-    isWhole: command.mutant === null && !command.isQuorum && !command.isBeyond && !command.isSmall,
-  })
-  const [broken] = report.violations
-  const isExplained = command.keep !== null || command.trace !== null
-  const isWanted = command.explains || (command.shrinks && !command.isJson)
-  const isShrinking = broken !== undefined && isWanted && !isExplained && !command.isQuorum
-  if (!command.isJson) print(command, report, null)
-  if (isInterrupted)
-    console.error(
-      `\ninterrupted before seed ${firstSeed + totals.seeds}${command.state === null ? '' : ': the same command line goes on there'}`,
-    )
-  const least = isShrinking ? await explainFirst(command, broken) : null
-  if (command.isJson) print(command, report, least)
-  else if (least !== null) tell(command, least)
-  if (command.timeline !== null) await draw(command, command.timeline, { commit, broken, keep: least?.keep ?? command.keep })
-  return exitCodeOf(report, isInterrupted)
+  const isInTwo = command.isPlain && command.state === null && !command.isSmall && !command.isQuorum
+  const small = isInTwo ? await perform({ ...command, isSmall: true, timeMillis: PLAIN_SMALL_MILLIS }, commit) : null
+  const isOver = small !== null && exitCodeOf(small.report, small.isInterrupted) > 0
+  if (isInTwo && !isOver && !command.isJson) console.log()
+  const timeMillis = command.timeMillis === null || !isInTwo ? command.timeMillis : command.timeMillis - PLAIN_SMALL_MILLIS
+  const outcome = isOver ? small : await perform({ ...command, timeMillis }, commit)
+  if (command.isJson) console.log(toJson(outcome, isOver ? null : small))
+  return exitCodeOf(outcome.report, outcome.isInterrupted)
 }
 
 /** Does it, and sets the exit code. */

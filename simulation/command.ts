@@ -14,13 +14,13 @@ import { SMALL_SECONDS } from './small-plan.ts'
 /** What `--help` prints. */
 export const HELP: string = `npm run simulate -- [options]
 
-Alone: as many seeds as half a minute has room for, from a random one on, on all cores, until one is broken.
+Alone: as many seeds as half a minute has room for, from a random one on, on all cores, until one is broken: clusters in small first, then whole ones.
 
   --seed S          the first seed (default: a random one, which is printed); alone, only this one
   --runs N          how many seeds, counting up from S
   --until-fail      stop at the first violation
   --until-found     the same, for mutants: up to 20000 seeds
-  --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS})
+  --seconds V       virtual seconds of trouble in each run (default ${DEFAULT_SECONDS}; in small ${SMALL_SECONDS})
   --workers N       worker threads (default: as many as there are cores; 1 with --until-fail and --until-found)
   --time T          no new seeds after that much real time: 90s, 10m, 8h
   --state FILE      keep there how far the fleet is; the same command line goes on from there
@@ -45,7 +45,8 @@ export interface Command {
   readonly isSeedGiven: boolean
   readonly runs: number
   readonly untilFail: boolean
-  readonly seconds: number
+  /** Null: as many as such runs have. */
+  readonly seconds: number | null
   readonly workers: number
   readonly timeMillis: number | null
   readonly state: string | null
@@ -53,6 +54,8 @@ export interface Command {
   readonly isQuorum: boolean
   readonly isBeyond: boolean
   readonly isSmall: boolean
+  /** Nothing says how much is run: some seeds in small, then some of whole clusters. */
+  readonly isPlain: boolean
   readonly trace: string | null
   readonly timeline: string | null
   readonly keep: string | null
@@ -65,8 +68,9 @@ export interface Command {
 
 const RUNS_UNTIL_FOUND = 20_000
 
-/** Without options that say how much, seeds are begun for so long. */
+/** Without options that say how much, seeds are begun for so long, and for so long of that in small. */
 const PLAIN_MILLIS = 30_000
+export const PLAIN_SMALL_MILLIS = 10_000
 
 /** Options that say how much is run. */
 const AMOUNTS = ['seed', 'runs', 'until-fail', 'until-found', 'time', 'trace', 'timeline', 'keep'] as const
@@ -120,7 +124,7 @@ export function readCommand(): Command | null {
     isSeedGiven: values.seed !== undefined,
     runs,
     untilFail,
-    seconds: wholeNumber('seconds', values.seconds, isSmall ? SMALL_SECONDS : DEFAULT_SECONDS, 100_000),
+    seconds: values.seconds === undefined ? null : wholeNumber('seconds', values.seconds, 1, 100_000),
     workers: wholeNumber('workers', values.workers, isOneByOne ? 1 : Math.min(availableParallelism(), runs), WORKERS_MAX),
     timeMillis: values.time !== undefined ? duration(values.time) : isPlain ? PLAIN_MILLIS : null,
     state: values.state ?? null,
@@ -128,6 +132,7 @@ export function readCommand(): Command | null {
     isQuorum,
     isBeyond: values.beyond,
     isSmall,
+    isPlain,
     trace: values.trace ?? null,
     timeline: values.timeline ?? null,
     keep: values.keep ?? null,

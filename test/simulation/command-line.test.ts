@@ -26,9 +26,18 @@ describe('npm run simulate', { timeout: 120_000 }, () => {
   test('alone goes on from seed to seed until one is broken', async () => {
     const { code, stdout } = await simulate('--mutant', 'C1', '--no-shrink')
     expect(code).toBe(1)
-    expect(stdout).toMatch(/npm run simulate -- --seed \d+ --until-fail --time 30s --mutant C1\n/)
+    expect(stdout).toMatch(/npm run simulate -- --seed \d+ --until-fail --time 10s --small --mutant C1\n/)
     expect(stdout).toContain('DUP at ')
     expect(stdout).toContain('(the promise: each record is in the log once)')
+  })
+
+  test('in small says how the same run comes again', async () => {
+    const { code, stdout } = await simulate('--small', '--mutant', 'C1', '--seed', '1', '--runs', '40', '--until-fail')
+    expect(code).toBe(1)
+    const [, replay = ''] = /The least of seed \d+ [^]*\n {2}npm run simulate -- (.+) --trace trace.txt/.exec(stdout) ?? []
+    expect(replay).toMatch(/^--seed \d+ --small --mutant C1 --keep /)
+    const again = await simulate(...replay.split(' '))
+    expect([again.code, again.stdout]).toEqual([1, expect.stringContaining('DUP at ')])
   })
 
   test('says what few seeds without a broken promise prove', async () => {
@@ -63,6 +72,7 @@ describe('npm run simulate refuses', () => {
     [['--quorum', '--mutant', 'A3'], 'mutant A3 is not met by the metadata quorum in small'],
     [['--quorum', '--keep', 'seconds=2'], 'the quorum in small is not made smaller'],
     [['--quorum', '--timeline', 'x.html'], 'the quorum in small has no timeline'],
+    [['--quorum', '--small'], 'the quorum in small is no cluster'],
     [['--explain', '--no-shrink'], 'leave out --no-shrink'],
     [['--trace', join(directory, 'absent', 'trace.txt')], 'cannot be written'],
     [['--timeline', join(directory, 'absent', 'page.html')], 'cannot be written'],
