@@ -50,8 +50,17 @@ const TURNOVER_SHARE = 2
 /** Of so many groups one is exiled with its coordinator, now and then. */
 const EXILES_SHARE = 4
 
+/** Segments are closed when they are so old, in milliseconds; null: when they are full, which few are in so short a time. */
+const SEGMENT_MILLIS: readonly (number | null)[] = [200, 1000, 3000, null]
+
+/** Mean time between two submissions of a producer, in milliseconds. */
+const SUBMIT_MILLIS: readonly number[] = [60, 150, 400]
+
+/** What is old goes, or what is too much, while somebody looks. */
+const RECENT = { flushIntervalMillis: 200, retentionMillis: 3000, retentionBytes: 6000 }
+
 /** One of these topics is the log of those that only write and read. */
-const LOGS: readonly string[] = ['orders', 'orders', 'clicks', 'recent', 'risky']
+const LOGS: readonly string[] = ['orders', 'orders', 'clicks', 'recent', 'recent', 'risky']
 
 /** Which small cluster a seed is. */
 export function drawSmall(seed: number): Small {
@@ -93,6 +102,7 @@ export function inSmall(plan: Plan, { cast }: Small): Plan {
     changesLimits: plan.changesLimits && cast !== 'table',
     exiles: plan.nodeCount > 2 && (isGroup || cast === 'classic') && random.below(EXILES_SHARE) === 0,
     offsetsRetentionMillis: -1,
+    submitMillis: random.pick(SUBMIT_MILLIS),
   }
 }
 
@@ -108,5 +118,9 @@ function topicsOf({ topics }: Plan, cast: Cast, random: Random): PlannedTopic[] 
   const found = topics.filter(({ name }) => names.includes(name))
   const kept = found.length > 0 ? found : topics.slice(0, 1)
   const partitionsMax = cast === 'log' ? 1 : 2
-  return kept.map((topic) => ({ ...topic, partitions: Math.min(topic.partitions, partitionsMax) }))
+  const segmentMillis = random.pick(SEGMENT_MILLIS)
+  return kept.map((topic) => {
+    const configs = { ...(segmentMillis === null ? {} : { segmentMillis }), ...topic.configs, ...(topic.name === 'recent' ? RECENT : {}) }
+    return { ...topic, configs, partitions: Math.min(topic.partitions, partitionsMax) }
+  })
 }
