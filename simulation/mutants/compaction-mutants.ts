@@ -70,13 +70,18 @@ export const compactionMutants: readonly Mutant[] = [
   },
   {
     id: 'E9',
-    title: 'a file has the name that counts before it is whole (KAFKA-12520, KAFKA-6264)',
+    title: 'a file has the name that counts before it is whole, and the newest name counts (KAFKA-12520, KAFKA-6264)',
     why: 'recovery takes the half of a segment that a crash has left for the whole of it',
     edits: [
       {
         file: 'partitions/compaction.ts',
         text: 'outputFile: unfinishedName(logFileName(segment.baseOffset, generation))',
         replacement: 'outputFile: logFileName(segment.baseOffset, generation)',
+      },
+      {
+        file: 'partitions/log-files.ts',
+        text: 'const isListed = listed(all, checkpoint)',
+        replacement: 'const isListed: ReturnType<typeof listed> = listed(all, null)',
       },
     ],
     seed: 0,

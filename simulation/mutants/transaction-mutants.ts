@@ -292,9 +292,16 @@ export const transactionMutants: readonly Mutant[] = [
   },
   {
     id: 'C36',
-    title: 'a transactor begins without a barrier',
+    title: 'a transactor begins without a barrier, and reads what is committed by then',
     why: 'a write of its predecessor that is on its way is decided later, and not known',
-    edits: [{ file: 'actors/transactor-state.ts', text: "    phase: 'barrier',", replacement: "    phase: 'loading'," }],
+    edits: [
+      { file: 'actors/transactor-state.ts', text: "    phase: 'barrier',", replacement: "    phase: 'loading'," },
+      {
+        file: 'coordinator/state-log.ts',
+        text: 'log.nextOffset >= Math.max(response.highWatermark, response.epochStartOffset)',
+        replacement: 'log.nextOffset >= response.highWatermark',
+      },
+    ],
     seed: 0,
     seedsToFind: 0,
   },
