@@ -6,7 +6,7 @@ import { runFleet } from './fleet.ts'
 import type { FleetOptions, Take } from './fleet.ts'
 import { progressLine } from './progress.ts'
 import type { RunResult } from './run.ts'
-import { loadFleet, saveFleet } from './state-file.ts'
+import { holdFile, loadFleet, saveFleet } from './state-file.ts'
 import type { FleetIdentity, SavedFleet } from './state-file.ts'
 import { addResult, newTotals } from './totals.ts'
 
@@ -33,8 +33,17 @@ export interface Session extends SavedFleet {
 const SAVE_MILLIS = 3000
 const SHOW_MILLIS = 200
 
-/** Runs a session. Throws an Error if the state file is of another fleet. */
-export async function runSession({ fleet, stateFile, identity, timeMillis, show }: SessionOptions): Promise<Session> {
+/** Runs a session. Throws an Error if the state file is of another fleet, or another process is at it. */
+export async function runSession(options: SessionOptions): Promise<Session> {
+  const letGo = options.stateFile === null ? null : holdFile(options.stateFile)
+  try {
+    return await runHeld(options)
+  } finally {
+    letGo?.()
+  }
+}
+
+async function runHeld({ fleet, stateFile, identity, timeMillis, show }: SessionOptions): Promise<Session> {
   const saved = stateFile === null ? null : loadFleet(stateFile, identity)
   const before = saved ?? { identity, firstSeed: fleet.firstSeed, realSeconds: 0, totals: newTotals() }
   const { totals } = before

@@ -4,7 +4,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { newTotals } from './totals.ts'
 import type { Totals } from './totals.ts'
 
@@ -39,6 +39,27 @@ export function saveFleet(path: string, fleet: SavedFleet): void {
   const fresh = `${path}.new`
   writeFileSync(fresh, `${JSON.stringify(fleet)}\n`)
   renameSync(fresh, path)
+}
+
+/** Takes the file for this process, until what it returns is called. Throws an Error if another process that lives has it. */
+export function holdFile(path: string): () => void {
+  const lock = `${path}.lock`
+  try {
+    writeFileSync(lock, `${process.pid}`, { flag: 'wx' })
+  } catch {
+    const holder = Number(readFileSync(lock, 'utf8'))
+    if (isAlive(holder)) throw new Error(`${path} is being written by process ${holder}: wait for it, or name another file`)
+    writeFileSync(lock, `${process.pid}`)
+  }
+  return () => rmSync(lock, { force: true })
+}
+
+function isAlive(holder: number): boolean {
+  try {
+    return holder > 0 && process.kill(holder, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
 }
 
 /** The fleet in the file; null if there is no file. Throws an Error that says why if it is of another fleet, or none of ours. */

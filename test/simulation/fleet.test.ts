@@ -1,7 +1,7 @@
 // A fleet: who runs which seed, what is run twice, what is kept when it is put away, and when it proves too little.
 
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -122,6 +122,18 @@ describe('a fleet that is put away', () => {
     )
     writeFileSync(stateFile, readFileSync(stateFile, 'utf8').slice(0, 100))
     await expect(session({ stateFile })).rejects.toThrow(/refused is no state of a fleet/)
+  })
+
+  test('is written by one process at a time, however the one before has ended', async () => {
+    const stateFile = join(directory, 'held')
+    writeFileSync(`${stateFile}.lock`, `${process.pid}`)
+    await expect(session({ stateFile, timeMillis: 1 })).rejects.toThrow(
+      `held is being written by process ${process.pid}: wait for it, or name another file`,
+    )
+    // No process has such a number.
+    writeFileSync(`${stateFile}.lock`, `${2 ** 30}`)
+    await session({ stateFile, timeMillis: 1 })
+    expect([existsSync(stateFile), existsSync(`${stateFile}.lock`)]).toEqual([true, false])
   })
 })
 
