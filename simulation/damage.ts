@@ -194,11 +194,11 @@ export class Damage {
     return null
   }
 
-  /** How many others are in sync whose copies are whole, and not only in a page cache that is gone. */
+  /** How many others are in sync whose copies are whole, and not only in a page cache that is gone; one that was wiped after all have stopped together is in sync until it presents itself. */
   #countOthers(node: number, { name, topicId, config, partitions }: TopicImage, index: number): number {
     const log = logNameOf(name, topicId, index)
     return partitions[index]!.isr.filter((other) => {
-      if (other === node || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
+      if (other === node || this.#cluster.isWiped(other) || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
       return harmedFiles(this.#cluster, other, log).length === 0 && !this.#cluster.nodes[other]!.disk.isLost(log)
     }).length
   }

@@ -105,7 +105,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     ...plan,
     seconds: Math.min(seconds, plan.seconds),
     nodeCount,
-    topics: topicsWithout(plan.topics, without).map((topic) => ({
+    topics: topicsWithout(plan, without).map((topic) => ({
       ...topic,
       replicationFactor: Math.min(topic.replicationFactor, nodeCount),
     })),
@@ -132,9 +132,10 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
   }
 }
 
-/** One of them is left in any case: somebody writes. */
-function topicsWithout(topics: readonly PlannedTopic[], without: readonly Part[]): readonly PlannedTopic[] {
-  const hasResults = !without.includes('transactions') && !without.includes('pipeline')
+/** One of them is left in any case: somebody writes. Results go with the pipeline; where there is none, they are a topic as any other. */
+function topicsWithout({ topics, transactions }: Plan, without: readonly Part[]): readonly PlannedTopic[] {
+  const hasPipeline = transactions !== null && transactions.pipeline !== null
+  const hasResults = !hasPipeline || (!without.includes('transactions') && !without.includes('pipeline'))
   const left = topics.filter(({ name }) => !without.some((part) => part === name) && (name !== PIPELINE_OUTPUT || hasResults))
   return left.length > 0 ? left : topics.slice(0, 1)
 }

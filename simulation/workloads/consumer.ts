@@ -79,6 +79,8 @@ export class ConsumerWorkload {
   #host: Host | null = null
   #life = 0
   #isRetiring = false
+  /** It has asked to be closed: what comes to it after that is none of its own (group-member.ts). */
+  #isClosing = false
   readonly #holdings: Map<string, Holding> = new Map()
   /** Partitions that were taken away and are not let go yet. */
   readonly #releasing: Set<string> = new Set()
@@ -100,6 +102,7 @@ export class ConsumerWorkload {
     const host = this.#cluster.newClient(this.#role())
     this.#host = host
     this.#life++
+    this.#isClosing = false
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('consumer', actor.url, this.#config(host))
     this.#cluster.world.log?.(`consumer ${this.#memberId()} lives on ${host.node}`)
@@ -124,6 +127,7 @@ export class ConsumerWorkload {
     if (this.#host === null) return
     if (this.#classic?.isRestless === true ? this.#random.below(8) === 0 : this.#random.below(3) > 0) return this.#end()
     for (const name of [...this.#holdings.keys(), ...this.#releasing]) this.#letGo(name)
+    this.#isClosing = true
     this.#tell({ kind: 'closeConsumer', correlationId: 1 })
   }
 
@@ -229,6 +233,7 @@ export class ConsumerWorkload {
   }
 
   #onAssigned(message: Assigned): void {
+    if (this.#isClosing) return
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)

@@ -83,6 +83,8 @@ export class GroupMember {
   #host: Host | null = null
   #lives = 0
   #isWorking = false
+  /** It has asked to be closed: what comes to it after that is none of its own, and the public client says nothing of it either. */
+  #isClosing = false
 
   constructor(cluster: Cluster, identity: MemberIdentity, application: MemberApplication) {
     this.#cluster = cluster
@@ -98,6 +100,7 @@ export class GroupMember {
     this.#host = host
     this.#lives++
     this.#isWorking = false
+    this.#isClosing = false
     host.attach('client', { receive: (message) => this.#receive(message) })
     host.spawn('consumer', actor.url, this.#config(host))
     this.#application.begin(host, this.#lives)
@@ -117,6 +120,7 @@ export class GroupMember {
     if (this.#host === null) return
     this.#application.stop(() => {
       this.#letGoOfAll()
+      this.#isClosing = true
       this.tell({ kind: 'closeConsumer', correlationId: 1 })
     })
   }
@@ -261,6 +265,7 @@ export class GroupMember {
   }
 
   #onAssigned(message: Assigned): void {
+    if (this.#isClosing) return
     const { group } = this.#identity
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {

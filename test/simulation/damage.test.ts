@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest'
+import { isLive } from '../../coordinator/metadata.ts'
 import { checkBatch, FIELD } from '../../protocol/record-batch.ts'
-import { breaksCrc } from '../../simulation/damage.ts'
+import { Cluster } from '../../simulation/cluster.ts'
+import { breaksCrc, Damage } from '../../simulation/damage.ts'
+import { Faults } from '../../simulation/faults.ts'
+import { drawPlan } from '../../simulation/plan.ts'
+import { newTruth } from '../../simulation/truth.ts'
+import { ProducerWorkload } from '../../simulation/workloads/producer.ts'
+import { AdminWorkload } from '../../simulation/workloads/topics.ts'
+import { World } from '../../simulation/world.ts'
 import { batchAt } from '../partitions/support.ts'
 
 const BATCH = batchAt(10, 1)
@@ -27,5 +35,43 @@ describe('harm to a batch', () => {
 
   test('does not show where nothing changes', () => {
     expect(breaksCrc(BATCH, FIELD.crc, BATCH.subarray(FIELD.crc))).toBe(false)
+  })
+})
+
+/** Two nodes that have all of a topic, and have stopped together: they are fenced, and both count as in sync. */
+function stoppedTogether(): { readonly cluster: Cluster; readonly damage: Damage } {
+  const quiet = drawPlan(1, { quiet: true })
+  const topics = [{ name: 'orders', partitions: 1, replicationFactor: 2, configs: { flush: 'commit' } }]
+  const none = { transactions: null, readers: null, classic: null, guests: null, quota: null, sharerCount: 0 }
+  const plan = { ...quiet, ...none, topics, nodeCount: 2 }
+  const world = new World(1)
+  const cluster = new Cluster(world, plan, new Faults(1, plan.faults), newTruth(world, plan.acks))
+  cluster.start()
+  new AdminWorkload(cluster).start(() => new ProducerWorkload(cluster, 0).start())
+  world.runUntil(5_000_000)
+  for (const { host } of cluster.nodes) cluster.stopCleanly(host.node, false, 60_000_000)
+  world.runUntil(10_000_000)
+  return { cluster, damage: new Damage(cluster) }
+}
+
+describe('a node that is wiped', () => {
+  test('is none whose copy is whole, although it counts as in sync until it presents itself: of two that have stopped together one is wiped, at most', () => {
+    const { cluster, damage } = stoppedTogether()
+    const { world, nodes, faults } = cluster
+    const image = cluster.latestImage()!
+    expect(nodes.map(({ host }) => [host.isUp, isLive(image, host.node)])).toEqual([
+      [false, false],
+      [false, false],
+    ])
+    expect(image.topics.get('orders')!.partitions[0]!.isr.toSorted()).toEqual([0, 1])
+    const had = nodes.map(({ disk }) => disk.logNames())
+    for (const logs of had) expect(logs.some((log) => log.startsWith('orders-0'))).toBe(true)
+    for (const node of [1, 0]) {
+      damage.wipe(node)
+      world.runUntil(world.nowMicros + 1_000_000)
+    }
+    expect([nodes[1]!.disk.logNames(), nodes[0]!.disk.logNames()]).toEqual([[], had[0]])
+    expect(faults.counts.wipe).toBe(1)
+    expect([0, 1].map((node) => cluster.isWiped(node))).toEqual([false, true])
   })
 })

@@ -29,6 +29,21 @@ describe('a repetition', () => {
     expect(again.faults).toEqual(original.faults)
   })
 
+  test.each([{}, { small: true }, { beyond: true }, { quiet: true }])('of everything that a plan has is that plan: %o', (options) => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const planned = drawPlan(seed, options)
+      expect(reducePlan(planned, wholeOf(planned))).toEqual(planned)
+    }
+  })
+
+  test.each([15, 77, 613])('of everything that seed %i has in small is that run, to the bit', (seed) => {
+    const original = runSeed(seed, { small: true })
+    const planned = drawPlan(seed, { small: true })
+    const again = repeatSeed(planned, { reduction: wholeOf(planned), timed: original.timed })
+    expect(again.hash).toBe(original.hash)
+    expect(again.faults).toEqual(original.faults)
+  })
+
   test('has the strikes that are kept, and no others', () => {
     const { timed } = runSeed(SEED)
     const reduction: Reduction = { ...whole, strikes: { rebalance: [1], reorder: [0, 2] } }
