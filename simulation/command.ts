@@ -68,8 +68,9 @@ export interface Command {
 
 const RUNS_UNTIL_FOUND = 20_000
 
-/** Without options that say how much, seeds are begun for so long, and for so long of that in small. */
+/** Without options that say how much, seeds are begun for so long. */
 const PLAIN_MILLIS = 30_000
+/** Of that, for so long in small. */
 export const PLAIN_SMALL_MILLIS = 10_000
 
 /** Options that say how much is run. */

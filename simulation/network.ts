@@ -132,6 +132,11 @@ export class Network {
     this.#ghosts.haunt(node)
   }
 
+  /** When everything has arrived that is on its way in order: what a link held up holds up what comes after it. */
+  get clearAtMicros(): number {
+    return Math.max(0, ...[...this.#links.values()].map(({ lastArrival }) => lastArrival))
+  }
+
   /** Sends a message to another host; it arrives, or not. */
   send(to: Address, from: Address, message: Message): void {
     const link = this.#link(from.node, to.node)

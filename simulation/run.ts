@@ -244,9 +244,9 @@ class Run {
     return null
   }
 
-  /** What operators do. */
+  /** What operators do, when the network is clear. */
   #help(): void {
-    this.#world.runUntil(this.#world.nowMicros + REST_MICROS)
+    this.#world.runUntil(Math.max(this.#world.nowMicros + REST_MICROS, this.#cluster.network.clearAtMicros))
     this.#admin.settle()
     this.#admin.rescue()
     this.#quotas.remove()
