@@ -63,10 +63,23 @@ export class Damage {
     })
   }
 
-  #harm(node: number, what: string, random: Random, change: Change): false | Struck {
+  /**
+   * A bit flips where it tells most: in how far a batch goes, half of the time; and also in what no checkpoint vouches for, if a whole batch behind it says that it was no torn tail (Alagappan et al.,
+   * "Protocol-Aware Recovery", FAST 2018). False if there is none that may be harmed.
+   */
+  rotSlyly(node: number, random: Random): false | Struck {
+    const change: Change = ({ file, begin, position }) => {
+      const isSly = random.below(2) === 0
+      const from = isSly ? begin + FIELD.lastOffsetDelta + 3 : position
+      return { from, bytes: Uint8Array.of((file.bytes[from] ?? 0) ^ (1 << random.below(isSly ? 2 : 8))) }
+    }
+    return this.#harm(node, 'sly rot', random, change, (files) => [...vouchedPlaces(files), ...followedPlaces(files)])
+  }
+
+  #harm(node: number, what: string, random: Random, change: Change, placesOf: typeof vouchedPlaces = vouchedPlaces): false | Struck {
     const { disk } = this.#cluster.nodes[node]!
     const harmless = disk.logNames().filter((log) => this.#mayRot(node, log))
-    const places = harmless.flatMap((log) => vouchedPlaces(disk.files(log)).map((place) => ({ ...place, log })))
+    const places = harmless.flatMap((log) => placesOf(disk.files(log)).map((place) => ({ ...place, log })))
     if (places.length === 0) return false
     const { log, name, ...place } = random.pick(places)
     const { from, bytes } = change(spotIn(place, random), () => spotIn(random.pick(places), random))
@@ -275,6 +288,15 @@ function spotIn(place: Omit<Place, 'name'>, random: Random): Spot {
 function sectorOf({ begin, end, position }: Spot): readonly [from: number, to: number] {
   const sector = position - (position % SECTOR_BYTES)
   return [Math.max(begin + FIELD.crc, sector), Math.min(end, sector + SECTOR_BYTES)]
+}
+
+/** The batches of a log that are durable, and are followed by one in their file that is, too. */
+function followedPlaces(files: ReadonlyMap<string, SimulatedFile>): Place[] {
+  return [...files].flatMap(([name, file]) => {
+    if (baseOffsetOfFile(name) === null || !file.isEntryDurable || file.rottenAt >= 0) return []
+    const batches = walkBatches(file.bytes.subarray(0, file.durableBytes))
+    return batches.slice(0, -1).map(({ at, sizeBytes }) => ({ name, file, begin: at, end: at + sizeBytes }))
+  })
 }
 
 /** The batches of a log that are durable and below a recovery point that is durable, too. */

@@ -275,13 +275,14 @@ export function drawFaults(seed: number): FaultOptions {
 }
 
 /** The same in small: fewer kinds at a time, which strike more often. */
-export function drawFaultsInSmall(seed: number): FaultOptions {
+export function drawFaultsInSmall(seed: number, uncleanElection: number): FaultOptions {
   const random = new Random(seed, 'small/swarm')
-  return mapKinds((kind) => {
+  const drawn = mapKinds((kind) => {
     const [weak, strong] = FAULT_RANGES[kind]
-    const drawn = drawIntensity(random, kind, SMALL_SHARE)
-    return weak > strong ? Math.round(drawn / HASTE) : drawn
+    const intensity = drawIntensity(random, kind, SMALL_SHARE)
+    return weak > strong ? Math.round(intensity / HASTE) : intensity
   })
+  return { ...drawn, uncleanElection }
 }
 
 /** One in so many small seeds has a kind of fault, and those with times of their own strike so many times as often as elsewhere. */

@@ -16,8 +16,9 @@ export interface Ghost extends Word {
   readonly afterMicros: number
 }
 
-/** So many words of a life are kept, the last ones; among so many of the next life they come, one with every so many. */
-const KEPT_MAX = 48
+/** So many words of a life are kept, the first ones, with which it presents itself, and the last ones; among so many of the next life they come, one with every so many. */
+const FIRST_MAX = 12
+const LAST_MAX = 36
 const WORDS_MAX = 60
 const SHARE = 2
 
@@ -60,7 +61,7 @@ export class Ghosts {
   said(node: number, word: Word): Ghost | null {
     const lives = this.#lives.get(node)
     if (lives === undefined) return null
-    if (lives.present.push(word) > KEPT_MAX) lives.present.shift()
+    if (lives.present.push(word) > FIRST_MAX + LAST_MAX) lives.present.splice(FIRST_MAX, 1)
     if (lives.count++ >= WORDS_MAX || lives.former.length === 0 || this.#random.below(SHARE) > 0) return null
     return { ...this.#random.pick(lives.former), afterMicros: this.#random.between(1, AFTER_MICROS) }
   }

@@ -32,6 +32,8 @@ export type Ordeal =
   | 'ghosts'
   /** What a disk is asked to do with checkpoints fails for a while, and other things now and then; its node loses power meanwhile, perhaps. */
   | 'ailing'
+  /** A bit flips in a replica where it tells most, and its node opens the log again, perhaps. */
+  | 'rot'
 
 /** The ordeals of a run, and what it has beside them. */
 export interface OrdealPlan {
@@ -68,13 +70,23 @@ const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
   strain: ['transactions', 'sharers', 'queue'],
   ghosts: ['table'],
   ailing: ['table', 'queue'],
+  rot: ['table'],
 }
 
 /** All kinds. */
-export const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
+const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
 
 /** Those of whole clusters: what their seeds are known for stays as it is. */
-const WHOLE = ORDEALS.filter((kind) => kind !== 'ghosts' && kind !== 'ailing')
+const WHOLE = ORDEALS.filter((kind) => kind !== 'ghosts' && kind !== 'ailing' && kind !== 'rot')
+
+/** Those of a cluster in small, half of them such as are interesting with what it has; null: it has none. */
+export function drawOrdealsInSmall(seed: number, share: number, cast: string): OrdealPlan | null {
+  const suited = ORDEALS.filter((kind) => LOG_ORDEALS.has(kind) || COMPANY[kind].some((one) => one === cast))
+  return drawOrdeals(seed, share, [...ORDEALS, ...suited, ...suited])
+}
+
+/** What is interesting wherever there are replicas. */
+const LOG_ORDEALS: ReadonlySet<Ordeal> = new Set(['ghosts', 'ailing', 'rot', 'flicker'])
 
 /** The ordeals of a seed; null: it has none. */
 export function drawOrdeals(seed: number, share: number = SHARE, all: readonly Ordeal[] = WHOLE): OrdealPlan | null {

@@ -8,6 +8,7 @@ import type { CoordinatorState } from '../actors/coordinator.ts'
 import { METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Cluster } from './cluster.ts'
+import { Damage } from './damage.ts'
 import type { DiskStage, DiskStep } from './disk.ts'
 import { succeed } from './guest-strikes.ts'
 import type { Ordeal } from './ordeal-plan.ts'
@@ -29,6 +30,7 @@ const PAUSE_MICROS: Readonly<Record<Ordeal, number>> = {
   strain: 2_500_000,
   ghosts: 2_000_000,
   ailing: 2_500_000,
+  rot: 1_200_000,
 }
 
 /** A node is away, least and most, and so much later another one dies, in microseconds. */
@@ -127,6 +129,7 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
     strain: (random) => strain(cluster, random),
     ghosts: (random) => haunt(cluster, random),
     ailing: (random) => ail(cluster, random),
+    rot: (random) => rot(cluster, random),
   }
   for (const kind of kinds) {
     const random = new Random(cluster.world.seed, `ordeals/${kind}`)
@@ -254,6 +257,12 @@ function ail(cluster: Cluster, random: Random): void {
   disk.ailingUntil = cluster.world.nowMicros + random.between(...AILING_MICROS)
   cluster.world.log?.(`ordeal: the disk of node ${host.node} is not well`)
   if (random.below(3) > 0) soon(cluster, random.below(POWER_MICROS), () => cluster.crash(host.node, true))
+}
+
+function rot(cluster: Cluster, random: Random): void {
+  const { node } = random.pick(cluster.nodes).host
+  const isHarmed = new Damage(cluster).rotSlyly(node, random) !== false
+  if (isHarmed && random.below(3) > 0) soon(cluster, random.exponential(DEATHLY_MICROS), () => cluster.crash(node, random.below(2) === 0))
 }
 
 // ── leaders and replicas ──

@@ -21,7 +21,7 @@ import { drawReaders } from './reader-plan.ts'
 import type { ReaderPlan } from './reader-plan.ts'
 import { drawSharing } from './share-plan.ts'
 import type { SharePlan } from './share-plan.ts'
-import { drawSmall, drawSpecialInSmall, inSmall, SMALL_SECONDS } from './small-plan.ts'
+import { drawSmall, drawSpecialInSmall, inSmall, isRisky, SMALL_SECONDS } from './small-plan.ts'
 import type { Small } from './small-plan.ts'
 import { drawOutput, drawTransactions, PIPELINE_OUTPUT } from './transaction-plan.ts'
 import type { TransactionPlan } from './transaction-plan.ts'
@@ -329,7 +329,7 @@ export function drawPlan(seed: number, options: PlanOptions = {}): Plan {
     const configs = { ...SMALL, flush: random.pick(['commit', 'interval']), ...RECENT }
     topics.push({ name: 'recent', partitions: 1, replicationFactor: replicationFactor(), configs })
   }
-  const drawn = options.quiet === true ? noFaults() : small === null ? drawFaults(seed) : drawFaultsInSmall(seed)
+  const drawn = options.quiet === true ? noFaults() : small === null ? drawFaults(seed) : drawFaultsInSmall(seed, isRisky(small) ? 1 : 0)
   const faults = options.quiet === true ? drawn : withOrdeals(drawn, ordeals, options.beyond)
   if (faults.uncleanElection > 0) topics.push({ name: 'risky', partitions: 1, replicationFactor: replicationFactor(), configs: RISKY })
   const transactions = drawTransactions(seed, certain.has('transactions'))

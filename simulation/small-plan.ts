@@ -5,7 +5,7 @@
 import { drawAmbushes } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'
 import type { Company } from './ordeal-plan.ts'
-import { drawOrdeals, ORDEALS } from './ordeal-plan.ts'
+import { drawOrdealsInSmall } from './ordeal-plan.ts'
 import type { Plan, PlannedTopic, Special } from './plan.ts'
 import { Random } from './random.ts'
 import { PIPELINE_OUTPUT } from './transaction-plan.ts'
@@ -18,6 +18,8 @@ export type Cast = Company | 'log' | 'group'
 export interface Small {
   readonly cast: Cast
   readonly nodeCount: number
+  /** Of those that only write and read. */
+  readonly log: string
 }
 
 /** Virtual seconds of trouble of a small run unless somebody says otherwise. */
@@ -30,6 +32,8 @@ const CASTS: readonly Cast[] = [
   'log',
   'log',
   'table',
+  'table',
+  'queue',
   'queue',
   'group',
   'classic',
@@ -57,7 +61,21 @@ const SEGMENT_MILLIS: readonly (number | null)[] = [200, 1000, 3000, null]
 const SUBMIT_MILLIS: readonly number[] = [60, 150, 400]
 
 /** What is old goes, or what is too much, while somebody looks. */
-const RECENT = { flushIntervalMillis: 200, retentionMillis: 3000, retentionBytes: 6000 }
+const HASTY: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+  recent: { flushIntervalMillis: 200, retentionMillis: 3000, retentionBytes: 6000 },
+  risky: { retentionBytes: 6000 },
+}
+
+/** What other casts have. */
+const TOPICS: Readonly<Record<Exclude<Cast, 'log'>, readonly string[]>> = {
+  table: ['table'],
+  queue: ['queue'],
+  group: ['orders', 'clicks'],
+  classic: ['orders', 'clicks'],
+  readers: ['orders'],
+  transactions: ['orders', PIPELINE_OUTPUT],
+  sharers: ['orders'],
+}
 
 /** One of these topics is the log of those that only write and read. */
 const LOGS: readonly string[] = ['orders', 'orders', 'clicks', 'recent', 'recent', 'risky']
@@ -65,14 +83,19 @@ const LOGS: readonly string[] = ['orders', 'orders', 'clicks', 'recent', 'recent
 /** Which small cluster a seed is. */
 export function drawSmall(seed: number): Small {
   const random = new Random(seed, 'small')
-  return { cast: random.pick(CASTS), nodeCount: random.pick(NODES) }
+  return { cast: random.pick(CASTS), nodeCount: random.pick(NODES), log: random.pick(LOGS) }
+}
+
+/** Whether its topic may elect a leader that has fallen behind. */
+export function isRisky({ cast, log }: Small): boolean {
+  return cast === 'log' && log === 'risky'
 }
 
 /** What else a small cluster has. */
 export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Special {
   const turnover = cast === 'table' ? drawTurnover(seed, TURNOVER_SHARE) : null
   const hasMembers = cast === 'group' || cast === 'classic'
-  const ordeals = drawOrdeals(seed, ORDEALS_SHARE, ORDEALS)
+  const ordeals = drawOrdealsInSmall(seed, ORDEALS_SHARE, cast)
   return {
     ordeals: ordeals === null ? null : { ...ordeals, nodeCount: Math.max(2, nodeCount), company: [] },
     ambushes: drawAmbushes(seed, AMBUSHES_SHARE),
@@ -82,12 +105,12 @@ export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Sp
 }
 
 /** What is left of a plan where only one cast is there. */
-export function inSmall(plan: Plan, { cast }: Small): Plan {
+export function inSmall(plan: Plan, { cast, log }: Small): Plan {
   const random = new Random(plan.seed, 'small/rest')
   const isGroup = cast === 'group' || cast === 'queue'
   return {
     ...plan,
-    topics: topicsOf(plan, cast, random),
+    topics: topicsOf(plan, cast === 'log' ? [log] : TOPICS[cast], random),
     producerCount: cast === 'log' || cast === 'table' ? plan.producerCount - 1 : 1,
     groupSize: isGroup ? plan.groupSize : 0,
     sharerCount: cast === 'sharers' || cast === 'queue' ? plan.sharerCount : 0,
@@ -96,7 +119,7 @@ export function inSmall(plan: Plan, { cast }: Small): Plan {
     quota: null,
     transactions: cast === 'transactions' ? plan.transactions : ofTable(plan),
     readers: cast === 'readers' ? plan.readers : null,
-    classic: cast === 'classic' ? plan.classic : null,
+    classic: cast === 'classic' ? ofSize(plan.classic, random) : null,
     guests: null,
     hasLimits: plan.hasLimits && cast !== 'table',
     changesLimits: plan.changesLimits && cast !== 'table',
@@ -112,15 +135,21 @@ function ofTable({ transactions, turnover }: Plan): Plan['transactions'] {
   return { ...transactions, pipeline: null, hasLedger: false, hasKeys: true }
 }
 
-function topicsOf({ topics }: Plan, cast: Cast, random: Random): PlannedTopic[] {
-  const log = random.pick(LOGS)
-  const names = cast === 'table' || cast === 'queue' ? [cast] : cast === 'log' ? [log] : ['orders', PIPELINE_OUTPUT]
+/** One in so many classic groups has one member, who never waits for others. */
+const ALONE_SHARE = 4
+
+function ofSize(classic: Plan['classic'], random: Random): Plan['classic'] {
+  if (classic === null || random.below(ALONE_SHARE) > 0) return classic
+  return { ...classic, assignors: classic.assignors.slice(0, 1), hasPattern: classic.hasPattern.slice(0, 1) }
+}
+
+function topicsOf({ topics }: Plan, names: readonly string[], random: Random): PlannedTopic[] {
   const found = topics.filter(({ name }) => names.includes(name))
   const kept = found.length > 0 ? found : topics.slice(0, 1)
-  const partitionsMax = cast === 'log' ? 1 : 2
+  const partitionsMax = names.length === 1 ? 1 : 2
   const segmentMillis = random.pick(SEGMENT_MILLIS)
   return kept.map((topic) => {
-    const configs = { ...(segmentMillis === null ? {} : { segmentMillis }), ...topic.configs, ...(topic.name === 'recent' ? RECENT : {}) }
+    const configs = { ...(segmentMillis === null ? {} : { segmentMillis }), ...topic.configs, ...(HASTY[topic.name] ?? {}) }
     return { ...topic, configs, partitions: Math.min(topic.partitions, partitionsMax) }
   })
 }
