@@ -12,7 +12,7 @@ import { PRODUCER_EPOCH_MAX } from '../coordinator/transactions/transaction-stat
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Context, Outbox } from './actor.ts'
 import { awaitTiming, chargeQuota } from './client-quota.ts'
-import { hasMoved, isGone, SILENCE_MILLIS } from './leader-cache.ts'
+import { forgetTopic, hasMoved, isGone, SILENCE_MILLIS } from './leader-cache.ts'
 import type { LeaderCache } from './leader-cache.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 
@@ -44,7 +44,7 @@ export function queueOf(state: ProducerState, topic: string, partition: number):
     inFlight: 0,
     retryAt: 0,
     failures: 0,
-    doubted: false,
+    doubtedFrom: -1,
   }
   state.queues.set(name, queue)
   return queue
@@ -132,10 +132,13 @@ export function takeBack(state: ProducerState, queue: PartitionQueue): void {
 
 /**
  * Where the partition has moved, what is in flight is taken back, and nothing waits for the end of a pause: the new leader has refused nothing yet. Where it is gone, what is
- * in flight is taken back, too: it is looked up once more, and fails.
+ * in flight is taken back, too: it is looked up once more, and fails. Once more: an answer to what was asked before is no other look, however late it comes.
  */
-export function followLeader(state: ProducerState, queue: PartitionQueue): void {
-  if (isGone(state.leaders, queue)) return takeBack(state, queue)
+export function followLeader(state: ProducerState, queue: PartitionQueue, correlationId: number): void {
+  if (isGone(state.leaders, queue)) {
+    if (correlationId < queue.doubtedFrom) forgetTopic(state.leaders, queue.topic)
+    return takeBack(state, queue)
+  }
   if (!hasMoved(state.leaders, queue) && !isMadeAnew(state.leaders, queue)) return
   takeBack(state, queue)
   queue.goneUntil = 0

@@ -74,8 +74,8 @@ export interface PartitionQueue extends LastLeader {
   /** Nothing is sent before. */
   retryAt: number
   failures: number
-  /** What is known of the topic does not have the partition: the next look decides. */
-  doubted: boolean
+  /** What is known of the topic does not have the partition: what is asked from this correlation id on decides. -1: it is not in doubt. */
+  doubtedFrom: number
 }
 
 /** What a producer knows. */

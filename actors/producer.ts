@@ -149,7 +149,7 @@ function onTransactionAnswered(state: ProducerState, message: TransactionAnswer,
 function onSubmit(state: ProducerState, message: Submit, context: Context, outbox: Outbox): void {
   const queue = queueOf(state, message.topic, message.partition)
   // What was doubted before, and given up, says nothing of this one.
-  if (queue.batches.length === 0) queue.doubted = false
+  if (queue.batches.length === 0) queue.doubtedFrom = -1
   enqueue(state, queue, message, context)
   const why = state.transaction === null ? null : failureOf(state.transaction)
   if (why !== null) return failTransaction(state, why, outbox)
@@ -180,7 +180,7 @@ function pump(state: ProducerState, queue: PartitionQueue, context: Context, out
   if (topic === null) return keepTicking(state, outbox)
   const leader = topic.partitions[queue.partition]
   if (leader === undefined) return onUnknown(state, queue, topic, context, outbox)
-  queue.doubted = false
+  queue.doubtedFrom = -1
   if (isLeaderless(queue, leader, context.uptime)) {
     forgetTopic(state.leaders, queue.topic)
     return hurry(state, awaitLeader(queue, context), outbox)
@@ -298,8 +298,8 @@ function retryLater(state: ProducerState, queue: PartitionQueue, context: Contex
 /** What is known of the topic may be old: asks once more before it gives up. */
 function onUnknown(state: ProducerState, queue: PartitionQueue, topic: TopicMetadata, context: Context, outbox: Outbox): void {
   forgetTopic(state.leaders, queue.topic)
-  queue.doubted = !queue.doubted
-  if (queue.doubted) return retryLater(state, queue, context, outbox)
+  queue.doubtedFrom = queue.doubtedFrom < 0 ? state.nextCorrelationId : -1
+  if (queue.doubtedFrom >= 0) return retryLater(state, queue, context, outbox)
   failQueue(state, queue, topic.errorCode === NONE ? codeOf('UNKNOWN_TOPIC_OR_PARTITION') : topic.errorCode, outbox)
 }
 
@@ -319,7 +319,7 @@ function failQueue(state: ProducerState, queue: PartitionQueue, errorCode: numbe
 function onMetadata(state: ProducerState, response: MessageOf<'metadataResponse'>, context: Context, outbox: Outbox): void {
   takeTopics(state.leaders, response)
   for (const queue of state.queues.values()) {
-    followLeader(state, queue)
+    followLeader(state, queue, response.correlationId)
     pump(state, queue, context, outbox)
   }
 }

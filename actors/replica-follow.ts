@@ -6,6 +6,7 @@ import { codeOf, NONE } from '../protocol/errors.ts'
 import type { FetchResponse } from '../protocol/messages/fetch.ts'
 import { beginEmptyAt } from '../protocol/batch-rewrite.ts'
 import * as batch from '../protocol/record-batch.ts'
+import { reliesOn } from '../partitions/compaction.ts'
 import { divergingEnd, lastEpoch, noteEpoch } from '../partitions/epochs.ts'
 import { rememberBatch } from '../partitions/idempotence.ts'
 import { appendBatch, fileOfSegment, mustRoll } from '../partitions/log.ts'
@@ -143,7 +144,7 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   if (response.errorCode !== NONE) return onRefused(state, following, response, outbox)
   if (response.divergingEndOffset >= 0) {
     const leader = { epoch: response.divergingEpoch, endOffset: response.divergingEndOffset }
-    return cutLog(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
+    return cutOrRestart(state, divergingEnd(state.epochs, leader, state.log.logEndOffset), outbox)
   }
   pauseAfter(following, state.role, response.records?.length ?? 0, context)
   if (response.records !== null && !take(state, response.records, context, outbox)) return retrySoon(following, outbox)
@@ -154,6 +155,15 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
   raiseLogStart(state, Math.min(response.logStartOffset, state.highWatermark.offset), context, outbox)
   progress(state, context, outbox)
   fetchMore(state, context, outbox)
+}
+
+/**
+ * What differs goes. If compaction has taken something away for it, that is gone from here, and the leader still has it: it has lost what came later, or was elected although it had fallen behind. What
+ * is left is no copy of its log then, so that it is copied anew.
+ */
+function cutOrRestart(state: ReplicaState, endOffset: number, outbox: Outbox): void {
+  if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset)) return restartLog(state, 0, outbox)
+  cutLog(state, endOffset, outbox)
 }
 
 /** What counted as lost was only late. */

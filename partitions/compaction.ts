@@ -140,6 +140,14 @@ export function isCleaned({ segments }: Log): boolean {
   return segments.some(({ generation }) => generation > 0)
 }
 
+/**
+ * Whether something may have given way to what stands at an offset or above it: records to newer ones of their key, batches to later ones of their producer, as far as the high watermark had come. Where no
+ * checkpoint says how far compaction came, it may have come to the end.
+ */
+export function reliesOn(log: Log, { cleanedOffset }: CleaningState, highWatermark: number, offset: number): boolean {
+  return isCleaned(log) && (cleanedOffset === 0 || offset < Math.max(cleanedOffset, highWatermark))
+}
+
 /** What a checkpoint says of it. */
 export function cleaningSummary({ segments }: Log, { cleanedOffset, generation }: CleaningState): CleaningSummary {
   const written = segments.filter((one) => one.generation > 0)

@@ -84,7 +84,7 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** The same when it was stopped last, all synced; and when it was wiped last. */
+  /** The same when it was stopped last, all synced, as only a life can say that was registered, and had its logs open; and when it was wiped last. */
   readonly #stoppedEpochs = new Map<number, number>()
   readonly #wipedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
@@ -220,7 +220,7 @@ export class Cluster {
     if (!host.isUp) return
     const stop = (isSynced: boolean): void => {
       if (!host.isUp) return
-      if (isSynced) this.#stoppedEpochs.set(node, activeEpochOf(this.latestImage(), node))
+      if (isSynced && this.#isRegistered(node)) this.#stoppedEpochs.set(node, activeEpochOf(this.latestImage(), node))
       this.world.log?.(`clean stop of node ${node}`)
       this.world.onlooker?.died(node, 'clean stop')
       this.latestImage()

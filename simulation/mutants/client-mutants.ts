@@ -243,4 +243,19 @@ export const clientMutants: readonly Mutant[] = [
     seed: 26,
     seedsToFind: 26,
   },
+  {
+    id: 'D35',
+    title: 'a second look for a partition is whatever answer comes next',
+    why: 'two late answers to what was asked before the topic was created fail a batch that was sent when it was there',
+    edits: [
+      {
+        file: 'actors/producer-queue.ts',
+        text: 'if (correlationId < queue.doubtedFrom) forgetTopic(state.leaders, queue.topic)',
+        replacement: '',
+      },
+    ],
+    run: 'small',
+    seed: 1648,
+    seedsToFind: 1648,
+  },
 ]

@@ -239,4 +239,19 @@ export const compactionMutants: readonly Mutant[] = [
     seed: 31,
     seedsToFind: 31,
   },
+  {
+    id: 'A58',
+    title: 'a cleaned log is cut like any other',
+    why: 'what has given way to the records that are cut is gone, and the leader has it: another copy than its own leads next',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: 'if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset)) return restartLog(state, 0, outbox)',
+        replacement: '',
+      },
+    ],
+    run: 'small',
+    seed: 3565,
+    seedsToFind: 3565,
+  },
 ]

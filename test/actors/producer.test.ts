@@ -7,7 +7,7 @@ import { topicsAnswer } from './metadata.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
 import { answer, asked, config, ids, numbers, ready, submit, tick } from './producer-support.ts'
-import { lines, sent, stageOf } from './stage.ts'
+import { lines, sent, sentOne, stageOf } from './stage.ts'
 
 describe('starting', () => {
   test('asks for a producer id, and again when nobody answers', () => {
@@ -182,15 +182,28 @@ describe('a batch', () => {
   test('for a partition that does not exist fails after a second look', () => {
     const stage = ready()
     expect(sent(submit(stage, 1, 9), 'delivered')).toEqual([])
+    const { correlationId } = sentOne(tick(stage, 100), 'metadata')
+    const answered = stage.deliver({ ...topicsAnswer({ t: [0] }), correlationId })
+    expect(lines(answered)).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
+  })
+
+  test('for a topic that does not exist, as far as is known, has a second look that is asked for after the first', () => {
+    const stage = ready()
+    stage.state.leaders.topics.clear()
+    const [first, second] = [submit(stage, 1), tick(stage, 250)].map((effects) => sentOne(effects, 'metadata').correlationId)
+    const unknown = topicsAnswer({ t: [] })
+    expect(sent(stage.deliver({ ...unknown, correlationId: first! }), 'delivered')).toEqual([])
     tick(stage, 100)
-    expect(lines(stage.deliver(topicsAnswer({ t: [0] })))).toEqual(['to client: delivered #1 UNKNOWN_TOPIC_OR_PARTITION'])
+    // It was under way already, and knows no more: the topic may have been created since.
+    expect(sent(stage.deliver({ ...unknown, correlationId: second! }), 'delivered')).toEqual([])
+    expect(numbers(stage.deliver(topicsAnswer({ t: [0] }, 1)))).toEqual(['0/0'])
   })
 
   test('for a partition that does not exist, as far as is known, has its second look, although one before it was given up during that', () => {
     const stage = ready({ deliveryTimeoutMillis: 500 })
     submit(stage, 1, 9)
     expect(lines(tick(stage, 500))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
-    stage.deliver(topicsAnswer({ t: [0] }))
+    stage.deliver({ ...topicsAnswer({ t: [0] }), correlationId: stage.state.nextCorrelationId })
     expect(sent(submit(stage, 2, 9), 'delivered')).toEqual([])
   })
 

@@ -269,6 +269,36 @@ describe('a follower', () => {
     expect(partition.stage.state.log.logEndOffset).toBe(0)
   })
 
+  test('that has to cut what took the place of older records and batches copies its log anew: its leader has those', () => {
+    for (const end of [2, 5]) {
+      const partition = threeKeyedSegments()
+      fire(partition, 'cleaning')
+      follow(partition, { divergingEpoch: 0, divergingEndOffset: end })
+      expect(partition.stage.state.log.logEndOffset).toBe(0)
+      expect(logs(partition.files)).toEqual([])
+    }
+  })
+
+  test('does so where no checkpoint says how far the cleaning came', () => {
+    const partition = threeKeyedSegments()
+    fire(partition, 'cleaning')
+    const again = reopened(new Map([...partition.files].filter(([name]) => !name.startsWith('checkpoint'))), compacted)
+    again.stage.state.highWatermark = { offset: 0, segmentBaseOffset: 0, position: 0 }
+    follow(again, { divergingEpoch: 0, divergingEndOffset: 4 })
+    expect(again.stage.state.log.logEndOffset).toBe(0)
+  })
+
+  test('that has to cut only what was not committed keeps what was cleaned', () => {
+    const partition = threeKeyedSegments()
+    fire(partition, 'cleaning')
+    follow(partition, { records: emptyBatch({ baseOffset: 6, lastOffset: 9, leaderEpoch: 1, maxTimestamp: 1000 }) })
+    expect(partition.stage.state.log.logEndOffset).toBe(10)
+    drive(partition, partition.stage.deliver({ ...ALONE, leader: 1, leaderEpoch: 2, partitionEpoch: 2, replicas: [0, 1], isr: [1] }))
+    follow(partition, { divergingEpoch: 0, divergingEndOffset: 6 })
+    expect(partition.stage.state.log.logEndOffset).toBe(6)
+    expect(readable(reopened(partition.files, compacted))).toEqual([2, 3, 4, 5])
+  })
+
   test('that begins anew is cleaned anew', () => {
     const partition = threeKeyedSegments()
     fire(partition, 'cleaning')
