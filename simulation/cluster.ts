@@ -238,6 +238,7 @@ export class Cluster {
   #boot(node: number): void {
     const { host } = this.nodes[node]!
     if (host.isUp) return
+    if (this.truth.partitions.size > 0) this.#noteRot(node)
     this.world.onlooker?.booted(node, null)
     host.boot()
     const brokerConfig: BrokerConfig = {

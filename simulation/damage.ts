@@ -73,12 +73,12 @@ export class Damage {
       const from = isSly ? begin + FIELD.lastOffsetDelta + 3 : position
       return { from, bytes: Uint8Array.of((file.bytes[from] ?? 0) ^ (1 << random.below(isSly ? 2 : 8))) }
     }
-    return this.#harm(node, 'sly rot', random, change, (files) => [...vouchedPlaces(files), ...followedPlaces(files)])
+    return this.#harm(node, 'sly rot', random, change, FOLLOWED)
   }
 
-  #harm(node: number, what: string, random: Random, change: Change, placesOf: typeof vouchedPlaces = vouchedPlaces): false | Struck {
+  #harm(node: number, what: string, random: Random, change: Change, { placesOf, othersMin }: Reach = CLOSED): false | Struck {
     const { disk } = this.#cluster.nodes[node]!
-    const harmless = disk.logNames().filter((log) => this.#mayRot(node, log))
+    const harmless = disk.logNames().filter((log) => this.#mayRot(node, log, othersMin))
     const places = harmless.flatMap((log) => placesOf(disk.files(log)).map((place) => ({ ...place, log })))
     if (places.length === 0) return false
     const { log, name, ...place } = random.pick(places)
@@ -289,6 +289,15 @@ function sectorOf({ begin, end, position }: Spot): readonly [from: number, to: n
   const sector = position - (position % SECTOR_BYTES)
   return [Math.max(begin + FIELD.crc, sector), Math.min(end, sector + SECTOR_BYTES)]
 }
+
+/** Where a log may be harmed, and how many others must have it whole. */
+interface Reach {
+  readonly placesOf: (files: ReadonlyMap<string, SimulatedFile>) => Place[]
+  readonly othersMin: number
+}
+
+const CLOSED: Reach = { placesOf: vouchedPlaces, othersMin: 1 }
+const FOLLOWED: Reach = { placesOf: (files) => [...vouchedPlaces(files), ...followedPlaces(files)], othersMin: OTHERS_MIN }
 
 /** The batches of a log that are durable, and are followed by one in their file that is, too. */
 function followedPlaces(files: ReadonlyMap<string, SimulatedFile>): Place[] {

@@ -30,7 +30,7 @@ const PAUSE_MICROS: Readonly<Record<Ordeal, number>> = {
   strain: 2_500_000,
   ghosts: 2_000_000,
   ailing: 2_500_000,
-  rot: 1_200_000,
+  rot: 5_000_000,
 }
 
 /** A node is away, least and most, and so much later another one dies, in microseconds. */

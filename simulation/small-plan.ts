@@ -149,7 +149,7 @@ function topicsOf({ topics }: Plan, names: readonly string[], random: Random): P
   const partitionsMax = names.length === 1 ? 1 : 2
   const segmentMillis = random.pick(SEGMENT_MILLIS)
   return kept.map((topic) => {
-    const configs = { ...(segmentMillis === null ? {} : { segmentMillis }), ...topic.configs, ...(HASTY[topic.name] ?? {}) }
+    const configs = { ...(segmentMillis === null ? {} : { segmentMillis }), ...topic.configs, ...HASTY[topic.name] }
     return { ...topic, configs, partitions: Math.min(topic.partitions, partitionsMax) }
   })
 }

@@ -63,7 +63,7 @@ describe('a node that is wiped', () => {
       [false, false],
       [false, false],
     ])
-    expect(image.topics.get('orders')!.partitions[0]!.isr.toSorted()).toEqual([0, 1])
+    expect(image.topics.get('orders')!.partitions[0]!.isr.toSorted((a, b) => a - b)).toEqual([0, 1])
     const had = nodes.map(({ disk }) => disk.logNames())
     for (const logs of had) expect(logs.some((log) => log.startsWith('orders-0'))).toBe(true)
     for (const node of [1, 0]) {
