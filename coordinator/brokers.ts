@@ -9,6 +9,7 @@ import {
   minInsyncOf,
   replicaCountOf,
   targetCountOf,
+  withFirstLeader,
   withIsr,
   withLeader,
   withNewBeginning,
@@ -124,7 +125,7 @@ export function shutDownTogether(image: MetadataImage, stopping: readonly Incarn
 }
 
 /**
- * The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may. Where it was the last one of a
+ * The records that unfence a node: unless it is stopping: it is out of every ISR for whose records it cannot vouch; where nobody leads, it may, and where nobody ever has, it does. Where it was the last one of a
  * topic of coordinators, that begins anew with it: nobody may delete such a topic, or have somebody lead who has fallen behind. (Who has, and is there, does not lead in its
  * place: what a coordinator has given out since, epochs and partitions, it would give out again. From nothing everybody begins as new.)
  */
@@ -134,6 +135,8 @@ export function unfenceBroker(image: MetadataImage, node: number): MetadataRecor
   const { storage } = broker
   const begun: Set<PartitionImage> = new Set()
   const changes = changePartitions(image, node, (partition, topic, electorate) => {
+    const first = withFirstLeader(partition, node)
+    if (first !== null) return first
     const isLoser = storage === 'unknown' || (storage === 'unsyncedLost' && topic.config.flush !== 'commit')
     const lost = isLoser ? withoutLoser(partition, node, electorate, storage === 'unsyncedLost') : null
     const isNowLive = (other: number): boolean => other === node || electorate.isLive(other)

@@ -38,7 +38,7 @@ export interface Electorate {
   readonly unclean: boolean
 }
 
-/** A new partition: all live replicas are in sync, for there is nothing yet. */
+/** A new partition: all live replicas are in sync, for there is nothing yet. If none is, nobody leads before one is. */
 export function newPartition(replicas: readonly number[], isLive: (node: number) => boolean): PartitionImage {
   const live = replicas.filter(isLive)
   const isr = live.length > 0 ? live : replicas.slice(0, 1)
@@ -105,6 +105,16 @@ export function withLeader(partition: PartitionImage, electorate: Electorate): P
 export function withNewBeginning(partition: PartitionImage, node: number): PartitionImage | null {
   const { isr, elr, leaderEpoch } = partition
   if (isr.length > 0 || elr.length > 0) return null
+  return changed(partition, { isr: [node], leader: node, leaderEpoch: leaderEpoch + 1 })
+}
+
+/**
+ * Nobody has led the partition since it was created, so that there is nothing of it that anybody could lack: it begins with a node that is live now, be it another one than was
+ * named, or one that has lost what it had. Not with one that a reassignment brings. Null if somebody has led.
+ */
+export function withFirstLeader(partition: PartitionImage, node: number): PartitionImage | null {
+  const { leader, leaderEpoch, adding } = partition
+  if (leader !== NO_LEADER || leaderEpoch > 0 || adding.includes(node)) return null
   return changed(partition, { isr: [node], leader: node, leaderEpoch: leaderEpoch + 1 })
 }
 

@@ -191,7 +191,7 @@ export class Cluster {
   crash(node: number, isWithoutPower: boolean): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
-    const isPowerLoss = isWithoutPower && (this.plan.isBeyond || !this.nodes.some((_, one) => this.isWiped(one)))
+    const isPowerLoss = isWithoutPower && (this.plan.isBeyond || !this.nodes.some((_, one) => this.#isWiped(one)))
     this.world.log?.(`${isPowerLoss ? 'power loss' : 'kill'} of node ${node}`)
     this.world.onlooker?.died(node, isPowerLoss ? 'power loss' : 'kill')
     this.latestImage()
@@ -210,7 +210,7 @@ export class Cluster {
   }
 
   /** A node's directory was emptied, and the node has not been back since: where all have stopped together, it still counts. */
-  isWiped(node: number): boolean {
+  #isWiped(node: number): boolean {
     return this.#wipedEpochs.get(node) === activeEpochOf(this.latestImage(), node)
   }
 

@@ -4,6 +4,7 @@
  * again. Bits and sectors are harmed in what a checkpoint vouches for, where the CRC of one batch covers it, and no longer fits: above, they cannot be told from
  * a torn tail, and another batch of the same size with its own CRC would be as good as any.
  */
+import { BROKER_LOG } from '../actors/broker-registration.ts'
 import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
@@ -32,6 +33,8 @@ const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 /** Harms disks. */
 export class Damage {
   readonly #cluster: Cluster
+  /** By node: the broker epoch in which it was active last when it lost its directory, or a part of its registration. */
+  readonly #unknownEpochs: Map<number, number> = new Map()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -96,6 +99,7 @@ export class Damage {
       const logs = disk.logNames().filter((log) => log !== METADATA_LOG)
       for (const log of logs) for (const file of [...disk.files(log).keys()]) disk.lose(log, file)
       this.#cluster.noteWipe(node)
+      this.#noteUnknown(node)
       return `${logs.length} directories`
     })
   }
@@ -112,12 +116,13 @@ export class Damage {
       const log = late.pick(logs)
       const file = late.pick([...disk.files(log).keys()].toSorted())
       disk.lose(log, file)
+      if (log === BROKER_LOG) this.#noteUnknown(node)
       this.#cluster.truth.lostLogs.add(`${node}/${log}`)
       return `${log}/${file}`
     })
   }
 
-  /** All nodes are stopped together, so that they count as they are when they are back; of one all files of a replica are gone by then. */
+  /** All nodes are stopped together, so that they count as they are when they are back; of one, if they have, all files of a replica are gone by then. */
   loseLog(node: number, random: Random, timed: TimedStrike): false {
     const { nodes, world, faults } = this.#cluster
     const { host, disk } = nodes[node]!
@@ -125,6 +130,8 @@ export class Damage {
     const look = (): void => {
       if (!faults.active) return
       if (host.isUp) return world.after(LOOK_MICROS, look)
+      // One that has died otherwise stands in the ISR until it is fenced, and so do others that are gone already.
+      if (this.#cluster.latestImage()?.brokers.get(node)?.resting !== true) return
       const logs = disk.logNames().filter((log) => this.#isCountedOn(node, log) && this.#mayRot(node, log, OTHERS_MIN))
       if (logs.length === 0) return
       const late = timed.lateState === undefined ? random : Random.from(timed.lateState)
@@ -207,11 +214,24 @@ export class Damage {
     return null
   }
 
-  /** How many others are in sync whose copies are whole, and not only in a page cache that is gone; one that was wiped after all have stopped together is in sync until it presents itself. */
+  #noteUnknown(node: number): void {
+    this.#unknownEpochs.set(node, this.#activeEpochOf(node))
+  }
+
+  /** Whether a node stands for nothing of what it had as soon as it is back; until then it may be in sync as before. */
+  #isUnknown(node: number): boolean {
+    return this.#unknownEpochs.get(node) === this.#activeEpochOf(node)
+  }
+
+  #activeEpochOf(node: number): number {
+    return this.#cluster.latestImage()?.brokers.get(node)?.activeEpoch ?? -1
+  }
+
+  /** How many others are in sync whose copies are whole, and not only in a page cache that is gone. */
   #countOthers(node: number, { name, topicId, config, partitions }: TopicImage, index: number): number {
     const log = logNameOf(name, topicId, index)
     return partitions[index]!.isr.filter((other) => {
-      if (other === node || this.#cluster.isWiped(other) || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
+      if (other === node || this.#isUnknown(other) || (config.flush !== 'commit' && this.#cluster.isPowerless(other))) return false
       return harmedFiles(this.#cluster, other, log).length === 0 && !this.#cluster.nodes[other]!.disk.isLost(log)
     }).length
   }

@@ -269,6 +269,15 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 5,
   },
   {
+    id: 'A60',
+    title: 'what nobody has led yet waits for the replica that is named in sync',
+    why: 'if that one comes back with a wiped directory, nobody is left who may lead, although there is nothing to lack',
+    edits: [{ file: 'coordinator/brokers.ts', text: '    if (first !== null) return first\n', replacement: '    void first\n' }],
+    run: 'small',
+    seed: 942,
+    seedsToFind: 942,
+  },
+  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',

@@ -1,10 +1,11 @@
 // What becomes of partitions when a node has lost something: its page cache, its directory, or some bits (KIP-966).
 
 import { describe, expect, test } from 'vitest'
-import { registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
+import { fenceBroker, registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
 import type { Registration } from '../../coordinator/brokers.ts'
 import { imageRecords, OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import { newPartition } from '../../coordinator/partition-image.ts'
 import type { PartitionImage } from '../../coordinator/partition-image.ts'
 import { after, clusterWith, registration } from './brokers-support.ts'
 import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
@@ -90,6 +91,13 @@ describe('unfencing a node', () => {
     expect(image.brokers.get(1)).toMatchObject({ storage: 'intact' })
   })
 
+  test('with a wiped directory leads what was created while no node was live: there is nothing of it to lose', () => {
+    const image = clusterWith([])
+    for (const node of [0, 1, 2]) after(image, fenceBroker(image, node))
+    after(image, [topicWith('t', 1, [newPartition([1, 0], () => false)], {})])
+    expect(after(image, back(image, wiped))).toMatchObject({ isr: [1], elr: [], leader: 1, leaderEpoch: 1 })
+  })
+
   test('that was wiped and was the last one hands over to somebody who has less only where the topic allows that', () => {
     const partition = partitionOf([1, 0], { isr: [1] })
     const strict = clusterWith([partition])
@@ -156,7 +164,7 @@ describe('a topic of coordinators', () => {
   })
 
   test('begins anew, too, where nobody was left already, and not where the node has lost nothing', () => {
-    const nobody = partitionOf([2, 1], { isr: [], leader: -1 })
+    const nobody = partitionOf([2, 1], { isr: [], leader: -1, leaderEpoch: 3 })
     expect(offsetsAfter([nobody, partitionOf([1])], {})).toMatchObject({
       partitions: [
         { isr: [1], leader: 1 },

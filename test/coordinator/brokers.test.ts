@@ -15,6 +15,7 @@ import {
 import type { IsrProposal } from '../../coordinator/brokers.ts'
 import { applyRecord, imageRecords, isLive } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
+import { newPartition } from '../../coordinator/partition-image.ts'
 import { after, clusterWith, registration } from './brokers-support.ts'
 import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
 
@@ -165,21 +166,33 @@ describe('a node that wants to stop', () => {
 describe('unfencing', () => {
   test('lets a node lead where nobody does and it may, and puts it into no other ISR', () => {
     const partitions = [
-      partitionOf([1], { leader: -1 }),
+      partitionOf([1], { leader: -1, leaderEpoch: 3 }),
       partitionOf([0, 1], { isr: [0] }),
-      partitionOf([2, 1], { isr: [2], leader: -1 }),
-      partitionOf([2, 1], { isr: [2], elr: [1], leader: -1 }),
+      partitionOf([2, 1], { isr: [2], leader: -1, leaderEpoch: 3 }),
+      partitionOf([2, 1], { isr: [2], elr: [1], leader: -1, leaderEpoch: 3 }),
     ]
     expect(unfenceBroker(clusterWith(partitions, {}, [1, 2]), 1)).toMatchObject([
       { type: 'brokerFenced', node: 1, fenced: false },
-      { partition: 0, image: { leader: 1, isr: [1], leaderEpoch: 1 } },
-      { partition: 3, image: { leader: 1, isr: [1], elr: [2], leaderEpoch: 1 } },
+      { partition: 0, image: { leader: 1, isr: [1], leaderEpoch: 4 } },
+      { partition: 3, image: { leader: 1, isr: [1], elr: [2], leaderEpoch: 4 } },
     ])
   })
 
   test('of a node that is live, or that nobody knows, is nothing', () => {
     const image = clusterWith([])
     expect([...unfenceBroker(image, 1), ...unfenceBroker(image, 9)]).toEqual([])
+  })
+
+  test('has the first replica that is live lead what was created while none was; one that a reassignment brings waits', () => {
+    const unled = newPartition([0, 1], () => false)
+    const image = clusterWith([unled, { ...unled, replicas: [1, 0], adding: [1] }], {}, [0, 1, 2])
+    after(image, unfenceBroker(image, 1))
+    expect(image.topics.get('t')?.partitions).toMatchObject([
+      { isr: [1], elr: [], leader: 1, leaderEpoch: 1 },
+      { isr: [0], elr: [], leader: -1, leaderEpoch: 0 },
+    ])
+    // Another one has nothing either, but is in sync when the leader says so.
+    expect(after(image, unfenceBroker(image, 0))).toMatchObject({ isr: [1], leader: 1 })
   })
 })
 
