@@ -26,7 +26,7 @@ Alone: as many seeds as half a minute has room for, from a random one on, on all
   --state FILE      keep there how far the fleet is; the same command line goes on from there
   --mutant ID       put a known bug into the code: ${mutants.map(({ id }) => id).join(', ')}
   --beyond          disks are harmed beyond the bounds in which records are kept: everything must work again in the end
-  --small           clusters in small: one cast of clients, few nodes, a few seconds; dozens of seeds a second
+  --small           clusters in small: one cast of clients, few nodes, a few seconds; ten and more a second
   --quorum          only the metadata quorum, in small: hundreds of seeds a second
   --trace FILE      write every step of the first seed to a file
   --timeline FILE   draw a run as a page for the browser: what is left of the first broken run when it has been made smaller,
