@@ -11,7 +11,7 @@ import { findMutant } from './loader.ts'
 import type { Mutant } from './mutant.ts'
 import { CATALOGUE_FILES, noteInCatalogue, noteInReadme, noteInTable } from './notes.ts'
 import type { Found } from './notes.ts'
-import { search, searchTogether } from './search.ts'
+import { search, searchBug, searchTogether } from './search.ts'
 import { isNoticed } from './witness.ts'
 import { WITNESSES } from './witnesses.ts'
 
@@ -109,7 +109,7 @@ async function hunt(mutant: Mutant, { from, triesNoted, max, runsWitnesses, run:
   const searchedBy = run === 'quorum' ? run : (wanted ?? run)
   const runs = run === 'quorum' ? max * QUORUM_FACTOR : max
   const noted = triesNoted && seed > 0 ? await search({ id, firstSeed: seed, runs: 1, run }) : undefined
-  const searched = noted === undefined && from !== null ? await search({ id, firstSeed: from, runs, run: searchedBy }) : undefined
+  const searched = noted === undefined && from !== null ? await searchBug({ id, firstSeed: from, runs, run: searchedBy }) : undefined
   const isWitnessed = runsWitnesses ? await isNoticed(id) : Object.hasOwn(WITNESSES, id)
   const code = (noted ?? searched)?.violation?.code
   const place =

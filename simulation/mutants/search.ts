@@ -36,6 +36,20 @@ export async function search({ id, firstSeed, runs, workers = 1, run }: Search):
   return found
 }
 
+/** The same, but of those seeds that the code as it is does not break. */
+export async function searchBug({ firstSeed, runs, ...others }: Search): Promise<RunResult | undefined> {
+  for (let seed = firstSeed; seed < firstSeed + runs;) {
+    const found = await search({ ...others, firstSeed: seed, runs: firstSeed + runs - seed })
+    if (found === undefined || (await isSound(found.seed, others.run))) return found
+    seed = found.seed + 1
+  }
+  return undefined
+}
+
+async function isSound(seed: number, run: Search['run']): Promise<boolean> {
+  return (await search({ id: null, firstSeed: seed, runs: 1, run })) === undefined
+}
+
 /** How far many are searched. */
 export type TogetherOptions = Required<Pick<Search, 'firstSeed' | 'runs' | 'workers'>> & Pick<Search, 'run'>
 
@@ -52,8 +66,8 @@ export async function searchTogether(
   for (let seed = firstSeed; rest.length > 0;) {
     const broken = await search({ id: rest.join('+'), firstSeed: seed, runs: firstSeed + runs - seed, workers, run })
     if (broken === undefined) break
-    const isSound = (await search({ id: null, firstSeed: broken.seed, runs: 1, run })) === undefined
-    const found = (isSound ? await guilty(rest, broken.seed, run) : []).map(({ id, code }) => ({
+    const those = (await isSound(broken.seed, run)) ? await guilty(rest, broken.seed, run) : []
+    const found = those.map(({ id, code }) => ({
       id,
       code,
       run,
