@@ -40,9 +40,9 @@ describe('harm to a batch', () => {
 })
 
 /** Nodes that have all of a topic, and have stopped together: they are fenced, and all count as in sync. */
-function stoppedTogether(nodeCount = 2): { readonly cluster: Cluster; readonly damage: Damage } {
+function stoppedTogether(nodeCount = 2, minInsyncReplicas = -1): { readonly cluster: Cluster; readonly damage: Damage } {
   const quiet = drawPlan(1, { quiet: true })
-  const topics = [{ name: 'orders', partitions: 1, replicationFactor: nodeCount, configs: { flush: 'commit' } }]
+  const topics = [{ name: 'orders', partitions: 1, replicationFactor: nodeCount, configs: { flush: 'commit', minInsyncReplicas } }]
   const none = { transactions: null, readers: null, classic: null, guests: null, quota: null, sharerCount: 0 }
   const plan = { ...quiet, ...none, topics, nodeCount }
   const world = new World(1)
@@ -86,5 +86,17 @@ describe('a node that is wiped', () => {
     world.runUntil(world.nowMicros + 1_000_000)
     expect([faults.counts.lostLog, faults.counts.wipe]).toEqual([1, 0])
     expect(nodes[1]!.disk.logNames()).toEqual(had)
+  })
+})
+
+describe('a replica that loses its log', () => {
+  test('is none of a topic where one in sync is enough: who has all leaves, and is not eligible, and the one that has nothing leads', () => {
+    const lostFrom = (minInsyncReplicas: number): string[] => {
+      const { cluster, damage } = stoppedTogether(3, minInsyncReplicas)
+      for (let draw = 0; draw < 20; draw++) damage.loseLog(0, new Random(draw, 'test'), { atMicros: 0, state: null })
+      return [...cluster.truth.lostLogs].map((lost) => lost.replace(/-.*/, ''))
+    }
+    expect(lostFrom(-1)).toContain('0/orders')
+    expect(lostFrom(1)).not.toContain('0/orders')
   })
 })
