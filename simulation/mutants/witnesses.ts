@@ -74,6 +74,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'coordinator/broker-losses',
     'with a wiped directory leads what was created while no node was live: there is nothing of it to lose',
   ],
+  A61: [
+    'actors/replica-checkpoint',
+    'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
+  ],
   A52: ['actors/coordinator-unled', 'never says that something is not there: it may only not have heard of it'],
   A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
   A45: ['actors/replica', 'that wants one copy waits until that is synced'],
