@@ -106,7 +106,7 @@ export class Cluster {
 
   /** Starts all nodes; groups must be known by then. */
   start(): void {
-    const counted = countedAmong(this.truth, this.nodes, this.#powerlessEpochs)
+    const counted = countedAmong(this.truth, this.nodes, this.#powerlessEpochs, (node) => this.#noteRot(node))
     for (let node = 0; node < this.plan.nodeCount; node++) {
       const owner = { node, crashesAt: (stage, isWrite, effect) => this.#crashesAt({ node, stage, effect }, isWrite) } satisfies DiskOwner
       const disk = new Disk(this.world, owner, this.faults)
@@ -238,7 +238,6 @@ export class Cluster {
   #boot(node: number): void {
     const { host } = this.nodes[node]!
     if (host.isUp) return
-    if (this.truth.partitions.size > 0) this.#noteRot(node)
     this.world.onlooker?.booted(node, null)
     host.boot()
     const brokerConfig: BrokerConfig = {
@@ -320,7 +319,7 @@ export class Cluster {
     }
   }
 
-  /** A bit may rot while others are in sync; if they are not any more, and this one has to open its log again, it leads with what is sound. */
+  /** A bit may rot while others are in sync; if they are not any more, this one leads with what is sound. */
   #noteRot(node: number): void {
     const image = this.latestImage()
     for (const partition of this.truth.partitions.values()) {

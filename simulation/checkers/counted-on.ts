@@ -22,6 +22,8 @@ export interface Copies {
   /** The broker epoch in which a node was live last when it lost its page cache last; undefined: it never has. */
   readonly lostPowerIn: (node: number) => number | undefined
   readonly replicaOf: (node: number, topic: string, partition: number) => ReplicaState | undefined
+  /** A node is the only one in sync somewhere by now: if its copy has rotted meanwhile, what is sound of it is all that there is. */
+  readonly noteAlone: (node: number) => void
 }
 
 /** What was committed when somebody looked last. */
@@ -72,6 +74,7 @@ export function checkCountedOn(counted: CountedOn, { seat: { image, isActive, qu
       const key = `${topic.topicId}/${index}`
       partitions.set(key, partition)
       const former = before.get(key)
+      if (former !== partition && partition.isr.length === 1) counted.copies.noteAlone(partition.isr[0]!)
       if (isSeen && former !== undefined && former !== partition) checkChange(counted, image, { topic, index, former, partition })
       if (isSeen) checkPowerless(counted, image, { topic, index, partition })
     })

@@ -16,6 +16,7 @@ import { CONSUMER_REPLICA, DELETE_TO_HIGH_WATERMARK } from '../../protocol/messa
 import { NONE } from '../../protocol/errors.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Disk } from '../disk.ts'
+import { rottenOffset } from './durable-end.ts'
 import { writtenBytes } from '../disk-file.ts'
 import type { AskedCopies } from './copies.ts'
 import { checkCleanedEnd, checkNumbers, noteNumbers } from './numbers.ts'
@@ -223,7 +224,8 @@ function onLeading(truth: Truth, watched: WatchedReplica, state: ReplicaState, d
   }
   if (mayLose) forgetFrom(truth, partition, end)
   else checkNumbers(truth, partition, state)
-  partition.lossFloor = -1
+  // The last one in sync may lead before it has come to what has rotted of its copy.
+  if (state.role.isr.length > 1 || rottenOffset(disk.files(state.logName), partition) < 0) partition.lossFloor = -1
   if (partition.flush !== 'commit') return
   const { segmentBaseOffset, position } = state.highWatermark
   checkDurable(truth, watched, state, disk, segmentBaseOffset, position)

@@ -37,7 +37,12 @@ interface Stage extends Scene {
 /** A log on node 1 ends there. */
 function stage(scene: Scene, endOffset: number): Stage {
   const replica = { topicId: 1, damage: 'none', phase: 'following', log: { logEndOffset: endOffset } } as ReplicaState
-  const copies: Copies = { epochOf: () => 5, lostPowerIn: (node) => (node === 1 ? 4 : undefined), replicaOf: () => replica }
+  const copies: Copies = {
+    epochOf: () => 5,
+    lostPowerIn: (node) => (node === 1 ? 4 : undefined),
+    replicaOf: () => replica,
+    noteAlone: () => undefined,
+  }
   const counted = newCountedOn(scene.truth, copies)
   scene.partition.exposedEnd = 10
   let committed = 0
