@@ -28,6 +28,9 @@ import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
 export const FLUSH_INTERVAL_BYTES: number = 32 * 1024 * 1024
 
+/** No checkpoint is so large. */
+const CHECKPOINT_BYTES_MAX = 2 ** 31 - 1
+
 /** Pause before a failed replica opens its log again. */
 const REOPEN_MILLIS = 1000
 
@@ -118,20 +121,18 @@ export function vouch(state: ReplicaState, outbox: Outbox): void {
   const { highWatermark, durableEndOffset, producers, transactions } = state
   // A follower may not have heard yet that anything is committed.
   const target = highWatermark.offset > 0 ? highWatermark.offset : durableEndOffset
-  if (state.checkpointTrust === 'unknown') state.checkpointTrust = 'torn'
+  if (isUnproved(state)) state.checkpointTrust = 'torn'
   state.flush = { target, producers, transactions, clean: false, segmentBaseOffsets: [], waiting: 0 }
   writeCheckpoint(state, outbox)
   state.flush = null
 }
 
-function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
+/** The last step of a flush. */
+export function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   const { flush, log } = state
   assert(flush !== null, 'F1 a checkpoint ends a flush')
   // One that was read from the page cache must be proven before the other file, the last proven one perhaps, is overwritten.
-  if (state.checkpointTrust === 'unknown' && state.checkpointSequence > 0 && (log.logStartOffset > 0 || isCleaned(log))) {
-    const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false })
-    return outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
-  }
+  if (state.checkpointSequence > 0 && (log.logStartOffset > 0 || isCleaned(log)) && proveCheckpoint(state, flush, outbox)) return
   const active = activeSegment(log)
   // What lies above the high watermark must be looked at again when the log is opened.
   const clean = flush.clean && flush.target === log.logEndOffset
@@ -165,29 +166,35 @@ function writeCheckpoint(state: ReplicaState, outbox: Outbox): void {
   state.removals = []
 }
 
+/** Has the newest checkpoint proved before it is relied upon (replica-proof.ts); false if there is nothing to prove. */
+function proveCheckpoint(state: ReplicaState, flush: Flush, outbox: Outbox): boolean {
+  if (!isUnproved(state)) return false
+  const { logName: log, checkpointTrust, checkpointSequence } = state
+  const file = checkpointFile(checkpointSequence)
+  if (checkpointTrust === 'unknown')
+    outbox.push({ kind: 'sync', log, file, token: expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false }) })
+  else
+    outbox.push({
+      kind: 'read',
+      log,
+      file,
+      position: 0,
+      sizeBytes: CHECKPOINT_BYTES_MAX,
+      token: expectAnswer(state, { kind: 'proofRead', flush }),
+    })
+  return true
+}
+
+function isUnproved({ checkpointTrust }: ReplicaState): boolean {
+  return checkpointTrust === 'unknown' || checkpointTrust === 'doubted'
+}
+
 /**
  * Without its checkpoint, a log that retention has shortened looks like one whose first file is gone; so does an empty one that grows. And one that was compacted
  * is made of other files than the checkpoint before says.
  */
 function needsCheckpoint({ log, removals }: ReplicaState): boolean {
   return removals.length > 0 || isCleaned(log) || log.logStartOffset > 0 || log.logEndOffset === log.logStartOffset
-}
-
-/** The checkpoint that was read when the log was opened is durable, or is not: then the other one must be, before this one is written over. */
-export function onCheckpointProved(
-  state: ReplicaState,
-  { flush, isOther }: { readonly flush: Flush; readonly isOther: boolean },
-  message: MessageOf<'synced'>,
-  outbox: Outbox,
-): void {
-  const isProved = message.error === null && !isOther
-  state.checkpointTrust = isProved ? 'safe' : 'torn'
-  if (isProved) state.syncedCheckpoint = state.checkpointSequence
-  else state.failedCheckpoint = state.checkpointSequence
-  if (state.flush !== flush) return
-  if (isProved || isOther) return writeCheckpoint(state, outbox)
-  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: true })
-  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence - 1), token })
 }
 
 /** The checkpoint is in the page cache, or is not. */
@@ -224,7 +231,7 @@ function onCheckpointSafe(state: ReplicaState, write: CheckpointWrite, outbox: O
 }
 
 /** The flush is over, unless a failure has ended it before; the next one begins if somebody waits for it. */
-function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
+export function endFlush(state: ReplicaState, flush: Flush, outbox: Outbox): void {
   if (state.flush !== flush) return
   state.flush = null
   if (flush.clean) return finishDrain(state, outbox)
@@ -375,6 +382,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   state.replication = null
   state.following = null
   distrustSyncing(state)
+  if ([...state.continuations.values()].some(({ kind }) => kind === 'checkpointProof')) state.checkpointTrust = 'doubted'
   state.continuations.clear()
   refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
   state.pending = []

@@ -35,6 +35,7 @@ export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): 
     const token = expectAnswer(state, { kind: 'ignore' })
     outbox.push({ kind: 'remove', log: state.logName, files: ['checkpoint-0', 'checkpoint-1'], token })
     state.syncedCheckpoint = state.failedCheckpoint = -1
+    state.checkpointTrust = 'unknown'
   }
   reopenLog(state, outbox, endOffset)
 }
@@ -45,6 +46,8 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
   forget(state, Infinity)
   state.syncedCheckpoint = state.failedCheckpoint = -1
+  // There is none that could be written over.
+  state.checkpointTrust = 'only'
   state.recovery = null
   state.log = emptyLog(startOffset)
   const end = { offset: startOffset, segmentBaseOffset: startOffset, position: 0 }
@@ -79,6 +82,8 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
+  // However often the log is opened again.
+  if (state.checkpointTrust === 'doubted') fresh.checkpointTrust = 'doubted'
   // No name of a file is used twice: a cleaning may still be writing.
   fresh.cleaning.generation = state.cleaning.generation
   fresh.cleaning.isArmed = state.cleaning.isArmed

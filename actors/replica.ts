@@ -16,7 +16,6 @@ import type { Actor, Context, Outbox } from './actor.ts'
 import {
   moveStop,
   finishDrain,
-  onCheckpointProved,
   onCheckpointSynced,
   onCheckpointWritten,
   onFlushed,
@@ -34,6 +33,7 @@ import { onMendAnswer, onMendFetched, onMendTimer } from './replica-mend.ts'
 import { onWriteMarker } from './replica-markers.ts'
 import { onAppended, onPartitionAdded, onProduce } from './replica-produce.ts'
 import { progress } from './replica-progress.ts'
+import { onProofAnswer } from './replica-proof.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { discardCleaned, onCleaningAnswer, onCleaningTimer } from './replica-compact.ts'
 import { onFetchRead, onFetchTimer, onIndexAnswer, onListOffsets, onTimestampRead } from './replica-read.ts'
@@ -226,9 +226,9 @@ function continueWith(state: ReplicaState, continuation: Continuation, message: 
       onCheckpointSynced(state, continuation.write, message, outbox)
       return onCheckpointMoved(state, context, outbox)
     case 'checkpointProof':
-      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      onCheckpointProved(state, continuation, message, outbox)
-      return openIfSettled(state, outbox)
+    case 'proofRead':
+    case 'proofWritten':
+      return onProofAnswer(state, continuation, message, outbox)
     case 'rollBack':
       assert(message.kind === 'storageDone', 'P5 a truncation is answered by storageDone')
       return onRolledBack(state, message, outbox)

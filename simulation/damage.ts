@@ -11,6 +11,7 @@ import { logNameOf } from '../partitions/replica-state.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { checkBatch, FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
+import { minInsyncOf } from '../coordinator/partition-image.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
 import { mendBytes, rotBytes, SECTOR_BYTES } from './disk-file.ts'
@@ -25,7 +26,10 @@ const LOOK_MICROS = 20_000
 /** So long is one down at least that is to lose a log, and stopped with all others: somebody looks meanwhile. */
 const LOG_LOSS_MICROS = 100_000
 
-/** Whoever else has a log of which one copy is taken away: one of them may leave the ISR before that is noticed. */
+/**
+ * Whoever else has a log of which one copy is taken away: one of them may leave the ISR before that is noticed. The last whole one is eligible when it leaves, if the ISR is too small then; where it is not, with one
+ * in sync, nobody knows of it, so no copy is taken away. While nobody has noticed, others are harmed only if as many are whole beside them: who is harmed is not eligible, and the one that has nothing would lead.
+ */
 const OTHERS_MIN = 2
 
 const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
@@ -177,7 +181,7 @@ export class Damage {
     return [...topics.values()].every((topic) =>
       topic.partitions.every(
         ({ replicas }, index) =>
-          !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#countOthers(node, topic, index) > 0,
+          !replicas.includes(node) || topic.config.uncleanLeaderElection || this.#isWithOthers(node, topic, index, 1),
       ),
     )
   }
@@ -195,7 +199,7 @@ export class Damage {
     const { topic, index } = found
     const { adding, removing } = topic.partitions[index]!
     if (adding.length > 0 || removing.length > 0) return false
-    return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#countOthers(node, topic, index) >= othersMin
+    return topic.config.flush === 'commit' && !topic.config.uncleanLeaderElection && this.#isWithOthers(node, topic, index, othersMin)
   }
 
   /** Whether a node may lead a partition as soon as it is back, with whatever it has. */
@@ -225,6 +229,16 @@ export class Damage {
 
   #activeEpochOf(node: number): number {
     return this.#cluster.latestImage()?.brokers.get(node)?.activeEpoch ?? -1
+  }
+
+  /** Whether so many others have all of a partition, and more if one who is counted on has lost it, and does not know. */
+  #isWithOthers(node: number, topic: TopicImage, index: number, othersMin: number): boolean {
+    const log = logNameOf(topic.name, topic.topicId, index)
+    const { isr, elr, replicas } = topic.partitions[index]!
+    const hasGap = [...isr, ...elr].some((other) => other !== node && this.#cluster.nodes[other]!.disk.isLost(log))
+    const min = hasGap ? OTHERS_MIN : othersMin
+    const isLastEligible = minInsyncOf(topic.config.minInsyncReplicas, replicas.length) > 1
+    return this.#countOthers(node, topic, index) >= min && (min < OTHERS_MIN || isLastEligible)
   }
 
   /** How many others are in sync whose copies are whole, and not only in a page cache that is gone. */

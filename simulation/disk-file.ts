@@ -21,6 +21,8 @@ export interface SimulatedFile {
   isEntryDurable: boolean
   /** From here a failed sync may have lost pages; -1 if none did. Nothing above becomes durable any more. */
   lostFrom: number
+  /** A sync of what was last put there has failed: whoever wrote it has not counted on it. */
+  isDoubted: boolean
   /** Where the disk has other bytes than were written, and those that were; -1 if it has not. */
   rottenAt: number
   rottenBytes: Uint8Array
@@ -42,6 +44,7 @@ export function newFile(): SimulatedFile {
     durableBytes: 0,
     isEntryDurable: false,
     lostFrom: -1,
+    isDoubted: false,
     rottenAt: -1,
     rottenBytes: NOTHING,
     mendedOver: null,
@@ -97,6 +100,7 @@ export function replaceContent(file: SimulatedFile, bytes: Uint8Array, isNew: bo
   file.durableBytes = 0
   file.generation++
   file.lostFrom = -1
+  file.isDoubted = false
 }
 
 /** Puts other bytes where these were, in the page cache and beneath it. */
@@ -137,7 +141,9 @@ export function syncFile(file: SimulatedFile): void {
 
 /** A failed sync: the pages count as clean from now on, written or not. */
 export function failSync(file: SimulatedFile): void {
-  if (file.lostFrom < 0 && file.sizeBytes > file.durableBytes) file.lostFrom = file.durableBytes
+  if (file.sizeBytes <= file.durableBytes) return
+  file.isDoubted = true
+  if (file.lostFrom < 0) file.lostFrom = file.durableBytes
 }
 
 /** What is left of the file when the power comes back; null if nothing is. */

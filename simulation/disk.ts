@@ -191,7 +191,7 @@ export class Disk {
       log.busyUntil = 0
       if (!isPowerLoss) {
         // Nobody who starts again can know of syncs that failed before: what they have lost is beyond the atlas.
-        for (const file of log.files.values()) file.lostFrom = -1
+        for (const file of log.files.values()) Object.assign(file, { lostFrom: -1, isDoubted: false })
         continue
       }
       for (const [file, content] of log.files) {

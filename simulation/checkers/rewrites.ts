@@ -37,10 +37,13 @@ function isSafe(file: SimulatedFile | undefined): boolean {
   return file.isEntryDurable && file.before === undefined && file.durableBytes === file.sizeBytes && file.rottenAt < 0
 }
 
-/** Whether it is needed, if it is sound. A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. */
-function isNeeded(name: string, { bytes, sizeBytes }: SimulatedFile, state: unknown): boolean {
+/**
+ * Whether it is needed, if it is sound. A log from which nothing was removed says itself where it begins, and one that is given up needs nothing. A vote whose sync
+ * failed was told to nobody: its member has begun anew, and has what it read written before it says anything; that all was synced once more meanwhile changes nothing.
+ */
+function isNeeded(name: string, { bytes, sizeBytes, isDoubted }: SimulatedFile, state: unknown): boolean {
   const content = bytes.subarray(0, sizeBytes)
-  if (name === 'quorum-state-') return typeof decodeVote(content) !== 'string'
+  if (name === 'quorum-state-') return !isDoubted && typeof decodeVote(content) !== 'string'
   if (name !== 'checkpoint-') return isJson(content)
   const checkpoint = decodeCheckpoint(content)
   if (typeof checkpoint === 'string') return false

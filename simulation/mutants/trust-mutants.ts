@@ -278,6 +278,21 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 942,
   },
   {
+    id: 'A61',
+    title: 'of two checkpoints that could not be synced the newer one is written over',
+    why: 'it may be the only one that is on the disk: a power loss leaves neither, and a log that retention has shortened looks like one whose first file is gone',
+    edits: [
+      {
+        file: 'actors/replica-proof.ts',
+        text: "else if (isProved) state.checkpointTrust = 'torn'",
+        replacement: "else state.checkpointTrust = 'torn'",
+      },
+    ],
+    run: 'small',
+    seed: 70516,
+    seedsToFind: 0,
+  },
+  {
     id: 'A63',
     title:
       'a replica whose disk fails, or that is still being opened, is drained like any other: its node says that it has stopped cleanly',

@@ -74,6 +74,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'coordinator/broker-losses',
     'with a wiped directory leads what was created while no node was live: there is nothing of it to lose',
   ],
+  A61: [
+    'actors/replica-checkpoint',
+    'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
+  ],
   A63: ['actors/replica-drain', 'that cannot sync says so'],
   A64: [
     'actors/broker-stop',

@@ -5,6 +5,7 @@ import { Cluster } from '../../simulation/cluster.ts'
 import { breaksCrc, Damage } from '../../simulation/damage.ts'
 import { Faults } from '../../simulation/faults.ts'
 import { drawPlan } from '../../simulation/plan.ts'
+import { Random } from '../../simulation/random.ts'
 import { newTruth } from '../../simulation/truth.ts'
 import { ProducerWorkload } from '../../simulation/workloads/producer.ts'
 import { AdminWorkload } from '../../simulation/workloads/topics.ts'
@@ -38,12 +39,12 @@ describe('harm to a batch', () => {
   })
 })
 
-/** Two nodes that have all of a topic, and have stopped together: they are fenced, and both count as in sync. */
-function stoppedTogether(): { readonly cluster: Cluster; readonly damage: Damage } {
+/** Nodes that have all of a topic, and have stopped together: they are fenced, and all count as in sync. */
+function stoppedTogether(nodeCount = 2, minInsyncReplicas = -1): { readonly cluster: Cluster; readonly damage: Damage } {
   const quiet = drawPlan(1, { quiet: true })
-  const topics = [{ name: 'orders', partitions: 1, replicationFactor: 2, configs: { flush: 'commit' } }]
+  const topics = [{ name: 'orders', partitions: 1, replicationFactor: nodeCount, configs: { flush: 'commit', minInsyncReplicas } }]
   const none = { transactions: null, readers: null, classic: null, guests: null, quota: null, sharerCount: 0 }
-  const plan = { ...quiet, ...none, topics, nodeCount: 2 }
+  const plan = { ...quiet, ...none, topics, nodeCount }
   const world = new World(1)
   const cluster = new Cluster(world, plan, new Faults(1, plan.faults), newTruth(world, plan.acks))
   cluster.start()
@@ -72,5 +73,30 @@ describe('a node that is wiped', () => {
     }
     expect([nodes[1]!.disk.logNames(), nodes[0]!.disk.logNames()]).toEqual([[], had[0]])
     expect(faults.counts.wipe).toBe(1)
+  })
+
+  test('is none where only one more has a whole copy, while another one has lost a log, and is counted on as before', () => {
+    const { cluster, damage } = stoppedTogether(3)
+    const { world, nodes, faults } = cluster
+    expect(cluster.latestImage()!.topics.get('orders')!.partitions[0]!.isr).toHaveLength(3)
+    const had = nodes[1]!.disk.logNames()
+    damage.loseLog(0, new Random(1, 'test'), { atMicros: 0, state: null })
+    world.runUntil(world.nowMicros + 1_000_000)
+    damage.wipe(1)
+    world.runUntil(world.nowMicros + 1_000_000)
+    expect([faults.counts.lostLog, faults.counts.wipe]).toEqual([1, 0])
+    expect(nodes[1]!.disk.logNames()).toEqual(had)
+  })
+})
+
+describe('a replica that loses its log', () => {
+  test('is none of a topic where one in sync is enough: who has all leaves, and is not eligible, and the one that has nothing leads', () => {
+    const lostFrom = (minInsyncReplicas: number): string[] => {
+      const { cluster, damage } = stoppedTogether(3, minInsyncReplicas)
+      for (let draw = 0; draw < 20; draw++) damage.loseLog(0, new Random(draw, 'test'), { atMicros: 0, state: null })
+      return [...cluster.truth.lostLogs].map((lost) => lost.replace(/-.*/, ''))
+    }
+    expect(lostFrom(-1)).toContain('0/orders')
+    expect(lostFrom(1)).not.toContain('0/orders')
   })
 })

@@ -8,7 +8,7 @@ import { noTransactions } from '../../../partitions/transactions.ts'
 import type { Effect } from '../../../actors/effect.ts'
 import { checkRewrites } from '../../../simulation/checkers/rewrites.ts'
 import type { Disk } from '../../../simulation/disk.ts'
-import { newFile, replaceContent, syncFile } from '../../../simulation/disk-file.ts'
+import { failSync, newFile, replaceContent, rewriteBytes, syncFile } from '../../../simulation/disk-file.ts'
 import type { SimulatedFile } from '../../../simulation/disk-file.ts'
 import { inScene } from './damaged.ts'
 import type { Damaged } from './damaged.ts'
@@ -17,6 +17,15 @@ function file(bytes: Uint8Array, isSynced: boolean): SimulatedFile {
   const made = newFile()
   replaceContent(made, bytes, true)
   if (isSynced) syncFile(made)
+  return made
+}
+
+/** The first vote of a member; if it could not be synced at once, it is written once more when the member begins anew. */
+function firstVote(isToldToOthers: boolean): SimulatedFile {
+  const made = file(VOTE, isToldToOthers)
+  failSync(made)
+  rewriteBytes(made, 0, VOTE)
+  syncFile(made)
   return made
 }
 
@@ -43,6 +52,9 @@ export const damagedRewrites: readonly Damaged[] = [
   rewrite('the only vote that is synced is written over', 'quorum-state-0', (isDamaged) => ({
     'quorum-state-0': file(VOTE, true),
     'quorum-state-1': file(VOTE, !isDamaged),
+  })),
+  rewrite('the only vote is written over, which others were told of', 'quorum-state-0', (isDamaged) => ({
+    'quorum-state-0': firstVote(isDamaged),
   })),
   rewrite('the only registration that is synced is written over', 'registration-1', (isDamaged) => ({
     'registration-0': file(REGISTRATION, !isDamaged),

@@ -1,0 +1,77 @@
+/**
+ * How the checkpoint that was read when a log was opened is proved. It may be in the page cache only, and the other file be the one that a power loss leaves: so it is
+ * synced before the other one is written over. If that fails, the other one must be safe before this one is written over. If neither can be synced, nothing is known of
+ * them, and later syncs prove nothing (the disk says so only once): this one is written once more, in its place, and synced then. A flush that can prove neither
+ * writes no checkpoint; the next one tries again.
+ */
+import { checkpointFile, decodeCheckpoint } from '../partitions/checkpoint.ts'
+import { expectAnswer } from '../partitions/replica-state.ts'
+import type { Continuation, Flush, ReplicaState } from '../partitions/replica-state.ts'
+import { assert, unreachable } from '../protocol/assert.ts'
+import type { MessageOf } from '../protocol/messages/message.ts'
+import type { StorageAnswer } from '../protocol/messages/storage.ts'
+import type { Outbox } from './actor.ts'
+import { endFlush, writeCheckpoint } from './replica-flush.ts'
+import { openIfSettled } from './replica-open.ts'
+
+type Proof = Extract<Continuation, { kind: 'checkpointProof' | 'proofRead' | 'proofWritten' }>
+
+/** The disk has answered a step of a proof. */
+export function onProofAnswer(state: ReplicaState, proof: Proof, message: StorageAnswer, outbox: Outbox): void {
+  goOn(state, proof, message, outbox)
+  openIfSettled(state, outbox)
+}
+
+function goOn(state: ReplicaState, proof: Proof, message: StorageAnswer, outbox: Outbox): void {
+  switch (proof.kind) {
+    case 'checkpointProof':
+      assert(message.kind === 'synced', 'P4 a sync is answered by synced')
+      return onCheckpointProved(state, proof, message, outbox)
+    case 'proofRead':
+      assert(message.kind === 'readCompleted', 'P6 a read is answered by readCompleted')
+      return onProofRead(state, proof, message, outbox)
+    case 'proofWritten':
+      assert(message.kind === 'storageDone', 'P5 a rewrite is answered by storageDone')
+      return onProofWritten(state, proof, message, outbox)
+    default:
+      return unreachable(proof)
+  }
+}
+
+/** The checkpoint is synced, or is not; or the other one is, over which nothing was written since. */
+function onCheckpointProved(
+  state: ReplicaState,
+  { flush, isOther }: { readonly flush: Flush; readonly isOther: boolean },
+  message: MessageOf<'synced'>,
+  outbox: Outbox,
+): void {
+  const isProved = message.error === null
+  const isFirst = state.checkpointTrust === 'unknown'
+  if (!isOther) state.checkpointTrust = isProved ? 'safe' : 'doubted'
+  else if (isProved) state.checkpointTrust = 'torn'
+  if (isProved && isOther) state.failedCheckpoint = state.checkpointSequence
+  else if (isProved) state.syncedCheckpoint = state.checkpointSequence
+  if (state.flush !== flush) return
+  if (isProved || isOther) return writeCheckpoint(state, outbox)
+  if (!isFirst) return endFlush(state, flush, outbox)
+  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: true })
+  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence - 1), token })
+}
+
+/** The checkpoint is here: it goes to where it came from. */
+function onProofRead(state: ReplicaState, { flush }: Proof, { records }: MessageOf<'readCompleted'>, outbox: Outbox): void {
+  if (state.flush !== flush) return
+  const checkpoint = records === null ? 'unsound' : decodeCheckpoint(records)
+  if (records === null || typeof checkpoint === 'string' || checkpoint.sequence !== state.checkpointSequence)
+    return endFlush(state, flush, outbox)
+  const token = expectAnswer(state, { kind: 'proofWritten', flush })
+  outbox.push({ kind: 'rewrite', log: state.logName, file: checkpointFile(checkpoint.sequence), position: 0, bytes: records, token })
+}
+
+/** It is written once more: now a sync speaks of it. */
+function onProofWritten(state: ReplicaState, { flush }: Proof, { error }: MessageOf<'storageDone'>, outbox: Outbox): void {
+  if (state.flush !== flush) return
+  if (error !== null) return endFlush(state, flush, outbox)
+  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false })
+  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
+}
