@@ -11,6 +11,7 @@ import type { ChangedTopics, TopicImage } from '../coordinator/metadata.ts'
 import { minInsyncOf, replicaCountOf } from '../coordinator/partition-image.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Context, Outbox } from './actor.ts'
+import { isInformed } from './broker-state.ts'
 import type { BrokerState, LocalReplica } from './broker-state.ts'
 import { followOffsetsTopic } from './broker-groups.ts'
 import { BROKER_LOG } from './broker-registration.ts'
@@ -18,11 +19,6 @@ import { onReplicaGone } from './broker-stop.ts'
 import { keepShares } from './broker-shares.ts'
 import { keepTransactors } from './broker-transactors.ts'
 import { actor as replica } from './replica.ts'
-
-/** The image knows of this registration. An older one may take a replica away that was given again later, or not count on one that was counted on since. */
-export function isInformed({ image, self, brokerEpoch }: BrokerState): boolean {
-  return brokerEpoch >= 0 && image.brokers.get(self.node)?.brokerEpoch === brokerEpoch
-}
 
 /** The image knows of this life of the node now: all replicas are told, for followers must say in which broker epoch they are, and leaders must know it. */
 export function followAnew(state: BrokerState, outbox: Outbox): void {

@@ -59,6 +59,8 @@ export interface NodeStop {
   step: 'settling' | 'asking' | 'draining'
   /** Replicas that are still to answer, by the names of their actors. */
   waitsFor: Set<string>
+  /** The next life may say that nothing was lost: every log here has its replica, and all that have answered have everything on the disk. */
+  isSynced: boolean
   /** Heartbeats from this one on have asked the coordinator. */
   askedFrom: number
 }
@@ -168,4 +170,9 @@ export function newBrokerState(self: Address, config: BrokerConfig): BrokerState
 /** Where the coordinators of partitions look for the active one: all who vote may be replaced, so that those whom the node began with are among them. */
 export function coordinatorNodesOf({ voters, config }: BrokerState): readonly number[] {
   return [...new Set([...voters, ...config.voters])]
+}
+
+/** The image knows of this registration. An older one may take a replica away that was given again later, or not count on one that was counted on since. */
+export function isInformed({ image, self, brokerEpoch }: BrokerState): boolean {
+  return brokerEpoch >= 0 && image.brokers.get(self.node)?.brokerEpoch === brokerEpoch
 }

@@ -1,5 +1,5 @@
 /**
- * How a node stops cleanly (KIP-631): the coordinator is told, then every replica syncs and writes its checkpoint, and the directory remembers that nothing was lost.
+ * How a node stops cleanly (KIP-631): the coordinator is told, then every replica syncs and writes its checkpoint, and the directory remembers that nothing was lost, if all could.
  * One that stops alone has others lead what is led here. Where all stop together, the followers are given first what is led here, so that whoever leads next has
  * it, whatever was promised for it. Nobody is waited for for long: a partition whose followers do not get on keeps nobody from stopping, and without a coordinator the
  * others notice by themselves.
@@ -7,6 +7,7 @@
 import type { Message } from '../protocol/messages/message.ts'
 import type { Context, Outbox } from './actor.ts'
 import { record } from './broker-registration.ts'
+import { isInformed } from './broker-state.ts'
 import type { BrokerState } from './broker-state.ts'
 
 /** The timer that ends the wait for followers. */
@@ -25,7 +26,7 @@ const HEARTBEATS_MAX = 8
 export function onStopNode(state: BrokerState, handOver: boolean, context: Context, outbox: Outbox): void {
   if (state.stop !== null) return onStopAgain(state, context, outbox)
   const [manner, step] = handOver ? (['alone', 'asking'] as const) : (['together', 'settling'] as const)
-  state.stop = { waiter: context.from, manner, step, waitsFor: new Set(), askedFrom: Infinity }
+  state.stop = { waiter: context.from, manner, step, waitsFor: new Set(), isSynced: false, askedFrom: Infinity }
   if (state.brokerEpoch < 0 || (!handOver && state.image.brokers.size <= 1)) return drainReplicas(state, outbox)
   const settleMillis = handOver ? 0 : HEARTBEATS_MAX * state.config.heartbeatMillis
   outbox.push({ kind: 'startTimer', timer: HAND_OVER_TIMER, afterMillis: settleMillis + HAND_OVER_MILLIS })
@@ -62,6 +63,8 @@ export function drainReplicas(state: BrokerState, outbox: Outbox): void {
   const { stop } = state
   if (stop === null || stop.step === 'draining') return
   stop.step = 'draining'
+  // Before the metadata are there, no replica looks after what the life before has left in the page cache.
+  stop.isSynced = isInformed(state) && state.recording < 0
   tellReplicas(state, { kind: 'drain' }, outbox)
   if (stop.waitsFor.size === 0) finishStop(state, outbox)
 }
@@ -71,9 +74,12 @@ export function onSettled(state: BrokerState, replica: string, outbox: Outbox): 
   if (state.stop?.step === 'settling') onReplicaGone(state, replica, outbox)
 }
 
-/** A replica is drained. */
-export function onDrained(state: BrokerState, replica: string, outbox: Outbox): void {
-  if (state.stop?.step === 'draining') onReplicaGone(state, replica, outbox)
+/** A replica is drained; one whose disk failed may have lost what it has. */
+export function onDrained(state: BrokerState, replica: string, isSynced: boolean, outbox: Outbox): void {
+  const { stop } = state
+  if (stop?.step !== 'draining') return
+  if (!isSynced && stop.waitsFor.has(replica)) stop.isSynced = false
+  onReplicaGone(state, replica, outbox)
 }
 
 /** A replica is not waited for, or not any longer: it may go with its topic. */
@@ -90,8 +96,11 @@ function tellReplicas({ stop, self, replicas }: BrokerState, message: Message, o
   for (const actor of replicas.keys()) outbox.push({ kind: 'send', to: { node: self.node, actor }, message })
 }
 
-/** Everything is synced: the next life may say so. */
+/** If everything is synced, the next life may say so. */
 function finishStop(state: BrokerState, outbox: Outbox): void {
-  if (state.brokerEpoch >= 0 && state.recording < 0) record(state, true, outbox)
-  if (state.stop !== null) outbox.push({ kind: 'send', to: state.stop.waiter, message: { kind: 'drained' } })
+  const { stop } = state
+  if (stop === null) return
+  const { waiter: to, isSynced } = stop
+  if (isSynced && state.recording < 0) record(state, true, outbox)
+  outbox.push({ kind: 'send', to, message: { kind: 'drained', isSynced } })
 }

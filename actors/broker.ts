@@ -11,8 +11,8 @@ import type { MetadataBatch } from '../coordinator/metadata.ts'
 import type { Actor, Context, Outbox } from './actor.ts'
 import { onHeartbeatAnswer, onNoCoordinator, onRegistered, onRegistrationStorage, findRegistrations, talk } from './broker-registration.ts'
 import { askAllToResign, onResigned } from './broker-groups.ts'
-import { extendLease, followAnew, followImage, isInformed, onReplicaStarted, removeStrays, tellCoordinators } from './broker-replicas.ts'
-import { newBrokerState } from './broker-state.ts'
+import { extendLease, followAnew, followImage, onReplicaStarted, removeStrays, tellCoordinators } from './broker-replicas.ts'
+import { isInformed, newBrokerState } from './broker-state.ts'
 import { answerFindCoordinator } from './coordinator-queries.ts'
 import { drainReplicas, endSettling, HAND_OVER_TIMER, onDrained, onSettled, onStopNode, SETTLE_TIMER } from './broker-stop.ts'
 import type { BrokerConfig, BrokerState } from './broker-state.ts'
@@ -78,7 +78,7 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'settled':
         return onSettled(state, context.from.actor, outbox)
       case 'drained':
-        return onDrained(state, context.from.actor, outbox)
+        return onDrained(state, context.from.actor, message.isSynced, outbox)
       default:
         assert(false, `a broker does not understand ${message.kind}`)
     }

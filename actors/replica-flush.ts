@@ -22,6 +22,7 @@ import type { Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
+import { isAllSynced } from './replica-synced.ts'
 import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
@@ -269,9 +270,10 @@ function isUntouched({ log, flush, checkpointSequence }: ReplicaState): boolean 
   return log.logEndOffset === 0 && checkpointSequence === 0 && flush === null
 }
 
-/** Tells whoever waits that the replica has come to rest. */
+/** Tells whoever waits that the replica has come to rest, and whether that was a clean stop. */
 export function finishDrain(state: ReplicaState, outbox: Outbox): void {
-  if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message: { kind: 'drained' } })
+  const message = { kind: 'drained', isSynced: isAllSynced(state) } as const
+  if (state.drainWaiter !== null) outbox.push({ kind: 'send', to: state.drainWaiter, message })
   state.drainWaiter = null
 }
 

@@ -15,6 +15,13 @@ export function syncedEnd(state: ReplicaState): number {
   return Math.min(state.log.logEndOffset, ...unsyncedSegments(state))
 }
 
+/** Everything is on the disk here, whatever was promised for it. Of a log that is not open nobody knows that. */
+export function isAllSynced(state: ReplicaState): boolean {
+  if (state.phase === 'failed' || state.phase === 'recovering') return false
+  const unsynced = unsyncedSegments(state)
+  return state.log.segments.every(({ baseOffset, sizeBytes }) => sizeBytes === 0 || !unsynced.has(baseOffset))
+}
+
 /** Everything below is on every replica's disk, as the leader knows; -1: nobody has said so yet. */
 export function knownSyncedByAll(state: ReplicaState): number {
   const { phase, replication, following } = state

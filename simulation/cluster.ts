@@ -84,7 +84,7 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** The same when it was stopped last, all synced, as only a life can say that was registered, and had its logs open; and when it was wiped last. */
+  /** The same when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs; and when it was wiped last. */
   readonly #stoppedEpochs = new Map<number, number>()
   readonly #wipedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
@@ -230,7 +230,7 @@ export class Cluster {
       this.#noteRot(node)
       this.world.after(awayMicros + this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
-    host.attach('operator', { receive: (message) => (message.kind === 'drained' ? host.after(1, () => stop(true)) : undefined) })
+    host.attach('operator', { receive: (said) => (said.kind === 'drained' ? host.after(1, () => stop(said.isSynced)) : undefined) })
     host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver })
     host.after(DRAIN_MICROS, () => stop(false))
   }

@@ -43,9 +43,11 @@ export interface StopNode {
   readonly handOver: boolean
 }
 
-/** Everything that is acknowledged is on disk, and the checkpoint says so. */
+/** A replica has come to rest, or a node. */
 export interface Drained {
   readonly kind: 'drained'
+  /** Everything that is in it is on the disk: no power loss takes any of it. False: nobody knows that, for its log was not open, or a sync has failed. */
+  readonly isSynced: boolean
 }
 
 /** The host of a request's addressee has no such actor (yet, or any more): retriable elsewhere or later. */

@@ -78,6 +78,11 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/replica-checkpoint',
     'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
   ],
+  A63: ['actors/replica-drain', 'that cannot sync says so'],
+  A64: [
+    'actors/broker-stop',
+    'remembers nothing of the kind before the metadata have come: what the last life has left in the page cache has no replica yet',
+  ],
   A52: ['actors/coordinator-unled', 'never says that something is not there: it may only not have heard of it'],
   A43: ['actors/replica-retention', 'a follower begins anew where a leader goes on that had fallen behind'],
   A45: ['actors/replica', 'that wants one copy waits until that is synced'],

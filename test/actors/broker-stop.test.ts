@@ -25,7 +25,7 @@ import { lines, sent, sentOne } from './stage.ts'
 const HAND_OVER = { kind: 'stopNode', handOver: true } as const
 const ALL_AT_ONCE = { kind: 'stopNode', handOver: false } as const
 const SETTLED = { kind: 'settled' } as const
-const DRAINED = { kind: 'drained' } as const
+const DRAINED = { kind: 'drained', isSynced: true } as const
 
 /** Asks the coordinator, if the timer for that is set. */
 function ask(one: BrokerStage, effects: readonly Effect[]): MessageOf<'brokerHeartbeat'> {
@@ -52,6 +52,26 @@ describe('a clean stop', () => {
     expect(remembered(one)).toHaveLength(1)
     expect(lines(tell(one, DRAINED, replicaAt('a-1')))).toContain('to client: drained')
     expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
+  })
+
+  test('remembers nothing of the kind if one replica could not sync what it has', () => {
+    for (const failed of ['a-0', 'a-1']) {
+      const one = alone([created('a', 1, [1, 1])])
+      tell(one, ALL_AT_ONCE)
+      tell(one, { ...DRAINED, isSynced: failed !== 'a-0' }, replicaAt('a-0'))
+      const effects = tell(one, { ...DRAINED, isSynced: failed !== 'a-1' }, replicaAt('a-1'))
+      expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
+      expect(sentOne(effects, 'drained').isSynced).toBe(false)
+    }
+  })
+
+  test('remembers nothing of the kind before the metadata have come: what the last life has left in the page cache has no replica yet', () => {
+    const one = brokerOn(diskOf())
+    tell(one, { kind: 'started' }, one.stage.self)
+    register(one, 101)
+    const effects = tell(one, ALL_AT_ONCE)
+    expect(remembered(one)).toEqual([{ brokerEpoch: 101, bootId: 'boot-1', clean: false }])
+    expect(sentOne(effects, 'drained').isSynced).toBe(false)
   })
 
   test('does not wait for a replica that goes meanwhile with its topic', () => {

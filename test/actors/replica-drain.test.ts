@@ -3,11 +3,18 @@
 import { describe, expect, test } from 'vitest'
 import { decodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { indexFileName, logFileName } from '../../partitions/log.ts'
-import { drain, drive, fetch, fire, leading, produce, release, small, threeSegments } from './replica-support.ts'
+import { drain, drive, fetch, fire, leading, partitionOn, produce, release, small, threeSegments } from './replica-support.ts'
+import type { Partition } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { lines, sentOne } from './stage.ts'
 
 const LOG = logFileName(0)
+
+/** Whether a replica that is drained now says that everything is synced. */
+function drained(partition: Partition): boolean {
+  const effects = partition.stage.deliver({ kind: 'drain' }, { node: 0, actor: 'broker' })
+  return sentOne(drive(partition, effects), 'drained').isSynced
+}
 
 describe('draining', () => {
   test('writes a clean checkpoint and the index, then answers', () => {
@@ -88,11 +95,40 @@ describe('draining', () => {
     expect(lines(produce(partition, 2))).toEqual(['to client: produceResponse #2 KAFKA_STORAGE_ERROR'])
   })
 
-  test('is over at once for a partition that is offline', () => {
+  test('is over at once for a partition that is offline: nobody knows what of it is on the disk', () => {
     const partition = leading()
     partition.failing.set('sync', 'io').set('truncate', 'io')
     produce(partition, 1)
-    expect(drain(partition)).toEqual(['to broker: drained'])
+    expect(drained(partition)).toBe(false)
+    partition.failing.clear()
+    expect(drained(partition)).toBe(false)
+  })
+
+  test('says that all is synced if it is, although the checkpoint cannot be written', () => {
+    const partition = leading({ flush: 'interval' })
+    produce(partition, 1)
+    partition.failing.set('replace', 'full')
+    expect(drained(partition)).toBe(true)
+    expect(drained(partition)).toBe(true)
+  })
+
+  test('that cannot sync says so', () => {
+    const partition = leading({ flush: 'interval' })
+    produce(partition, 1)
+    partition.failing.set('sync', 'io')
+    expect(drained(partition)).toBe(false)
+  })
+
+  test('is over at once for a log that is being opened: what its last life has left in the page cache nobody has synced', () => {
+    const former = leading({ flush: 'interval' })
+    produce(former, 1)
+    const partition = partitionOn(former.files, { flush: 'interval' })
+    partition.hold.add('read')
+    drive(partition, partition.stage.deliver({ kind: 'started' }))
+    expect(drained(partition)).toBe(false)
+    release(partition)
+    expect(partition.stage.state.log.logEndOffset).toBe(1)
+    expect(drained(partition)).toBe(false)
   })
 
   test('goes on after a roll back', () => {

@@ -24,7 +24,7 @@ export const actor: Actor<ProbeState, unknown> = {
   receive(state: ProbeState, message: Message, context: Context, outbox: Outbox): void {
     state.heard.push(nameOf(message, context))
     if (message.kind === 'drain' || message.kind === 'stopNode')
-      outbox.push({ kind: 'send', to: context.from, message: { kind: 'drained' } })
+      outbox.push({ kind: 'send', to: context.from, message: { kind: 'drained', isSynced: true } })
     if (message.kind === 'listGroups')
       outbox.push({
         kind: 'send',

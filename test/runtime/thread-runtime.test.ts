@@ -116,7 +116,7 @@ describe('a clean stop', () => {
     const drained = runtime.drain(false)
     while (runtime.cycle());
     await drained
-    const late: Message = { kind: 'drained' }
+    const late: Message = { kind: 'drained', isSynced: true }
     runtime.host(0).post({ node: 0, actor: 'drain' }, { node: 0, actor: 'broker' }, late)
     expect(runtime.cycle()).toBe(true)
   })

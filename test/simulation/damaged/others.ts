@@ -299,7 +299,7 @@ export const damagedOthers: readonly Damaged[] = [
   ),
   host('ASSERT', 'an actor is told what it does not understand', (one, isDamaged) => {
     one.spawn('producer', producer.url, PRODUCER)
-    const message: Message = isDamaged ? { kind: 'drained' } : { kind: 'nodeDown', node: 1 }
+    const message: Message = isDamaged ? { kind: 'drained', isSynced: true } : { kind: 'nodeDown', node: 1 }
     one.send({ node: -1, actor: 'client' }, { node: -1, actor: 'producer' }, message)
   }),
   {
