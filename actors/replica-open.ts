@@ -60,7 +60,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
 export function onRecoveryAnswer(state: ReplicaState, answer: StorageAnswer, outbox: Outbox): void {
   if (answer.kind === 'listed' && answer.error === null) {
     // A log that was there is no new one: for whoever opens it again it is empty all the same.
-    if (answer.isGone === true && state.recovery?.isAgain === false) return failReplica(state, 'its files are gone', 'doubtful', outbox)
+    if (answer.isGone === true && (state.recovery?.heldEnd ?? 0) < 0) return failReplica(state, 'its files are gone', 'doubtful', outbox)
     return advance(state, { kind: 'listed', files: answer.files }, outbox)
   }
   if (answer.kind === 'readCompleted' && answer.records !== null) return advance(state, { kind: 'read', bytes: answer.records }, outbox)
@@ -79,7 +79,8 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
-  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, { endOffsetMax })
+  const reopening = { endOffsetMax, heldEnd: Math.min(heldEndOf(state), endOffsetMax) }
+  const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, reopening)
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   // However often the log is opened again.
@@ -89,6 +90,11 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   fresh.cleaning.isArmed = state.cleaning.isArmed
   const kept = { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, syncedCheckpoint, failedCheckpoint }
   Object.assign(state, fresh, kept)
+}
+
+/** Up to where everything was durable here in this life; 0 where that may be cut all the same. */
+function heldEndOf({ damage, recovery, durableEndOffset }: ReplicaState): number {
+  return damage === 'doubtful' ? 0 : Math.max(recovery?.heldEnd ?? durableEndOffset, 0)
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {

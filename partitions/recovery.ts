@@ -34,8 +34,8 @@ export interface Recovery {
   readonly indexIntervalBytes: number
   /** Batches from there on are cut, sound or not. */
   readonly endOffsetMax: number
-  /** It was open in this life, or may be cut: what is unsound is a write that has failed. The last file is cut in any case: it may refuse writes until then. */
-  readonly isAgain: boolean
+  /** It was open in this life, with everything below durable, or may be cut (0): above, what is unsound is a write that has failed. The last file is cut in any case: it may refuse writes until then. -1: it was not. */
+  readonly heldEnd: number
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -66,12 +66,12 @@ export interface Recovery {
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, isAgain: boolean = false): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, heldEnd: number = -1): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
     endOffsetMax,
-    isAgain,
+    heldEnd,
     files: new Map(),
     checkpoints: [],
     checkpoint: null,
@@ -198,7 +198,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
 /** Everything is sound. */
 function cutLast(recovery: Recovery): RecoveryDemand {
   const last = recovery.segments[recovery.segments.length - 1]
-  if (!recovery.isAgain || last === undefined) return removeRest(recovery)
+  if (recovery.heldEnd < 0 || last === undefined) return removeRest(recovery)
   recovery.step = 'cutting'
   return { kind: 'truncate', file: nameOfSegment(last), sizeBytes: last.sizeBytes }
 }
@@ -328,16 +328,16 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Ui
   return { kind: 'truncate', file: nameOfSegment(segment), sizeBytes: segment.sizeBytes }
 }
 
-/** Whether what is about to be cut may have been acknowledged: more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
+/** Whether what is about to be cut may have been acknowledged: it was there in this life, more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
 function doubtOf(recovery: Recovery, isFollowed: boolean): RecoveryDemand | null {
-  const { checkpoints, files, expectedOffset, isAgain } = recovery
-  if (isAgain) return null
+  const { checkpoints, files, expectedOffset, heldEnd } = recovery
+  if (heldEnd >= 0 && expectedOffset >= heldEnd) return null
   const isUnvouched = checkpoints.some((one, sequence) => one === 'unsound' && files.has(checkpointFile(sequence)))
-  if (!isFollowed && !isUnvouched) return null
+  if (!isFollowed && !isUnvouched && expectedOffset >= heldEnd) return null
   recovery.step = 'over'
   return {
     kind: 'doubtful',
-    reason: `the log is not sound at offset ${expectedOffset}, ${isFollowed ? 'but more follows' : 'and a checkpoint is torn'}`,
+    reason: `the log is not sound at offset ${expectedOffset}, ${isFollowed ? 'but more follows' : isUnvouched ? 'and a checkpoint is torn' : 'but there was more'}`,
   }
 }
 

@@ -321,9 +321,10 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
   return `${topic}-${partition}.${topicId}`
 }
 
-/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut. */
+/** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut; below `heldEnd` everything was durable. */
 export interface Reopening {
   readonly endOffsetMax: number
+  readonly heldEnd: number
 }
 
 /** The state of a replica that has not looked at its disk yet. */
@@ -341,7 +342,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     failure: null,
     damage: 'none',
     mending: null,
-    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening !== null),
+    recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening?.heldEnd),
     log: emptyLog(0),
     epochs: [],
     producers: new Map(),

@@ -323,6 +323,21 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A65',
+    title: 'what is not sound when a log is opened again in the same life is a write that has failed, wherever it is',
+    why: 'a replica whose disk has rotted cuts what it had acknowledged, and goes on to be counted on',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: 'heldEnd: Math.min(heldEndOf(state), endOffsetMax)',
+        replacement: 'heldEnd: Math.min(heldEndOf(state), 0)',
+      },
+    ],
+    run: 'small',
+    seed: 501298,
+    seedsToFind: 0,
+  },
+  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',

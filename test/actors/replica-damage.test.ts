@@ -286,3 +286,34 @@ test('the only copy whose files are gone begins anew', () => {
   fire(partition, 'resign')
   expect(partition.stage.state).toMatchObject({ phase: 'leading', damage: 'none', log: { logEndOffset: 0 } })
 })
+
+/** Of three durable batches one rots; then a sync fails, and the log is opened again. */
+function reopenedRotten(batch: number): Partition {
+  const partition = leading({ flush: 'commit' })
+  for (let i = 0; i < 3; i++) produce(partition, i)
+  drive(partition, partition.stage.deliver({ ...ALONE, partitionEpoch: 1, replicas: [0, 1], isr: [0, 1] }))
+  const bytes = partition.files.get('00000000000000000000.log')!
+  const size = bytes.length / 3
+  bytes[batch * size + size - 1]! ^= 4
+  partition.failing.set('sync', 'io')
+  // One that is too small to hold a batch: nothing sound follows.
+  if (batch === 2) partition.failing.set('append', 'io')
+  produce(partition, 3)
+  expect(partition.stage.state.phase).toBe('failed')
+  partition.failing.clear()
+  fire(partition, 'reopen')
+  return partition
+}
+
+test.each([0, 2])(
+  'a log that was durable up to where it is not sound any more is not cut when it is opened again in the same life (batch %d)',
+  (batch) => {
+    const partition = reopenedRotten(batch)
+    expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'doubtful' })
+    expect(partition.files.get('00000000000000000000.log')?.length).toBeGreaterThan(0)
+
+    // Nobody else is counted on: what is sound is all that is left.
+    drive(partition, partition.stage.deliver({ ...ALONE, leaderEpoch: 1, partitionEpoch: 2, replicas: [0, 1], isr: [0] }))
+    expect(partition.stage.state.log.logEndOffset).toBe(batch)
+  },
+)
