@@ -79,7 +79,8 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
-  const reopening = { endOffsetMax, heldEnd: Math.min(heldEndOf(state), endOffsetMax) }
+  // What is cut because a leader says so ends where a batch does, somewhere below.
+  const reopening = { endOffsetMax, heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : 0 }
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, reopening)
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)

@@ -329,8 +329,8 @@ export const trustMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-open.ts',
-        text: 'heldEnd: Math.min(heldEndOf(state), endOffsetMax)',
-        replacement: 'heldEnd: Math.min(heldEndOf(state), 0)',
+        text: 'heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : 0',
+        replacement: 'heldEnd: endOffsetMax === Infinity ? 0 : 0',
       },
     ],
     run: 'small',
