@@ -26,8 +26,9 @@ export const classicMutants: readonly Mutant[] = [
         replacement: '  return null',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 3094,
+    seedsToFind: 3094,
   },
   {
     id: 'J2',
@@ -102,8 +103,9 @@ export const classicMutants: readonly Mutant[] = [
           "if (message.correlationId !== membership.correlationId && message.kind !== 'syncGroupResponse') return onLateAnswer(state, classic, message, context, outbox)",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 4584,
+    seedsToFind: 4584,
   },
   {
     id: 'J7',

@@ -254,8 +254,7 @@ export const clientMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    run: 'small',
-    seed: 1648,
-    seedsToFind: 1648,
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

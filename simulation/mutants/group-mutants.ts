@@ -199,8 +199,9 @@ export const groupMutants: readonly Mutant[] = [
     title: 'a partition that is doubted stays so when its batch was given up',
     why: 'the next batch for it fails at the first look, although the partition may just have been created',
     edits: [{ file: 'actors/producer.ts', text: 'if (queue.batches.length === 0) queue.doubtedFrom = -1', replacement: '' }],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 3070,
+    seedsToFind: 3070,
   },
   {
     id: 'R1',

@@ -217,8 +217,9 @@ export const quorumMutants: readonly Mutant[] = [
           "const found = checkBatch(bytes, at, bytes.length - at)\n    const check = found.ok || found.reason !== 'crc' ? found : { ok: true as const, sizeBytes: readI32(bytes, at + 8) + 12 }",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 56,
+    seedsToFind: 56,
   },
   {
     id: 'B13b',
@@ -334,8 +335,9 @@ export const quorumMutants: readonly Mutant[] = [
         replacement: "one.kind === 'snapshot' && snapshotFileName(one.snapshot) === '')) return",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 6792,
+    seedsToFind: 6792,
   },
   {
     id: 'A52',

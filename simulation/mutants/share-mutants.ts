@@ -103,7 +103,8 @@ export const shareMutants: readonly Mutant[] = [
     title: 'a coordinator gives out at once what members of its predecessor may be sure to have',
     why: 'who has not heard of it hands over what somebody else has accepted',
     edits: [{ file: FETCH, text: 'context.uptime >= state.trustUntil', replacement: 'context.uptime >= 0' }],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 6113,
+    seedsToFind: 6113,
   },
 ]

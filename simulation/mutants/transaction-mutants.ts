@@ -302,8 +302,9 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'log.nextOffset >= response.highWatermark',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'C37',
