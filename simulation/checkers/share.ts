@@ -223,10 +223,10 @@ function checkCounted({ truth, reigns, left }: ShareTruth, record: SharedRecord,
     )
 }
 
-/** Those of a range, begun where nothing is known; none of a partition that may have lost some. */
+/** Those of a range, begun where nothing is known; none of a partition that has lost some. Where it only may (`lossFloor`), what is seen counts: nothing else says it again when all is still there. */
 function recordsOf(group: ShareTruth, { topic, topicId, partition, first, last }: ShareRangeName): SharedRecord[] {
   const life = lifeOf(group.truth, topicPartitionName(topic, partition), topicId)
-  if (life === undefined || life.isUnclean || life.lossFloor >= 0 || life.lossEnd > 0) return []
+  if (life === undefined || life.isUnclean || life.lossEnd > 0) return []
   const known = group.records.get(life) ?? new Map<number, SharedRecord>()
   group.records.set(life, known)
   const records: SharedRecord[] = []
