@@ -385,18 +385,4 @@ export const replicationMutants: readonly Mutant[] = [
     seed: 25,
     seedsToFind: 25,
   },
-  {
-    id: 'A34',
-    title: 'a damaged replica goes on to be counted on',
-    why: 'nobody else leads, and nobody can read what it has',
-    edits: [
-      {
-        file: 'actors/replica-damage.ts',
-        text: "  const isDamaged = damage !== 'none' && replicas.length > 1\n",
-        replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
-      },
-    ],
-    seed: 26,
-    seedsToFind: 26,
-  },
 ]

@@ -7,6 +7,20 @@ import type { Mutant } from './mutant.ts'
 /** See the header. */
 export const trustMutants: readonly Mutant[] = [
   {
+    id: 'A34',
+    title: 'a damaged replica goes on to be counted on',
+    why: 'nobody else leads, and nobody can read what it has',
+    edits: [
+      {
+        file: 'actors/replica-damage.ts',
+        text: "  const isDamaged = damage !== 'none' && replicas.length > 1\n",
+        replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
+      },
+    ],
+    seed: 26,
+    seedsToFind: 26,
+  },
+  {
     id: 'A35',
     title: 'a node with an empty directory is taken for the one that it was (KIP-966)',
     why: 'it is in sync, or eligible, without anything',
