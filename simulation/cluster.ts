@@ -319,14 +319,16 @@ export class Cluster {
     }
   }
 
-  /** A bit may rot while others are in sync; if they are not any more, this one leads with what is sound. */
+  /** A bit may rot, or a log be lost, while others are in sync; if they are not any more, this one leads with what is sound, or with nothing. */
   #noteRot(node: number): void {
     const image = this.latestImage()
     for (const partition of this.truth.partitions.values()) {
       const topic = image === null ? undefined : topicById(image, partition.topicId)
       const isr = topic?.partitions[partitionOf(partition.name)]?.isr ?? []
       if (isr.length !== 1 || isr[0] !== node) continue
-      const floor = rottenOffset(this.nodes[node]!.disk.files(`${partition.name}.${partition.topicId}`), partition)
+      const { disk } = this.nodes[node]!
+      const log = `${partition.name}.${partition.topicId}`
+      const floor = disk.isLost(log) ? 0 : rottenOffset(disk.files(log), partition)
       if (floor >= 0) partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
     }
   }
@@ -339,7 +341,7 @@ export class Cluster {
       const topic = image === null ? undefined : topicById(image, partition.topicId)
       const partitionEpoch = topic?.partitions[partitionOf(partition.name)]?.partitionEpoch ?? -1
       if (isPowerLoss && partition.flush !== 'commit') partition.keptEnds.set(node, { end: durableEnd(files, partition), partitionEpoch })
-      else partition.keptEnds.delete(node)
+      else if (!this.isPowerless(node)) partition.keptEnds.delete(node)
     }
   }
 
