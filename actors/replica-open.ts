@@ -60,7 +60,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
 export function onRecoveryAnswer(state: ReplicaState, answer: StorageAnswer, outbox: Outbox): void {
   if (answer.kind === 'listed' && answer.error === null) {
     // A log that was there is no new one: for whoever opens it again it is empty all the same.
-    if (answer.isGone === true && (state.recovery?.heldEnd ?? 0) < 0) return failReplica(state, 'its files are gone', 'doubtful', outbox)
+    if (answer.isGone === true && state.recovery?.heldEnd === null) return failReplica(state, 'its files are gone', 'doubtful', outbox)
     return advance(state, { kind: 'listed', files: answer.files }, outbox)
   }
   if (answer.kind === 'readCompleted' && answer.records !== null) return advance(state, { kind: 'read', bytes: answer.records }, outbox)
@@ -80,7 +80,7 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 function forget(state: ReplicaState, endOffsetMax: number): void {
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
   // What is cut because a leader says so ends where a batch does, somewhere below.
-  const reopening = { endOffsetMax, heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : 0 }
+  const reopening = { endOffsetMax, heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity }
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, reopening)
   const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
@@ -93,9 +93,10 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   Object.assign(state, fresh, kept)
 }
 
-/** Up to where everything was durable here in this life; 0 where that may be cut all the same. */
-function heldEndOf({ damage, recovery, durableEndOffset }: ReplicaState): number {
-  return damage === 'doubtful' ? 0 : Math.max(recovery?.heldEnd ?? durableEndOffset, 0)
+/** Up to where everything was durable here in this life; -Infinity where that may be cut all the same; null: the log was not open yet. */
+function heldEndOf({ damage, recovery, durableEndOffset }: ReplicaState): number | null {
+  if (damage === 'doubtful') return -Infinity
+  return recovery === null ? durableEndOffset : recovery.heldEnd
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {

@@ -34,8 +34,8 @@ export interface Recovery {
   readonly indexIntervalBytes: number
   /** Batches from there on are cut, sound or not. */
   readonly endOffsetMax: number
-  /** It was open in this life, with everything below durable, or may be cut (0): above, what is unsound is a write that has failed. The last file is cut in any case: it may refuse writes until then. -1: it was not. */
-  readonly heldEnd: number
+  /** It was open in this life, with everything below durable, or may be cut (-Infinity): above, what is unsound is a write that has failed. The last file is cut in any case: it may refuse writes until then. Null: it was not. */
+  readonly heldEnd: number | null
   readonly files: Map<string, number>
   readonly checkpoints: CheckpointDecoded[]
   checkpoint: Checkpoint | null
@@ -66,7 +66,7 @@ export interface Recovery {
 const CHUNK_BYTES = 1024 * 1024
 
 /** A recovery that has not asked for anything yet. */
-export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, heldEnd: number = -1): Recovery {
+export function beginRecovery(indexIntervalBytes: number, endOffsetMax: number = Infinity, heldEnd: number | null = null): Recovery {
   return {
     step: 'listing',
     indexIntervalBytes,
@@ -198,7 +198,7 @@ function openSegment(recovery: Recovery): RecoveryDemand {
 /** Everything is sound. */
 function cutLast(recovery: Recovery): RecoveryDemand {
   const last = recovery.segments[recovery.segments.length - 1]
-  if (recovery.heldEnd < 0 || last === undefined) return removeRest(recovery)
+  if (recovery.heldEnd === null || last === undefined) return removeRest(recovery)
   recovery.step = 'cutting'
   return { kind: 'truncate', file: nameOfSegment(last), sizeBytes: last.sizeBytes }
 }
@@ -331,9 +331,9 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Ui
 /** Whether what is about to be cut may have been acknowledged: it was there in this life, more follows, or a checkpoint that is torn may have vouched for it. Null if not, or if it may go. */
 function doubtOf(recovery: Recovery, isFollowed: boolean): RecoveryDemand | null {
   const { checkpoints, files, expectedOffset, heldEnd } = recovery
-  if (heldEnd >= 0 && expectedOffset >= heldEnd) return null
+  if (heldEnd !== null && expectedOffset >= heldEnd) return null
   const isUnvouched = checkpoints.some((one, sequence) => one === 'unsound' && files.has(checkpointFile(sequence)))
-  if (!isFollowed && !isUnvouched && expectedOffset >= heldEnd) return null
+  if (!isFollowed && !isUnvouched && heldEnd === null) return null
   recovery.step = 'over'
   return {
     kind: 'doubtful',

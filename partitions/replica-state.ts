@@ -324,7 +324,7 @@ export function logNameOf(topic: string, topicId: number, partition: number): st
 /** A log that is opened again in the same life: it ends at `endOffsetMax`, and what lies beyond is cut; below `heldEnd` everything was durable. */
 export interface Reopening {
   readonly endOffsetMax: number
-  readonly heldEnd: number
+  readonly heldEnd: number | null
 }
 
 /** The state of a replica that has not looked at its disk yet. */

@@ -226,7 +226,7 @@ export const trustMutants: readonly Mutant[] = [
     title: 'a log that is gone is taken for a new one',
     why: 'its node leads with nothing, and those who have everything cut their logs',
     edits: [
-      { file: 'actors/replica-open.ts', text: 'answer.isGone === true && (state', replacement: 'answer.isGone === undefined && (state' },
+      { file: 'actors/replica-open.ts', text: 'answer.isGone === true && state', replacement: 'answer.isGone === undefined && state' },
     ],
     seed: 5,
     seedsToFind: 5,
@@ -348,8 +348,8 @@ export const trustMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-open.ts',
-        text: 'heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : 0',
-        replacement: 'heldEnd: endOffsetMax === Infinity ? 0 : 0',
+        text: 'heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity',
+        replacement: 'heldEnd: -Infinity',
       },
     ],
     seed: 0,

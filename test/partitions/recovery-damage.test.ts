@@ -45,7 +45,7 @@ test('a file that is shorter than it was said to be ends where the disk says, an
   const { directory } = fiveBatches()
   const bytes = directory.get(SECOND) ?? new Uint8Array(0)
   for (const short of [0, bytes.length - 1]) {
-    const recovery = beginRecovery(4096, Infinity, 0)
+    const recovery = beginRecovery(4096, Infinity, -Infinity)
     advanceRecovery(recovery, null)
     const files = [
       { name: FIRST, sizeBytes: directory.get(FIRST)?.length ?? 0 },

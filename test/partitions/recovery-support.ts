@@ -112,7 +112,7 @@ export function run(directory: Directory): Run {
     const demand = advanceRecovery(recovery, answer)
     if (demand.kind === 'doubtful') {
       demands.push('doubtful')
-      recovery = beginRecovery(smallSegments.indexIntervalBytes, Infinity, 0)
+      recovery = beginRecovery(smallSegments.indexIntervalBytes, Infinity, -Infinity)
       answer = null
       continue
     }
