@@ -118,8 +118,9 @@ export const classicMutants: readonly Mutant[] = [
         replacement: 'void withhold',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    run: 'small',
+    seed: 26,
+    seedsToFind: 26,
   },
   {
     id: 'J8',
@@ -276,8 +277,9 @@ export const classicMutants: readonly Mutant[] = [
         replacement: '      membership.mayBeKnown = false\n',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    run: 'small',
+    seed: 40,
+    seedsToFind: 40,
   },
   {
     id: 'J20',

@@ -113,8 +113,9 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'void uptime',
       },
     ],
-    seed: 60,
-    seedsToFind: 60,
+    run: 'small',
+    seed: 47,
+    seedsToFind: 47,
   },
   {
     id: 'D28',
@@ -169,8 +170,9 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'if (classicOf(state, group) !== null) return join',
       },
     ],
-    seed: 8,
-    seedsToFind: 8,
+    run: 'small',
+    seed: 120,
+    seedsToFind: 120,
   },
   {
     id: 'D32',
