@@ -113,7 +113,8 @@ describe('a recorded run', () => {
     const last = transactions.map(({ stages }) => stages.at(-1)!.stage)
     expect(transactions).toHaveLength(said(/ transaction \d+ of \S+ .* begins$/))
     expect(last.filter((stage) => stage === 'committed')).toHaveLength(plain.transactions.committed)
-    expect(last.filter((stage) => stage === 'aborted').length).toBeGreaterThan(20)
+    expect(last.filter((stage) => stage === 'aborted')).toHaveLength(plain.transactions.aborted)
+    expect(plain.transactions.aborted).toBeGreaterThan(0)
     expect(transactions.every(({ stages }) => stages[0]?.stage === 'open')).toBe(true)
     expect(new Set(decisions.map(({ state }) => state))).toEqual(
       new Set(['empty', 'ongoing', 'prepareCommit', 'completeCommit', 'prepareAbort', 'completeAbort']),
