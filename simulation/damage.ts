@@ -37,8 +37,6 @@ const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 /** Harms disks. */
 export class Damage {
   readonly #cluster: Cluster
-  /** By node: the broker epoch in which it was active last when it lost its directory, or a part of its registration. */
-  readonly #unknownEpochs: Map<number, number> = new Map()
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster
@@ -219,12 +217,12 @@ export class Damage {
   }
 
   #noteUnknown(node: number): void {
-    this.#unknownEpochs.set(node, this.#activeEpochOf(node))
+    this.#cluster.truth.unknownEpochs.set(node, this.#activeEpochOf(node))
   }
 
   /** Whether a node stands for nothing of what it had as soon as it is back; until then it may be in sync as before. */
   #isUnknown(node: number): boolean {
-    return this.#unknownEpochs.get(node) === this.#activeEpochOf(node)
+    return this.#cluster.truth.unknownEpochs.get(node) === this.#activeEpochOf(node)
   }
 
   #activeEpochOf(node: number): number {

@@ -1,6 +1,6 @@
 /**
  * Clusters in small: one cast of clients, what they need and nothing else, three nodes mostly, and a few seconds of trouble in quick succession. Most bugs show in a small instance, if all small ones are
- * tried (the small-scope hypothesis: Jackson, "Software Abstractions", 2006); and of these there are a hundred in the time that a whole cluster takes. They are drawn as whole ones are, and then made smaller.
+ * tried (the small-scope hypothesis: Jackson, "Software Abstractions", 2006); and of these there are about ten in the time that a whole cluster takes. They are drawn as whole ones are, and then made smaller.
  */
 import { drawAmbushes } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'

@@ -77,6 +77,8 @@ export interface Truth {
   readonly partitions: Map<string, PartitionTruth>
   /** Copies that have lost files, or all of them, as `node/log`. */
   readonly lostLogs: Set<string>
+  /** By node: the broker epoch in which it was active last when it lost its directory, or a part of its registration. */
+  readonly unknownEpochs: Map<number, number>
   /** Wall clocks are set now and then. */
   readonly hasClockSteps: boolean
   /** By value: the key that it was submitted for, and when. */
@@ -122,6 +124,7 @@ export function newTruth(
     countsCopies,
     partitions: new Map(),
     lostLogs: new Set(),
+    unknownEpochs: new Map(),
     hasClockSteps,
     keyed: new Map(),
     anomalies: noAnomalies(),

@@ -75,6 +75,17 @@ describe('a node that is wiped', () => {
     expect(faults.counts.wipe).toBe(1)
   })
 
+  test('stands for nothing, whoever asks: no bit flips in a copy that it would have to make good', () => {
+    const rotsOnNode0 = (isWiped: boolean): boolean => {
+      const { cluster, damage } = stoppedTogether(3, 2)
+      if (isWiped) damage.wipe(1)
+      cluster.world.runUntil(cluster.world.nowMicros + 1_000_000)
+      expect(cluster.faults.counts.wipe).toBe(isWiped ? 1 : 0)
+      return new Damage(cluster).rotSlyly(0, new Random(1, 'test')) !== false
+    }
+    expect([rotsOnNode0(false), rotsOnNode0(true)]).toEqual([true, false])
+  })
+
   test('is none where only one more has a whole copy, while another one has lost a log, and is counted on as before', () => {
     const { cluster, damage } = stoppedTogether(3)
     const { world, nodes, faults } = cluster
