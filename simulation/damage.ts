@@ -9,7 +9,7 @@ import { decodeCheckpoint, newestCheckpoint } from '../partitions/checkpoint.ts'
 import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
-import { checkBatch, FIELD, lastOffset, walkBatches } from '../protocol/record-batch.ts'
+import { baseOffset, checkBatch, FIELD, lastOffset, lastOffsetDelta, walkBatches } from '../protocol/record-batch.ts'
 import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
 import { minInsyncOf } from '../coordinator/partition-image.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
@@ -69,14 +69,17 @@ export class Damage {
   }
 
   /**
-   * A bit flips where it tells most: in how far a batch goes, half of the time; and also in what no checkpoint vouches for, if a whole batch behind it says that it was no torn tail (Alagappan et al.,
+   * A bit flips where it tells most: in how far a batch goes, half of the time, so that it seems to end where another one does, if it can; and also in what no checkpoint vouches for, if a whole batch behind it says that it was no torn tail (Alagappan et al.,
    * "Protocol-Aware Recovery", FAST 2018). False if there is none that may be harmed.
    */
   rotSlyly(node: number, random: Random): false | Struck {
     const change: Change = ({ file, begin, position }) => {
       const isSly = random.below(2) === 0
-      const from = isSly ? begin + FIELD.lastOffsetDelta + 3 : position
-      return { from, bytes: Uint8Array.of((file.bytes[from] ?? 0) ^ (1 << random.below(isSly ? 2 : 8))) }
+      if (!isSly) return { from: position, bytes: Uint8Array.of((file.bytes[position] ?? 0) ^ (1 << random.below(8))) }
+      const from = begin + FIELD.lastOffsetDelta + 3
+      const slyest = bitsToAnotherEnd(file.bytes, begin)
+      const bit = slyest.length > 0 ? random.pick(slyest) : random.below(2)
+      return { from, bytes: Uint8Array.of((file.bytes[from] ?? 0) ^ (1 << bit)) }
     }
     return this.#harm(node, 'sly rot', random, change, FOLLOWED)
   }
@@ -314,6 +317,14 @@ type Change = (spot: Spot, another: () => Spot) => { readonly from: number; read
 
 function spotIn(place: Omit<Place, 'name'>, random: Random): Spot {
   return { ...place, position: random.between(place.begin + FIELD.crc, place.end - 1) }
+}
+
+/** Which bits of the last byte of how far a batch goes make it seem to end where a later one of its file does. */
+function bitsToAnotherEnd(bytes: Uint8Array, begin: number): number[] {
+  const later = walkBatches(bytes.subarray(begin)).slice(1)
+  const ends = new Set(later.map(({ at }) => lastOffset(bytes, begin + at)))
+  const changedEnd = (bit: number): number => baseOffset(bytes, begin) + (lastOffsetDelta(bytes, begin) ^ (1 << bit))
+  return [0, 1, 2, 3, 4, 5, 6, 7].filter((bit) => ends.has(changedEnd(bit)))
 }
 
 /** What of the sector around a spot is of the same batch, and covered by its CRC. */
