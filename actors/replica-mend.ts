@@ -3,7 +3,7 @@
  * was written. In one leader epoch an offset is given once (KIP-101): a batch with the same offset and epoch is the same, to the byte. So what is sound stays, and
  * copies that are damaged in different places mend each other, one after the other.
  *
- *   read ─► sound: read on ─► the end ─► sync what was written ─► over
+ *   read ─► sound: read on ─► the end ─► sync the files ─► over
  *    ▲  └─► unsound: ask the leader ─► write ─┐
  *    └────────────────────────────────────────┘       whatever does not fit: the log is copied anew
  *
@@ -18,7 +18,7 @@ import type { StorageAnswer } from '../protocol/messages/storage.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { isCleaned } from '../partitions/compaction.ts'
 import { epochAt, isOfEpoch } from '../partitions/epochs.ts'
-import { fileOfSegment, nameOfSegment } from '../partitions/log.ts'
+import { nameOfSegment } from '../partitions/log.ts'
 import type { Segment } from '../partitions/log.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Mending } from '../partitions/mending.ts'
@@ -59,7 +59,6 @@ export function beginMending(state: ReplicaState, outbox: Outbox): void {
     askAt: -1,
     emptyCount: 0,
     mended: -1,
-    unsynced: new Set(),
     syncing: 0,
   }
   readOn(state, state.mending, SCAN_BYTES, outbox)
@@ -195,7 +194,6 @@ export function onMendFetched(state: ReplicaState, mending: Mending, response: F
   const sizeBytes = batch.wholeBatchSize(records, 0)
   if (segment === undefined || !fits(state, mending, segment, records, sizeBytes)) return copyAnew(state, outbox)
   Object.assign(mending, { correlationId: -1, askAt: -1, emptyCount: 0, mended: mending.offset })
-  mending.unsynced.add(segment.baseOffset)
   const token = expectAnswer(state, { kind: 'mendWritten', mending })
   const { position } = mending
   outbox.push({ kind: 'rewrite', log: state.logName, file: nameOfSegment(segment), position, bytes: records.subarray(0, sizeBytes), token })
@@ -210,13 +208,12 @@ function fits(state: ReplicaState, { offset, position }: Mending, segment: Segme
 
 // ── the end ──
 
-/** Nobody may count on what is only in the page cache. */
+/** Nobody may count on what is only in the page cache: also what a former mending wrote that was broken off, perhaps in a former life. So all is synced. */
 function syncMended(state: ReplicaState, mending: Mending, outbox: Outbox): void {
-  mending.syncing = mending.unsynced.size
-  if (mending.syncing === 0) return endMending(state)
-  for (const base of mending.unsynced) {
+  mending.syncing = state.log.segments.length
+  for (const segment of state.log.segments) {
     const token = expectAnswer(state, { kind: 'mendSynced', mending })
-    outbox.push({ kind: 'sync', log: state.logName, file: fileOfSegment(state.log, base), token })
+    outbox.push({ kind: 'sync', log: state.logName, file: nameOfSegment(segment), token })
   }
 }
 

@@ -15,8 +15,6 @@ export interface Mending {
   emptyCount: number
   /** The offset of the batch that was written last; -1: none was. */
   mended: number
-  /** Segments that were written to. */
-  readonly unsynced: Set<number>
   /** Sync answers still awaited. */
   syncing: number
 }

@@ -253,12 +253,33 @@ export const trustMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-mend.ts',
-        text: 'if (mending.syncing === 0) return endMending(state)',
-        replacement: 'if (mending.syncing >= 0) return endMending(state)',
+        text: 'if (next === undefined) return syncMended(state, mending, outbox)',
+        replacement: 'if (next === undefined) return endMending(state)',
       },
     ],
     seed: 19,
     seedsToFind: 19,
+  },
+  {
+    id: 'A68',
+    title: 'only those files are synced that this mending has written to',
+    why: 'what one has written that was broken off reads well from the page cache, and a power loss takes it from one that is in sync again',
+    edits: [
+      {
+        file: 'actors/replica-mend.ts',
+        text: 'Object.assign(mending, { correlationId: -1, askAt: -1, emptyCount: 0, mended: mending.offset })',
+        replacement:
+          'Object.assign(mending, { correlationId: -1, askAt: -1, emptyCount: 0, mended: mending.offset, written: [...(mending.written ?? []), segment] })',
+      },
+      {
+        file: 'actors/replica-mend.ts',
+        text: '  mending.syncing = state.log.segments.length\n  for (const segment of state.log.segments) {',
+        replacement:
+          '  const written = new Set(mending.written ?? [])\n  mending.syncing = written.size\n  if (written.size === 0) return endMending(state)\n  for (const segment of written) {',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'A49',

@@ -178,6 +178,32 @@ test('what is mended counts when it is on the disk: with a sync that fails, the 
   expect(copied[0]).toBe(0)
 })
 
+test('so does what a former life has mended, and not synced: the mending that finds nothing there syncs it', () => {
+  const partition = written()
+  for (const offset of [1, 4]) rot(partition, 0, offset)
+  look(partition, 0, 1)
+  partition.onMessage = (_from, _to, message) => {
+    if (message.kind === 'fetch' && message.replicaId < 0 && message.fetchOffset === 4) partition.cut.add('1>0')
+  }
+  depose(partition, 0, 1)
+  expect(partition.state(0).mending).toMatchObject({ offset: 4, mended: 1 })
+  partition.stop(0)
+  partition.start(0)
+  partition.cut.clear()
+  partition.state(0).damage = 'partial'
+  partition.at(0).disk.failing.set('sync', 'io')
+  const copied: number[] = []
+  partition.onMessage = (_from, _to, message) =>
+    void (message.kind === 'fetch' && message.replicaId === 0 && copied.push(message.fetchOffset))
+  // The bit that is wrong at 4 was on its way from the disk.
+  rot(partition, 0, 4)
+  partition.elect(2, [1, 2])
+  partition.at(0).disk.failing.clear()
+  partition.pass(3000)
+  expect(copied[0]).toBe(0)
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+})
+
 test.each(['too short', 'of a compacted topic'])('a file that is %s is copied anew', (what) => {
   const partition = written()
   const files = filesOf(partition, 0)
