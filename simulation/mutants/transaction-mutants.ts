@@ -391,7 +391,6 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (one.isOrphan) return',
       },
     ],
-    run: 'small',
     seed: 0,
     seedsToFind: 0,
   },
