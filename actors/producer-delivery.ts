@@ -1,5 +1,5 @@
 /**
- * How a producer says what became of a batch, once per batch.
+ * How a producer says what became of a batch, once per batch: of one that its client is to split it says no more, but what becomes of the parts.
  */
 import { codeOf, NONE } from '../protocol/errors.ts'
 import type { ErrorName } from '../protocol/errors.ts'
@@ -9,6 +9,9 @@ import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-st
 
 /** What became of a batch, as its client hears it. */
 export type Outcome = Pick<Delivered, 'errorCode' | 'errorMessage' | 'baseOffset' | 'logAppendTime'>
+
+/** What a leader says to a batch that is to be split, where it can be. */
+export const TOO_LARGE = 'MESSAGE_TOO_LARGE'
 
 /** Sent, and nobody answers. */
 export const DONE: Outcome = { errorCode: NONE, errorMessage: null, baseOffset: -1, logAppendTime: -1 }
@@ -42,8 +45,13 @@ export function finish(state: ProducerState, queue: PartitionQueue, one: Outgoin
   deliver(state, one, outcome, outbox)
 }
 
-/** Its client hears what became of the batch, unless it has heard that before. */
+/** Its client hears what became of the batch, unless it has heard that before, or is splitting it: then it has parts that are answered. */
 export function deliver(state: ProducerState, one: OutgoingBatch, outcome: Outcome, outbox: Outbox): void {
-  if (one.isOrphan) return
+  if (one.isOrphan || isSplitting(one)) return
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: one.token, ...outcome } })
+}
+
+/** Its parts are awaited: nothing is sent from here on. */
+export function isSplitting({ refusal, isOrphan }: OutgoingBatch): boolean {
+  return refusal === TOO_LARGE && !isOrphan
 }

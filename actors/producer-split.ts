@@ -9,12 +9,11 @@ import type { MessageOf } from '../protocol/messages/message.ts'
 import * as batch from '../protocol/record-batch.ts'
 import { lastSequenceOf, nextSequence } from '../partitions/idempotence.ts'
 import type { Outbox } from './actor.ts'
-import { failure } from './producer-delivery.ts'
+import { failure, isSplitting, TOO_LARGE } from './producer-delivery.ts'
+import type { Outcome } from './producer-delivery.ts'
 import { takeInFlight } from './producer-queue.ts'
 import type { OutgoingBatch, PartitionQueue, ProducerState } from './producer-state.ts'
 import { failureOf } from './producer-transaction.ts'
-
-const TOO_LARGE = 'MESSAGE_TOO_LARGE'
 
 /** Whether a batch that was refused may go in parts: its records are not all too large by themselves, and somebody waits for them. */
 export function maySplit({ config, transaction }: ProducerState, { count, isOrphan }: OutgoingBatch, error: ErrorName): boolean {
@@ -26,12 +25,9 @@ export function maySplit({ config, transaction }: ProducerState, { count, isOrph
 export function askToSplit({ config }: ProducerState, one: OutgoingBatch, outbox: Outbox): void {
   one.refusal = TOO_LARGE
   one.reason = null
+  // The memory is the client's again, and the batch may be given up, and go on as a whole.
+  one.records = one.records.slice()
   outbox.push({ kind: 'send', to: config.client, message: { kind: 'tooLarge', token: one.token } })
-}
-
-/** Its parts are awaited: nothing is sent from here on. */
-export function isSplitting({ refusal, isOrphan }: OutgoingBatch): boolean {
-  return refusal === TOO_LARGE && !isOrphan
 }
 
 /** The parts take the place of the batch; null if nobody waits for it any more. */
@@ -49,10 +45,17 @@ export function onSplitBatch(state: ProducerState, { token, parts }: MessageOf<'
     queue.submitted += parts.length - 1
     return queue
   }
-  const outcome = failure(codeOf(TOO_LARGE), 'the batch was given up while it was split')
+  const outcome = tooLateToSplit(state)
   for (const part of parts)
     outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'delivered', token: part.token, ...outcome } })
   return null
+}
+
+/** The batch was given up while it was split. With others behind it, it goes on as a whole, and is written where the topic takes as much again: nobody may say that it is not in the log. */
+function tooLateToSplit({ transaction }: ProducerState): Outcome {
+  const why = transaction === null ? null : failureOf(transaction)
+  if (why !== null) return failure(why.errorCode, why.errorMessage)
+  return failure(codeOf('REQUEST_TIMED_OUT'), 'the batch was given up while it was split')
 }
 
 function partsOf(

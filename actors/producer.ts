@@ -47,9 +47,9 @@ import {
   takeBack,
   takeInFlight,
 } from './producer-queue.ts'
-import { DONE, failure, finish, noteRefusal } from './producer-delivery.ts'
+import { DONE, failure, finish, isSplitting, noteRefusal } from './producer-delivery.ts'
 import { giveUp } from './producer-expiry.ts'
-import { askToSplit, isSplitting, maySplit, onSplitBatch } from './producer-split.ts'
+import { askToSplit, maySplit, onSplitBatch } from './producer-split.ts'
 import { failsTransaction, failTransaction, failureOf, reasonOf, transactionFor } from './producer-transaction.ts'
 import {
   advanceTransactions,

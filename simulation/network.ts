@@ -33,6 +33,8 @@ export interface Frame {
 interface Link {
   /** When the last message arrives that nobody overtakes. */
   lastArrival: number
+  /** When the last one arrives, overtaken or not. */
+  clearAt: number
   cutUntil: number
   /** What is sent until then arrives then. */
   cloggedUntil: number
@@ -132,9 +134,9 @@ export class Network {
     this.#ghosts.haunt(node)
   }
 
-  /** When everything has arrived that is on its way in order: what a link held up holds up what comes after it. */
+  /** When everything has arrived that is on its way: what a link held up holds up what comes after it, unless it may be overtaken; then it comes late all the same. */
   get clearAtMicros(): number {
-    return Math.max(0, ...[...this.#links.values()].map(({ lastArrival }) => lastArrival))
+    return Math.max(0, ...[...this.#links.values()].map(({ clearAt }) => clearAt))
   }
 
   /** Sends a message to another host; it arrives, or not. */
@@ -180,6 +182,7 @@ export class Network {
       arrival = Math.max(arrival, link.lastArrival + 1)
       link.lastArrival = arrival
     }
+    link.clearAt = Math.max(link.clearAt, arrival)
     const sentAt = this.#world.nowMicros
     this.#world.at(arrival, () => this.#arrive(to, frame, sentAt, flight))
   }
@@ -241,7 +244,7 @@ export class Network {
     const key = from * 0x10000 + to
     const known = this.#links.get(key)
     if (known !== undefined) return known
-    const link: Link = { lastArrival: 0, cutUntil: 0, cloggedUntil: 0 }
+    const link: Link = { lastArrival: 0, clearAt: 0, cutUntil: 0, cloggedUntil: 0 }
     this.#links.set(key, link)
     return link
   }

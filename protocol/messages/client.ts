@@ -36,7 +36,7 @@ export interface Delivered {
   readonly logAppendTime: number
 }
 
-/** The topic takes no batch as large as that one, which has several records: the client is to split it, and gets its memory back. What is behind it waits. */
+/** The topic takes no batch as large as that one, which has several records: the client is to split it, and gets its memory back. What is behind it waits. It is not `delivered` any more: its parts are. */
 export interface TooLarge {
   readonly kind: 'tooLarge'
   readonly token: number

@@ -6,6 +6,7 @@ import { isActive } from '../../actors/groups-state.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
 import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
+import { JOIN_EPOCH } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { GroupTruth } from './groups.ts'
 import { isInCharge } from './in-charge.ts'
@@ -13,8 +14,8 @@ import { isInCharge } from './in-charge.ts'
 /** Who leaves a group. */
 export interface Farewells {
   /** By client and correlation id: who says that it goes, and has to be struck from the log. */
-  readonly said: Map<string, readonly string[]>
-  /** Those that were told that they are gone, and have not come again. */
+  readonly said: Map<string, Set<string>>
+  /** Those that were told that they are gone, and have not come again, also not between what they said and what they were told. */
   readonly gone: Set<string>
 }
 
@@ -37,8 +38,18 @@ export function checkFarewells(group: GroupTruth, state: GroupsState, message: M
 function noteSaid({ name, farewells: { said, gone } }: GroupTruth, state: GroupsState, message: Message, from: Address): void {
   if (message.kind === 'joinGroup') gone.delete(message.memberId)
   if (message.kind === 'consumerGroupHeartbeat' && message.memberEpoch >= 0) gone.delete(message.memberId)
+  if (isNamedBy(state, message)) for (const leaving of said.values()) leaving.delete(message.memberId)
   const leaving = leavingBy(message).filter((memberId) => isToBeStruck(state, name, memberId))
-  if (leaving.length > 0 && 'correlationId' in message) said.set(keyOf(from, message.correlationId), leaving)
+  if (leaving.length > 0 && 'correlationId' in message) said.set(keyOf(from, message.correlationId), new Set(leaving))
+}
+
+/** It has asked to join, perhaps long ago, and the network has brought that now: its name goes to the log behind the tombstone of the one that leaves, whatever that is told. */
+function isNamedBy(
+  { groups }: GroupsState,
+  message: Message,
+): message is Extract<Message, { kind: 'joinGroup' | 'consumerGroupHeartbeat' }> {
+  const isJoin = message.kind === 'joinGroup' || (message.kind === 'consumerGroupHeartbeat' && message.memberEpoch === JOIN_EPOCH)
+  return isJoin && groups.get(message.group)?.roster?.named.has(message.memberId) === true
 }
 
 function leavingBy(message: Message): readonly string[] {

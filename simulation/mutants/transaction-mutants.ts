@@ -380,4 +380,18 @@ export const transactionMutants: readonly Mutant[] = [
     seed: 26,
     seedsToFind: 26,
   },
+  {
+    id: 'C42',
+    title: 'a batch that is given up while it is split is answered itself, too',
+    why: 'its client has taken its parts for it: of one batch two things are said',
+    edits: [
+      {
+        file: 'actors/producer-delivery.ts',
+        text: 'if (one.isOrphan || isSplitting(one)) return',
+        replacement: 'if (one.isOrphan) return',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

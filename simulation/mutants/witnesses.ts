@@ -149,6 +149,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   C39: ['actors/transactor', 'lets the time of what is open go on'],
   C40: ['actors/replica', 'that has become too large is acknowledged again if it is in the log'],
   C41: ['actors/producer-split', 'no more parts are in flight than the leader remembers'],
+  C42: ['actors/producer-split', 'a batch that is being split is answered by its parts alone; when its time is over they are not sent'],
   D1: ['actors/groups-deletion', 'count from the newest commit after a restart, but stay long enough for members to come back'],
   D2: ['actors/groups-deletion', 'stay while a member is there, however long it commits nothing, and are kept from when the last one left'],
   D3: ['coordinator/groups/static-members', 'is refused while another one lives under its instance id'],

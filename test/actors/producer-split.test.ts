@@ -2,8 +2,10 @@
 import { expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
 import type { ProducerState } from '../../actors/producer-state.ts'
+import { stampProducer } from '../../protocol/record-batch.ts'
 import { batchAt } from '../partitions/support.ts'
 import { answer, ids, numbers, ready, submit, tick } from './producer-support.ts'
+import { topicsAnswer } from './metadata.ts'
 import { lines, sent } from './stage.ts'
 import type { Stage } from './stage.ts'
 
@@ -78,15 +80,52 @@ test('a part that is still too large is split again; one record alone fails', ()
   expect(lines(answer(stage, again!, 'MESSAGE_TOO_LARGE'))).toContain('to client: delivered #4 MESSAGE_TOO_LARGE')
 })
 
-test('parts that come when the time of the batch is over are not sent', () => {
+test('a batch that is being split is answered by its parts alone; when its time is over they are not sent', () => {
   const stage = ready({ splitsBatches: true })
   const [one] = ids(submitSome(stage, 1, 3))
   answer(stage, one!, 'MESSAGE_TOO_LARGE')
-  expect(lines(tick(stage, 5000))).toContain('to client: delivered #1 REQUEST_TIMED_OUT')
-  const late = split(stage, 1, [
+  expect(sent(tick(stage, 5000), 'delivered')).toEqual([])
+  expect(lines(splitInTwo(stage))).toEqual([2, 3].map((token) => `to client: delivered #${token} REQUEST_TIMED_OUT`))
+  expect(numbers(submit(stage, 4))).toEqual(['1/0'])
+})
+
+test('nobody says of parts that they are not in the log when the batch has gone on as a whole', () => {
+  const stage = ready({ splitsBatches: true })
+  const [one] = ids(submitSome(stage, 1, 3))
+  stage.uptime += 10
+  submit(stage, 4)
+  answer(stage, one!, 'MESSAGE_TOO_LARGE')
+  const again = [...tick(stage, 4990), ...stage.deliver(topicsAnswer({ t: [0] }))]
+  expect(numbers(again)).toEqual(['0/0', '0/3'])
+  // The topic takes as much again.
+  expect(sent([...again, ...answer(stage, ids(again)[0]!, 0)], 'delivered')).toEqual([])
+  expect(lines(splitInTwo(stage))).toEqual([2, 3].map((token) => `to client: delivered #${token} REQUEST_TIMED_OUT`))
+})
+
+test("the memory of a batch that is to be split is its client's again, whatever becomes of it", () => {
+  const stage = ready({ splitsBatches: true })
+  const records = batchAt(0, 3)
+  const [one] = ids(stage.deliver({ kind: 'submit', token: 1, topic: 't', partition: 0, records }))
+  stage.uptime += 10
+  submit(stage, 4)
+  answer(stage, one!, 'MESSAGE_TOO_LARGE')
+  // As the public client does, which reads it once more from its beginning.
+  stampProducer(records, 0, -1, -1, -1)
+  expect(numbers([...tick(stage, 4990), ...stage.deliver(topicsAnswer({ t: [0] }))])).toEqual(['0/0', '0/3'])
+})
+
+test('the parts of a batch whose topic is gone are answered, and it is not', () => {
+  const stage = ready({ splitsBatches: true })
+  answer(stage, ids(submitSome(stage, 1, 3))[0]!, 'MESSAGE_TOO_LARGE')
+  submit(stage, 4)
+  const gone = [1, 2].flatMap(() => [...stage.deliver({ ...topicsAnswer({ t: [] }), correlationId: 1000 }), ...tick(stage, 300)])
+  expect(sent(gone, 'delivered').map(({ token }) => token)).toEqual([4])
+  expect(sent(splitInTwo(stage), 'delivered').map(({ token }) => token)).toEqual([2, 3])
+})
+
+function splitInTwo(stage: Stage<ProducerState>): Effect[] {
+  return split(stage, 1, [
     [2, 1],
     [3, 2],
   ])
-  expect(lines(late)).toEqual([2, 3].map((token) => `to client: delivered #${token} MESSAGE_TOO_LARGE`))
-  expect(numbers(submit(stage, 4))).toEqual(['1/0'])
-})
+}

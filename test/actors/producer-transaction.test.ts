@@ -6,6 +6,7 @@ import { actor } from '../../actors/producer.ts'
 import type { ProducerState } from '../../actors/producer-state.ts'
 import { codeOf } from '../../protocol/errors.ts'
 import type { ErrorName } from '../../protocol/errors.ts'
+import { batchAt } from '../partitions/support.ts'
 import { answer, config, ids, numbers, submit, tick } from './producer-support.ts'
 import { topicsAnswer } from './metadata.ts'
 import { sent, sentOne, stageOf } from './stage.ts'
@@ -13,8 +14,8 @@ import type { Stage } from './stage.ts'
 
 const TRANSACTOR = { node: 2, actor: 'transactor/4' }
 
-function started(): Stage<ProducerState> {
-  const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, acks: 'quorum', transactionalId: 'x' })
+function started(splitsBatches = false): Stage<ProducerState> {
+  const stage = stageOf(actor, { node: -1, actor: 'producer' }, { ...config, acks: 'quorum', transactionalId: 'x', splitsBatches })
   const { correlationId, keyType, key } = sentOne(stage.deliver({ kind: 'started' }), 'findCoordinator')
   expect({ keyType, key }).toEqual({ keyType: 'transaction', key: 'x' })
   const asked = found(stage, correlationId)
@@ -39,8 +40,8 @@ function initialised(
 }
 
 /** In a transaction, with the topic `t` known. */
-function opened(partitions = 1): Stage<ProducerState> {
-  const stage = started()
+function opened(partitions = 1, splitsBatches = false): Stage<ProducerState> {
+  const stage = started(splitsBatches)
   stage.state.leaders.wanted.add('t')
   stage.deliver(topicsAnswer({ t: Array.from({ length: partitions }, (_, i) => i) }))
   initialised(stage, 2)
@@ -173,6 +174,16 @@ describe('a batch', () => {
     submit(stage, 1)
     expect(outcomes(tick(stage, 5000))).toEqual(['1: REQUEST_TIMED_OUT'])
     expect(results(end(stage, 2, true))).toEqual(['2: REQUEST_TIMED_OUT'])
+  })
+
+  test('that is being split when the transaction fails is answered by its parts, which say why', () => {
+    const stage = opened(2, true)
+    const [large] = ids(stage.deliver({ kind: 'submit', token: 1, topic: 't', partition: 0, records: batchAt(0, 2) }))
+    const [other] = ids(submit(stage, 2, 1))
+    answer(stage, large!, 'MESSAGE_TOO_LARGE')
+    expect(outcomes(answer(stage, other!, 'INVALID_TXN_STATE'))).toEqual(['2: INVALID_TXN_STATE'])
+    const parts = [3, 4].map((token) => ({ token, records: batchAt(0, 1) }))
+    expect(outcomes(stage.deliver({ kind: 'splitBatch', token: 1, parts }))).toEqual(['3: INVALID_TXN_STATE', '4: INVALID_TXN_STATE'])
   })
 
   test('is said to have failed once, where several are not acknowledged in time', () => {

@@ -18,6 +18,7 @@ import type { Damaged } from './damaged.ts'
 const CLIENT = { node: -1, actor: 'consumer' }
 const LEAVE: Message = { kind: 'leaveGroup', correlationId: 1, group: 'billing', members: [{ memberId: 'a', instanceId: null }] }
 const LEFT: Effect = { kind: 'send', to: CLIENT, message: { kind: 'leaveGroupResponse', correlationId: 1, errorCode: 0, members: [] } }
+const JOIN = { kind: 'consumerGroupHeartbeat', correlationId: 0, group: 'billing', memberId: 'a', memberEpoch: 0 } as unknown as Message
 const RESIGN: Message = { kind: 'resign', correlationId: 7, leaderEpoch: 0 }
 const RESIGNED: Effect = { kind: 'send', to: { node: 0, actor: 'broker' }, message: { kind: 'resigned', correlationId: 7 } }
 const REFUSED: Effect = { kind: 'send', to: CLIENT, message: { kind: 'undeliverable', correlationId: 1 } }
@@ -36,6 +37,12 @@ function knowing(...memberIds: readonly string[]): GroupsState {
   } as unknown as GroupsState
 }
 
+/** It has that member named again. */
+function naming(state: GroupsState): GroupsState {
+  state.groups.get('billing')?.roster?.named.set('a', { joinId: 0, writeId: 2, isWritten: false })
+  return state
+}
+
 /** Those who wait in vain. */
 export const damagedWaiting: readonly Damaged[] = [
   inScene('LIVE', 'a coordinator resigns, and does not answer who waits', ({ truth }, isDamaged) => {
@@ -51,6 +58,17 @@ export const damagedWaiting: readonly Damaged[] = [
     checkFarewells(group, knowing(), LEAVE, CLIENT, [LEFT])
     checkFarewells(group, knowing(isDamaged ? 'a' : 'b'), RESIGN, CLIENT, [])
   }),
+  inScene(
+    'LIVE',
+    'a coordinator waits for a member that was told that it is gone, and whose late join nobody has taken up',
+    ({ truth }, isDamaged) => {
+      const group = newGroupTruth(truth, 'billing', 3000)
+      checkFarewells(group, knowing(), LEAVE, CLIENT, [])
+      checkFarewells(group, isDamaged ? knowing() : naming(knowing()), JOIN, CLIENT, [])
+      checkFarewells(group, knowing(), RESIGN, CLIENT, [LEFT])
+      checkFarewells(group, knowing('a'), RESIGN, CLIENT, [])
+    },
+  ),
   inScene('LIVE', 'a consumer that has something to commit does not look for its group', ({ truth }, isDamaged) => {
     const state = newConsumerState(CLIENT, { coordinatorNodes: [0] } as unknown as ConsumerConfig)
     state.commits.push({ offsets: [] } as never)
