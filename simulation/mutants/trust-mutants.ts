@@ -261,7 +261,7 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 19,
   },
   {
-    id: 'A68',
+    id: 'A71',
     title: 'only those files are synced that this mending has written to',
     why: 'what one has written that was broken off reads well from the page cache, and a power loss takes it from one that is in sync again',
     edits: [

@@ -257,7 +257,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'actors/replica-mend',
     'what is mended counts when it is on the disk: with a sync that fails, the log is copied from its beginning',
   ],
-  A68: ['actors/replica-mend', 'so does what a former life has mended, and not synced: the mending that finds nothing there syncs it'],
+  A71: ['actors/replica-mend', 'so does what a former life has mended, and not synced: the mending that finds nothing there syncs it'],
   A49: ['actors/replica-mend', 'a batch of another epoch is not the one that was there: the log is copied anew'],
   D14: ['actors/replica-truncated', 'is told where its log parts from the former one, however long it has grown since'],
   A50: [
