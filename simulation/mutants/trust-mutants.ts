@@ -356,6 +356,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A66',
+    title: 'a registration whose sync has failed is taken for one that is not durable, and the other one for one that is',
+    why: 'the failed one may be the only one that is on the disk, and it is written over: a power loss leaves neither, and whoever was the only one in sync counts as wiped',
+    edits: [
+      {
+        file: 'actors/broker-registration.ts',
+        text: 'if (!isDurable && state.written[state.nextFile] !== null) return proveLater(state, outbox)',
+        replacement: 'if (!isDurable && state.written[state.nextFile] !== null) state.nextFile = otherFile(state.nextFile)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',

@@ -79,6 +79,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
   ],
   A63: ['actors/replica-drain', 'that cannot sync says so'],
+  A66: ['actors/broker-registration', 'if a sync of it has failed: it is written once more until a sync proves it'],
   A65: ['actors/replica-damage', 'is not cut when it is opened again in the same life'],
   A64: [
     'actors/broker-stop',
