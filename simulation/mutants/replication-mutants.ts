@@ -385,4 +385,12 @@ export const replicationMutants: readonly Mutant[] = [
     seed: 25,
     seedsToFind: 25,
   },
+  {
+    id: 'A68',
+    title: 'what is being synced when a log is cut is forgotten',
+    why: 'if that has failed, the disk says so only once: the next sync proves nothing, and a power loss takes what is counted on',
+    edits: [{ file: 'actors/replica-open.ts', text: '  distrustUnheard(state)\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

@@ -370,6 +370,20 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A67',
+    title: 'a checkpoint that is being synced when the disk fails is proved by the next sync',
+    why: 'its own may have failed, which the disk says only once: the other one, the last that a power loss leaves, is written over',
+    edits: [
+      {
+        file: 'actors/replica-synced.ts',
+        text: "if (kind === 'checkpointSync' || kind === 'checkpointProof') state",
+        replacement: "if (kind === 'checkpointProof') state",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',
