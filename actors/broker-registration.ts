@@ -92,7 +92,7 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
     state.nextFile = otherFile(file)
     newest = file
   })
-  // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable.
+  // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable, and need not be proved.
   const clean = written.findIndex((one, file) => one?.clean === true && written[otherFile(file)]?.brokerEpoch === one.brokerEpoch)
   if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean
   else if (written[newest]?.bootId === config.bootId) return prove(state, newest, outbox)

@@ -353,6 +353,20 @@ export const mutants: readonly Mutant[] = [
     seed: 120,
     seedsToFind: 120,
   },
+  {
+    id: 'A69',
+    title: 'a clean stop is written down again whenever somebody asks again',
+    why: 'it takes the place of what the incarnation wrote at its beginning: what the next one leaves may be in the page cache only',
+    edits: [
+      {
+        file: 'actors/broker-stop.ts',
+        text: 'stop.waitsFor.size === 0) answerStop(state, outbox)',
+        replacement: 'stop.waitsFor.size === 0) finishStop(state, outbox)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
   ...replicationMutants,
   ...trustMutants,
   ...compactionMutants,
