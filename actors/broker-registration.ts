@@ -29,6 +29,9 @@ const FILES = 2
 /** Instead of a token: the disk failed, and is tried again soon. */
 const UNREADABLE = -2
 
+/** Instead of a token: the newest registration could not be synced, and is written once more soon. */
+const UNPROVED = -3
+
 /** More than enough for a registration. */
 const REGISTRATION_BYTES_MAX = 4096
 
@@ -60,6 +63,7 @@ function recordAgain(state: BrokerState, outbox: Outbox): void {
 function onFound(state: BrokerState, message: StorageAnswer, context: Context, outbox: Outbox): void {
   const { written } = state
   if (message.kind === 'synced') return onProved(state, message.error === null, context, outbox)
+  if (message.kind === 'storageDone') return onWrittenAgain(state, message.error === null, outbox)
   if (message.kind === 'logsListed' || message.error !== null) return findAgain(state, outbox)
   if (message.kind === 'listed') state.files = message.files.map(({ name }) => name)
   if (message.kind === 'readCompleted') written.push(parse(message.records))
@@ -88,7 +92,7 @@ function onAllRead(state: BrokerState, context: Context, outbox: Outbox): void {
     state.nextFile = otherFile(file)
     newest = file
   })
-  // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable.
+  // The word that it stopped cleanly may be in the page cache only, unless the machine has started since: what the incarnation wrote at its beginning is durable, and need not be proved.
   const clean = written.findIndex((one, file) => one?.clean === true && written[otherFile(file)]?.brokerEpoch === one.brokerEpoch)
   if (clean >= 0 && written[clean]?.bootId === config.bootId) state.nextFile = clean
   else if (written[newest]?.bootId === config.bootId) return prove(state, newest, outbox)
@@ -101,16 +105,42 @@ function prove(state: BrokerState, file: number, outbox: Outbox): void {
   outbox.push({ kind: 'sync', log: BROKER_LOG, file: fileOf(file), token: state.reading })
 }
 
+/** A sync that fails does not say whether the file was durable all the same: so neither file is written over, unless there is nothing in the other one. */
 function onProved(state: BrokerState, isDurable: boolean, context: Context, outbox: Outbox): void {
+  if (!isDurable && state.written[state.nextFile] !== null) return proveLater(state, outbox)
   state.reading = -1
-  if (!isDurable && state.written[state.nextFile] !== null) state.nextFile = otherFile(state.nextFile)
   talk(state, context, outbox)
+}
+
+function proveLater(state: BrokerState, outbox: Outbox): void {
+  state.reading = UNPROVED
+  arm(RETRY_MILLIS, outbox)
+}
+
+/** The disk says only once that a sync has failed, and later ones prove nothing, unless what they speak of is written first: in its place, as it was. */
+function writeAgain(state: BrokerState, outbox: Outbox): void {
+  const file = otherFile(state.nextFile)
+  state.reading = state.nextToken++
+  outbox.push({
+    kind: 'rewrite',
+    log: BROKER_LOG,
+    file: fileOf(file),
+    position: 0,
+    bytes: encode(state.written[file] ?? null),
+    token: state.reading,
+  })
+}
+
+function onWrittenAgain(state: BrokerState, isWritten: boolean, outbox: Outbox): void {
+  if (isWritten) prove(state, otherFile(state.nextFile), outbox)
+  else proveLater(state, outbox)
 }
 
 /** What is to be said to the coordinator now. */
 export function talk(state: BrokerState, context: Context, outbox: Outbox): void {
   const { config, self } = state
   if (state.reading === UNREADABLE) return findRegistrations(state, outbox)
+  if (state.reading === UNPROVED) return writeAgain(state, outbox)
   if (state.recording === UNREADABLE) return record(state, false, outbox)
   if (state.reading >= 0 || state.recording >= 0) return
   if (state.correlationId >= 0 && context.uptime < state.timeoutAt) return arm(state.timeoutAt - context.uptime, outbox)
@@ -201,7 +231,7 @@ export function record(state: BrokerState, clean: boolean, outbox: Outbox): void
   const { brokerEpoch, config } = state
   const written: WrittenRegistration = { brokerEpoch, bootId: config.bootId, clean }
   const file = fileOf(state.nextFile)
-  const bytes = new TextEncoder().encode(JSON.stringify(written))
+  const bytes = encode(written)
   outbox.push({ kind: 'replace', log: BROKER_LOG, file, bytes, token: state.nextToken++ })
   state.recording = state.nextToken++
   outbox.push({ kind: 'sync', log: BROKER_LOG, file, token: state.recording })
@@ -222,6 +252,10 @@ function otherFile(file: number): number {
 
 function fileOf(file: number): string {
   return `registration-${file}`
+}
+
+function encode(written: WrittenRegistration | null): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(written))
 }
 
 function parse(bytes: Uint8Array | null): WrittenRegistration | null {

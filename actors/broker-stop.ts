@@ -41,7 +41,7 @@ function onStopAgain(state: BrokerState, context: Context, outbox: Outbox): void
   const { stop } = state
   if (stop === null) return
   stop.waiter = context.from
-  if (stop.step === 'draining' && stop.waitsFor.size === 0) finishStop(state, outbox)
+  if (stop.step === 'draining' && stop.waitsFor.size === 0) answerStop(state, outbox)
 }
 
 /** The followers have what is led here, or are not waited for any longer. */
@@ -96,11 +96,14 @@ function tellReplicas({ stop, self, replicas }: BrokerState, message: Message, o
   for (const actor of replicas.keys()) outbox.push({ kind: 'send', to: { node: self.node, actor }, message })
 }
 
-/** If everything is synced, the next life may say so. */
+/** If everything is synced, the next life may say so. That is written once: never over what the incarnation wrote at its beginning, which is durable. */
 function finishStop(state: BrokerState, outbox: Outbox): void {
-  const { stop } = state
+  if (state.stop?.isSynced === true && state.recording < 0) record(state, true, outbox)
+  answerStop(state, outbox)
+}
+
+function answerStop({ stop }: BrokerState, outbox: Outbox): void {
   if (stop === null) return
   const { waiter: to, isSynced } = stop
-  if (isSynced && state.recording < 0) record(state, true, outbox)
   outbox.push({ kind: 'send', to, message: { kind: 'drained', isSynced } })
 }

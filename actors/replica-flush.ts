@@ -22,7 +22,7 @@ import type { Outbox } from './actor.ts'
 import { armCleaning } from './cleaning-timer.ts'
 import { RESIGN_MILLIS, resignIfBroken } from './replica-damage.ts'
 import { refuseParked } from './replica-read.ts'
-import { isAllSynced } from './replica-synced.ts'
+import { distrustSyncing, distrustUnheard, isAllSynced } from './replica-synced.ts'
 import { refuseDeletions, refuseWaiters } from './replica-waiters.ts'
 
 /** A checkpoint is taken after so many bytes, so that recovery never checks more. */
@@ -335,13 +335,6 @@ function rollBack(state: ReplicaState, error: ErrorName, outbox: Outbox): void {
   outbox.push({ kind: 'truncate', log: state.logName, file: fileOfSegment(state.log, to.segmentBaseOffset), sizeBytes: to.position, token })
 }
 
-/** Whether these syncs succeed nobody will hear. */
-function distrustSyncing(state: ReplicaState): void {
-  for (const continuation of state.continuations.values()) {
-    if (continuation.kind === 'sync' || continuation.kind === 'flush') state.distrusted.add(continuation.segmentBaseOffset)
-  }
-}
-
 /** A flush goes on without segments that are no more: it vouches for nothing in them. */
 function leaveOutOfFlush(state: ReplicaState, removed: readonly Segment[], outbox: Outbox): void {
   const { flush } = state
@@ -381,8 +374,7 @@ export function failReplica(state: ReplicaState, reason: string, nature: 'passin
   resignIfBroken(state, outbox)
   state.replication = null
   state.following = null
-  distrustSyncing(state)
-  if ([...state.continuations.values()].some(({ kind }) => kind === 'checkpointProof')) state.checkpointTrust = 'doubted'
+  distrustUnheard(state)
   state.continuations.clear()
   refuseWaiters(state, 'KAFKA_STORAGE_ERROR', outbox)
   state.pending = []

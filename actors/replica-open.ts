@@ -15,15 +15,16 @@ import type { Outbox } from './actor.ts'
 import { failReplica, requestFlush } from './replica-flush.ts'
 import { raiseHighWatermark } from './replica-progress.ts'
 import { beginRewrites } from './replica-rewrite.ts'
+import { distrustUnheard } from './replica-synced.ts'
 
 /** Begins to open the log. */
 export function openLog(state: ReplicaState, outbox: Outbox): void {
   advance(state, null, outbox)
 }
 
-/** Starts again from what the disk proves, up to `endOffsetMax`. The role stays. */
-export function reopenLog(state: ReplicaState, outbox: Outbox, endOffsetMax: number = Infinity): void {
-  forget(state, endOffsetMax)
+/** Starts again from what the disk proves. The role stays. */
+export function reopenLog(state: ReplicaState, outbox: Outbox): void {
+  forget(state, Infinity)
   openLog(state, outbox)
 }
 
@@ -31,13 +32,17 @@ export function reopenLog(state: ReplicaState, outbox: Outbox, endOffsetMax: num
 export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): void {
   assert(endOffset < state.log.logEndOffset, 'O2 a log that differs from its leader has something to cut')
   // Below the high watermark: somebody was elected who had fallen behind. What the checkpoints vouch for is not so any more.
-  if (endOffset < state.highWatermark.offset) {
+  const isBelow = endOffset < state.highWatermark.offset
+  if (isBelow) {
     const token = expectAnswer(state, { kind: 'ignore' })
     outbox.push({ kind: 'remove', log: state.logName, files: ['checkpoint-0', 'checkpoint-1'], token })
+  }
+  forget(state, endOffset)
+  if (isBelow) {
     state.syncedCheckpoint = state.failedCheckpoint = -1
     state.checkpointTrust = 'unknown'
   }
-  reopenLog(state, outbox, endOffset)
+  openLog(state, outbox)
 }
 
 /** The log is empty and begins there: the leader has nothing older any more. */
@@ -45,6 +50,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   const { checkpointSequence } = state
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
   forget(state, Infinity)
+  state.distrusted.clear()
   state.syncedCheckpoint = state.failedCheckpoint = -1
   // There is none that could be written over.
   state.checkpointTrust = 'only'
@@ -78,6 +84,7 @@ export function openIfSettled(state: ReplicaState, outbox: Outbox): void {
 }
 
 function forget(state: ReplicaState, endOffsetMax: number): void {
+  distrustUnheard(state)
   const { self, topic, topicId, partition, config: topicConfig, replicaLagMillis } = state
   // What is cut because a leader says so ends where a batch does, somewhere below.
   const reopening = { endOffsetMax, heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity }

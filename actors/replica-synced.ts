@@ -10,6 +10,24 @@ export function unsyncedSegments({ dirty, syncing, distrusted, flush }: ReplicaS
   return new Set([...dirty, ...syncing, ...distrusted, ...(flush?.segmentBaseOffsets ?? [])])
 }
 
+/** Whether these syncs succeed nobody will hear. */
+export function distrustSyncing(state: ReplicaState): void {
+  for (const continuation of state.continuations.values()) {
+    if (continuation.kind === 'sync' || continuation.kind === 'flush') state.distrusted.add(continuation.segmentBaseOffset)
+  }
+}
+
+/**
+ * The log is opened again, and whatever was asked of the disk is answered in vain. A sync that is under way may fail, which the disk says only once, or succeed: neither is known of what it covers, so that
+ * a segment is written again before it is synced, and so is a checkpoint; until then nothing is written over the checkpoint, nor over the other one.
+ */
+export function distrustUnheard(state: ReplicaState): void {
+  distrustSyncing(state)
+  for (const { kind } of state.continuations.values()) {
+    if (kind === 'checkpointSync' || kind === 'checkpointProof') state.checkpointTrust = 'doubted'
+  }
+}
+
 /** Everything below is on the disk here. */
 export function syncedEnd(state: ReplicaState): number {
   return Math.min(state.log.logEndOffset, ...unsyncedSegments(state))

@@ -7,6 +7,7 @@ import { clientMutants } from './client-mutants.ts'
 import { compactionMutants } from './compaction-mutants.ts'
 import { groupMutants } from './group-mutants.ts'
 import type { Mutant } from './mutant.ts'
+import { proofMutants } from './proof-mutants.ts'
 import { quotaMutants } from './quota-mutants.ts'
 import { readerMutants } from './reader-mutants.ts'
 import { replicationMutants } from './replication-mutants.ts'
@@ -153,35 +154,6 @@ export const mutants: readonly Mutant[] = [
     ],
     seed: 1,
     seedsToFind: 1,
-  },
-  {
-    id: 'E31',
-    title: 'a checkpoint that was synced counts as unknown when its log is opened again',
-    why: 'its next sync fails, the next one is written over it, and nobody knows where the log begins',
-    edits: [
-      {
-        file: 'actors/replica-open.ts',
-        text: "if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'",
-        replacement: '',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
-    id: 'E33',
-    title: 'a checkpoint whose sync has failed counts as unknown when its log is opened again',
-    why: 'a later sync succeeds, and proves nothing: the other one, the last that a power loss leaves, is written over',
-    edits: [
-      {
-        file: 'actors/replica-open.ts',
-        text: "if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'",
-        replacement: '',
-      },
-    ],
-    run: 'small',
-    seed: 734,
-    seedsToFind: 734,
   },
   {
     id: 'E12',
@@ -355,6 +327,7 @@ export const mutants: readonly Mutant[] = [
   },
   ...replicationMutants,
   ...trustMutants,
+  ...proofMutants,
   ...compactionMutants,
   ...clientMutants,
   ...classicMutants,

@@ -22,6 +22,7 @@ export const CATALOGUE_FILES: readonly string[] = [
   'catalogue',
   'replication-mutants',
   'trust-mutants',
+  'proof-mutants',
   'compaction-mutants',
   'classic-mutants',
   'client-mutants',

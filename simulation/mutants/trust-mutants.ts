@@ -319,64 +319,6 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
-    id: 'A61',
-    title: 'of two checkpoints that could not be synced the newer one is written over',
-    why: 'it may be the only one that is on the disk: a power loss leaves neither, and a log that retention has shortened looks like one whose first file is gone',
-    edits: [
-      {
-        file: 'actors/replica-proof.ts',
-        text: "else if (isProved) state.checkpointTrust = 'torn'",
-        replacement: "else state.checkpointTrust = 'torn'",
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
-    id: 'A63',
-    title:
-      'a replica whose disk fails, or that is still being opened, is drained like any other: its node says that it has stopped cleanly',
-    why: 'after a power loss it is counted on with what was never synced, and leads without what it had acknowledged',
-    edits: [
-      {
-        file: 'actors/replica-synced.ts',
-        text: "if (state.phase === 'failed' || state.phase === 'recovering') return false",
-        replacement: "if (state.phase === 'failed' || state.phase === 'recovering') return true",
-      },
-    ],
-    run: 'small',
-    seed: 716,
-    seedsToFind: 716,
-  },
-  {
-    id: 'A64',
-    title: 'a node that is stopped before it has seen the metadata says that it has stopped cleanly',
-    why: 'what its life before has left in the page cache nobody has synced: after a power loss it is counted on without it',
-    edits: [
-      {
-        file: 'actors/broker-stop.ts',
-        text: 'stop.isSynced = isInformed(state) && state.recording < 0',
-        replacement: 'stop.isSynced = (isInformed(state) || state.brokerEpoch >= 0) && state.recording < 0',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
-    id: 'A65',
-    title: 'what is not sound when a log is opened again in the same life is a write that has failed, wherever it is',
-    why: 'a replica whose disk has rotted cuts what it had acknowledged, and goes on to be counted on',
-    edits: [
-      {
-        file: 'actors/replica-open.ts',
-        text: 'heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity',
-        replacement: 'heldEnd: -Infinity',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',

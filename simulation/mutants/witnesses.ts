@@ -79,6 +79,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
   ],
   A63: ['actors/replica-drain', 'that cannot sync says so'],
+  A66: ['actors/broker-registration', 'if a sync of it has failed: it is written once more until a sync proves it'],
+  A67: ['actors/replica-unheard', 'when the disk fails is written once more before the other one is written over'],
+  A68: ['actors/replica-unheard', 'what is being synced when the log is cut is written again before it is synced'],
+  A69: ['actors/broker-stop', 'is told once more to whoever asks again, and written down once'],
   A65: ['actors/replica-damage', 'is not cut when it is opened again in the same life'],
   A64: [
     'actors/broker-stop',

@@ -19,6 +19,7 @@ import {
   written,
 } from './broker-support.ts'
 import type { BrokerStage } from './broker-support.ts'
+import { perform } from './disk.ts'
 import { lines, sent, sentOne } from './stage.ts'
 
 const TICK = { kind: 'timerFired', timer: 'coordinator' } as const
@@ -136,26 +137,57 @@ describe('a registration', () => {
   })
 
   test.each([
-    [
-      'is proved first: it may be in the page cache only',
-      { 'registration-0': written(7), 'registration-1': written(5) },
-      'boot-1',
-      [record(20), record(5)],
-    ],
-    ['is all there is', { 'registration-0': written(7) }, 'boot-1', [record(7), record(20)]],
-    [
-      'is durable, for the machine has started since',
-      { 'registration-0': written(7), 'registration-1': written(5) },
-      'boot-2',
-      [record(7), record(20, 'boot-2')],
-    ],
-  ])('leaves the one that is durable: the newest one %s', (_, files, bootId, left) => {
+    ['is proved first: it may be in the page cache only', { 'registration-0': written(7), 'registration-1': written(5) }, 'boot-1', false],
+    ['is all there is', { 'registration-0': written(7) }, 'boot-1', true],
+    ['is durable, for the machine has started since', { 'registration-0': written(7), 'registration-1': written(5) }, 'boot-2', true],
+  ])('leaves the one that is durable: the newest one %s', (_, files, bootId, isHeardAtOnce) => {
     const one = brokerOn(diskOf(files), { bootId })
     one.disk.failing.set('sync', 'io')
-    registering(one)
+    expect(sent(tell(one, { kind: 'started' }), 'registerBroker')).toHaveLength(isHeardAtOnce ? 1 : 0)
     one.disk.failing.clear()
+    if (!isHeardAtOnce) sentOne(tick(one, 10), 'registerBroker')
     register(one, 20)
-    expect(remembered(one)).toEqual(left)
+    expect(remembered(one)).toEqual([record(7), record(20, bootId)])
+  })
+
+  test.each([
+    ['an older one', written(5)],
+    ['one that says the same', written(7)],
+  ])('leaves the newest one beside %s, if a sync of it has failed: it is written once more until a sync proves it', (_, other) => {
+    const one = brokerOn(diskOf({ 'registration-0': written(7), 'registration-1': other }))
+    const asked: string[] = []
+    const move = (begin: () => Effect[], ...failing: readonly ('rewrite' | 'sync')[]): Effect[] => {
+      for (const kind of ['rewrite', 'sync', 'replace'] as const) one.hold.add(kind)
+      const rest = begin()
+      for (const operation of failing) one.disk.failing.set(operation, 'io')
+      for (let effect = one.held.shift(); effect !== undefined; effect = one.held.shift()) {
+        asked.push(lines([effect])[0]!)
+        rest.push(...tell(one, perform(one.disk, effect), one.stage.self))
+      }
+      one.disk.failing.clear()
+      return rest
+    }
+    expect(lines(move(() => tell(one, { kind: 'started' }), 'sync'))).toEqual(['timer coordinator in 10 ms'])
+    expect(lines(move(() => tick(one, 10), 'sync'))).toEqual(['timer coordinator in 10 ms'])
+    expect(lines(move(() => tick(one, 10), 'rewrite'))).toEqual(['timer coordinator in 10 ms'])
+    expect(
+      sentOne(
+        move(() => tick(one, 10)),
+        'registerBroker',
+      ).previousBrokerEpoch,
+    ).toBe(7)
+    move(() => register(one, 20))
+    expect(asked.map((line) => line.replace(/:.*/, ''))).toEqual([
+      'sync registration-0',
+      'rewrite registration-0 at 0',
+      'sync registration-0',
+      'rewrite registration-0 at 0',
+      'rewrite registration-0 at 0',
+      'sync registration-0',
+      'replace registration-1',
+      'sync registration-1',
+    ])
+    expect(remembered(one)).toEqual([record(7), record(20)])
   })
 
   test.each(['replace', 'sync'] as const)(

@@ -54,6 +54,18 @@ describe('a clean stop', () => {
     expect(remembered(one)).toContainEqual({ brokerEpoch: 101, bootId: 'boot-1', clean: true })
   })
 
+  test('is told once more to whoever asks again, and written down once: what was written at the beginning stays beside it', () => {
+    const one = alone()
+    tell(one, ALL_AT_ONCE)
+    const files = remembered(one)
+    expect(files).toMatchObject([
+      { brokerEpoch: 101, clean: false },
+      { brokerEpoch: 101, clean: true },
+    ])
+    expect(sentOne(tell(one, ALL_AT_ONCE), 'drained').isSynced).toBe(true)
+    expect(remembered(one)).toEqual(files)
+  })
+
   test('remembers nothing of the kind if one replica could not sync what it has', () => {
     for (const failed of ['a-0', 'a-1']) {
       const one = alone([created('a', 1, [1, 1])])

@@ -1,0 +1,145 @@
+/**
+ * Known bugs of what counts as being on the disk: a checkpoint, a registration, a clean stop. As data.
+ */
+import type { Mutant } from './mutant.ts'
+
+/** Mutants of proofs. */
+export const proofMutants: readonly Mutant[] = [
+  {
+    id: 'E31',
+    title: 'a checkpoint that was synced counts as unknown when its log is opened again',
+    why: 'its next sync fails, the next one is written over it, and nobody knows where the log begins',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: "if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'",
+        replacement: '',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'E33',
+    title: 'a checkpoint whose sync has failed counts as unknown when its log is opened again',
+    why: 'a later sync succeeds, and proves nothing: the other one, the last that a power loss leaves, is written over',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: "if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'",
+        replacement: '',
+      },
+    ],
+    run: 'small',
+    seed: 734,
+    seedsToFind: 734,
+  },
+  {
+    id: 'A69',
+    title: 'a clean stop is written down again whenever somebody asks again',
+    why: 'it takes the place of what the incarnation wrote at its beginning: what the next one leaves may be in the page cache only',
+    edits: [
+      {
+        file: 'actors/broker-stop.ts',
+        text: 'stop.waitsFor.size === 0) answerStop(state, outbox)',
+        replacement: 'stop.waitsFor.size === 0) finishStop(state, outbox)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A68',
+    title: 'what is being synced when a log is cut is forgotten',
+    why: 'if that has failed, the disk says so only once: the next sync proves nothing, and a power loss takes what is counted on',
+    edits: [{ file: 'actors/replica-open.ts', text: '  distrustUnheard(state)\n', replacement: '' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A61',
+    title: 'of two checkpoints that could not be synced the newer one is written over',
+    why: 'it may be the only one that is on the disk: a power loss leaves neither, and a log that retention has shortened looks like one whose first file is gone',
+    edits: [
+      {
+        file: 'actors/replica-proof.ts',
+        text: "else if (isProved) state.checkpointTrust = 'torn'",
+        replacement: "else state.checkpointTrust = 'torn'",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A63',
+    title:
+      'a replica whose disk fails, or that is still being opened, is drained like any other: its node says that it has stopped cleanly',
+    why: 'after a power loss it is counted on with what was never synced, and leads without what it had acknowledged',
+    edits: [
+      {
+        file: 'actors/replica-synced.ts',
+        text: "if (state.phase === 'failed' || state.phase === 'recovering') return false",
+        replacement: "if (state.phase === 'failed' || state.phase === 'recovering') return true",
+      },
+    ],
+    run: 'small',
+    seed: 716,
+    seedsToFind: 716,
+  },
+  {
+    id: 'A64',
+    title: 'a node that is stopped before it has seen the metadata says that it has stopped cleanly',
+    why: 'what its life before has left in the page cache nobody has synced: after a power loss it is counted on without it',
+    edits: [
+      {
+        file: 'actors/broker-stop.ts',
+        text: 'stop.isSynced = isInformed(state) && state.recording < 0',
+        replacement: 'stop.isSynced = (isInformed(state) || state.brokerEpoch >= 0) && state.recording < 0',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A65',
+    title: 'what is not sound when a log is opened again in the same life is a write that has failed, wherever it is',
+    why: 'a replica whose disk has rotted cuts what it had acknowledged, and goes on to be counted on',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: 'heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity',
+        replacement: 'heldEnd: -Infinity',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A66',
+    title: 'a registration whose sync has failed is taken for one that is not durable, and the other one for one that is',
+    why: 'the failed one may be the only one that is on the disk, and it is written over: a power loss leaves neither, and whoever was the only one in sync counts as wiped',
+    edits: [
+      {
+        file: 'actors/broker-registration.ts',
+        text: 'if (!isDurable && state.written[state.nextFile] !== null) return proveLater(state, outbox)',
+        replacement: 'if (!isDurable && state.written[state.nextFile] !== null) state.nextFile = otherFile(state.nextFile)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'A67',
+    title: 'a checkpoint that is being synced when the disk fails is proved by the next sync',
+    why: 'its own may have failed, which the disk says only once: the other one, the last that a power loss leaves, is written over',
+    edits: [
+      {
+        file: 'actors/replica-synced.ts',
+        text: "if (kind === 'checkpointSync' || kind === 'checkpointProof') state",
+        replacement: "if (kind === 'checkpointProof') state",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+]
