@@ -288,6 +288,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
   S9: ['actors/share-trust', 'another memory knows nothing of it'],
   S10: ['actors/shares-trust', 'one that has read its log anew does so, too, and has another name'],
+  S11: ['actors/shares', 'are told of as far as they are still there'],
   E33: [
     'actors/replica-checkpoint',
     'a checkpoint whose sync has failed is not proved by a later one, also when the log was opened again meanwhile',
