@@ -41,6 +41,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A27: ['actors/replica-life', 'keeps its index where the high watermark stands, however much is read elsewhere: the log may be cut there'],
   A28: ['actors/replica-compact', 'a log that is cut keeps nothing of what it was'],
   A58: ['actors/replica-compact', 'copies its log anew: its leader has those'],
+  C46: ['actors/replica-follow-counted', 'asks not to be counted on first, where it is eligible'],
   A30: ['partitions/replication', 'stands still while fewer are in sync than have to be (KIP-966)'],
   A31: ['actors/replication', 'whose disk fails opens its log again and goes on'],
   A32: ['actors/replication', 'a batch is not acknowledged to the quorum while one that is in sync does not have it'],
