@@ -92,3 +92,12 @@ export function resignIfBroken({ role, self, topicId, brokenEpoch, damage }: Rep
   outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
   outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }
+
+/** One that must give up what it has, to copy it anew, asks not to be counted on first: who is in sync, or eligible, may lead at any moment. Says whether it is counted on. */
+export function asksNotToBeCounted({ role, self, topicId }: ReplicaState, outbox: Outbox): boolean {
+  const { leaderEpoch, isr, elr } = role
+  if (!isr.includes(self.node) && !elr.includes(self.node)) return false
+  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged: true } as const
+  outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
+  return true
+}

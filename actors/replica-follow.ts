@@ -14,6 +14,7 @@ import { numberedBatch } from '../partitions/numbered-batch.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
 import type { Following, PendingAppend, ReplicaState, Role } from '../partitions/replica-state.ts'
 import type { Context, Outbox } from './actor.ts'
+import { asksNotToBeCounted, RESIGN_MILLIS } from './replica-damage.ts'
 import { requestFlush, rollSegment } from './replica-flush.ts'
 import { cutLog, restartLog } from './replica-open.ts'
 import { progress, raiseHighWatermark } from './replica-progress.ts'
@@ -159,10 +160,11 @@ export function onFollowed(state: ReplicaState, response: FetchResponse, context
 
 /**
  * What differs goes. If compaction has taken something away for it, that is gone from here, and the leader still has it: it has lost what came later, or was elected although it had fallen behind. What
- * is left is no copy of its log then, so that it is copied anew.
+ * is left is no copy of its log then, so that it is copied anew, when nobody counts on it any more.
  */
 function cutOrRestart(state: ReplicaState, endOffset: number, outbox: Outbox): void {
-  if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset)) return restartLog(state, 0, outbox)
+  if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset))
+    return asksNotToBeCounted(state, outbox) ? wakeAfter(RESIGN_MILLIS, outbox) : restartLog(state, 0, outbox)
   cutLog(state, endOffset, outbox)
 }
 

@@ -3,7 +3,7 @@
  * logs end that they read, and what is on its way to the log.
  */
 import { SHARE_TOPIC } from '../coordinator/metadata.ts'
-import { beginLocks, holds } from '../coordinator/share/share-partition.ts'
+import { beginLocks, heldOf } from '../coordinator/share/share-partition.ts'
 import { encodeShareKey } from '../coordinator/share/share-record.ts'
 import type { KeptShare, ShareKey } from '../coordinator/share/share-record.ts'
 import { openStateLog } from '../coordinator/state-log.ts'
@@ -228,8 +228,8 @@ export function noteChange(state: SharesState, { group, topicId, partition }: Sh
 }
 
 /**
- * Answers a member with what was found out, or with an error. Its locks begin with the first answer, however long it took to write them down; what it has lost when it
- * asks again, it does not hear of.
+ * Answers a member with what was found out, or with an error. Its locks begin with the first answer, however long it took to write them down; what it has lost since
+ * it was given it, or when it asks again, it does not hear of, but of all the rest.
  */
 export function answerMember(state: SharesState, one: MemberRequest, error: ErrorName | null, uptime: number, outbox: Outbox): void {
   const { from, correlationId, request } = one
@@ -240,11 +240,11 @@ export function answerMember(state: SharesState, one: MemberRequest, error: Erro
     if (share !== undefined) beginLocks(share, range, request.memberId, uptime + request.lockMillis)
   }
   one.isAnswered = true
-  const isHeld = (range: AcquiredRange): boolean => {
+  const stillHeld = (range: AcquiredRange): AcquiredRange[] => {
     const share = shares?.get(shareName(range))
-    return share !== undefined && holds(share, range, request.memberId, uptime)
+    return share === undefined ? [] : heldOf(share, range, request.memberId, uptime).map((part) => ({ ...range, ...part }))
   }
-  const acquired = error === null ? (one.acquired ?? []).filter(isHeld) : []
+  const acquired = error === null ? (one.acquired ?? []).flatMap(stillHeld) : []
   const refused = error === null ? one.refused : []
   const about = { correlationId, errorCode, reign: state.reign, waitedMillis: one.decidedAt - one.arrivedAt }
   outbox.push({ kind: 'send', to: from, message: { kind: 'shareFetchResponse', ...about, acquired, refused } })

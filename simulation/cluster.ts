@@ -65,7 +65,7 @@ export class Cluster {
   readonly truth: Truth
   /** The nodes that have a coordinator. */
   readonly voters: readonly number[]
-  readonly groups: WatchedGroups = { inside: [], outside: [], mixed: [], shared: [] }
+  readonly groups: WatchedGroups = { inside: [], outside: [], mixed: [], shared: [], newestAsked: new Map() }
   /** How many partitions topics have, as far as their administrator knows. */
   readonly topics: Map<string, number>
   /** Knows which life of a topic clients speak of. */

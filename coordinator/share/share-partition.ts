@@ -103,15 +103,15 @@ export function goesAlone({ deliveryCount }: Pick<ShareRange, 'deliveryCount'>, 
   return isSuspect({ deliveryCount: deliveryCount - 1 }, deliveryCountLimit)
 }
 
-/** Whether a member has all of a range that it was given, still. */
-export function holds(
+/** What a member still has of a range that it was given: its log may have lost the beginning since, or the end. */
+export function heldOf(
   partition: SharePartition,
   { first, last, deliveryCount }: Pick<ShareRange, 'first' | 'last' | 'deliveryCount'>,
   memberId: string,
   uptime: number,
-): boolean {
-  const isIts = (one: ShareRange): boolean => isHeldBy(one, memberId, uptime) && one.deliveryCount === deliveryCount
-  return first >= partition.startOffset && last < partition.nextOffset && overlapping(partition, first, last).every(isIts)
+): Pick<ShareRange, 'first' | 'last'>[] {
+  const held = overlapping(partition, first, last).filter((one) => isHeldBy(one, memberId, uptime) && one.deliveryCount === deliveryCount)
+  return held.map((one) => ({ first: Math.max(first, one.first), last: Math.min(last, one.last) }))
 }
 
 /** A lock that has not begun: its member has not been told yet. */

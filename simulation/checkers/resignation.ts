@@ -13,8 +13,15 @@ interface Asked {
   isAnswered: boolean
 }
 
+/** The newest request of each client, to whichever node coordinates its group. */
+export type NewestAsked = Map<string, number>
+
 /** Who has asked a coordinator for what, by client. */
-export type Waiting = Map<string, Asked>
+export interface Waiting {
+  readonly asked: Map<string, Asked>
+  /** Shared by all that ever coordinate the same groups: who has asked another one since does not wait here any more. */
+  readonly newest: NewestAsked
+}
 
 const REQUESTS: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
   'consumerGroupHeartbeat',
@@ -27,7 +34,7 @@ const REQUESTS: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
 
 /** A coordinator begins anew: nobody waits for what its predecessor was asked, and what comes again of that is late. */
 export function forgetWaiting(waiting: Waiting): Waiting {
-  for (const asked of waiting.values()) asked.isAnswered = true
+  for (const asked of waiting.asked.values()) asked.isAnswered = true
   return waiting
 }
 
@@ -41,19 +48,21 @@ export function checkResignation(world: World, waiting: Waiting, message: Messag
     if ('correlationId' in effect.message) noteAnswered(waiting, effect.to, effect.message.correlationId)
   }
   if (!resigns) return
-  for (const [client, { kind, correlationId, isAnswered }] of waiting)
-    if (!isAnswered) world.fail('LIVE', `a coordinator of groups resigns, and ${kind} #${correlationId} of ${client} waits for it`)
+  for (const [client, { kind, correlationId, isAnswered }] of waiting.asked)
+    if (!isAnswered && correlationId === waiting.newest.get(client))
+      world.fail('LIVE', `a coordinator of groups resigns, and ${kind} #${correlationId} of ${client} waits for it`)
 }
 
-function noteAsked(waiting: Waiting, kind: Message['kind'], correlationId: number, from: Address): void {
+function noteAsked({ asked, newest }: Waiting, kind: Message['kind'], correlationId: number, from: Address): void {
   const key = `${nameOf(from)}${kind === 'offsetCommit' ? ', a commit' : ''}`
-  if ((waiting.get(key)?.correlationId ?? -1) < correlationId) waiting.set(key, { kind, correlationId, isAnswered: false })
+  if ((asked.get(key)?.correlationId ?? -1) < correlationId) asked.set(key, { kind, correlationId, isAnswered: false })
+  newest.set(key, Math.max(newest.get(key) ?? -1, correlationId))
 }
 
-function noteAnswered(waiting: Waiting, to: Address, correlationId: number): void {
+function noteAnswered({ asked }: Waiting, to: Address, correlationId: number): void {
   for (const key of [nameOf(to), `${nameOf(to)}, a commit`]) {
-    const asked = waiting.get(key)
-    if (asked?.correlationId === correlationId) asked.isAnswered = true
+    const request = asked.get(key)
+    if (request?.correlationId === correlationId) request.isAnswered = true
   }
 }
 

@@ -37,7 +37,7 @@ import type { CopyPace, ToldPaces } from './pace.ts'
 import { checkRemovals } from './removals.ts'
 import { checkReplica, watchReplica } from './replicas.ts'
 import { checkResignation, forgetWaiting } from './resignation.ts'
-import type { Waiting } from './resignation.ts'
+import type { NewestAsked, Waiting } from './resignation.ts'
 import { checkRewrites } from './rewrites.ts'
 import { checkShares } from './share.ts'
 import type { ShareTruth } from './share.ts'
@@ -51,6 +51,8 @@ export interface WatchedGroups {
   readonly outside: OutsideGroup[]
   readonly mixed: MixedGroup[]
   readonly shared: ShareTruth[]
+  /** By the name of their coordinator, wherever it lives. */
+  readonly newestAsked: Map<string, NewestAsked>
 }
 
 /** Watches the actors of one node. */
@@ -91,7 +93,7 @@ export class NodeWatcher implements Watcher {
     this.#heard.set(name, newHeardEpochs())
     if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
     if (name === BROKER_ACTOR) this.#told = new Map()
-    if (name.startsWith('groups/')) this.#waiting.set(name, forgetWaiting(this.#waiting.get(name) ?? new Map()))
+    if (name.startsWith('groups/')) this.#waiting.set(name, forgetWaiting(this.#waiting.get(name) ?? this.#newWaiting(name)))
     if (!name.startsWith('replica/')) return
     this.#replicas.set(name, watchReplica(this.#truth, config as ReplicaConfig))
     this.#paces.set(name, newCopyPace())
@@ -146,5 +148,12 @@ export class NodeWatcher implements Watcher {
     }
     for (const group of this.#groups.outside) checkOutside(group, state as GroupsState, message, from, effects)
     for (const group of this.#groups.mixed) checkMixed(group, state as GroupsState, message, effects)
+  }
+
+  #newWaiting(name: string): Waiting {
+    const { newestAsked } = this.#groups
+    const newest = newestAsked.get(name) ?? new Map<string, number>()
+    newestAsked.set(name, newest)
+    return { asked: new Map(), newest }
   }
 }

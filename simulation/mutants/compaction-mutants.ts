@@ -247,8 +247,22 @@ export const compactionMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'actors/replica-follow.ts',
-        text: 'if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset)) return restartLog(state, 0, outbox)',
-        replacement: '',
+        text: 'if (reliesOn(state.log, state.cleaning, state.highWatermark.offset, endOffset))',
+        replacement: 'if (reliesOn === undefined)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
+    id: 'C46',
+    title: 'a replica that is eligible copies its cleaned log anew at once',
+    why: 'its leader stops, and it leads with half a copy (KIP-966): what was acknowledged is gone',
+    edits: [
+      {
+        file: 'actors/replica-follow.ts',
+        text: 'return asksNotToBeCounted(state, outbox) ? wakeAfter(RESIGN_MILLIS, outbox) : restartLog(state, 0, outbox)',
+        replacement: 'return restartLog(state, 0, outbox)',
       },
     ],
     seed: 0,

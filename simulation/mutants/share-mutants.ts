@@ -75,7 +75,7 @@ export const shareMutants: readonly Mutant[] = [
     id: 'S7',
     title: 'whoever asks again is told what it was given, although it has lost that meanwhile',
     why: 'it works on what somebody else has, or has accepted',
-    edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).filter(isHeld)', replacement: '(one.acquired ?? [])' }],
+    edits: [{ file: 'actors/shares-state.ts', text: '(one.acquired ?? []).flatMap(stillHeld)', replacement: '(one.acquired ?? [])' }],
     seed: 50,
     seedsToFind: 50,
   },
@@ -106,5 +106,19 @@ export const shareMutants: readonly Mutant[] = [
     run: 'small',
     seed: 6113,
     seedsToFind: 6113,
+  },
+  {
+    id: 'S11',
+    title: 'who was given records of which the log has lost the first meanwhile is not told of the others',
+    why: 'nobody has them until their lock is over, and their attempt counts, though nobody has ever heard of it',
+    edits: [
+      {
+        file: 'actors/shares-state.ts',
+        text: '.map((part) => ({ ...range, ...part }))',
+        replacement: '.filter(({ first, last }) => first === range.first && last === range.last).map(() => range)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

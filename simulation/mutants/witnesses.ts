@@ -41,6 +41,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A27: ['actors/replica-life', 'keeps its index where the high watermark stands, however much is read elsewhere: the log may be cut there'],
   A28: ['actors/replica-compact', 'a log that is cut keeps nothing of what it was'],
   A58: ['actors/replica-compact', 'copies its log anew: its leader has those'],
+  C46: ['actors/replica-follow-counted', 'asks not to be counted on first, where it is eligible'],
   A30: ['partitions/replication', 'stands still while fewer are in sync than have to be (KIP-966)'],
   A31: ['actors/replication', 'whose disk fails opens its log again and goes on'],
   A32: ['actors/replication', 'a batch is not acknowledged to the quorum while one that is in sync does not have it'],
@@ -294,6 +295,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S8: ['actors/shares', 'an attempt that nobody was told of does not count, whether it is in the log or not: true'],
   S9: ['actors/share-trust', 'another memory knows nothing of it'],
   S10: ['actors/shares-trust', 'one that has read its log anew does so, too, and has another name'],
+  S11: ['actors/shares', 'are told of as far as they are still there'],
   E33: [
     'actors/replica-checkpoint',
     'a checkpoint whose sync has failed is not proved by a later one, also when the log was opened again meanwhile',

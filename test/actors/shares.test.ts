@@ -68,6 +68,20 @@ describe('records', () => {
     expect(sentOne(written(stage, due), 'shareFetchResponse').acquired).toEqual([{ ...range(0, 2), deliveryCount: 2 }])
   })
 
+  test('are told of as far as they are still there: the log may have lost its beginning while they were written, or its end', () => {
+    for (const { logStartOffset, highWatermark, left } of [
+      { logStartOffset: 2, highWatermark: 4, left: [range(2, 3)] },
+      { logStartOffset: 0, highWatermark: 3, left: [range(0, 2)] },
+      { logStartOffset: 4, highWatermark: 4, left: [] },
+    ]) {
+      const stage = active()
+      const effects = given(stage, 4)
+      ends(stage, ask(stage, 'b', 1), highWatermark, { logStartOffset })
+      const told = sent(written(stage, effects), 'shareFetchResponse')
+      expect(told).toEqual([expect.objectContaining({ errorCode: 0, acquired: left.map((one) => ({ ...one, deliveryCount: 1 })) })])
+    }
+  })
+
   test('are waited for where the log ends, and until the time is over', () => {
     const stage = active()
     const effects = written(stage, given(stage, 0))

@@ -10,7 +10,7 @@ import {
   countOf,
   cutEnd,
   expireLocks,
-  holds,
+  heldOf,
   LOCK_PENDING,
   newSharePartition,
   raiseStart,
@@ -125,9 +125,9 @@ describe('a share partition', () => {
     beginLocks(partition, { first: 12, last: 14 }, 'b', 100)
     expect(expireLocks(partition, 100)).toBe(true)
     expect(texts(partition)).toEqual(['0-3 acquired 1 a', '4-9 available 1', '10-19 acquired 1 a'])
-    expect(holds(partition, { first: 10, last: 19, deliveryCount: 1 }, 'a', 100)).toBe(true)
-    expect(holds(partition, { first: 10, last: 19, deliveryCount: 2 }, 'a', 100)).toBe(false)
-    expect(holds(partition, { first: 9, last: 19, deliveryCount: 1 }, 'a', 100)).toBe(false)
+    expect(heldOf(partition, { first: 10, last: 19, deliveryCount: 1 }, 'a', 100)).toEqual([{ first: 10, last: 19 }])
+    expect(heldOf(partition, { first: 10, last: 19, deliveryCount: 2 }, 'a', 100)).toEqual([])
+    expect(heldOf(partition, { first: 9, last: 18, deliveryCount: 1 }, 'a', 100)).toEqual([{ first: 10, last: 18 }])
   })
 
   test('takes back locks that are over', () => {

@@ -117,7 +117,7 @@ function isr(
 ): Damaged {
   return inScene('ISR', what, ({ truth }, isDamaged) => {
     const quorum = { truth: { world: truth.world }, disks: new Map() }
-    const groups = { inside: [], outside: [], mixed: [], shared: [] }
+    const groups = { inside: [], outside: [], mixed: [], shared: [], newestAsked: new Map() }
     const watcher = new NodeWatcher(truth, null as never, groups, quorum as never, true)
     ;(isDamaged ? damaged : sound).forEach(([leader, inSync, ...nodes], index) => {
       const image = {

@@ -46,12 +46,19 @@ function naming(state: GroupsState): GroupsState {
 /** Those who wait in vain. */
 export const damagedWaiting: readonly Damaged[] = [
   inScene('LIVE', 'a coordinator resigns, and does not answer who waits', ({ truth }, isDamaged) => {
-    const waiting = new Map()
+    const waiting = { asked: new Map(), newest: new Map() }
     checkResignation(truth.world, waiting, LEAVE, CLIENT, [])
     checkResignation(truth.world, waiting, RESIGN, RESIGNED.kind === 'send' ? RESIGNED.to : CLIENT, [
       ...(isDamaged ? [] : [REFUSED]),
       RESIGNED,
     ])
+  }),
+  inScene('LIVE', 'a coordinator resigns, and does not answer who has asked nobody since', ({ truth }, isDamaged) => {
+    const newest = new Map()
+    const successor = { asked: new Map(), newest }
+    if (!isDamaged) checkResignation(truth.world, { asked: new Map(), newest }, { ...LEAVE, correlationId: 2 }, CLIENT, [])
+    checkResignation(truth.world, successor, LEAVE, CLIENT, [])
+    checkResignation(truth.world, successor, RESIGN, RESIGNED.kind === 'send' ? RESIGNED.to : CLIENT, [RESIGNED])
   }),
   inScene('LIVE', 'a coordinator waits for a member that was told that it is gone', ({ truth }, isDamaged) => {
     const group = newGroupTruth(truth, 'billing', 3000)
