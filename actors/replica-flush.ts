@@ -172,7 +172,7 @@ function proveCheckpoint(state: ReplicaState, flush: Flush, outbox: Outbox): boo
   const { logName: log, checkpointTrust, checkpointSequence } = state
   const file = checkpointFile(checkpointSequence)
   if (checkpointTrust === 'unknown')
-    outbox.push({ kind: 'sync', log, file, token: expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false }) })
+    outbox.push({ kind: 'sync', log, file, token: expectAnswer(state, { kind: 'checkpointProof', flush }) })
   else
     outbox.push({
       kind: 'read',
@@ -208,7 +208,6 @@ export function onCheckpointWritten(state: ReplicaState, write: CheckpointWrite,
 /** The checkpoint outlives a power loss, or may not. */
 export function onCheckpointSynced(state: ReplicaState, write: CheckpointWrite, message: MessageOf<'synced'>, outbox: Outbox): void {
   if (message.error !== null) return onCheckpointFailed(state, write, outbox)
-  state.syncedCheckpoint = write.sequence
   onCheckpointSafe(state, write, outbox)
 }
 

@@ -39,7 +39,7 @@ export function cutLog(state: ReplicaState, endOffset: number, outbox: Outbox): 
   }
   forget(state, endOffset)
   if (isBelow) {
-    state.syncedCheckpoint = state.failedCheckpoint = -1
+    state.failedCheckpoint = -1
     state.checkpointTrust = 'unknown'
   }
   openLog(state, outbox)
@@ -51,7 +51,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   outbox.push({ kind: 'remove', log: state.logName, files: null, token: expectAnswer(state, { kind: 'ignore' }) })
   forget(state, Infinity)
   state.distrusted.clear()
-  state.syncedCheckpoint = state.failedCheckpoint = -1
+  state.failedCheckpoint = -1
   // There is none that could be written over.
   state.checkpointTrust = 'only'
   state.recovery = null
@@ -89,14 +89,14 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   // What is cut because a leader says so ends where a batch does, somewhere below.
   const reopening = { endOffsetMax, heldEnd: endOffsetMax === Infinity ? heldEndOf(state) : -Infinity }
   const fresh = newReplicaState(self, { topic, topicId, partition, topicConfig, replicaLagMillis }, reopening)
-  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, syncedCheckpoint, failedCheckpoint } = state
+  const { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, highWatermark, failedCheckpoint } = state
   const committedOffset = Math.min(Math.max(state.committedOffset, highWatermark.offset), endOffsetMax)
   // However often the log is opened again.
   if (state.checkpointTrust === 'doubted') fresh.checkpointTrust = 'doubted'
   // No name of a file is used twice: a cleaning may still be writing.
   fresh.cleaning.generation = state.cleaning.generation
   fresh.cleaning.isArmed = state.cleaning.isArmed
-  const kept = { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, syncedCheckpoint, failedCheckpoint }
+  const kept = { nextToken, role, brokenEpoch, drainWaiter, isDraining, distrusted, committedOffset, failedCheckpoint }
   Object.assign(state, fresh, kept)
 }
 
@@ -143,10 +143,8 @@ function onRecovered(state: ReplicaState, recovered: Recovered, outbox: Outbox):
   for (const { numbered } of tail) if (numbered !== null) rememberBatch(state.appended, numbered)
   state.pending = tail.map((one) => ({ ...one, logAppendTime: -1, waiters: [], written: true, synced: false }))
   state.checkpointSequence = recovered.checkpointSequence
-  // A sync that fails now says nothing against it.
-  if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'
   if (state.failedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'torn'
-  if (isOnlyCheckpoint && state.checkpointTrust !== 'safe') state.checkpointTrust = 'only'
+  if (isOnlyCheckpoint) state.checkpointTrust = 'only'
   state.cutBytes = recovered.cutBytes
   state.removals = [...recovered.stale]
   state.cleaning.cleanedOffset = recovered.cleanedOffset

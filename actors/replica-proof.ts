@@ -1,12 +1,11 @@
 /**
  * How the checkpoint that was read when a log was opened is proved. It may be in the page cache only, and the other file be the one that a power loss leaves: so it is
- * synced before the other one is written over. If that fails, the other one must be safe before this one is written over. If neither can be synced, nothing is known of
- * them, and later syncs prove nothing (the disk says so only once): this one is written once more, in its place, and synced then. A flush that can prove neither
- * writes no checkpoint; the next one tries again.
+ * synced before the other one is written over. If that fails, nothing is known of it, and later syncs prove nothing (the disk says so only once): it is written once more, in its place, and synced
+ * then. It is never written over with another one: files may be gone on its word, which the one before it still names. A flush that cannot prove it writes no checkpoint; the next one tries again.
  */
 import { checkpointFile, decodeCheckpoint } from '../partitions/checkpoint.ts'
 import { expectAnswer } from '../partitions/replica-state.ts'
-import type { Continuation, Flush, ReplicaState } from '../partitions/replica-state.ts'
+import type { Continuation, ReplicaState } from '../partitions/replica-state.ts'
 import { assert, unreachable } from '../protocol/assert.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import type { StorageAnswer } from '../protocol/messages/storage.ts'
@@ -38,24 +37,13 @@ function goOn(state: ReplicaState, proof: Proof, message: StorageAnswer, outbox:
   }
 }
 
-/** The checkpoint is synced, or is not; or the other one is, over which nothing was written since. */
-function onCheckpointProved(
-  state: ReplicaState,
-  { flush, isOther }: { readonly flush: Flush; readonly isOther: boolean },
-  message: MessageOf<'synced'>,
-  outbox: Outbox,
-): void {
-  const isProved = message.error === null
+/** The checkpoint is synced, or is not. */
+function onCheckpointProved(state: ReplicaState, { flush }: Proof, { error }: MessageOf<'synced'>, outbox: Outbox): void {
   const isFirst = state.checkpointTrust === 'unknown'
-  if (!isOther) state.checkpointTrust = isProved ? 'safe' : 'doubted'
-  else if (isProved) state.checkpointTrust = 'torn'
-  if (isProved && isOther) state.failedCheckpoint = state.checkpointSequence
-  else if (isProved) state.syncedCheckpoint = state.checkpointSequence
+  state.checkpointTrust = error === null ? 'safe' : 'doubted'
   if (state.flush !== flush) return
-  if (isProved || isOther) return writeCheckpoint(state, outbox)
-  if (!isFirst) return endFlush(state, flush, outbox)
-  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: true })
-  outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence - 1), token })
+  if (error === null || isFirst) writeCheckpoint(state, outbox)
+  else endFlush(state, flush, outbox)
 }
 
 /** The checkpoint is here: it goes to where it came from. */
@@ -72,6 +60,6 @@ function onProofRead(state: ReplicaState, { flush }: Proof, { records }: Message
 function onProofWritten(state: ReplicaState, { flush }: Proof, { error }: MessageOf<'storageDone'>, outbox: Outbox): void {
   if (state.flush !== flush) return
   if (error !== null) return endFlush(state, flush, outbox)
-  const token = expectAnswer(state, { kind: 'checkpointProof', flush, isOther: false })
+  const token = expectAnswer(state, { kind: 'checkpointProof', flush })
   outbox.push({ kind: 'sync', log: state.logName, file: checkpointFile(state.checkpointSequence), token })
 }

@@ -159,7 +159,7 @@ export type Continuation =
   | { readonly kind: 'flush'; readonly flush: Flush; readonly segmentBaseOffset: number }
   | { readonly kind: 'checkpoint'; readonly write: CheckpointWrite }
   | { readonly kind: 'checkpointSync'; readonly write: CheckpointWrite }
-  | { readonly kind: 'checkpointProof'; readonly flush: Flush; readonly isOther: boolean }
+  | { readonly kind: 'checkpointProof'; readonly flush: Flush }
   | { readonly kind: 'proofRead' | 'proofWritten'; readonly flush: Flush }
   | { readonly kind: 'rollBack' }
   | { readonly kind: 'rewriteRead'; readonly segmentBaseOffset: number; readonly position: number }
@@ -284,10 +284,8 @@ export interface ReplicaState {
   removals: string[]
   checkpointSequence: number
   readonly cleaning: CleaningState
-  /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. If it is the only one, the other file has nothing to lose. One that is doubted could not be synced, nor could the other: a sync proves nothing before it is written again. */
+  /** Whether the newest checkpoint outlives what becomes of the other file, which the next one takes; if it is torn, the next takes its own. If it is the only one, the other file has nothing to lose. One that is doubted could not be synced: a sync proves nothing before it is written again. */
   checkpointTrust: 'unknown' | 'safe' | 'torn' | 'only' | 'doubted'
-  /** The newest checkpoint that was synced since the process began, by its sequence, however often the log is opened again; -1: none was. */
-  syncedCheckpoint: number
   /** One that could not be written or synced, by its sequence: a later sync proves nothing of it (the disk says so only once); -1: none. */
   failedCheckpoint: number
   /** Who waits until all that are in sync have what was led here when it asked. */
@@ -378,7 +376,6 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     checkpointSequence: 0,
     cleaning: newCleaningState(),
     checkpointTrust: 'unknown',
-    syncedCheckpoint: -1,
     failedCheckpoint: -1,
     settling: null,
     drainWaiter: null,

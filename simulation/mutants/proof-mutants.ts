@@ -6,20 +6,6 @@ import type { Mutant } from './mutant.ts'
 /** Mutants of proofs. */
 export const proofMutants: readonly Mutant[] = [
   {
-    id: 'E31',
-    title: 'a checkpoint that was synced counts as unknown when its log is opened again',
-    why: 'its next sync fails, the next one is written over it, and nobody knows where the log begins',
-    edits: [
-      {
-        file: 'actors/replica-open.ts',
-        text: "if (state.syncedCheckpoint === recovered.checkpointSequence) state.checkpointTrust = 'safe'",
-        replacement: '',
-      },
-    ],
-    seed: 0,
-    seedsToFind: 0,
-  },
-  {
     id: 'E33',
     title: 'a checkpoint whose sync has failed counts as unknown when its log is opened again',
     why: 'a later sync succeeds, and proves nothing: the other one, the last that a power loss leaves, is written over',
@@ -58,13 +44,13 @@ export const proofMutants: readonly Mutant[] = [
   },
   {
     id: 'A61',
-    title: 'of two checkpoints that could not be synced the newer one is written over',
-    why: 'it may be the only one that is on the disk: a power loss leaves neither, and a log that retention has shortened looks like one whose first file is gone',
+    title: 'a checkpoint that could not be synced is written over with the next one',
+    why: 'it may be the only one that is on the disk, and files that the one before it names are gone on its word: after a power loss the log cannot be opened with all that was acknowledged',
     edits: [
       {
         file: 'actors/replica-proof.ts',
-        text: "else if (isProved) state.checkpointTrust = 'torn'",
-        replacement: "else state.checkpointTrust = 'torn'",
+        text: "state.checkpointTrust = error === null ? 'safe' : 'doubted'",
+        replacement: "state.checkpointTrust = error === null ? 'safe' : 'torn'",
       },
     ],
     seed: 0,

@@ -77,7 +77,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   ],
   A61: [
     'actors/replica-checkpoint',
-    'neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile',
+    'a checkpoint that could not be proved is never written over with another one, for files are gone on its word: it is written once more',
   ],
   A63: ['actors/replica-drain', 'that cannot sync says so'],
   A66: ['actors/broker-registration', 'if a sync of it has failed: it is written once more until a sync proves it'],
@@ -299,10 +299,6 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   E33: [
     'actors/replica-checkpoint',
     'a checkpoint whose sync has failed is not proved by a later one, also when the log was opened again meanwhile',
-  ],
-  E31: [
-    'actors/replica-life',
-    'has a checkpoint that was synced before the disk failed, and does not write over it when the log is opened again',
   ],
   D27: ['actors/consumer-close', 'by hand looks for the group first whose node is down, for its last commit'],
   U1: ['actors/client-quota', 'fetches nothing before it knows whether it is limited, and goes on as ever if it is not'],

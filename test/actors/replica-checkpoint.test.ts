@@ -36,14 +36,30 @@ test('a checkpoint whose sync has failed is not proved by a later one, also when
   expect(steps(partition, 'flush').filter((line) => line.includes('checkpoint'))).toEqual(['replace checkpoint-0', 'sync checkpoint-0'])
 })
 
-test('of two checkpoints that could not be proved neither is written over before the newer one was written once more and synced, also when the log was opened again meanwhile', () => {
+test('a checkpoint that could not be proved is never written over with another one, for files are gone on its word: it is written once more', () => {
+  const { files } = retained()
+  const partition = reopened(files, settings)
+  expect(partition.stage.state).toMatchObject({ checkpointSequence: 3, checkpointTrust: 'unknown' })
+  produce(partition, 6, 1, { valueBytes: 100 })
+  let failures = 0
+  expect(stepsWhile(partition, 'flush', (effect) => isCheckpointSync(effect) && failures++ === 0)).toEqual([
+    'sync checkpoint-1',
+    'read checkpoint-1 at 0',
+    'rewrite checkpoint-1 at 0',
+    'sync checkpoint-1',
+    'replace checkpoint-0',
+    'sync checkpoint-0',
+  ])
+  expect(partition.stage.state).toMatchObject({ checkpointSequence: 4, checkpointTrust: 'safe' })
+})
+
+test('one that cannot be proved at all stays, and so does the other, also when the log was opened again meanwhile', () => {
   const { files } = retained()
   const partition = reopened(files, settings)
   expect(partition.stage.state).toMatchObject({ checkpointSequence: 3, checkpointTrust: 'unknown' })
   produce(partition, 6, 1, { valueBytes: 100 })
   expect(stepsWhile(partition, 'flush', isCheckpointSync)).toEqual([
     'sync checkpoint-1',
-    'sync checkpoint-0',
     'read checkpoint-1 at 0',
     'rewrite checkpoint-1 at 0',
     'sync checkpoint-1',
