@@ -52,6 +52,7 @@ export function restartLog(state: ReplicaState, startOffset: number, outbox: Out
   forget(state, Infinity)
   state.distrusted.clear()
   state.failedCheckpoint = -1
+  state.heldEnd = -Infinity
   // There is none that could be written over.
   state.checkpointTrust = 'only'
   state.recovery = null
@@ -100,10 +101,10 @@ function forget(state: ReplicaState, endOffsetMax: number): void {
   Object.assign(state, fresh, kept)
 }
 
-/** Up to where everything was durable here in this life; -Infinity where that may be cut all the same; null: the log was not open yet. */
-function heldEndOf({ damage, recovery, durableEndOffset }: ReplicaState): number | null {
+/** Up to where everything was durable here in this life; -Infinity where that may be cut all the same; null: the log was never open yet. */
+function heldEndOf({ damage, heldEnd, durableEndOffset }: ReplicaState): number | null {
   if (damage === 'doubtful') return -Infinity
-  return recovery === null ? durableEndOffset : recovery.heldEnd
+  return heldEnd === null ? null : Math.max(heldEnd, durableEndOffset)
 }
 
 function advance(state: ReplicaState, answer: RecoveryAnswer | null, outbox: Outbox): void {
@@ -177,6 +178,7 @@ export function settleTail(state: ReplicaState, outbox: Outbox): void {
 function onOpened(state: ReplicaState, outbox: Outbox): void {
   for (const entry of state.pending) entry.synced = true
   state.durableEndOffset = state.log.logEndOffset
+  state.heldEnd = -Infinity
   raiseHighWatermark(state, Math.min(state.committedOffset, state.durableEndOffset), outbox)
   state.phase = 'idle'
 }

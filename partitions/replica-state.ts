@@ -226,6 +226,8 @@ export interface ReplicaState {
   /** While the damaged log is mended in place. */
   mending: Mending | null
   recovery: Recovery | null
+  /** Up to where everything was durable before the log was opened again, until it is; null: it was never open. -Infinity: `durableEndOffset` says it. */
+  heldEnd: number | null
   log: Log
   /** Which leader wrote which offsets. */
   epochs: Epochs
@@ -340,6 +342,7 @@ export function newReplicaState(self: Address, config: ReplicaConfig, reopening:
     failure: null,
     damage: 'none',
     mending: null,
+    heldEnd: reopening?.heldEnd ?? null,
     recovery: beginRecovery(config.topicConfig.indexIntervalBytes, reopening?.endOffsetMax, reopening?.heldEnd),
     log: emptyLog(0),
     epochs: [],

@@ -127,7 +127,7 @@ export function writtenBytes({ bytes, sizeBytes, rottenAt, rottenBytes }: Simula
 
 /** What has rotted beyond the end is gone. */
 function keepRot(file: SimulatedFile, sizeBytes: number): void {
-  if (file.rottenAt >= sizeBytes) file.rottenAt = -1
+  if (file.rottenAt >= sizeBytes) Object.assign(file, { rottenAt: -1, mendedOver: null })
   else if (file.rottenAt >= 0) file.rottenBytes = file.rottenBytes.subarray(0, sizeBytes - file.rottenAt)
 }
 

@@ -101,6 +101,20 @@ export const proofMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A72',
+    title: 'a log that is opened again, and cannot be synced then, has forgotten how far it was durable when it is opened once more',
+    why: 'what has rotted meanwhile is cut as a write that has failed, with all that was acknowledged behind it',
+    edits: [
+      {
+        file: 'actors/replica-open.ts',
+        text: 'return heldEnd === null ? null : Math.max(heldEnd, durableEndOffset)',
+        replacement: 'return heldEnd === null ? null : durableEndOffset',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A66',
     title: 'a registration whose sync has failed is taken for one that is not durable, and the other one for one that is',
     why: 'the failed one may be the only one that is on the disk, and it is written over: a power loss leaves neither, and whoever was the only one in sync counts as wiped',

@@ -317,3 +317,19 @@ test.each([0, 2])(
     expect(partition.stage.state.log.logEndOffset).toBe(batch)
   },
 )
+
+test('nor is it when what was found the first time could not be synced, and it rots before the next', () => {
+  const partition = leading({ flush: 'commit' })
+  for (let i = 0; i < 3; i++) produce(partition, i)
+  drive(partition, partition.stage.deliver({ ...ALONE, partitionEpoch: 1, replicas: [0, 1], isr: [0, 1] }))
+  partition.failing.set('sync', 'io')
+  produce(partition, 3)
+  fire(partition, 'reopen')
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'none' })
+  const bytes = partition.files.get('00000000000000000000.log')!
+  bytes[bytes.length / 2 - 1]! ^= 4
+  partition.failing.clear()
+  fire(partition, 'reopen')
+  expect(partition.stage.state).toMatchObject({ phase: 'failed', damage: 'doubtful' })
+  expect(partition.files.get('00000000000000000000.log')).toHaveLength(bytes.length)
+})

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { StorageEffect } from '../../actors/effect.ts'
 import type { StorageAnswer } from '../../protocol/messages/storage.ts'
 import { Disk } from '../../simulation/disk.ts'
+import { rotBytes } from '../../simulation/disk-file.ts'
 import { Faults, noFaults } from '../../simulation/faults.ts'
 import type { FaultOptions } from '../../simulation/faults.ts'
 import { World } from '../../simulation/world.ts'
@@ -105,6 +106,24 @@ describe('a simulated disk', () => {
     }
     expect([...contents.unsynced].toSorted((a, b) => a - b)).toEqual([-1, 3])
     expect([...contents.synced]).toEqual([3])
+  })
+
+  test('what is written over rot, and cut before it is synced, is gone', () => {
+    const { answers, disk, world } = newDisk()
+    submit(disk, answers, append(0, 'abcdef'), { kind: 'sync', log: 'l', file: FILE, token: 2 })
+    world.runUntil(1_000_000)
+    const file = disk.files('l').get(FILE)!
+    rotBytes(file, 4, bytes('x'))
+    submit(disk, answers, { kind: 'rewrite', log: 'l', file: FILE, position: 3, bytes: bytes('def'), token: 3 })
+    submit(
+      disk,
+      answers,
+      { kind: 'truncate', log: 'l', file: FILE, sizeBytes: 3, token: 4 },
+      { kind: 'sync', log: 'l', file: FILE, token: 5 },
+    )
+    submit(disk, answers, read(0, 10))
+    world.runUntil(2_000_000)
+    expect(answers.at(-1)).toMatchObject({ records: bytes('abc') })
   })
 
   test('a full disk tears the file that is replaced', () => {
