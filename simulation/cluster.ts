@@ -23,6 +23,7 @@ import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { countedAmong } from './living.ts'
 import { Network } from './network.ts'
+import { activeEpochOf, brokerEpochOf, isAwaySince } from './node-epochs.ts'
 import { COORDINATOR_PARTITIONS, votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
@@ -84,8 +85,9 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was last unfenced when it lost power last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** The same when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs; and when it was wiped last. */
+  /** The same when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs. */
   readonly #stoppedEpochs = new Map<number, number>()
+  /** By node: the broker epoch in which it was registered last when it was wiped last. */
   readonly #wipedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
@@ -184,7 +186,7 @@ export class Cluster {
 
   /** A node's directory is empty; nobody knows until the node is unfenced again. */
   noteWipe(node: number): void {
-    this.#wipedEpochs.set(node, activeEpochOf(this.latestImage(), node))
+    this.#wipedEpochs.set(node, brokerEpochOf(this.latestImage(), node))
   }
 
   /** A node dies, and comes back after a while. It does not lose power while it may be the last one that has what a wiped one had. */
@@ -211,7 +213,7 @@ export class Cluster {
 
   /** A node's directory was emptied, and the node has not been back since: where all have stopped together, it still counts. */
   #isWiped(node: number): boolean {
-    return this.#wipedEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+    return isAwaySince(this.latestImage(), node, this.#wipedEpochs.get(node))
   }
 
   /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
@@ -388,10 +390,6 @@ export class Cluster {
     this.crash(node, isPowerLoss)
     return true
   }
-}
-
-function activeEpochOf(image: MetadataImage | null, node: number): number {
-  return image?.brokers.get(node)?.activeEpoch ?? -1
 }
 
 /** The number of a partition, by its name. */

@@ -86,6 +86,23 @@ describe('a node that is wiped', () => {
     expect([rotsOnNode0(false), rotsOnNode0(true)]).toEqual([true, false])
   })
 
+  test('stands for nothing either when it is unfenced after that, by a write that was under way when it died', () => {
+    const wipes = (since: number): number => {
+      const { cluster, damage } = stoppedTogether(2)
+      const { world, faults } = cluster
+      const { brokers } = cluster.latestImage()!
+      const broker = brokers.get(1)!
+      brokers.set(1, { ...broker, brokerEpoch: broker.brokerEpoch + 1 })
+      damage.wipe(1)
+      brokers.set(1, { ...broker, brokerEpoch: broker.brokerEpoch + since, activeEpoch: broker.brokerEpoch + since })
+      damage.wipe(0)
+      world.runUntil(world.nowMicros + 1_000_000)
+      return faults.counts.wipe
+    }
+    // Another registration is that of a life that has been back.
+    expect([wipes(1), wipes(2)]).toEqual([1, 2])
+  })
+
   test('is none where only one more has a whole copy, while another one has lost a log, and is counted on as before', () => {
     const { cluster, damage } = stoppedTogether(3)
     const { world, nodes, faults } = cluster
