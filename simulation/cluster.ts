@@ -83,12 +83,11 @@ export class Cluster {
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
-  /** By node: the broker epoch in which it was last unfenced when it lost power last. */
+  /** By node: the broker epoch in which it was registered last when it lost power last; and when it was wiped last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** The same when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs. */
-  readonly #stoppedEpochs = new Map<number, number>()
-  /** By node: the broker epoch in which it was registered last when it was wiped last. */
   readonly #wipedEpochs = new Map<number, number>()
+  /** By node: the broker epoch in which it was last unfenced when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs. */
+  readonly #stoppedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
 
@@ -200,8 +199,8 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      const epoch = activeEpochOf(this.latestImage(), node)
-      if (this.#stoppedEpochs.get(node) !== epoch) this.#powerlessEpochs.set(node, epoch)
+      const image = this.latestImage()
+      if (this.#stoppedEpochs.get(node) !== activeEpochOf(image, node)) this.#powerlessEpochs.set(node, brokerEpochOf(image, node))
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
@@ -355,7 +354,7 @@ export class Cluster {
 
   /** A node has lost its page cache, and has not been back since. */
   isPowerless(node: number): boolean {
-    return this.#powerlessEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+    return isAwaySince(this.latestImage(), node, this.#powerlessEpochs.get(node))
   }
 
   /** Who votes, as the active coordinator has it; all that may, while there is none. */
