@@ -23,6 +23,7 @@ import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { countedAmong } from './living.ts'
 import { Network } from './network.ts'
+import { activeEpochOf, brokerEpochOf, isAwaySince } from './node-epochs.ts'
 import { COORDINATOR_PARTITIONS, votersOf } from './plan.ts'
 import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
@@ -82,11 +83,11 @@ export class Cluster {
   /** Counts power losses: each begins another run of the system. */
   readonly #bootIds: Map<number, number> = new Map()
   #image: MetadataImage | null = null
-  /** By node: the broker epoch in which it was last unfenced when it lost power last. */
+  /** By node: the broker epoch in which it was registered last when it lost power last; and when it was wiped last. */
   readonly #powerlessEpochs = new Map<number, number>()
-  /** The same when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs; and when it was wiped last. */
-  readonly #stoppedEpochs = new Map<number, number>()
   readonly #wipedEpochs = new Map<number, number>()
+  /** By node: the broker epoch in which it was last unfenced when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs. */
+  readonly #stoppedEpochs = new Map<number, number>()
   readonly #quorum: ClusterQuorum
   #clientCount = 0
 
@@ -184,7 +185,7 @@ export class Cluster {
 
   /** A node's directory is empty; nobody knows until the node is unfenced again. */
   noteWipe(node: number): void {
-    this.#wipedEpochs.set(node, activeEpochOf(this.latestImage(), node))
+    this.#wipedEpochs.set(node, brokerEpochOf(this.latestImage(), node))
   }
 
   /** A node dies, and comes back after a while. It does not lose power while it may be the last one that has what a wiped one had. */
@@ -198,8 +199,8 @@ export class Cluster {
     host.die()
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
-      const epoch = activeEpochOf(this.latestImage(), node)
-      if (this.#stoppedEpochs.get(node) !== epoch) this.#powerlessEpochs.set(node, epoch)
+      const image = this.latestImage()
+      if (this.#stoppedEpochs.get(node) !== activeEpochOf(image, node)) this.#powerlessEpochs.set(node, brokerEpochOf(image, node))
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
@@ -211,7 +212,7 @@ export class Cluster {
 
   /** A node's directory was emptied, and the node has not been back since: where all have stopped together, it still counts. */
   #isWiped(node: number): boolean {
-    return this.#wipedEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+    return isAwaySince(this.latestImage(), node, this.#wipedEpochs.get(node))
   }
 
   /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
@@ -353,7 +354,7 @@ export class Cluster {
 
   /** A node has lost its page cache, and has not been back since. */
   isPowerless(node: number): boolean {
-    return this.#powerlessEpochs.get(node) === activeEpochOf(this.latestImage(), node)
+    return isAwaySince(this.latestImage(), node, this.#powerlessEpochs.get(node))
   }
 
   /** Who votes, as the active coordinator has it; all that may, while there is none. */
@@ -388,10 +389,6 @@ export class Cluster {
     this.crash(node, isPowerLoss)
     return true
   }
-}
-
-function activeEpochOf(image: MetadataImage | null, node: number): number {
-  return image?.brokers.get(node)?.activeEpoch ?? -1
 }
 
 /** The number of a partition, by its name. */

@@ -17,6 +17,7 @@ import type { Cluster } from './cluster.ts'
 import { mendBytes, rotBytes, SECTOR_BYTES } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
 import type { TimedStrike } from './faults.ts'
+import { brokerEpochOf, isAwaySince } from './node-epochs.ts'
 import type { Struck } from './onlooker.ts'
 import { Random } from './random.ts'
 
@@ -220,16 +221,12 @@ export class Damage {
   }
 
   #noteUnknown(node: number): void {
-    this.#cluster.truth.unknownEpochs.set(node, this.#activeEpochOf(node))
+    this.#cluster.truth.unknownEpochs.set(node, brokerEpochOf(this.#cluster.latestImage(), node))
   }
 
   /** Whether a node stands for nothing of what it had as soon as it is back; until then it may be in sync as before. */
   #isUnknown(node: number): boolean {
-    return this.#cluster.truth.unknownEpochs.get(node) === this.#activeEpochOf(node)
-  }
-
-  #activeEpochOf(node: number): number {
-    return this.#cluster.latestImage()?.brokers.get(node)?.activeEpoch ?? -1
+    return isAwaySince(this.#cluster.latestImage(), node, this.#cluster.truth.unknownEpochs.get(node))
   }
 
   /** Whether so many others have all of a partition, and more if one who is counted on has lost it, and does not know. */

@@ -77,7 +77,7 @@ export interface Truth {
   readonly partitions: Map<string, PartitionTruth>
   /** Copies that have lost files, or all of them, as `node/log`. */
   readonly lostLogs: Set<string>
-  /** By node: the broker epoch in which it was active last when it lost its directory, or a part of its registration. */
+  /** By node: the broker epoch in which it was registered last when it lost its directory, or a part of its registration. */
   readonly unknownEpochs: Map<number, number>
   /** Wall clocks are set now and then. */
   readonly hasClockSteps: boolean

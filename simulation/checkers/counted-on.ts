@@ -19,7 +19,7 @@ import type { Truth } from '../truth.ts'
 export interface Copies {
   /** The broker epoch of the life that a node has now; -1: it is down, or not registered. */
   readonly epochOf: (node: number) => number
-  /** The broker epoch in which a node was live last when it lost its page cache last; undefined: it never has. */
+  /** The broker epoch in which a node was registered last when it lost its page cache last; undefined: it never has. */
   readonly lostPowerIn: (node: number) => number | undefined
   readonly replicaOf: (node: number, topic: string, partition: number) => ReplicaState | undefined
   /** A node is the only one in sync somewhere by now: if its copy has rotted meanwhile, what is sound of it is all that there is. */
@@ -117,7 +117,9 @@ function checkPowerless(counted: CountedOn, image: MetadataImage, { topic, index
     const former = brokers.get(node)
     const now = image.brokers.get(node)
     if (former === undefined || now === undefined || former.activeEpoch < 0 || former.activeEpoch === now.activeEpoch) continue
-    if (copies.lostPowerIn(node) !== former.activeEpoch || copies.epochOf(node) !== now.brokerEpoch) continue
+    const lostIn = copies.lostPowerIn(node) ?? -1
+    // It may have been unfenced in that epoch since, by a write that was under way when it died.
+    if (former.activeEpoch > lostIn || now.activeEpoch <= lostIn || copies.epochOf(node) !== now.brokerEpoch) continue
     if (partition.isr.length + partition.elr.length > 1)
       truth.world.fail('ISR', `${topicPartitionName(topic.name, index)}: node ${node} has lost power, and is counted on beside others`)
   }

@@ -138,10 +138,15 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   const taken = group.taken.get(key)
   if (taken !== undefined && response.errorCode === codeOf('NOT_COORDINATOR')) reign.toldTooLate.add(requestName(taken.request))
   if (taken === undefined || response.errorCode !== NONE) return
-  if (reign.told.has(requestName(taken.request))) return onToldAgain(group, response, taken.request, reign)
-  reign.told.add(requestName(taken.request))
   const { request } = taken
-  if (group.left.has(request.memberId) && !request.leaves) reign.toldTooLate.add(requestName(request))
+  const isGivenTooLate = group.left.has(request.memberId) && !request.leaves
+  if (reign.told.has(requestName(request))) {
+    // What it asked long ago comes once more, and is taken for new, for nobody remembers a member that has left: what it is given then counts as an attempt, too.
+    if (isGivenTooLate && response.acquired.length > 0) reign.toldTooLate.add(requestName(request))
+    return onToldAgain(group, response, request, reign)
+  }
+  reign.told.add(requestName(request))
+  if (isGivenTooLate) reign.toldTooLate.add(requestName(request))
   const isRefused = (one: ShareRangeName): boolean =>
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
   for (const one of request.acknowledgements) {

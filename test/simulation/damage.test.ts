@@ -39,8 +39,8 @@ describe('harm to a batch', () => {
   })
 })
 
-/** Nodes that have all of a topic, and have stopped together: they are fenced, and all count as in sync. */
-function stoppedTogether(nodeCount = 2, minInsyncReplicas = -1): { readonly cluster: Cluster; readonly damage: Damage } {
+/** Nodes that have all of a topic. */
+function running(nodeCount = 2, minInsyncReplicas = -1): Cluster {
   const quiet = drawPlan(1, { quiet: true })
   const topics = [{ name: 'orders', partitions: 1, replicationFactor: nodeCount, configs: { flush: 'commit', minInsyncReplicas } }]
   const none = { transactions: null, readers: null, classic: null, guests: null, quota: null, sharerCount: 0 }
@@ -50,6 +50,13 @@ function stoppedTogether(nodeCount = 2, minInsyncReplicas = -1): { readonly clus
   cluster.start()
   new AdminWorkload(cluster).start(() => new ProducerWorkload(cluster, 0).start())
   world.runUntil(5_000_000)
+  return cluster
+}
+
+/** They have stopped together: they are fenced, and all count as in sync. */
+function stoppedTogether(nodeCount = 2, minInsyncReplicas = -1): { readonly cluster: Cluster; readonly damage: Damage } {
+  const cluster = running(nodeCount, minInsyncReplicas)
+  const { world } = cluster
   for (const { host } of cluster.nodes) cluster.stopCleanly(host.node, false, 60_000_000)
   world.runUntil(10_000_000)
   return { cluster, damage: new Damage(cluster) }
@@ -86,6 +93,23 @@ describe('a node that is wiped', () => {
     expect([rotsOnNode0(false), rotsOnNode0(true)]).toEqual([true, false])
   })
 
+  test('stands for nothing either when it is unfenced after that, by a write that was under way when it died', () => {
+    const wipes = (since: number): number => {
+      const { cluster, damage } = stoppedTogether(2)
+      const { world, faults } = cluster
+      const { brokers } = cluster.latestImage()!
+      const broker = brokers.get(1)!
+      brokers.set(1, { ...broker, brokerEpoch: broker.brokerEpoch + 1 })
+      damage.wipe(1)
+      brokers.set(1, { ...broker, brokerEpoch: broker.brokerEpoch + since, activeEpoch: broker.brokerEpoch + since })
+      damage.wipe(0)
+      world.runUntil(world.nowMicros + 1_000_000)
+      return faults.counts.wipe
+    }
+    // Another registration is that of a life that has been back.
+    expect([wipes(1), wipes(2)]).toEqual([1, 2])
+  })
+
   test('is none where only one more has a whole copy, while another one has lost a log, and is counted on as before', () => {
     const { cluster, damage } = stoppedTogether(3)
     const { world, nodes, faults } = cluster
@@ -97,6 +121,25 @@ describe('a node that is wiped', () => {
     world.runUntil(world.nowMicros + 1_000_000)
     expect([faults.counts.lostLog, faults.counts.wipe]).toEqual([1, 0])
     expect(nodes[1]!.disk.logNames()).toEqual(had)
+  })
+})
+
+describe('a node that has lost power', () => {
+  test('has not been back when it is unfenced by a write that was under way when it died, but when it is in a later registration', () => {
+    const cluster = running()
+    const { brokers } = cluster.latestImage()!
+    const broker = brokers.get(1)!
+    const [former, next] = [broker.brokerEpoch + 1, broker.brokerEpoch + 2]
+    brokers.set(1, { ...broker, brokerEpoch: former })
+    expect(cluster.isPowerless(1)).toBe(false)
+    cluster.crash(1, true)
+    expect(cluster.isPowerless(1)).toBe(true)
+    brokers.set(1, { ...broker, brokerEpoch: former, activeEpoch: former })
+    expect(cluster.isPowerless(1)).toBe(true)
+    brokers.set(1, { ...broker, brokerEpoch: next, activeEpoch: former })
+    expect(cluster.isPowerless(1)).toBe(true)
+    brokers.set(1, { ...broker, brokerEpoch: next, activeEpoch: next })
+    expect(cluster.isPowerless(1)).toBe(false)
   })
 })
 

@@ -15,10 +15,28 @@ interface Scene {
   readonly truth: Truth
   readonly partition: PartitionTruth
   /** A member asks, says something, and is given something. */
-  readonly ask: (memberId: string, acknowledgements: readonly ShareAcknowledgement[], acquired: readonly AcquiredRange[]) => void
+  readonly ask: (
+    memberId: string,
+    acknowledgements: readonly ShareAcknowledgement[],
+    acquired: readonly AcquiredRange[],
+    more?: Partial<Pick<ShareFetchRequest, 'leaves' | 'sessionEpoch'>>,
+  ) => void
   /** The first record that the group has no reason to pass, if it begins behind the only one. */
   readonly passed: () => number | null
 }
+
+describe('an attempt', () => {
+  test('counts that is told to a member that has left, when what it asked before comes again; not one that is told to nobody', () => {
+    for (const isGiven of [true, false]) {
+      const { truth, ask } = newScene()
+      ask('a', [], [], { sessionEpoch: 1 })
+      ask('a', [], [], { leaves: true })
+      ask('a', [], isGiven ? [{ ...RECORD, deliveryCount: 1 }] : [], { sessionEpoch: 1 })
+      ask('b', [], [{ ...RECORD, deliveryCount: 2 }])
+      expect(truth.world.violation?.code ?? null).toBe(isGiven ? null : 'SHARE')
+    }
+  })
+})
 
 describe('what is known of records of a share group', () => {
   test('is known also while their log may lose its end, if it loses nothing', () => {
@@ -64,12 +82,12 @@ function newScene(): Scene {
   const group = newShareTruth(truth, 'workers')
   const state = { phase: 'active' } as SharesState
   let asked = 0
-  const ask: Scene['ask'] = (memberId, acknowledgements, acquired) => {
+  const ask: Scene['ask'] = (memberId, acknowledgements, acquired, more = {}) => {
     const correlationId = ++asked
     const request: ShareFetchRequest = {
       ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch: asked, topics: ['orders'] } as const),
       ...({ reset: 'earliest', isolationLevel: 'read_uncommitted', lockMillis: 1000, maxRecords: 1, maxWaitMillis: 1 } as const),
-      ...{ deliveryCountLimit: DELIVERY_COUNT_LIMIT, acknowledgements, leaves: false },
+      ...{ deliveryCountLimit: DELIVERY_COUNT_LIMIT, acknowledgements, leaves: false, ...more },
     }
     const from = { node: -1, actor: memberId }
     const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }

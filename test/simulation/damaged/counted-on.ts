@@ -119,6 +119,10 @@ export const damagedTrust: readonly Damaged[] = [
     commit({ ...ALONE, elr: [1] }, 4)
     commit({ ...ALONE, elr: isDamaged ? [1] : [], partitionEpoch: 9 })
   }),
+  counted('ISR', 'one that has lost power when it was registered and not yet unfenced stays eligible', ({ commit }, isDamaged) => {
+    commit({ ...ALONE, elr: [1] }, 3)
+    commit({ ...ALONE, elr: isDamaged ? [1] : [], partitionEpoch: 9 })
+  }),
   counted(
     'ISR',
     'one joins that does not have what is exposed',
