@@ -69,8 +69,9 @@ export const classicMutants: readonly Mutant[] = [
         replacement: 'if (member.join === null && member.sync === null && member.expiresAt < 0) remove',
       },
     ],
-    seed: 11,
-    seedsToFind: 11,
+    run: 'small',
+    seed: 107,
+    seedsToFind: 107,
   },
   {
     id: 'J5',
@@ -220,8 +221,9 @@ export const classicMutants: readonly Mutant[] = [
       // As Kafka, whose leader does not look whether it has shared out everything.
       { file: 'actors/consumer-classic-state.ts', text: "(isAll ? '' : UNFINISHED)", replacement: "''" },
     ],
-    seed: 8,
-    seedsToFind: 8,
+    run: 'small',
+    seed: 26,
+    seedsToFind: 26,
   },
   {
     id: 'J16',

@@ -172,8 +172,9 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'state.highWatermark',
       },
     ],
-    seed: 30,
-    seedsToFind: 30,
+    run: 'small',
+    seed: 196,
+    seedsToFind: 196,
   },
   {
     id: 'A28',

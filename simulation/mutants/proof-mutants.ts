@@ -53,8 +53,9 @@ export const proofMutants: readonly Mutant[] = [
         replacement: "state.checkpointTrust = error === null ? 'safe' : 'torn'",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 10447,
+    seedsToFind: 10447,
   },
   {
     id: 'A63',
@@ -97,8 +98,9 @@ export const proofMutants: readonly Mutant[] = [
         replacement: 'heldEnd: -Infinity',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 3224,
+    seedsToFind: 3224,
   },
   {
     id: 'A72',

@@ -80,6 +80,7 @@ export const replicationMutants: readonly Mutant[] = [
       },
       { file: 'partitions/replication.ts', text: 'if (needed.includes(node) || isJoining)', replacement: 'if (needed.includes(node))' },
     ],
+    run: 'small',
     seed: 2,
     seedsToFind: 2,
   },

@@ -217,8 +217,9 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'void recordOffset',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 1659,
+    seedsToFind: 1659,
   },
   {
     id: 'C27',
@@ -306,8 +307,8 @@ export const transactionMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 15,
-    seedsToFind: 15,
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'C37',

@@ -278,8 +278,9 @@ export const trustMutants: readonly Mutant[] = [
           '  const written = new Set(mending.written ?? [])\n  mending.syncing = written.size\n  if (written.size === 0) return endMending(state)\n  for (const segment of written) {',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 4994,
+    seedsToFind: 4994,
   },
   {
     id: 'A49',
@@ -288,8 +289,9 @@ export const trustMutants: readonly Mutant[] = [
     edits: [
       { file: 'actors/replica-mend.ts', text: '|| batch.leaderEpoch(records, 0) !== epochAt(state.epochs, offset)', replacement: '' },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 9236,
+    seedsToFind: 9236,
   },
   {
     id: 'A50',
@@ -315,8 +317,9 @@ export const trustMutants: readonly Mutant[] = [
     title: 'what nobody has led yet waits for the replica that is named in sync',
     why: 'if that one comes back with a wiped directory, nobody is left who may lead, although there is nothing to lack',
     edits: [{ file: 'coordinator/brokers.ts', text: '    if (first !== null) return first\n', replacement: '    void first\n' }],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 2612,
+    seedsToFind: 2612,
   },
   {
     id: 'D14',
