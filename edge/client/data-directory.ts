@@ -159,6 +159,9 @@ function checkForeign(path: string, nodes: number): void {
   const names = readdirSync(path).filter((name) => !isLockFile(name))
   const foreign = names.includes(IDENTITY_FILE) ? null : foreignName(path, names, nodes)
   if (foreign === null) return
+  // Whoever writes into the root of a file system writes beside it when it is not mounted.
+  if (foreign === 'lost+found')
+    throw new KafkaError('FOREIGN_DIRECTORY', `${path} holds lost+found: it is the root of a file system; choose a directory in it`)
   throw new KafkaError(
     'FOREIGN_DIRECTORY',
     `${path} holds ${foreign} and no ${IDENTITY_FILE}: it is not a data directory; choose an empty one`,
