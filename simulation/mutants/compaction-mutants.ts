@@ -252,8 +252,9 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'if (reliesOn === undefined)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 2033,
+    seedsToFind: 2033,
   },
   {
     id: 'C46',
@@ -266,7 +267,8 @@ export const compactionMutants: readonly Mutant[] = [
         replacement: 'return restartLog(state, 0, outbox)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 17886,
+    seedsToFind: 17886,
   },
 ]

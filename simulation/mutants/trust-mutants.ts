@@ -89,8 +89,9 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'return -1',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 15326,
+    seedsToFind: 15326,
   },
   {
     id: 'A51',
@@ -108,8 +109,9 @@ export const trustMutants: readonly Mutant[] = [
         replacement: 'if (state.brokerEpoch >= 0) removeStrays(state, logs, outbox)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 14444,
+    seedsToFind: 14444,
   },
   {
     id: 'A42',
