@@ -100,6 +100,8 @@ export class Host {
   /** Timers that come too late: when they were due, and when they come. */
   #lateTimers: { readonly dueMicros: number; readonly firesMicros: number }[] = []
   #strainedUntil = 0
+  /** What was said here while there was too much to do, and when it is heard. */
+  #saidLate: { readonly message: Message; readonly heardMicros: number }[] = []
   /** How late local messages are meanwhile. */
   readonly #strain: Random
   readonly #deferred: (() => void)[] = []
@@ -132,6 +134,7 @@ export class Host {
     this.#deferred.length = 0
     this.#pausedUntil = 0
     this.#lateTimers = []
+    this.#saidLate = []
     this.dieAfterEffects = -1
   }
 
@@ -156,6 +159,11 @@ export class Host {
       this.#deferred.length > 0 ||
       this.#lateTimers.some(({ dueMicros, firesMicros }) => dueMicros <= nowMicros && nowMicros < firesMicros)
     )
+  }
+
+  /** What somebody here was told, and has not heard yet, because there is too much to do. */
+  get unheard(): Message[] {
+    return this.#saidLate.filter(({ heardMicros }) => heardMicros >= this.#world.nowMicros).map(({ message }) => message)
   }
 
   /** A pause ends at once. */
@@ -203,6 +211,10 @@ export class Host {
   send(from: Address, to: Address, message: Message): void {
     if (to.node !== this.node) return this.#network.send(to, from, message)
     this.#soon(() => this.#deliver(to, from, message))
+    const { nowMicros } = this.#world
+    if (nowMicros >= this.#strainedUntil + STRAINED_MICROS) return
+    this.#saidLate = this.#saidLate.filter(({ heardMicros }) => heardMicros >= nowMicros)
+    this.#saidLate.push({ message, heardMicros: this.#lastLocal })
   }
 
   /** Tells something to every actor here. */

@@ -1,7 +1,7 @@
 /**
  * What a consumer group may and may not do, seen from outside its actor. SKIP: a commit never passes a record that nobody processed. BACK: what was committed
  * does not go back. FENCE: who lost a partition commits nothing for it. EXCL: the group never gives a partition to two members,
- * and no two members believe that they have it, unless one of them has outlived its session without knowing. TOLD: operators hear of the group, of what it has
+ * and no two members believe that they have it, unless one of them has outlived its session without knowing, or has not heard yet what its consumer has said. TOLD: operators hear of the group, of what it has
  * committed, and of one owner for each partition.
  */
 import type { Effect } from '../../actors/effect.ts'
@@ -50,6 +50,8 @@ interface AcceptedCommit {
 /** Who may be asleep, as a whole or (a timer comes too late) in part, and then does not know what time it is. */
 export interface Sleeper {
   readonly isPaused: boolean
+  /** What somebody there was told, and has not heard yet: there is too much to do. */
+  readonly unheard: readonly Message[]
 }
 
 /** What is known of one group. */
@@ -154,7 +156,7 @@ export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: nu
 
 /**
  * A member's application starts to believe that it has a partition. Who has it still is silent for longer than its session, or is paused: its rebalance time-out may
- * have ended before that.
+ * have ended before that. Or its consumer has said in time that the partition is lost, and its host has too much to do: the application hears it later.
  */
 export function beginBelief(group: GroupTruth, name: string, member: string, host: Sleeper | null = null): void {
   const known = partitionOf(group, name)
@@ -162,11 +164,19 @@ export function beginBelief(group: GroupTruth, name: string, member: string, hos
   for (const [other, sleeper] of known.believers) {
     if (other === member) continue
     const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
-    if (silentMicros < group.sessionMillis * 1000 && sleeper?.isPaused !== true && !group.succeeded.has(other))
+    const cannotKnow = sleeper !== null && (sleeper.isPaused || isToldOfLoss(sleeper, name))
+    if (silentMicros < group.sessionMillis * 1000 && !cannotKnow && !group.succeeded.has(other))
       world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
     else anomalies.zombieBelief++
   }
   known.believers.set(member, host)
+}
+
+/** That the partition is lost has been said there, and is not heard yet. */
+function isToldOfLoss({ unheard }: Sleeper, lost: string): boolean {
+  return unheard.some(
+    (told) => told.kind === 'revoking' && told.lost && told.partitions.some((one) => topicPartitionName(one.topic, one.partition) === lost),
+  )
 }
 
 /** Another process has come under the instance id of a member. */

@@ -149,6 +149,26 @@ describe('a group', () => {
     expect(truth.world.violation?.code).toBe('EXCL')
   })
 
+  test('may hand over what a consumer has said is lost, though its application has not heard it yet', () => {
+    const { truth, group } = newGroup()
+    group.heardAt.set('a', 0)
+    beginBelief(group, 'orders-0', 'a', { isPaused: false, unheard: [revoking(0, true)] })
+    beginBelief(group, 'orders-0', 'b')
+    expect(truth.world.violation).toBeNull()
+    expect(truth.anomalies.zombieBelief).toBe(1)
+  })
+
+  test.each([
+    ['another partition is lost', revoking(1, true)],
+    ['it is to let go', revoking(0, false)],
+  ])('may not hand over what an application has, only because it has not heard yet that %s', (_, told) => {
+    const { truth, group } = newGroup()
+    group.heardAt.set('a', 0)
+    beginBelief(group, 'orders-0', 'a', { isPaused: false, unheard: [told] })
+    beginBelief(group, 'orders-0', 'b')
+    expect(truth.world.violation?.code).toBe('EXCL')
+  })
+
   test('may hand over what was let go, and what belonged to a member that has outlived its session', () => {
     const { truth, group } = newGroup()
     beginBelief(group, 'orders-0', 'a')
@@ -161,6 +181,10 @@ describe('a group', () => {
     expect(truth.anomalies.zombieBelief).toBe(1)
   })
 })
+
+function revoking(partition: number, lost: boolean): Message {
+  return { kind: 'revoking', partitions: [{ topic: 'orders', partition }], lost }
+}
 
 /** Batches of one record each. */
 function contentOf(records: readonly SeenRecord[]): LogContent {
