@@ -36,6 +36,8 @@ export interface PartitionTruth {
   startOffset: number
   /** Everything below was deleted, and somebody was told so: it must not come back. */
   deletedOffset: number
+  /** Values that were there when the log came to begin behind them. */
+  readonly deletedValues: Set<number>
   /** Values that were acknowledged without being told where they are (duplicates beyond the broker's memory). */
   readonly unplaced: Set<number>
   /** Replicas that it was seen to have, at most. */
@@ -161,6 +163,7 @@ export function partitionTruth(truth: Truth, name: string, topicId: number, conf
     exposedEnd: 0,
     startOffset: 0,
     deletedOffset: 0,
+    deletedValues: new Set(),
     unplaced: new Set(),
     replicaCount: 1,
     leaders: new Map(),

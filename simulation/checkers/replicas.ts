@@ -5,6 +5,7 @@
  * what was deleted does not come back.
  */
 import { checkAborted, checkCompacted } from './compaction.ts'
+import { noteStart } from './deleted.ts'
 import { checkDamage, watchDamage } from './false-damage.ts'
 import type { WatchedDamage } from './false-damage.ts'
 import type { ReplicaConfig, ReplicaPhase, ReplicaState } from '../../partitions/replica-state.ts'
@@ -62,7 +63,7 @@ export interface ReplicaStep {
 
 /** A replica has handled a message. */
 export function checkReplica(truth: Truth, watched: WatchedReplica, state: ReplicaState, disk: Disk, step: ReplicaStep): void {
-  const { phase, log, highWatermark, role } = state
+  const { phase, highWatermark, role } = state
   if (watched.truth.isOver) return
   checkDamage(truth, watched.damage, state, disk)
   watched.truth.replicaCount = Math.max(watched.truth.replicaCount, role.replicas.length)
@@ -70,7 +71,7 @@ export function checkReplica(truth: Truth, watched: WatchedReplica, state: Repli
   // Who is settling counts on nothing that it has, and knows the high watermark afterwards.
   if (phase !== 'recovering' && phase !== 'settling') checkStart(truth, watched, state, step)
   // Every replica drops its own segments: what is left of them all is what begins last.
-  if (phase !== 'recovering') watched.truth.startOffset = Math.max(watched.truth.startOffset, log.logStartOffset)
+  if (phase !== 'recovering') noteStart(watched.truth, state, disk)
   if (watched.truth.compaction !== null && phase !== 'recovering') {
     checkCleaned(truth, watched, state, disk)
     checkCleanedEnd(truth, watched.truth, state)

@@ -17,7 +17,7 @@ import type { PartitionTruth, Truth } from '../truth.ts'
 interface Reign {
   /** The coordinator that has it: when a write fails it reads its log anew, and takes back what it has told nobody. */
   readonly of: SharesState
-  /** Members' requests that came to it, by name. */
+  /** Members' requests that came to it, by name, without those to leave, which are given nothing. */
   readonly asked: Set<string>
   /** Members' requests that it has answered: an answer that it repeats says nothing new. Its successor, asked the same, decides anew. */
   readonly told: Set<string>
@@ -78,8 +78,8 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
   const reign = known ?? { of: state, asked: new Set(), told: new Set(), toldTooLate: new Set() }
   group.current.set(state, reign)
   if (message.kind === 'shareFetch' && message.group === group.name) {
-    if (state.phase === 'active' && reign.asked.size === 0) group.reigns.push(reign)
-    if (state.phase === 'active') reign.asked.add(requestName(message))
+    if (state.phase === 'active' && !group.reigns.includes(reign)) group.reigns.push(reign)
+    if (state.phase === 'active' && !message.leaves) reign.asked.add(requestName(message))
     onAsked(group, message, from, reign)
   }
   for (const effect of effects) {
@@ -90,8 +90,8 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
 
 /**
  * The first record of a partition that a group has passed for no reason: nobody was given it, or too seldom, and nobody has said that it is done with. Null if there is
- * none, or some may be lost. An attempt that nobody was told of counts, too: one in each reign that has left a request without an answer, as its coordinator has ended before it could say so,
- * and one for each request whose member has left before its answer.
+ * none, or some may be lost. An attempt that nobody was told of counts, too: one for each request whose member has left before its answer, and one more in each reign that has left
+ * another request without an answer, as its coordinator has ended before it could say so.
  */
 export function passedOver(group: ShareTruth, partition: PartitionTruth, startOffset: number, deliveryCountLimit: number): number | null {
   const records = group.records.get(partition)
@@ -99,14 +99,16 @@ export function passedOver(group: ShareTruth, partition: PartitionTruth, startOf
   for (let offset = partition.startOffset; offset < startOffset; offset++) {
     const record = records?.get(offset)
     if (partition.values[offset] === undefined || record?.mayBeDone === true) continue
-    const untoldCount = group.reigns.slice(record?.reign ?? 0).reduce((sum, reign) => sum + untoldAttempts(reign), 0)
+    const untoldCount = group.reigns.slice(record?.reign ?? 0).reduce((sum, reign) => sum + untoldAttempts(group.left, reign), 0)
     if ((record?.deliveryCount ?? 0) + untoldCount < deliveryCountLimit) return offset
   }
   return null
 }
 
-function untoldAttempts({ asked, told, toldTooLate }: Reign): number {
-  return toldTooLate.size + ([...asked].some((name) => !told.has(name)) ? 1 : 0)
+/** Those of a reign that has ended, at most: who has left had given back what it was given, and somebody else may have been given the same again. */
+function untoldAttempts(left: ReadonlySet<string>, reign: Reign): number {
+  const isLate = [...reign.asked].some((name) => !reign.told.has(name) && !left.has(memberOf(name)))
+  return leftAttempts(left, reign) + (isLate ? 1 : 0)
 }
 
 /** Whoever says what shall become of a record lets go of it, whether that is taken or not. */
@@ -128,6 +130,10 @@ function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, r
 
 function requestName({ memberId, sessionEpoch }: ShareFetchRequest): string {
   return `${memberId} ${sessionEpoch}`
+}
+
+function memberOf(name: string): string {
+  return name.slice(0, name.lastIndexOf(' '))
 }
 
 function letGo(record: SharedRecord, memberId: string, reign: Reign): void {
@@ -211,7 +217,7 @@ function onGiven(group: ShareTruth, range: ShareRangeName, deliveryCount: number
 
 /** Whoever leaves gives back what it was given, whether it was told of it or not: that attempt counts. */
 function leftAttempts(left: ReadonlySet<string>, { asked, told, toldTooLate }: Reign): number {
-  const untold = [...asked].filter((name) => !told.has(name) && left.has(name.slice(0, name.lastIndexOf(' '))))
+  const untold = [...asked].filter((name) => !told.has(name) && left.has(memberOf(name)))
   return new Set([...untold, ...toldTooLate]).size
 }
 
@@ -220,7 +226,7 @@ function checkCounted({ truth, reigns, left }: ShareTruth, record: SharedRecord,
   const attempts = deliveryCount - record.deliveryCount - 1
   if (attempts <= 0) return
   const since = reigns.slice(record.reign)
-  const untoldCount = since.reduce((sum, one) => sum + (one.of === reign.of ? leftAttempts(left, one) : untoldAttempts(one)), 0)
+  const untoldCount = since.reduce((sum, one) => sum + (one.of === reign.of ? leftAttempts(left, one) : untoldAttempts(left, one)), 0)
   if (attempts > untoldCount)
     truth.world.fail(
       'SHARE',

@@ -9,6 +9,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
+import { isDeleted } from '../checkers/deleted.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import { Random } from '../random.ts'
@@ -204,7 +205,7 @@ export class ProducerWorkload {
     const partition = lifeOf(truth, name, this.#cluster.clientWatcher.topicIdOf(message))
     if (partition === undefined || configOf(this.#cluster.plan, submitted.topic) === undefined)
       return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
-    if (message.baseOffset < 0 && !this.#crowded.has(message.token))
+    if (message.baseOffset < 0 && !this.#crowded.has(message.token) && !isDeleted(partition, submitted.values))
       return world.fail('ACK', `${name} acknowledges ${nameOf(submitted.values[0] ?? -1)} without its offset`)
     // What only one of several has may go with it: nobody relies on where it is.
     if (isLeaderOnly(truth, partition, submitted.values[0] ?? 0)) for (const value of submitted.values) partition.leaderOnly.add(value)

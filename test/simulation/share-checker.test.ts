@@ -20,7 +20,10 @@ interface Scene {
     acknowledgements: readonly ShareAcknowledgement[],
     acquired: readonly AcquiredRange[],
     more?: Partial<Pick<ShareFetchRequest, 'leaves' | 'sessionEpoch'>>,
+    isTold?: boolean,
   ) => void
+  /** Another coordinator takes over. */
+  readonly succeed: () => void
   /** The first record that the group has no reason to pass, if it begins behind the only one. */
   readonly passed: () => number | null
 }
@@ -34,6 +37,23 @@ describe('an attempt', () => {
       ask('a', [], isGiven ? [{ ...RECORD, deliveryCount: 1 }] : [], { sessionEpoch: 1 })
       ask('b', [], [{ ...RECORD, deliveryCount: 2 }])
       expect(truth.world.violation?.code ?? null).toBe(isGiven ? null : 'SHARE')
+    }
+  })
+
+  test('counts of which nobody was told as its member has left, beside one that ended with its coordinator; a request to leave is none', () => {
+    for (const { leaves, deliveryCount, isRight } of [
+      { leaves: true, deliveryCount: 3, isRight: true },
+      { leaves: true, deliveryCount: 4, isRight: false },
+      { leaves: false, deliveryCount: 2, isRight: true },
+      { leaves: false, deliveryCount: 3, isRight: false },
+    ]) {
+      const { truth, ask, succeed } = newScene()
+      ask('a', [], [], {}, false)
+      if (leaves) ask('a', [], [], { leaves }, false)
+      ask('b', [], [], {}, false)
+      succeed()
+      ask('c', [], [{ ...RECORD, deliveryCount }])
+      expect(truth.world.violation?.code ?? null).toBe(isRight ? null : 'SHARE')
     }
   })
 })
@@ -80,9 +100,12 @@ function newScene(): Scene {
   acknowledge(truth, partition, 0, [1], 0)
   partition.exposedEnd = 1
   const group = newShareTruth(truth, 'workers')
-  const state = { phase: 'active' } as SharesState
+  let state = { phase: 'active' } as SharesState
   let asked = 0
-  const ask: Scene['ask'] = (memberId, acknowledgements, acquired, more = {}) => {
+  const succeed = (): void => {
+    state = { phase: 'active' } as SharesState
+  }
+  const ask: Scene['ask'] = (memberId, acknowledgements, acquired, more = {}, isTold = true) => {
     const correlationId = ++asked
     const request: ShareFetchRequest = {
       ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch: asked, topics: ['orders'] } as const),
@@ -91,7 +114,7 @@ function newScene(): Scene {
     }
     const from = { node: -1, actor: memberId }
     const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
-    checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
+    checkShares(group, state, request, from, isTold ? [{ kind: 'send', to: from, message }] : [])
   }
-  return { truth, partition, ask, passed: () => passedOver(group, partition, 1, DELIVERY_COUNT_LIMIT) }
+  return { truth, partition, ask, succeed, passed: () => passedOver(group, partition, 1, DELIVERY_COUNT_LIMIT) }
 }
