@@ -287,8 +287,8 @@ function scanBatch(recovery: Recovery, segment: Segment, bytes: Uint8Array, at: 
   if (endOffset > recovery.endOffsetMax) return 'unsound'
   const recoveryPoint = recovery.checkpoint?.recoveryPoint ?? 0
   const isBelow = baseOffset < recoveryPoint
-  // What goes on beyond the recovery point is not what the checkpoint vouched for: it was compacted since, or is damaged.
-  const isTrusted = isBelow && endOffset <= recoveryPoint
+  // What goes on beyond the recovery point is not what the checkpoint vouched for: it was compacted since, or is damaged. So is what ends before it begins.
+  const isTrusted = isBelow && endOffset > baseOffset && endOffset <= recoveryPoint
   if (!isTrusted && !batch.checkBatch(bytes, at, available, 'sparse').ok) return 'unsound'
   if (isTrusted && endOffset === recoveryPoint && !batch.checkBatch(bytes, at, available, 'sparse').ok) recovery.unsoundEnd = baseOffset
   if (!isBelow && !noteTail(recovery, segment, bytes, at)) return 'unsound'

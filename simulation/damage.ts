@@ -114,7 +114,7 @@ export class Damage {
   loseFile(node: number, random: Random, timed: TimedStrike): false {
     return this.#whileFenced(node, 'lostFile', () => {
       const { disk } = this.#cluster.nodes[node]!
-      const mayLose = (log: string): boolean => log !== METADATA_LOG && (this.#cluster.plan.isBeyond || !this.#isCountedOn(node, log))
+      const mayLose = (log: string): boolean => log !== METADATA_LOG && (this.#cluster.plan.isBeyond || !this.#mayLead(node, log))
       const logs = disk.logNames().filter(mayLose)
       if (logs.length === 0) return null
       const late = timed.lateState === undefined ? random : Random.from(timed.lateState)
@@ -210,6 +210,11 @@ export class Damage {
     if (found === null) return false
     const { isr, elr } = found.topic.partitions[found.index]!
     return isr.includes(node) || elr.includes(node)
+  }
+
+  /** Whether a node may lead a partition some time, with whatever it has: where one who has fallen behind may, anybody may, and stays the last one that is in sync. */
+  #mayLead(node: number, log: string): boolean {
+    return this.#isCountedOn(node, log) || this.#partitionOf(log)?.topic.config.uncleanLeaderElection === true
   }
 
   #partitionOf(log: string): { readonly topic: TopicImage; readonly index: number } | null {

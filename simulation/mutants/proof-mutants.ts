@@ -117,6 +117,20 @@ export const proofMutants: readonly Mutant[] = [
     seedsToFind: 0,
   },
   {
+    id: 'A73',
+    title: 'a batch below the recovery point is believed where it seems to end before it begins',
+    why: 'a bit that rots in the sign of its last offset is taken for a torn tail: the last one in sync cuts away what the checkpoint vouches for, and cannot lead any more, not even when the bit is put back',
+    edits: [
+      {
+        file: 'partitions/recovery.ts',
+        text: 'const isTrusted = isBelow && endOffset > baseOffset && endOffset <= recoveryPoint',
+        replacement: 'const isTrusted = isBelow && endOffset <= recoveryPoint',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'A66',
     title: 'a registration whose sync has failed is taken for one that is not durable, and the other one for one that is',
     why: 'the failed one may be the only one that is on the disk, and it is written over: a power loss leaves neither, and whoever was the only one in sync counts as wiped',

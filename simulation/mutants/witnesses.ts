@@ -81,6 +81,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   ],
   A63: ['actors/replica-drain', 'that cannot sync says so'],
   A72: ['actors/replica-damage', 'nor is it when what was found the first time could not be synced, and it rots before the next'],
+  A73: ['partitions/recovery-damage', 'is refused where it makes a batch end before it begins, and nothing is cut'],
   A66: ['actors/broker-registration', 'if a sync of it has failed: it is written once more until a sync proves it'],
   A67: ['actors/replica-unheard', 'when the disk fails is written once more before the other one is written over'],
   A68: ['actors/replica-unheard', 'what is being synced when the log is cut is written again before it is synced'],

@@ -11,6 +11,7 @@ import type { AdminResult, MetadataResponse, NewTopic } from '../../protocol/mes
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
+import { isAwaySince } from '../node-epochs.ts'
 import { TABLE } from '../plan.ts'
 import type { Plan, PlannedTopic } from '../plan.ts'
 import { Random } from '../random.ts'
@@ -293,7 +294,10 @@ export class AdminWorkload {
   #ask(task: Task): void {
     const host = this.#host
     if (host === null || this.#tasks[0] !== task) return
-    host.send({ node: host.node, actor: 'admin' }, coordinatorOf(this.#coordinators), task.request(++this.#correlationId))
+    const request = task.request(this.#correlationId + 1)
+    if (leansOnFewer(request) && isSomebodyUnknown(this.#cluster)) return host.after(RETRY_MICROS, () => this.#ask(task))
+    this.#correlationId++
+    host.send({ node: host.node, actor: 'admin' }, coordinatorOf(this.#coordinators), request)
     nextCoordinator(this.#coordinators)
     host.after(RETRY_MICROS, () => this.#ask(task))
   }
@@ -322,6 +326,20 @@ export class AdminWorkload {
     }
     if (isChanged) this.onChange()
   }
+}
+
+/**
+ * Whether fewer copies may count from then on: of what is new only those who are there have any, and where fewer have to be in sync, nobody is eligible any more who is not.
+ * No operator does that while a node is away whose disk is gone: a write that was under way when it died may have it count as live once more, alone.
+ */
+function leansOnFewer(request: Message): boolean {
+  return request.kind === 'createPartitions' || (request.kind === 'incrementalAlterConfigs' && 'minInsyncReplicas' in request.configs)
+}
+
+/** Whether a node that has lost its directory, or a part of its registration, has not been back since. */
+function isSomebodyUnknown(cluster: Cluster): boolean {
+  const image = cluster.latestImage()
+  return [...cluster.truth.unknownEpochs].some(([node, brokerEpoch]) => isAwaySince(image, node, brokerEpoch))
 }
 
 function allAre(results: readonly AdminResult[], ...names: readonly Parameters<typeof codeOf>[0][]): boolean {

@@ -21,6 +21,16 @@ describe('damage in a batch that ends at the recovery point, or seems to', () =>
     expect(leader.directory).toEqual(before)
   })
 
+  test('is refused where it makes a batch end before it begins, and nothing is cut', () => {
+    const leader = fiveBatches()
+    checkpoint(leader)
+    // The sign of the last offset delta: bit rot.
+    damage(leader.directory, SECOND, (bytes) => bytes.with(FIELD.lastOffsetDelta, 0x80))
+    const before = copyOf(leader.directory)
+    expect(refusal(leader.directory)).toBe('the batch at offset 6 is damaged (00000000000000000006.log, position 0)')
+    expect(leader.directory).toEqual(before)
+  })
+
   test('is refused where it makes the last batch of a segment end there, in the next one', () => {
     const leader = fiveBatches()
     // Longer than the checkpoint knows it, it is looked at.

@@ -5,6 +5,7 @@ import { Cluster } from '../../simulation/cluster.ts'
 import { breaksCrc, Damage } from '../../simulation/damage.ts'
 import { Faults } from '../../simulation/faults.ts'
 import { drawPlan } from '../../simulation/plan.ts'
+import { brokerEpochOf } from '../../simulation/node-epochs.ts'
 import { Random } from '../../simulation/random.ts'
 import { newTruth } from '../../simulation/truth.ts'
 import { ProducerWorkload } from '../../simulation/workloads/producer.ts'
@@ -121,6 +122,23 @@ describe('a node that is wiped', () => {
     world.runUntil(world.nowMicros + 1_000_000)
     expect([faults.counts.lostLog, faults.counts.wipe]).toEqual([1, 0])
     expect(nodes[1]!.disk.logNames()).toEqual(had)
+  })
+
+  test('is waited for before partitions are added: a write that was under way may have it count as live, alone', () => {
+    const cluster = running()
+    const { world, truth } = cluster
+    const admin = new AdminWorkload(cluster)
+    admin.start(() => undefined)
+    world.runUntil(world.nowMicros + 1_000_000)
+    truth.unknownEpochs.set(1, brokerEpochOf(cluster.latestImage(), 1))
+    admin.addPartition(new Random(1, 'test'))
+    const countLater = (): number | undefined => {
+      world.runUntil(world.nowMicros + 1_000_000)
+      return cluster.latestImage()?.topics.get('orders')?.partitions.length
+    }
+    expect(countLater()).toBe(1)
+    truth.unknownEpochs.clear()
+    expect(countLater()).toBe(2)
   })
 })
 
