@@ -319,9 +319,8 @@ export const trustMutants: readonly Mutant[] = [
     title: 'what nobody has led yet waits for the replica that is named in sync',
     why: 'if that one comes back with a wiped directory, nobody is left who may lead, although there is nothing to lack',
     edits: [{ file: 'coordinator/brokers.ts', text: '    if (first !== null) return first\n', replacement: '    void first\n' }],
-    run: 'small',
-    seed: 2612,
-    seedsToFind: 2612,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'D14',
