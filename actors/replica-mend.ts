@@ -208,10 +208,11 @@ function fits(state: ReplicaState, { offset, position }: Mending, segment: Segme
 
 // ── the end ──
 
-/** Nobody may count on what is only in the page cache: also what a former mending wrote that was broken off, perhaps in a former life. So all is synced. */
+/** Nobody may count on what is only in the page cache: also what a former mending wrote that was broken off, perhaps in a former life. So every file is synced. */
 function syncMended(state: ReplicaState, mending: Mending, outbox: Outbox): void {
-  mending.syncing = state.log.segments.length
-  for (const segment of state.log.segments) {
+  const written = state.log.segments.filter(({ sizeBytes }) => sizeBytes > 0)
+  mending.syncing = written.length
+  for (const segment of written) {
     const token = expectAnswer(state, { kind: 'mendSynced', mending })
     outbox.push({ kind: 'sync', log: state.logName, file: nameOfSegment(segment), token })
   }

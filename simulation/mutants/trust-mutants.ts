@@ -275,9 +275,8 @@ export const trustMutants: readonly Mutant[] = [
       },
       {
         file: 'actors/replica-mend.ts',
-        text: '  mending.syncing = state.log.segments.length\n  for (const segment of state.log.segments) {',
-        replacement:
-          '  const written = new Set(mending.written ?? [])\n  mending.syncing = written.size\n  if (written.size === 0) return endMending(state)\n  for (const segment of written) {',
+        text: '  const written = state.log.segments.filter(({ sizeBytes }) => sizeBytes > 0)\n',
+        replacement: '  const written = [...new Set(mending.written ?? [])]\n  if (written.length === 0) return endMending(state)\n',
       },
     ],
     run: 'small',

@@ -1,6 +1,7 @@
 // A damaged log that is mended in place: what is written, what it is taken from, and when the log is copied anew instead.
 
 import { expect, test } from 'vitest'
+import { roll } from '../../partitions/log.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
 import { fetchRequest } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
@@ -201,6 +202,19 @@ test('so does what a former life has mended, and not synced: the mending that fi
   partition.at(0).disk.failing.clear()
   partition.pass(3000)
   expect(copied[0]).toBe(0)
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+})
+
+test('a segment that nothing was written to yet has no file to sync: the rest is mended in place', () => {
+  const partition = written()
+  roll(partition.state(0).log, 0)
+  rot(partition, 0, 1)
+  look(partition, 0, 1)
+  const copied: number[] = []
+  partition.onMessage = (_from, _to, message) =>
+    void (message.kind === 'fetch' && message.replicaId === 0 && copied.push(message.fetchOffset))
+  depose(partition, 0, 1)
+  expect(copied[0]).toBe(6)
   expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
 })
 
