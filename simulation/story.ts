@@ -2,6 +2,7 @@
  * A run in words: what struck, who came and went, and what became of the partition whose promise was broken. It is told from the transcript, so it knows no
  * more than `--trace` writes, and leaves out most of that.
  */
+import type { Manner } from './ambush-plan.ts'
 import type { FaultKind } from './faults.ts'
 import type { Violation } from './world.ts'
 
@@ -27,8 +28,29 @@ const STEP = /^ *(\d+\.\d+) (.*)$/
 const MESSAGE = /^(\S*)@(-?\d+) -> (\S+)@(-?\d+) (\{.*\})$/
 const PARTITION = /\b([a-z_]+-\d+)\b/
 
+/** What is left on a disk stands in the transcript. */
+const DISKS = /^disk \d+ .* after power loss: /
+const DURATION = /\b(\d+) us\b/g
+const AMBUSH = /^ambush: (\S+)@(-?\d+) is (.+) \(([a-z, ]+)\)$/
+
+/** What strikes at a rare moment (`ambush-plan.ts`). */
+const AMBUSHES: Readonly<Record<Manner, string>> = {
+  linger: 'its disk and its actors take their time',
+  again: 'what it was told comes again',
+  asked: 'it is asked what others were',
+  death: 'its node dies soon',
+  bereft: 'another node dies soon',
+  alone: 'its node hears nobody, or nobody hears it',
+  asleep: 'its node sleeps',
+}
+
 /** What is said of lines that are not messages; what matches nothing is said as it is. */
 const WORDS: readonly (readonly [RegExp, string])[] = [
+  [/^ordeal: the disk of node (\d+) is not well$/, 'the disk of node $1 fails now and then'],
+  [/^ordeal: what (\d+) says is heard again$/, 'what node $1 says is heard again, later'],
+  [/^calm: (.*)$/, 'all is calm, but for one thing: $1'],
+  [/^(?:ordeal|turnover|guests): (.*)$/, '$1'],
+  [/^exile: (node \d+), which coordinates (\S+), for (.*)$/, '$1, which coordinates $2, is cut off for $3, with some of the clients'],
   [/^kill of node (\d+)$/, 'node $1 is killed; what it wrote is in the page cache'],
   [/^power loss of node (\d+)$/, 'node $1 loses power, and what it had not synced'],
   [/^clean stop of node (\d+)$/, 'node $1 is stopped cleanly'],
@@ -169,6 +191,12 @@ function inLines(milestones: readonly Milestone[]): string[] {
 function inWords(what: string): string | null {
   const strike = /^fault (\w+)$/.exec(what)?.[1]
   if (strike !== undefined) return STRIKES[strike as FaultKind] ?? (strike in STRIKES ? null : strike)
-  for (const [pattern, words] of WORDS) if (pattern.test(what)) return what.replace(pattern, words)
-  return what
+  if (DISKS.test(what)) return null
+  const [, actor, node, state, manners] = AMBUSH.exec(what) ?? []
+  if (manners !== undefined) {
+    const strikes = manners.split(', ').map((manner) => AMBUSHES[manner as Manner])
+    return `${actor}@${node} is ${state}, and then: ${strikes.join('; ')}`
+  }
+  const [pattern, words] = WORDS.find(([known]) => known.test(what)) ?? [what, what]
+  return what.replace(pattern, words).replace(DURATION, (_, micros: string) => `${(Number(micros) / 1_000_000).toFixed(3)} s`)
 }

@@ -1,4 +1,4 @@
-// The story of a run: what it says of transactions.
+// The story of a run: what it says of transactions, and in which words.
 import { expect, test } from 'vitest'
 import { Story } from '../../simulation/story.ts'
 
@@ -22,4 +22,22 @@ test('transactions that come and go are told in one line, unless the promise is 
     '    5.500 s  transaction 4 commit: FENCED',
   ])
   expect(told('TORN')).toHaveLength(9)
+})
+
+test('what strikes is told in words; what the disks hold is left out', () => {
+  const story = new Story()
+  for (const said of [
+    'ambush: replica/orders-0@1 is follower (bereft, asked)',
+    'ordeal: node 0 is away for 5553038 us, for nodes',
+    'disk 1 orders-0.1 after power loss: checkpoint-1=236',
+    'calm: newcomer',
+    'somebody does what has no words',
+  ])
+    story.hear(`1000.000 ${said}`)
+  expect(story.tell(null)).toEqual([
+    '    1.000 s  replica/orders-0@1 is follower, and then: another node dies soon; it is asked what others were',
+    '    1.000 s  node 0 is away for 5.553 s, for nodes',
+    '    1.000 s  all is calm, but for one thing: newcomer',
+    '    1.000 s  somebody does what has no words',
+  ])
 })
