@@ -74,7 +74,7 @@ const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
 }
 
 /** All kinds. */
-const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
+export const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
 
 /** Those of whole clusters: what their seeds are known for stays as it is. */
 const WHOLE = ORDEALS.filter((kind) => kind !== 'ghosts' && kind !== 'ailing' && kind !== 'rot')

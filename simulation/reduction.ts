@@ -5,10 +5,11 @@
 import { FAULT_KINDS, mapKinds } from './faults.ts'
 import type { FaultKind, KeptStrikes } from './faults.ts'
 import type { Plan, PlannedTopic } from './plan.ts'
+import { ORDEALS } from './ordeal-plan.ts'
+import type { Ordeal } from './ordeal-plan.ts'
 import { PIPELINE_OUTPUT } from './transaction-plan.ts'
 
-/** What a run can do without, whole. */
-export const PARTS = [
+const OTHERS = [
   'quota',
   'sharers',
   'transactions',
@@ -16,7 +17,6 @@ export const PARTS = [
   'readers',
   'classic',
   'guests',
-  'ordeals',
   'ambushes',
   'turnover',
   'calm',
@@ -27,8 +27,11 @@ export const PARTS = [
   'table',
 ] as const
 
-/** A part of a run. */
-export type Part = (typeof PARTS)[number]
+/** A part of a run: an ordeal, or something else. */
+export type Part = Ordeal | (typeof OTHERS)[number]
+
+/** What a run can do without, whole. */
+export const PARTS: readonly Part[] = [...OTHERS, ...ORDEALS]
 
 /** What is left of a run. */
 export interface Reduction {
@@ -81,8 +84,6 @@ function hasPart(plan: Plan, part: Part): boolean {
       return classic !== null
     case 'guests':
       return guests !== null
-    case 'ordeals':
-      return ordeals !== null
     case 'ambushes':
       return ambushes !== null
     case 'turnover':
@@ -92,7 +93,7 @@ function hasPart(plan: Plan, part: Part): boolean {
     case 'exiles':
       return exiles
     default:
-      return topics.some(({ name }) => name === part)
+      return topics.some(({ name }) => name === part) || ordeals?.kinds.some((kind) => kind === part) === true
   }
 }
 
@@ -122,7 +123,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
         : { ...transactions, pipeline: isOut('pipeline') ? null : transactions.pipeline },
     classic: isOut('classic') ? null : plan.classic,
     guests: isOut('guests') ? null : plan.guests,
-    ordeals: isOut('ordeals') ? null : plan.ordeals,
+    ordeals: plan.ordeals === null ? null : { ...plan.ordeals, kinds: plan.ordeals.kinds.filter((kind) => !isOut(kind)) },
     ambushes: isOut('ambushes') ? null : plan.ambushes,
     turnover: isOut('turnover') || isOut('table') ? null : plan.turnover,
     calm: isOut('calm') ? null : plan.calm,
