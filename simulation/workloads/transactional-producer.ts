@@ -10,6 +10,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'
 import type { GroupMember, TopicOffset } from '../../protocol/messages/group.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { isDeleted } from '../checkers/deleted.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
 import type { TransactionStage } from '../onlooker.ts'
@@ -250,9 +251,11 @@ export class TransactionalProducer {
       const name = topicPartitionName(topic, partition)
       const life = lifeOf(truth, name, clientWatcher.topicIdOf(message))
       if (life === undefined) return world.fail('ASSERT', `${name} acknowledged, but no replica was ever there`)
-      if (message.baseOffset < 0) return world.fail('ACK', `${name} acknowledges ${nameOf(values[0] ?? -1)} without its offset`)
+      const isPlaced = message.baseOffset >= 0
+      if (!isPlaced && !isDeleted(life, values))
+        return world.fail('ACK', `${name} acknowledges ${nameOf(values[0] ?? -1)} without its offset`)
       acknowledge(truth, life, message.baseOffset, values, atMicros)
-      values.forEach((value, i) => transaction.records.push({ partition: life, offset: message.baseOffset + i, value }))
+      if (isPlaced) values.forEach((value, i) => transaction.records.push({ partition: life, offset: message.baseOffset + i, value }))
     } else if (transaction === this.#transaction) this.isBroken = true
     if (this.#outstanding.size === 0) this.onSettled()
   }
