@@ -99,7 +99,7 @@ export function deliver(
  */
 export function onFetchAgain({ partitions }: ConsumerState, message: MessageOf<'fetchAgain'>): void {
   const one = partitions.get(topicPartitionName(message.topic, message.partition))
-  if (one === undefined || one.phase === 'revoking') return
+  if (one === undefined || one.phase === 'revoking' || message.session < one.session) return
   one.session = message.session
   // Its application goes on elsewhere.
   if (one.phase === 'locating') return

@@ -3,6 +3,7 @@
  * again, or that the application must.
  */
 import { codeOf } from '../protocol/errors.ts'
+import { nextSession } from '../protocol/session.ts'
 import type { Context, Outbox } from './actor.ts'
 import { backOff, isSubscribed, locate, tellAssigned } from './consumer-state.ts'
 import type { ConsumedPartition, ConsumerState } from './consumer-state.ts'
@@ -44,7 +45,7 @@ export function moveTo(state: ConsumerState, one: ConsumedPartition, position: n
   const again = one.position >= 0
   locate(state, one, position, outbox)
   if (!again) return
-  one.session++
+  one.session = nextSession(one.session, 'reset')
   const { topic, partition, session } = one
   outbox.push({ kind: 'send', to: state.config.client, message: { kind: 'positionReset', topic, partition, position, session } })
 }

@@ -171,9 +171,9 @@ function onAssign(state: ConsumerState, message: MessageOf<'assign'>, context: C
   work(state, context, outbox)
 }
 
-function onProgress(state: ConsumerState, { topic, partition, position }: MessageOf<'progress'>): void {
+function onProgress(state: ConsumerState, { topic, partition, session, position }: MessageOf<'progress'>): void {
   const one = state.partitions.get(topicPartitionName(topic, partition))
-  if (one === undefined || one.phase === 'locating') return
+  if (one === undefined || one.phase === 'locating' || session < one.session) return
   one.position = position
 }
 

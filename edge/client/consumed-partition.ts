@@ -4,10 +4,12 @@
 import { assert } from '../../protocol/assert.ts'
 import { KafkaError } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
+import type { FetchAgain, FetchMore } from '../../protocol/messages/client.ts'
 import * as header from '../../protocol/record-batch.ts'
 import type { LogRecord } from '../../protocol/record-batch.ts'
 import { RecordBatchView } from '../../protocol/record-batch-reader.ts'
 import type { RecordReader } from '../../protocol/record-batch-reader.ts'
+import { nextSession } from '../../protocol/session.ts'
 import { nodeCompressor } from '../../runtime/compressor.ts'
 import { AbortedBatches } from './aborted-batches.ts'
 import type { Chunk, RestRange } from './chunk-reader.ts'
@@ -77,6 +79,13 @@ export class ConsumedPartition {
   /** Whether something can be delivered now. */
   get hasData(): boolean {
     return !this.paused && !this.revoking && (this.#chunks.length > 0 || this.rest !== null)
+  }
+
+  /** What its actor is asked for the chunk that begins there. What was found damaged the leader is to read itself, in a session of its own. */
+  questionAt(offset: number): FetchMore | FetchAgain {
+    if (this.doubt !== null) this.session = nextSession(this.session, 'doubt')
+    const { topic, partition, session, doubt } = this
+    return { kind: doubt === null ? 'fetchMore' : 'fetchAgain', topic, partition, session, offset }
   }
 
   /** The application gives it up itself; or (forfeit) it was silent for too long. */

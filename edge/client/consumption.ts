@@ -8,6 +8,7 @@ import type { ErrorName } from '../../protocol/errors.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { CHUNKS_PER_PARTITION_MAX } from '../../protocol/messages/client.ts'
 import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import { nextSession } from '../../protocol/session.ts'
 import { ArrivalWaits } from './arrival-waits.ts'
 import type { Chunk, ChunkReader, RestRange } from './chunk-reader.ts'
 import { ConsumedPartition } from './consumed-partition.ts'
@@ -108,7 +109,7 @@ export class Consumption {
 
   /** Delivers it from there on; of one that is on its way out nothing from there on is processed: the actor hears of that when it goes. */
   seek(one: ConsumedPartition, offset: number): void {
-    this.moveTo(one, offset, one.session + 1)
+    this.moveTo(one, offset, nextSession(one.session, 'seek'))
     if (one.revoking) one.reported = -1
     this.link.send({ kind: 'seek', topic: one.topic, partition: one.partition, offset, session: one.session })
   }
@@ -185,14 +186,12 @@ export class Consumption {
     return false
   }
 
-  /** Asks for the chunk after the last one, if there is room for it and it was not asked for. What was found damaged the leader is to read itself. */
+  /** Asks for the chunk after the last one, if there is room for it and it was not asked for. */
   askForMore(one: ConsumedPartition): void {
     const offset = one.fetchEnd
     if (offset < 0 || one.rest !== null || one.chunkCount >= CHUNKS_PER_PARTITION_MAX) return
     one.fetchEnd = -1
-    const { topic, partition, doubt } = one
-    if (doubt === null) this.link.postSoon({ kind: 'fetchMore', topic, partition, session: one.session, offset })
-    else this.link.postSoon({ kind: 'fetchAgain', topic, partition, session: ++one.session, offset })
+    this.link.postSoon(one.questionAt(offset))
   }
 
   /** Waits until something arrives, fails or is resumed, or until `deadline` (by performance.now()). Throws when aborted, and what a listener has thrown meanwhile. */
@@ -226,7 +225,8 @@ export class Consumption {
     for (const one of this.#partitions.values()) {
       if (one.processed < 0 || one.processed === one.reported) continue
       one.reported = one.processed
-      this.link.post({ kind: 'progress', topic: one.topic, partition: one.partition, position: one.processed })
+      const { topic, partition, session, processed } = one
+      this.link.post({ kind: 'progress', topic, partition, session, position: processed })
     }
   }
 

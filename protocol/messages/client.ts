@@ -123,11 +123,12 @@ export interface Assign {
   readonly partitions: readonly TopicPartition[]
 }
 
-/** The application has processed everything below `position`. */
+/** The application has processed everything below `position`. What is said of a lower `session` than the consumer's is of what it has moved away from, perhaps of a former topic: it is stale. */
 export interface Progress {
   readonly kind: 'progress'
   readonly topic: string
   readonly partition: number
+  readonly session: number
   readonly position: number
 }
 

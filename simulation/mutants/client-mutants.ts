@@ -258,4 +258,19 @@ export const clientMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'D40',
+    title: 'how far its application is counts, though the consumer has moved it elsewhere meanwhile',
+    why: 'what was read in the topic before is committed in one that was created again: what stands there below that nobody is given',
+    edits: [
+      {
+        file: 'actors/consumer.ts',
+        text: "|| one.phase === 'locating' || session < one.session) return",
+        replacement: "|| one.phase === 'locating') return",
+      },
+    ],
+    run: 'small',
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

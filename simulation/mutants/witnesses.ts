@@ -190,6 +190,10 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
     'for a partition that does not exist, as far as is known, has its second look, although one before it was given up during that',
   ],
   D35: ['actors/producer', 'for a topic that does not exist, as far as is known, has a second look that is asked for after the first'],
+  D40: [
+    'actors/consumer-commits',
+    'how far an application was in a topic that was created again is not committed in the new one, of which it had not heard yet',
+  ],
   E1: ['protocol/log-cleaner', 'loses its marker when nothing of it is left and the horizon has passed'],
   E2: ['protocol/log-cleaner', 'that was aborted loses its records, and supersedes nothing'],
   E4: ['protocol/log-cleaner', 'deletes what is older at once, and goes when its horizon has passed'],

@@ -4,6 +4,7 @@
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import type { Chunk, PositionReset } from '../../protocol/messages/client.ts'
+import { nextSession } from '../../protocol/session.ts'
 import { readCommitted } from '../checkers/committed-reads.ts'
 import type { Cluster } from '../cluster.ts'
 import type { PlacedRecord } from '../transactions-truth.ts'
@@ -83,7 +84,7 @@ export class CommittedPartition {
 
   /** Goes back to where it was. */
   seek(offset: number): void {
-    this.session++
+    this.session = nextSession(this.session, 'seek')
     this.#begin(offset)
   }
 

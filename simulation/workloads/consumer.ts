@@ -9,6 +9,7 @@ import { codeOf } from '../../protocol/errors.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned, Chunk, ConsumerFailed, PositionReset, Revoking } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
+import { nextSession } from '../../protocol/session.ts'
 import { checkReadingOn, epochBeginOf } from '../checkers/forks.ts'
 import { beginAt, beginBelief, endBelief, markProcessed, markSucceeded } from '../checkers/groups.ts'
 import type { GroupTruth } from '../checkers/groups.ts'
@@ -249,7 +250,7 @@ export class ConsumerWorkload {
     const holding = this.#holdings.get(name)
     if (holding === undefined || holding.session !== chunk.session) return
     if (holding.backlog.length === 0 && this.#doubts?.below(DOUBT_SHARE) === 0) {
-      holding.session++
+      holding.session = nextSession(holding.session, 'doubt')
       return this.#fetchMore(holding, 'fetchAgain')
     }
     const bytes = chunk.records ?? new Uint8Array(0)
@@ -329,7 +330,8 @@ export class ConsumerWorkload {
       if (this.#group !== null) markProcessed(this.#group, partition, offset)
       holding.position = offset + 1
     }
-    this.#tell({ kind: 'progress', topic: holding.topic, partition: holding.partition, position: holding.position })
+    const { topic, partition: index, session, position } = holding
+    this.#tell({ kind: 'progress', topic, partition: index, session, position })
     if (wasFull) this.#fetchMore(holding)
     if (holding.backlog.length > 0) this.#workOn(name, holding)
   }

@@ -324,7 +324,7 @@ export class WandererWorkload {
     const { topic, partition, session, expected } = at
     held.reported = expected
     this.#askedId = -1
-    this.#tell({ kind: 'progress', topic, partition, position: expected })
+    this.#tell({ kind: 'progress', topic, partition, session, position: expected })
     if (at.wantsMore()) this.#tell({ kind: 'fetchMore', topic, partition, session, offset: expected })
   }
 

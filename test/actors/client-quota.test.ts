@@ -291,7 +291,7 @@ describe('a consumer', () => {
     answerFetch(stage, sent(effects, 'fetch')[0]?.correlationId ?? 0)
     told(stage, 1, 60_000)
     expect(sent(consumerTick(stage, 1000), 'consumerGroupHeartbeat')).toHaveLength(1)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     expect(sent(stage.deliver({ kind: 'commit', correlationId: 9, offsets: null }), 'offsetCommit')).toHaveLength(1)
   })
 })

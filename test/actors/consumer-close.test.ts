@@ -11,7 +11,7 @@ const SESSION_TIMEOUT_MILLIS = 8000
 describe('closing', () => {
   test('commits a last time, leaves, and stops', () => {
     const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 19 })
     const commit = stage.deliver({ kind: 'closeConsumer', correlationId: 5 })
     expect(said(commit)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-0 at 19$/)])
     const farewell = commitAnswer(stage, newest(commit, 'offsetCommit'))
@@ -67,7 +67,7 @@ function closingByHand(): { stage: ReturnType<typeof consumer>; commit: ReturnTy
   const found = { errorCode: NONE, node: 1, partition: 3, topicId: 2 }
   committed(stage, stage.deliver({ kind: 'findCoordinatorResponse', correlationId: newest(asked, 'findCoordinator'), ...found }), { 0: 10 })
   stage.deliver(topicsAnswer({ t: [0] }))
-  stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 19 })
+  stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 19 })
   stage.deliver({ kind: 'nodeDown', node: 1 })
   tick(stage, 100)
   return { stage, commit: stage.deliver({ kind: 'closeConsumer', correlationId: 5 }) }

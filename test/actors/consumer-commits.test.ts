@@ -14,6 +14,7 @@ import {
   consuming,
   grant,
   joining,
+  located,
   newest,
   refuse,
   said,
@@ -80,7 +81,7 @@ describe('commits', () => {
       const { stage } = consuming({ autoCommit, autoCommitIntervalMillis: 100 })
       const hasCommitted = (): boolean => said(tick(stage, 100)).join().includes('offsetCommit')
       stage.deliver({ kind: 'commitByHand' })
-      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
       expect(hasCommitted()).toBe(false)
       stage.deliver({ kind: 'commitByHand', isOver: true })
       expect(hasCommitted()).toBe(autoCommit)
@@ -100,7 +101,7 @@ describe('commits', () => {
 
   test('of what was assigned by hand are made from time to time, too, and renew what has not changed', () => {
     const stage = assigned(true)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     for (let round = 0; round < 2; round++) {
       const effects = tick(stage, 100)
       expect(committing(effects)).toEqual([expect.stringMatching(/t-0 at 12$/)])
@@ -110,7 +111,7 @@ describe('commits', () => {
 
   test('are not made by who assigns the same again, and again', () => {
     const stage = assigned(true)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     const partitions = [{ topic: 't', partition: 0 }]
     for (let times = 0; times < 3; times++) expect(committing(stage.deliver({ kind: 'assign', partitions }))).toEqual([])
     expect(stage.state.commits).toEqual([])
@@ -121,7 +122,7 @@ describe('commits', () => {
 
   test('of what is not there any more renew nothing', () => {
     const stage = assigned(true)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     const first = tick(stage, 100)
     commitAnswer(stage, newest(first, 'offsetCommit'))
     stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 12 })
@@ -134,7 +135,7 @@ describe('commits', () => {
 
   test('of what is assigned no more are made before it goes', () => {
     const stage = assigned(true)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     expect(committing(stage.deliver({ kind: 'assign', partitions: [{ topic: 't', partition: 1 }] }))).toEqual([
       expect.stringMatching(/t-0 at 12$/),
     ])
@@ -148,7 +149,7 @@ describe('commits', () => {
     ): { stage: Stage<ConsumerState>; effects: Effect[] } {
       const stage = assigned(true, { autoOffsetReset: 'none' })
       answerFetch(stage, fetchOf(stage))
-      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 500 })
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 500 })
       commitAnswer(stage, newest(tick(stage, 100), 'offsetCommit'))
       stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 500 })
       answerFetch(stage, fetchOf(stage), error)
@@ -166,7 +167,7 @@ describe('commits', () => {
       const { stage, effects } = refused(error, topicId)
       expect(sentOne(effects, 'consumerFailed').errorMessage).toBe(`${reason}, and autoOffsetReset is 'none'; seek to go on`)
       expect(committing([...effects, ...tick(stage, 100), ...tick(stage, 100)])).toEqual([])
-      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 510 })
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 510 })
       expect(committing(tick(stage, 100))).toEqual([])
       // Perhaps to where it was, which is another place in another topic.
       stage.deliver({ kind: 'seek', topic: 't', partition: 0, offset: 500, session: 2 })
@@ -307,8 +308,19 @@ describe('commits', () => {
 
   test('of everything processed leave out what is committed', () => {
     const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 11 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, session: 1, position: 11 })
     expect(said(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))[0]).toMatch(/: t-1 at 11$/)
     expect(said(consuming().stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }))).toEqual(['to client: commitResult #71'])
   })
+})
+
+test('how far an application was in a topic that was created again is not committed in the new one, of which it had not heard yet', () => {
+  const { stage, effects } = consuming()
+  answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'UNKNOWN_TOPIC_ID')
+  tick(stage, 60)
+  const asked = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
+  located(stage, newest(asked, 'listOffsets'), 0)
+  stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 101 })
+  const commit = stage.deliver({ kind: 'commit', correlationId: 1, offsets: null })
+  expect(sent(commit, 'offsetCommit').flatMap(({ offsets }) => offsets.map(({ offset }) => offset))).not.toContain(101)
 })

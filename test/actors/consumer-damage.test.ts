@@ -25,5 +25,15 @@ test('hears of a position that was being reset meanwhile', () => {
   const again = newest(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 5)), 'fetch')
   const asked = answerFetch(stage, again, 'OFFSET_OUT_OF_RANGE')
   expect(sent(stage.deliver({ kind: 'fetchAgain', topic: 't', partition: 0, session: 2, offset: 12 }), 'fetch')).toEqual([])
-  expect(sentOne(located(stage, newest(asked, 'listOffsets'), 14), 'positionReset')).toMatchObject({ position: 14, session: 3 })
+  expect(sentOne(located(stage, newest(asked, 'listOffsets'), 14), 'positionReset')).toMatchObject({ position: 14, session: 1024 })
+})
+
+test('counts for nothing where the position was reset before that was heard', () => {
+  const { stage, effects } = consuming()
+  answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'OFFSET_OUT_OF_RANGE')
+  const again = newest(stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 5)), 'fetch')
+  const reset = located(stage, newest(answerFetch(stage, again, 'OFFSET_OUT_OF_RANGE'), 'listOffsets'), 14)
+  expect(sentOne(reset, 'fetch')).toMatchObject({ fetchOffset: 14 })
+  expect(sent(stage.deliver({ kind: 'fetchAgain', topic: 't', partition: 0, session: 2, offset: 12 }), 'fetch')).toEqual([])
+  expect(stage.state.partitions.get('t-0')).toMatchObject({ session: 1024, fetchOffset: 14 })
 })

@@ -63,7 +63,7 @@ describe('a member that closes', () => {
 
   test('commits where it is called to', () => {
     const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     const before = sent(close(stage), 'offsetCommit')
     const called = stage.deliver({ kind: 'groupChanged', memberId: 'm' }, { node: 2, actor: 'groups/3' })
     expect([before.length, sent([...called, ...tick(stage, 1000)], 'offsetCommit').length]).toEqual([1, 1])
@@ -71,7 +71,7 @@ describe('a member that closes', () => {
 
   test('commits where it finds its group', () => {
     const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 12 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 12 })
     const asked = newest(tick(stage, 1000), 'consumerGroupHeartbeat')
     expect(sent(close(stage), 'offsetCommit')).toHaveLength(1)
     refuse(stage, asked, 'NOT_COORDINATOR')

@@ -137,7 +137,7 @@ describe('a leader that had fallen behind when it was elected', () => {
     const { stage, effects } = consuming({ autoOffsetReset })
     expect(sent(effects, 'fetch').map(({ lastFetchedEpoch }) => lastFetchedEpoch)).toEqual([-1, -1])
     answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position })
     const next = stage.deliver({ kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 15 })
     expect(sentOne(next, 'fetch')).toMatchObject({ fetchOffset: 15, leaderEpoch: 0, lastFetchedEpoch: 0 })
     answerFetch(stage, newest(next, 'fetch'), 'NOT_LEADER_OR_FOLLOWER')
@@ -153,16 +153,16 @@ describe('a leader that had fallen behind when it was elected', () => {
 
   test.each(['earliest', 'latest'] as const)('is read from where its log parts from what was processed (%s)', (autoOffsetReset) => {
     const { stage, effects } = parted(autoOffsetReset, 15)
-    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 12, session: 2 })
+    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 12, session: 1024 })
     expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 12, lastFetchedEpoch: -1 })
-    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 12, session: 2 })
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 12, session: 1024 })
   })
 
   test('is read from where the application is, if that is before: what both have in common is not left out', () => {
     const { stage, effects } = parted('earliest', 11)
-    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 11, session: 2 })
+    expect(sentOne(effects, 'positionReset')).toMatchObject({ topic: 't', partition: 0, position: 11, session: 1024 })
     expect(sentOne(effects, 'fetch')).toMatchObject({ fetchOffset: 11, lastFetchedEpoch: -1 })
-    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 11, session: 2 })
+    expect(stage.state.partitions.get('t-0')).toMatchObject({ position: 11, session: 1024 })
   })
 
   test("is the application's business where it wants to know", () => {

@@ -8,7 +8,7 @@ describe('a subscription to nothing', () => {
 
   test('lets go of everything, commits what is processed, and leaves', () => {
     const { stage } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 15 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, session: 1, position: 15 })
     expect(said(stage.deliver({ kind: 'subscribe', topics: [], topicPattern: null }))).toContain('to client: revoking t-0 t-1')
     const released = stage.deliver({ kind: 'released', partitions: both })
     expect(said(released)).toEqual([expect.stringMatching(/offsetCommit #\d+ of m, epoch 1: t-1 at 15$/)])

@@ -84,7 +84,7 @@ describe('where it begins', () => {
       'to client: positionReset t-0 to 0',
       expect.stringMatching(/fetch #\d+ from 0$/),
     ])
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 42 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1024, position: 42 })
     const commit = sentOne(stage.deliver({ kind: 'commit', correlationId: 71, offsets: null }), 'offsetCommit')
     expect(commit.offsets).toEqual([{ topic: 't', partition: 0, offset: 42, metadata: '', topicId: 5 }])
   })
@@ -194,7 +194,7 @@ describe('fetching', () => {
     tick(stage, 60)
     const asked = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
     located(stage, newest(asked, 'listOffsets'), 0)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 10 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1024, position: 10 })
     expect(sent(stage.deliver({ kind: 'commit', correlationId: 1, offsets: null }), 'offsetCommit')[0]?.offsets).toMatchObject([
       { partition: 0, offset: 10 },
     ])
@@ -204,7 +204,7 @@ describe('fetching', () => {
     const { stage, effects } = consuming()
     answerFetch(stage, sent(effects, 'fetch')[0]!.correlationId, 'UNKNOWN_TOPIC_ID')
     tick(stage, 60)
-    stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 20 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 20 })
     const asked = stage.deliver(topicsAnswer({ t: [0, 0] }, 1, 9))
     const offsets = [{ topic: 't', partition: 0, offset: 19, metadata: '' }]
     const manual = sentOne(stage.deliver({ kind: 'commit', correlationId: 1, offsets }), 'offsetCommit')
@@ -229,7 +229,7 @@ describe('fetching', () => {
     const asked = answerFetch(stage, again, 'OFFSET_OUT_OF_RANGE')
     const answered = autoOffsetReset === 'none' ? asked : located(stage, newest(asked, 'listOffsets'), 4)
     expect(said(answered)[0]).toBe(`to client: ${outcome}`)
-    expect(stage.state.partitions.get('t-0')?.session).toBe(autoOffsetReset === 'none' ? 1 : 2)
+    expect(stage.state.partitions.get('t-0')?.session).toBe(autoOffsetReset === 'none' ? 1 : 1024)
   })
 
   test('that the retention of one leader has overtaken does not begin anew below where it was, where another has more', () => {
@@ -278,7 +278,7 @@ describe('giving a partition up', () => {
   /** The member has processed t-1 up to 15 when the group takes it away; the effects of that. */
   function losing(): { stage: Stage<ConsumerState>; effects: Effect[]; fetches: number[] } {
     const { stage, effects } = consuming()
-    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 15 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, session: 1, position: 15 })
     const fetches = sent(effects, 'fetch').map(({ correlationId }) => correlationId)
     const beat = tick(stage, 1000)
     return { stage, effects: grant(stage, newest(beat, 'consumerGroupHeartbeat'), 2, [0]), fetches }
@@ -287,7 +287,7 @@ describe('giving a partition up', () => {
   test('first tells the application, then commits its progress, then confirms by a heartbeat without it', () => {
     const { stage, effects } = losing()
     expect(said(effects)).toEqual(['to client: revoking t-1'])
-    stage.deliver({ kind: 'progress', topic: 't', partition: 1, position: 17 })
+    stage.deliver({ kind: 'progress', topic: 't', partition: 1, session: 1, position: 17 })
     const released = stage.deliver({ kind: 'released', partitions: [{ topic: 't', partition: 1 }] })
     expect(said(released)).toEqual([expect.stringMatching(/^to groups\/3: offsetCommit #\d+ of m, epoch 2: t-1 at 17$/)])
     expect([...stage.state.partitions.keys()]).toEqual(['t-0', 't-1'])
@@ -327,7 +327,7 @@ describe('a lost membership', () => {
     'by %s releases everything, commits nothing, then joins anew',
     (error) => {
       const { stage } = consuming()
-      stage.deliver({ kind: 'progress', topic: 't', partition: 0, position: 15 })
+      stage.deliver({ kind: 'progress', topic: 't', partition: 0, session: 1, position: 15 })
       expect(said(refuse(stage, newest(tick(stage, 1000), 'consumerGroupHeartbeat'), error))).toEqual([
         'to client: revoking t-0 t-1 (lost)',
       ])

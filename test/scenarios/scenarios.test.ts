@@ -103,7 +103,7 @@ test('one record, from submit to delivered and to the chunk that its reader gets
   world.say('a consumer waits at the end of the log; a client submits a batch of one record')
   world.send('producer', { kind: 'submit', token: 1, topic: 't', partition: 0, records: batchAt(0, 1) })
   world.say('the application has read the chunk and wants more')
-  world.send('consumer', { kind: 'progress', topic: 't', partition: 0, position: 1 })
+  world.send('consumer', { kind: 'progress', topic: 't', partition: 0, session: 1, position: 1 })
   world.send('consumer', { kind: 'fetchMore', topic: 't', partition: 0, session: 1, offset: 1 })
   expectGolden('one-record', world)
 })

@@ -50,7 +50,7 @@ test('how far the application is in what it does not want any more is told befor
   consumption.replace([place])
   expect(asked).toEqual([])
   consumption.replace([])
-  expect(asked).toEqual([{ kind: 'progress', ...place, position: 9 }])
+  expect(asked).toEqual([{ kind: 'progress', ...place, session: 1, position: 9 }])
 })
 
 test('a file that is not there twice in a row is doubted: the leader is asked for the bytes', () => {
@@ -94,7 +94,7 @@ test('where the application has sought while a partition was asked for is told b
   consumption.seek(one, 3)
   hear({ kind: 'revoking', partitions: [place], lost: false })
   expect(asked.slice(-2)).toEqual([
-    { kind: 'progress', ...place, position: 3 },
+    { kind: 'progress', ...place, session: 2 ** 20, position: 3 },
     { kind: 'released', partitions: [place] },
   ])
 })
