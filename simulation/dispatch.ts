@@ -14,6 +14,8 @@ export interface DispatchOptions {
   readonly untilFail: boolean
   /** Some seeds are run twice, and compared. */
   readonly isGuarded: boolean
+  /** The first seeds of the fleet were run before: if chance has none of them run twice, the first was. */
+  readonly isResumed?: boolean
 }
 
 /** What is known of a seed for good. */
@@ -48,7 +50,7 @@ export class Dispatch {
     this.#options = options
     this.#next = options.firstSeed
     const span = Array.from({ length: Math.min(options.runs, LONELY_SEEDS_MAX) }, (_, i) => options.firstSeed + i)
-    this.#isLonely = !span.some(isGuarded)
+    this.#isLonely = options.isResumed !== true && !span.some(isGuarded)
   }
 
   /** No new seeds: what is under way, and what is to be run again, is all that is left. */

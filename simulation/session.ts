@@ -65,7 +65,7 @@ async function runHeld({ fleet, stateFile, identity, timeMillis, show }: Session
     saveSometimes()
     showSometimes()
   })
-  await runFleet({ ...fleet, firstSeed, runs }, take, isOver)
+  await runFleet({ ...fleet, firstSeed, runs, isResumed: totals.seeds > 0 }, take, isOver)
   interruption.ignore()
   save()
   return { ...now(), isInterrupted: interruption.isHere }
