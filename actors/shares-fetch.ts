@@ -19,6 +19,12 @@ import type { MemberRequest, PartitionEnd, Share, ShareGroup, ShareMember, Share
 /** Members of one share group, at most (Kafka's group.share.max.size): each is looked at whenever there may be something for somebody. */
 const MEMBERS_MAX = 1000
 
+/** What is so late is not on its way any more: who has left may be forgotten. */
+const DEPARTED_MILLIS = 60_000
+
+/** Of so many that have left it is known, of all groups of the partition; each takes a hundred bytes or two. */
+const DEPARTED_MAX = 10_000
+
 /** Takes a request; it is answered when what it says is written, and there is something for it, or its time is over. */
 export function onShareFetch(state: SharesState, request: ShareFetchRequest, context: Context, outbox: Outbox): void {
   const group = shareGroupOf(state, request.group)
@@ -28,8 +34,9 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
     member.heardAt = context.uptime
     return repeat(state, known, request, context, outbox)
   }
-  if (member === undefined && !request.leaves && group.members.size >= MEMBERS_MAX) {
-    refuse(request.correlationId, 'GROUP_MAX_SIZE_REACHED', context.from, outbox)
+  const error = member === undefined && !request.leaves ? refusalOf(state, group, request) : null
+  if (error !== null) {
+    refuse(request.correlationId, error, context.from, outbox)
     return dropIfGone(state, group)
   }
   // A newer request ends the wait of the one before.
@@ -43,6 +50,27 @@ export function onShareFetch(state: SharesState, request: ShareFetchRequest, con
   for (const share of group.partitions.values()) if (releaseMember(share, request.memberId)) one.change = noteChange(state, share)
   group.members.delete(request.memberId)
   dropIfGone(state, group)
+  noteDeparture(state, request, context.uptime)
+}
+
+/** Why there is no new session for who is not in the group. An id is not used again: what one that has left says is what it said before, and comes late (SHARE_SESSION_NOT_FOUND). */
+function refusalOf({ departed }: SharesState, { members }: ShareGroup, request: ShareFetchRequest): ErrorName | null {
+  if (departed.has(departureName(request))) return 'SHARE_SESSION_NOT_FOUND'
+  return members.size >= MEMBERS_MAX ? 'GROUP_MAX_SIZE_REACHED' : null
+}
+
+/** The oldest are forgotten, when they are old enough, or too many. */
+function noteDeparture({ departed }: SharesState, request: ShareFetchRequest, uptime: number): void {
+  departed.delete(departureName(request))
+  departed.set(departureName(request), uptime)
+  for (const [name, leftAt] of departed) {
+    if (uptime - leftAt < DEPARTED_MILLIS && departed.size <= DEPARTED_MAX) break
+    departed.delete(name)
+  }
+}
+
+function departureName({ group, memberId }: ShareFetchRequest): string {
+  return `${memberId}/${group}`
 }
 
 /** Whoever asks again wants the same answer. */

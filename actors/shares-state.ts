@@ -130,6 +130,8 @@ export interface SharesState {
   /** Nobody is told anything after this uptime: who is in charge then may have given it to somebody else. */
   leaseUntil: number
   readonly groups: Map<string, ShareGroup>
+  /** Members that have left, by id and group, with the uptime of that, the oldest first. Their groups may be gone. */
+  readonly departed: Map<string, number>
   /** Requests that wait for records, or for the write of what they say. */
   waiting: MemberRequest[]
   /** What differs from the log, with the first change that is not written; in the order of those. */
@@ -172,6 +174,7 @@ export function newSharesState(self: Address, config: SharesConfig): SharesState
     expectUntil: 0,
     leaseUntil: config.leaseUntil,
     groups: new Map(),
+    departed: new Map(),
     waiting: [],
     dirty: new Map(),
     changeCount: 0,

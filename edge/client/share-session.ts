@@ -198,8 +198,8 @@ export class ShareSession {
   #take(found: ShareFetchResponse, request: AskedShare['request'], askedAt: number): Answer {
     const { errorCode, acquired, refused } = found
     const { name, message } = errorOf(errorCode)
-    // A later question was there before this one: whether this one ever came, nobody knows.
-    const isOvertaken = name === 'INVALID_SHARE_SESSION_EPOCH'
+    // A later question was there before this one, or the farewell: whether this one ever came, nobody knows.
+    const isOvertaken = name === 'INVALID_SHARE_SESSION_EPOCH' || name === 'SHARE_SESSION_NOT_FOUND'
     if (errorCode !== NONE && !isOvertaken) throw new KafkaError(name, message)
     this.#noteDeaths()
     const hold = isOvertaken ? NO_HOLD : trustAnswer(this.#trust, { request, askedAt }, found)

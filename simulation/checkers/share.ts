@@ -1,6 +1,7 @@
 /**
  * What holds for a share group, seen from outside its coordinators (SHARE): a record is held by one member at a time while its lock is valid; one that was accepted, and
  * somebody was told so, is not given out again, whoever is in charge; each time it is given out its delivery count is higher, and never above the limit.
+ * Whoever has left is given nothing any more by the coordinator that it has left.
  * An application is handed nothing by its member that is done with, or was given to somebody else, however long it was there. What the group passes was accepted, rejected, or given out as often as may be.
  */
 import type { Effect } from '../../actors/effect.ts'
@@ -48,6 +49,8 @@ interface SharedRecord {
 interface Taken {
   readonly request: ShareFetchRequest
   readonly atMicros: number
+  /** Its member had left there before. */
+  readonly isAfterFarewell: boolean
 }
 
 /** What is known of the share group of a run. */
@@ -61,6 +64,8 @@ export interface ShareTruth {
   readonly askedAt: Map<string, number>
   /** Members that have left: what they are told then, they have given back already. */
   readonly left: Set<string>
+  /** By coordinator, those that it has heard of. */
+  readonly farewells: WeakMap<SharesState, Set<string>>
   readonly current: WeakMap<SharesState, Reign>
   /** All that were asked for something, in order. */
   readonly reigns: Reign[]
@@ -68,7 +73,8 @@ export interface ShareTruth {
 
 /** Nothing is known yet. */
 export function newShareTruth(truth: Truth, name: string): ShareTruth {
-  return { truth, name, records: new Map(), taken: new Map(), askedAt: new Map(), left: new Set(), current: new WeakMap(), reigns: [] }
+  const { records, taken, askedAt } = { records: new Map(), taken: new Map(), askedAt: new Map() }
+  return { truth, name, records, taken, askedAt, left: new Set(), farewells: new WeakMap(), current: new WeakMap(), reigns: [] }
 }
 
 /** A coordinator of share groups has handled a message. */
@@ -79,8 +85,11 @@ export function checkShares(group: ShareTruth, state: SharesState, message: Mess
   group.current.set(state, reign)
   if (message.kind === 'shareFetch' && message.group === group.name) {
     if (state.phase === 'active' && !group.reigns.includes(reign)) group.reigns.push(reign)
-    if (state.phase === 'active' && !message.leaves) reign.asked.add(requestName(message))
-    onAsked(group, message, from, reign)
+    const farewells = group.farewells.get(state) ?? new Set()
+    const isAfterFarewell = farewells.has(message.memberId)
+    if (state.phase === 'active' && !message.leaves && !isAfterFarewell) reign.asked.add(requestName(message))
+    onAsked(group, message, from, reign, isAfterFarewell)
+    if (state.phase === 'active' && message.leaves) group.farewells.set(state, farewells.add(message.memberId))
   }
   for (const effect of effects) {
     if (effect.kind === 'send' && effect.message.kind === 'shareFetchResponse')
@@ -112,11 +121,11 @@ function untoldAttempts(left: ReadonlySet<string>, reign: Reign): number {
 }
 
 /** Whoever says what shall become of a record lets go of it, whether that is taken or not. */
-function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, reign: Reign): void {
+function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, reign: Reign, isAfterFarewell: boolean): void {
   const name = requestName(request)
   const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
   group.askedAt.set(name, atMicros)
-  group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros })
+  group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros, isAfterFarewell })
   for (const one of request.acknowledgements) {
     for (const record of recordsOf(group, one)) {
       letGo(record, request.memberId, reign)
@@ -144,10 +153,12 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   const taken = group.taken.get(key)
   if (taken !== undefined && response.errorCode === codeOf('NOT_COORDINATOR')) reign.toldTooLate.add(requestName(taken.request))
   if (taken === undefined || response.errorCode !== NONE) return
-  const { request } = taken
+  const { request, isAfterFarewell } = taken
+  if (isAfterFarewell && response.acquired.length > 0)
+    group.truth.world.fail('SHARE', `${request.memberId} is given records by a coordinator that it has left`)
   const isGivenTooLate = group.left.has(request.memberId) && !request.leaves
   if (reign.told.has(requestName(request))) {
-    // What it asked long ago comes once more, and is taken for new, for nobody remembers a member that has left: what it is given then counts as an attempt, too.
+    // It has left elsewhere: what it asked long ago comes once more, and is taken for new. What it is given then counts as an attempt, too.
     if (isGivenTooLate && response.acquired.length > 0) reign.toldTooLate.add(requestName(request))
     return onToldAgain(group, response, request, reign)
   }

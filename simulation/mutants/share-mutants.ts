@@ -122,4 +122,13 @@ export const shareMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'S13',
+    title: 'what a member said before it left, and comes late, makes it a member again',
+    why: 'it is given records that nobody works on until their lock is over, and their attempt counts',
+    edits: [{ file: FETCH, text: 'if (departed.has(departureName(request)))', replacement: 'if (departed.size < 0)' }],
+    run: 'small',
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

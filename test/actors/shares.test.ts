@@ -315,6 +315,30 @@ test('a group has so many members, and no more until one has left', () => {
   expect(stage.state.groups.get('g')?.members.size).toBe(1000)
 })
 
+test('a member that has left does not come back by what it said before, and comes late', () => {
+  const stage = active()
+  written(stage, given(stage, 3))
+  written(stage, ask(stage, 'a', 3, { leaves: true }))
+  const told = (effects: readonly Effect[]): number[] => sent(effects, 'shareFetchResponse').map(({ errorCode }) => errorCode)
+  // Once more, or overtaken by the farewell.
+  expect(told(ask(stage, 'a', 1))).toEqual([codeOf('SHARE_SESSION_NOT_FOUND')])
+  expect(told(ask(stage, 'a', 2))).toEqual([codeOf('SHARE_SESSION_NOT_FOUND')])
+  expect(told(ask(stage, 'a', 3, { leaves: true }))).toEqual([0])
+  expect(told(ask(stage, 'a', 4, { leaves: true }))).toEqual([0])
+  expect([...(stage.state.groups.get('g')?.members.keys() ?? [])]).toEqual([])
+  expect(sent(ask(stage, 'b', 1), 'produce')).toHaveLength(1)
+})
+
+test('who has left is forgotten after a while', () => {
+  const stage = active()
+  ask(stage, 'a', 1, { leaves: true })
+  stage.uptime = 60_000
+  ask(stage, 'b', 1, { leaves: true })
+  expect([...stage.state.departed.keys()]).toEqual(['b/g'])
+  for (let i = 0; i < 10_000; i++) ask(stage, `m${i}`, 1, { leaves: true })
+  expect(stage.state.departed.size).toBe(10_000)
+})
+
 test('members that are silent and hold nothing are forgotten', () => {
   const stage = active()
   written(stage, given(stage, 0))

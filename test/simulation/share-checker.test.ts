@@ -24,16 +24,20 @@ interface Scene {
   ) => void
   /** Another coordinator takes over. */
   readonly succeed: () => void
+  /** The former one is heard again. */
+  readonly recall: () => void
   /** The first record that the group has no reason to pass, if it begins behind the only one. */
   readonly passed: () => number | null
 }
 
 describe('an attempt', () => {
-  test('counts that is told to a member that has left, when what it asked before comes again; not one that is told to nobody', () => {
+  test('counts that is told to a member that has left elsewhere, when what it asked before comes again; not one that is told to nobody', () => {
     for (const isGiven of [true, false]) {
-      const { truth, ask } = newScene()
+      const { truth, ask, succeed, recall } = newScene()
       ask('a', [], [], { sessionEpoch: 1 })
+      succeed()
       ask('a', [], [], { leaves: true })
+      recall()
       ask('a', [], isGiven ? [{ ...RECORD, deliveryCount: 1 }] : [], { sessionEpoch: 1 })
       ask('b', [], [{ ...RECORD, deliveryCount: 2 }])
       expect(truth.world.violation?.code ?? null).toBe(isGiven ? null : 'SHARE')
@@ -102,8 +106,13 @@ function newScene(): Scene {
   const group = newShareTruth(truth, 'workers')
   let state = { phase: 'active' } as SharesState
   let asked = 0
+  let former = state
   const succeed = (): void => {
+    former = state
     state = { phase: 'active' } as SharesState
+  }
+  const recall = (): void => {
+    state = former
   }
   const ask: Scene['ask'] = (memberId, acknowledgements, acquired, more = {}, isTold = true) => {
     const correlationId = ++asked
@@ -116,5 +125,5 @@ function newScene(): Scene {
     const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
     checkShares(group, state, request, from, isTold ? [{ kind: 'send', to: from, message }] : [])
   }
-  return { truth, partition, ask, succeed, passed: () => passedOver(group, partition, 1, DELIVERY_COUNT_LIMIT) }
+  return { truth, partition, ask, succeed, recall, passed: () => passedOver(group, partition, 1, DELIVERY_COUNT_LIMIT) }
 }

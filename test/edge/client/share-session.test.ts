@@ -2,21 +2,22 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test, vi } from 'vitest'
-import { KafkaError, NONE } from '../../../protocol/errors.ts'
+import { codeOf, KafkaError, NONE } from '../../../protocol/errors.ts'
+import type { ErrorName } from '../../../protocol/errors.ts'
 import type { AcknowledgeType, ShareFetchRequest } from '../../../protocol/messages/share.ts'
 import { ShareSession } from '../../../edge/client/share-session.ts'
 import type { ShareMembership } from '../../../edge/client/share-session.ts'
 import type { Requests } from '../../../edge/client/requests.ts'
 
-type Answering = (request: Pick<ShareFetchRequest, 'sessionEpoch' | 'acknowledgements' | 'leaves'>) => Promise<void>
+type Answering = (request: Pick<ShareFetchRequest, 'sessionEpoch' | 'acknowledgements' | 'leaves'>) => Promise<void | ErrorName>
 
 const WISH = { maxRecords: 1, maxWaitMillis: 0, leaves: false }
 
 /** A session whose coordinator takes everything, unless it throws. */
 function sessionOf(answering: Answering): ShareSession {
   const askShareGroup = async (_group: string, request: ShareFetchRequest): Promise<unknown> => {
-    await answering(request)
-    return { errorCode: NONE, reign: 1, waitedMillis: 0, acquired: [], refused: [] }
+    const error = await answering(request)
+    return { errorCode: error === undefined ? NONE : codeOf(error), reign: 1, waitedMillis: 0, acquired: [], refused: [] }
   }
   const about = { group: 'g', memberId: 'm', topics: [], reset: 'latest', isolationLevel: 'read_uncommitted' } as const
   const membership: ShareMembership = { ...about, lockMillis: 10_000, deliveryCountLimit: 5 }
@@ -92,6 +93,16 @@ test('it leaves once more when a question of before is answered later: that may 
   ])
   await session.leave()
   expect(asked).toHaveLength(4)
+  session.stop()
+})
+
+test('a question that its farewell has overtaken brings nothing, and what went with it came too late', async () => {
+  const session = sessionOf(({ leaves }) => Promise.resolve(leaves ? undefined : 'SHARE_SESSION_NOT_FOUND'))
+  say(session)
+  expect((await session.fetch(WISH)).acquired).toEqual([])
+  say(session)
+  await expect(session.commit()).rejects.toMatchObject({ name: 'INVALID_RECORD_STATE' })
+  await session.leave()
   session.stop()
 })
 

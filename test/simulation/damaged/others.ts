@@ -30,6 +30,8 @@ const RANGE = { topic: 'orders', topicId: 1, partition: 0, first: 0, last: 0 }
 interface ShareScene {
   /** A member asks, and is given records, or told that what it says is written. */
   readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[], sessionEpoch?: number) => void
+  /** A member leaves. */
+  readonly leave: (memberId: string) => void
   readonly pass: (millis: number) => void
   /** A member's application has what it was given at first. */
   readonly handOver: (memberId: string) => void
@@ -41,19 +43,25 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
     const group = newShareTruth(truth, 'workers')
     const state = { phase: 'active' } as SharesState
     let asked = 0
+    let leaves = false
     const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = [], sessionEpoch = asked + 1) => {
       const correlationId = ++asked
       const request: ShareFetchRequest = {
         ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch, topics: ['orders'] } as const),
         ...({ reset: 'earliest', isolationLevel: 'read_uncommitted', lockMillis: 1000, deliveryCountLimit: 3, maxRecords: 1 } as const),
-        ...{ maxWaitMillis: 1, acknowledgements, leaves: false },
+        ...{ maxWaitMillis: 1, acknowledgements, leaves },
       }
       const from = { node: -1, actor: memberId }
       const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
       checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
     }
+    const leave: ShareScene['leave'] = (memberId) => {
+      leaves = true
+      ask(memberId, [])
+      leaves = false
+    }
     const pass: ShareScene['pass'] = (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000)
-    play({ ask, pass, handOver: (memberId) => checkHandedOver(group, { ...RANGE, deliveryCount: 1 }, memberId) }, isDamaged)
+    play({ ask, leave, pass, handOver: (memberId) => checkHandedOver(group, { ...RANGE, deliveryCount: 1 }, memberId) }, isDamaged)
   })
 }
 
@@ -223,6 +231,11 @@ export const damagedOthers: readonly Damaged[] = [
     pass(1000)
     if (isDamaged) ask('b', attempt(2))
     handOver('a')
+  }),
+  share('who has left is given records by what it asked before', ({ ask, leave }, isDamaged) => {
+    ask('a', [], [], 7)
+    if (isDamaged) leave('a')
+    ask('a', attempt(1), [], 8)
   }),
   share('an attempt counts that nobody was told of', ({ ask, pass }, isDamaged) => {
     ask('a', attempt(1))
