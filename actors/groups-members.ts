@@ -7,7 +7,7 @@ import { assert } from '../protocol/assert.ts'
 import type { ErrorName } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH } from '../protocol/messages/group.ts'
-import type { GroupHeartbeatRequest, GroupHeartbeatResponse } from '../protocol/messages/group.ts'
+import type { GroupHeartbeatRequest, GroupHeartbeatResponse, MemberDescription } from '../protocol/messages/group.ts'
 import type { MessageOf } from '../protocol/messages/message.ts'
 import { compilePattern, matchingTopics } from '../protocol/topic-pattern.ts'
 import {
@@ -127,7 +127,7 @@ export function rouseMembers({ membership }: Group, { uptime }: Context, outbox:
     if (address !== null) outbox.push({ kind: 'send', to: address, message: { kind: 'groupChanged', memberId } })
 }
 
-/** Describes a group as it is now. */
+/** Describes a group as it is now; those that a former coordinator knew, and that have not come yet, are in it, and hold nothing. */
 export function onDescribeGroup(state: GroupsState, request: MessageOf<'describeGroup'>, context: Context, outbox: Outbox): void {
   const group = state.groups.get(request.group)
   const classic = group !== undefined && (speaksClassic(group) || spokeClassic(group)) ? group.classic : null
@@ -149,7 +149,7 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       protocol: classic === null ? 'consumer' : 'classic',
       epoch: classic?.generationId ?? (group === undefined ? 0 : epochOf(group)),
       assignor: classic === null ? (group?.membership?.assignor ?? 'uniform') : (classic.protocolName ?? ''),
-      members: classic === null ? members : describeClassic(classic),
+      members: [...(classic === null ? members : describeClassic(classic)), ...awaitedMembers(group)],
       offsets: [...(group?.offsets.values() ?? [])].map(({ topic, partition, offset, metadata }) => ({
         topic,
         partition,
@@ -158,6 +158,12 @@ export function onDescribeGroup(state: GroupsState, request: MessageOf<'describe
       })),
     },
   })
+}
+
+function awaitedMembers(group: Group | undefined): MemberDescription[] {
+  const missing = [...(group?.roster?.missing ?? [])]
+  const nothing = { memberEpoch: 0, subscribedTopics: [], assignment: [] }
+  return missing.map(([memberId, { instanceId }]) => ({ memberId, instanceId, ...nothing }))
 }
 
 /** Lists the groups that have members or committed offsets. */

@@ -14,11 +14,16 @@ import type { ShareGroup, SharesState } from './shares-state.ts'
 /** Leaders that wait for a write at a time; the oldest asks again when there are more. */
 const OFFSETS_ASKED_MAX = 10_000
 
-/** Describes a group. */
-export function onDescribeShareGroup(state: SharesState, request: MessageOf<'describeShareGroup'>, to: Address, outbox: Outbox): void {
+/** Describes a group; not one without members while they may not have come yet. */
+export function onDescribeShareGroup(
+  state: SharesState,
+  request: MessageOf<'describeShareGroup'>,
+  { from: to, uptime }: Context,
+  outbox: Outbox,
+): void {
   const { correlationId } = request
   const group = state.groups.get(request.group)
-  const errorCode = errorCodeOf(refusalOf(state) ?? (group === undefined ? 'GROUP_ID_NOT_FOUND' : null))
+  const errorCode = errorCodeOf(refusalOf(state) ?? (hasMembers(group) ? null : refuseUnsure(state, group, uptime)))
   const members = [...(group?.members.values() ?? [])].map(({ memberId, current }) => ({ memberId, topics: current.request.topics }))
   const partitions = [...(group?.partitions.values() ?? [])].map((share) => {
     const { topic, topicId, partition, startOffset, nextOffset } = share
@@ -77,7 +82,7 @@ export function onDeleteShareGroup(
 ): void {
   const { correlationId } = request
   const group = state.groups.get(request.group)
-  const refusal = refusalOf(state) ?? refuseDeletion(state, group, uptime)
+  const refusal = refusalOf(state) ?? (hasMembers(group) ? 'NON_EMPTY_GROUP' : refuseUnsure(state, group, uptime))
   if (refusal !== null || group === undefined) return answerDeletion(to, correlationId, refusal, outbox)
   for (const share of group.partitions.values()) noteChange(state, share)
   state.groups.delete(group.id)
@@ -92,10 +97,9 @@ export function answerDeletions(state: SharesState, outbox: Outbox, error: Error
   state.deletions = state.deletions.filter(({ change }) => change > writtenCount)
 }
 
-/** Whoever asks again a while later hears whether somebody has come. */
-function refuseDeletion({ expectUntil }: SharesState, group: ShareGroup | undefined, uptime: number): ErrorName | null {
+/** Nobody is in it, as far as is known. Whoever asks again a while later hears whether somebody has come. */
+function refuseUnsure({ expectUntil }: SharesState, group: ShareGroup | undefined, uptime: number): ErrorName | null {
   if (group === undefined) return 'GROUP_ID_NOT_FOUND'
-  if (group.members.size > 0) return 'NON_EMPTY_GROUP'
   return uptime < expectUntil ? 'COORDINATOR_LOAD_IN_PROGRESS' : null
 }
 
@@ -112,5 +116,9 @@ function errorCodeOf(error: ErrorName | null): number {
 }
 
 function stateOf(group: ShareGroup | undefined): ShareGroupStateName {
-  return group === undefined || group.members.size === 0 ? 'empty' : 'stable'
+  return hasMembers(group) ? 'stable' : 'empty'
+}
+
+function hasMembers(group: ShareGroup | undefined): boolean {
+  return group !== undefined && group.members.size > 0
 }

@@ -108,7 +108,7 @@ function onRequest(state: SharesState, message: Message, context: Context, outbo
       if (isReady) return onShareFetch(state, message, context, outbox)
       return refuseFetch(message, context, outbox)
     case 'describeShareGroup':
-      return onDescribeShareGroup(state, message, to, outbox)
+      return onDescribeShareGroup(state, message, context, outbox)
     case 'describeShareGroupOffsets':
       return onDescribeOffsets(state, message, to, outbox)
     case 'listShareGroups':

@@ -139,7 +139,10 @@ export type GroupProtocolName = 'consumer' | 'classic'
  */
 export type GroupStateName = 'empty' | 'reconciling' | 'stable' | 'preparing-rebalance' | 'completing-rebalance'
 
-/** One member as an operator sees it. */
+/**
+ * One member as an operator sees it. One that a former coordinator knew, and that has not come yet, has epoch 0, and neither topics nor partitions; a group of such members
+ * alone is said to speak KIP-848.
+ */
 export interface MemberDescription {
   readonly memberId: string
   readonly instanceId: string | null

@@ -69,6 +69,8 @@ export class InspectorWorkload {
   #correlationId = 0
   #metadataOffset = -1
   #sessionEpoch = 0
+  /** Who has left a share group comes again as somebody else. */
+  #visit = 0
   /** Pieces that its keeper of quotas was told of, and when, and those that it has counted in. */
   #isLimited = false
   #said = 0
@@ -168,7 +170,7 @@ export class InspectorWorkload {
       case 4:
         return one(browsersGo(known))
       case 5:
-        return browse(known, ++this.#sessionEpoch, random.below(2) === 0)
+        return this.#browse(known, random.below(2) === 0)
       case 6:
         return one(transactions(known))
       case 7:
@@ -223,6 +225,12 @@ export class InspectorWorkload {
     this.#proceed()
   }
 
+  #browse(known: Knowledge, leaves: boolean): Question | null {
+    const visit = this.#visit
+    if (leaves) this.#visit++
+    return browse(known, visit, ++this.#sessionEpoch, leaves)
+  }
+
   /** What is asked last, of those that an answer has named. */
   #rest(): (Question | null)[] {
     const known = this.#knowledge
@@ -232,7 +240,7 @@ export class InspectorWorkload {
     const kept = [
       ...groupLists(known),
       ...groups(known),
-      browse(known, ++this.#sessionEpoch, true),
+      ...Array.from({ length: this.#visit + 1 }, (_, visit) => browse(known, visit, ++this.#sessionEpoch, true)),
       ...browsersGo(known),
       ...shareGroups(known),
       ...transactions(known),

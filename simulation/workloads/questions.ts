@@ -245,12 +245,13 @@ export function browsersGo(known: Knowledge): (Question | null)[] {
 }
 
 /** The inspector reads a record as a share group may, or leaves it. */
-export function browse(known: Knowledge, sessionEpoch: number, leaves: boolean): Question | null {
+export function browse(known: Knowledge, visit: number, sessionEpoch: number, leaves: boolean): Question | null {
+  const memberId = visit === 0 ? 'browser' : `browser ${visit}`
   return ofShareGroup(
     known,
     BROWSER_GROUP,
     (group) => ({
-      ...({ kind: 'shareFetch', group, memberId: 'browser', sessionEpoch, topics: ['orders'], reset: 'latest' } as const),
+      ...({ kind: 'shareFetch', group, memberId, sessionEpoch, topics: ['orders'], reset: 'latest' } as const),
       ...({ isolationLevel: 'read_uncommitted', lockMillis: 200, deliveryCountLimit: 5, maxRecords: leaves ? 0 : 1 } as const),
       ...{ maxWaitMillis: 50, acknowledgements: [], leaves },
     }),

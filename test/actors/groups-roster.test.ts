@@ -217,6 +217,17 @@ describe('members that a former coordinator knew', () => {
     expect([...(groupIn(stage).roster?.missing.keys() ?? [])]).toEqual(['m', 'n'])
   })
 
+  test('are said to be in the group', () => {
+    const stage = loaded(rosterOf('g', 'm', 'n'), 2, { graceMillis: 400 })
+    beat(stage, 'm', 0)
+    const described = sentOne(stage.deliver({ kind: 'describeGroup', correlationId: 2, group: 'g' }), 'describeGroupResponse')
+    expect(described.state).toBe('reconciling')
+    expect(described.members).toMatchObject([
+      { memberId: 'm', subscribedTopics: ['t'] },
+      { memberId: 'n', memberEpoch: 0, subscribedTopics: [], assignment: [] },
+    ])
+  })
+
   test('keep the group from being empty: nobody else commits for it, or deletes it', () => {
     const stage = loaded(rosterOf('g', 'm'), 1, { graceMillis: 400 })
     expect(sentOne(commit(stage, 1, [commitOf(0, 5)]), 'offsetCommitResponse').errorCode).toBe(codeOf('UNKNOWN_MEMBER_ID'))
