@@ -32,6 +32,8 @@ export interface SharePartition {
   nextOffset: number
   /** Without gaps, from the start offset to the next offset; the first is not done with. */
   ranges: ShareRange[]
+  /** What members had when the log lost it, below the start offset, in order: they may still say what shall become of it, until their locks are over. Not written. */
+  gone: ShareRange[]
 }
 
 /** Who asks for records, and what he may have. */
@@ -50,7 +52,7 @@ export interface Acquisition {
 
 /** A share partition that begins at an offset. */
 export function newSharePartition(startOffset: number): SharePartition {
-  return { startOffset, nextOffset: startOffset, ranges: [] }
+  return { startOffset, nextOffset: startOffset, ranges: [], gone: [] }
 }
 
 /** The first records that nobody has, old ones before new ones; they are the member's now. What has had its attempts is archived on the way. */
@@ -130,14 +132,18 @@ export function beginLocks(
   }
 }
 
-/** What a member says of records; false, and nothing changes, unless it has all of them. */
+/**
+ * What a member says of records; false, and nothing changes, unless it has all of them. With those that it had when the log lost them there is nothing to be done any more. (Kafka's
+ * SharePartition takes what is said of anything below its start, whoever had it.)
+ */
 export function acknowledge(
   partition: SharePartition,
   { first, last, type }: { readonly first: number; readonly last: number; readonly type: AcknowledgeType },
   memberId: string,
   uptime: number,
 ): boolean {
-  if (!(first <= last) || first < partition.startOffset || last >= partition.nextOffset) return false
+  if (!(first <= last) || last >= partition.nextOffset) return false
+  if (!hadAll(partition, first, Math.min(last, partition.startOffset - 1), memberId, uptime)) return false
   const held = overlapping(partition, first, last)
   if (!held.every((one) => isHeldBy(one, memberId, uptime))) return false
   for (const range of held) {
@@ -148,13 +154,21 @@ export function acknowledge(
   return true
 }
 
+/** Whether these, of which the log has none any more, were the member's then, and its lock is not over. */
+function hadAll({ gone }: SharePartition, first: number, last: number, memberId: string, uptime: number): boolean {
+  const had = gone.filter((one) => one.last >= first && one.first <= last && isHeldBy(one, memberId, uptime))
+  return had.reduce((sum, one) => sum + Math.min(last, one.last) - Math.max(first, one.first) + 1, 0) === Math.max(0, last - first + 1)
+}
+
 /** Locks that are over. Says whether there were any. */
 export function expireLocks(partition: SharePartition, uptime: number): boolean {
+  partition.gone = partition.gone.filter(({ lockUntil }) => lockUntil > uptime)
   return settleAll(partition, (range) => range.lockUntil <= uptime, 'release')
 }
 
 /** Everything that a member has is to be given again. Says whether it had something. */
 export function releaseMember(partition: SharePartition, memberId: string): boolean {
+  partition.gone = partition.gone.filter((range) => range.memberId !== memberId)
   return settleAll(partition, (range) => range.memberId === memberId, 'release')
 }
 
@@ -177,6 +191,10 @@ export function takeBack(
 /** Records below it are gone. */
 export function raiseStart(partition: SharePartition, offset: number): boolean {
   if (offset <= partition.startOffset) return false
+  for (const range of partition.ranges) {
+    const isTold = range.state === 'acquired' && range.lockUntil !== LOCK_PENDING
+    if (isTold && range.first < offset) partition.gone.push({ ...range, last: Math.min(range.last, offset - 1) })
+  }
   partition.ranges = partition.ranges.flatMap((range) => (range.last < offset ? [] : { ...range, first: Math.max(range.first, offset) }))
   partition.startOffset = offset
   partition.nextOffset = Math.max(partition.nextOffset, offset)
@@ -187,6 +205,7 @@ export function raiseStart(partition: SharePartition, offset: number): boolean {
 /** Records from there on were lost: what comes there now is something else. */
 export function cutEnd(partition: SharePartition, offset: number): boolean {
   if (offset >= partition.nextOffset) return false
+  partition.gone = partition.gone.filter(({ last }) => last < offset)
   partition.ranges = partition.ranges.flatMap((range) =>
     range.first >= offset ? [] : { ...range, last: Math.min(range.last, offset - 1) },
   )

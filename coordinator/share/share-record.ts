@@ -98,7 +98,7 @@ function decodeValue(bytes: Uint8Array): KeptShare | null {
     ranges.push({ first, last, state, deliveryCount: bytes[at + 3] ?? 0, memberId: '', lockUntil: 0 })
     first = last + 1
   }
-  return { topic: topic.text, leaderEpoch, startOffset, nextOffset: first, ranges }
+  return { topic: topic.text, leaderEpoch, startOffset, nextOffset: first, ranges, gone: [] }
 }
 
 function writeString(bytes: Uint8Array, at: number, text: Uint8Array): number {

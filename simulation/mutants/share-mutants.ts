@@ -131,4 +131,19 @@ export const shareMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'S14',
+    title: 'who has done with records of which the log has lost the first meanwhile is told that all of them came too late',
+    why: 'those that are left are given again when their lock is over, though somebody has done with them in time',
+    edits: [
+      {
+        file: PARTITION,
+        text: 'if (!hadAll(partition, first, Math.min(last, partition.startOffset - 1), memberId, uptime)) return false',
+        replacement: 'if (first < partition.startOffset) return false',
+      },
+    ],
+    run: 'small',
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

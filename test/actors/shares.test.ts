@@ -18,7 +18,7 @@ function kept(changes: Partial<KeptShare> = {}): ShareRecord {
     group: 'g',
     topicId: 5,
     partition: 0,
-    kept: { topic: 'orders', leaderEpoch: 0, startOffset: 2, nextOffset: 5, ranges: [one], ...changes },
+    kept: { topic: 'orders', leaderEpoch: 0, startOffset: 2, nextOffset: 5, ranges: [one], gone: [], ...changes },
   }
 }
 
@@ -129,6 +129,18 @@ describe('records', () => {
 })
 
 describe('an acknowledgement', () => {
+  test('of records that the log has lost since is taken for those that are left, and is answered when something was written', () => {
+    const stage = active()
+    written(stage, given(stage, 10))
+    const parked = ask(stage, 'b', 1)
+    ends(stage, parked, 10, { logStartOffset: 4 })
+    const effects = ask(stage, 'a', 2, { acknowledgements: [{ ...range(2, 6), type: 'accept' }] })
+    expect(sent(effects, 'shareFetchResponse')).toEqual([])
+    expect(stage.state.groups.get('g')?.partitions.get('5/0')?.startOffset).toBe(7)
+    const late = ask(stage, 'b', 2, { maxRecords: 0, acknowledgements: [{ ...range(2, 3), type: 'accept' }] })
+    expect(sent(late, 'shareFetchResponse').at(-1)?.refused).toEqual([{ ...range(2, 3), type: 'accept' }])
+  })
+
   test('is answered when it is written', () => {
     const stage = active()
     written(stage, given(stage, 3))
@@ -282,6 +294,22 @@ test('a group whose members may not have come back yet is not deleted', () => {
   expect(refusal(stage.deliver(deletion))).toEqual([codeOf('COORDINATOR_LOAD_IN_PROGRESS')])
   stage.uptime = 10_000
   expect(recordsOf(stage.deliver(deletion))).toMatchObject([{ group: 'g', kept: null }])
+})
+
+test('a group whose members may not have come back yet is not said to have none', () => {
+  const stage = sharesStage({ expectMillis: 10_000 })
+  load(stage, stage.deliver({ kind: 'started' }), kept())
+  const told = (): unknown[] =>
+    sent(stage.deliver({ kind: 'describeShareGroup', correlationId: 6, group: 'g' }), 'describeShareGroupResponse').map(
+      ({ errorCode, members }) => [errorCode, members.length],
+    )
+  stage.uptime = 9999
+  expect(told()).toEqual([[codeOf('COORDINATOR_LOAD_IN_PROGRESS'), 0]])
+  ask(stage, 'a', 1)
+  expect(told()).toEqual([[0, 1]])
+  ask(stage, 'a', 2, { leaves: true })
+  stage.uptime = 10_000
+  expect(told()).toEqual([[0, 0]])
 })
 
 test('leaders hear how far a group is when that is in the log, and nothing of what may not be', () => {

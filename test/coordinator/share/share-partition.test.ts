@@ -80,7 +80,7 @@ describe('a share partition', () => {
       acknowledge(partition, { first: 0, last: 0, type: 'release' }, 'a', 0)
     }
     expect(counts).toEqual([1, 2, 3])
-    expect(partition).toEqual({ startOffset: 1, nextOffset: 1, ranges: [] })
+    expect(partition).toEqual({ startOffset: 1, nextOffset: 1, ranges: [], gone: [] })
   })
 
   test('does not count an attempt that was none', () => {
@@ -145,9 +145,46 @@ describe('a share partition', () => {
     expect(cutEnd(partition, 7)).toBe(true)
     expect(texts(partition)).toEqual(['4-6 acquired 1 a'])
     expect(raiseStart(partition, 30)).toBe(true)
-    expect(partition).toEqual({ startOffset: 30, nextOffset: 30, ranges: [] })
+    expect(partition).toMatchObject({ startOffset: 30, nextOffset: 30, ranges: [] })
     expect(cutEnd(partition, 12)).toBe(true)
-    expect(partition).toEqual({ startOffset: 12, nextOffset: 12, ranges: [] })
+    expect(partition).toMatchObject({ startOffset: 12, nextOffset: 12, ranges: [] })
+  })
+
+  test('takes what a member says of records that it had when the log lost them, with the others or alone, until its lock is over', () => {
+    const accept = (partition: SharePartition, first: number, last: number, memberId: string, uptime = 0): boolean =>
+      acknowledge(partition, { first, last, type: 'accept' }, memberId, uptime)
+    const cut = (): SharePartition => {
+      const partition = newSharePartition(0)
+      acquire(partition, { ...wanted, countMax: 3 })
+      acquire(partition, { ...wanted, memberId: 'b', countMax: 6 })
+      raiseStart(partition, 2)
+      raiseStart(partition, 5)
+      return partition
+    }
+    const partition = cut()
+    expect(accept(partition, 2, 6, 'b')).toBe(false)
+    expect(accept(partition, 3, 6, 'b', 100)).toBe(false)
+    expect(accept(partition, 3, 6, 'b')).toBe(true)
+    expect(partition).toMatchObject({ startOffset: 7, nextOffset: 9 })
+    expect(accept(partition, 5, 6, 'b')).toBe(false)
+    expect(accept(partition, 0, 2, 'a')).toBe(true)
+    expect(accept(partition, 0, 3, 'a')).toBe(false)
+    expect(expireLocks(partition, 100)).toBe(true)
+    expect(accept(partition, 0, 2, 'a')).toBe(false)
+    expect(partition.gone).toEqual([])
+    // What was lost at the end is forgotten, and who leaves has nothing to say any more.
+    const other = cut()
+    releaseMember(other, 'a')
+    expect(accept(other, 0, 2, 'a')).toBe(false)
+    cutEnd(other, 4)
+    expect(other.gone).toEqual([])
+  })
+
+  test('remembers nothing that the log has lost, and of which its member has not been told', () => {
+    const partition = newSharePartition(0)
+    acquire(partition, { ...wanted, lockUntil: LOCK_PENDING })
+    raiseStart(partition, 4)
+    expect(partition.gone).toEqual([])
   })
 })
 

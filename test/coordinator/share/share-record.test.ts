@@ -29,7 +29,7 @@ const kept: fc.Arbitrary<KeptShare> = fc
       ranges.push({ first, last: first + count - 1, state, deliveryCount, memberId: '', lockUntil: 0 })
       first += count
     }
-    return { topic, leaderEpoch, startOffset, nextOffset: first, ranges }
+    return { topic, leaderEpoch, startOffset, nextOffset: first, ranges, gone: [] }
   })
 
 test('what was written is read', () => {
@@ -48,7 +48,7 @@ test('what was written is read', () => {
 
 test('who has a record is not kept; that it was given out is', () => {
   const range: ShareRange = { first: 5, last: 9, state: 'acquired', deliveryCount: 2, memberId: 'a', lockUntil: 77 }
-  const bytes = encodeShareValue({ topic: 't', leaderEpoch: 1, startOffset: 5, nextOffset: 10, ranges: [range] })
+  const bytes = encodeShareValue({ topic: 't', leaderEpoch: 1, startOffset: 5, nextOffset: 10, ranges: [range], gone: [] })
   const read = decodeShareRecord(encodeShareKey({ group: 'g', topicId: 1, partition: 0 }), bytes)
   expect(read?.kept?.ranges).toEqual([{ ...range, state: 'available', memberId: '', lockUntil: 0 }])
 })
