@@ -21,6 +21,7 @@ import {
 import type { Incarnation } from '../coordinator/brokers.ts'
 import { imageRecords, isLive } from '../coordinator/metadata.ts'
 import type { MetadataBatch, MetadataImage, MetadataRecord } from '../coordinator/metadata.ts'
+import { endOf } from '../coordinator/quorum-log.ts'
 import type { Context, Outbox } from './actor.ts'
 import { batchesBehind, reignBegin, seatVoters } from './coordinator-quorum.ts'
 import type { QuorumSeat } from './coordinator-quorum.ts'
@@ -54,6 +55,8 @@ export interface BrokerSessions {
   /** When the sessions were looked at last. */
   lookedAt: number
   preferAt: number
+  /** Losses that are committed below it were reported, or are somebody else's to report; -1 while the log is not open. */
+  reportedOffset: number
 }
 
 /** Partitions whose leader goes home at once: each change is a short pause for its clients. */
@@ -64,7 +67,7 @@ const PREFER_MILLIS = 1000
 
 /** Nobody has been heard yet. */
 export function newBrokerSessions(): BrokerSessions {
-  return { sessions: new Map(), deaths: new Map(), lookedAt: 0, preferAt: 0 }
+  return { sessions: new Map(), deaths: new Map(), lookedAt: 0, preferAt: 0, reportedOffset: -1 }
 }
 
 /**
@@ -248,8 +251,23 @@ export function publish(state: BrokerSessions, seat: QuorumSeat, outbox: Outbox)
   }
 }
 
-/** Records are committed: what is lost by them is reported of the node whose disk had it, once, by whoever has written them. */
-export function reportLosses(image: MetadataImage, records: readonly MetadataRecord[], outbox: Outbox): void {
+/**
+ * What is lost by records is reported of the node whose disk had it, when they are committed, by whoever leads then: not only by whoever wrote them, who may lead no more.
+ * (If that one has just reported it, and its successor has not heard that they are committed, it is reported twice.) What is in the log when that is opened is of another life.
+ */
+export function reportLosses(state: BrokerSessions, seat: QuorumSeat, isInCharge: boolean, outbox: Outbox): void {
+  const { quorum, image } = seat
+  if (quorum === null) return void (state.reportedOffset = -1)
+  if (state.reportedOffset < 0) state.reportedOffset = endOf(quorum.log)
+  if (image.endOffset <= state.reportedOffset) return
+  // It has been elected: what was committed before is its own to report when it may act.
+  if (quorum.role === 'leader' && !isInCharge) return
+  const news = isInCharge ? (batchesBehind(seat, state.reportedOffset) ?? []) : []
+  state.reportedOffset = image.endOffset
+  for (const [, records] of news) reportLost(image, records, outbox)
+}
+
+function reportLost(image: MetadataImage, records: readonly MetadataRecord[], outbox: Outbox): void {
   const names = new Map<number, string[]>()
   for (const record of records) {
     if (record.type !== 'partitionChanged' || record.anew !== true) continue

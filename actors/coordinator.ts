@@ -238,6 +238,7 @@ function followUp(state: CoordinatorState, context: Context, outbox: Outbox): vo
   if (state.watchers.length > 0) answerWatchers(state.watchers, seat, context, outbox)
   answerQuotas(state.quotaWatch, seat, context, outbox)
   if (state.voterChange !== null) state.voterChange = followVoterChange(state.voterChange, seat, context, outbox)
+  reportLosses(state.brokers, seat, state.wasActive || seat.isActive, outbox)
   if (state.wasActive && !seat.isActive) resign(state, outbox)
   if (!state.wasActive && seat.isActive) activate(state, context, outbox)
   const { writing } = state
@@ -301,7 +302,6 @@ function writeNext(state: CoordinatorState, context: Context, outbox: Outbox): v
 function onCommitted(state: CoordinatorState, { rulings, nextProducerId }: OpenWrite, outbox: Outbox): void {
   state.writing = null
   publish(state.brokers, state.seat, outbox)
-  for (const { records } of rulings) reportLosses(state.seat.image, records, outbox)
   if (state.queue[0]?.request.kind === 'initProducerId') state.freeProducerId = nextProducerId
   for (const { verdicts } of rulings) respondNext(state, verdicts, outbox)
 }

@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from 'vitest'
 import type { Effect } from '../../actors/effect.ts'
-import { isLive } from '../../coordinator/metadata.ts'
-import type { MetadataImage } from '../../coordinator/metadata.ts'
+import { encodeMetadataRecord, isLive, OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
+import { dataBatch } from '../../coordinator/quorum-records.ts'
+import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { nodes, partitionOf, topicWith } from '../coordinator/support.ts'
 import { coordinatorOn, diskWith, tell, work } from './coordinator-support.ts'
@@ -16,10 +17,13 @@ const SESSION_MILLIS = 1000
 /** Voters 1 and 2, who follow node 0 since `uptime`; it leads partition 0 of topic t. */
 class Followers {
   readonly stages: Map<number, CoordinatorStage> = new Map()
+  /** Of node 1. */
+  readonly reports: string[] = []
   uptime = 5000
 
   constructor() {
-    const records = [...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1])])]
+    const state = topicWith(OFFSETS_TOPIC, 2, [partitionOf([0, 1])])
+    const records = [...nodes([0, 1, 2]), topicWith('t', 1, [partitionOf([0, 1])]), state]
     for (const node of [1, 2]) {
       const one = coordinatorOn(diskWith(records), { voters: [0, 1, 2], sessionTimeoutMillis: SESSION_MILLIS }, node)
       this.stages.set(node, one)
@@ -36,8 +40,21 @@ class Followers {
     if (one === undefined) return
     one.stage.uptime = this.uptime
     const effects: Effect[] = [...tell(one, message, from), ...work(one)]
-    for (const effect of effects)
+    for (const effect of effects) {
+      if (effect.kind === 'report' && node === 1) this.reports.push(effect.reason)
       if (effect.kind === 'send' && effect.to.actor === 'coordinator') this.tell(effect.to.node, effect.message, { ...LEADER, node })
+    }
+  }
+
+  /** Node 0 writes a record; the others may not hear that it is committed. */
+  write(record: MetadataRecord, isCommitted: boolean): void {
+    const end = this.stages.get(1)!.stage.state.seat.quorum!.log.batches.at(-1)!.endOffset
+    const { bytes } = dataBatch({ baseOffset: end, epoch: 3, now: 0 }, [encodeMetadataRecord(record)])
+    const about = { kind: 'quorumAppend', epoch: 3 } as const
+    for (const node of [1, 2]) {
+      this.tell(node, { ...about, prevOffset: end, prevEpoch: 0, highWatermark: end, records: bytes }, LEADER)
+      if (isCommitted) this.tell(node, { ...about, prevOffset: end + 1, prevEpoch: 3, highWatermark: end + 1, records: null }, LEADER)
+    }
   }
 
   /** Time passes until node 1 stands for election, if it has heard nothing. */
@@ -61,6 +78,20 @@ describe('a coordinator that begins to lead', () => {
     expect([0, 1, 2].map((node) => isLive(followers.image, node))).toEqual([false, true, true])
     expect(followers.image.topics.get('t')?.partitions[0]).toMatchObject({ leader: 1, isr: [1] })
     expect(sentOne(tell(followers.stages.get(2)!, metadata), 'notController').controller).toBe(1)
+  })
+
+  test.each([
+    ['was written before, and is committed now', false, ['what __consumer_offsets-0 held is lost']],
+    ['was known to be committed before: who wrote it has reported it', true, []],
+  ])('reports a loss that %s', (_, isKnown, due) => {
+    const followers = new Followers()
+    const lost = partitionOf([0, 1], { leader: 1, isr: [1], leaderEpoch: 1, partitionEpoch: 1 })
+    followers.write({ type: 'partitionChanged', topicId: 2, partition: 0, image: lost, anew: true }, isKnown)
+    expect(followers.reports).toEqual([])
+    followers.elect()
+    followers.elect()
+    expect(followers.reports.map((reason) => reason.slice(0, 38))).toEqual(due)
+    expect(followers.image.topics.get('__consumer_offsets')?.partitions[0]?.leaderEpoch).toBe(1)
   })
 
   test('leaves a node alone that has come back as another incarnation since', () => {
