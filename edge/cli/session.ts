@@ -34,7 +34,8 @@ export interface Session {
 export const EXIT_INTERRUPTED = 130
 
 const DEFAULT_DIRECTORY = './data'
-const MEMORY = ':memory:'
+/** The directory of a cluster that leaves nothing. */
+export const MEMORY = ':memory:'
 
 /** Who has pressed Ctrl-C is told after that what it waits for. */
 const FINISH_MILLIS = 3000

@@ -2,14 +2,14 @@
  * `odradek topics`: make, list, describe, change and delete topics.
  */
 import { Command } from 'commander'
-import { KafkaError } from '../../protocol/errors.ts'
 import { describeAllowed, topicSettings } from '../../protocol/topic-config.ts'
 import type { CreateTopicOptions, TopicDescription } from '../client/admin-api.ts'
 import { isDataDirectory } from '../client/data-directory.ts'
+import { open } from '../client/index.ts'
 import { InputError } from './failure.ts'
 import { say, table, write, writeJson } from './output.ts'
 import { parseNodeCount, parsePartitions, parseSettings } from './parse.ts'
-import { directoryOf, withCluster, withGlobals } from './session.ts'
+import { directoryOf, MEMORY, withCluster, withGlobals } from './session.ts'
 import type { GlobalOptions, Session } from './session.ts'
 import { deleteRecordsCommand } from './topics-delete-records.ts'
 import { reassignCommand } from './topics-reassign.ts'
@@ -60,8 +60,8 @@ function create(): Command {
         `\nExamples:\n  odradek topics create orders --partitions 4 --config retentionMillis=-1\n` +
         `  odradek topics create orders --nodes 3 --replication-factor 3\n\n${settingsHelp()}`,
     )
-    .action((name: string, options: CreateOptions, command: Command) => {
-      checkReplicas(options, directoryOf(command))
+    .action(async (name: string, options: CreateOptions, command: Command) => {
+      await rehearse(name, options, directoryOf(command))
       return withCluster(command, 'write', async (session) => {
         await session.cluster.admin.createTopic(name, topicOptions(options))
         await show(session, name)
@@ -69,11 +69,15 @@ function create(): Command {
     })
 }
 
-/** A new cluster would be made, and would then refuse more replicas than it has nodes: it is not made for that. */
-function checkReplicas({ nodes = 1, replicationFactor = 1 }: CreateOptions, directory: string): void {
-  if (replicationFactor <= nodes || isDataDirectory(directory)) return
-  const reason = `a partition has 1 to ${nodes} replicas here, one per node, not ${replicationFactor}`
-  throw new KafkaError('INVALID_REPLICATION_FACTOR', reason)
+/** A new cluster is not made for a topic that it would refuse: whether it would, says one in memory, of as many nodes. */
+async function rehearse(name: string, { nodes = 1, ...options }: CreateOptions, directory: string): Promise<void> {
+  if (directory === MEMORY || isDataDirectory(directory)) return
+  const cluster = await open(MEMORY, { nodes })
+  try {
+    await cluster.admin.createTopic(name, topicOptions(options))
+  } finally {
+    await cluster.close()
+  }
 }
 
 /** Those that are the topic's. */

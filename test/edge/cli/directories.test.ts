@@ -51,6 +51,16 @@ test('a new cluster is not made for a topic that it could not have', () => {
   json('topics', 'create', 'better', '--nodes', '4', '--replication-factor', '4')
 })
 
+test.each([
+  ['../escape', [], 'INVALID_TOPIC_EXCEPTION'],
+  ['good', ['--config', 'minInsyncReplicas=2'], 'INVALID_CONFIG'],
+  ['good', ['--config', 'segmentBytes=1'], 'INVALID_CONFIG'],
+])('a new cluster is not made for the topic %s %j: it would refuse it', (name, parameters, error) => {
+  const { status, stderr } = run(['topics', 'create', name, ...parameters])
+  expect([status, stderr]).toEqual([1, expect.stringContaining(error)])
+  expect(readdirSync(join(directory, '..'))).toEqual([])
+})
+
 function run(parameters: readonly string[]): { status: number | null; stdout: string; stderr: string } {
   return spawnSync(process.execPath, [main, '--directory', directory, ...parameters], { encoding: 'utf8' })
 }
