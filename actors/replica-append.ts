@@ -12,17 +12,18 @@ import type { PendingAppend, ReplicaState } from '../partitions/replica-state.ts
 import type { Context, Outbox } from './actor.ts'
 import { rollSegment } from './replica-flush.ts'
 
-/** Appends a batch, whose header is stamped in place; `numbered` is what it says of its producer. Nobody waits for it yet. */
+/** Appends a batch, whose header is stamped in place; `said` is what it says of its producer. Nobody waits for it yet. */
 export function appendRecords(
   state: ReplicaState,
   records: Uint8Array,
-  numbered: NumberedBatch | null,
+  said: NumberedBatch | null,
   context: Context,
   outbox: Outbox,
 ): PendingAppend {
   const { now } = context
   const stamped = state.config.messageTimestampType === 'LogAppendTime'
   if (stamped) batch.stampLogAppendTime(records, 0, now)
+  const numbered = stamped && said !== null ? { ...said, maxTimestamp: now } : said
   if (mustRoll(state.log, state.config, records.length, now)) rollSegment(state, now, outbox)
   const extent = { count: batch.lastOffsetDelta(records, 0) + 1, sizeBytes: records.length, maxTimestamp: batch.maxTimestamp(records, 0) }
   const { baseOffset, segment, position } = appendBatch(state.log, state.config, extent, now)

@@ -58,7 +58,7 @@ function producersRefusal({ phase, topicId }: ReplicaState, wantedId: number): E
 
 function describeProducer(
   producerId: number,
-  { producerEpoch, batches, coordinatorEpoch, firstOffset }: ProducerEntry,
+  { producerEpoch, batches, coordinatorEpoch, firstOffset, lastTimestamp }: ProducerEntry,
 ): ProducerDescription {
   const lastSequence = batches.at(-1)?.lastSequence ?? null
   const known = (value: number): number | null => (value < 0 ? null : value)
@@ -66,6 +66,7 @@ function describeProducer(
     producerId,
     producerEpoch,
     lastSequence,
+    lastTimestamp: known(lastTimestamp),
     coordinatorEpoch: known(coordinatorEpoch),
     currentTransactionStartOffset: known(firstOffset),
   }

@@ -190,7 +190,8 @@ function readProducers(bytes: Uint8Array, begin: number): { readonly producers: 
   for (let left = readU32(bytes, begin); left > 0; left--) {
     if (at + PRODUCER_BYTES > bytes.length) return null
     const epochAndCount = readU32(bytes, at + 8)
-    const entry: ProducerEntry = { producerEpoch: epochAndCount >>> 16, batches: [], firstOffset: -1, coordinatorEpoch: -1 }
+    const unknown = { firstOffset: -1, coordinatorEpoch: -1, lastTimestamp: -1 }
+    const entry: ProducerEntry = { producerEpoch: epochAndCount >>> 16, batches: [], ...unknown }
     const producerId = readI64(bytes, at)
     at += PRODUCER_BYTES
     if (at + (epochAndCount & 0xffff) * BATCH_BYTES > bytes.length) return null

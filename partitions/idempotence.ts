@@ -26,6 +26,8 @@ export interface NumberedBatch {
   readonly lastSequence: number
   readonly baseOffset: number
   readonly isTransactional: boolean
+  /** The largest of its records. */
+  readonly maxTimestamp: number
   /** Null for data. */
   readonly marker: TransactionMarker | null
 }
@@ -38,6 +40,8 @@ export interface ProducerEntry {
   firstOffset: number
   /** Of the last marker's transactor; -1 if there was none. */
   coordinatorEpoch: number
+  /** Of its last batch, a marker included; -1 where that was not seen since a checkpoint was read: it is not written there. */
+  lastTimestamp: number
 }
 
 /** By producer id; the producer that wrote last comes last. */
@@ -109,10 +113,11 @@ function isBefore(sequence: number, last: number): boolean {
 }
 
 function entryAfterData(known: ProducerEntry | undefined, batch: NumberedBatch): ProducerEntry {
-  const { producerEpoch, baseSequence, lastSequence, baseOffset } = batch
+  const { producerEpoch, baseSequence, lastSequence, baseOffset, maxTimestamp: lastTimestamp } = batch
   const { firstOffset = -1, coordinatorEpoch = -1 } = known ?? {}
   const isSameEpoch = known !== undefined && known.producerEpoch === producerEpoch
-  const entry: ProducerEntry = isSameEpoch ? known : { producerEpoch, batches: [], firstOffset, coordinatorEpoch }
+  const entry: ProducerEntry = isSameEpoch ? known : { producerEpoch, batches: [], firstOffset, coordinatorEpoch, lastTimestamp }
+  entry.lastTimestamp = lastTimestamp
   if (baseSequence !== NO_SEQUENCE) entry.batches.push({ baseSequence, lastSequence, baseOffset })
   if (entry.batches.length > IN_FLIGHT_BATCHES_MAX) entry.batches.shift()
   if (batch.isTransactional && entry.firstOffset < 0) entry.firstOffset = baseOffset
@@ -120,8 +125,8 @@ function entryAfterData(known: ProducerEntry | undefined, batch: NumberedBatch):
 }
 
 /** Nothing is open, and what is numbered begins anew: an aborted batch must not be taken for the one that is sent in its stead. */
-function entryAfterMarker({ producerEpoch }: NumberedBatch, { coordinatorEpoch }: TransactionMarker): ProducerEntry {
-  return { producerEpoch, batches: [], firstOffset: -1, coordinatorEpoch }
+function entryAfterMarker({ producerEpoch, maxTimestamp }: NumberedBatch, { coordinatorEpoch }: TransactionMarker): ProducerEntry {
+  return { producerEpoch, batches: [], firstOffset: -1, coordinatorEpoch, lastTimestamp: maxTimestamp }
 }
 
 /** One with an open transaction stays: until its marker comes, readers must not pass it. */

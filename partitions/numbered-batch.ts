@@ -20,6 +20,7 @@ export function numberedBatch(bytes: Uint8Array, at: number, baseOffset: number)
     lastSequence: baseSequence < 0 ? baseSequence : lastSequenceOf(baseSequence, batch.lastOffsetDelta(bytes, at) + 1),
     baseOffset,
     isTransactional: batch.isTransactional(bytes, at),
+    maxTimestamp: batch.maxTimestamp(bytes, at),
     marker,
   }
 }

@@ -158,6 +158,8 @@ export interface ProducerDescription {
   readonly producerEpoch: number
   /** Of its last record; null if its numbers begin anew: after the end of a transaction. */
   readonly lastSequence: number | null
+  /** Of its last batch, or of the end of its last transaction, in milliseconds; null where that was written before the log was opened, and a checkpoint vouches for it. */
+  readonly lastTimestamp: number | null
   /** Of the transactor that ended its last transaction there; null if none has. */
   readonly coordinatorEpoch: number | null
   /** Where the transaction begins that it has open there; null if none is. */

@@ -1,6 +1,7 @@
 // A leader that is asked how its partition is: where the log begins and ends, and how far the replicas are behind.
 import { describe, expect, test } from 'vitest'
 import { codeOf, NONE } from '../../protocol/errors.ts'
+import type { DescribeProducersResponse } from '../../protocol/messages/transaction.ts'
 import { drive, leading, produce } from './replica-support.ts'
 import { ReplicatedPartition } from './replication-support.ts'
 import { sentOne } from './stage.ts'
@@ -71,10 +72,21 @@ describe('a leader that is asked which producers it knows', () => {
     const nine = { producerId: 9, producerEpoch: 0, lastSequence: 1, coordinatorEpoch: null, currentTransactionStartOffset: null }
     const seven = { producerId: 7, producerEpoch: 0, lastSequence: 0, coordinatorEpoch: null, currentTransactionStartOffset: 3 }
     expect(ask()).toMatchObject({ errorCode: NONE, producers: [seven, nine] })
+    const timestamps = (): unknown[] => (ask() as DescribeProducersResponse).producers.map(({ lastTimestamp }) => lastTimestamp)
+    expect(timestamps()).toEqual([1000, 1000])
+    partition.stage.now = 9000
     mark(partition, 4)
+    expect(timestamps()).toEqual([9000, 1000])
     const ended = { ...seven, producerEpoch: 1, lastSequence: null, coordinatorEpoch: 3, currentTransactionStartOffset: null }
     expect(ask()).toMatchObject({ errorCode: NONE, producers: [ended, nine] })
     expect(ask(6)).toMatchObject({ errorCode: codeOf('UNKNOWN_TOPIC_ID'), producers: [] })
+  })
+
+  test('says when it has taken what the last batch brings, where that counts', () => {
+    const partition = leading({ messageTimestampType: 'LogAppendTime' })
+    produce(partition, 1, 1, { producerId: 9, producerEpoch: 0, baseSequence: 0 })
+    const effects = drive(partition, partition.stage.deliver({ kind: 'describeProducers', correlationId: 1, topicId: 5 }))
+    expect(sentOne(effects, 'describeProducersResponse').producers).toMatchObject([{ lastTimestamp: partition.stage.now }])
   })
 
   test('leaves that to the leader, where it follows', () => {

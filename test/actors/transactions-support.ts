@@ -10,7 +10,7 @@ import type { MessageOf } from '../../protocol/messages/message.ts'
 import type { Acks, ProduceRequest } from '../../protocol/messages/produce.ts'
 import type { WriteTransactionMarkerRequest } from '../../protocol/messages/transaction.ts'
 import * as batch from '../../protocol/record-batch.ts'
-import { batchAt } from '../partitions/support.ts'
+import { batchAt, untimed } from '../partitions/support.ts'
 import type { BatchOptions } from '../partitions/support.ts'
 import { ALONE, drive, fetch } from './replica-support.ts'
 import type { Partition } from './replica-support.ts'
@@ -99,9 +99,9 @@ export function offsetsIn({ records }: { readonly records: Uint8Array | null }):
   return records === null ? [] : batch.walkBatches(records).map(({ at }) => batch.baseOffset(records, at))
 }
 
-/** All that a replica knows of producers and transactions. */
+/** All that a replica knows of producers and transactions, and a checkpoint keeps. */
 export function known({ producers, appended, transactions }: ReplicaState): object {
-  return { producers, appended, transactions }
+  return { producers: untimed(producers), appended: untimed(appended), transactions }
 }
 
 /** The batches in the files of a partition: what they are, and in which epoch of their producer. */

@@ -26,6 +26,7 @@ const producer = fc.record({
   batches: fc.array(fc.record({ baseSequence: sequence, lastSequence: sequence, baseOffset: offset }), { maxLength: 5 }),
   firstOffset: fc.oneof(fc.constant(-1), offset),
   coordinatorEpoch: fc.oneof(fc.constant(-1), sequence),
+  lastTimestamp: fc.constant(-1),
 })
 const aborted = fc.record({ producerId: offset, firstOffset: offset, lastOffset: offset })
 const anyBefore3 = fc.record({
@@ -57,7 +58,16 @@ const sample: Checkpoint = {
   logStartOffset: 5,
   segments: [{ baseOffset: 5, sizeBytes: 1000, maxTimestamp: -1 }],
   producers: new Map([
-    [7, { producerEpoch: 2, batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }], firstOffset: 10, coordinatorEpoch: 6 }],
+    [
+      7,
+      {
+        producerEpoch: 2,
+        batches: [{ baseSequence: 0, lastSequence: 9, baseOffset: 10 }],
+        firstOffset: 10,
+        coordinatorEpoch: 6,
+        lastTimestamp: -1,
+      },
+    ],
   ]),
   epochs: [{ epoch: 4, startOffset: 5 }],
   cleaning: { cleanedOffset: 5, generation: 2, segments: [{ baseOffset: 5, generation: 2 }] },

@@ -19,7 +19,7 @@ const SEQUENCE_MAX = 2 ** 31 - 1
 
 function numbered(baseSequence: number, count: number, baseOffset = 0, producerEpoch = 0, producerId = 7): NumberedBatch {
   const lastSequence = lastSequenceOf(baseSequence, count)
-  return { producerId, producerEpoch, baseSequence, lastSequence, baseOffset, isTransactional: false, marker: null }
+  return { producerId, producerEpoch, baseSequence, lastSequence, baseOffset, isTransactional: false, maxTimestamp: 1, marker: null }
 }
 
 /** A partition that has taken these batches. */
@@ -91,6 +91,7 @@ describe('a batch', () => {
       lastSequence: 1,
       baseOffset: 55,
       isTransactional: false,
+      maxTimestamp: 1000,
       marker: null,
     })
   })

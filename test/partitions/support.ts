@@ -5,6 +5,7 @@ import { encodeMarker } from '../../protocol/control-record.ts'
 import { stampBaseOffset, stampLeaderEpoch } from '../../protocol/record-batch.ts'
 import { defaultTopicConfig } from '../../protocol/topic-config.ts'
 import type { TopicConfig } from '../../protocol/topic-config.ts'
+import type { ProducerStates } from '../../partitions/idempotence.ts'
 import type { Log } from '../../partitions/log.ts'
 import './seeded.ts'
 
@@ -65,4 +66,9 @@ export function concat(...parts: readonly Uint8Array[]): Uint8Array {
 /** Segments as `base:size`, for example `0:100 5:20`. */
 export function shapeOf(log: Log): string {
   return log.segments.map(({ baseOffset, sizeBytes }) => `${baseOffset}:${sizeBytes}`).join(' ')
+}
+
+/** Without what a checkpoint does not keep: when producers wrote last. */
+export function untimed(states: ProducerStates): ProducerStates {
+  return new Map([...states].map(([producerId, entry]) => [producerId, { ...entry, lastTimestamp: -1 }]))
 }

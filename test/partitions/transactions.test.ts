@@ -19,7 +19,7 @@ import {
   pruneAborted,
 } from '../../partitions/transactions.ts'
 import type { Transactions } from '../../partitions/transactions.ts'
-import { batchAt, markerAt } from './support.ts'
+import { batchAt, markerAt, untimed } from './support.ts'
 
 /** What a partition knows as of some offset. */
 interface Known {
@@ -87,7 +87,7 @@ describe('a batch', () => {
 
   test('without a sequence opens a transaction, and is not remembered as one that may come again', () => {
     const known = after(data(0, 0, -1), data(1, 0, -1))
-    expect(known.producers.get(7)).toEqual({ producerEpoch: 0, batches: [], firstOffset: 0, coordinatorEpoch: -1 })
+    expect(known.producers.get(7)).toMatchObject({ producerEpoch: 0, batches: [], firstOffset: 0, coordinatorEpoch: -1 })
     expect(checkSequence(known.producers, data(2, 0, -1))).toEqual({ verdict: 'append' })
     note(known, marker(2))
     expect(checkSequence(known.producers, data(3, 0, -1))).toEqual({ verdict: 'refuse', error: 'INVALID_PRODUCER_EPOCH' })
@@ -225,7 +225,7 @@ test('a checkpoint taken anywhere, and the batches above it, give back the same 
       const known = { producers: decoded.producers, transactions: decoded.transactions, end: decoded.recoveryPoint }
       for (const batch of log.slice(cut)) note(known, batch)
       const whole = after(...log)
-      expect(known).toEqual(whole)
+      expect({ ...known, producers: untimed(known.producers) }).toEqual({ ...whole, producers: untimed(whole.producers) })
       expect([...known.producers.keys()]).toEqual([...whole.producers.keys()])
       expect([...known.transactions.open.keys()]).toEqual([...whole.transactions.open.keys()])
     }),

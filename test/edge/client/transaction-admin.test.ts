@@ -70,7 +70,14 @@ function scene(timeoutMillis = 10_000): Scene {
   return all
 }
 
-const PRODUCER = { producerId: 7, producerEpoch: 2, lastSequence: 0, coordinatorEpoch: 3, currentTransactionStartOffset: 4 }
+const PRODUCER = {
+  producerId: 7,
+  producerEpoch: 2,
+  lastSequence: 0,
+  lastTimestamp: 5,
+  coordinatorEpoch: 3,
+  currentTransactionStartOffset: 4,
+}
 
 const TRANSACTION: TransactionDescription = {
   transactionalId: 'x',

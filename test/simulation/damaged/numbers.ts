@@ -14,7 +14,7 @@ const CONFIG = { topic: 'orders', topicId: 1, partition: 0, topicConfig: default
 function replica(...baseOffsets: readonly number[]): ReplicaState {
   const state = newReplicaState({ node: 0, actor: 'replica/orders-0' }, CONFIG)
   const batches = baseOffsets.map((baseOffset) => ({ baseSequence: baseOffset, lastSequence: baseOffset, baseOffset }))
-  const known: ProducerStates = new Map([[7, { producerEpoch: 0, batches, firstOffset: -1, coordinatorEpoch: -1 }]])
+  const known: ProducerStates = new Map([[7, { producerEpoch: 0, batches, firstOffset: -1, coordinatorEpoch: -1, lastTimestamp: 0 }]])
   return { ...state, producers: known, appended: known, log: { ...state.log, logEndOffset: 10 } }
 }
 
