@@ -260,8 +260,6 @@ export function reportLosses(state: BrokerSessions, seat: QuorumSeat, isInCharge
   if (quorum === null) return void (state.reportedOffset = -1)
   if (state.reportedOffset < 0) state.reportedOffset = endOf(quorum.log)
   if (image.endOffset <= state.reportedOffset) return
-  // It has been elected: what was committed before is its own to report when it may act.
-  if (quorum.role === 'leader' && !isInCharge) return
   const news = isInCharge ? (batchesBehind(seat, state.reportedOffset) ?? []) : []
   state.reportedOffset = image.endOffset
   for (const [, records] of news) reportLost(image, records, outbox)

@@ -283,4 +283,12 @@ export const groupMutants: readonly Mutant[] = [
     seed: 25,
     seedsToFind: 25,
   },
+  {
+    id: 'J25',
+    title: 'a group whose coordinator has moved is described without the members that have not come yet',
+    why: 'they are in it: who looks after it sees a group that has lost them',
+    edits: [{ file: 'actors/groups-members.ts', text: ', ...awaitedMembers(group)]', replacement: ', ...awaitedMembers(undefined)]' }],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

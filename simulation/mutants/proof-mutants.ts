@@ -158,4 +158,18 @@ export const proofMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'A80',
+    title: 'only the coordinator that has written down a loss reports it',
+    why: 'where another one leads when that is committed, nobody hears that what a partition held is gone',
+    edits: [
+      {
+        file: 'actors/coordinator.ts',
+        text: 'state.wasActive || seat.isActive, outbox)',
+        replacement: 'state.wasActive, outbox)',
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
 ]

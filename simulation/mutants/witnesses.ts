@@ -304,6 +304,8 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S11: ['actors/shares', 'are told of as far as they are still there'],
   S13: ['actors/shares', 'a member that has left does not come back by what it said before, and comes late'],
   S14: ['coordinator/share/share-partition', 'takes what a member says of records that it had when the log lost them'],
+  A80: ['actors/coordinator-succession', 'reports a loss that was written before, and is committed now'],
+  J25: ['actors/groups-roster', 'are said to be in the group'],
   E33: [
     'actors/replica-checkpoint',
     'a checkpoint whose sync has failed is not proved by a later one, also when the log was opened again meanwhile',
