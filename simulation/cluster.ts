@@ -11,7 +11,7 @@ import type { CoordinatorConfig, CoordinatorState } from '../actors/coordinator.
 import { ClientWatcher } from './checkers/clients.ts'
 import { topicById } from '../coordinator/metadata.ts'
 import type { MetadataImage } from '../coordinator/metadata.ts'
-import { durableEnd, rottenOffset, writtenEnd } from './checkers/durable-end.ts'
+import { durableEnd, writtenEnd } from './checkers/durable-end.ts'
 import type { ClusterQuorum } from './checkers/quorum.ts'
 import { NodeWatcher } from './checkers/watch.ts'
 import type { WatchedGroups } from './checkers/watch.ts'
@@ -22,6 +22,7 @@ import type { DiskOwner, DiskStep } from './disk.ts'
 import type { Faults } from './faults.ts'
 import { Host } from './host.ts'
 import { countedAmong } from './living.ts'
+import { hasUnsynced, noteKept, noteRot, partitionOf } from './losses.ts'
 import { Network } from './network.ts'
 import { activeEpochOf, brokerEpochOf, isAwaySince } from './node-epochs.ts'
 import { COORDINATOR_PARTITIONS, votersOf } from './plan.ts'
@@ -85,6 +86,8 @@ export class Cluster {
   #image: MetadataImage | null = null
   /** By node: the broker epoch in which it was registered last when it lost power last; and when it was wiped last. */
   readonly #powerlessEpochs = new Map<number, number>()
+  /** The same, where something was not synced then that somebody may count on. */
+  readonly #lossyEpochs = new Map<number, number>()
   readonly #wipedEpochs = new Map<number, number>()
   /** By node: the broker epoch in which it was last unfenced when it was stopped last, all synced, as only a life can say that was registered, and could sync all of its logs. */
   readonly #stoppedEpochs = new Map<number, number>()
@@ -107,7 +110,7 @@ export class Cluster {
 
   /** Starts all nodes; groups must be known by then. */
   start(): void {
-    const counted = countedAmong(this.truth, this.nodes, this.#powerlessEpochs, (node) => this.#noteRot(node))
+    const counted = countedAmong(this.truth, this.nodes, this.#lossyEpochs, (node) => noteRot(this, node))
     for (let node = 0; node < this.plan.nodeCount; node++) {
       const owner = { node, crashesAt: (stage, isWrite, effect) => this.#crashesAt({ node, stage, effect }, isWrite) } satisfies DiskOwner
       const disk = new Disk(this.world, owner, this.faults)
@@ -197,15 +200,18 @@ export class Cluster {
     this.world.onlooker?.died(node, isPowerLoss ? 'power loss' : 'kill')
     this.latestImage()
     host.die()
+    const isLossy = isPowerLoss && hasUnsynced(this.truth, disk)
     disk.crash(isPowerLoss)
     if (isPowerLoss) {
       const image = this.latestImage()
-      if (this.#stoppedEpochs.get(node) !== activeEpochOf(image, node)) this.#powerlessEpochs.set(node, brokerEpochOf(image, node))
+      const isStopped = this.#stoppedEpochs.get(node) === activeEpochOf(image, node)
+      if (!isStopped) this.#powerlessEpochs.set(node, brokerEpochOf(image, node))
+      if (!isStopped && isLossy) this.#lossyEpochs.set(node, brokerEpochOf(image, node))
       this.#bootIds.set(node, (this.#bootIds.get(node) ?? 0) + 1)
     }
     this.#noteLoss(node)
-    this.#noteRot(node)
-    this.#noteKept(node, isPowerLoss)
+    noteRot(this, node)
+    noteKept(this, node, isPowerLoss)
     this.#spreadNews(node)
     this.world.after(this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
   }
@@ -215,25 +221,29 @@ export class Cluster {
     return isAwaySince(this.latestImage(), node, this.#wipedEpochs.get(node))
   }
 
-  /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again. */
-  stopCleanly(node: number, handOver = true, awayMicros = 0): void {
+  /** A node is stopped as an operator does it, handing over what it leads unless all stop, and started again; so long after it has stopped its process ends. */
+  stopCleanly(node: number, handOver = true, awayMicros = 0, lingerMicros = 0): void {
     const { host, disk } = this.nodes[node]!
     if (!host.isUp) return
-    const stop = (isSynced: boolean): void => {
+    const stop = (): void => {
       if (!host.isUp) return
-      if (isSynced && this.#isRegistered(node)) this.#stoppedEpochs.set(node, activeEpochOf(this.latestImage(), node))
       this.world.log?.(`clean stop of node ${node}`)
       this.world.onlooker?.died(node, 'clean stop')
       this.latestImage()
       host.die()
       disk.crash(false)
       this.#noteLoss(node)
-      this.#noteRot(node)
+      noteRot(this, node)
       this.world.after(awayMicros + this.#restarts.exponential(RESTART_MICROS), () => this.#boot(node))
     }
-    host.attach('operator', { receive: (said) => (said.kind === 'drained' ? host.after(1, () => stop(said.isSynced)) : undefined) })
+    // Nothing counts that comes later: a replica that has drained acknowledges nothing.
+    const onDrained = (isSynced: boolean): void => {
+      if (isSynced && this.#isRegistered(node)) this.#stoppedEpochs.set(node, activeEpochOf(this.latestImage(), node))
+      host.after(1 + lingerMicros, stop)
+    }
+    host.attach('operator', { receive: (said) => (said.kind === 'drained' ? onDrained(said.isSynced) : undefined) })
     host.send({ node, actor: 'operator' }, { node, actor: BROKER_ACTOR }, { kind: 'stopNode', handOver })
-    host.after(DRAIN_MICROS, () => stop(false))
+    host.after(DRAIN_MICROS, stop)
   }
 
   #boot(node: number): void {
@@ -320,32 +330,6 @@ export class Cluster {
     }
   }
 
-  /** A bit may rot, or a log be lost, while others are in sync; if they are not any more, this one leads with what is sound, or with nothing. */
-  #noteRot(node: number): void {
-    const image = this.latestImage()
-    for (const partition of this.truth.partitions.values()) {
-      const topic = image === null ? undefined : topicById(image, partition.topicId)
-      const isr = topic?.partitions[partitionOf(partition.name)]?.isr ?? []
-      if (isr.length !== 1 || isr[0] !== node) continue
-      const { disk } = this.nodes[node]!
-      const log = `${partition.name}.${partition.topicId}`
-      const floor = disk.isLost(log) ? 0 : rottenOffset(disk.files(log), partition)
-      if (floor >= 0) partition.lossFloor = partition.lossFloor < 0 ? floor : Math.min(partition.lossFloor, floor)
-    }
-  }
-
-  /** What power losses leave of logs that are not synced: whoever has lost it may yet be taken for the one that has all. */
-  #noteKept(node: number, isPowerLoss: boolean): void {
-    const image = this.latestImage()
-    for (const partition of this.truth.partitions.values()) {
-      const files = this.nodes[node]!.disk.files(`${partition.name}.${partition.topicId}`)
-      const topic = image === null ? undefined : topicById(image, partition.topicId)
-      const partitionEpoch = topic?.partitions[partitionOf(partition.name)]?.partitionEpoch ?? -1
-      if (isPowerLoss && partition.flush !== 'commit') partition.keptEnds.set(node, { end: durableEnd(files, partition), partitionEpoch })
-      else if (!this.isPowerless(node)) partition.keptEnds.delete(node)
-    }
-  }
-
   /** A node is up, in the life that the metadata knows of. */
   #isRegistered(node: number): boolean {
     const state = this.nodes[node]!.host.stateOf(BROKER_ACTOR) as BrokerState | undefined
@@ -389,9 +373,4 @@ export class Cluster {
     this.crash(node, isPowerLoss)
     return true
   }
-}
-
-/** The number of a partition, by its name. */
-function partitionOf(name: string): number {
-  return Number(name.slice(name.lastIndexOf('-') + 1))
 }

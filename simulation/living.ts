@@ -7,7 +7,7 @@ import type { Copies, CountedOn } from './checkers/counted-on.ts'
 import type { SimulatedNode } from './cluster.ts'
 import type { Truth } from './truth.ts'
 
-/** Who is counted on among the nodes of a run; `powerlessEpochs`: the broker epoch in which each was registered last when it lost power; `noteAlone` hears of nodes that are the last in sync somewhere. */
+/** Who is counted on among the nodes of a run; `powerlessEpochs`: the broker epoch in which each was registered last when it lost power, and something that was not synced; `noteAlone` hears of nodes that are the last in sync somewhere. */
 export function countedAmong(
   truth: Truth,
   nodes: readonly SimulatedNode[],
