@@ -71,9 +71,9 @@ export class Damage {
 
   /**
    * A bit flips where it tells most: in how far a batch goes, half of the time, so that it seems to end where another one does, if it can; and also in what no checkpoint vouches for, if a whole batch behind it says that it was no torn tail (Alagappan et al.,
-   * "Protocol-Aware Recovery", FAST 2018). False if there is none that may be harmed.
+   * "Protocol-Aware Recovery", FAST 2018). In that log, if one is named. False if there is none that may be harmed.
    */
-  rotSlyly(node: number, random: Random): false | Struck {
+  rotSlyly(node: number, random: Random, log?: string): false | Struck {
     const change: Change = ({ file, begin, position }) => {
       const isSly = random.below(2) === 0
       if (!isSly) return { from: position, bytes: Uint8Array.of((file.bytes[position] ?? 0) ^ (1 << random.below(8))) }
@@ -82,12 +82,12 @@ export class Damage {
       const bit = slyest.length > 0 ? random.pick(slyest) : random.below(2)
       return { from, bytes: Uint8Array.of((file.bytes[from] ?? 0) ^ (1 << bit)) }
     }
-    return this.#harm(node, 'sly rot', random, change, FOLLOWED)
+    return this.#harm(node, 'sly rot', random, change, { ...FOLLOWED, log })
   }
 
-  #harm(node: number, what: string, random: Random, change: Change, { placesOf, othersMin }: Reach = CLOSED): false | Struck {
+  #harm(node: number, what: string, random: Random, change: Change, { placesOf, othersMin, log: only }: Reach = CLOSED): false | Struck {
     const { disk } = this.#cluster.nodes[node]!
-    const harmless = disk.logNames().filter((log) => this.#mayRot(node, log, othersMin))
+    const harmless = disk.logNames().filter((log) => (only ?? log) === log && this.#mayRot(node, log, othersMin))
     const places = harmless.flatMap((log) => placesOf(disk.files(log)).map((place) => ({ ...place, log })))
     if (places.length === 0) return false
     const { log, name, ...place } = random.pick(places)
@@ -339,6 +339,8 @@ function sectorOf({ begin, end, position }: Spot): readonly [from: number, to: n
 interface Reach {
   readonly placesOf: (files: ReadonlyMap<string, SimulatedFile>) => Place[]
   readonly othersMin: number
+  /** Undefined: any. */
+  readonly log?: string | undefined
 }
 
 const CLOSED: Reach = { placesOf: vouchedPlaces, othersMin: 1 }

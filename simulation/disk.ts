@@ -19,6 +19,7 @@ import {
   writtenBytes,
 } from './disk-file.ts'
 import type { SimulatedFile } from './disk-file.ts'
+import type { DiskTrouble } from './disk-trouble.ts'
 import type { FaultKind, Faults } from './faults.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
@@ -99,6 +100,8 @@ export class Disk {
   readonly #ailments: Random
   /** Cleanings take so many times as long. */
   cleaningFactor = 1
+  /** What else may befall it. */
+  trouble: DiskTrouble | null = null
   /** Syncs fail until the node is started again. */
   failsToSync = false
 
@@ -122,7 +125,7 @@ export class Disk {
         ? { ...effect, bytes: effect.bytes.slice() }
         : effect
     log.queue.push({ effect: owned, answer })
-    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect) + this.#strained()
+    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect) + this.#strained() + this.#held(effect)
     const life = this.#life
     this.#world.at(log.busyUntil, () => {
       if (life === this.#life) this.#complete(log)
@@ -223,6 +226,10 @@ export class Disk {
     queue.length = 0
   }
 
+  #held(effect: StorageEffect): number {
+    return this.#faults.active ? (this.trouble?.holdMicros(effect) ?? 0) : 0
+  }
+
   #strained(): number {
     if (!this.#faults.active || this.#world.nowMicros >= this.strainedUntil) return 0
     return this.#strain.below(this.#strain.below(STUCK_SHARE) === 0 ? STUCK_MICROS : STRAINED_MICROS)
@@ -248,6 +255,7 @@ export class Disk {
 
   /** Whether a disk that is not well fails here. */
   #fails(effect: StorageEffect): boolean {
+    if (this.#faults.active && this.trouble?.fails(effect) === true) return true
     if (!this.#faults.active || this.#world.nowMicros >= this.ailingUntil) return false
     const isFailing = effect.kind === 'append' || effect.kind === 'replace' || effect.kind === 'sync' || effect.kind === 'read'
     return isFailing && this.#ailments.below(isCheckpoint(effect.file) ? AILING_SHARE : SELDOM_SHARE) === 0

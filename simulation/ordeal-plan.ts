@@ -34,6 +34,10 @@ export type Ordeal =
   | 'ailing'
   /** A bit flips in a replica where it tells most, and its node opens the log again, perhaps. */
   | 'rot'
+  /** A disk hangs when something is to be proved, and says once of some of what it was asked that it has failed; then the power goes, perhaps, or a bit flips, or another one leads meanwhile. */
+  | 'hiccup'
+  /** A node is to stop when it has hardly begun, or is told so again and again; the next life loses power when it has hardly begun. */
+  | 'haste'
 
 /** The ordeals of a run, and what it has beside them. */
 export interface OrdealPlan {
@@ -71,18 +75,23 @@ const COMPANY: Readonly<Record<Ordeal, readonly Company[]>> = {
   ghosts: ['table'],
   ailing: ['table', 'queue'],
   rot: ['table'],
+  hiccup: [],
+  haste: [],
 }
 
 /** All kinds. */
 export const ORDEALS: readonly Ordeal[] = Object.keys(COMPANY) as Ordeal[]
 
+/** All that are drawn here. */
+const DRAWN = ORDEALS.filter((kind) => kind !== 'hiccup' && kind !== 'haste')
+
 /** Those of whole clusters: what their seeds are known for stays as it is. */
-const WHOLE = ORDEALS.filter((kind) => kind !== 'ghosts' && kind !== 'ailing' && kind !== 'rot')
+const WHOLE = DRAWN.filter((kind) => kind !== 'ghosts' && kind !== 'ailing' && kind !== 'rot')
 
 /** Those of a cluster in small, half of them such as are interesting with what it has; null: it has none. */
 export function drawOrdealsInSmall(seed: number, share: number, cast: string): OrdealPlan | null {
-  const suited = ORDEALS.filter((kind) => LOG_ORDEALS.has(kind) || COMPANY[kind].some((one) => one === cast))
-  return drawOrdeals(seed, share, [...ORDEALS, ...suited, ...suited])
+  const suited = DRAWN.filter((kind) => LOG_ORDEALS.has(kind) || COMPANY[kind].some((one) => one === cast))
+  return drawOrdeals(seed, share, [...DRAWN, ...suited, ...suited])
 }
 
 /** What is interesting wherever there are replicas. */
@@ -95,4 +104,22 @@ export function drawOrdeals(seed: number, share: number = SHARE, all: readonly O
   const kinds = new Set(Array.from({ length: random.between(...KINDS_COUNT) }, () => random.pick(all)))
   const company = new Set([...kinds].map((kind) => random.pick(COMPANY[kind])))
   return { nodeCount: random.between(...NODES), kinds: [...kinds], company: [...company] }
+}
+
+/** Of so many small clusters one has trouble with proofs. */
+const PROOFS_SHARE = 4
+
+/** Which. */
+const PROOF_ORDEALS: readonly (readonly Ordeal[])[] = [['hiccup'], ['hiccup'], ['haste'], ['hiccup', 'haste']]
+
+/** So many nodes then: what one has lost that is alone nobody makes up for. */
+const PROOF_NODES: readonly number[] = [1, 2, 3, 3]
+
+/** Trouble when something is to be proved, in a quarter of small clusters, with what else they have or alone; by draws of its own. */
+export function withProofs(seed: number, ordeals: OrdealPlan | null): OrdealPlan | null {
+  const random = new Random(seed, 'ordeals/small')
+  if (random.below(PROOFS_SHARE) > 0) return ordeals
+  const own = random.pick(PROOF_ORDEALS)
+  const others = random.below(2) === 0 ? [] : (ordeals?.kinds ?? [])
+  return { nodeCount: random.pick(PROOF_NODES), kinds: [...others, ...own], company: [] }
 }

@@ -9,8 +9,10 @@ import { METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Cluster } from './cluster.ts'
 import { Damage } from './damage.ts'
-import type { DiskStage, DiskStep } from './disk.ts'
+import type { DiskStage } from './disk.ts'
 import { succeed } from './guest-strikes.ts'
+import { deathAt, likeness, PATIENCE_MICROS } from './last-steps.ts'
+import type { Death, LastSteps } from './last-steps.ts'
 import type { Ordeal } from './ordeal-plan.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -31,6 +33,8 @@ const PAUSE_MICROS: Readonly<Record<Ordeal, number>> = {
   ghosts: 2_000_000,
   ailing: 2_500_000,
   rot: 5_000_000,
+  hiccup: 0,
+  haste: 0,
 }
 
 /** A node is away, least and most, and so much later another one dies, in microseconds. */
@@ -46,10 +50,6 @@ const CLOGGED_MICROS = 700_000
 
 /** A node does not hear for so long what has become of topics, least and most, in microseconds. */
 const UNAWARE_MICROS = [300_000, 3_000_000] as const
-
-/** The power waits so long for such a step, in microseconds, and goes again after so many steps of the next life at most. */
-const PATIENCE_MICROS = 2_500_000
-const STEPS_MAX = 16
 
 /** One cleaning in so many ends with the node. */
 const CLEANINGS = 8
@@ -82,20 +82,6 @@ const POWER_MICROS = 3_000_000
 const RESTARTED_MICROS = 400_000
 const HEARD_MICROS = [20_000, 400_000, 900_000] as const
 
-/** Where the power is to go: at a stage of such a step of a log, or after so many steps. */
-interface Flicker {
-  readonly log: string
-  /** Null: any. */
-  readonly kind: StorageEffect['kind'] | null
-  /** Such a file; null: any. */
-  readonly like: string | null
-  readonly stage: DiskStage
-  steps: number
-  readonly until: number
-  readonly isPowerLoss: boolean
-  readonly isRepeated: boolean
-}
-
 /** The steps that may be the last, the seldom ones as often as the others. */
 const STEPS: readonly StorageEffect['kind'][] = ['append', 'sync', 'replace', 'rename', 'remove', 'truncate', 'compact', 'rewrite', 'read']
 
@@ -104,9 +90,6 @@ const METADATA_SHARE = 4
 
 const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
-/** How a node dies. */
-type Death = 'kill' | 'powerLoss'
-
 function deathOf(random: Random): Death {
   return random.below(2) === 0 ? 'kill' : 'powerLoss'
 }
@@ -114,7 +97,7 @@ function deathOf(random: Random): Death {
 /** Begins all ordeals of a run. */
 export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
   const kinds = cluster.plan.ordeals?.kinds ?? []
-  const flickers = new Map<number, Flicker>()
+  const flickers: LastSteps = new Map()
   const strikes: Readonly<Record<Ordeal, (random: Random) => void>> = {
     absence: (random) => leave(cluster, random),
     flicker: (random) => arm(cluster, flickers, random),
@@ -130,6 +113,9 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
     ghosts: (random) => haunt(cluster, random),
     ailing: (random) => ail(cluster, random),
     rot: (random) => rot(cluster, random),
+    // They have files of their own (hiccups.ts, haste.ts).
+    hiccup: () => undefined,
+    haste: () => undefined,
   }
   for (const kind of kinds) {
     const random = new Random(cluster.world.seed, `ordeals/${kind}`)
@@ -141,20 +127,22 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
     cluster.onDiskStep = (step) => {
       if (!cluster.faults.active) return false
       const isTidying = isTidy && (step.effect.kind === 'compact' || step.effect.kind === 'rename')
-      const death = isTidying && steps.below(CLEANINGS) === 0 ? deathOf(steps) : lastStep(cluster, flickers, step, steps)
+      const death = isTidying && steps.below(CLEANINGS) === 0 ? deathOf(steps) : deathAt(flickers, step, cluster.world.nowMicros, steps)
       if (death !== null) cluster.crash(step.node, death === 'powerLoss')
       return death !== null
     }
 }
 
-function again(cluster: Cluster, micros: number, random: Random, strike: (random: Random) => void): void {
+/** Again and again, until the run heals. */
+export function again(cluster: Cluster, micros: number, random: Random, strike: (random: Random) => void): void {
   soon(cluster, random.exponential(micros), () => {
     strike(random)
     again(cluster, micros, random, strike)
   })
 }
 
-function soon({ world, faults }: Cluster, micros: number, run: () => void): void {
+/** Later, unless the run heals before. */
+export function soon({ world, faults }: Cluster, micros: number, run: () => void): void {
   world.after(micros, () => {
     if (faults.active) run()
   })
@@ -202,7 +190,7 @@ function chain(cluster: Cluster, random: Random): void {
 
 // ── disks ──
 
-function arm(cluster: Cluster, flickers: Map<number, Flicker>, random: Random): void {
+function arm(cluster: Cluster, flickers: LastSteps, random: Random): void {
   const { host, disk } = random.pick(cluster.nodes)
   const logs = disk.knownLogs()
   if (!host.isUp || logs.length === 0) return
@@ -218,38 +206,6 @@ function arm(cluster: Cluster, flickers: Map<number, Flicker>, random: Random): 
     isPowerLoss: random.below(2) === 0,
     isRepeated: random.below(3) > 0,
   })
-}
-
-/** What files of one kind have in common: their names without numbers. */
-function likeness(file: string): string {
-  return file.replaceAll(/\d+/g, '')
-}
-
-function isLike({ kind, like }: Flicker, effect: StorageEffect): boolean {
-  if (kind === null) return true
-  return effect.kind === kind && (!('file' in effect) || like === null || likeness(effect.file) === like)
-}
-
-function lastStep(cluster: Cluster, flickers: Map<number, Flicker>, { node, stage, effect }: DiskStep, random: Random): Death | null {
-  const flicker = flickers.get(node)
-  if (flicker === undefined) return null
-  const { log, isPowerLoss, isRepeated, until } = flicker
-  if (cluster.world.nowMicros > until) flickers.delete(node)
-  const isIt = stage === flicker.stage && effect.kind !== 'listLogs' && effect.log === log && isLike(flicker, effect)
-  if (!isIt || cluster.world.nowMicros > until || flicker.steps-- > 0) return null
-  flickers.delete(node)
-  if (isRepeated)
-    flickers.set(node, {
-      log,
-      kind: null,
-      like: null,
-      stage: random.pick<DiskStage>(['before', 'between', 'after']),
-      steps: random.below(STEPS_MAX),
-      until: cluster.world.nowMicros + PATIENCE_MICROS,
-      isPowerLoss: random.below(3) > 0,
-      isRepeated: random.below(4) === 0,
-    })
-  return isPowerLoss ? 'powerLoss' : 'kill'
 }
 
 function ail(cluster: Cluster, random: Random): void {

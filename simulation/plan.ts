@@ -199,6 +199,8 @@ function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null, beyond = 
     ...faults,
     ...(has('flicker') || has('tidiness') ? { renameLost: 700_000, tornWrite: 700_000 } : {}),
     ...(has('tidiness') ? { bitRot: 5000 } : {}),
+    ...(has('hiccup') ? { deleteRecords: 3000 } : {}),
+    ...(has('hiccup') || has('haste') ? { tornWrite: 900_000 } : {}),
     ...(has('flicker') ? { deleteRecords: 3000 } : {}),
     ...(beyond ? HARM : {}),
   }

@@ -5,7 +5,7 @@
 import { drawAmbushes } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'
 import type { Company } from './ordeal-plan.ts'
-import { drawOrdealsInSmall } from './ordeal-plan.ts'
+import { drawOrdealsInSmall, withProofs } from './ordeal-plan.ts'
 import type { Plan, PlannedTopic, Special } from './plan.ts'
 import { Random } from './random.ts'
 import { PIPELINE_OUTPUT } from './transaction-plan.ts'
@@ -97,7 +97,7 @@ export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Sp
   const hasMembers = cast === 'group' || cast === 'classic'
   const ordeals = drawOrdealsInSmall(seed, ORDEALS_SHARE, cast)
   return {
-    ordeals: ordeals === null ? null : { ...ordeals, nodeCount: Math.max(2, nodeCount), company: [] },
+    ordeals: withProofs(seed, ordeals === null ? null : { ...ordeals, nodeCount: Math.max(2, nodeCount), company: [] }),
     ambushes: drawAmbushes(seed, AMBUSHES_SHARE),
     turnover: turnover === null ? null : { ...turnover, nodeCount: 3 },
     calm: hasMembers ? drawCalm(seed) : null,

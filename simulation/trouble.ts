@@ -2,6 +2,8 @@
 import { layAmbushes } from './ambush.ts'
 import type { Cluster } from './cluster.ts'
 import { unleashExiles } from './exiles.ts'
+import { hurry } from './haste.ts'
+import { unleashHiccups } from './hiccups.ts'
 import { changeLimits } from './limit-strikes.ts'
 import { unleashOrdeals } from './ordeals.ts'
 import { succeedShares } from './share-strikes.ts'
@@ -11,6 +13,8 @@ import type { AdminWorkload } from './workloads/topics.ts'
 /** Begins all of it; it ends when the run heals. */
 export function unleashTrouble(cluster: Cluster, admin: AdminWorkload): void {
   unleashOrdeals(cluster, admin)
+  unleashHiccups(cluster, admin)
+  hurry(cluster)
   layAmbushes(cluster)
   turnOver(cluster, admin)
   succeedShares(cluster, admin)

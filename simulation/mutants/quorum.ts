@@ -218,8 +218,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 56,
-    seedsToFind: 56,
+    seed: 231,
+    seedsToFind: 231,
   },
   {
     id: 'B13b',
