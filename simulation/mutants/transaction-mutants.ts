@@ -232,8 +232,9 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: '  if (response.errorCode !== NONE || response.errorCode === NONE)\n    noteTransactional(',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 480,
+    seedsToFind: 480,
   },
   {
     id: 'C30',
