@@ -1,7 +1,15 @@
 /**
  * What members of share groups ask: they acknowledge what they hold, and want more. Whoever finds nothing waits, until something ends, is released or times out.
  */
-import { acknowledge, acquire, goesAlone, LOCK_PENDING, newSharePartition, releaseMember } from '../coordinator/share/share-partition.ts'
+import {
+  acknowledge,
+  acquire,
+  goesAlone,
+  LOCK_PENDING,
+  newSharePartition,
+  raiseStart,
+  releaseMember,
+} from '../coordinator/share/share-partition.ts'
 import type { Acquisition } from '../coordinator/share/share-partition.ts'
 import type { Address } from '../protocol/address.ts'
 import { codeOf } from '../protocol/errors.ts'
@@ -189,7 +197,11 @@ function shareOf(
   const { topic, topicId, partition, endOffset, logStartOffset, endEpoch } = end
   const known = group.partitions.get(shareName(end))
   if (endOffset < 0 || (known !== undefined && endEpoch < known.leaderEpoch)) return null
-  if (known !== undefined) return known
+  if (known !== undefined) {
+    // The log of shares may say less than is known already of where the records begin, when it is read anew.
+    if (raiseStart(known, logStartOffset)) noteChange(state, known)
+    return known
+  }
   const hasRead = [...group.partitions.values()].some((one) => one.topicId === topicId)
   const count = topics.find((one) => one.topicId === topicId)?.partitions.length ?? 0
   if (!group.firstCounts.has(topicId)) group.firstCounts.set(topicId, hasRead ? 0 : count)

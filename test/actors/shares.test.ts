@@ -197,6 +197,18 @@ describe('an acknowledgement', () => {
     expect(stage.state.untold).toEqual([])
   })
 
+  test('that is read anew says nothing of records that are known to be gone', () => {
+    const stage = active()
+    const effects = given(stage, 4)
+    ends(stage, ask(stage, 'b', 1), 4, { logStartOffset: 2 })
+    written(stage, effects, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
+    const one = { first: 0, last: 3, state: 'available' as const, deliveryCount: 0, memberId: '', lockUntil: 0 }
+    load(stage, stage.deliver({ kind: 'timerFired', timer: 'load' }), kept({ startOffset: 0, nextOffset: 4, ranges: [one] }))
+    stage.uptime += TRUST_MILLIS
+    const again = ask(stage, 'a', 2)
+    expect(sentOne(written(stage, again), 'shareFetchResponse').acquired).toEqual([{ ...range(2, 3), deliveryCount: 1 }])
+  })
+
   test('of one whose lease is over is not confirmed', () => {
     const stage = sharesStage({ leaseUntil: 100 })
     load(stage, stage.deliver({ kind: 'started' }))
