@@ -10,7 +10,7 @@ import { baseOffsetOfFile } from '../partitions/log.ts'
 import { logNameOf } from '../partitions/replica-state.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { baseOffset, checkBatch, FIELD, lastOffset, lastOffsetDelta, walkBatches } from '../protocol/record-batch.ts'
-import { isLive, METADATA_TOPIC } from '../coordinator/metadata.ts'
+import { isLive } from '../coordinator/metadata.ts'
 import { minInsyncOf } from '../coordinator/partition-image.ts'
 import type { TopicImage } from '../coordinator/metadata.ts'
 import type { Cluster } from './cluster.ts'
@@ -19,6 +19,7 @@ import type { SimulatedFile } from './disk-file.ts'
 import type { TimedStrike } from './faults.ts'
 import { brokerEpochOf, isAwaySince } from './node-epochs.ts'
 import type { Struck } from './onlooker.ts'
+import { METADATA_LOG } from './metadata-log.ts'
 import { Random } from './random.ts'
 
 /** A node that is to lose files is looked at so often, in microseconds, until it is fenced, or up again. */
@@ -32,8 +33,6 @@ const LOG_LOSS_MICROS = 100_000
  * in sync, nobody knows of it, so no copy is taken away. While nobody has noticed, others are harmed only if as many are whole beside them: who is harmed is not eligible, and the one that has nothing would lead.
  */
 const OTHERS_MIN = 2
-
-const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
 /** Harms disks. */
 export class Damage {

@@ -21,6 +21,7 @@ import {
 import type { SimulatedFile } from './disk-file.ts'
 import type { DiskTrouble } from './disk-trouble.ts'
 import type { FaultKind, Faults } from './faults.ts'
+import { METADATA_LOG } from './metadata-log.ts'
 import { Random } from './random.ts'
 import type { World } from './world.ts'
 
@@ -93,6 +94,8 @@ export class Disk {
   /** Everything takes longer until then, by draws of its own. */
   strainedUntil = 0
   readonly #strain: Random
+  /** Nothing is done until then, but what concerns the metadata log, which has a disk of its own. */
+  hangsUntil = 0
   /** Appends fail until then. */
   fullUntil = 0
   /** Some of what concerns checkpoints fails until then, and a little of everything else; by draws of its own. */
@@ -125,7 +128,7 @@ export class Disk {
         ? { ...effect, bytes: effect.bytes.slice() }
         : effect
     log.queue.push({ effect: owned, answer })
-    log.busyUntil = Math.max(log.busyUntil + 1, this.#world.nowMicros) + this.#duration(effect) + this.#strained() + this.#held(effect)
+    log.busyUntil = Math.max(log.busyUntil + 1, this.#idleFrom(name)) + this.#duration(effect) + this.#strained() + this.#held(effect)
     const life = this.#life
     this.#world.at(log.busyUntil, () => {
       if (life === this.#life) this.#complete(log)
@@ -228,6 +231,11 @@ export class Disk {
 
   #held(effect: StorageEffect): number {
     return this.#faults.active ? (this.trouble?.holdMicros(effect) ?? 0) : 0
+  }
+
+  #idleFrom(log: string): number {
+    const { nowMicros } = this.#world
+    return this.#faults.active && log !== METADATA_LOG ? Math.max(nowMicros, this.hangsUntil) : nowMicros
   }
 
   #strained(): number {

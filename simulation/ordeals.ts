@@ -1,11 +1,9 @@
 /**
  * The ordeals of a run that has some (ordeal-plan.ts): each comes again and again until the run heals, at times drawn by a generator of its own.
  */
-import { logNameOf } from '../partitions/replica-state.ts'
 import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { StorageEffect } from '../actors/effect.ts'
 import type { CoordinatorState } from '../actors/coordinator.ts'
-import { METADATA_TOPIC } from '../coordinator/metadata.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import type { Cluster } from './cluster.ts'
 import { Damage } from './damage.ts'
@@ -13,6 +11,7 @@ import type { DiskStage } from './disk.ts'
 import { succeed } from './guest-strikes.ts'
 import { deathAt, likeness, PATIENCE_MICROS } from './last-steps.ts'
 import type { Death, LastSteps } from './last-steps.ts'
+import { METADATA_LOG } from './metadata-log.ts'
 import type { Ordeal } from './ordeal-plan.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -87,8 +86,6 @@ const STEPS: readonly StorageEffect['kind'][] = ['append', 'sync', 'replace', 'r
 
 /** One log in so many whose power goes is that of the metadata. */
 const METADATA_SHARE = 4
-
-const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
 function deathOf(random: Random): Death {
   return random.below(2) === 0 ? 'kill' : 'powerLoss'

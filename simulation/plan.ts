@@ -10,6 +10,7 @@ import type { ClassicPlan } from './classic-plan.ts'
 import { drawExiles } from './exile-plan.ts'
 import { drawFaults, drawFaultsInSmall, noFaults } from './faults.ts'
 import type { FaultOptions } from './faults.ts'
+import type { Hardship } from './hardship-plan.ts'
 import { drawGuests } from './guest-plan.ts'
 import type { GuestPlan } from './guest-plan.ts'
 import type { AssignorName } from '../protocol/messages/group.ts'
@@ -92,6 +93,8 @@ export interface Plan extends SharePlan {
   readonly calm: CalmPlan | null
   /** A node that coordinates groups is cut off with some of their members, now and then. */
   readonly exiles: boolean
+  /** In small only. */
+  readonly hardships: readonly Hardship[]
   readonly faults: FaultOptions
   /** Disks are harmed beyond what the atlas allows: only recovery is promised. */
   readonly isBeyond: boolean
@@ -162,12 +165,12 @@ const CHANGES_CHOSEN = 6
 const DOUBTS_SHARE = 10
 
 /** What only some seeds have, and no quiet one. */
-export type Special = Pick<Plan, 'ordeals' | 'ambushes' | 'turnover' | 'calm'>
+export type Special = Pick<Plan, 'ordeals' | 'ambushes' | 'turnover' | 'calm' | 'hardships'>
 
 function drawSpecial(seed: number, { quiet }: PlanOptions, small: Small | null): Special {
-  if (quiet === true) return { ordeals: null, ambushes: null, turnover: null, calm: null }
+  if (quiet === true) return { ordeals: null, ambushes: null, turnover: null, calm: null, hardships: [] }
   if (small !== null) return drawSpecialInSmall(seed, small)
-  return { ordeals: drawOrdeals(seed), ambushes: drawAmbushes(seed), turnover: drawTurnover(seed), calm: drawCalm(seed) }
+  return { ordeals: drawOrdeals(seed), ambushes: drawAmbushes(seed), turnover: drawTurnover(seed), calm: drawCalm(seed), hardships: [] }
 }
 
 /** What a run has for certain, because it has ordeals, or its table is turned over. */

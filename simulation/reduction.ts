@@ -21,6 +21,7 @@ const OTHERS = [
   'turnover',
   'calm',
   'exiles',
+  'hardships',
   'recent',
   'risky',
   'queue',
@@ -68,7 +69,22 @@ export function wholeOf(plan: Plan): Reduction {
 }
 
 function hasPart(plan: Plan, part: Part): boolean {
-  const { quota, shareQuota, sharerCount, transactions, readers, classic, guests, ordeals, ambushes, turnover, calm, exiles, topics } = plan
+  const {
+    quota,
+    shareQuota,
+    sharerCount,
+    transactions,
+    readers,
+    classic,
+    guests,
+    ordeals,
+    ambushes,
+    turnover,
+    calm,
+    exiles,
+    topics,
+    hardships,
+  } = plan
   switch (part) {
     case 'quota':
       return quota !== null || shareQuota !== null
@@ -92,6 +108,8 @@ function hasPart(plan: Plan, part: Part): boolean {
       return calm !== null
     case 'exiles':
       return exiles
+    case 'hardships':
+      return hardships.length > 0
     default:
       return topics.some(({ name }) => name === part) || ordeals?.kinds.some((kind) => kind === part) === true
   }
@@ -128,6 +146,7 @@ export function reducePlan(plan: Plan, { seconds, nodes, producers, members, sub
     turnover: isOut('turnover') || isOut('table') ? null : plan.turnover,
     calm: isOut('calm') ? null : plan.calm,
     exiles: plan.exiles && !isOut('exiles'),
+    hardships: isOut('hardships') ? [] : plan.hardships,
     readers: isOut('readers') || plan.readers === null ? null : capped(plan.readers, nodeCount),
     faults: mapKinds((kind) => (isKept(strikes[kind]) ? plan.faults[kind] : 0)),
   }

@@ -4,6 +4,7 @@
  */
 import { drawAmbushes } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'
+import { drawHardships } from './hardship-plan.ts'
 import type { Company } from './ordeal-plan.ts'
 import { drawOrdealsInSmall, withProofs } from './ordeal-plan.ts'
 import type { Plan, PlannedTopic, Special } from './plan.ts'
@@ -101,6 +102,7 @@ export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Sp
     ambushes: drawAmbushes(seed, AMBUSHES_SHARE),
     turnover: turnover === null ? null : { ...turnover, nodeCount: 3 },
     calm: hasMembers ? drawCalm(seed) : null,
+    hardships: drawHardships(seed, cast),
   }
 }
 

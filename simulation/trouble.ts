@@ -2,6 +2,7 @@
 import { layAmbushes } from './ambush.ts'
 import type { Cluster } from './cluster.ts'
 import { unleashExiles } from './exiles.ts'
+import { unleashHardships } from './hardships.ts'
 import { hurry } from './haste.ts'
 import { unleashHiccups } from './hiccups.ts'
 import { changeLimits } from './limit-strikes.ts'
@@ -20,4 +21,5 @@ export function unleashTrouble(cluster: Cluster, admin: AdminWorkload): void {
   succeedShares(cluster, admin)
   changeLimits(cluster, admin)
   unleashExiles(cluster)
+  unleashHardships(cluster, admin)
 }

@@ -3,6 +3,7 @@
  * to a replica carries the topic's id, so what an answer leads to is about that id; and a group says the topic of each offset that it has.
  */
 import type { ConsumerState } from '../../actors/consumer-state.ts'
+import type { ProducerState } from '../../actors/producer-state.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Assigned } from '../../protocol/messages/client.ts'
@@ -13,6 +14,8 @@ import type { World } from '../world.ts'
 import { checkCommitsOver, checkGroupSought } from './commits.ts'
 import type { Search } from './commits.ts'
 import { noteQuotaNews, noteQuotaUse } from './quotas.ts'
+import { checkSecondLook, newLooks } from './second-looks.ts'
+import type { Looks } from './second-looks.ts'
 import type { QuotaAccount } from './quotas.ts'
 
 /** Watches the actors of all clients. */
@@ -24,6 +27,8 @@ export class ClientWatcher implements Watcher {
   readonly #answers: WeakMap<Message, number> = new WeakMap()
   /** By client: when its consumer is to ask for its group. */
   readonly #searches: Map<Host, Search> = new Map()
+  /** By client: what its producer has asked about topics, and heard. */
+  readonly #looks: Map<Host, Looks> = new Map()
   /** Of clients that are limited, by the names of their actors. */
   readonly #accounts: Map<Host, Map<string, QuotaAccount>> = new Map()
 
@@ -45,6 +50,7 @@ export class ClientWatcher implements Watcher {
       this.#searches.set(host, search)
       checkGroupSought(this.#world, `consumer@${host.node}`, search, state as ConsumerState, { host, effects })
     }
+    if (name === 'producer') checkSecondLook(this.#world, this.#looksOf(host), state as ProducerState, message, effects)
     const topicId = isAnswer ? requests.get(`${name}/${message.correlationId}`) : undefined
     for (const effect of effects) {
       if (effect.kind !== 'send') continue
@@ -71,6 +77,12 @@ export class ClientWatcher implements Watcher {
   /** The topic id that a message to an application is about; -1 if its actor did not know. */
   topicIdOf(message: Message): number {
     return this.#answers.get(message) ?? -1
+  }
+
+  #looksOf(host: Host): Looks {
+    const known = this.#looks.get(host) ?? newLooks()
+    this.#looks.set(host, known)
+    return known
   }
 
   #requestsOf(host: Host): Map<string, number> {

@@ -295,7 +295,8 @@ export const classicMutants: readonly Mutant[] = [
           "  if (group === undefined) return outbox.push({ kind: 'send', to: context.from, message: leaveResponse(request, NONE, left) })\n  if (group !== undefined) {\n    for (const memberId of memberIds) excuse",
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 313,
+    seedsToFind: 313,
   },
 ]

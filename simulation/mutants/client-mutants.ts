@@ -171,8 +171,9 @@ export const clientMutants: readonly Mutant[] = [
         replacement: '  switch (message.kind) {',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 544,
+    seedsToFind: 544,
   },
   {
     id: 'M9',
@@ -255,8 +256,9 @@ export const clientMutants: readonly Mutant[] = [
         replacement: '',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 623,
+    seedsToFind: 623,
   },
   {
     id: 'D40',

@@ -156,8 +156,9 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'return false',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 11326,
+    seedsToFind: 11326,
   },
   {
     id: 'D31',

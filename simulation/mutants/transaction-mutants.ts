@@ -392,7 +392,8 @@ export const transactionMutants: readonly Mutant[] = [
         replacement: 'if (one.isOrphan) return',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 979,
+    seedsToFind: 979,
   },
 ]

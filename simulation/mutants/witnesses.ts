@@ -302,6 +302,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S9: ['actors/share-trust', 'another memory knows nothing of it'],
   S10: ['actors/shares-trust', 'one that has read its log anew does so, too, and has another name'],
   S11: ['actors/shares', 'are told of as far as they are still there'],
+  S12: ['actors/shares', 'that is read anew says nothing of records that are known to be gone'],
   S13: ['actors/shares', 'a member that has left does not come back by what it said before, and comes late'],
   S14: ['coordinator/share/share-partition', 'takes what a member says of records that it had when the log lost them'],
   A80: ['actors/coordinator-succession', 'reports a loss that was written before, and is committed now'],

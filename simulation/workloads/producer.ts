@@ -9,6 +9,7 @@ import { topicPartitionName } from '../../protocol/ids.ts'
 import type { Delivered } from '../../protocol/messages/client.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import type { Acks } from '../../protocol/messages/produce.ts'
+import { Backlog } from '../backlog.ts'
 import { isDeleted } from '../checkers/deleted.ts'
 import type { Cluster } from '../cluster.ts'
 import type { Host } from '../host.ts'
@@ -43,6 +44,8 @@ export class ProducerWorkload {
   readonly #acks: Acks
   /** How many copies it asks for, if it does. */
   readonly #copies: Random | null
+  /** What it says waits in line, now and then; null: never. */
+  readonly #backlog: Backlog | null
   #host: Host | null = null
   #life = 0
   #counter = 0
@@ -66,6 +69,7 @@ export class ProducerWorkload {
     this.#turns = new Turns(cluster, `producer/${index}`)
     this.#acks = cluster.plan.acks[index] ?? 'quorum'
     this.#copies = cluster.plan.countsCopies && index === 1 ? new Random(cluster.world.seed, 'copies/asked') : null
+    this.#backlog = cluster.plan.hardships.includes('backlog') ? new Backlog(`producer/${index}`, cluster.plan) : null
   }
 
   get outstandingCount(): number {
@@ -158,11 +162,14 @@ export class ProducerWorkload {
         : buildBatch(values, sizeBytes, timestamp)
     const token = ++this.#token
     this.#outstanding.set(token, { topic, partition, values, sizeBytes, atMicros: this.#cluster.world.nowMicros })
-    host.send(
-      { node: host.node, actor: 'client' },
-      { node: host.node, actor: 'producer' },
-      { kind: 'submit', token, topic, partition, records, ...this.#copiesOf(topic) },
-    )
+    this.#tell(host, { kind: 'submit', token, topic, partition, records, ...this.#copiesOf(topic) })
+  }
+
+  #tell(host: Host, message: Message): void {
+    const say = (): void => host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, message)
+    const waits = this.#backlog?.wait(message, this.#cluster.world.nowMicros) ?? 0
+    if (waits === 0) say()
+    else host.after(waits, say)
   }
 
   /** Any number of copies that the topic can have. */
@@ -189,7 +196,7 @@ export class ProducerWorkload {
     })
     const together = [...others.map(([one]) => one), ...parts.map((part) => part.token)]
     if (others.some(([one]) => one > token)) for (const one of together) this.#crowded.add(one)
-    host.send({ node: host.node, actor: 'client' }, { node: host.node, actor: 'producer' }, { kind: 'splitBatch', token, parts })
+    this.#tell(host, { kind: 'splitBatch', token, parts })
   }
 
   #onDelivered(message: Delivered): void {

@@ -94,8 +94,8 @@ export class AdminWorkload {
     if (recreateTopic + addPartitions + reassign + transferLeader > 0) this.#lookAgain()
   }
 
-  /** Deletes a topic and creates it again, with its own settings and as many partitions as chance will have it. */
-  recreate(random: Random): void {
+  /** Deletes a topic and creates it again, at once or later, with its own settings and as many partitions as chance will have it. */
+  recreate(random: Random, awayMicros = 0): void {
     const { name } = random.pick(this.#cluster.plan.topics)
     const count = random.between(1, RECREATED_PARTITIONS_MAX)
     this.#do({
@@ -106,8 +106,8 @@ export class AdminWorkload {
         this.onChange()
       },
     })
-    this.#create(() => undefined)
-    this.#look()
+    if (awayMicros > 0) return this.#host?.after(awayMicros, () => this.settle())
+    this.settle()
   }
 
   /** Gives a topic one more partition, unless it has enough. */

@@ -10,6 +10,7 @@ import { damagedOthers } from './others.ts'
 import { damagedQuorums } from './quorum.ts'
 import { damagedReplicas } from './replicas.ts'
 import { damagedRewrites } from './rewrites.ts'
+import { damagedLooks } from './second-looks.ts'
 import { damagedAnswers } from './told.ts'
 import { damagedTransactions } from './transactions.ts'
 import { damagedWaiting } from './waiting.ts'
@@ -27,5 +28,6 @@ export const damagedHistories: readonly Damaged[] = [
   ...damagedRewrites,
   ...damagedNumbers,
   ...damagedTrust,
+  ...damagedLooks,
   ...damagedOthers,
 ]
