@@ -3,6 +3,7 @@
  * a synced prefix stays; of what is not synced, each 512-byte sector stays or reads as zeros; a failed sync may lose what it should have
  * written although later syncs succeed, as on Linux.
  */
+import type { StorageError } from '../protocol/messages/storage.ts'
 import type { Random } from './random.ts'
 
 /** The unit in which a disk writes or does not. */
@@ -198,4 +199,22 @@ function afterTornReplace(file: SimulatedFile, before: Uint8Array | null, random
     if (before !== null) content.set(before.subarray(0, random.below(Math.min(before.length, content.length) + 1)))
   }
   return { ...newFile(), bytes: content, sizeBytes: content.length, durableBytes: content.length, isEntryDurable: true }
+}
+
+/** Gives a file another name, if it is there; one that had that name is gone. */
+export function renameFile(files: Map<string, SimulatedFile>, from: string, to: string): void {
+  const file = files.get(from)
+  if (file === undefined) return
+  files.delete(from)
+  files.set(to, file)
+}
+
+/** What a file holds from a position on, as far as it goes; one that is not there cannot be read. */
+export function readFile(
+  file: SimulatedFile | undefined,
+  position: number,
+  sizeBytes: number,
+): { records: Uint8Array | null; error: StorageError | null } {
+  if (file === undefined) return { records: null, error: 'io' }
+  return { records: file.bytes.slice(position, Math.max(position, Math.min(position + sizeBytes, file.sizeBytes))), error: null }
 }

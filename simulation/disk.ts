@@ -12,6 +12,8 @@ import {
   beforeReplace,
   failSync,
   newFile,
+  readFile,
+  renameFile,
   replaceContent,
   rewriteBytes,
   syncFile,
@@ -384,22 +386,6 @@ function fileOf(log: LogDirectory, name: string): SimulatedFile {
 
 function isCheckpoint(file: string): boolean {
   return file.startsWith('checkpoint-') || file.endsWith('.checkpoint')
-}
-
-function renameFile(files: Map<string, SimulatedFile>, from: string, to: string): void {
-  const file = files.get(from)
-  if (file === undefined) return
-  files.delete(from)
-  files.set(to, file)
-}
-
-function readFile(
-  file: SimulatedFile | undefined,
-  position: number,
-  sizeBytes: number,
-): { records: Uint8Array | null; error: StorageError | null } {
-  if (file === undefined) return { records: null, error: 'io' }
-  return { records: file.bytes.slice(position, Math.max(position, Math.min(position + sizeBytes, file.sizeBytes))), error: null }
 }
 
 function isWriting({ effect }: Operation): boolean {
