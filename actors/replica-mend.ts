@@ -60,6 +60,7 @@ export function beginMending(state: ReplicaState, outbox: Outbox): void {
     emptyCount: 0,
     mended: -1,
     syncing: 0,
+    cutAt: -1,
   }
   readOn(state, state.mending, SCAN_BYTES, outbox)
 }
@@ -76,7 +77,7 @@ export function onMendAnswer(state: ReplicaState, work: MendingWork, message: St
       return message.error === null ? readOn(state, work.mending, SCAN_BYTES, outbox) : copyAnew(state, outbox)
     case 'mendSynced':
       assert(message.kind === 'synced', 'P4 a sync is answered by synced')
-      return message.error === null ? onSynced(state, work.mending) : copyAnew(state, outbox)
+      return message.error === null ? onSynced(state, work.mending, outbox) : copyAnew(state, outbox)
     default:
       return unreachable(work)
   }
@@ -187,7 +188,7 @@ export function onMendFetched(state: ReplicaState, mending: Mending, response: F
   if (response.errorCode === codeOf('OFFSET_OUT_OF_RANGE')) return copyAnew(state, outbox)
   const { records } = response
   const isEmpty = response.errorCode === NONE && (records === null || records.length === 0)
-  if (isEmpty && ++mending.emptyCount === EMPTY_COUNT_MAX) return cutLog(state, mending.offset, outbox)
+  if (isEmpty && ++mending.emptyCount === EMPTY_COUNT_MAX) return cut(state, mending, outbox)
   // The timer asks again: the leader may be another one then, or may have more that is committed.
   if (response.errorCode !== NONE || records === null || records.length === 0) return
   const segment = segmentIn(state, mending)
@@ -218,9 +219,17 @@ function syncMended(state: ReplicaState, mending: Mending, outbox: Outbox): void
   }
 }
 
-function onSynced(state: ReplicaState, mending: Mending): void {
+/** What is before is kept: it was mended, perhaps. */
+function cut(state: ReplicaState, mending: Mending, outbox: Outbox): void {
+  Object.assign(mending, { correlationId: -1, askAt: -1, cutAt: mending.offset })
+  syncMended(state, mending, outbox)
+}
+
+function onSynced(state: ReplicaState, mending: Mending, outbox: Outbox): void {
   mending.syncing--
-  if (mending.syncing === 0) endMending(state)
+  if (mending.syncing > 0) return
+  if (mending.cutAt >= 0) return cutLog(state, mending.cutAt, outbox)
+  endMending(state)
 }
 
 /** The log is what was written: it may follow again. */

@@ -17,4 +17,6 @@ export interface Mending {
   mended: number
   /** Sync answers still awaited. */
   syncing: number
+  /** Where the log is cut when they are there: the leader has nothing from there on. -1: nowhere, it is whole. */
+  cutAt: number
 }

@@ -176,4 +176,19 @@ export const proofMutants: readonly Mutant[] = [
     seed: 0,
     seedsToFind: 0,
   },
+  {
+    id: 'A74',
+    title: 'what was mended before a log is cut is not synced: its leader has nothing where the rest is damaged',
+    why: 'it counts as whole, and is in sync: a power loss brings back what had rotted',
+    edits: [
+      {
+        file: 'actors/replica-mend.ts',
+        text: '++mending.emptyCount === EMPTY_COUNT_MAX) return cut(state, mending, outbox)',
+        replacement: '++mending.emptyCount === EMPTY_COUNT_MAX) return cutLog(state, mending.offset, outbox)',
+      },
+    ],
+    run: 'small',
+    seed: 1732,
+    seedsToFind: 1732,
+  },
 ]

@@ -249,6 +249,27 @@ test('what is damaged where nothing is committed is cut, and copied with the res
   expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
 })
 
+test('what was mended before what is cut counts when it is on the disk, too', () => {
+  const partition = written()
+  partition.decide({ minInsync: 3 })
+  partition.stop(2)
+  partition.produce(0)
+  for (const offset of [1, 6]) rot(partition, 0, offset)
+  partition.state(0).damage = 'partial'
+  depose(partition, 0, 1)
+  expect(partition.state(0).mending).toMatchObject({ offset: 6, mended: 1 })
+  const copied: number[] = []
+  partition.onMessage = (_from, _to, message) =>
+    void (message.kind === 'fetch' && message.replicaId === 0 && copied.push(message.fetchOffset))
+  partition.at(0).disk.failing.set('sync', 'io')
+  while (partition.state(0).mending !== null) partition.pass(100)
+  partition.at(0).disk.failing.clear()
+  partition.pass(3000)
+  expect(copied[0]).toBe(0)
+  expect(content(partition, 0)).toEqual(content(partition, 1))
+  expect(partition.state(0)).toMatchObject({ phase: 'following', damage: 'none' })
+})
+
 test('who is stopped while it is being mended stops, and follows in its next life', () => {
   const partition = written()
   rot(partition, 0, 1)
