@@ -101,8 +101,8 @@ export const clientMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 55,
-    seedsToFind: 55,
+    seed: 218,
+    seedsToFind: 218,
   },
   {
     id: 'D20',

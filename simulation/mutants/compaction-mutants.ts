@@ -173,8 +173,8 @@ export const compactionMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 196,
-    seedsToFind: 196,
+    seed: 2046,
+    seedsToFind: 2046,
   },
   {
     id: 'A28',

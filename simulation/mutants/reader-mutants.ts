@@ -92,8 +92,8 @@ export const readerMutants: readonly Mutant[] = [
       { file: RULES, text: 'state.last.offset = offset + 1', replacement: 'state.last.offset = Math.max(state.last.offset, offset + 1)' },
     ],
     run: 'small',
-    seed: 3,
-    seedsToFind: 3,
+    seed: 59,
+    seedsToFind: 59,
   },
   {
     id: 'G8',
@@ -101,8 +101,8 @@ export const readerMutants: readonly Mutant[] = [
     why: 'what it had handled is never committed, but what follows is: its records are skipped',
     edits: [{ file: RULES, text: '  state.recent.clear()\n  return starts\n', replacement: '  state.recent.clear()\n  return []\n' }],
     run: 'small',
-    seed: 334,
-    seedsToFind: 334,
+    seed: 797,
+    seedsToFind: 797,
   },
   {
     id: 'G9',

@@ -120,8 +120,8 @@ export const shareMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 11174,
-    seedsToFind: 11174,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'S12',
@@ -129,8 +129,8 @@ export const shareMutants: readonly Mutant[] = [
     why: 'nobody can read them, and attempts at them count that were taken back',
     edits: [{ file: FETCH, text: 'if (raiseStart(known, logStartOffset)) noteChange(state, known)\n', replacement: '' }],
     run: 'small',
-    seed: 2169,
-    seedsToFind: 2169,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'S13',
@@ -138,8 +138,8 @@ export const shareMutants: readonly Mutant[] = [
     why: 'it is given records that nobody works on until their lock is over, and their attempt counts',
     edits: [{ file: FETCH, text: 'if (departed.has(departureName(request)))', replacement: 'if (departed.size < 0)' }],
     run: 'small',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 7948,
+    seedsToFind: 7948,
   },
   {
     id: 'S14',

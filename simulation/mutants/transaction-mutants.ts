@@ -233,8 +233,8 @@ export const transactionMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 480,
-    seedsToFind: 480,
+    seed: 1053,
+    seedsToFind: 1053,
   },
   {
     id: 'C30',
