@@ -76,6 +76,15 @@ export function strayFiles(names: Iterable<string>, segments: readonly Segment[]
   return [...names].filter((name) => isLogPart(name) && !kept.has(name)).toSorted()
 }
 
+/**
+ * Whether nothing of a file is above the start of its log: the next one begins there, or the checkpoint has it no more. That is so of the last one, too, when everything was deleted: the log goes on in a new segment then, which has no
+ * file yet, and what was not synced of the last one may be lost.
+ */
+export function isDropped({ logStartOffset, segments }: Checkpoint, file: LogFile, next: LogFile | undefined): boolean {
+  const begin = segments[0]?.baseOffset ?? 0
+  return (next?.baseOffset ?? Infinity) <= logStartOffset || file.baseOffset < begin
+}
+
 /** Whether a file is one of those that the checkpoint speaks of, or was begun later; null if the checkpoint speaks of others, or compaction was never here. */
 function listed(all: readonly LogFile[], checkpoint: Checkpoint | null): ((file: LogFile) => boolean) | null {
   if (checkpoint === null) return null

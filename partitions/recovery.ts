@@ -22,7 +22,7 @@ import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
 import type { RecoveredBatch } from './recovered.ts'
 import type { RecoveryAnswer, RecoveryDemand } from './recovery-demand.ts'
-import { chooseFiles, findSummary, isReplaced, strayFiles } from './log-files.ts'
+import { chooseFiles, findSummary, isDropped, isReplaced, strayFiles } from './log-files.ts'
 import type { LogFile } from './log-files.ts'
 import { decodeIndex } from './segment-index.ts'
 import { damagedOffset, hasSoundBatch } from './torn-tail.ts'
@@ -149,7 +149,7 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
     recovery.epochs = [...checkpoint.epochs]
     // Segments below the log start were dropped by retention; a crash came before their files were removed. The checkpoint may only be in the page cache:
     // they go when one is proven.
-    const dropped = found.filter((_, i) => (found[i + 1]?.baseOffset ?? Infinity) <= checkpoint.logStartOffset)
+    const dropped = found.filter((one, i) => isDropped(checkpoint, one, found[i + 1]))
     recovery.stale = [...dropped.flatMap(filesOfSegment), ...superseded].filter((name) => recovery.files.has(name))
     recovery.found = found.slice(dropped.length)
   }

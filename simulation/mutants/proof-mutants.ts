@@ -193,4 +193,19 @@ export const proofMutants: readonly Mutant[] = [
     seed: 1732,
     seedsToFind: 1732,
   },
+  {
+    id: 'A75',
+    title: 'what a checkpoint has no more is looked at when a log is opened, where no file is behind it',
+    why: 'everything was deleted before it was synced: what a power loss has taken of it counts as missing, and the log cannot be opened',
+    edits: [
+      {
+        file: 'partitions/log-files.ts',
+        text: '<= logStartOffset || file.baseOffset < begin',
+        replacement: '<= logStartOffset || (begin < 0 && file.baseOffset < begin)',
+      },
+    ],
+    run: 'small',
+    seed: 13272,
+    seedsToFind: 13272,
+  },
 ]

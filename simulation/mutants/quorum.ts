@@ -218,8 +218,8 @@ export const quorumMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 231,
-    seedsToFind: 231,
+    seed: 141,
+    seedsToFind: 141,
   },
   {
     id: 'B13b',

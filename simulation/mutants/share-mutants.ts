@@ -120,8 +120,8 @@ export const shareMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 15910,
+    seedsToFind: 15910,
   },
   {
     id: 'S12',

@@ -306,6 +306,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S13: ['actors/shares', 'a member that has left does not come back by what it said before, and comes late'],
   S14: ['coordinator/share/share-partition', 'takes what a member says of records that it had when the log lost them'],
   A74: ['actors/replica-mend', 'what was mended before what is cut counts when it is on the disk, too'],
+  A75: ['partitions/recovery', 'everything was deleted: of the last one'],
   A80: ['actors/coordinator-succession', 'reports a loss that was written before, and is committed now'],
   J25: ['actors/groups-roster', 'are said to be in the group'],
   E33: [

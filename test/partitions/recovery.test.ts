@@ -3,8 +3,9 @@
 import { describe, expect, test } from 'vitest'
 import { CHECKPOINT_FORMAT_VERSION, checkpointFile, encodeCheckpoint } from '../../partitions/checkpoint.ts'
 import { NOT_CLEANED } from '../../partitions/checkpoint-cleaning.ts'
-import { emptyLog, indexFileName, logFileName } from '../../partitions/log.ts'
+import { emptyLog, indexFileName, logFileName, roll } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
+import { dropSegments } from '../../partitions/retention.ts'
 import { addEntry, emptyIndex, encodeIndex } from '../../partitions/segment-index.ts'
 import { noTransactions } from '../../partitions/transactions.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
@@ -337,6 +338,19 @@ describe('files that are not segments', () => {
     expect(shapeOf(recovered.log)).toMatch(/^6:\d+$/)
     expect(leader.directory.has(FIRST)).toBe(true)
     expect(recovered.stale).toContain(FIRST)
+    for (const file of recovered.stale) leader.directory.delete(file)
+    expectConsistent(leader.directory, recovered)
+  })
+
+  test.each([0, 100, 9999])('everything was deleted: of the last one, %i bytes may be left: the log begins behind it', (sizeBytes) => {
+    const leader = fiveBatches()
+    roll(leader.log, 0)
+    dropSegments(leader.log, leader.log.segments.slice(0, 2))
+    checkpoint(leader)
+    damage(leader.directory, SECOND, (bytes) => bytes.subarray(0, sizeBytes))
+    const recovered = recover(leader.directory)
+    expect(recovered.log).toMatchObject({ logStartOffset: 10, logEndOffset: 10 })
+    expect(recovered.stale).toEqual(expect.arrayContaining([FIRST, SECOND]))
     for (const file of recovered.stale) leader.directory.delete(file)
     expectConsistent(leader.directory, recovered)
   })
