@@ -76,6 +76,11 @@ export function strayFiles(names: Iterable<string>, segments: readonly Segment[]
   return [...names].filter((name) => isLogPart(name) && !kept.has(name)).toSorted()
 }
 
+/** Whether anything is in any of these files. One that is empty was begun, and nothing of it was synced: it says nothing of what was before it. */
+export function holdsAny(sizes: ReadonlyMap<string, number>, those: readonly LogFile[]): boolean {
+  return those.some(({ baseOffset, generation }) => (sizes.get(logFileName(baseOffset, generation)) ?? 0) > 0)
+}
+
 /**
  * Whether nothing of a file is above the start of its log: the next one begins there, or the checkpoint has it no more. That is so of the last one, too, when everything was deleted: the log goes on in a new segment then, which has no
  * file yet, and what was not synced of the last one may be lost.

@@ -22,7 +22,7 @@ import type { Log, Segment } from './log.ts'
 import { numberedBatch } from './numbered-batch.ts'
 import type { RecoveredBatch } from './recovered.ts'
 import type { RecoveryAnswer, RecoveryDemand } from './recovery-demand.ts'
-import { chooseFiles, findSummary, isDropped, isReplaced, strayFiles } from './log-files.ts'
+import { chooseFiles, findSummary, holdsAny, isDropped, isReplaced, strayFiles } from './log-files.ts'
 import type { LogFile } from './log-files.ts'
 import { decodeIndex } from './segment-index.ts'
 import { damagedOffset, hasSoundBatch } from './torn-tail.ts'
@@ -147,8 +147,7 @@ function onCheckpoints(recovery: Recovery): RecoveryDemand {
   if (checkpoint !== null) {
     recovery.producers = checkpoint.producers
     recovery.epochs = [...checkpoint.epochs]
-    // Segments below the log start were dropped by retention; a crash came before their files were removed. The checkpoint may only be in the page cache:
-    // they go when one is proven.
+    // What is below the log start was dropped, and not removed yet. The checkpoint may only be in the page cache: those files go when one is proven.
     const dropped = found.filter((one, i) => isDropped(checkpoint, one, found[i + 1]))
     recovery.stale = [...dropped.flatMap(filesOfSegment), ...superseded].filter((name) => recovery.files.has(name))
     recovery.found = found.slice(dropped.length)
@@ -207,7 +206,7 @@ function cutLast(recovery: Recovery): RecoveryDemand {
 function onGap(recovery: Recovery, base: number): RecoveryDemand {
   if (damagedOffset(recovery) >= 0)
     return fail(recovery, `the segment with offset ${recovery.expectedOffset} is missing (the next file begins at ${base})`)
-  return doubtOf(recovery, true) ?? removeRest(recovery)
+  return doubtOf(recovery, holdsAny(recovery.files, recovery.found.slice(recovery.current))) ?? removeRest(recovery)
 }
 
 function readActiveIndex(recovery: Recovery): RecoveryDemand {
@@ -320,7 +319,8 @@ function cutAt(recovery: Recovery, segment: Segment, fileBytes: number, rest: Ui
   const damaged = damagedOffset(recovery)
   const place = `${nameOfSegment(segment)}, position ${segment.sizeBytes}`
   if (damaged >= 0) return fail(recovery, `the batch at offset ${damaged} is damaged (${place})`)
-  const doubt = doubtOf(recovery, recovery.current < recovery.found.length - 1 || hasSoundBatch(rest, recovery.expectedOffset))
+  const isFollowed = holdsAny(recovery.files, recovery.found.slice(recovery.current + 1)) || hasSoundBatch(rest, recovery.expectedOffset)
+  const doubt = doubtOf(recovery, isFollowed)
   if (doubt !== null) return doubt
   recovery.cutBytes += fileBytes - segment.sizeBytes
   recovery.current++

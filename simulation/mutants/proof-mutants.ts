@@ -208,4 +208,19 @@ export const proofMutants: readonly Mutant[] = [
     seed: 13272,
     seedsToFind: 13272,
   },
+  {
+    id: 'A76',
+    title: 'an empty file that follows puts in doubt what a segment has lost',
+    why: 'nothing of either was synced: the last one in sync, which has all that was acknowledged, gives up for one that may be gone',
+    edits: [
+      {
+        file: 'partitions/log-files.ts',
+        text: '(sizes.get(logFileName(baseOffset, generation)) ?? 0) > 0',
+        replacement: '(sizes.get(logFileName(baseOffset, generation)) ?? 0) >= 0',
+      },
+    ],
+    run: 'small',
+    seed: 8427,
+    seedsToFind: 8427,
+  },
 ]

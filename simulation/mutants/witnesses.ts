@@ -307,6 +307,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   S14: ['coordinator/share/share-partition', 'takes what a member says of records that it had when the log lost them'],
   A74: ['actors/replica-mend', 'what was mended before what is cut counts when it is on the disk, too'],
   A75: ['partitions/recovery', 'everything was deleted: of the last one'],
+  A76: ['partitions/recovery-damage', 'of a segment is not in doubt when the next file is empty'],
   A80: ['actors/coordinator-succession', 'reports a loss that was written before, and is committed now'],
   J25: ['actors/groups-roster', 'are said to be in the group'],
   E33: [

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { logFileName } from '../../partitions/log.ts'
 import { advanceRecovery, beginRecovery } from '../../partitions/recovery.ts'
 import { FIELD } from '../../protocol/record-batch.ts'
-import { append, checkpoint, copyOf, damage, fiveBatches, recover, refusal } from './recovery-support.ts'
+import { append, checkpoint, copyOf, damage, fiveBatches, recover, refusal, run } from './recovery-support.ts'
 
 const FIRST = logFileName(0)
 const SECOND = logFileName(6)
@@ -50,6 +50,19 @@ describe('damage in a batch that ends at the recovery point, or seems to', () =>
     expect(recover(leader.directory).log.logEndOffset).toBe(12)
   })
 })
+
+test.each([175, 180])(
+  'what is lost behind byte %i of a segment is not in doubt when the next file is empty: nothing of that was synced, either',
+  (sizeBytes) => {
+    for (const next of [0, 1]) {
+      const { directory } = fiveBatches()
+      damage(directory, FIRST, (bytes) => bytes.slice(0, sizeBytes))
+      damage(directory, SECOND, (bytes) => bytes.slice(0, next))
+      expect(run(directory).demands.includes('doubtful')).toBe(next > 0)
+      expect(recover(directory).log.logEndOffset).toBe(2)
+    }
+  },
+)
 
 test('a file that is shorter than it was said to be ends where the disk says, and is not asked for without end', () => {
   const { directory } = fiveBatches()
