@@ -72,8 +72,8 @@ export const clientMutants: readonly Mutant[] = [
         replacement: 'if (membership === null || member === undefined || member.isAway) return null',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'D18',

@@ -185,8 +185,8 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 1,
-    seedsToFind: 1,
+    seed: 2,
+    seedsToFind: 2,
   },
   {
     id: 'A30',
