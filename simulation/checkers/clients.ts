@@ -25,6 +25,8 @@ export class ClientWatcher implements Watcher {
   readonly #requests: Map<Host, Map<string, number>> = new Map()
   /** Of messages to applications. */
   readonly #answers: WeakMap<Message, number> = new WeakMap()
+  /** When a consumer has told its application what it has, which may hear that later. */
+  readonly #saidAt: WeakMap<Message, number> = new WeakMap()
   /** By client: when its consumer is to ask for its group. */
   readonly #searches: Map<Host, Search> = new Map()
   /** By client: what its producer has asked about topics, and heard. */
@@ -56,6 +58,7 @@ export class ClientWatcher implements Watcher {
       if (effect.kind !== 'send') continue
       const told = effect.message
       if (account !== undefined) noteQuotaUse(account, told)
+      if (told.kind === 'assigned') this.#saidAt.set(told, this.#world.nowMicros)
       if (told.kind === 'produce' || told.kind === 'fetch' || told.kind === 'listOffsets')
         requests.set(`${name}/${told.correlationId}`, told.topicId)
       else if (topicId !== undefined) this.#answers.set(told, topicId)
@@ -77,6 +80,11 @@ export class ClientWatcher implements Watcher {
   /** The topic id that a message to an application is about; -1 if its actor did not know. */
   topicIdOf(message: Message): number {
     return this.#answers.get(message) ?? -1
+  }
+
+  /** When a consumer has told its application that it has something, in microseconds. */
+  saidAt(message: Assigned): number {
+    return this.#saidAt.get(message) ?? this.#world.nowMicros
   }
 
   #looksOf(host: Host): Looks {

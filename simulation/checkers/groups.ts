@@ -156,16 +156,26 @@ export function beginAt(group: GroupTruth, partition: PartitionTruth, offset: nu
 
 /**
  * A member's application starts to believe that it has a partition. Who has it still is silent for longer than its session, or is paused: its rebalance time-out may
- * have ended before that. Or its consumer has said in time that the partition is lost, and its host has too much to do: the application hears it later.
+ * have ended before that. Or its consumer has said in time that the partition is lost, and its host has too much to do: the application hears it later. Or the member that takes it has been silent for so long itself: its
+ * consumer said at `saidAtMicros`, in time, that it has the partition, and its application hears that when its host wakes up.
  */
-export function beginBelief(group: GroupTruth, name: string, member: string, host: Sleeper | null = null): void {
+export function beginBelief(
+  group: GroupTruth,
+  name: string,
+  member: string,
+  host: Sleeper | null = null,
+  saidAtMicros: number = group.truth.world.nowMicros,
+): void {
   const known = partitionOf(group, name)
   const { world, anomalies } = group.truth
+  const sessionMicros = group.sessionMillis * 1000
+  const sessionEnd = (group.heardAt.get(member) ?? Infinity) + sessionMicros
+  const isLate = saidAtMicros < sessionEnd && world.nowMicros >= sessionEnd
   for (const [other, sleeper] of known.believers) {
     if (other === member) continue
     const silentMicros = world.nowMicros - (group.heardAt.get(other) ?? -Infinity)
-    const cannotKnow = sleeper !== null && (sleeper.isPaused || isToldOfLoss(sleeper, name))
-    if (silentMicros < group.sessionMillis * 1000 && !cannotKnow && !group.succeeded.has(other))
+    const cannotKnow = isLate || (sleeper !== null && (sleeper.isPaused || isToldOfLoss(sleeper, name)))
+    if (silentMicros < sessionMicros && !cannotKnow && !group.succeeded.has(other))
       world.fail('EXCL', `${member} takes ${name} while ${other} has it, heard ${silentMicros} us ago`)
     else anomalies.zombieBelief++
   }

@@ -238,7 +238,7 @@ export class ConsumerWorkload {
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
-      if (this.#group !== null) beginBelief(this.#group, name, this.#memberId(), this.#host)
+      if (this.#group !== null) beginBelief(this.#group, name, this.#memberId(), this.#host, this.#cluster.clientWatcher.saidAt(message))
       this.#holdings.set(name, { topic, partition, session, topicId, position, expected: position, epoch: -1, backlog: [] })
       const life = lifeOf(this.#cluster.truth, name, topicId)
       if (this.#group !== null && life !== undefined) beginAt(this.#group, life, position, this.#memberId())

@@ -270,7 +270,7 @@ export class GroupMember {
     const topicId = this.#cluster.clientWatcher.topicIdOf(message)
     for (const { topic, partition, position, session } of message.partitions) {
       const name = topicPartitionName(topic, partition)
-      beginBelief(group, name, this.memberId, this.#host)
+      beginBelief(group, name, this.memberId, this.#host, this.#cluster.clientWatcher.saidAt(message))
       this.held.set(name, new CommittedPartition(this.#cluster, this.memberId, { topic, partition }, { session, topicId, position }))
       const life = lifeOf(this.#cluster.truth, name, topicId)
       if (life !== undefined) beginAt(group, life, position, this.memberId)

@@ -78,7 +78,7 @@ export class Visits {
       for (const { topic, partition } of message.partitions) {
         const name = topicPartitionName(topic, partition)
         held.add(name)
-        beginBelief(this.#group, name, memberId, host)
+        beginBelief(this.#group, name, memberId, host, this.#cluster.clientWatcher.saidAt(message))
       }
     if (message.kind !== 'revoking') return
     for (const { topic, partition } of message.partitions) {

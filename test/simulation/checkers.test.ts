@@ -159,6 +159,25 @@ describe('a group', () => {
   })
 
   test.each([
+    [1000, 2_999_999, 'EXCL'],
+    [1000, 3_000_000, undefined],
+    [2_999_999, 3_000_000, undefined],
+    [3_000_000, 3_000_000, 'EXCL'],
+    [3_000_000, 3_000_001, 'EXCL'],
+  ])(
+    'may have an application that hears of what its consumer said %i us after it was heard, in its session, %i us after that: %s',
+    (said, now, code) => {
+      const { truth, group } = newGroup()
+      group.heardAt.set('a', 0)
+      truth.world.runUntil(now)
+      group.heardAt.set('b', now)
+      beginBelief(group, 'orders-0', 'b')
+      beginBelief(group, 'orders-0', 'a', null, said)
+      expect(truth.world.violation?.code).toBe(code)
+    },
+  )
+
+  test.each([
     ['another partition is lost', revoking(1, true)],
     ['it is to let go', revoking(0, false)],
   ])('may not hand over what an application has, only because it has not heard yet that %s', (_, told) => {
