@@ -3,6 +3,7 @@
  * written; another node is to coordinate; or a topic is deleted and created again.
  */
 import { coordinatorPartitionOf, OFFSETS_TOPIC } from '../coordinator/metadata.ts'
+import { again } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import { ledByCoordinators } from './led.ts'
 import { COORDINATOR_PARTITIONS } from './plan.ts'
@@ -23,15 +24,7 @@ const GROUP_SHARE = 2
 
 /** Begins; it ends when the run heals. */
 export function hangDisks(cluster: Cluster, admin: AdminWorkload): void {
-  const { world, faults } = cluster
-  const random = new Random(world.seed, 'hardships/hangs')
-  const again = (): void =>
-    world.after(random.exponential(PAUSE_MICROS), () => {
-      if (!faults.active) return
-      hang(cluster, admin, random)
-      again()
-    })
-  again()
+  again(cluster, PAUSE_MICROS, new Random(cluster.world.seed, 'hardships/hangs'), (random) => hang(cluster, admin, random))
 }
 
 function hang(cluster: Cluster, admin: AdminWorkload, random: Random): void {

@@ -8,7 +8,7 @@ import type { Cluster } from './cluster.ts'
 import type { DiskStage, DiskStep } from './disk.ts'
 import { deathAt, PATIENCE_MICROS } from './last-steps.ts'
 import type { LastSteps } from './last-steps.ts'
-import { again } from './ordeals.ts'
+import { again } from './again.ts'
 import { Random } from './random.ts'
 
 /** Between two strikes, on average, in microseconds. */

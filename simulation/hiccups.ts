@@ -13,7 +13,7 @@ import type { DiskStage } from './disk.ts'
 import type { DiskTrouble } from './disk-trouble.ts'
 import { deathAt, likeness, PATIENCE_MICROS } from './last-steps.ts'
 import type { LastSteps } from './last-steps.ts'
-import { again, soon } from './ordeals.ts'
+import { again, soon } from './again.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
 

@@ -2,6 +2,7 @@
  * Answers that come later than anybody waits for them, about topics that come and go: an administrator deletes a topic and creates it again after a while, clients ask for it meanwhile, and what one coordinator or another says to a
  * client waits on its way.
  */
+import { again } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -18,23 +19,13 @@ const AWAY_MICROS = [20_000, 300_000, 1_500_000] as const
 
 /** Begins; it ends when the run heals. */
 export function delayAnswers(cluster: Cluster, admin: AdminWorkload): void {
-  const random = new Random(cluster.world.seed, 'hardships/lateness')
-  const gone = new Random(cluster.world.seed, 'hardships/absence')
-  again(cluster, random, LATE_MICROS, () => delay(cluster, random))
-  again(cluster, gone, GONE_MICROS, () => {
+  again(cluster, LATE_MICROS, new Random(cluster.world.seed, 'hardships/lateness'), (random) => delay(cluster, random))
+  again(cluster, GONE_MICROS, new Random(cluster.world.seed, 'hardships/absence'), (gone) => {
     if (!admin.isIdle) return
     const away = gone.below(gone.pick(AWAY_MICROS))
     admin.recreate(gone, away)
     // Whoever looks for it meanwhile hears that it is not there, late.
     if (gone.below(2) === 0) delay(cluster, gone)
-  })
-}
-
-function again(cluster: Cluster, random: Random, micros: number, strike: () => void): void {
-  cluster.world.after(random.exponential(micros), () => {
-    if (!cluster.faults.active) return
-    strike()
-    again(cluster, random, micros, strike)
   })
 }
 

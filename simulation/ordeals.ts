@@ -5,6 +5,7 @@ import { COORDINATOR_ACTOR } from '../protocol/address.ts'
 import type { StorageEffect } from '../actors/effect.ts'
 import type { CoordinatorState } from '../actors/coordinator.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
+import { again, soon } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import { Damage } from './damage.ts'
 import type { DiskStage } from './disk.ts'
@@ -128,21 +129,6 @@ export function unleashOrdeals(cluster: Cluster, admin: AdminWorkload): void {
       if (death !== null) cluster.crash(step.node, death === 'powerLoss')
       return death !== null
     }
-}
-
-/** Again and again, until the run heals. */
-export function again(cluster: Cluster, micros: number, random: Random, strike: (random: Random) => void): void {
-  soon(cluster, random.exponential(micros), () => {
-    strike(random)
-    again(cluster, micros, random, strike)
-  })
-}
-
-/** Later, unless the run heals before. */
-export function soon({ world, faults }: Cluster, micros: number, run: () => void): void {
-  world.after(micros, () => {
-    if (faults.active) run()
-  })
 }
 
 // ── nodes that are away ──

@@ -3,6 +3,7 @@
  * node dies and leads again. Each must tell a word of before from one that is meant for it.
  */
 import { groupsActor, sharesActor, transactorActor } from '../protocol/address.ts'
+import { again } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import { ledByCoordinators } from './led.ts'
 import { addLookout } from './lookouts.ts'
@@ -43,16 +44,8 @@ const SAID: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
 
 /** Begins; it ends when the run heals. */
 export function callBack(cluster: Cluster, admin: AdminWorkload): void {
-  const { world, faults } = cluster
-  const random = new Random(world.seed, 'hardships/revenants')
-  addLookout(world, new Revenants(cluster))
-  const again = (): void =>
-    world.after(random.exponential(PAUSE_MICROS), () => {
-      if (!faults.active) return
-      sway(cluster, admin, random)
-      again()
-    })
-  again()
+  addLookout(cluster.world, new Revenants(cluster))
+  again(cluster, PAUSE_MICROS, new Random(cluster.world.seed, 'hardships/revenants'), (random) => sway(cluster, admin, random))
 }
 
 /** A coordinator is succeeded, and is in charge again after a while. */

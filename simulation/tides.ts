@@ -8,6 +8,7 @@ import { NONE } from '../protocol/errors.ts'
 import { topicPartitionName } from '../protocol/ids.ts'
 import { DELETE_TO_HIGH_WATERMARK } from '../protocol/messages/fetch.ts'
 import type { Message } from '../protocol/messages/message.ts'
+import { again, soon } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import type { Host } from './host.ts'
 import { sharedTopics } from './plan.ts'
@@ -30,21 +31,12 @@ const LEFT_MAX = 6
 
 /** Begins; it ends when the run heals. */
 export function moveBeginnings(cluster: Cluster): void {
-  const { world, faults } = cluster
-  const random = new Random(world.seed, 'hardships/tides')
   const deletions = new Deletions(cluster)
-  const soon = (micros: number, run: () => void): void =>
-    world.after(micros, () => {
-      if (faults.active) run()
-    })
-  const again = (): void =>
-    soon(random.exponential(PAUSE_MICROS), () => {
-      const micros = 1 + random.below(random.pick(WAITS_MICROS))
-      slowDown(cluster, random, micros)
-      for (let left = random.between(1, DELETIONS_MAX); left > 0; left--) soon(random.below(micros), () => deletions.delete(random))
-      again()
-    })
-  again()
+  again(cluster, PAUSE_MICROS, new Random(cluster.world.seed, 'hardships/tides'), (random) => {
+    const micros = 1 + random.below(random.pick(WAITS_MICROS))
+    slowDown(cluster, random, micros)
+    for (let left = random.between(1, DELETIONS_MAX); left > 0; left--) soon(cluster, random.below(micros), () => deletions.delete(random))
+  })
 }
 
 /** Replicas of the coordinator's log hear late what is written there, and so does everybody else on those nodes. */

@@ -2,7 +2,7 @@
  * Looks into every coordinator after every message: what simulation/quorum/truth.ts says of a quorum in small must hold for the real one, whose disk
  * is files. 2LDR, EPO, LOST, DIV, META, ACK. And FENCE: one that leads, and has not heard a majority for long, leads no more.
  */
-import { METADATA_TOPIC, imageRecords } from '../../coordinator/metadata.ts'
+import { imageRecords } from '../../coordinator/metadata.ts'
 import { decodeSnapshot } from '../../coordinator/quorum-records.ts'
 import { votersOf } from '../../coordinator/quorum-log.ts'
 import type { QuorumState } from '../../coordinator/quorum-state.ts'
@@ -10,12 +10,12 @@ import type { CoordinatorState } from '../../actors/coordinator.ts'
 import { QUORUM_TIMER } from '../../actors/coordinator-quorum.ts'
 import type { Effect } from '../../actors/effect.ts'
 import { baseOffsetOfFile } from '../../partitions/log.ts'
-import { logNameOf } from '../../partitions/replica-state.ts'
 import type { Address } from '../../protocol/address.ts'
 import type { Message } from '../../protocol/messages/message.ts'
 import { checkBatch, lastOffset, leaderEpoch } from '../../protocol/record-batch.ts'
 import type { Disk } from '../disk.ts'
 import type { SimulatedFile } from '../disk-file.ts'
+import { METADATA_LOG } from '../metadata-log.ts'
 import { checkActing, checkCommitted, checkElected, checkImage, checkRecovered, checkSent } from '../quorum/truth.ts'
 import type { QuorumTruth } from '../quorum/truth.ts'
 import { hashText } from '../trace-hash.ts'
@@ -46,8 +46,6 @@ const UNHEARD_MICROS_MAX = 2_000_000
 
 /** One that sleeps, or whose timers come late, does not know what time it is: it has looked so often. */
 const LOOKS_MAX = 5
-
-const METADATA_LOG = logNameOf(METADATA_TOPIC, 0, 0)
 
 /** A coordinator begins a life. */
 export function watchCoordinator(): WatchedCoordinator {
