@@ -120,6 +120,7 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   B19: ['coordinator/quorum', 'that is asked to take over stands for election, and leads when a majority has voted for it'],
   B20: ['coordinator/quorum-doubt', 'elects nobody without it, and does not stand in its place'],
   B21: ['coordinator/quorum-doubt', 'takes back what it acknowledged before'],
+  B22: ['coordinator/quorum', 'asks one thing at a time while it looks for where the logs agree'],
   C1: ['actors/replica-compact', 'keeps what producers are compared with: a batch that comes again is answered with its offset'],
   C2: ['actors/replica-compact', 'keeps what producers are compared with: a batch that comes again is answered with its offset'],
   C4: ['actors/producer', 'that begin anew are given in the order of submission'],

@@ -40,6 +40,16 @@ const AMBUSH_SHARES = [2, 4, 10] as const
 const AMBUSH_MICROS = [200, 1000, 5000, 50_000] as const
 const AWAY_MICROS = [5000, 100_000, 400_000] as const
 
+/**
+ * In one of so many seeds the cluster is in a haste: four voters, of whom two pairs may each think that they are most; whoever is elected, or has committed something, is asked at once for other
+ * voters, and dies then, unheard by half of the others.
+ */
+const HASTY_SEEDS = 6
+const HASTY_VOTERS = 4
+
+/** A run has some thousands of events: with more than that somebody is busy with nothing. */
+const EVENTS_MAX = 50_000
+
 /** Runs a seed. `acknowledged` in the result is how far the log was committed. `log` takes the lines of the transcript. */
 export function runQuorum(seed: number, _options: object = {}, log: ((line: string) => void) | null = null): RunResult {
   return withoutAmbientTime(() => new QuorumRun(seed, log).result())
@@ -55,6 +65,7 @@ class QuorumRun {
   readonly #lateMicros: number
   readonly #crashMicros: number
   readonly #changesVoters: boolean
+  readonly #isHasty: boolean
   #isCut: (from: number, to: number) => boolean = () => false
   /** Null: nobody lies in wait for leaders. */
   readonly #ambush: Random | null
@@ -66,21 +77,24 @@ class QuorumRun {
   #written = 0
 
   constructor(seed: number, log: ((line: string) => void) | null) {
-    const world = new World(seed)
+    const world = new World(seed, EVENTS_MAX)
     const random = new Random(seed, 'quorum')
     this.#world = world
     if (log !== null) world.log = (line) => log(`${(world.nowMicros / 1000).toFixed(3).padStart(10)} ${line}`)
     this.#random = random
     this.#truth = newQuorumTruth(world)
-    this.#voterCount = random.pick([1, 3, 3, 3, 4, 5])
+    this.#isHasty = new Random(seed, 'hasty').below(HASTY_SEEDS) === 0
+    const voterCount = random.pick([1, 3, 3, 3, 4, 5])
+    this.#voterCount = this.#isHasty ? HASTY_VOTERS : voterCount
     const memberCount = this.#voterCount + random.below(2)
     this.#lossPerMillion = random.pick([0, 0, 10_000, 100_000])
     this.#lateMicros = random.pick([0, 2000, 100_000])
     this.#crashMicros = random.pick([100_000, 300_000, 1_000_000])
-    this.#changesVoters = random.below(2) === 0
+    this.#changesVoters = random.below(2) === 0 || this.#isHasty
     const ambush = new Random(seed, 'ambush')
-    this.#ambush = ambush.below(AMBUSH_SEEDS) === 0 ? ambush : null
-    const share = ambush.pick(AMBUSH_SHARES)
+    this.#ambush = ambush.below(AMBUSH_SEEDS) === 0 || this.#isHasty ? ambush : null
+    const drawn = ambush.pick(AMBUSH_SHARES)
+    const share = this.#isHasty ? 1 : drawn
     const parts = {
       truth: this.#truth,
       bootstrap: Array.from({ length: this.#voterCount }, (_, node) => node),
@@ -171,12 +185,12 @@ class QuorumRun {
 
   /** A leader is to die soon. */
   #doom(member: Member, random: Random): void {
-    if (!this.#isActive) return
+    if (!this.#isActive || (this.#isHasty && this.#doomed !== null)) return
     this.#doomed = member
     this.#lostOfFour = random.pick([0, 0, 2, 4])
-    this.#deaf = new Set(this.#members.flatMap((one) => (random.below(3) === 0 ? one.node : [])))
+    this.#deaf = new Set(this.#members.flatMap((one) => (random.below(this.#isHasty ? 2 : 3) === 0 ? one.node : [])))
     const { node } = random.pick(this.#members)
-    if (this.#changesVoters && random.below(2) === 0) this.#world.after(1, () => member.change(node, 1))
+    if (this.#changesVoters && (this.#isHasty || random.below(2) === 0)) this.#world.after(1, () => member.change(node, 1))
     const isPowerLoss = random.below(2) === 0
     const micros = random.exponential(random.pick(AMBUSH_MICROS))
     const awayMicros = random.exponential(random.pick(AWAY_MICROS))

@@ -161,6 +161,16 @@ describe('a leader', () => {
     expect(b.state.highWatermark).toBeGreaterThan(0)
   })
 
+  test('asks one thing at a time while it looks for where the logs agree', () => {
+    const [mine, others] = [Array.from({ length: 24 }, (_, i) => 2 * i + 2), Array.from({ length: 24 }, (_, i) => 2 * i + 1)]
+    const [a, b, c] = [member(0, VOTERS, [1, ...mine]), member(1, VOTERS, [1, ...others]), member(2, VOTERS, [1, ...mine])]
+    elect(a, [a, c])
+    const appends = Array.from({ length: 4 }, () => act(a, (step) => void propose(step, [new Uint8Array(1)]))).flat()
+    const said = messages(converse([a, b, c], [...appends, ...settle(a)], 0))
+    expect(epochsOf(b)).toEqual(epochsOf(a))
+    expect(said.filter(({ to, message }) => to === 1 && message.kind === 'quorumAppend').length).toBeLessThan(2 * epochsOf(a).length)
+  })
+
   test('steps down when it hears of a newer epoch', () => {
     const all = VOTERS.map((node) => member(node, VOTERS, [1]))
     elect(all[0]!, all)
