@@ -283,6 +283,15 @@ export function isSound(cluster: Cluster, topic: string, partition: number): boo
   )
 }
 
+/** Whether one of these nodes is in sync with a whole copy of a partition: no operator takes the last one away from those that are harmed. */
+export function hasWholeCopy(cluster: Cluster, topic: string, partition: number, nodes: readonly number[]): boolean {
+  const image = cluster.latestImage()?.topics.get(topic)
+  if (image === undefined) return false
+  const log = logNameOf(topic, image.topicId, partition)
+  const isWhole = (node: number): boolean => !cluster.nodes[node]!.disk.isLost(log) && harmedFiles(cluster, node, log).length === 0
+  return image.partitions[partition]?.isr.some((node) => nodes.includes(node) && isWhole(node)) === true
+}
+
 function harmedFiles(cluster: Cluster, node: number, log: string): SimulatedFile[] {
   return [...cluster.nodes[node]!.disk.files(log).values()].filter(({ rottenAt }) => rottenAt >= 0)
 }

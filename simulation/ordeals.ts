@@ -7,6 +7,7 @@ import type { CoordinatorState } from '../actors/coordinator.ts'
 import type { PartitionImage } from '../coordinator/partition-image.ts'
 import { again, soon } from './again.ts'
 import type { Cluster } from './cluster.ts'
+import { hasWholeCopy } from './damage.ts'
 import { Damage } from './damage.ts'
 import type { DiskStage } from './disk.ts'
 import { succeed } from './guest-strikes.ts'
@@ -253,10 +254,11 @@ function shuffle(cluster: Cluster, admin: AdminWorkload, random: Random): void {
   const { topic, partition } = one
   const { leader, replicas } = one.image
   const node = random.pick(replicas)
+  const rest = replicas.filter((other) => other !== node)
+  if (!hasWholeCopy(cluster, topic, partition, rest) && hasWholeCopy(cluster, topic, partition, [node])) return
   cluster.world.log?.(`ordeal: node ${node} is to have ${topic}-${partition} no more, and again`)
   const late = random.below(LATE_MICROS)
   for (const { host } of cluster.nodes) cluster.clog(node, host.node, late)
-  const rest = replicas.filter((other) => other !== node)
   admin.place(topic, partition, rest)
   const back = random.below(ABSENT_MICROS)
   // Also when the faults are over by then: whoever asks for as many copies as the topic has must get them.
