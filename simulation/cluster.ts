@@ -105,7 +105,7 @@ export class Cluster {
     this.network = new Network(world, faults)
     this.#restarts = new Random(world.seed, 'restarts')
     this.#news = new Random(world.seed, 'guests/news')
-    this.#quorum = { truth: newQuorumTruth(world), disks: new Map() }
+    this.#quorum = { truth: newQuorumTruth(world), disks: new Map(), lossesTold: new Set() }
   }
 
   /** Starts all nodes; groups must be known by then. */

@@ -25,6 +25,8 @@ import type { World } from '../world.ts'
 export interface ClusterQuorum {
   readonly truth: QuorumTruth
   readonly disks: Map<number, Disk>
+  /** What coordinators have reported of what is lost. */
+  readonly lossesTold: Set<string>
 }
 
 /** One coordinator as its watcher knows it. */

@@ -25,6 +25,8 @@ import { checkLease, checkReign } from './lease.ts'
 import { checkMetadata } from './metadata.ts'
 import { checkCountedOn, checkExposed, checkSynced } from './counted-on.ts'
 import type { CountedOn } from './counted-on.ts'
+import { checkLossesTold, noLosses } from './losses-told.ts'
+import type { KnownLosses } from './losses-told.ts'
 import { checkMixed } from './mixed-groups.ts'
 import type { MixedGroup } from './mixed-groups.ts'
 import { checkCopies } from './copies.ts'
@@ -72,6 +74,7 @@ export class NodeWatcher implements Watcher {
   readonly #waiting: Map<string, Waiting> = new Map()
   #told: ToldPaces = new Map()
   #coordinator: WatchedCoordinator = watchCoordinator()
+  #losses: KnownLosses = noLosses()
 
   constructor(
     truth: Truth,
@@ -91,7 +94,10 @@ export class NodeWatcher implements Watcher {
 
   spawned(_host: Host, name: string, config: unknown): void {
     this.#heard.set(name, newHeardEpochs())
-    if (name === COORDINATOR_ACTOR) this.#coordinator = watchCoordinator()
+    if (name === COORDINATOR_ACTOR) {
+      this.#coordinator = watchCoordinator()
+      this.#losses = noLosses()
+    }
     if (name === BROKER_ACTOR) this.#told = new Map()
     if (name.startsWith('groups/')) this.#waiting.set(name, forgetWaiting(this.#waiting.get(name) ?? this.#newWaiting(name)))
     if (!name.startsWith('replica/')) return
@@ -106,6 +112,7 @@ export class NodeWatcher implements Watcher {
       checkMetadata(this.#truth, state as CoordinatorState, message)
       if (this.#counted !== null) checkCountedOn(this.#counted, state as CoordinatorState, message)
       checkCoordinatorTold(this.#truth, state as CoordinatorState, message, effects)
+      checkLossesTold(this.#truth.world, this.#quorum.lossesTold, this.#losses, state as CoordinatorState, effects)
       if (heard !== undefined) checkIsrEpochs(this.#truth.world, heard, state as CoordinatorState, message, effects)
       checkHeard(this.#truth.world, this.#coordinator, state as CoordinatorState, message, from)
       return checkCoordinator(this.#quorum, this.#coordinator, state as CoordinatorState, effects)

@@ -124,7 +124,7 @@ function isr(
   silentMillis: readonly [number, number] = [0, 0],
 ): Damaged {
   return inScene('ISR', what, ({ truth }, isDamaged) => {
-    const quorum = { truth: { world: truth.world }, disks: new Map() }
+    const quorum = { truth: { world: truth.world }, disks: new Map(), lossesTold: new Set() }
     const groups = { inside: [], outside: [], mixed: [], shared: [], newestAsked: new Map() }
     const watcher = new NodeWatcher(truth, null as never, groups, quorum as never, true)
     ;(isDamaged ? damaged : sound).forEach(([leader, inSync, ...nodes], index) => {

@@ -1,7 +1,14 @@
 // The metadata quorum: two leaders of an epoch, two votes in one, an epoch that goes back, and logs and images that differ.
 
+import type { CoordinatorState } from '../../../actors/coordinator.ts'
+import type { Effect } from '../../../actors/effect.ts'
+import { encodeMetadataRecord } from '../../../coordinator/metadata.ts'
+import type { MetadataRecord } from '../../../coordinator/metadata.ts'
+import { appendToLog, emptySnapshot, newQuorumLog } from '../../../coordinator/quorum-log.ts'
+import { dataBatch } from '../../../coordinator/quorum-records.ts'
 import type { QuorumState } from '../../../coordinator/quorum-state.ts'
 import type { QuorumMessage } from '../../../protocol/messages/quorum.ts'
+import { checkLossesTold, noLosses } from '../../../simulation/checkers/losses-told.ts'
 import {
   checkActing,
   checkCommitted,
@@ -41,8 +48,24 @@ function vote(epoch: number): QuorumMessage {
   return { kind: 'quorumVoteResponse', epoch, preVote: false, voteGranted: true }
 }
 
+/** A coordinator whose log goes on with what says that a partition's only copy is gone; it leads when that is committed, as it did before or not, and may say so. */
+function loss({ world }: QuorumTruth, isSaid: boolean): void {
+  const image = { replicas: [0], leader: 0, leaderEpoch: 2, isr: [0] }
+  const record = { type: 'partitionChanged', topicId: 1, partition: 0, image, anew: true } as unknown as MetadataRecord
+  const log = newQuorumLog(emptySnapshot([0]))
+  const seat = { quorum: { log }, image: { endOffset: 0, names: new Map([[1, 'orders']]) }, isActive: false }
+  const known = noLosses()
+  const look = (effects: readonly Effect[]): void =>
+    checkLossesTold(world, new Set(), known, { seat } as unknown as CoordinatorState, effects)
+  look([])
+  appendToLog(log, dataBatch({ baseOffset: 0, epoch: 1, now: 0 }, [encodeMetadataRecord(record)]))
+  Object.assign(seat, { image: { ...seat.image, endOffset: 1 }, isActive: true })
+  look(isSaid ? [{ kind: 'report', node: 0, reason: 'what orders-0 held is lost' }] : [])
+}
+
 /** Quorums. */
 export const damagedQuorums: readonly Damaged[] = [
+  quorum('TOLD', 'nobody says what is lost', (truth, isDamaged) => loss(truth, !isDamaged)),
   quorum('2LDR', 'an epoch has a second leader', (truth, isDamaged) => {
     checkElected(truth, 0, leader(2, []))
     checkElected(truth, isDamaged ? 1 : 0, leader(2, []))
