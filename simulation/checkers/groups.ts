@@ -320,6 +320,11 @@ function onDescribed(group: GroupTruth, state: GroupsState, told: MessageOf<'des
     const offset = offsets.get(name) ?? -1
     if (offset < committed) group.truth.world.fail('TOLD', `${group.name} is said to be at ${offset} of ${name}, but it is at ${committed}`)
   }
+  const known = state.groups.get(group.name)
+  const unsaid = [...(known?.membership?.members.keys() ?? []), ...(known?.roster?.missing.keys() ?? [])].find(
+    (memberId) => told.errorCode === NONE && !told.members.some((one) => one.memberId === memberId),
+  )
+  if (unsaid !== undefined) group.truth.world.fail('TOLD', `${group.name} is described without ${unsaid}, which is in it`)
   const owned = told.members.flatMap(({ assignment }) => [...namesOf(assignment)])
   const twice = owned.find((name, i) => owned.indexOf(name) !== i)
   if (twice !== undefined) group.truth.world.fail('TOLD', `two members of ${group.name} are said to have ${twice}`)

@@ -51,6 +51,8 @@ interface Taken {
   readonly atMicros: number
   /** Its member had left there before. */
   readonly isAfterFarewell: boolean
+  /** What it says something of that its member has for certain, all of it. */
+  readonly held: readonly ShareRangeName[]
 }
 
 /** What is known of the share group of a run. */
@@ -125,7 +127,10 @@ function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, r
   const name = requestName(request)
   const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
   group.askedAt.set(name, atMicros)
-  group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros, isAfterFarewell })
+  const held = request.acknowledgements.filter((one) =>
+    recordsOf(group, one).every((record) => isHeldBy(group, record, request.memberId, reign)),
+  )
+  group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros, isAfterFarewell, held })
   for (const one of request.acknowledgements) {
     for (const record of recordsOf(group, one)) {
       letGo(record, request.memberId, reign)
@@ -153,7 +158,7 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   const taken = group.taken.get(key)
   if (taken !== undefined && response.errorCode === codeOf('NOT_COORDINATOR')) reign.toldTooLate.add(requestName(taken.request))
   if (taken === undefined || response.errorCode !== NONE) return
-  const { request, isAfterFarewell } = taken
+  const { request, isAfterFarewell, held } = taken
   if (isAfterFarewell && response.acquired.length > 0)
     group.truth.world.fail('SHARE', `${request.memberId} is given records by a coordinator that it has left`)
   const isGivenTooLate = group.left.has(request.memberId) && !request.leaves
@@ -166,6 +171,9 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   if (isGivenTooLate) reign.toldTooLate.add(requestName(request))
   const isRefused = (one: ShareRangeName): boolean =>
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
+  const refused = held.find(isRefused)
+  if (refused !== undefined)
+    group.truth.world.fail('SHARE', `${request.memberId} is told that it comes too late for ${nameOfRange(refused)}, which it has`)
   for (const one of request.acknowledgements) {
     if (isRefused(one) || one.type === 'release' || one.type === 'return') continue
     for (const record of recordsOf(group, one)) {
@@ -203,6 +211,11 @@ function checkFree(group: ShareTruth, record: SharedRecord, range: ShareRangeNam
 
 function nameOfRange({ topic, partition, first, last }: ShareRangeName): string {
   return `${topicPartitionName(topic, partition)}: ${first} to ${last}`
+}
+
+/** Whether a member has it for certain, in this reign. */
+function isHeldBy({ truth }: ShareTruth, { holder }: SharedRecord, memberId: string, reign: Reign): boolean {
+  return holder?.reign === reign && holder.memberId === memberId && truth.world.nowMicros < holder.untilMicros
 }
 
 /** Whether somebody else has it for certain. */

@@ -153,7 +153,7 @@ export const shareMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 0,
-    seedsToFind: 0,
+    seed: 335,
+    seedsToFind: 335,
   },
 ]

@@ -28,8 +28,14 @@ import type { Damaged } from './damaged.ts'
 const RANGE = { topic: 'orders', topicId: 1, partition: 0, first: 0, last: 0 }
 
 interface ShareScene {
-  /** A member asks, and is given records, or told that what it says is written. */
-  readonly ask: (memberId: string, given: readonly AcquiredRange[], said?: readonly ShareAcknowledgement[], sessionEpoch?: number) => void
+  /** A member asks, and is given records, or told that what it says is written, or comes too late. */
+  readonly ask: (
+    memberId: string,
+    given: readonly AcquiredRange[],
+    said?: readonly ShareAcknowledgement[],
+    sessionEpoch?: number,
+    refused?: readonly ShareAcknowledgement[],
+  ) => void
   /** A member leaves. */
   readonly leave: (memberId: string) => void
   readonly pass: (millis: number) => void
@@ -44,7 +50,7 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
     const state = { phase: 'active' } as SharesState
     let asked = 0
     let leaves = false
-    const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = [], sessionEpoch = asked + 1) => {
+    const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = [], sessionEpoch = asked + 1, refused = []) => {
       const correlationId = ++asked
       const request: ShareFetchRequest = {
         ...({ kind: 'shareFetch', correlationId, group: 'workers', memberId, sessionEpoch, topics: ['orders'] } as const),
@@ -52,7 +58,7 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
         ...{ maxWaitMillis: 1, acknowledgements, leaves },
       }
       const from = { node: -1, actor: memberId }
-      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused: [] }
+      const message: Message = { kind: 'shareFetchResponse', correlationId, errorCode: 0, reign: 1, waitedMillis: 0, acquired, refused }
       checkShares(group, state, request, from, [{ kind: 'send', to: from, message }])
     }
     const leave: ShareScene['leave'] = (memberId) => {
@@ -217,6 +223,11 @@ export const damagedOthers: readonly Damaged[] = [
     ask('a', attempt(1))
     ask('a', [], accepted)
     if (isDamaged) ask('b', attempt(2))
+  }),
+  share('a member is told that it comes too late for what it has', ({ ask, pass }, isDamaged) => {
+    ask('a', attempt(1))
+    pass(isDamaged ? 999 : 1000)
+    ask('a', [], accepted, 2, accepted)
   }),
   share('a member hands over what another one has done with', ({ ask, pass, handOver }, isDamaged) => {
     ask('a', attempt(1))

@@ -76,11 +76,13 @@ function transactor({ truth, partition }: Scene, transactions: readonly object[]
 }
 
 /** The coordinator of a group that has committed 5 says something of it. */
-function group({ truth, partition }: Scene, message: Message, answer: object): void {
+function group({ truth, partition }: Scene, message: Message, answer: object, awaited: readonly string[] = []): void {
   const known = newGroupTruth(truth, 'billing', 1000, -1)
   noteHeard(known, partition, 5)
   const config = { partition: coordinatorPartitionOf('billing', COORDINATOR_PARTITIONS), leaderEpoch: 1 }
-  checkGroup(known, { config, groups: new Map() } as unknown as GroupsState, message, ADMIN, [send(answer)])
+  const roster = { missing: new Map(awaited.map((memberId) => [memberId, {}])) }
+  const groups = new Map(awaited.length > 0 ? [['billing', { roster }]] : [])
+  checkGroup(known, { config, groups } as unknown as GroupsState, message, ADMIN, [send(answer)])
 }
 
 const DESCRIBE: MessageOf<'describeGroup'> = { kind: 'describeGroup', correlationId: 1, group: 'billing' }
@@ -123,6 +125,9 @@ export const damagedAnswers: readonly Damaged[] = [
   ),
   told('a group is behind what it has committed', (scene, isDamaged) =>
     group(scene, DESCRIBE, { kind: 'describeGroupResponse', members: [], offsets: isDamaged ? [] : [OFFSET] }),
+  ),
+  told('a member that has not come yet is not in its group', (scene, isDamaged) =>
+    group(scene, DESCRIBE, { kind: 'describeGroupResponse', members: [owner(isDamaged ? 0 : 1)], offsets: [OFFSET] }, ['m1']),
   ),
   told('two members have a partition', (scene, isDamaged) =>
     group(scene, DESCRIBE, { kind: 'describeGroupResponse', members: [owner(0), owner(isDamaged ? 0 : 1)], offsets: [OFFSET] }),
