@@ -193,7 +193,7 @@ function certainOf({ ordeals, turnover }: Special, cast: Small['cast'] | undefin
 const HARM = { bitRot: 5000, droppedWrite: 8000, misdirectedWrite: 8000, lostFile: 12_000, wipe: 20_000, lostLog: 15_000, powerLoss: 9000 }
 
 /** What holds beyond the atlas, where records may be gone: nobody fails, the metadata, which have a disk of their own, are what they were, and in the end everything works again. */
-export const RECOVERY: ReadonlySet<string> = new Set(['ASSERT', 'LIVE', 'DET', 'DIV', 'META', '2LDR', 'EPO'])
+export const RECOVERY: ReadonlySet<string> = new Set(['ASSERT', 'LIVE', 'LOSS', 'DET', 'DIV', 'META', '2LDR', 'EPO'])
 
 /** Disks whose power flickers lose what was not synced; where everything is cleaned, some of it rots. */
 function withOrdeals(faults: FaultOptions, ordeals: OrdealPlan | null, beyond = false): FaultOptions {

@@ -21,6 +21,7 @@ export const PROMISES: Readonly<Record<string, string>> = {
   PACE: 'replicas that are moved copy no more than their limit lets them',
   ISR: 'who is fenced leads nothing, and is not in sync',
   QUOTA: 'who is limited gets no more than that',
+  LOSS: 'what is lost is said to be lost',
   TOLD: 'whoever asks is told what is so',
   PAUSE: 'what is paused is not read on',
   PRE: 'readers of what is committed are given nothing that is not decided',

@@ -1,5 +1,5 @@
 /**
- * TOLD: that what a partition held is lost is written down when its only replica comes back with nothing, and whoever leads the quorum when that is committed says so, at once: nobody else will. What was in the log of a coordinator when
+ * LOSS: that what a partition held is lost is written down when its only replica comes back with nothing, and whoever leads the quorum when that is committed says so, at once: nobody else will. What was in the log of a coordinator when
  * it was opened is of another life.
  */
 import { batchesBehind } from '../../actors/coordinator-quorum.ts'
@@ -54,7 +54,7 @@ export function checkLossesTold(
   }
   if (!isActive) return
   const silent = known.unled.find((loss) => !told.has(keyOf(loss)))
-  if (silent !== undefined) world.fail('TOLD', `what ${silent.name} held is lost with its disk, and nobody says so`)
+  if (silent !== undefined) world.fail('LOSS', `what ${silent.name} held is lost with its disk, and nobody says so`)
   known.unled = []
 }
 

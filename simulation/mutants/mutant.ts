@@ -17,8 +17,8 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** What the faulty rule does to whom. */
   readonly why: string
-  /** Looked for by the metadata quorum in small, or by clusters in small; otherwise by whole clusters. */
-  readonly run?: 'quorum' | 'small'
+  /** Looked for by the metadata quorum in small, or by clusters in small, with disks that are harmed beyond the atlas or not; otherwise by whole clusters. */
+  readonly run?: 'quorum' | 'small' | 'beyond'
   /** A seed that finds it; 0 if only a test of its own does. */
   readonly seed: number
   /** How many seeds the random search took, beginning at 1; 0 if it has not found it. */

@@ -175,6 +175,7 @@ export const proofMutants: readonly Mutant[] = [
         replacement: 'state.wasActive, outbox)',
       },
     ],
+    run: 'beyond',
     seed: 0,
     seedsToFind: 0,
   },

@@ -28,7 +28,7 @@ export async function search({ id, firstSeed, runs, workers = 1, run }: Search):
     isGuarded: false,
     mutant: id,
     isQuorum: run === 'quorum',
-    plan: run === 'small' ? { small: true } : {},
+    plan: run === 'small' || run === 'beyond' ? { small: true, beyond: run === 'beyond' } : {},
   }
   await runFleet(fleet, (result) => {
     if (result.violation !== null && (found === undefined || result.seed < found.seed)) found = result

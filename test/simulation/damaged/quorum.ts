@@ -65,7 +65,7 @@ function loss({ world }: QuorumTruth, isSaid: boolean): void {
 
 /** Quorums. */
 export const damagedQuorums: readonly Damaged[] = [
-  quorum('TOLD', 'nobody says what is lost', (truth, isDamaged) => loss(truth, !isDamaged)),
+  quorum('LOSS', 'nobody says what is lost', (truth, isDamaged) => loss(truth, !isDamaged)),
   quorum('2LDR', 'an epoch has a second leader', (truth, isDamaged) => {
     checkElected(truth, 0, leader(2, []))
     checkElected(truth, isDamaged ? 1 : 0, leader(2, []))
