@@ -20,6 +20,8 @@ export type Hardship =
   | 'backlog'
   /** Somebody looks in at a group, and is gone in a moment. */
   | 'visit'
+  /** An administrator asks how groups are. */
+  | 'inquiry'
 
 /** Of so many small seeds one has them: which of them is chosen so that seeds stay what they are known for. */
 const SHARE = 4
@@ -29,7 +31,7 @@ const CHOSEN = 2
 const KIND_SHARE = 2
 
 /** What groups of consumers meet. */
-const OF_GROUPS: readonly Hardship[] = ['hang', 'nap', 'revenant', 'visit']
+const OF_GROUPS: readonly Hardship[] = ['hang', 'nap', 'revenant', 'visit', 'inquiry']
 
 /** What suits whom. */
 const SUITED: Readonly<Record<string, readonly Hardship[]>> = {

@@ -1,6 +1,7 @@
 /** The hardships of a run that has some (hardship-plan.ts): each begins with the faults, and ends when the run heals. What applications are behind with is in their workloads (backlog.ts). */
 import type { Cluster } from './cluster.ts'
 import { hangDisks } from './hangs.ts'
+import { inquire } from './inquiries.ts'
 import { delayAnswers } from './late-answers.ts'
 import { layDown } from './naps.ts'
 import { callBack } from './revenants.ts'
@@ -16,6 +17,7 @@ export function unleashHardships(cluster: Cluster, admin: AdminWorkload): void {
     if (kind === 'nap') layDown(cluster)
     if (kind === 'revenant') callBack(cluster, admin)
     if (kind === 'lateness') delayAnswers(cluster, admin)
+    if (kind === 'inquiry') inquire(cluster)
     if (kind === 'visit') new Visits(cluster).start()
   }
 }

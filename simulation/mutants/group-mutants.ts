@@ -289,7 +289,8 @@ export const groupMutants: readonly Mutant[] = [
     title: 'a group whose coordinator has moved is described without the members that have not come yet',
     why: 'they are in it: who looks after it sees a group that has lost them',
     edits: [{ file: 'actors/groups-members.ts', text: ', ...awaitedMembers(group)]', replacement: ', ...awaitedMembers(undefined)]' }],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 103,
+    seedsToFind: 103,
   },
 ]
