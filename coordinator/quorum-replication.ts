@@ -28,7 +28,7 @@ const IN_FLIGHT_MAX = 4
 
 /** Nothing is known of a voter yet: it is asked from the end of the log on. */
 export function newProgress(log: QuorumLog, uptime: number): ReplicationProgress {
-  return { nextOffset: endOf(log), matchOffset: 0, isProbed: false, inFlight: [], heardAt: uptime, snapshot: null }
+  return { nextOffset: endOf(log), matchOffset: 0, probeOffset: -1, inFlight: [], heardAt: uptime, snapshot: null }
 }
 
 // ── the leader's side ──
@@ -38,6 +38,7 @@ export function heartbeat(step: QuorumStep): void {
   const { state, uptime } = step
   state.heartbeatAt = state.progress.size === 0 ? Infinity : uptime + state.config.heartbeatMillis
   for (const [node, progress] of state.progress) {
+    if (progress.probeOffset >= 0) Object.assign(progress, { nextOffset: progress.probeOffset, inFlight: [] })
     if (isBehindSnapshot(step, progress)) sendSnapshot(step, node, progress)
     else if (!sendMissing(step, node, progress)) sendAppend(step, node, progress, [])
   }
@@ -55,17 +56,17 @@ export function onAppendResponse(step: QuorumStep, from: number, message: Messag
   if (message.isDoubtful === true) progress.matchOffset = 0
   if (message.isMatch) {
     assert(message.endOffset <= endOf(step.state.log), 'Q7 nobody has more of this epoch than its leader')
-    progress.isProbed = false
+    progress.probeOffset = -1
     progress.matchOffset = Math.max(progress.matchOffset, message.endOffset)
     progress.nextOffset = Math.max(progress.nextOffset, message.endOffset)
     progress.inFlight = progress.inFlight.filter((end) => end > progress.matchOffset)
     if (progress.snapshot !== null && progress.matchOffset >= progress.snapshot.endOffset) progress.snapshot = null
     advanceHighWatermark(step)
   } else {
-    // The answer to something that was sent before it was known where to look: as many questions for each would be more with every answer.
-    if (progress.isProbed && message.endOffset >= progress.nextOffset) return
-    progress.isProbed = true
+    // The answer to something that was sent before it was known where to look: as many appends for each would be more with every answer.
+    if (progress.probeOffset >= 0 && message.endOffset >= progress.probeOffset) return
     progress.nextOffset = Math.min(progress.nextOffset, boundaryBefore(step.state.log, message.endOffset))
+    progress.probeOffset = progress.nextOffset
     progress.inFlight = []
   }
   // A leader that is not a voter any more may have resigned with that.
@@ -136,9 +137,10 @@ function isBehindSnapshot({ state }: QuorumStep, progress: ReplicationProgress):
 /** Whether there was anything to send. */
 function sendMissing(step: QuorumStep, node: number, progress: ReplicationProgress): boolean {
   const { log } = step.state
-  if (progress.isProbed || isBehindSnapshot(step, progress)) return false
+  if (isBehindSnapshot(step, progress)) return false
+  const inFlightMax = progress.probeOffset >= 0 ? 1 : IN_FLIGHT_MAX
   let isSent = false
-  while (progress.nextOffset < endOf(log) && progress.inFlight.length < IN_FLIGHT_MAX) {
+  while (progress.nextOffset < endOf(log) && progress.inFlight.length < inFlightMax) {
     sendAppend(step, node, progress, batchesFrom(log, progress.nextOffset, step.state.config.appendBytesMax))
     isSent = true
   }

@@ -42,8 +42,8 @@ export interface ReplicationProgress {
   nextOffset: number
   /** Everything below is synced there, and agrees. */
   matchOffset: number
-  /** Its log differs from ours at `nextOffset`, or did: it is asked for where they agree, and sent nothing meanwhile. */
-  isProbed: boolean
+  /** Where it was asked last whether the logs agree: until they do, one append is under way at a time; -1: they do, as far as is known. */
+  probeOffset: number
   /** The ends of appends that are not acknowledged. */
   inFlight: number[]
   /** Uptime of its last answer. */

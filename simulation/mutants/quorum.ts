@@ -302,13 +302,13 @@ export const quorumMutants: readonly Mutant[] = [
     edits: [
       {
         file: 'coordinator/quorum-replication.ts',
-        text: 'if (progress.isProbed && message.endOffset >= progress.nextOffset) return\n',
+        text: 'if (progress.probeOffset >= 0 && message.endOffset >= progress.probeOffset) return\n',
         replacement: '\n',
       },
       {
         file: 'coordinator/quorum-replication.ts',
-        text: 'if (progress.isProbed || isBehindSnapshot(step, progress)) return false',
-        replacement: 'if (isBehindSnapshot(step, progress)) return false',
+        text: 'const inFlightMax = progress.probeOffset >= 0 ? 1 : IN_FLIGHT_MAX',
+        replacement: 'const inFlightMax = IN_FLIGHT_MAX',
       },
     ],
     run: 'quorum',
