@@ -44,10 +44,11 @@ export const actor: Actor<BrokerState, BrokerConfig> = {
       case 'metadataUpdate':
         return onMetadataUpdate(state, message, context, outbox)
       case 'replicaStarted':
-        if (onReplicaStarted(state, message.topicId, context, outbox)) resignFor(state, message.topicId, context.from.actor, false, outbox)
+        if (onReplicaStarted(state, message.topicId, context, outbox))
+          resignFor(state, { topicId: message.topicId, isDamaged: false }, context.from.actor, outbox)
         return
       case 'replicaFailed':
-        return resignFor(state, message.topicId, context.from.actor, message.isDamaged, outbox)
+        return resignFor(state, message, context.from.actor, outbox)
       case 'alterPartition':
         return relay(state, message, context.from.actor, outbox)
       case 'alterPartitionResponse':
@@ -191,7 +192,13 @@ function onNotController(state: BrokerState, correlationId: number, hint: number
 }
 
 /** A replica here cannot go on leading in this epoch: others shall, or it shall in another one. Or it is damaged: nobody must count on it. */
-function resignFor(state: BrokerState, topicId: number, name: string, isDamaged: boolean, outbox: Outbox): void {
+function resignFor(
+  state: BrokerState,
+  failed: Omit<MessageOf<'replicaFailed'>, 'kind' | 'leaderEpoch'>,
+  name: string,
+  outbox: Outbox,
+): void {
+  const { topicId, isDamaged, damage } = failed
   const local = state.replicas.get(name)
   const image = local === undefined ? undefined : topicById(state.image, topicId)?.partitions[local.partition]
   if (local?.topicId !== topicId || image === undefined || (!isDamaged && image.leader !== state.self.node)) return
@@ -199,5 +206,6 @@ function resignFor(state: BrokerState, topicId: number, name: string, isDamaged:
   const { leaderEpoch, partitionEpoch } = image
   const node = state.self.node
   const request = { kind: 'alterPartition', correlationId: 0, node, brokerEpoch: state.brokerEpoch, topicId, partition } as const
-  relay(state, { ...request, leaderEpoch, partitionEpoch, isr: isDamaged ? [] : null }, name, outbox)
+  const how = damage === undefined ? {} : { damage }
+  relay(state, { ...request, leaderEpoch, partitionEpoch, isr: isDamaged ? [] : null, ...how }, name, outbox)
 }

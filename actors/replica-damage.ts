@@ -83,12 +83,15 @@ export function mustRebuild({ damage, role, self, phase, isDraining }: ReplicaSt
  * Asks the coordinator for another leader, again and again until it has decided: what this one reads back may be less than others have seen of it, so it must not lead
  * in this epoch again. One whose log is damaged asks not to be counted on at all.
  */
-export function resignIfBroken({ role, self, topicId, brokenEpoch, damage }: ReplicaState, outbox: Outbox): void {
+export function resignIfBroken({ role, self, topicId, brokenEpoch, damage, recovery }: ReplicaState, outbox: Outbox): void {
   const { leader, leaderEpoch, replicas, isr, elr } = role
   const isDamaged = damage !== 'none' && replicas.length > 1
   const isCounted = isDamaged && leader >= 0 && (isr.includes(self.node) || elr.includes(self.node))
   if (!isCounted && (leader !== self.node || leaderEpoch > brokenEpoch)) return
-  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged } as const
+  // One whose files are gone has nothing to lead with.
+  const isGone = recovery !== null && recovery.files.size === 0
+  const how = isDamaged && damage !== 'partial' && !isGone ? { damage } : {}
+  const message = { kind: 'replicaFailed', topicId, leaderEpoch, isDamaged, ...how } as const
   outbox.push({ kind: 'send', to: { node: self.node, actor: BROKER_ACTOR }, message })
   outbox.push({ kind: 'startTimer', timer: 'resign', afterMillis: RESIGN_MILLIS })
 }

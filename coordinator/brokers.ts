@@ -13,6 +13,7 @@ import {
   withIsr,
   withLeader,
   withNewBeginning,
+  withdrawn,
   withoutLoser,
   withoutNode,
   withOtherLeader,
@@ -20,7 +21,7 @@ import {
   withPreferredLeader,
   withTargetReached,
 } from './partition-image.ts'
-import type { Electorate, PartitionImage } from './partition-image.ts'
+import type { Damage, Electorate, PartitionImage } from './partition-image.ts'
 
 /** A node presents itself. */
 export interface Registration {
@@ -54,6 +55,15 @@ function knownAs(
 export interface Incarnation {
   readonly node: number
   readonly brokerEpoch: number
+}
+
+/** A replica that asks not to be counted on: of which image, and how it is damaged; by default some batches are. */
+export interface Withdrawal {
+  readonly topicId: number
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+  readonly damage?: Exclude<Damage, 'partial'>
 }
 
 /** A leader's proposal for its ISR: nodes with the registrations that it knows. */
@@ -158,18 +168,16 @@ export function relieveLeader(image: MetadataImage, node: number, topicId: numbe
 }
 
 /**
- * A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is. What comes late changes nothing: the replica may
+ * A replica is damaged: it leads no more, and is neither in sync nor eligible, unless it is the last one that is and something is left of it. What comes late changes nothing: the replica may
  * have been copied anew, and be in sync again. A new leader epoch begins, whoever leads, so that what it has said of its log does not count for the copy.
  */
-export function withdrawReplica(image: MetadataImage, node: number, withdrawal: Omit<IsrProposal, 'leader' | 'isr'>): MetadataRecord[] {
-  const { topicId, partition: index, leaderEpoch, partitionEpoch } = withdrawal
+export function withdrawReplica(image: MetadataImage, node: number, withdrawal: Withdrawal): MetadataRecord[] {
+  const { topicId, partition: index, leaderEpoch, partitionEpoch, damage = 'partial' } = withdrawal
   const topic = topicById(image, topicId)
   const partition = topic?.partitions[index]
   if (topic === undefined || partition?.leaderEpoch !== leaderEpoch || partition.partitionEpoch !== partitionEpoch) return []
-  const electorate = electorateOf(image, topic, replicaCountOf(partition))
-  const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other), unclean: false }
-  const changed = withoutLoser(partition, node, others, true)
-  return changed === null ? [] : [changeOf(topic, index, { ...changed, leaderEpoch: partition.leaderEpoch + 1 })]
+  const changed = withdrawn(partition, node, electorateOf(image, topic, replicaCountOf(partition)), damage)
+  return changed === null ? [] : [changeOf(topic, index, changed)]
 }
 
 /**

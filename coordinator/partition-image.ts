@@ -6,6 +6,7 @@
  *   partition epoch   grows with every change; a change that was thought out for an older image is refused
  *   ISR               whoever has everything below the high watermark; the leader is one of them while there is a leader
  *   ELR               left the ISR while it was smaller than `minInsyncReplicas` asks for: the high watermark stood still since, so they may lead
+ *   last known        gave up because they doubt their logs, and nobody has led since: they lead when nobody is in sync or eligible any more (decision 28)
  */
 import { assert } from '../protocol/assert.ts'
 
@@ -24,6 +25,8 @@ export interface PartitionImage {
   readonly adding: readonly number[]
   /** Replicas that a reassignment takes away once the new ones are in sync. One that is in `adding`, too, is from an earlier target, and still needed. */
   readonly removing: readonly number[]
+  /** Were in sync or eligible, and doubt that they have all of it; nobody has led since (KIP-966's last known leader). Not there: nobody. */
+  readonly lastKnown?: readonly number[]
 }
 
 /** What an election has to know of the world. */
@@ -37,6 +40,9 @@ export interface Electorate {
   /** Whether somebody who has fallen behind may lead when nobody else is left. */
   readonly unclean: boolean
 }
+
+/** How a replica is damaged: some batches are; or there may have been more of it; or it cannot be opened at all. */
+export type Damage = 'partial' | 'doubtful' | 'total'
 
 /** A new partition: all live replicas are in sync, for there is nothing yet. If none is, nobody leads before one is. */
 export function newPartition(replicas: readonly number[], isLive: (node: number) => boolean): PartitionImage {
@@ -79,12 +85,26 @@ export function withoutNode(partition: PartitionImage, node: number, electorate:
  * (`mayBeLast`: there may be something left of it), or nobody is. Null if nothing changes.
  */
 export function withoutLoser(partition: PartitionImage, node: number, electorate: Electorate, mayBeLast: boolean): PartitionImage | null {
-  if (!partition.isr.includes(node) && !partition.elr.includes(node)) return null
+  if (!isCounted(partition, node)) return mayBeLast ? null : withoutLastKnown(partition, node)
   const isr = partition.isr.filter((other) => other !== node)
   const elr = partition.elr.filter((other) => other !== node)
   if (isr.length === 0 && elr.length === 0 && mayBeLast) return null
   if (isr.length > 0 && partition.leader !== node) return changed(partition, { isr, elr })
   return elected({ ...partition, isr, elr }, electorate) ?? leaderless(partition, isr, elr)
+}
+
+/**
+ * A node has found its log damaged: it is neither in sync nor eligible any more. One that only doubts that it has everything is known as the last that may have it, until
+ * somebody leads. If it was the last that was counted on, it stays (there may be something left of it), unless all of it is lost and somebody else may lead. Null if nothing changes.
+ */
+export function withdrawn(partition: PartitionImage, node: number, electorate: Electorate, damage: Damage): PartitionImage | null {
+  if (!isCounted(partition, node)) return null
+  const leaderEpoch = partition.leaderEpoch + 1
+  const others: Electorate = { ...electorate, isLive: (other) => other !== node && electorate.isLive(other) }
+  const left = withoutLoser(partition, node, { ...others, unclean: false }, true)
+  if (left === null) return damage === 'total' ? elected({ ...partition, isr: [], elr: [] }, others) : null
+  const isLast = damage === 'doubtful' && left.leader === NO_LEADER
+  return { ...left, leaderEpoch, ...(isLast ? { lastKnown: [...(partition.lastKnown ?? []), node] } : {}) }
 }
 
 /**
@@ -100,11 +120,11 @@ export function withLeader(partition: PartitionImage, electorate: Electorate): P
 
 /**
  * Nobody may have anything of the partition any more: it begins anew with a node that is live again, and what that has. Null while somebody may have something, be it
- * one that is not there.
+ * one that is not there, or one that doubts its log.
  */
 export function withNewBeginning(partition: PartitionImage, node: number): PartitionImage | null {
-  const { isr, elr, leaderEpoch } = partition
-  if (isr.length > 0 || elr.length > 0) return null
+  const { isr, elr, leaderEpoch, lastKnown } = partition
+  if (isr.length > 0 || elr.length > 0 || lastKnown !== undefined) return null
   return changed(partition, { isr: [node], leader: node, leaderEpoch: leaderEpoch + 1 })
 }
 
@@ -202,8 +222,8 @@ export function withTargetReached(partition: PartitionImage, electorate: Elector
 }
 
 /**
- * The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if the topic allows that, any live one, unless one of those
- * before may be back soon.
+ * The first replica, in order of preference, that is live and in sync; else one that is eligible; else, if there are none of these any more, one that was the last and
+ * doubts its log; else, if the topic allows that, any live one, unless one of those before may be back soon.
  */
 function elected(partition: PartitionImage, electorate: Electorate): PartitionImage | null {
   const { replicas, isr, elr } = partition
@@ -216,6 +236,8 @@ function elected(partition: PartitionImage, electorate: Electorate): PartitionIm
   if (other !== undefined) {
     return changed(partition, { isr: [other], elr: eligible(partition, [other], electorate.minInsync), leader: other, leaderEpoch })
   }
+  const last = isr.length === 0 && elr.length === 0 ? live.find((node) => partition.lastKnown?.includes(node)) : undefined
+  if (last !== undefined) return changed(partition, { isr: [last], leader: last, leaderEpoch })
   const any = [...isr, ...elr].some((node) => electorate.isResting(node)) ? undefined : live[0]
   return electorate.unclean && any !== undefined ? changed(partition, { isr: [any], elr: [], leader: any, leaderEpoch }) : null
 }
@@ -229,6 +251,18 @@ function eligible(partition: PartitionImage, isr: readonly number[], minInsync: 
   return partition.replicas.filter((node) => !isr.includes(node) && (partition.isr.includes(node) || partition.elr.includes(node)))
 }
 
+function isCounted({ isr, elr }: PartitionImage, node: number): boolean {
+  return isr.includes(node) || elr.includes(node)
+}
+
+function withoutLastKnown(partition: PartitionImage, node: number): PartitionImage | null {
+  const { lastKnown = [] } = partition
+  if (!lastKnown.includes(node)) return null
+  return changed(partition, { lastKnown: lastKnown.filter((other) => other !== node) })
+}
+
+/** Another image, with the next partition epoch. Once somebody leads, or all of them are gone, nobody is the last known any more. */
 function changed(partition: PartitionImage, change: Partial<PartitionImage>): PartitionImage {
-  return { ...partition, ...change, partitionEpoch: partition.partitionEpoch + 1 }
+  const { lastKnown = [], ...next } = { ...partition, ...change, partitionEpoch: partition.partitionEpoch + 1 }
+  return next.leader === NO_LEADER && lastKnown.length > 0 ? { ...next, lastKnown } : next
 }

@@ -78,6 +78,8 @@ export interface AlterPartitionRequest {
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly { readonly node: number; readonly brokerEpoch: number }[] | null
+  /** With an empty ISR: how the replica is damaged. Default: some batches are. */
+  readonly damage?: 'doubtful' | 'total'
 }
 
 /** Accepted (the new image comes with the metadata), or why not. */
@@ -99,6 +101,8 @@ export interface ReplicaFailed {
   readonly topicId: number
   readonly leaderEpoch: number
   readonly isDamaged: boolean
+  /** There may have been more of it, or it cannot be opened at all. Default: some batches are damaged. */
+  readonly damage?: 'doubtful' | 'total'
 }
 
 /** Broker to replica: the partition as the metadata has it. Kafka's LeaderAndIsr. `leader` -1: nobody leads. */

@@ -323,6 +323,35 @@ export const trustMutants: readonly Mutant[] = [
     seedsToFind: 2219,
   },
   {
+    id: 'A88',
+    title: 'one that only doubted its log, and was the last in sync, never leads again (KIP-966)',
+    why: 'the one that it gave way to is wiped, nobody has more, and nobody may lead any more',
+    edits: [
+      {
+        file: 'coordinator/partition-image.ts',
+        text: '  if (last !== undefined) return changed(partition, { isr: [last], leader: last, leaderEpoch })\n',
+        replacement: '  void last\n',
+      },
+    ],
+    run: 'small',
+    seed: 15619,
+    seedsToFind: 15619,
+  },
+  {
+    id: 'A89',
+    title: 'the last one in sync stays that although it cannot be opened at all',
+    why: 'a topic that may elect one who has fallen behind is offline, and others have all of it, or nearly',
+    edits: [
+      {
+        file: 'coordinator/partition-image.ts',
+        text: "damage === 'total' ? elected(",
+        replacement: "damage === 'total' && node < 0 ? elected(",
+      },
+    ],
+    seed: 0,
+    seedsToFind: 0,
+  },
+  {
     id: 'D14',
     title: 'a consumer goes on at its offset although the log was cut below it (KIP-320, KAFKA-10113)',
     why: 'what a leader writes there that was elected although it had fallen behind is never read',

@@ -309,6 +309,8 @@ export const WITNESSES: Readonly<Record<string, readonly [file: string, name: st
   A74: ['actors/replica-mend', 'what was mended before what is cut counts when it is on the disk, too'],
   A75: ['partitions/recovery', 'everything was deleted: of the last one'],
   A76: ['partitions/recovery-damage', 'of a segment is not in doubt when the next file is empty'],
+  A88: ['coordinator/last-known', 'leads with what it has when that one is wiped: nobody has more'],
+  A89: ['coordinator/last-known', 'gives way to whoever is live where the topic allows that'],
   A80: ['actors/coordinator-succession', 'reports a loss that was written before, and is committed now'],
   J25: ['actors/groups-roster', 'are said to be in the group'],
   E33: [

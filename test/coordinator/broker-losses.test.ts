@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { fenceBroker, registerBroker, unfenceBroker, withdrawReplica } from '../../coordinator/brokers.ts'
-import type { Registration } from '../../coordinator/brokers.ts'
+import type { Registration, Withdrawal } from '../../coordinator/brokers.ts'
 import { imageRecords, OFFSETS_TOPIC } from '../../coordinator/metadata.ts'
 import type { MetadataImage, MetadataRecord } from '../../coordinator/metadata.ts'
 import { newPartition } from '../../coordinator/partition-image.ts'
@@ -14,8 +14,6 @@ import { imageOf, nodes, partitionOf, topicWith } from './support.ts'
 function withdrawal(changes: Partial<Withdrawal> = {}): Withdrawal {
   return { topicId: 1, partition: 0, leaderEpoch: 0, partitionEpoch: 0, ...changes }
 }
-
-type Withdrawal = Parameters<typeof withdrawReplica>[2]
 
 describe('a replica that is damaged', () => {
   test('leads no more, and is neither in sync nor eligible', () => {
