@@ -1,12 +1,12 @@
 /**
  * What a classic group may not do, beside what no group may (groups.ts). EXCL: a generation gives no partition to two members, and nothing is given before its leader has shared
- * out.
+ * out. As in Kafka, an instance id belongs to whoever has joined with it last, also where that is one that had it before and was too slow to hear that somebody has succeeded it (KIP-345).
  */
 import type { GroupsState } from '../../actors/groups-state.ts'
 import { decodeAssignment } from '../../coordinator/groups/classic/consumer-protocol.ts'
 import { namesOf } from '../../coordinator/groups/names.ts'
 import type { Message } from '../../protocol/messages/message.ts'
-import { believerOf, partitionOf } from './groups.ts'
+import { believerOf, markSucceeded, partitionOf } from './groups.ts'
 import type { GroupTruth } from './groups.ts'
 import { isInCharge } from './in-charge.ts'
 
@@ -17,6 +17,8 @@ export function checkClassic(group: GroupTruth, state: GroupsState, message: Mes
   if (classic === null) return
   const isHeard = message.kind === 'joinGroup' || message.kind === 'syncGroup' || message.kind === 'heartbeat'
   if (isHeard && classic.members.has(message.memberId)) group.heardAt.set(believerOf(group, message.memberId), group.truth.world.nowMicros)
+  for (const { memberId, instanceId } of classic.members.values())
+    if (instanceId !== null) noteInstance(group, believerOf(group, memberId), instanceId)
   if (classic.state !== 'stable') return
   const owners = new Map<string, string>()
   for (const { memberId, assignment } of classic.members.values()) {
@@ -27,4 +29,13 @@ export function checkClassic(group: GroupTruth, state: GroupsState, message: Mes
       partitionOf(group, name).owner = believerOf(group, memberId)
     }
   }
+}
+
+/** Somebody has joined with an instance id: whoever had it until now is fenced, and does not know before it is answered next. */
+function noteInstance(group: GroupTruth, member: string, instanceId: string): void {
+  const former = group.instances.get(instanceId)
+  if (former === member) return
+  if (former !== undefined) markSucceeded(group, former)
+  group.succeeded.delete(member)
+  group.instances.set(instanceId, member)
 }

@@ -69,6 +69,8 @@ export interface GroupTruth {
   readonly heardAt: Map<string, number>
   /** Members whose instance id somebody else has by now: they do not know until they are answered next. */
   readonly succeeded: Set<string>
+  /** By instance id: the member that has it. */
+  readonly instances: Map<string, string>
   /** Is told when an offset expires. */
   readonly onExpired: ((partition: TopicPartition) => void)[]
   /** A commit counts when its coordinator says so, or when the application hears it: one that commits by hand may go back behind what it never heard of. */
@@ -90,6 +92,7 @@ export function newGroupTruth(truth: Truth, name: string, sessionMillis: number,
     accepted: new Map(),
     heardAt: new Map(),
     succeeded: new Set(),
+    instances: new Map(),
     onExpired: [],
     countsWhen: 'told',
     isClassic: false,

@@ -100,9 +100,15 @@ function holding(members: Readonly<Record<string, readonly string[]>>): GroupsSt
 function sharedOut(members: Readonly<Record<string, readonly number[]>>): GroupsState {
   const given = Object.entries(members).map(([memberId, partitions]) => {
     const assignment = encodeAssignment({ partitions: [{ topic: 'orders', partitions }], userData: null })
-    return [memberId, { memberId, assignment }]
+    return [memberId, { memberId, instanceId: null, assignment }]
   })
   const classic = { ...emptyClassicGroup(0), state: 'stable', members: new Map(given as never) }
+  return { ...STATE, groups: new Map([['billing', { classic }]]) } as unknown as GroupsState
+}
+
+/** A classic group with one member, which has joined under an instance id. */
+function joinedAs(memberId: string, instanceId: string): GroupsState {
+  const classic = { ...emptyClassicGroup(0), members: new Map([[memberId, { memberId, instanceId }]]) }
   return { ...STATE, groups: new Map([['billing', { classic }]]) } as unknown as GroupsState
 }
 
@@ -157,6 +163,19 @@ export const damagedGroups: readonly Damaged[] = [
     truth.world.runUntil(isDamaged ? 2_999_000 : 3_000_000)
     beginBelief(known, 'orders-0', 'b')
   }),
+  group(
+    'EXCL',
+    'a member takes what its successor has, without having joined again under their instance id',
+    ({ group: known }, isDamaged) => {
+      known.isClassic = true
+      checkClassic(known, joinedAs('a-1', 'i'), TIMER)
+      checkClassic(known, joinedAs('b-1', 'i'), TIMER)
+      known.heardAt.set('b', 0)
+      beginBelief(known, 'orders-0', 'b')
+      checkClassic(known, isDamaged ? joinedAs('a-2', 'j') : joinedAs('a-2', 'i'), TIMER)
+      beginBelief(known, 'orders-0', 'a')
+    },
+  ),
   group('EXCL', 'a group gives a partition to two members', ({ group: known }, isDamaged) => {
     const beat = { kind: 'consumerGroupHeartbeat', group: 'billing', memberId: 'a' } as Extract<Message, { kind: 'consumerGroupHeartbeat' }>
     checkGroup(known, holding({ a: ['orders-0'], b: [isDamaged ? 'orders-0' : 'orders-1'] }), beat, CLIENT, [])
