@@ -70,9 +70,9 @@ export const trustMutants: readonly Mutant[] = [
     why: 'what it said of its log counts while it is copied anew: it is in sync, and elected, with nothing',
     edits: [
       {
-        file: 'coordinator/brokers.ts',
-        text: '{ ...changed, leaderEpoch: partition.leaderEpoch + 1 }',
-        replacement: 'changed',
+        file: 'coordinator/partition-image.ts',
+        text: '{ ...left, leaderEpoch, ...(isLast',
+        replacement: '{ ...left, ...(isLast',
       },
     ],
     seed: 20,
