@@ -127,9 +127,10 @@ function onAsked(group: ShareTruth, request: ShareFetchRequest, from: Address, r
   const name = requestName(request)
   const atMicros = group.askedAt.get(name) ?? group.truth.world.nowMicros
   group.askedAt.set(name, atMicros)
-  const held = request.acknowledgements.filter((one) =>
-    recordsOf(group, one).every((record) => isHeldBy(group, record, request.memberId, reign)),
-  )
+  const held = request.acknowledgements.filter((one) => {
+    const records = recordsOf(group, one)
+    return records.length > 0 && records.every((record) => isHeldBy(group, record, request.memberId, reign))
+  })
   group.taken.set(`${from.node}/${request.correlationId}`, { request, atMicros, isAfterFarewell, held })
   for (const one of request.acknowledgements) {
     for (const record of recordsOf(group, one)) {
@@ -171,7 +172,8 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
   if (isGivenTooLate) reign.toldTooLate.add(requestName(request))
   const isRefused = (one: ShareRangeName): boolean =>
     response.refused.some((other) => other.topicId === one.topicId && other.partition === one.partition && other.first === one.first)
-  const refused = held.find(isRefused)
+  // What becomes of records that are lost, or whose topic is deleted, nobody has to say.
+  const refused = held.find((one) => isRefused(one) && isThere(group, one))
   if (refused !== undefined)
     group.truth.world.fail('SHARE', `${request.memberId} is told that it comes too late for ${nameOfRange(refused)}, which it has`)
   for (const one of request.acknowledgements) {
@@ -185,7 +187,17 @@ function onTold(group: ShareTruth, response: ShareFetchResponse, key: string, re
         )
     }
   }
-  for (const one of response.acquired) onGiven(group, one, one.deliveryCount, taken, reign)
+  for (const one of response.acquired) {
+    checkKnown(group, one, reign)
+    onGiven(group, one, one.deliveryCount, taken, reign)
+  }
+}
+
+/** Nobody is given what a coordinator knows to be gone: leaders have told it where their logs begin, and a log that it reads anew may say less. */
+function checkKnown({ truth }: ShareTruth, range: AcquiredRange, { of }: Reign): void {
+  for (const { topicId, partition, logStartOffset } of of.ends.values())
+    if (topicId === range.topicId && partition === range.partition && range.first < logStartOffset)
+      truth.world.fail('SHARE', `${nameOfRange(range)} is given by a coordinator that knows of nothing below ${logStartOffset}`)
 }
 
 /** A member hands to its application what it was given before. */
@@ -256,6 +268,12 @@ function checkCounted({ truth, reigns, left }: ShareTruth, record: SharedRecord,
       'SHARE',
       `${name} is given as attempt ${deliveryCount} after ${record.deliveryCount}, and nobody was told of those between`,
     )
+}
+
+/** Whether its topic is there, and has lost nothing. */
+function isThere({ truth }: ShareTruth, { topic, topicId, partition }: ShareRangeName): boolean {
+  const life = lifeOf(truth, topicPartitionName(topic, partition), topicId)
+  return life !== undefined && !life.isOver && !life.isUnclean && life.lossEnd === 0
 }
 
 /** Those of a range, begun where nothing is known; none of a partition that has lost some. Where it only may (`lossFloor`), what is seen counts: nothing else says it again when all is still there. */

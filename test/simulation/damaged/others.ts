@@ -3,7 +3,7 @@
 import { actor as producer } from '../../../actors/producer.ts'
 import type { CoordinatorState } from '../../../actors/coordinator.ts'
 import type { Effect } from '../../../actors/effect.ts'
-import type { SharesState } from '../../../actors/shares-state.ts'
+import type { PartitionEnd, SharesState } from '../../../actors/shares-state.ts'
 import type { AcquiredRange, ShareAcknowledgement, ShareFetchRequest } from '../../../protocol/messages/share.ts'
 import type { Message } from '../../../protocol/messages/message.ts'
 import { notePassed, noteQuotaNews, noteQuotaUse } from '../../../simulation/checkers/quotas.ts'
@@ -39,6 +39,8 @@ interface ShareScene {
   /** A member leaves. */
   readonly leave: (memberId: string) => void
   readonly pass: (millis: number) => void
+  /** A leader tells the coordinator where its log begins. */
+  readonly begin: (logStartOffset: number) => unknown
   /** A member's application has what it was given at first. */
   readonly handOver: (memberId: string) => void
 }
@@ -47,7 +49,7 @@ interface ShareScene {
 function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => void): Damaged {
   return inScene('SHARE', what, ({ truth }, isDamaged) => {
     const group = newShareTruth(truth, 'workers')
-    const state = { phase: 'active' } as SharesState
+    const state = { phase: 'active', ends: new Map() } as unknown as SharesState
     let asked = 0
     let leaves = false
     const ask: ShareScene['ask'] = (memberId, acquired, acknowledgements = [], sessionEpoch = asked + 1, refused = []) => {
@@ -67,7 +69,9 @@ function share(what: string, play: (scene: ShareScene, isDamaged: boolean) => vo
       leaves = false
     }
     const pass: ShareScene['pass'] = (millis) => truth.world.runUntil(truth.world.nowMicros + millis * 1000)
-    play({ ask, leave, pass, handOver: (memberId) => checkHandedOver(group, { ...RANGE, deliveryCount: 1 }, memberId) }, isDamaged)
+    const begin: ShareScene['begin'] = (logStartOffset) =>
+      state.ends.set('orders-0 1', { ...RANGE, logStartOffset } as unknown as PartitionEnd)
+    play({ ask, leave, pass, begin, handOver: (memberId) => checkHandedOver(group, { ...RANGE, deliveryCount: 1 }, memberId) }, isDamaged)
   })
 }
 
@@ -228,6 +232,10 @@ export const damagedOthers: readonly Damaged[] = [
     ask('a', attempt(1))
     pass(isDamaged ? 999 : 1000)
     ask('a', [], accepted, 2, accepted)
+  }),
+  share('a coordinator gives out what it knows to be gone', ({ ask, begin }, isDamaged) => {
+    begin(isDamaged ? 1 : 0)
+    ask('a', attempt(1))
   }),
   share('a member hands over what another one has done with', ({ ask, pass, handOver }, isDamaged) => {
     ask('a', attempt(1))
