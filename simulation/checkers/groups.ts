@@ -1,25 +1,25 @@
 /**
  * What a consumer group may and may not do, seen from outside its actor. SKIP: a commit never passes a record that nobody processed. BACK: what was committed
  * does not go back. FENCE: who lost a partition commits nothing for it. EXCL: the group never gives a partition to two members,
- * and no two members believe that they have it, unless one of them has outlived its session without knowing, or has not heard yet what its consumer has said. TOLD: operators hear of the group, of what it has
- * committed, and of one owner for each partition.
+ * and no two members believe that they have it, unless one of them has outlived its session without knowing, or has not heard yet what its consumer has said. What operators
+ * hear of it: groups-told.ts.
  */
 import type { Effect } from '../../actors/effect.ts'
 import type { GroupsState } from '../../actors/groups-state.ts'
-import { codeOf, NONE } from '../../protocol/errors.ts'
+import { NONE } from '../../protocol/errors.ts'
 import type { Address } from '../../protocol/address.ts'
-import { namesOf } from '../../coordinator/groups/names.ts'
 import { decodeGroupCommit } from '../../coordinator/groups/offset-record.ts'
 import { topicPartitionName } from '../../protocol/ids.ts'
 import type { TopicPartition } from '../../protocol/ids.ts'
 import { walkBatches } from '../../protocol/record-batch.ts'
 import { readRecords } from '../../protocol/record-batch-reader.ts'
-import type { GroupListing, TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
-import type { Message, MessageOf } from '../../protocol/messages/message.ts'
+import type { TopicOffset, TopicPartitions } from '../../protocol/messages/group.ts'
+import type { Message } from '../../protocol/messages/message.ts'
 import { lifeOf, livesOf } from '../truth.ts'
 import type { PartitionTruth, Truth } from '../truth.ts'
 import type { Farewells } from './farewells.ts'
-import { isInCharge, isKeptIn } from './in-charge.ts'
+import { checkDescribed, checkListed } from './groups-told.ts'
+import { isInCharge } from './in-charge.ts'
 
 /** How far one group is with one partition, in one life of its topic. */
 interface GroupProgress {
@@ -219,12 +219,12 @@ export function checkGroup(group: GroupTruth, state: GroupsState, message: Messa
     // Nobody takes what one writes that was succeeded.
     if (told.kind === 'produce' && message.kind === 'timerFired' && isInCharge(group.truth, state)) onExpiry(group, told.records)
     if (told.kind === 'offsetCommitResponse' && told.errorCode === NONE) onCommitTold(group, keyOf(effect.to, told.correlationId))
-    if (told.kind === 'describeGroupResponse' && isInCharge(group.truth, state)) onDescribed(group, state, told)
+    if (told.kind === 'describeGroupResponse' && isInCharge(group.truth, state)) checkDescribed(group, state, told)
     if (told.kind === 'offsetCommitResponse' || !('errorCode' in told) || told.errorCode !== NONE) continue
     // One that another node has succeeded may still speak, of what was before. Nobody may rely on that: whoever believes it processes again, and commits nothing.
     if (!isInCharge(group.truth, state)) continue
     if (told.kind === 'offsetFetchResponse') onOffsetsTold(group, told.requested, told.offsets)
-    if (told.kind === 'listGroupsResponse') onListed(group, state, told.groups)
+    if (told.kind === 'listGroupsResponse') checkListed(group, state, told.groups)
     if (told.kind === 'consumerGroupHeartbeatResponse')
       onHeartbeatTold(group, memberAt(group, state, effect.to, told.correlationId), told.assignment)
   }
@@ -313,42 +313,6 @@ function onOffsetsTold(group: GroupTruth, requested: readonly string[], offsets:
         group.truth.world.fail('BACK', `${group.name} says that ${name} is at ${offset}, but ${committed} was committed`)
     }
   }
-}
-
-/** An operator is told what the group has committed, and who has what. */
-function onDescribed(group: GroupTruth, state: GroupsState, told: MessageOf<'describeGroupResponse'>): void {
-  if (told.errorCode !== NONE && told.errorCode !== codeOf('GROUP_ID_NOT_FOUND')) return
-  const offsets = new Map(told.offsets.map((one) => [topicPartitionName(one.topic, one.partition), one.offset]))
-  for (const { name, committed } of keptBy(group, state)) {
-    const offset = offsets.get(name) ?? -1
-    if (offset < committed) group.truth.world.fail('TOLD', `${group.name} is said to be at ${offset} of ${name}, but it is at ${committed}`)
-  }
-  const known = state.groups.get(group.name)
-  const unsaid = [...(known?.membership?.members.keys() ?? []), ...(known?.roster?.missing.keys() ?? [])].find(
-    (memberId) => told.errorCode === NONE && !told.members.some((one) => one.memberId === memberId),
-  )
-  if (unsaid !== undefined) group.truth.world.fail('TOLD', `${group.name} is described without ${unsaid}, which is in it`)
-  const owned = told.members.flatMap(({ assignment }) => [...namesOf(assignment)])
-  const twice = owned.find((name, i) => owned.indexOf(name) !== i)
-  if (twice !== undefined) group.truth.world.fail('TOLD', `two members of ${group.name} are said to have ${twice}`)
-}
-
-/** An operator is told which groups there are in the partition that this one is kept in. */
-function onListed(group: GroupTruth, state: GroupsState, groups: readonly GroupListing[]): void {
-  const isKeptHere = isKeptIn(state.config.partition, group.name)
-  if (isKeptHere && keptBy(group, state).length > 0 && !groups.some((one) => one.group === group.name))
-    group.truth.world.fail('TOLD', `${group.name} is not among the groups, but has committed`)
-}
-
-/** What it has committed for certain, of topics of which there is only one of that name. */
-function keptBy(group: GroupTruth, state: GroupsState): { readonly name: string; readonly committed: number }[] {
-  // An open transaction may have replaced what is told.
-  if ((state.groups.get(group.name)?.unstable ?? null) !== null) return []
-  return [...group.progress].flatMap(([life, { committed }]) => {
-    const isAlone = livesOf(group.truth, life.name).every((one) => one === life || one.isOver)
-    const isSure = isAlone && !life.isOver && !life.isUnclean && committed > life.lossEnd
-    return isSure ? [{ name: life.name, committed }] : []
-  })
 }
 
 function onHeartbeatTold(group: GroupTruth, member: string | null, assignment: readonly TopicPartitions[]): void {

@@ -185,8 +185,9 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: 'return any !== undefined',
       },
     ],
-    seed: 2,
-    seedsToFind: 2,
+    run: 'small',
+    seed: 6,
+    seedsToFind: 6,
   },
   {
     id: 'A30',

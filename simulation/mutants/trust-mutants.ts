@@ -17,8 +17,9 @@ export const trustMutants: readonly Mutant[] = [
         replacement: "  const isDamaged = damage === 'total' && replicas.length > 100\n",
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    run: 'small',
+    seed: 15,
+    seedsToFind: 15,
   },
   {
     id: 'A35',
