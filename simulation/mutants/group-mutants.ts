@@ -128,8 +128,9 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'from: context.from, request }, context, outbox)\n',
       },
     ],
-    seed: 10,
-    seedsToFind: 10,
+    run: 'small',
+    seed: 373,
+    seedsToFind: 373,
   },
   {
     id: 'D29',

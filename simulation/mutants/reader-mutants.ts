@@ -115,8 +115,9 @@ export const readerMutants: readonly Mutant[] = [
         replacement: '  return true',
       },
     ],
-    seed: 26,
-    seedsToFind: 26,
+    run: 'small',
+    seed: 35,
+    seedsToFind: 35,
   },
   {
     id: 'G10',
