@@ -22,6 +22,8 @@ export type Hardship =
   | 'visit'
   /** An administrator asks how groups are. */
   | 'inquiry'
+  /** A topic is another one while the coordinator of its group cannot write. */
+  | 'relic'
 
 /** Of so many small seeds one has them: which of them is chosen so that seeds stay what they are known for. */
 const SHARE = 4
@@ -52,4 +54,12 @@ export function drawHardships(seed: number, cast: string): Hardship[] {
   const suited = SUITED[cast] ?? []
   const drawn = suited.filter(() => random.below(KIND_SHARE) === 0)
   return drawn.length > 0 || suited.length === 0 ? drawn : [random.pick(suited)]
+}
+
+/** Of so many clusters with a topic whose records go, one has relics, alone or with what else it has. */
+const RELICS_SHARE = 4
+
+/** Those that came later have a stream of their own. */
+export function withLaterHardships(seed: number, cast: string, hardships: readonly Hardship[]): readonly Hardship[] {
+  return cast === 'queue' && new Random(seed, 'small/relics').below(RELICS_SHARE) === 0 ? [...hardships, 'relic'] : hardships
 }

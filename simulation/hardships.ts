@@ -5,6 +5,7 @@ import { inquire } from './inquiries.ts'
 import { delayAnswers } from './late-answers.ts'
 import { layDown } from './naps.ts'
 import { callBack } from './revenants.ts'
+import { leaveRelics } from './relics.ts'
 import { moveBeginnings } from './tides.ts'
 import { Visits } from './workloads/visitor.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
@@ -18,6 +19,7 @@ export function unleashHardships(cluster: Cluster, admin: AdminWorkload): void {
     if (kind === 'revenant') callBack(cluster, admin)
     if (kind === 'lateness') delayAnswers(cluster, admin)
     if (kind === 'inquiry') inquire(cluster)
+    if (kind === 'relic') leaveRelics(cluster, admin)
     if (kind === 'visit') new Visits(cluster).start()
   }
 }

@@ -4,11 +4,12 @@
  */
 import { drawAmbushes } from './ambush-plan.ts'
 import { drawCalm } from './calm-plan.ts'
-import { drawHardships } from './hardship-plan.ts'
+import { drawHardships, withLaterHardships } from './hardship-plan.ts'
 import type { Company } from './ordeal-plan.ts'
 import { drawOrdealsInSmall, withProofs } from './ordeal-plan.ts'
 import type { Plan, PlannedTopic, Special } from './plan.ts'
 import { Random } from './random.ts'
+import { withRelics } from './relics.ts'
 import { PIPELINE_OUTPUT } from './transaction-plan.ts'
 import { drawTurnover } from './turnover-plan.ts'
 
@@ -102,7 +103,7 @@ export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Sp
     ambushes: drawAmbushes(seed, AMBUSHES_SHARE),
     turnover: turnover === null ? null : { ...turnover, nodeCount: 3 },
     calm: hasMembers ? drawCalm(seed) : null,
-    hardships: drawHardships(seed, cast),
+    hardships: withLaterHardships(seed, cast, drawHardships(seed, cast)),
   }
 }
 
@@ -110,7 +111,7 @@ export function drawSpecialInSmall(seed: number, { cast, nodeCount }: Small): Sp
 export function inSmall(plan: Plan, { cast, log }: Small): Plan {
   const random = new Random(plan.seed, 'small/rest')
   const isGroup = cast === 'group' || cast === 'queue'
-  return {
+  return withRelics({
     ...plan,
     topics: topicsOf(plan, cast === 'log' ? [log] : TOPICS[cast], random),
     producerCount: cast === 'log' || cast === 'table' ? plan.producerCount - 1 : 1,
@@ -128,7 +129,7 @@ export function inSmall(plan: Plan, { cast, log }: Small): Plan {
     exiles: plan.nodeCount > 2 && (isGroup || cast === 'classic') && random.below(EXILES_SHARE) === 0,
     offsetsRetentionMillis: -1,
     submitMillis: random.pick(SUBMIT_MILLIS),
-  }
+  })
 }
 
 /** Transactions that write to the table alone; null: there are none. */

@@ -240,8 +240,9 @@ export const groupMutants: readonly Mutant[] = [
         replacement: 'one.topic === topic && one.partition === partition && topicId > 0)',
       },
     ],
-    seed: 0,
-    seedsToFind: 0,
+    run: 'small',
+    seed: 1338,
+    seedsToFind: 1338,
   },
   {
     id: 'R4',

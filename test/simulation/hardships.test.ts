@@ -15,7 +15,7 @@ const SEEDS = Array.from({ length: 400 }, (_, i) => i + 1)
 describe('hardships', () => {
   test('are in some clusters in small, each kind in some of them, and can be left out', () => {
     const plans = SEEDS.map((seed) => drawPlan(seed, { small: true }))
-    const kinds = ['hang', 'tide', 'nap', 'revenant', 'lateness', 'backlog', 'visit']
+    const kinds = ['hang', 'tide', 'nap', 'revenant', 'lateness', 'backlog', 'visit', 'inquiry', 'relic']
     expect(new Set(plans.flatMap(({ hardships }) => hardships))).toEqual(new Set(kinds))
     expect(plans.filter(({ hardships }) => hardships.length === 0).length).toBeGreaterThan(SEEDS.length / 2)
     for (const plan of plans) expect(reducePlan(plan, parseReduction(plan, 'without=hardships')).hardships).toEqual([])
