@@ -7,7 +7,6 @@ import { soon } from './again.ts'
 import type { Cluster } from './cluster.ts'
 import { ledByCoordinators } from './led.ts'
 import { COORDINATOR_PARTITIONS, INSIDE_GROUP } from './plan.ts'
-import type { Plan } from './plan.ts'
 import { Random } from './random.ts'
 import type { AdminWorkload } from './workloads/topics.ts'
 
@@ -18,17 +17,6 @@ const HANGS_MICROS = [2_500_000, 3_500_000, 5_000_000] as const
 
 /** The new topic comes so long after the disk has stopped, at most, in microseconds. */
 const LATE_MICROS = 400_000
-
-/** Where there are relics, one group alone says what may go, and no replica waits for a disk that is not its leader's. */
-export function withRelics(plan: Plan): Plan {
-  if (!plan.hardships.includes('relic')) return plan
-  const topics = plan.topics.map((topic) => {
-    if (!('deleteOnceConsumedBy' in topic.configs)) return topic
-    const { deleteOnceAcknowledgedBy: _, ...configs } = topic.configs
-    return { ...topic, replicationFactor: 1, configs: { ...configs, deleteOnceConsumedBy: [INSIDE_GROUP] } }
-  })
-  return { ...plan, topics, sharerCount: 0 }
-}
 
 /** Begins; it ends when the run heals. */
 export function leaveRelics(cluster: Cluster, admin: AdminWorkload): void {

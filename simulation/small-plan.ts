@@ -9,7 +9,6 @@ import type { Company } from './ordeal-plan.ts'
 import { drawOrdealsInSmall, withProofs } from './ordeal-plan.ts'
 import type { Plan, PlannedTopic, Special } from './plan.ts'
 import { Random } from './random.ts'
-import { withRelics } from './relics.ts'
 import { PIPELINE_OUTPUT } from './transaction-plan.ts'
 import { drawTurnover } from './turnover-plan.ts'
 
@@ -130,6 +129,17 @@ export function inSmall(plan: Plan, { cast, log }: Small): Plan {
     offsetsRetentionMillis: -1,
     submitMillis: random.pick(SUBMIT_MILLIS),
   })
+}
+
+/** Where there are relics (relics.ts), the first group alone says what may go, and no leader waits for the disk of another node. */
+function withRelics(plan: Plan): Plan {
+  if (!plan.hardships.includes('relic')) return plan
+  const topics = plan.topics.map((topic) => {
+    const { deleteOnceConsumedBy: groups, deleteOnceAcknowledgedBy: _, ...configs } = topic.configs
+    if (!Array.isArray(groups)) return topic
+    return { ...topic, replicationFactor: 1, configs: { ...configs, deleteOnceConsumedBy: groups.slice(0, 1) } }
+  })
+  return { ...plan, topics, sharerCount: 0 }
 }
 
 /** Transactions that write to the table alone; null: there are none. */
