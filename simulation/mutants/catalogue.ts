@@ -307,8 +307,9 @@ export const mutants: readonly Mutant[] = [
         replacement: 'if (segment === undefined || next === undefined || lastStableOffset < 0) break',
       },
     ],
-    seed: 31,
-    seedsToFind: 31,
+    run: 'small',
+    seed: 90,
+    seedsToFind: 90,
   },
   {
     id: 'E13',

@@ -331,8 +331,9 @@ export const replicationMutants: readonly Mutant[] = [
         replacement: '  if (response.correlationId < 0) return noteLate',
       },
     ],
-    seed: 24,
-    seedsToFind: 24,
+    run: 'small',
+    seed: 163,
+    seedsToFind: 163,
   },
   {
     id: 'A23',

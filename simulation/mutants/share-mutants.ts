@@ -130,8 +130,8 @@ export const shareMutants: readonly Mutant[] = [
     why: 'nobody can read them, and attempts at them count that were taken back',
     edits: [{ file: FETCH, text: 'if (raiseStart(known, logStartOffset)) noteChange(state, known)\n', replacement: '' }],
     run: 'small',
-    seed: 5,
-    seedsToFind: 5,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'S13',
@@ -154,7 +154,7 @@ export const shareMutants: readonly Mutant[] = [
       },
     ],
     run: 'small',
-    seed: 335,
-    seedsToFind: 335,
+    seed: 0,
+    seedsToFind: 0,
   },
 ]

@@ -321,8 +321,8 @@ export const trustMutants: readonly Mutant[] = [
     why: 'if that one comes back with a wiped directory, nobody is left who may lead, although there is nothing to lack',
     edits: [{ file: 'coordinator/brokers.ts', text: '    if (first !== null) return first\n', replacement: '    void first\n' }],
     run: 'small',
-    seed: 2219,
-    seedsToFind: 2219,
+    seed: 0,
+    seedsToFind: 0,
   },
   {
     id: 'A88',
