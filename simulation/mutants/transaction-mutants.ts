@@ -1,6 +1,4 @@
-/**
- * Known bugs of transactions, as data: part of the catalogue. Many seeds have none: what the search takes is counted all the same.
- */
+/** Known bugs of transactions, as data: part of the catalogue. Many seeds have none: what the search takes is counted all the same. */
 import type { Mutant } from './mutant.ts'
 
 const REQUESTS = 'actors/transactor-requests.ts'
