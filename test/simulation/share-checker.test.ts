@@ -104,12 +104,12 @@ function newScene(): Scene {
   acknowledge(truth, partition, 0, [1], 0)
   partition.exposedEnd = 1
   const group = newShareTruth(truth, 'workers')
-  let state = { phase: 'active' } as SharesState
+  let state = { phase: 'active', ends: new Map() } as unknown as SharesState
   let asked = 0
   let former = state
   const succeed = (): void => {
     former = state
-    state = { phase: 'active' } as SharesState
+    state = { phase: 'active', ends: new Map() } as unknown as SharesState
   }
   const recall = (): void => {
     state = former
