@@ -38,6 +38,7 @@ export function heartbeat(step: QuorumStep): void {
   const { state, uptime } = step
   state.heartbeatAt = state.progress.size === 0 ? Infinity : uptime + state.config.heartbeatMillis
   for (const [node, progress] of state.progress) {
+    // What was asked last may be lost.
     if (progress.probeOffset >= 0) Object.assign(progress, { nextOffset: progress.probeOffset, inFlight: [] })
     if (isBehindSnapshot(step, progress)) sendSnapshot(step, node, progress)
     else if (!sendMissing(step, node, progress)) sendAppend(step, node, progress, [])
